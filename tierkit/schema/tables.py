@@ -1,0 +1,462 @@
+"""Every table and column of a dataset, declared once."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tierkit.schema.columns import Column, Reference, Table
+from tierkit.schema.levels import Label
+
+__all__ = ["SCHEMA_VERSION", "TABLES"]
+
+SCHEMA_VERSION = 1
+"""Raised when a file written before can no longer be read."""
+
+
+def _table(name: str, columns: list[Column], **rest: Any) -> Table:
+    return Table(name=name, columns=MappingProxyType({c.name: c for c in columns}), **rest)
+
+
+def _enterprise(known_from: str | None) -> Column:
+    return Column("enterprise_id", "id", "统一社会信用代码", "unified social credit code", known_from)
+
+
+def _agency(known_from: str | None) -> Column:
+    return Column("agency", "level", "执法部门", "enforcement agency", known_from, levels="agency")
+
+
+def _item_class(known_from: str | None) -> Column:
+    return Column("item_class", "level", "事项类别", "item class", known_from, levels="item_class")
+
+
+_TO_ENTERPRISE = Reference(("enterprise_id",), "enterprises")
+_TO_AGENCY = Reference(("agency",), "agencies")
+_OBLIGATION = ("enterprise_id", "agency", "item_class")
+
+
+def _enterprises() -> Table:
+    k = "registered_on"
+    return _table(
+        "enterprises",
+        [
+            _enterprise(k),
+            Column("name", "text", "名称", "name", k),
+            Column("district", "level", "所在区", "district", k, levels="district"),
+            Column("town", "text", "街镇", "town or sub-district", k),
+            Column("park", "text", "园区", "industrial park", k, nullable=True),
+            Column(
+                "industry_section",
+                "level",
+                "行业门类（GB/T 4754）",
+                "industry section (GB/T 4754)",
+                k,
+                levels="industry_section",
+            ),
+            Column("industry_division", "id", "行业大类（两位数字）", "industry division (two digits)", k),
+            Column("sector", "level", "监管领域", "supervision sector", k, levels="sector"),
+            Column("ownership", "level", "所有制", "ownership", k, levels="ownership"),
+            Column("size", "level", "规模", "size", k, levels="size"),
+            Column("registered_on", "date", "登记日期", "registered on", k),
+            Column(
+                "registered_capital",
+                "float",
+                "注册资本",
+                "registered capital",
+                k,
+                unit="10k CNY",
+                low=0,
+                high=1e9,
+            ),
+            Column("employees", "int", "从业人数", "employees", k, unit="persons", low=0, high=5e6, bits=32),
+            Column("tags", "texts", "特色标签", "tags", k),
+            Column("commitment", "flag", "告知承诺许可", "holds a permit by notification and commitment", k),
+            Column("closed_on", "date", "注销日期", "closed on", "closed_on", nullable=True),
+        ],
+        zh="经营主体",
+        en="enterprises",
+        row=Label("一户经营主体", "an enterprise"),
+        key=("enterprise_id",),
+        orders=(("registered_on", "closed_on"),),
+    )
+
+
+def _agencies() -> Table:
+    return _table(
+        "agencies",
+        [
+            _agency(None),
+            Column("name_zh", "text", "中文名称", "Chinese name"),
+            Column("name_en", "text", "英文名称", "English name"),
+            Column("level", "level", "层级", "level of government", levels="agency_level"),
+            Column("core", "flag", "九大重点领域", "one of the nine core agencies"),
+            Column("capacity", "int", "检查能力", "capacity", unit="inspections/week", low=0, high=1e9),
+        ],
+        zh="执法部门",
+        en="agencies",
+        row=Label("一个执法部门", "an agency"),
+        key=("agency",),
+    )
+
+
+def _items() -> Table:
+    return _table(
+        "items",
+        [
+            Column("item", "id", "检查事项", "inspection item"),
+            _agency(None),
+            _item_class(None),
+            Column("name_zh", "text", "中文名称", "Chinese name"),
+            Column("name_en", "text", "英文名称", "English name"),
+            Column(
+                "minutes",
+                "int",
+                "检查用时",
+                "time one check takes",
+                unit="minutes",
+                low=1,
+                high=10080,
+                bits=32,
+            ),
+            Column("offsite", "flag", "可非现场检查", "can be checked off site"),
+            Column("sectors", "texts", "适用领域（空为全部）", "sectors (empty: all)", levels="sector"),
+            Column("legal_basis", "text", "法律依据", "legal basis"),
+        ],
+        zh="检查事项",
+        en="items",
+        row=Label("一个检查事项", "an inspection item"),
+        key=("item",),
+        references=(_TO_AGENCY,),
+    )
+
+
+def _obligations() -> Table:
+    k = "valid_from"
+    return _table(
+        "obligations",
+        [
+            _enterprise(k),
+            _agency(k),
+            _item_class(k),
+            Column("item", "id", "检查事项", "inspection item", k),
+            Column("valid_from", "date", "起始日期", "valid from", k, future=True),
+            Column("valid_to", "date", "终止日期", "valid to", "valid_to", nullable=True, future=True),
+        ],
+        zh="监管关系",
+        en="obligations",
+        row=Label("经营主体 × 执法部门 × 事项类别", "an enterprise × an agency × an item class"),
+        key=_OBLIGATION,
+        references=(_TO_ENTERPRISE, _TO_AGENCY, Reference(("item",), "items")),
+        orders=(("valid_from", "valid_to"),),
+    )
+
+
+def _inspections() -> Table:
+    k = "inspected_on"
+    share: dict[str, Any] = {"unit": "probability", "nullable": True, "positive": True, "high": 1.0}
+    return _table(
+        "inspections",
+        [
+            Column("check_code", "id", "检查码", "check code", k),
+            Column("visit_id", "id", "入企编号", "visit", k),
+            _enterprise(k),
+            _agency(k),
+            _item_class(k),
+            Column("inspected_on", "date", "检查日期", "inspected on", k),
+            Column("channel", "level", "检查方式", "channel", k, levels="channel"),
+            Column("mode", "level", "检查形式", "mode", k, levels="mode"),
+            Column("finding", "level", "检查发现", "finding", k, levels="finding"),
+            Column("disposition", "level", "处理结果", "disposition", "decided_on", levels="disposition"),
+            Column("decided_on", "date", "处理决定日期", "decided on", "decided_on", nullable=True),
+            Column(
+                "rating",
+                "int",
+                "企业评价",
+                "rating by the enterprise",
+                "rated_on",
+                unit="1–5",
+                nullable=True,
+                low=1,
+                high=5,
+                bits=8,
+            ),
+            Column("rated_on", "date", "评价日期", "rated on", "rated_on", nullable=True),
+            Column("propensity", "float", "抽查概率", "propensity of the draw", k, **share),
+            Column("served_share", "float", "执行概率", "share of draws served", k, **share),
+            Column("policy", "text", "适用方案", "policy in force", k),
+            Column("inspector", "id", "检查组", "inspector group", k),
+        ],
+        zh="行政检查",
+        en="inspections",
+        row=Label("对一项监管关系的一次检查", "one check of one obligation"),
+        key=("check_code",),
+        references=(_TO_ENTERPRISE, _TO_AGENCY, Reference(_OBLIGATION, "obligations")),
+        orders=(("inspected_on", "decided_on"), ("inspected_on", "rated_on")),
+        together=(("rating", "rated_on"),),
+        may_be_empty=True,
+    )
+
+
+def _credit_events() -> Table:
+    k = "known_on"
+    return _table(
+        "credit_events",
+        [
+            Column("event_id", "id", "信用事件编号", "credit event", k),
+            _enterprise(k),
+            Column("kind", "level", "事件类别", "kind of event", k, levels="event_kind"),
+            Column("severity", "level", "严重程度", "severity", k, levels="severity"),
+            Column("happened_on", "date", "发生日期", "happened on", k),
+            Column("known_on", "date", "知悉日期", "known on", k),
+            Column(
+                "repairable_from", "date", "最早可修复日期", "repairable from", k, nullable=True, future=True
+            ),
+            Column("repaired_on", "date", "修复日期", "repaired on", "repaired_on", nullable=True),
+            Column(
+                "letter_sent_on",
+                "date",
+                "修复提示函送达日期",
+                "repair letter sent on",
+                "letter_sent_on",
+                nullable=True,
+            ),
+        ],
+        zh="信用事件",
+        en="credit events",
+        row=Label("一个信用事件", "a credit event"),
+        key=("event_id",),
+        references=(_TO_ENTERPRISE,),
+        orders=(
+            ("happened_on", "known_on"),
+            ("happened_on", "letter_sent_on"),
+            ("known_on", "repaired_on"),
+            ("repairable_from", "repaired_on"),
+        ),
+        may_be_empty=True,
+    )
+
+
+def _complaints() -> Table:
+    k = "received_on"
+    return _table(
+        "complaints",
+        [
+            Column("complaint_id", "id", "投诉举报编号", "complaint", k),
+            _enterprise(k),
+            _agency(k),
+            Column("received_on", "date", "受理日期", "received on", k),
+            Column("channel", "level", "来源渠道", "complaint channel", k, levels="complaint_channel"),
+            Column("complainant", "id", "投诉人（散列）", "complainant (hash)", k),
+            Column("substantiated", "flag", "是否属实", "substantiated", "substantiated_on", nullable=True),
+            Column(
+                "substantiated_on", "date", "核实日期", "substantiated on", "substantiated_on", nullable=True
+            ),
+        ],
+        zh="投诉举报",
+        en="complaints",
+        row=Label("一件投诉举报", "a complaint"),
+        key=("complaint_id",),
+        references=(_TO_ENTERPRISE, _TO_AGENCY),
+        orders=(("received_on", "substantiated_on"),),
+        together=(("substantiated", "substantiated_on"),),
+        may_be_empty=True,
+    )
+
+
+def _signals() -> Table:
+    k = "raised_on"
+    return _table(
+        "signals",
+        [
+            Column("signal_id", "id", "信号编号", "signal", k),
+            _enterprise(k),
+            _agency(k),
+            Column("kind", "level", "信号类别", "kind of signal", k, levels="signal_kind"),
+            Column("raised_on", "date", "发出日期", "raised on", k),
+        ],
+        zh="触发信号",
+        en="signals",
+        row=Label("一起事故或一次非现场预警", "an incident or an off-site alert"),
+        key=("signal_id",),
+        references=(_TO_ENTERPRISE, _TO_AGENCY),
+        may_be_empty=True,
+    )
+
+
+def _tiers() -> Table:
+    k = "assigned_on"
+    return _table(
+        "tiers",
+        [
+            _enterprise(k),
+            Column("assigned_on", "date", "评定日期", "assigned on", k),
+            Column("tier", "level", "监管等级", "tier", k, levels="tier"),
+            Column("risk_level", "int", "风险等级", "risk level", k, unit="1 = low", low=1, high=4, bits=8),
+            Column("credit_grade", "level", "信用等级", "credit grade", k, levels="grade"),
+            Column("policy", "text", "适用方案", "policy", k),
+        ],
+        zh="等级评定",
+        en="tier assignments",
+        row=Label("一次等级评定", "a past assignment of a tier"),
+        key=("enterprise_id", "assigned_on"),
+        references=(_TO_ENTERPRISE,),
+        required=False,
+        may_be_empty=True,
+    )
+
+
+def _state(name: str, zh: str, en: str, unit: str = "", bits: int = 32) -> Column:
+    """One integer of engine state: written by the simulator, read by nothing else."""
+    return Column(name, "int", zh, en, unit=unit, nullable=True, required=False, bits=bits)
+
+
+def _truth() -> Table:
+    return _table(
+        "truth",
+        [
+            _enterprise(None),
+            _agency(None),
+            _item_class(None),
+            Column("log_hazard", "int", "对数风险率", "log hazard", unit="fixed point", bits=32),
+            Column(
+                "hunch",
+                "int",
+                "未入档线索",
+                "what inspectors see and records do not hold",
+                unit="fixed point",
+                bits=32,
+            ),
+            Column(
+                "state",
+                "int",
+                "期末状态",
+                "state at the end: 0 compliant, 1 minor, 2 moderate, 3 serious",
+                unit="0 = compliant",
+                low=0,
+                high=3,
+                bits=8,
+            ),
+            Column(
+                "state_by_month",
+                "ints",
+                "逐月状态",
+                "state at the end of each month",
+                unit="0 = compliant",
+                low=0,
+                high=3,
+                bits=8,
+            ),
+            _state("state_since_week", "状态起始周", "week in which the state began", "week"),
+            _state("last_finding_week", "上次发现周", "week of the last finding", "week"),
+            _state(
+                "last_finding_penalised",
+                "上次发现是否处罚",
+                "whether the last finding was penalised",
+                "0 or 1",
+                8,
+            ),
+            _state("record_week", "记录周", "week of the standing record", "week"),
+            _state("record_kind", "记录类别", "kind of the standing record", "code", 8),
+            _state("repair_week", "修复周", "week in which the record is repaired", "week"),
+            _state("due_week", "应检周", "week in which a check is due", "week"),
+            _state("due_channel", "应检方式", "channel of the check that is due", "code", 8),
+            _state("inspector", "检查组序号", "number of the inspector group", "code", 16),
+        ],
+        zh="真值（监管关系）",
+        en="truth of obligations",
+        row=Label("一项监管关系的潜在状态", "the latent state of an obligation"),
+        key=_OBLIGATION,
+        references=(Reference(_OBLIGATION, "obligations"),),
+        required=False,
+        latent=True,
+    )
+
+
+def _truth_enterprises() -> Table:
+    return _table(
+        "truth_enterprises",
+        [
+            _enterprise(None),
+            _state("slot", "位置", "slot in the engine", "index"),
+            _state("log_hazard", "对数风险率", "log hazard shared by the obligations", "fixed point"),
+            _state("hunch", "未入档线索", "what inspectors see and records do not hold", "fixed point"),
+            _state("phantom", "异地经营", "registered here, working elsewhere", "0 or 1", 8),
+            _state("margin", "规则分（风险）", "rule score, risk margin", "fixed point"),
+            _state("points", "规则分（信用）", "rule score, credit points", "fixed point"),
+            _state("tier", "等级", "tier code", "code", 8),
+            _state("tier_since_week", "等级起始周", "week since which the tier holds", "week"),
+            _state("perceived_rate", "感知检查率", "perceived inspection rate", "fixed point"),
+            Column(
+                "reregistered_from",
+                "id",
+                "原统一社会信用代码",
+                "code before re-registration",
+                nullable=True,
+                required=False,
+            ),
+        ],
+        zh="真值（经营主体）",
+        en="truth of enterprises",
+        row=Label("一户经营主体的潜在状态", "the latent state of an enterprise"),
+        key=("enterprise_id",),
+        references=(_TO_ENTERPRISE,),
+        required=False,
+        latent=True,
+    )
+
+
+def _truth_complainants() -> Table:
+    return _table(
+        "truth_complainants",
+        [
+            Column("complainant", "id", "投诉人（散列）", "complainant (hash)"),
+            Column("professional", "flag", "职业举报人", "a professional complainant"),
+        ],
+        zh="真值（投诉人）",
+        en="truth of complainants",
+        row=Label("一名投诉人", "a complainant"),
+        key=("complainant",),
+        required=False,
+        may_be_empty=True,
+        latent=True,
+    )
+
+
+def _truth_complaints() -> Table:
+    return _table(
+        "truth_complaints",
+        [
+            Column("complaint_id", "id", "投诉举报编号", "complaint"),
+            Column("kind", "level", "性质", "what it really is", levels="complaint_kind"),
+        ],
+        zh="真值（投诉举报）",
+        en="truth of complaints",
+        row=Label("一件投诉举报的真实性质", "what a complaint really is"),
+        key=("complaint_id",),
+        references=(Reference(("complaint_id",), "complaints"),),
+        required=False,
+        may_be_empty=True,
+        latent=True,
+    )
+
+
+TABLES: Mapping[str, Table] = MappingProxyType(
+    {
+        table.name: table
+        for table in (
+            _enterprises(),
+            _agencies(),
+            _items(),
+            _obligations(),
+            _inspections(),
+            _credit_events(),
+            _complaints(),
+            _signals(),
+            _tiers(),
+            _truth(),
+            _truth_enterprises(),
+            _truth_complainants(),
+            _truth_complaints(),
+        )
+    }
+)
+"""All tables of a dataset by name, in the order in which they refer to each other."""
