@@ -1,0 +1,133 @@
+"""Measures against closed forms and against independent implementations."""
+
+import doctest
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom, binomtest
+from sklearn.metrics import brier_score_loss
+
+from tierkit import metrics
+
+
+def test_docstrings() -> None:
+    assert doctest.testmod(metrics).failed == 0
+
+
+def test_public_names_are_sorted() -> None:
+    assert metrics.__all__ == sorted(metrics.__all__)
+
+
+pairs = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=2, max_size=40)
+
+
+@given(pairs)
+def test_auc_is_the_share_of_pairs_in_order(rows: list[tuple[int, int]]) -> None:
+    y, score = map(np.array, zip(*rows, strict=True))
+    good, bad = score[y == 0], score[y == 1]
+    if not (good.size and bad.size):
+        assert np.isnan(metrics.auc(y, score))
+        return
+    points = [(b > g) + 0.5 * (b == g) for g, b in product(good, bad)]
+    assert metrics.auc(y, score) == pytest.approx(np.mean(points), abs=1e-12)
+
+
+@given(pairs)
+def test_integer_weights_are_repeated_rows(rows: list[tuple[int, int]]) -> None:
+    y, score = map(np.array, zip(*rows, strict=True))
+    weight = score % 3 + 1
+    repeated = metrics.auc(np.repeat(y, weight), np.repeat(score, weight))
+    assert metrics.auc(y, score, weight) == pytest.approx(repeated, abs=1e-12, nan_ok=True)
+
+
+def test_ks_by_hand() -> None:
+    # At 2: all of class 0 are at or below, a third of class 1 is.
+    assert metrics.ks([0, 0, 1, 1, 1], [1, 2, 2, 3, 4]) == pytest.approx(2 / 3)
+    assert np.isnan(metrics.ks([1, 1], [1, 2]))
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+def test_intervals_agree_with_scipy(k: int, n: int) -> None:
+    k = min(k, n)
+    for ours, method in ((metrics.wilson_interval, "wilson"), (metrics.exact_interval, "exact")):
+        theirs = binomtest(k, n).proportion_ci(0.9, method=method)
+        low, high = ours(k, n, 0.9)
+        assert (float(low), float(high)) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_interval_of_no_trials_is_everything() -> None:
+    for interval in (metrics.wilson_interval, metrics.exact_interval):
+        low, high = interval([0, 1], [0, 4])
+        assert (low[0], high[0]) == (0, 1)
+        assert 0 < low[1] < 0.25 < high[1] < 1
+
+
+def test_exact_interval_covers() -> None:
+    # Coverage of an exact interval is at least nominal, summed over all outcomes of n = 30.
+    n, k = 30, np.arange(31)
+    low, high = metrics.exact_interval(k, np.full(31, n))
+    for p in (0.02, 0.11, 0.5):
+        inside = (low <= p) & (p <= high)
+        assert binom.pmf(k, n, p)[inside].sum() >= 0.95
+
+
+def test_calibration_table_counts_add_up_and_ties_stay_together() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.choice([0.1, 0.2, 0.3, 0.35, 0.7], 997)
+    y = (rng.random(997) < p).astype(int)
+    table = metrics.calibration_table(y, p, bins=10)
+    assert table["n"].sum() == 997
+    assert table["events"].sum() == y.sum()
+    assert table["weight"].sum() == pytest.approx(1)
+    assert len(table) <= 5
+    assert table["predicted"].is_monotonic_increasing
+    assert ((table["low"] <= table["observed"]) & (table["observed"] <= table["high"])).all()
+
+
+def test_calibration_error_of_a_calibrated_and_of_a_shifted_score() -> None:
+    # 1,000 rows at each of 0.1 … 0.9 with exactly that share of events.
+    levels = np.arange(1, 10) / 10
+    p = np.repeat(levels, 1000)
+    y = np.concatenate([np.r_[np.ones(round(v * 1000)), np.zeros(1000 - round(v * 1000))] for v in levels])
+    assert metrics.calibration_error(y, p, 9) == pytest.approx(0, abs=1e-12)
+    assert metrics.calibration_error(y, p + 0.05, 9) == pytest.approx(0.05, abs=1e-12)
+    assert metrics.brier(y, p) == pytest.approx(brier_score_loss(y, p), abs=1e-12)
+
+
+def test_weights_undo_selection() -> None:
+    # Half of class 1 was left out at random; a weight of 2 gives the rate back.
+    y, p, w = np.r_[np.zeros(60), np.ones(20)], np.full(80, 0.4), np.r_[np.ones(60), np.full(20, 2.0)]
+    assert metrics.calibration_error(y, p, 10, w) == pytest.approx(0)
+    assert metrics.calibration_error(y, p, 10) == pytest.approx(0.15)
+    assert metrics.summary(y, p, w)["rate"] == pytest.approx(0.4)
+
+
+def test_psi() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=5000)
+    assert metrics.psi(x, x) == 0
+    assert metrics.psi(x, rng.normal(size=5000)) < 0.02
+    assert metrics.psi(x, rng.normal(size=5000) + 1) > 0.25
+    # Missing is a cell: (0.25 - 0.5) ln(0.25 / 0.5) + (0.75 - 0.5) ln(0.75 / 0.5).
+    before = pd.Series([1.0, np.nan] * 200)
+    after = pd.Series([1.0] * 100 + [np.nan] * 300)
+    exact = 0.25 * np.log(2) + 0.25 * np.log(1.5)
+    assert metrics.psi(before, after, bins=2) == pytest.approx(exact, abs=1e-12)
+    levels = pd.Categorical(["a", "b", None], ["a", "b", "c"])
+    assert metrics.psi(levels, levels) == 0
+
+
+def test_outcomes_must_be_zero_or_one() -> None:
+    with pytest.raises(ValueError, match="must be 0 or 1"):
+        metrics.auc([1, 2], [0.1, 0.2])
+
+
+def test_summary_of_one_class_is_nan_not_an_error() -> None:
+    found = metrics.summary([0, 0], [0.1, 0.2])
+    assert np.isnan(found["auc"])
+    assert np.isnan(found["ks"])
+    assert found["brier"] == pytest.approx(0.025)

@@ -1,0 +1,342 @@
+"""Measures of how good a score is, each with the counts and the interval that it needs beside it.
+
+Ranking (`auc`, `ks`), calibration (`calibration_table`, `calibration_error`), drift (`psi`) and
+intervals of a rate (`wilson_interval`, `exact_interval`). What scikit-learn or SciPy has is used; a
+measure that is undefined, of one class only, say, is NaN rather than an error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+__all__ = [
+    "auc",
+    "brier",
+    "calibration_error",
+    "calibration_table",
+    "effective_size",
+    "exact_interval",
+    "ks",
+    "psi",
+    "summary",
+    "wilson_interval",
+]
+
+Floats = NDArray[np.float64]
+
+
+def _outcomes(y: ArrayLike) -> NDArray[np.int64]:
+    values = np.asarray(y)
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError("The outcomes 'y' must be 0 or 1. Give the class of interest as 1.")
+    return values.astype(np.int64)
+
+
+def _weights(sample_weight: ArrayLike | None, n: int) -> Floats:
+    return np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
+
+
+def auc(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    """Return the area under the ROC curve, where a tie counts one half.
+
+    Parameters
+    ----------
+    y : array of 0 and 1, shape (n,)
+    score : float array of shape (n,)
+        Higher should mean class 1.
+    sample_weight : float array of shape (n,), optional
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where only one class carries weight.
+
+    Examples
+    --------
+    >>> auc([0, 1, 0, 1], [0.1, 0.4, 0.4, 0.8])
+    0.875
+    """
+    outcomes = _outcomes(y)
+    weights = _weights(sample_weight, outcomes.size)
+    if not (weights[outcomes == 0].sum() > 0 and weights[outcomes == 1].sum() > 0):
+        return float("nan")
+    return float(roc_auc_score(outcomes, np.asarray(score), sample_weight=weights))
+
+
+def ks(y: ArrayLike, score: ArrayLike) -> float:
+    """Return the largest distance between the two classes' distributions of the score.
+
+    Returns
+    -------
+    float
+        The two-sample Kolmogorov-Smirnov statistic, in [0, 1]; NaN where there is one class only.
+
+    Examples
+    --------
+    >>> ks([0, 0, 1, 1], [0.1, 0.3, 0.2, 0.9])
+    0.5
+    """
+    outcomes, scores = _outcomes(y), np.asarray(score, np.float64)
+    good, bad = scores[outcomes == 0], scores[outcomes == 1]
+    if not (good.size and bad.size):
+        return float("nan")
+    return float(stats.ks_2samp(good, bad).statistic)
+
+
+def brier(y: ArrayLike, probability: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    """Return the mean squared difference between outcome and probability; NaN of no rows.
+
+    Examples
+    --------
+    >>> brier([0, 1], [0.5, 0.5])
+    0.25
+    """
+    outcomes = _outcomes(y)
+    if not outcomes.size:
+        return float("nan")
+    error = (outcomes - np.asarray(probability, np.float64)) ** 2
+    return float(np.average(error, weights=_weights(sample_weight, outcomes.size)))
+
+
+def effective_size(sample_weight: ArrayLike) -> float:
+    """Return Kish's effective sample size, the square of the sum over the sum of the squares.
+
+    Examples
+    --------
+    >>> effective_size([1, 1, 1, 1]), effective_size([4, 0, 0, 0])
+    (4.0, 1.0)
+    """
+    weights = np.asarray(sample_weight, np.float64)
+    squares = float((weights**2).sum())
+    return float(weights.sum()) ** 2 / squares if squares else 0.0
+
+
+def wilson_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """Return Wilson's interval of a rate, for one count or many.
+
+    Parameters
+    ----------
+    k, n : array
+        Events and trials. Fractions are allowed, so that an effective size can stand for ``n``.
+    confidence : float
+
+    Returns
+    -------
+    tuple of two float arrays
+        Low and high; 0 and 1 where ``n`` is 0.
+
+    Notes
+    -----
+    Wilson, *Probable inference, the law of succession, and statistical inference*, JASA 22 (1927).
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(3, 20)
+    >>> round(float(low), 4), round(float(high), 4)
+    (0.0524, 0.3604)
+    """
+    events, trials = np.asarray(k, np.float64), np.asarray(n, np.float64)
+    z2 = stats.norm.ppf(0.5 + confidence / 2) ** 2
+    safe = np.where(trials > 0, trials, 1.0)
+    rate = events / safe
+    centre = (rate + z2 / (2 * safe)) / (1 + z2 / safe)
+    half = np.sqrt(z2 / safe * (rate * (1 - rate) + z2 / (4 * safe))) / (1 + z2 / safe)
+    low = np.where((trials > 0) & (events > 0), centre - half, 0.0)
+    high = np.where((trials > 0) & (events < trials), centre + half, 1.0)
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
+
+
+def exact_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """Return the exact (Clopper-Pearson) interval of a rate, for one count or many.
+
+    Parameters
+    ----------
+    k, n : array
+        Events and trials.
+    confidence : float
+
+    Returns
+    -------
+    tuple of two float arrays
+        Low and high; 0 and 1 where ``n`` is 0.
+
+    Notes
+    -----
+    Clopper and Pearson, *The use of confidence or fiducial limits*, Biometrika 26 (1934).
+
+    Examples
+    --------
+    >>> low, high = exact_interval(3, 20)
+    >>> round(float(low), 4), round(float(high), 4)
+    (0.0321, 0.3789)
+    """
+    events, trials = np.asarray(k, np.float64), np.asarray(n, np.float64)
+    tail = (1 - confidence) / 2
+    low = np.where(events > 0, stats.beta.ppf(tail, np.maximum(events, 0.5), trials - events + 1), 0.0)
+    high = np.where(
+        events < trials, stats.beta.ppf(1 - tail, events + 1, np.maximum(trials - events, 0.5)), 1.0
+    )
+    return low, high
+
+
+def calibration_table(
+    y: ArrayLike,
+    probability: ArrayLike,
+    bins: int = 10,
+    sample_weight: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Return predicted beside observed rates in bins of equal counts.
+
+    Parameters
+    ----------
+    y : array of 0 and 1, shape (n,)
+    probability : float array of shape (n,)
+    bins : int
+        Most bins; equal probabilities are never parted, so ties make fewer.
+    sample_weight : float array of shape (n,), optional
+        Rates are weighted, and the interval uses Kish's effective size.
+    confidence : float
+
+    Returns
+    -------
+    DataFrame
+        One row a bin, by ascending probability: ``n``, ``events``, ``weight`` (share of all weight),
+        ``predicted``, ``observed``, ``low``, ``high`` (Wilson).
+
+    Examples
+    --------
+    >>> table = calibration_table([0, 0, 1, 1], [0.1, 0.1, 0.8, 0.8], bins=2)
+    >>> table[["n", "events", "predicted", "observed"]].to_numpy().tolist()
+    [[2.0, 0.0, 0.1, 0.0], [2.0, 2.0, 0.8, 1.0]]
+    """
+    outcomes, predicted = _outcomes(y), np.asarray(probability, np.float64)
+    weights = _weights(sample_weight, outcomes.size)
+    # The bin of a value is that of its lowest rank, so equal values share a bin.
+    order = np.sort(predicted)
+    group = np.searchsorted(order, predicted, side="left") * bins // max(predicted.size, 1)
+    rows = []
+    for number in np.unique(group):
+        inside = group == number
+        w = weights[inside]
+        if not w.sum() > 0:
+            continue
+        observed = float(np.average(outcomes[inside], weights=w))
+        size = effective_size(w)
+        low, high = wilson_interval(observed * size, size, confidence)
+        rows.append(
+            {
+                "n": int(inside.sum()),
+                "events": int(outcomes[inside].sum()),
+                "weight": float(w.sum() / weights.sum()),
+                "predicted": float(np.average(predicted[inside], weights=w)),
+                "observed": observed,
+                "low": float(low),
+                "high": float(high),
+            }
+        )
+    columns = ["n", "events", "weight", "predicted", "observed", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def calibration_error(
+    y: ArrayLike, probability: ArrayLike, bins: int = 10, sample_weight: ArrayLike | None = None
+) -> float:
+    """Return the expected calibration error: the mean distance of predicted from observed rates.
+
+    Bins are those of `calibration_table`, weighted by their share; NaN of no rows.
+
+    Examples
+    --------
+    >>> round(calibration_error([0, 0, 1, 1], [0.1, 0.1, 0.8, 0.8], bins=2), 12)
+    0.15
+    """
+    table = calibration_table(y, probability, bins, sample_weight)
+    if table.empty:
+        return float("nan")
+    return float((table["weight"] * (table["predicted"] - table["observed"]).abs()).sum())
+
+
+def _counts(values: pd.Series, edges: Floats | None, levels: list[Any]) -> Floats:
+    if edges is None:
+        counts = values.value_counts(dropna=True).reindex(levels, fill_value=0).to_numpy(np.float64)
+    else:
+        inside = np.searchsorted(edges, values.dropna().to_numpy(np.float64), side="right")
+        counts = np.bincount(inside, minlength=edges.size + 1).astype(np.float64)
+    return np.concatenate([counts, [float(values.isna().sum())]])
+
+
+def psi(expected: ArrayLike | pd.Series, actual: ArrayLike | pd.Series, bins: int = 10) -> float:
+    """Return the population stability index between two samples of one variable.
+
+    Parameters
+    ----------
+    expected, actual : array or Series
+        The reference sample and the new one: numbers, or levels. Missing values are a cell of their own.
+    bins : int
+        Most bins of numbers, at the quantiles of ``expected``.
+
+    Returns
+    -------
+    float
+        Sum over cells of (a - e) ln(a / e): 0 for equal shares; above 0.25 is by custom a shift.
+
+    Examples
+    --------
+    >>> psi([1, 2, 3, 4], [1, 2, 3, 4])
+    0.0
+    >>> round(psi(["a", "b"], ["a", "a", "a", "b"]), 4)  # (3/4 - 1/2) ln(3/2) + (1/4 - 1/2) ln(1/2)
+    0.2747
+    """
+    before, after = pd.Series(expected), pd.Series(actual)
+    edges: Floats | None = None
+    levels: list[Any] = []
+    if pd.api.types.is_numeric_dtype(before.dtype):
+        quantiles = np.quantile(before.dropna().to_numpy(np.float64), np.linspace(0, 1, bins + 1)[1:-1])
+        edges = np.unique(quantiles)
+    else:
+        before, after = before.astype("object"), after.astype("object")
+        levels = sorted(set(before.dropna()) | set(after.dropna()))
+    e, a = _counts(before, edges, levels), _counts(after, edges, levels)
+    used = e + a > 0
+    # Half an observation in a cell that one sample leaves empty keeps the logarithm finite.
+    e, a = np.maximum(e[used], 0.5), np.maximum(a[used], 0.5)
+    e, a = e / e.sum(), a / a.sum()
+    return float(((a - e) * np.log(a / e)).sum())
+
+
+def summary(
+    y: ArrayLike, probability: ArrayLike, sample_weight: ArrayLike | None = None
+) -> dict[str, float | int]:
+    """Return the measures that a model folder keeps, by name.
+
+    Returns
+    -------
+    dict
+        ``n``, ``events``, ``rate``, ``predicted``, ``auc``, ``ks``, ``brier`` and
+        ``calibration_error``; rates are weighted where weights are given.
+
+    Examples
+    --------
+    >>> summary([0, 1], [0.25, 0.75])["auc"]
+    1.0
+    """
+    outcomes, predicted = _outcomes(y), np.asarray(probability, np.float64)
+    weights = _weights(sample_weight, outcomes.size)
+    some = bool(weights.sum() > 0)
+    return {
+        "n": int(outcomes.size),
+        "events": int(outcomes.sum()),
+        "rate": float(np.average(outcomes, weights=weights)) if some else float("nan"),
+        "predicted": float(np.average(predicted, weights=weights)) if some else float("nan"),
+        "auc": auc(outcomes, predicted, weights),
+        "ks": ks(outcomes, predicted),
+        "brier": brier(outcomes, predicted, weights) if some else float("nan"),
+        "calibration_error": calibration_error(outcomes, predicted, 10, weights),
+    }
