@@ -1,0 +1,45 @@
+# Everything that people do with this project, by name. `make` alone lists it.
+# Paths are relative throughout, so that the folder may have any name.
+
+# A Python 3.11 to 3.13 to set up with: the first found that runs. Another: make test PYTHON=/path/to/python
+PYTHON := $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python, \
+	$(shell $(name) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) and print("$(name)")' 2>/dev/null)))
+VENV_PYTHON := .venv/bin/python
+export PYTHONUTF8 := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench data notebooks clean lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## install what the lock pins into .venv; does nothing when that is done
+	@test -n '$(PYTHON)' || { echo 'No Python 3.11 to 3.13 was found. Install one, or name it: make PYTHON=/path/to/python' >&2; exit 1; }
+	@$(PYTHON) scripts/set_up.py
+
+demo: setup ## the main job: records, tiers, five plans compared; ends in build/demo/index.html
+	@$(VENV_PYTHON) -m tierkit demo --out build/demo
+
+test: setup ## every check: tests, doctests, style, types, layers
+	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal
+
+lint: setup ## style, types and layers alone
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m mypy
+	@$(VENV_PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+bench: setup ## measure speed and memory
+	@$(VENV_PYTHON) -m benchmarks
+
+data: setup ## make data/synthetic again, bit for bit
+	@$(VENV_PYTHON) -m tierkit synth --enterprises 2000 --seed 2025 --out data/synthetic --replace
+
+notebooks: setup ## run every notebook in place
+	@$(VENV_PYTHON) -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+clean: ## remove what was built (the environment stays; rm -r .venv removes that too)
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find tierkit tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+lock: ## resolve pyproject.toml's dependencies into requirements.lock again
+	@$(PYTHON) scripts/lock.py

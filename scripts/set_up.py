@@ -1,0 +1,145 @@
+"""Set up tierkit's own environment, .venv, from requirements.lock: ``make setup``.
+
+Every other target of the Makefile calls this first. A stamp remembers what was installed, so a second call does nothing, in no time
+and without a network. Run it with any Python 3.11 to 3.13; it needs nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "set-up.json"
+LOCK = ROOT / "requirements.lock"
+LOG = ROOT / "build" / "set-up.log"
+LINE_EVERY_SECONDS = 15.0
+STARTED = time.monotonic()
+
+
+def main() -> int:
+    """Bring .venv to what the lock says, by the fewest steps; return the exit status."""
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        return fail(
+            f"this is Python {platform.python_version()}, and tierkit runs on Python 3.11 to 3.13.\n"
+            "Install one of them, or name it: make test PYTHON=python3.11"
+        )
+    wanted = fingerprint()
+    done = read_stamp()
+    if done == wanted:
+        return 0
+    say(f"setting up .venv with Python {platform.python_version()}")
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_text("", encoding="utf-8")
+    if done.get("python") != wanted["python"] and not make_environment():
+        return 1
+    if done.get("lock") != wanted["lock"] and not install_lock():
+        return 1
+    if not install_project():
+        return 1
+    STAMP.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    say("set up; the next time this takes no time and no network")
+    return 0
+
+
+def fingerprint() -> dict[str, str]:
+    """Say what the environment depends on: the lock, the interpreter, the project's metadata and where the folder is."""
+    return {
+        "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
+        "project": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
+        "python": f"{sys.implementation.cache_tag} {platform.machine()} {sys.platform}",
+        "folder": str(ROOT),
+    }
+
+
+def read_stamp() -> dict[str, str]:
+    """Return what was installed last; nothing if that is unknown or the interpreter is gone."""
+    try:
+        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if PYTHON.exists() and isinstance(stamp, dict) else {}
+
+
+def make_environment() -> bool:
+    """Create .venv afresh; a half-made one is replaced."""
+    ok = run([sys.executable, "-m", "venv", "--clear", VENV], "creating the environment failed")
+    if not ok:
+        print("On Debian and Ubuntu the venv module is a package of its own: apt-get install python3-venv", file=sys.stderr)
+    return ok
+
+
+def install_lock() -> bool:
+    """Install every pinned package in one call of pip, telling how far it has come."""
+    total = len(re.findall(r"^[\w.-]+==", LOCK.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    say(f"installing {total} packages from requirements.lock (a minute or two, and 1.6 GB)")
+    options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
+    return run(
+        [PYTHON, "-m", "pip", "install", *options, "-r", LOCK],
+        "installing the packages failed",
+        steps=total,
+    )
+
+
+def install_project() -> bool:
+    """Install the working tree in place, with the build backend that the lock has brought: this needs no network."""
+    options = ["--no-deps", "--no-build-isolation", "--no-index"]
+    return run([PYTHON, "-m", "pip", "install", *options, "--editable", "."], "installing tierkit failed")
+
+
+def run(command: list[str | Path], failure: str, steps: int = 0) -> bool:
+    """Run a command with its output kept in the log; show the end of it if the command fails."""
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "PIP_NO_INPUT": "1"}
+    lines: list[str] = []
+    said, collected = time.monotonic(), 0
+    with (
+        LOG.open("a", encoding="utf-8") as log,
+        subprocess.Popen(
+            [str(part) for part in command],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            log.write(line)
+            lines.append(line)
+            collected += line.startswith("Collecting ")
+            unpacking = line.startswith("Installing collected packages")
+            if steps and (unpacking or time.monotonic() - said > LINE_EVERY_SECONDS):
+                said = time.monotonic()
+                say(f"  unpacking {collected} packages" if unpacking else f"  fetched {collected} of {steps}")
+    if process.returncode == 0:
+        return True
+    fail(f"{failure}; the last lines of build/set-up.log:\n" + "".join(f"    {line}" for line in lines[-15:]))
+    if any("NewConnectionError" in line or "No matching distribution" in line for line in lines):
+        print("The packages could not be fetched. Check the network and pip's settings (pip config list), then try again.",
+              file=sys.stderr)
+    return False
+
+
+def say(what: str) -> None:
+    """Print one line with the time that has passed."""
+    print(f"[{time.monotonic() - STARTED:4.0f} s] {what}", flush=True)
+
+
+def fail(why: str) -> int:
+    """Print why set-up stopped; return exit status 1."""
+    print(f"set-up stopped: {why}", file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
