@@ -13,9 +13,9 @@ from tierkit import credit_code
 from tierkit.credit_code import ALPHABET, DIVISIONS, MAX_SERIAL, check_character, is_valid, make, valid_mask
 from tierkit.schema import DISTRICTS
 
-# Codes that are printed on licences and in filings; both of their check characters (GB 32100 and, inside, GB 11714) verify.
+# Codes printed on licences and in filings; both check characters (GB 32100 and, inside, GB 11714) verify.
 PUBLISHED = (
-    "91350100M000100Y43",  # the example of GB 32100-2015
+    "91350100M000100Y43",  # the example that usually goes with the standard
     "914403001922038216",  # Huawei Technologies
     "91440300708461136T",  # Tencent Computer Systems
     "9144030071526726XG",  # Tencent Technology
@@ -125,7 +125,7 @@ def test_bad_arguments_say_what_is_expected(arguments: tuple[object, ...], messa
 
 
 def test_check_character_refuses_what_is_no_code() -> None:
-    with pytest.raises(ValueError, match="must be 17 characters .* Got 3 characters instead"):
+    with pytest.raises(ValueError, match=r"must be 17 characters .* Got 3 characters instead"):
         check_character("913")
     with pytest.raises(ValueError, match=r"Got characters \['I', 'O'\] outside"):
         check_character("IO" + "0" * 15)

@@ -52,7 +52,8 @@ DIVISIONS: Mapping[str, str] = MappingProxyType(
 )
 """Administrative division (GB/T 2260) of each district of Shanghai."""
 
-_SYNTHETIC = "TK"  # organisation codes are digits or begin with MA and the like, so no real enterprise has one of these
+# Organisation codes are digits or begin with MA and the like, so no real enterprise has one of these.
+_SYNTHETIC = "TK"
 _WEIGHTS = np.array([pow(3, i, 31) for i in range(LENGTH - 1)], dtype=np.int32)
 _INNER_WEIGHTS = np.array([3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int32)  # GB 11714
 _INNER_CHECKS = np.frombuffer(b"0X987654321", dtype=np.uint8)  # by the weighted sum modulo 11
@@ -66,7 +67,8 @@ _INNER_VALUES[np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", dtype=np.ui
 def check_character(code17: str) -> str:
     """Return the 18th character that belongs to the first 17 of a code.
 
-    With values ``c_i`` and weights ``3**i mod 31``, the check value is ``-sum(c_i * w_i) mod 31`` (GB 32100-2015, 4.2).
+    With values ``c_i`` and weights ``3**i mod 31``, the check value is ``-sum(c_i * w_i) mod 31``
+    (GB 32100-2015).
 
     Parameters
     ----------
@@ -130,17 +132,12 @@ def valid_mask(codes: Any) -> NDArray[np.bool_]:
     """
     try:
         strings = pa.array(codes, type=pa.large_string(), from_pandas=True)
-    except (
-        pa.ArrowInvalid,
-        pa.ArrowTypeError,
-        UnicodeEncodeError,
-    ):  # numbers among the codes, or half a character
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):  # a number, or half a character
         return np.fromiter(map(is_valid, codes), dtype=np.bool_)
     if isinstance(strings, pa.ChunkedArray):
         strings = strings.combine_chunks()
-    valid: NDArray[np.bool_] = pc.fill_null(pc.equal(pc.binary_length(strings), LENGTH), False).to_numpy(
-        zero_copy_only=False
-    )
+    right_length = pc.fill_null(pc.equal(pc.binary_length(strings), LENGTH), False)
+    valid: NDArray[np.bool_] = right_length.to_numpy(zero_copy_only=False)
     kept = strings.filter(pa.array(valid))
     if len(kept) == 0:
         return valid
