@@ -2,8 +2,8 @@
 # Paths are relative throughout, so that the folder may have any name.
 
 # A Python 3.11 to 3.13 to set up with: the first found that runs. Another: make test PYTHON=/path/to/python
-PYTHON := $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python, \
-	$(shell $(name) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) and print("$(name)")' 2>/dev/null)))
+PYTHON := $(shell for name in python3.11 python3 python3.12 python3.13 python; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 VENV_PYTHON := .venv/bin/python
 export PYTHONUTF8 := 1
 

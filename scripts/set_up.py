@@ -100,7 +100,7 @@ def run(command: list[str | Path], failure: str, steps: int = 0) -> bool:
     """Run a command with its output kept in the log; show the end of it if the command fails."""
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "PIP_NO_INPUT": "1"}
     lines: list[str] = []
-    said, collected = time.monotonic(), 0
+    said, fetched = time.monotonic(), 0
     with (
         LOG.open("a", encoding="utf-8") as log,
         subprocess.Popen(
@@ -116,11 +116,13 @@ def run(command: list[str | Path], failure: str, steps: int = 0) -> bool:
         for line in process.stdout or ():
             log.write(line)
             lines.append(line)
-            collected += line.startswith("Collecting ")
-            unpacking = line.startswith("Installing collected packages")
-            if steps and (unpacking or time.monotonic() - said > LINE_EVERY_SECONDS):
+            fetched += line.startswith(("Collecting ", "Processing "))
+            if steps and line.startswith("Installing collected packages"):
+                say(f"  fetched {fetched}, unpacking them")
+                steps = 0  # the rest is one long step
+            elif steps and time.monotonic() - said > LINE_EVERY_SECONDS:
                 said = time.monotonic()
-                say(f"  unpacking {collected} packages" if unpacking else f"  fetched {collected} of {steps}")
+                say(f"  fetched {fetched} of {steps}")
     if process.returncode == 0:
         return True
     fail(f"{failure}; the last lines of build/set-up.log:\n" + "".join(f"    {line}" for line in lines[-15:]))
