@@ -1,0 +1,26 @@
+"""Policies as data: frozen, dated, cited; a reform is only its difference from a baseline."""
+
+from tierkit.policy.checks import Value
+from tierkit.policy.core import Policy, check, diff, presets
+from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
+from tierkit.policy.reading import STATUSES, Meta, Parameter
+from tierkit.policy.specification import RENAMED, SCORE_EVENTS, SPEC, UNITS, Spec
+
+__all__ = [
+    "RENAMED",
+    "SCORE_EVENTS",
+    "SPEC",
+    "STATUSES",
+    "UNITS",
+    "Meta",
+    "Parameter",
+    "Policy",
+    "PolicyError",
+    "PolicyProblem",
+    "PolicyWarning",
+    "Spec",
+    "Value",
+    "check",
+    "diff",
+    "presets",
+]

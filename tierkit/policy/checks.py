@@ -1,0 +1,261 @@
+"""Whether a value is what its declaration says, and whether values fit each other."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from tierkit.policy.specification import Spec
+from tierkit.schema import SEVERITIES, TIERS
+
+__all__ = ["Clash", "Value", "UnfitError", "clashes", "normalise", "suggestion"]
+
+Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...] | tuple[tuple[str, ...], ...]
+"""The plain value of a parameter; lists are tuples, so that nobody can change them."""
+
+
+class UnfitError(ValueError):
+    """A value that its declaration does not allow; the text says what it must be."""
+
+
+class Clash(NamedTuple):
+    """Values that contradict each other, or that somebody should have meant."""
+
+    parameter: str
+    message: str
+    remedy: str
+    warning: bool
+
+
+def suggestion(word: str, words: Mapping[str, str] | Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the nearest of ``words``, or an empty text.
+
+    Parameters
+    ----------
+    word : str
+        What was written.
+    words : iterable of str, or mapping
+        What may be written; a mapping gives what to propose for each.
+
+    Examples
+    --------
+    >>> suggestion("retial", ("retail", "gas"))
+    " (did you mean 'retail'?)"
+    """
+    proposals = words if isinstance(words, Mapping) else {one: one for one in words}
+    near = get_close_matches(word, list(proposals), n=1, cutoff=0.6)
+    return f" (did you mean '{proposals[near[0]]}'?)" if near else ""
+
+
+def normalise(spec: Spec, raw: object) -> Value:
+    """Return ``raw`` as the frozen value of a parameter.
+
+    Raises
+    ------
+    UnfitError
+        If the value has another type, is out of range or names something unknown.
+
+    Examples
+    --------
+    >>> from tierkit.policy.specification import SPEC
+    >>> normalise(SPEC["scoring.credit_cutoffs"], [480, 540])
+    (480.0, 540.0)
+    """
+    return _READERS[spec.kind](spec, raw)
+
+
+def _number(spec: Spec, raw: object) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise UnfitError(f"must be a number {spec.range_text}")
+    try:
+        value = float(raw)
+    except OverflowError:
+        value = math.inf
+    low = -math.inf if spec.low is None else spec.low
+    high = math.inf if spec.high is None else spec.high
+    inside = low < value < high if spec.inside else low <= value <= high
+    if not math.isfinite(value) or not inside:
+        raise UnfitError(f"must be {spec.range_text}")
+    return value + 0.0  # no negative zero: it would give equal policies different hashes
+
+
+def _integer(spec: Spec, raw: object) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise UnfitError(f"must be a whole number {spec.range_text}")
+    if abs(raw) > 10**6:  # beyond every declared range; a huge int cannot become the float of the range check
+        raise UnfitError(f"must be {spec.range_text}")
+    _number(spec, raw)
+    return raw
+
+
+def _boolean(spec: Spec, raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise UnfitError("must be true or false")
+    return raw
+
+
+def _text(spec: Spec, raw: object) -> str:
+    if not isinstance(raw, str) or not raw.strip():
+        raise UnfitError("must be a text that is not empty")
+    return raw
+
+
+def _choice(spec: Spec, raw: object) -> str:
+    if not isinstance(raw, str) or raw not in spec.levels:
+        near = suggestion(raw, spec.levels) if isinstance(raw, str) else ""
+        raise UnfitError(f"must be one of {', '.join(spec.levels)}{near}")
+    return raw
+
+
+def _numbers(spec: Spec, raw: object) -> tuple[float, ...]:
+    if not isinstance(raw, list | tuple):
+        raise UnfitError(f"must be a list of ascending numbers, each {spec.range_text}")
+    if spec.lengths and len(raw) not in spec.lengths:
+        raise UnfitError(f"must hold {' or '.join(map(str, spec.lengths))} numbers, not {len(raw)}")
+    try:
+        values = tuple(_number(spec, one) for one in raw)
+    except UnfitError:
+        raise UnfitError(f"must be a list of ascending numbers, each {spec.range_text}") from None
+    if any(b <= a for a, b in pairwise(values)):
+        raise UnfitError("must ascend strictly")
+    return values
+
+
+def _names(spec: Spec, raw: object) -> tuple[str, ...]:
+    if not isinstance(raw, list | tuple) or not all(isinstance(one, str) and one for one in raw):
+        raise UnfitError("must be a list of names")
+    unknown = [one for one in raw if spec.levels and one not in spec.levels]
+    if unknown:
+        shown = ", ".join(f"'{one}'{suggestion(one, spec.levels)}" for one in unknown)
+        raise UnfitError(f"names what does not exist: {shown}")
+    twice = sorted({repr(one) for one in raw if raw.count(one) > 1})
+    if twice:
+        raise UnfitError(f"must not repeat {', '.join(twice)}")
+    return tuple(raw)
+
+
+def _matrix(spec: Spec, raw: object) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(raw, list | tuple) or not raw or not all(isinstance(row, list | tuple) for row in raw):
+        raise UnfitError("must be a list of rows of tiers")
+    unknown = sorted({str(one) for row in raw for one in row if one not in spec.levels})
+    if unknown:
+        raise UnfitError(f"holds {', '.join(map(repr, unknown))}; entries must be {', '.join(spec.levels)}")
+    return tuple(tuple(row) for row in raw)
+
+
+_READERS: Mapping[str, Callable[[Spec, object], Value]] = {
+    "boolean": _boolean,
+    "choice": _choice,
+    "integer": _integer,
+    "matrix": _matrix,
+    "names": _names,
+    "number": _number,
+    "numbers": _numbers,
+    "text": _text,
+}
+
+
+def clashes(values: Mapping[str, Any]) -> Iterator[Clash]:
+    """Yield every contradiction between the values of a whole policy.
+
+    Parameters
+    ----------
+    values : mapping of str to Value
+        All parameters, each already allowed by its own declaration. Where one is missing, the checks
+        that need it are passed over.
+    """
+    for check in (_matrix_shape, _composite_weights, _shares, _repair_dates, _floor):
+        try:
+            yield from check(values)
+        except KeyError:  # a parameter that was refused on its own has its message already
+            continue
+
+
+def _matrix_shape(values: Mapping[str, Any]) -> Iterator[Clash]:
+    if values["scoring.logic"] != "matrix":
+        return
+    matrix, risk, credit = (values[f"scoring.{key}"] for key in ("matrix", "risk_cutoffs", "credit_cutoffs"))
+    rows, columns = len(risk) + 1, len(credit) + 1
+    if len(matrix) != rows or any(len(row) != columns for row in matrix):
+        lengths = ", ".join(str(len(row)) for row in matrix)
+        yield Clash(
+            "scoring.matrix",
+            f"'scoring.matrix' must have {rows} rows of {columns}, one more than the {rows - 1} risk and "
+            f"{columns - 1} credit cut-offs; it has rows of {lengths}",
+            "change the matrix or the cut-offs",
+            warning=False,
+        )
+        return
+    codes = [[TIERS.index(one) for one in row] for row in matrix]
+    falls = any(a > b for row in codes for a, b in pairwise(row))
+    falls |= any(a > b for column in zip(*codes, strict=True) for a, b in pairwise(column))
+    if falls:
+        yield Clash(
+            "scoring.matrix",
+            "'scoring.matrix' gives a better tier to higher risk or to worse credit",
+            "order the entries, unless it is meant",
+            warning=True,
+        )
+
+
+def _composite_weights(values: Mapping[str, Any]) -> Iterator[Clash]:
+    weights = [values[f"scoring.composite_{axis}_weight"] for axis in ("risk", "credit")]
+    if values["scoring.logic"] == "composite" and not any(weights):
+        yield Clash(
+            "scoring.composite_risk_weight",
+            "'scoring.composite_risk_weight' and 'scoring.composite_credit_weight' are both 0, so "
+            "the composite score is the same for all",
+            'give one of them a weight, or use scoring.logic = "matrix"',
+            warning=False,
+        )
+
+
+def _shares(values: Mapping[str, Any]) -> Iterator[Clash]:
+    total = sum(values[f"scoring.target_shares.{tier}"] for tier in TIERS)
+    if abs(total - 1) > 1e-9:
+        yield Clash(
+            "scoring.target_shares",
+            f"'scoring.target_shares' must add up to 1, not {total:g}",
+            "change the shares",
+            warning=False,
+        )
+
+
+def _repair_dates(values: Mapping[str, Any]) -> Iterator[Clash]:
+    weeks = [values[f"repair.earliest_weeks.{severity}"] for severity in SEVERITIES]
+    display = values["repair.display_weeks"]
+    if weeks != sorted(weeks):
+        yield Clash(
+            "repair.earliest_weeks",
+            f"'repair.earliest_weeks' must not fall with severity: {', '.join(map(str, weeks))}",
+            "let a graver record wait at least as long",
+            warning=False,
+        )
+    if max(weeks) > display:
+        yield Clash(
+            "repair.earliest_weeks",
+            f"'repair.earliest_weeks' reaches {max(weeks)}, past 'repair.display_weeks' = {display}, so a "
+            "record would be gone before it can be repaired",
+            "lengthen the display or repair earlier",
+            warning=False,
+        )
+
+
+def _floor(values: Mapping[str, Any]) -> Iterator[Clash]:
+    if values["frequency.random_floor"] != 0:
+        return
+    yield Clash(
+        "frequency.random_floor",
+        "'frequency.random_floor' = 0: without random audits nothing shows what the inspected do not",
+        "set a floor (0.01 is usual), or keep 0 knowing that no estimate of missed violations will be sound",
+        warning=True,
+    )
+    if values["lists.unmonitored.enabled"]:
+        yield Clash(
+            "lists.unmonitored.enabled",
+            "'lists.unmonitored.enabled' with 'frequency.random_floor' = 0: nobody would ever look at "
+            "the listed",
+            "set a floor, or switch the list off",
+            warning=True,
+        )

@@ -1,0 +1,417 @@
+"""A policy: a frozen, dated, cited set of parameters, read from TOML."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from tierkit.policy.checks import clashes, suggestion
+from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
+from tierkit.policy.reading import Meta, Parameter, Reading, parse, read_file, read_mapping, read_text
+from tierkit.policy.specification import SPEC
+from tierkit.policy.writing import html_of, toml_of
+from tierkit.schema import Label
+
+__all__ = ["Policy", "check", "diff", "presets"]
+
+_PRESETS = Path(str(files("tierkit").joinpath("policies")))
+_TOP_GROUPS = tuple(dict.fromkeys(path.partition(".")[0] for path in SPEC))
+
+
+def presets() -> tuple[str, ...]:
+    """Return the names of the policies that come with tierkit, in alphabetical order.
+
+    Examples
+    --------
+    >>> "legacy" in presets()
+    True
+    """
+    return tuple(sorted(path.stem for path in _PRESETS.glob("*.toml")))
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A frozen set of parameters, each with its unit and its source or assumption.
+
+    Make one with `Policy.load` or, from another, with `Policy.reform`; both check every value. Policies
+    are equal when name, heading and all parameters are; two policies that act alike have the same `hash`.
+
+    Parameters
+    ----------
+    name : str
+        Short name.
+    meta : Meta
+        Title, document, date, status, baseline.
+    parameters : mapping of str to Parameter
+        Dotted name → parameter, in the order of `SPEC`.
+
+    Examples
+    --------
+    >>> legacy = Policy.load("legacy")
+    >>> denser = legacy.reform({"frequency.tier.T4.key": 4.0}, name="denser")
+    >>> denser["frequency.tier.T4.key"], legacy["frequency.tier.T4.key"]
+    (4.0, 1.0)
+    >>> list(diff(legacy, denser)["parameter"])
+    ['frequency.tier.T4.key']
+    """
+
+    name: str
+    meta: Meta
+    parameters: Mapping[str, Parameter]
+
+    def __post_init__(self) -> None:
+        """Take a copy in the order of `SPEC`, so that nobody outside can change it."""
+        ordered = {path: self.parameters[path] for path in SPEC}
+        object.__setattr__(self, "parameters", MappingProxyType(ordered))
+
+    def __reduce__(self) -> tuple[type["Policy"], tuple[str, Meta, dict[str, Parameter]]]:
+        """Let a policy be copied and cross process boundaries, which a mapping proxy cannot."""
+        return Policy, (self.name, self.meta, dict(self.parameters))
+
+    def __hash__(self) -> int:
+        """Return a hash that agrees with equality."""
+        return hash((self.name, self.hash))
+
+    def __repr__(self) -> str:
+        """Return the name and the start of the hash."""
+        return f"Policy({self.name!r}, hash={self.hash[:12]!r})"
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> "Policy":
+        """Read a preset by its name, or a policy file by its path.
+
+        A file that names a ``baseline`` in ``[meta]`` holds only what differs from it: a preset's name, or a
+        path relative to the file.
+
+        Parameters
+        ----------
+        name_or_path : str or Path
+            ``"legacy"``, say, or ``"reform.toml"``.
+
+        Raises
+        ------
+        PolicyError
+            With every problem of the file and of its baselines.
+
+        Warns
+        -----
+        PolicyWarning
+            If a value is allowed but should have been meant, such as a random floor of 0.
+
+        Examples
+        --------
+        >>> Policy.load("legacy")["depth.detection"]
+        0.7
+        """
+        return _usable(*_load(_find(name_or_path), ()))
+
+    @classmethod
+    def loads(cls, text: str, place: str = "policy") -> "Policy":
+        """Read a policy from the text of a file; a baseline is looked for from the working folder.
+
+        Raises
+        ------
+        PolicyError
+            With every problem of the text.
+
+        Examples
+        --------
+        >>> legacy = Policy.load("legacy")
+        >>> Policy.loads(legacy.to_toml()) == legacy
+        True
+        """
+        return _usable(*_read(text, place, Path(), ()))
+
+    def __getitem__(self, path: str) -> Any:
+        """Return the plain value of a parameter, or a dictionary of a whole table of them.
+
+        Raises
+        ------
+        KeyError
+            If there is no such parameter, with the nearest name.
+
+        Examples
+        --------
+        >>> legacy = Policy.load("legacy")
+        >>> legacy["frequency.random_floor"]
+        0.01
+        >>> legacy["depth.tier"]
+        {'T1': 1.0, 'T2': 1.0, 'T3': 1.0, 'T4': 1.0}
+        """
+        if path in self.parameters:
+            return self.parameters[path].value
+        return _plain(self._table(path))
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """All parameters as nested read-only mappings."""
+        return MappingProxyType({group: self._table(group) for group in _TOP_GROUPS})
+
+    def _table(self, table: str) -> Mapping[str, Any]:
+        inside: dict[str, Any] = {}
+        for path, parameter in self.parameters.items():
+            if not path.startswith(f"{table}."):
+                continue
+            head, dot, _ = path[len(table) + 1 :].partition(".")
+            if head not in inside:
+                inside[head] = self._table(f"{table}.{head}") if dot else parameter
+        if not inside:
+            raise KeyError(f"no parameter '{table}'{suggestion(table, SPEC.keys())}")
+        return MappingProxyType(inside)
+
+    def parameter(self, path: str) -> Parameter:
+        """Return a parameter with its unit, source and date.
+
+        Raises
+        ------
+        KeyError
+            If there is no such parameter.
+
+        Examples
+        --------
+        >>> Policy.load("legacy").parameter("depth.detection").unit
+        'probability'
+        """
+        if path not in self.parameters:
+            self._table(path)  # raises for what does not exist at all
+            raise KeyError(f"'{path}' is a table of parameters, not one")
+        return self.parameters[path]
+
+    @property
+    def oracle(self) -> bool:
+        """Whether scores are the true probabilities, which only a synthetic world knows."""
+        return self.meta.oracle
+
+    @property
+    def hash(self) -> str:
+        """The sha256 of the values (and of whether it is the oracle) as canonical JSON."""
+        plain: dict[str, Any] = {path: one.value for path, one in self.parameters.items()}
+        text = json.dumps({**plain, "meta.oracle": self.oracle}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def reform(
+        self,
+        changes: Mapping[str, Any] | str | Path,
+        *,
+        name: str | None = None,
+        assumption: str | None = None,
+    ) -> "Policy":
+        """Return a new policy that differs from this one in the given values; this one stays as it is.
+
+        Parameters
+        ----------
+        changes : mapping, str or Path
+            Dotted or nested names to plain values, inline tables or `Parameter`; or the path of a policy
+            file, whose baseline, if it names one, must act like this policy.
+        name : str, optional
+            Name of the new policy; ``"reform"``, or the file's own, if not given.
+        assumption : str, optional
+            Why plain values are what they are; says that the reform set them if not given.
+
+        Raises
+        ------
+        PolicyError
+            With every problem of the changes.
+
+        Warns
+        -----
+        PolicyWarning
+            If a value is allowed but should have been meant.
+
+        Examples
+        --------
+        >>> legacy = Policy.load("legacy")
+        >>> legacy.reform({"frequency": {"random_floor": 0.02}})["frequency.random_floor"]
+        0.02
+        """
+        if isinstance(changes, str | Path):
+            path = Path(changes)
+            text = read_file(path)
+            reading = read_text(parse(text, path.name), text, path.name)
+            self._check_is_baseline_of(reading, path.parent)
+            new = name or reading.meta.get("name", path.stem)
+        else:
+            new = name or "reform"
+            reading = read_mapping(changes, f"reform '{new}'", assumption or f"set in reform '{new}'")
+            title = self.meta.title
+            reading.meta |= {"title_zh": f"{title.zh}·{new}", "title_en": f"{title.en}, {new}"}
+        return _usable(_finish(new, self, reading), reading)
+
+    def _check_is_baseline_of(self, reading: Reading, folder: Path) -> None:
+        """Note it where a reform file names a baseline that does not act like this policy."""
+        wanted = reading.meta.get("baseline")
+        if wanted is None or wanted == self.name:
+            return
+        base = _baseline(reading, folder, ())
+        if base is not None and base.hash != self.hash:
+            message = f"'meta.baseline' = '{wanted}' is not '{self.name}', to which the file was applied"
+            reading.note("meta.baseline", message, "load the file with Policy.load, or take out its baseline")
+
+    def to_toml(self, *, against: "Policy | None" = None) -> str:
+        """Return the policy as a file: whole, or only what differs from another policy.
+
+        Parameters
+        ----------
+        against : Policy, optional
+            The baseline to name; the file then holds the difference from it.
+
+        Examples
+        --------
+        >>> legacy = Policy.load("legacy")
+        >>> print(legacy.reform({"depth.detection": 0.8}).to_toml(against=legacy).splitlines()[-1])
+        detection = { value = 0.8, unit = "probability", assumption = "set in reform 'reform'" }
+        """
+        items = self.parameters.items()
+        if against is None:
+            return toml_of(self.name, self.meta, self.meta.baseline, items)
+        kept = [(path, one) for path, one in items if against.parameters[path] != one]
+        return toml_of(self.name, self.meta, against.name, kept)
+
+    def _repr_html_(self) -> str:
+        return html_of(self.name, self.meta, self.parameters)
+
+
+def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: one.value if isinstance(one, Parameter) else _plain(one) for key, one in table.items()}
+
+
+def diff(a: Policy, b: Policy) -> pd.DataFrame:
+    """Return the parameters whose values differ between two policies.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``parameter``, ``a``, ``b``, ``unit`` and ``source`` (of the value in ``b``, or why it is
+        assumed), in the order of `SPEC`.
+
+    Examples
+    --------
+    >>> legacy = Policy.load("legacy")
+    >>> diff(legacy, legacy).empty
+    True
+    """
+    rows: list[tuple[object, ...]] = [
+        (path, a.parameters[path].value, one.value, one.unit, one.ground)
+        for path, one in b.parameters.items()
+        if a.parameters[path].value != one.value
+    ]
+    if a.oracle != b.oracle:
+        rows.append(("meta.oracle", a.oracle, b.oracle, "yes/no", b.meta.document))
+    return pd.DataFrame(rows, columns=["parameter", "a", "b", "unit", "source"], dtype=object)
+
+
+def check(path: str | Path) -> list[PolicyProblem]:
+    """Return everything that is wrong with a policy file, warnings included; nothing is raised.
+
+    Parameters
+    ----------
+    path : str or Path
+        A preset's name or a file.
+
+    Examples
+    --------
+    >>> check("legacy")
+    []
+    """
+    try:
+        _, reading = _load(_find(path), ())
+    except PolicyError as error:
+        return list(error.problems)
+    return list(reading.problems)
+
+
+def _find(name_or_path: str | Path, folder: Path = Path()) -> Path:
+    """Return the file of a preset's name or of a path relative to ``folder``."""
+    if str(name_or_path) in presets():
+        return _PRESETS / f"{name_or_path}.toml"
+    path = folder / name_or_path
+    try:
+        if path.is_file():
+            return path
+    except OSError:  # a name too long for the file system is no file either
+        pass
+    hint = suggestion(str(name_or_path), presets()) or f"; presets are {', '.join(presets())}"
+    problem = PolicyProblem(
+        str(name_or_path), None, "", f"neither a preset nor a file{hint}", "name a preset or give a path"
+    )
+    raise PolicyError([problem])
+
+
+def _load(path: Path, above: tuple[Path, ...]) -> tuple[Policy | None, Reading]:
+    """Read a file and its baselines; the policy is None where something is wrong."""
+    return _read(read_file(path), path.name, path.parent, (*above, path.resolve()))
+
+
+def _read(text: str, place: str, folder: Path, above: tuple[Path, ...]) -> tuple[Policy | None, Reading]:
+    """Read the text of a file found in ``folder``; ``above`` are the files that led to it, this one too."""
+    reading = read_text(parse(text, place), text, place)
+    base = None
+    if reading.given < SPEC.keys():
+        base = _baseline(reading, folder, above)
+    return _finish(reading.meta.get("name", place), base, reading), reading
+
+
+def _baseline(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Policy | None:
+    """Return the baseline that a file names; what is wrong with it is noted in ``reading``."""
+    wanted = reading.meta.get("baseline")
+    if wanted is None:
+        missing = [path for path in SPEC if path not in reading.given]
+        shown = ", ".join(f"'{path}'" for path in missing[:3]) + (", …" if len(missing) > 3 else "")
+        message = f"'meta.baseline' is missing, and so are {len(missing)} of {len(SPEC)} parameters: {shown}"
+        reading.note(
+            "meta.baseline", message, 'name a baseline, such as baseline = "legacy", or give them all'
+        )
+        return None
+    try:
+        path = _find(wanted, folder)
+        if path.resolve() in above:
+            reading.note("meta.baseline", f"'meta.baseline' = '{wanted}' leads back to this file",
+                         "let the chain of baselines end in a preset")  # fmt: skip
+            return None
+        base, its = _load(path, above)
+    except PolicyError as error:
+        for one in error.problems:
+            reading.note("meta.baseline", f"'meta.baseline' = '{wanted}': {one.message}", one.remedy)
+        return None
+    reading.problems.extend(one for one in its.problems if not one.warning)
+    return base
+
+
+def _finish(name: str, base: Policy | None, reading: Reading) -> Policy | None:
+    """Return the policy that a reading makes of its baseline, checked as a whole; None where it cannot be."""
+    merged = {**(base.parameters if base else {}), **reading.parameters}
+    for clash in clashes({path: one.value for path, one in merged.items()}):
+        reading.note(clash.parameter, clash.message, clash.remedy, warning=clash.warning)
+    if base is None and "date" not in reading.meta:
+        reading.note(
+            "meta.date", "'meta.date' is missing", "give the date of the document, such as 2025-01-24"
+        )
+    if any(not one.warning for one in reading.problems):
+        return None
+    given = reading.meta
+    meta = Meta(
+        title=Label(given.get("title_zh", name), given.get("title_en", name)),
+        document=given.get("document", ""),
+        date=given["date"] if base is None else given.get("date", base.meta.date),
+        status=given.get("status", "reform"),
+        baseline=base.name if base else given.get("baseline"),
+        oracle=given.get("oracle", base.oracle if base else False),
+    )
+    return Policy(name, meta, merged)
+
+
+def _usable(policy: Policy | None, reading: Reading) -> Policy:
+    """Return the policy, warning of each value that should have been meant; raise if there is none."""
+    errors = [one for one in reading.problems if not one.warning]
+    if errors or policy is None:
+        raise PolicyError(errors)
+    for one in reading.problems:
+        warnings.warn(str(one), PolicyWarning, stacklevel=3)
+    return policy

@@ -1,0 +1,354 @@
+"""Policy files and plain mappings into parameters, with every problem noted on the way."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from tierkit.policy.checks import Value, UnfitError, normalise, suggestion
+from tierkit.policy.problems import PolicyError, PolicyProblem
+from tierkit.policy.specification import RENAMED, SPEC, Spec
+from tierkit.schema import Label
+
+__all__ = ["STATUSES", "Meta", "Parameter", "Reading", "parse", "read_file", "read_mapping", "read_text"]
+
+_LEAF_KEYS = ("value", "unit", "from", "source", "assumption")
+_META_KEYS = ("name", "title_zh", "title_en", "document", "date", "status", "baseline", "oracle")
+STATUSES: Mapping[str, Label] = {
+    "in_force": Label("现行", "in force"),
+    "draft": Label("征求意见稿", "draft for comment"),
+    "reference": Label("参照", "for reference"),
+    "reform": Label("设想", "a reform to try"),
+}
+"""Standing of a policy → its label."""
+
+_TABLES = frozenset(path.rsplit(".", depth)[0] for path in SPEC for depth in range(1, path.count(".") + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One value of a policy and where it comes from.
+
+    Attributes
+    ----------
+    value : Value
+        The plain value.
+    unit : str
+        A key of `tierkit.policy.UNITS`.
+    source : str or None
+        Document and clause number, in our own words.
+    assumption : str or None
+        Why this number, where the text has none.
+    from_ : datetime.date or None
+        Date from which the value is in force.
+    """
+
+    value: Value
+    unit: str
+    source: str | None = None
+    assumption: str | None = None
+    from_: date | None = None
+
+    @property
+    def ground(self) -> str:
+        """Return source and assumption as one text."""
+        parts = [self.source] if self.source else []
+        if self.assumption:
+            parts.append(f"assumption: {self.assumption}")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a policy is called and where it stands.
+
+    Attributes
+    ----------
+    title : Label
+        For people.
+    document : str
+        The document that orders it, with its number.
+    date : datetime.date
+        Date of the document, from which values without a date of their own are in force.
+    status : str
+        A key of `STATUSES`.
+    baseline : str or None
+        Name of the policy from which it differs.
+    oracle : bool
+        Whether scores are the true probabilities, which only a synthetic world knows.
+    """
+
+    title: Label
+    document: str
+    date: date
+    status: str = "reform"
+    baseline: str | None = None
+    oracle: bool = False
+
+
+@dataclass(slots=True)
+class Reading:
+    """What has been read so far of one file or mapping, and what was wrong with it."""
+
+    place: str
+    lines: Mapping[str, int] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+    given: set[str] = field(default_factory=set)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    problems: list[PolicyProblem] = field(default_factory=list)
+
+    def note(self, parameter: str, message: str, remedy: str, *, warning: bool = False) -> None:
+        """Add a problem, at the line of its parameter or of the table that holds it."""
+        at = next((self.lines[one] for one in _upwards(parameter) if one in self.lines), None)
+        self.problems.append(PolicyProblem(self.place, at, parameter, message, remedy, warning))
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """Yield a path, then the tables that hold it."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+
+
+def read_file(path: Path) -> str:
+    """Return the text of a policy file.
+
+    Raises
+    ------
+    PolicyError
+        If it cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        fault, remedy = f"cannot be read: {error.strerror}", "give the path of a policy file"
+    except UnicodeDecodeError as error:
+        fault = f"is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
+        remedy = "save it as UTF-8"
+    raise PolicyError([PolicyProblem(path.name, None, "", f"the file {fault}", remedy)])
+
+
+def parse(text: str, place: str) -> dict[str, Any]:
+    """Return the tree of a TOML text.
+
+    Raises
+    ------
+    PolicyError
+        If it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        line, fault = int(found[1]) if found else None, str(error)
+    except RecursionError:
+        line, fault = None, "tables nested too deeply"
+    message = f"the file is not TOML: {fault}"
+    raise PolicyError([PolicyProblem(place, line, "", message, "mend the syntax at that place")])
+
+
+def read_text(tree: Mapping[str, Any], text: str, place: str) -> Reading:
+    """Read the tree of a policy file.
+
+    Parameters
+    ----------
+    tree : mapping
+        As `tomllib` returns it.
+    text : str
+        The file itself, for line numbers.
+    place : str
+        What messages call it.
+    """
+    reading = Reading(place, _line_numbers(text))
+    meta = tree.get("meta")
+    if isinstance(meta, Mapping):
+        _read_meta(meta, reading)
+    else:
+        reading.note("meta", "'meta' must be a table with at least a name", 'add [meta] and name = "…"')
+    rest = {key: value for key, value in tree.items() if key != "meta"}
+    for path, leaf in _leaves(rest, "", reading):
+        _read_leaf(path, leaf, reading)
+    return reading
+
+
+def read_mapping(changes: Mapping[str, Any], place: str, assumption: str) -> Reading:
+    """Read changes given in Python: dotted or nested names to plain values, leaves or parameters."""
+    reading = Reading(place)
+    for path, leaf in _leaves(changes, "", reading):
+        if isinstance(leaf, Parameter):
+            leaf = {"value": leaf.value, "unit": leaf.unit, "from": leaf.from_, "source": leaf.source,
+                    "assumption": leaf.assumption}  # fmt: skip
+            leaf = {key: value for key, value in leaf.items() if value is not None}
+        elif not isinstance(leaf, Mapping):
+            new = _renamed(path)
+            leaf = {"value": leaf, "unit": SPEC[new or path].unit, "assumption": assumption}
+        _read_leaf(path, leaf, reading)
+    return reading
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[tuple[str, Any]]:
+    """Yield path and content of every parameter, old names included; note whatever is none."""
+    for key, node in tree.items():
+        path = f"{prefix}{key}"
+        old = next((one for one in RENAMED if path == one), None)
+        if old is not None:
+            reading.note(path, f"'{path}' was renamed '{RENAMED[old]}'", f"write '{RENAMED[old]}' instead")
+        new = _renamed(path) or path
+        if new in SPEC:
+            yield path, node
+        elif new in _TABLES and isinstance(node, Mapping):
+            yield from _leaves(node, f"{path}.", reading)
+        elif new in _TABLES:
+            reading.note(path, f"'{path}' = {node!r} must be a table of parameters",
+                         f"give its parameters, such as '{_first_under(new)}'")  # fmt: skip
+        else:
+            reading.note(path, f"'{path}' is not a parameter{_near(path)}",
+                         "mend the name, or remove it")  # fmt: skip
+
+
+def _renamed(path: str) -> str | None:
+    """Return the new name of an old path, or None where it is not old."""
+    for start in _upwards(path):
+        if start in RENAMED:
+            return RENAMED[start] + path[len(start) :]
+    return None
+
+
+def _first_under(table: str) -> str:
+    return next(path for path in SPEC if path.startswith(f"{table}."))
+
+
+def _near(path: str) -> str:
+    """Return a did-you-mean for an unknown path: among its siblings, then by its last word anywhere."""
+    parent = path.rpartition(".")[0]
+    known = sorted(_TABLES | set(SPEC))
+    siblings = [one for one in known if one.rpartition(".")[0] == parent]
+    last_words = {one.rpartition(".")[2]: one for one in reversed(known)}
+    return (
+        suggestion(path, siblings)
+        or suggestion(path.rpartition(".")[2], last_words)
+        or suggestion(path, known)
+    )
+
+
+def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
+    """Check one parameter and keep it, or note everything that is wrong with it."""
+    path = _renamed(given) or given
+    spec = SPEC[path]
+    if path in reading.given:
+        reading.note(
+            given, f"'{given}' is given twice, under its old name and its new one", "keep the new one"
+        )
+    reading.given.add(path)
+    if not isinstance(leaf, Mapping):
+        example = f'{{ value = {_toml_like(leaf)}, unit = "{spec.unit}", assumption = "why" }}'
+        reading.note(given, f"'{given}' = {leaf!r} must be an inline table: {example}", "wrap the value")
+        return
+    before = len(reading.problems)
+    for key in leaf:
+        if key not in _LEAF_KEYS:
+            reading.note(given, f"'{given}' has an unknown key '{key}'{suggestion(key, _LEAF_KEYS)}",
+                         f"use {', '.join(_LEAF_KEYS)}")  # fmt: skip
+    value: Value | None = None
+    if "value" not in leaf:
+        reading.note(given, f"'{given}' has no value", "add value = …")
+    else:
+        try:
+            value = normalise(spec, leaf["value"])
+        except UnfitError as fault:
+            reading.note(given, f"'{given}' = {_shown(leaf['value'])} {fault}", f"{spec.about.en}: {fault}")
+    _check_unit(given, spec, leaf, reading)
+    _check_ground(given, path, leaf, reading)
+    day = leaf.get("from")
+    if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
+        reading.note(given, f"'{given}' has from = {day!r}, which must be a date such as 2025-01-24",
+                     "write the date without quotation marks")  # fmt: skip
+    if value is not None and len(reading.problems) == before:
+        reading.parameters[path] = Parameter(
+            value, spec.unit, leaf.get("source"), leaf.get("assumption"), day
+        )
+
+
+def _check_unit(given: str, spec: Spec, leaf: Mapping[str, Any], reading: Reading) -> None:
+    if leaf.get("unit") != spec.unit:
+        fault = f"has unit {leaf['unit']!r}, which must be" if "unit" in leaf else "has no unit; it must be"
+        reading.note(given, f"'{given}' {fault} '{spec.unit}'",
+                     "convert the value, if it was in another unit, and name this one")  # fmt: skip
+
+
+def _check_ground(given: str, path: str, leaf: Mapping[str, Any], reading: Reading) -> None:
+    for key in ("source", "assumption"):
+        if key in leaf and (not isinstance(leaf[key], str) or not leaf[key].strip()):
+            reading.note(given, f"'{given}' has {key} = {leaf[key]!r}, which must be a text that is not empty",
+                         f"write the {key} in words")  # fmt: skip
+    if "source" not in leaf and "assumption" not in leaf:
+        reading.note(given, f"'{given}' needs a source (document and clause) or an assumption (why)",
+                     "add source = \"…\" or assumption = \"…\"")  # fmt: skip
+    elif path == "frequency.random_floor" and leaf.get("value") == 0 and "assumption" not in leaf:
+        reading.note(given, f"'{given}' = 0 needs an assumption: no text orders a world without random audits",
+                     "say why in assumption = \"…\", or set a floor")  # fmt: skip
+
+
+def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
+    """Check the [meta] table and keep what is right in it."""
+    for key, value in meta.items():
+        if key not in _META_KEYS:
+            reading.note(f"meta.{key}", f"'meta.{key}' is not known{suggestion(key, _META_KEYS)}",
+                         f"use {', '.join(_META_KEYS)}")  # fmt: skip
+            continue
+        if key == "oracle":
+            fine, wanted = isinstance(value, bool), "true or false"
+        elif key == "date":
+            fine = isinstance(value, date) and not isinstance(value, datetime)
+            wanted = "a date such as 2025-01-24"
+        elif key == "status":
+            fine, wanted = isinstance(value, str) and value in STATUSES, f"one of {', '.join(STATUSES)}"
+        else:
+            fine, wanted = isinstance(value, str) and bool(value.strip()), "a text that is not empty"
+        if fine:
+            reading.meta[key] = value
+        else:
+            reading.note(f"meta.{key}", f"'meta.{key}' = {_shown(value)} must be {wanted}", "mend the value")
+    if "name" not in meta:
+        reading.note("meta", "'meta.name' is missing", "name the policy")
+
+
+def _toml_like(value: object) -> str:
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else f'"{value}"'
+        if isinstance(value, str)
+        else str(value)
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value as messages show it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+_HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
+_KEY = re.compile(r"^\s*([A-Za-z0-9_\-\.\"' ]+?)\s*=")
+
+
+def _line_numbers(text: str) -> dict[str, int]:
+    """Return path → line for the tables and keys of a TOML text, by their look alone."""
+    found: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        header, key = _HEADER.match(line), _KEY.match(line)
+        if header:
+            table = _bare(header[1])
+            found.setdefault(table, number)
+        elif key:
+            found.setdefault(f"{table}.{_bare(key[1])}".lstrip("."), number)
+    return found
+
+
+def _bare(key: str) -> str:
+    return ".".join(part.strip(" \"'") for part in key.split("."))

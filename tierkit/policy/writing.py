@@ -1,0 +1,108 @@
+"""Policies out of memory: as TOML, as a difference, as a page."""
+
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from itertools import groupby
+
+from tierkit.policy.checks import Value
+from tierkit.policy.reading import STATUSES, Meta, Parameter
+from tierkit.policy.specification import SPEC, UNITS
+
+__all__ = ["html_of", "shown_value", "toml_of"]
+
+
+def toml_of(name: str, meta: Meta, baseline: str | None, parameters: Iterable[tuple[str, Parameter]]) -> str:
+    """Return a policy file with these parameters."""
+    head = {
+        "name": name,
+        "title_zh": meta.title.zh,
+        "title_en": meta.title.en,
+        "document": meta.document or None,
+        "date": meta.date,
+        "status": meta.status,
+        "baseline": baseline,
+        "oracle": meta.oracle,
+    }
+    lines = ["[meta]", *(f"{key} = {_toml_value(value)}" for key, value in head.items() if value is not None)]
+    tables: dict[str, list[str]] = {}
+    for path, parameter in parameters:
+        table, _, key = path.rpartition(".")
+        tables.setdefault(table, []).append(f"{key} = {_leaf(parameter)}")
+    for table, leaves in tables.items():
+        lines += ["", f"[{table}]", *leaves]
+    return "\n".join(lines) + "\n"
+
+
+def _leaf(parameter: Parameter) -> str:
+    cells = {
+        "value": parameter.value,
+        "unit": parameter.unit,
+        "from": parameter.from_,
+        "source": parameter.source,
+        "assumption": parameter.assumption,
+    }
+    inside = ", ".join(f"{key} = {_toml_value(cell)}" for key, cell in cells.items() if cell is not None)
+    return f"{{ {inside} }}"
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):  # a JSON string is a TOML basic string, but for one control character
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml_value(one) for one in value)}]"
+    return str(value)  # a date, or a number: Python and TOML write both alike
+
+
+def shown_value(value: Value) -> str:
+    """Return a value as people read it.
+
+    Examples
+    --------
+    >>> shown_value((0.09, 0.15))
+    '0.09, 0.15'
+    >>> shown_value((("T1", "T2"), ("T3", "T4")))
+    'T1 T2 / T3 T4'
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        if value and isinstance(value[0], tuple):
+            return " / ".join(" ".join(map(str, row)) for row in value if isinstance(row, tuple))
+        return ", ".join(shown_value(one) for one in value if not isinstance(one, tuple)) or "–"
+    return str(value)
+
+
+def html_of(name: str, meta: Meta, parameters: Mapping[str, Parameter]) -> str:
+    """Return a table of the policy, every text escaped, one group of parameters folded under each heading."""
+    status = STATUSES[meta.status]
+    facts = [*filter(None, [meta.document]), meta.date.isoformat(), f"{status.zh} {status.en}"]
+    if meta.baseline:
+        facts.append(f"baseline: {meta.baseline}")
+    parts = [
+        '<div class="tierkit-policy">',
+        f"<h4>{escape(name)}: {escape(meta.title.zh)} · {escape(meta.title.en)}</h4>",
+        f"<p>{escape(' · '.join(facts))}</p>",
+    ]
+    for group, rows in groupby(parameters.items(), key=lambda one: one[0].partition(".")[0]):
+        parts.append(f"<details><summary>{escape(group)}</summary><table><tbody>")
+        parts.extend(_html_row(path, parameter) for path, parameter in rows)
+        parts.append("</tbody></table></details>")
+    return "\n".join([*parts, "</div>"])
+
+
+def _html_row(path: str, parameter: Parameter) -> str:
+    spec, unit = SPEC[path], UNITS[parameter.unit]
+    cells = (
+        path,
+        f"{spec.label.zh} {spec.label.en}",
+        shown_value(parameter.value),
+        f"{unit.zh} {unit.en}" if unit.zh != unit.en else unit.en,
+        parameter.from_.isoformat() if parameter.from_ else "",
+        parameter.ground,
+    )
+    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
