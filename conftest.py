@@ -1,0 +1,152 @@
+"""Small frames with the shape of real results, for tests of figures and pages and for the examples in their docstrings.
+
+The numbers are made up, near those of a real run; what they must show is the shape, the labels and the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+mpl.use("Agg")
+
+POLICIES = ["legacy", "shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025", "minhang-2023"]
+# policy: change of inspections, finding rate, findings, violations missed, harm
+CHANGES = {
+    "shanghai-2025": (-0.52, 0.31, -0.37, 0.019, 0.024),
+    "chongming-2025": (-0.47, 0.36, -0.28, 0.014, 0.011),
+    "jiading-2025": (-0.55, 0.44, -0.35, 0.017, 0.006),
+    "jinshan-2025": (-0.41, 0.47, -0.13, 0.006, -0.031),
+    "minhang-2023": (-0.12, 0.08, -0.05, 0.002, -0.004),
+}
+BASE = {
+    "inspections": 8012.0,
+    "planned_inspections": 6650.0,
+    "visits": 7350.0,
+    "inspector_hours": 17250.0,
+    "enterprise_hours": 29800.0,
+    "findings": 1010.0,
+    "finding_rate": 0.126,
+    "violations_missed": 21870.0,
+    "violation_weeks": 512000.0,
+    "harm": 1284000.0,
+    "weeks_to_detection": 33.1,
+    "trigger_share": 0.151,
+    "prevalence": 0.139,
+    "never_visited_share": 0.701,
+    "repeat_visits_30d": 412.0,
+    "multi_agency_30d": 380.0,
+    "penalties": 455.0,
+    "random_audits": 812.0,
+}
+UNITS = {"finding_rate": "share", "trigger_share": "share", "prevalence": "share", "never_visited_share": "share"}
+MOVES = {"finding_rate": 1, "findings": 2, "violations_missed": 3, "violation_weeks": 3, "harm": 4, "prevalence": 3}
+CHANNEL_SHARES = {"random": 0.10, "trigger": 0.13, "followup": 0.03, "campaign": 0.04, "commitment": 0.08, "routine": 0.62}
+GROUPS = {
+    "ownership": {"private": 14100, "state": 510, "foreign": 490, "hmt": 250, "individual": 4650},
+    "size": {"micro": 15990, "small": 3010, "medium": 800, "large": 200},
+}
+
+
+def _row(policy: str, group: str, level: str, measure: str, kappa: float, weeks: int, base: float, change: float) -> dict[str, Any]:
+    half = 0.012 + 0.25 * abs(change) * 0.15
+    value = base * (1 + change)
+    return {
+        "policy": policy, "baseline": "legacy", "group": group, "level": level, "measure": measure,
+        "unit": UNITS.get(measure, "per run"), "kappa": kappa, "weeks": weeks, "value": value, "low": value * (1 - half),
+        "high": value * (1 + half), "baseline_value": base, "difference": base * change,
+        "difference_low": base * (change - half), "difference_high": base * (change + half), "relative": change,
+        "replicates": 20, "n": 20000,
+    }  # fmt: skip
+
+
+def make_summary() -> pd.DataFrame:
+    """Return a frame like ``Comparison.summary`` for five plans against ``legacy``."""
+    rows = []
+    for policy, changes in CHANGES.items():
+        for weeks in (52, 260):
+            for kappa in (0.0, 0.1, 0.25):
+                for measure, base in BASE.items():
+                    change = changes[MOVES.get(measure, 0)]
+                    if measure in ("harm", "violations_missed", "prevalence"):
+                        change += kappa * 0.12 * (weeks / 52) ** 0.5
+                    if measure in ("trigger_share",):
+                        change = -changes[0] * 0.9
+                    if measure in ("never_visited_share",):
+                        change = -changes[0] * 0.35
+                    rows.append(_row(policy, "all", "all", measure, kappa, weeks, base * weeks / 52 if base > 1 else base, change))
+        for channel, share in CHANNEL_SHARES.items():
+            base = BASE["inspections"] * share
+            change = {"random": 0.0, "trigger": -0.12, "followup": -0.2, "campaign": -1.0 if policy != "jinshan-2025" else 0.2}
+            change.setdefault("routine", changes[0] * 1.25)
+            change.setdefault("commitment", -0.3)
+            rows.append(_row(policy, "channel", channel, "inspections", 0.1, 52, base, change[channel]))
+        for group, levels in GROUPS.items():
+            for i, (level, n) in enumerate(levels.items()):
+                base = n * 0.36 * (1 + 0.35 * i)
+                row = _row(policy, group, level, "inspections", 0.1, 52, base, changes[0] * (1 + 0.08 * i))
+                rows.append({**row, "n": n})
+    return pd.DataFrame(rows)
+
+
+def make_tiers() -> pd.DataFrame:
+    """Return a frame of tiers, a row a policy and enterprise."""
+    rng = np.random.default_rng(7)
+    n, frames = 4000, []
+    level = rng.choice([1, 2, 3, 4], n, p=[0.5, 0.3, 0.15, 0.05])
+    grade = np.array(list("ABCD"))[np.clip(level - 1 + rng.integers(-1, 2, n), 0, 3)]
+    for policy in POLICIES:
+        total = level + np.searchsorted(list("ABCD"), grade)
+        tier = np.select([total <= 1, total <= 3, total <= 5], ["T1", "T2", "T3"], "T4")
+        if policy == "jiading-2025":
+            tier = np.where((level == 1) & (grade == "A"), "T1", np.where((level >= 3) & (grade >= "C"), "T4", "T2"))
+        frames.append(pd.DataFrame({
+            "policy": policy, "enterprise_id": np.arange(n).astype(str), "risk_level": level, "credit_grade": grade, "tier": tier,
+        }))  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def make_visits() -> pd.DataFrame:
+    """Return a frame of visits per enterprise, a row a policy and number of visits."""
+    rows = []
+    for policy in POLICIES:
+        change = CHANGES.get(policy, (0,))[0]
+        rate = 0.37 * (1 + change)
+        shares = np.array([np.exp(-rate) * rate**k / max(1, k * (k - 1) // 1) for k in range(5)])
+        shares[0] = 0.72 - change * 0.25
+        shares[1:] *= (1 - shares[0]) / shares[1:].sum()
+        rows += [{"policy": policy, "visits": k, "enterprises": 20000 * share} for k, share in enumerate(shares)]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def summary() -> pd.DataFrame:
+    """A comparison's summary."""
+    return make_summary()
+
+
+@pytest.fixture(scope="session")
+def tier_frame() -> pd.DataFrame:
+    """Tiers under each policy."""
+    return make_tiers()
+
+
+@pytest.fixture(scope="session")
+def visit_frame() -> pd.DataFrame:
+    """Visits per enterprise under each policy."""
+    return make_visits()
+
+
+@pytest.fixture(autouse=True)
+def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give the examples in docstrings a ``summary``, and close the figures they draw."""
+    if isinstance(request.node, pytest.DoctestItem):
+        request.node.dtest.globs["summary"] = make_summary()
+    yield
+    plt.close("all")

@@ -1,0 +1,30 @@
+"""Figures, each a function that returns matplotlib axes, in Chinese or English.
+
+Every figure carries its n, its conditions and its intervals in the caption. The colours are told apart with every common colour
+vision deficiency. The Chinese font comes with the package.
+"""
+
+from tierkit.plot.explanation import waterfall
+from tierkit.plot.policies import effects, fairness, kappa, load, outcomes, policy_label, trade_off, visits
+from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
+from tierkit.plot.style import canvas, policy_color, style
+
+__all__ = [
+    "calibration",
+    "canvas",
+    "effects",
+    "fairness",
+    "kappa",
+    "load",
+    "matrix",
+    "outcomes",
+    "points",
+    "policy_color",
+    "policy_label",
+    "style",
+    "tier_label",
+    "tier_sizes",
+    "trade_off",
+    "visits",
+    "waterfall",
+]

@@ -1,0 +1,284 @@
+"""Figures of scores and tiers: who stands where, and whether the probabilities hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+
+from tierkit import texts
+from tierkit.plot.policies import policy_label
+from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
+from tierkit.schema import LEVELS, TIERS
+
+__all__ = ["calibration", "matrix", "points", "tier_label", "tier_sizes"]
+
+_DARK_TIERS = ("T2", "T4")
+
+
+def tier_label(tier: str, lang: str) -> str:
+    """Return a tier's id and name.
+
+    Examples
+    --------
+    >>> tier_label("T4", "zh")
+    'T4 重点关注'
+    """
+    return f"{tier} {LEVELS['tier'][tier].text(lang)}"
+
+
+def tier_sizes(tiers: pd.DataFrame, *, lang: str = "en") -> Axes:
+    """Draw how many enterprises each policy puts into each tier.
+
+    Parameters
+    ----------
+    tiers : DataFrame
+        Columns ``policy`` and ``tier``, a row an enterprise; or one row a policy and tier with a count in ``enterprises``.
+    lang : {"zh", "en"}
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> ax = tier_sizes(pd.DataFrame({"policy": ["legacy"] * 4, "tier": ["T1", "T1", "T2", "T4"]}), lang="zh")
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['改革前']
+    """
+    counted = tiers if "enterprises" in tiers else tiers.assign(enterprises=1)
+    counted = counted.assign(policy=counted["policy"].astype(str), tier=counted["tier"].astype(str))
+    table = counted.pivot_table(index="policy", columns="tier", values="enterprises", aggfunc="sum", sort=False)
+    table = table.reindex(columns=list(TIERS)).fillna(0)
+    policies = [str(policy) for policy in table.index]
+    most = float(table.sum(axis=1).max())
+    with style():
+        _, axes = canvas(
+            texts.text("figure.tiers.title", lang),
+            texts.text("figure.tiers.subtitle", lang),
+            texts.text("caption.enterprises", lang, n=texts.number(most)),
+            height=0.42 * len(policies) + 0.55,
+        )
+        ax: Axes = axes[0, 0]
+        left = np.zeros(len(policies))
+        for tier in TIERS:
+            width = table[tier].to_numpy(float)
+            ax.barh(
+                range(len(policies)), width, left=left, height=0.62, color=COLORS["tier"][tier], edgecolor="white",
+                linewidth=0.6, label=tier_label(tier, lang),
+            )  # fmt: skip
+            for y, count in enumerate(width):
+                if count > 0.045 * most:
+                    color = "white" if tier in _DARK_TIERS else INK["text"]
+                    ax.text(left[y] + count / 2, y, texts.number(count), ha="center", va="center", fontsize=8, color=color)
+            left += width
+        ax.set_yticks(range(len(policies)), [policy_label(p, lang) for p in policies])
+        ax.set_ylim(len(policies) - 0.45, -0.55)
+        ax.set_xlim(0, most)
+        ax.xaxis.set_visible(False)
+        ax.spines["bottom"].set_visible(False)
+        ax.legend(
+            loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.2, columnspacing=1.4, handletextpad=0.4, borderpad=0.0
+        )  # fmt: skip
+    return ax
+
+
+def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) -> Axes:
+    """Draw the tier matrix: risk level by credit grade, with the number of enterprises in each cell.
+
+    Parameters
+    ----------
+    tiers : DataFrame
+        One policy's tiers: columns ``risk_level``, ``credit_grade`` and ``tier``.
+    lang : {"zh", "en"}
+    policy : str, optional
+        Its name, for the subtitle.
+
+    Returns
+    -------
+    Axes
+        A cell where several tiers meet (a red line, hysteresis, a composite score) has the colour of the commonest, and the share
+        that this tier has of the cell.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"risk_level": [1, 4, 4], "credit_grade": ["A", "D", "D"], "tier": ["T1", "T4", "T3"]})
+    >>> ax = matrix(frame)
+    >>> [text.get_text() for text in ax.texts if "T4" in text.get_text()]
+    ['T4 50%']
+    """
+    levels = range(1, int(tiers["risk_level"].max()) + 1)
+    grades = sorted(tiers["credit_grade"].astype(str).unique())
+    cells = tiers.assign(credit_grade=tiers["credit_grade"].astype(str), tier=tiers["tier"].astype(str))
+    counts = cells.groupby(["risk_level", "credit_grade", "tier"], observed=True).size()
+    everyone = int(counts.sum())
+    with style():
+        subtitle = texts.text("figure.matrix.subtitle", lang)
+        _, axes = canvas(
+            texts.text("figure.matrix.title", lang, plan=policy_label(policy, lang) if policy else "").strip(" ：:·"),
+            subtitle,
+            texts.text("caption.enterprises", lang, n=texts.number(everyone)),
+            width=6.4,
+            height=0.72 * len(levels) + 0.62,
+        )
+        ax: Axes = axes[0, 0]
+        for row, level in enumerate(levels):
+            for column, grade in enumerate(grades):
+                here = counts[counts.index.isin([(level, grade, tier) for tier in TIERS])]
+                n = int(here.sum())
+                if n:
+                    tier = str(here.idxmax()[2])
+                    share = int(here.max()) / n
+                    face, ink = COLORS["tier"][tier], "white" if tier in _DARK_TIERS else INK["text"]
+                    ax.text(
+                        column, row - 0.13, texts.number(n), ha="center", va="center", fontsize=11.5, color=ink
+                    )
+                    note = tier if share == 1 else f"{tier} {texts.percent(share)}"
+                    ax.text(column, row + 0.24, note, ha="center", va="center", fontsize=8.2, color=ink)
+                else:
+                    face = INK["band"]
+                    ax.text(column, row, "0", ha="center", va="center", fontsize=9, color=INK["soft"])
+                ax.add_patch(_cell(column, row, face))
+        ax.set_xlim(-0.5, len(grades) - 0.5)
+        ax.set_ylim(-0.5, len(levels) - 0.5)
+        ax.set_xticks(range(len(grades)), [LEVELS["grade"][g].text(lang) if g in LEVELS["grade"] else g for g in grades])
+        ax.set_yticks(range(len(levels)), [texts.number(level) for level in levels])
+        ax.tick_params(length=0)
+        ax.tick_params(axis="x", labelcolor=INK["text"], labelsize=9.5)
+        ax.spines[:].set_visible(False)
+        ax.set_xlabel(texts.text("axis.credit_grade", lang))
+        ax.set_ylabel(texts.text("axis.risk_level", lang))
+    return ax
+
+
+def _cell(column: int, row: int, face: str) -> object:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((column - 0.48, row - 0.47), 0.96, 0.94, facecolor=face, linewidth=0, zorder=0)
+
+
+def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
+    """Draw the observed share of findings against the predicted probability.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `tierkit.metrics.calibration_table`: ``predicted``, ``observed``, ``low``, ``high`` and ``n``, a row a bin.
+    lang : {"zh", "en"}
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> bins = pd.DataFrame({"predicted": [0.1, 0.3], "observed": [0.12, 0.28], "low": [0.08, 0.2], "high": [0.16, 0.36],
+    ...                      "n": [200, 150]})
+    >>> calibration(bins).get_xlim()[0]
+    0.0
+    """
+    high = float(np.nanmax(table[["predicted", "high"]].to_numpy(float))) * 1.08
+    with style():
+        _, axes = canvas(
+            texts.text("figure.calibration.title", lang),
+            texts.text("figure.calibration.subtitle", lang),
+            texts.text("caption.calibration", lang, n=texts.number(table["n"].sum()), bins=len(table)),
+            width=5.6,
+            height=3.7,
+        )
+        ax: Axes = axes[0, 0]
+        ax.plot([0, 1], [0, 1], color=INK["soft"], linewidth=1.0, zorder=1)
+        whiskers(
+            ax, table["predicted"], table["observed"], table["low"], table["high"], COLORS["direction"]["better"], vertical=True
+        )
+        ax.annotate(
+            texts.text("figure.calibration.line", lang), (0.42 * high, 0.42 * high), xytext=(30, -12), textcoords="offset points",
+            ha="left", va="top", fontsize=8.2, color=INK["soft"],
+            arrowprops={"arrowstyle": "-", "color": INK["line"], "linewidth": 0.8, "shrinkB": 0},
+        )  # fmt: skip
+        ax.set(xlim=(0.0, high), ylim=(0.0, high))
+        _percent_axes(ax)
+        ax.set_xlabel(texts.text("axis.predicted", lang))
+        ax.set_ylabel(texts.text("axis.observed", lang))
+        ax.grid()
+    return ax
+
+
+def _percent_axes(ax: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    shown = FuncFormatter(lambda value, _: texts.percent(value))
+    ax.xaxis.set_major_formatter(shown)
+    ax.yaxis.set_major_formatter(shown)
+    ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
+
+
+def points(
+    credit_points: npt.ArrayLike,
+    cutoffs: Sequence[float] = (),
+    *,
+    grades: Sequence[str] = ("A", "B", "C", "D"),
+    lang: str = "en",
+) -> Axes:
+    """Draw the distribution of credit points, with the cut-offs between grades.
+
+    Parameters
+    ----------
+    credit_points : array of float, shape (n,)
+        Points, more is better.
+    cutoffs : sequence of float
+        The policy's ``scoring.credit_cutoffs``, ascending.
+    grades : sequence of str
+        Grades, best first; as many as cut-offs and one more.
+    lang : {"zh", "en"}
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> ax = points([480.0, 520.0, 560.0, 600.0], [500.0, 550.0], grades=("A", "B", "C"))
+    >>> len(ax.lines)
+    2
+    """
+    values = np.asarray(credit_points, float)
+    values = values[np.isfinite(values)]
+    low, high = float(values.min()), float(values.max())
+    step = max((high - low) / 45, 1e-9)
+    edges = np.arange(low - step, high + 2 * step, step)
+    counts, _ = np.histogram(values, edges)
+    bounds = [low - step, *[c for c in cutoffs if low < c < high], high + step]
+    with style():
+        _, axes = canvas(
+            texts.text("figure.points.title", lang),
+            texts.text("figure.points.subtitle", lang),
+            texts.text("caption.enterprises", lang, n=texts.number(values.size)),
+            width=7.2,
+            height=2.9,
+        )
+        ax: Axes = axes[0, 0]
+        ax.bar(edges[:-1], counts, width=step * 0.92, align="edge", color=COLORS["direction"]["better"], alpha=0.85)
+        top = float(counts.max())
+        for cut in cutoffs:
+            ax.plot([cut, cut], [0, top * 1.06], color=INK["text"], linewidth=1.0)
+            ax.text(cut, top * 1.07, texts.number(cut), ha="center", va="bottom", fontsize=8.5)
+        worst_first = list(reversed(grades))
+        for i in range(len(cutoffs) + 1):
+            left = cutoffs[i - 1] if i else -np.inf
+            right = cutoffs[i] if i < len(cutoffs) else np.inf
+            inside = (values >= left) & (values < right)
+            at = (max(left, bounds[0]) + min(right, bounds[-1])) / 2
+            if bounds[0] <= at <= bounds[-1]:
+                name = LEVELS["grade"][worst_first[i]].text(lang)
+                ax.text(
+                    at, top * 1.22, f"{name}\n{texts.percent(inside.mean(), 1)}", ha="center", va="bottom", fontsize=9,
+                    linespacing=1.3,
+                )  # fmt: skip
+        ax.set_ylim(0, top * 1.48)
+        ax.yaxis.set_visible(False)
+        ax.set_xlabel(texts.text("axis.points", lang))
+    return ax
