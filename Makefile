@@ -32,7 +32,7 @@ bench: setup ## measure speed and memory
 	@$(VENV_PYTHON) -m benchmarks
 
 data: setup ## make data/synthetic again, bit for bit
-	@$(VENV_PYTHON) -m tierkit synth --enterprises 2000 --seed 2025 --out data/synthetic --replace
+	@$(VENV_PYTHON) -m tierkit synth --enterprises 2000 --seed 2025 --out data/synthetic
 
 notebooks: setup ## run every notebook in place
 	@$(VENV_PYTHON) -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb

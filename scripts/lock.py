@@ -1,7 +1,8 @@
 """Write requirements.lock again from pyproject.toml: ``make lock``.
 
-The lock pins every package that tierkit and its development tools need, with the hashes of all its files, for each platform that
-``[tool.uv] environments`` names. It names no index, so it installs from whichever one a machine is set up to use.
+The lock pins every package that tierkit and its development tools need, with the hashes of all its files, for
+each platform that ``[tool.uv] environments`` names. It names no index, so it installs from whichever one a
+machine is set up to use.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 HEADER = """\
-# Every package that tierkit and its development tools need, pinned and hashed. Made by `make lock` from pyproject.toml;
-# not to be edited by hand. Installed by `make setup`.
+# Every package that tierkit and its development tools need, pinned and hashed.
+# Made by `make lock` from pyproject.toml, not to be edited by hand; installed by `make setup`.
 """
 
 
@@ -30,11 +31,12 @@ def main() -> None:
     options = "--extra dev --universal --python-version 3.11 --fork-strategy fewest --generate-hashes"
     quiet = "--no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet"
     upgrade = ["--upgrade"] if "--upgrade" in sys.argv[1:] else []
-    command = [python, "-m", "uv", "pip", "compile", "pyproject.toml", *options.split(), *quiet.split(), *upgrade]
+    compile_lock = [python, "-m", "uv", "pip", "compile", "pyproject.toml"]
     previous = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
     draft = ROOT / "build" / "requirements.lock"
-    draft.write_text(previous, encoding="utf-8")  # uv keeps the versions it finds here, unless told to upgrade
-    subprocess.run([*command, "--output-file", draft], check=True, cwd=ROOT)
+    draft.write_text(previous, encoding="utf-8")  # uv keeps the versions found here, unless told to upgrade
+    arguments = [*options.split(), *quiet.split(), *upgrade, "--output-file", draft]
+    subprocess.run([*compile_lock, *arguments], check=True, cwd=ROOT)
     resolved = HEADER + without_common_markers(draft.read_text(encoding="utf-8"))
     LOCK.write_text(resolved, encoding="utf-8")
     packages = len(re.findall(r"^[\w.-]+==", resolved, flags=re.MULTILINE))
@@ -42,7 +44,7 @@ def main() -> None:
 
 
 def without_common_markers(lock: str) -> str:
-    """Drop the marker that says no more than 'where tierkit runs at all'; keep those that tell our platforms apart."""
+    """Drop the marker that says only 'where tierkit runs at all'; keep those that tell our platforms apart."""
     markers = re.findall(r"^[\w.-]+==\S+ ; (.+?) \\$", lock, flags=re.MULTILINE)
     common = max(set(markers), key=markers.count)
     return lock.replace(f" ; {common} \\\n", " \\\n")

@@ -1,7 +1,7 @@
 """Set up tierkit's own environment, .venv, from requirements.lock: ``make setup``.
 
-Every other target of the Makefile calls this first. A stamp remembers what was installed, so a second call does nothing, in no time
-and without a network. Run it with any Python 3.11 to 3.13; it needs nothing but the standard library.
+Every other target of the Makefile calls this first. A stamp remembers what was installed, so a second call
+does nothing, in no time and without a network. It needs Python 3.11 to 3.13 and its standard library.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def fingerprint() -> dict[str, str]:
-    """Say what the environment depends on: the lock, the interpreter, the project's metadata and where the folder is."""
+    """Say what the environment depends on: the lock, the interpreter, the metadata and where the folder is."""
     return {
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
         "project": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
@@ -74,7 +74,8 @@ def make_environment() -> bool:
     """Create .venv afresh; a half-made one is replaced."""
     ok = run([sys.executable, "-m", "venv", "--clear", VENV], "creating the environment failed")
     if not ok:
-        print("On Debian and Ubuntu the venv module is a package of its own: apt-get install python3-venv", file=sys.stderr)
+        hint = "On Debian and Ubuntu the venv module is a package of its own: apt-get install python3-venv"
+        print(hint, file=sys.stderr)
     return ok
 
 
@@ -91,14 +92,14 @@ def install_lock() -> bool:
 
 
 def install_project() -> bool:
-    """Install the working tree in place, with the build backend that the lock has brought: this needs no network."""
+    """Install the working tree in place, with the build backend that the lock has brought, so offline too."""
     options = ["--no-deps", "--no-build-isolation", "--no-index"]
     return run([PYTHON, "-m", "pip", "install", *options, "--editable", "."], "installing tierkit failed")
 
 
 def run(command: list[str | Path], failure: str, steps: int = 0) -> bool:
     """Run a command with its output kept in the log; show the end of it if the command fails."""
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "PIP_NO_INPUT": "1"}
+    pip = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "PIP_NO_INPUT": "1"}
     lines: list[str] = []
     said, fetched = time.monotonic(), 0
     with (
@@ -106,7 +107,7 @@ def run(command: list[str | Path], failure: str, steps: int = 0) -> bool:
         subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
-            env=environment,
+            env={**os.environ, **pip},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -127,8 +128,8 @@ def run(command: list[str | Path], failure: str, steps: int = 0) -> bool:
         return True
     fail(f"{failure}; the last lines of build/set-up.log:\n" + "".join(f"    {line}" for line in lines[-15:]))
     if any("NewConnectionError" in line or "No matching distribution" in line for line in lines):
-        print("The packages could not be fetched. Check the network and pip's settings (pip config list), then try again.",
-              file=sys.stderr)
+        hint = "The packages could not be fetched. Check the network and pip's settings (pip config list)."
+        print(hint, file=sys.stderr)
     return False
 
 
