@@ -1,7 +1,8 @@
 """Policies as data: frozen, dated, cited; a reform is only its difference from a baseline."""
 
 from tierkit.policy.checks import Value
-from tierkit.policy.core import Policy, check, diff, presets
+from tierkit.policy.core import Policy, check, diff
+from tierkit.policy.loading import presets
 from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
 from tierkit.policy.reading import STATUSES, Meta, Parameter
 from tierkit.policy.specification import RENAMED, SCORE_EVENTS, SPEC, UNITS, Spec

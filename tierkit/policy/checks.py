@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tierkit.policy.specification import Spec
 from tierkit.schema import SEVERITIES, TIERS
 
-__all__ = ["Clash", "Value", "UnfitError", "clashes", "normalise", "suggestion"]
+__all__ = ["Clash", "UnfitError", "Value", "clashes", "normalise", "suggestion"]
 
 Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...] | tuple[tuple[str, ...], ...]
 """The plain value of a parameter; lists are tuples, so that nobody can change them."""

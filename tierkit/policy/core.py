@@ -1,39 +1,24 @@
 """A policy: a frozen, dated, cited set of parameters, read from TOML."""
 
-import hashlib
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from tierkit.policy.checks import clashes, suggestion
+from tierkit.policy.checks import suggestion
+from tierkit.policy.loading import Content, baseline_of, find, finish, load, read
 from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
 from tierkit.policy.reading import Meta, Parameter, Reading, parse, read_file, read_mapping, read_text
 from tierkit.policy.specification import SPEC
-from tierkit.policy.writing import html_of, toml_of
-from tierkit.schema import Label
+from tierkit.policy.writing import hash_of, html_of, toml_of
 
-__all__ = ["Policy", "check", "diff", "presets"]
+__all__ = ["Policy", "check", "diff"]
 
-_PRESETS = Path(str(files("tierkit").joinpath("policies")))
 _TOP_GROUPS = tuple(dict.fromkeys(path.partition(".")[0] for path in SPEC))
-
-
-def presets() -> tuple[str, ...]:
-    """Return the names of the policies that come with tierkit, in alphabetical order.
-
-    Examples
-    --------
-    >>> "legacy" in presets()
-    True
-    """
-    return tuple(sorted(path.stem for path in _PRESETS.glob("*.toml")))
 
 
 @dataclass(frozen=True)
@@ -110,7 +95,7 @@ class Policy:
         >>> Policy.load("legacy")["depth.detection"]
         0.7
         """
-        return _usable(*_load(_find(name_or_path), ()))
+        return cls._usable(*load(find(name_or_path), ()))
 
     @classmethod
     def loads(cls, text: str, place: str = "policy") -> "Policy":
@@ -127,7 +112,7 @@ class Policy:
         >>> Policy.loads(legacy.to_toml()) == legacy
         True
         """
-        return _usable(*_read(text, place, Path(), ()))
+        return cls._usable(*read(text, place, Path(), ()))
 
     def __getitem__(self, path: str) -> Any:
         """Return the plain value of a parameter, or a dictionary of a whole table of them.
@@ -192,9 +177,21 @@ class Policy:
     @property
     def hash(self) -> str:
         """The sha256 of the values (and of whether it is the oracle) as canonical JSON."""
-        plain: dict[str, Any] = {path: one.value for path, one in self.parameters.items()}
-        text = json.dumps({**plain, "meta.oracle": self.oracle}, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hash_of(self.meta, self.parameters)
+
+    @property
+    def _content(self) -> Content:
+        return Content(self.name, self.meta, self.parameters)
+
+    @classmethod
+    def _usable(cls, content: Content | None, reading: Reading) -> "Policy":
+        """Return the policy, warning of each value that should have been meant; raise if there is none."""
+        errors = [one for one in reading.problems if not one.warning]
+        if errors or content is None:
+            raise PolicyError(errors)
+        for one in reading.problems:
+            warnings.warn(str(one), PolicyWarning, stacklevel=3)
+        return cls(*content)
 
     def reform(
         self,
@@ -242,15 +239,15 @@ class Policy:
             reading = read_mapping(changes, f"reform '{new}'", assumption or f"set in reform '{new}'")
             title = self.meta.title
             reading.meta |= {"title_zh": f"{title.zh}·{new}", "title_en": f"{title.en}, {new}"}
-        return _usable(_finish(new, self, reading), reading)
+        return self._usable(finish(new, self._content, reading), reading)
 
     def _check_is_baseline_of(self, reading: Reading, folder: Path) -> None:
         """Note it where a reform file names a baseline that does not act like this policy."""
         wanted = reading.meta.get("baseline")
         if wanted is None or wanted == self.name:
             return
-        base = _baseline(reading, folder, ())
-        if base is not None and base.hash != self.hash:
+        base = baseline_of(reading, folder, ())
+        if base is not None and hash_of(base.meta, base.parameters) != self.hash:
             message = f"'meta.baseline' = '{wanted}' is not '{self.name}', to which the file was applied"
             reading.note("meta.baseline", message, "load the file with Policy.load, or take out its baseline")
 
@@ -321,97 +318,7 @@ def check(path: str | Path) -> list[PolicyProblem]:
     []
     """
     try:
-        _, reading = _load(_find(path), ())
+        _, reading = load(find(path), ())
     except PolicyError as error:
         return list(error.problems)
     return list(reading.problems)
-
-
-def _find(name_or_path: str | Path, folder: Path = Path()) -> Path:
-    """Return the file of a preset's name or of a path relative to ``folder``."""
-    if str(name_or_path) in presets():
-        return _PRESETS / f"{name_or_path}.toml"
-    path = folder / name_or_path
-    try:
-        if path.is_file():
-            return path
-    except OSError:  # a name too long for the file system is no file either
-        pass
-    hint = suggestion(str(name_or_path), presets()) or f"; presets are {', '.join(presets())}"
-    problem = PolicyProblem(
-        str(name_or_path), None, "", f"neither a preset nor a file{hint}", "name a preset or give a path"
-    )
-    raise PolicyError([problem])
-
-
-def _load(path: Path, above: tuple[Path, ...]) -> tuple[Policy | None, Reading]:
-    """Read a file and its baselines; the policy is None where something is wrong."""
-    return _read(read_file(path), path.name, path.parent, (*above, path.resolve()))
-
-
-def _read(text: str, place: str, folder: Path, above: tuple[Path, ...]) -> tuple[Policy | None, Reading]:
-    """Read the text of a file found in ``folder``; ``above`` are the files that led to it, this one too."""
-    reading = read_text(parse(text, place), text, place)
-    base = None
-    if reading.given < SPEC.keys():
-        base = _baseline(reading, folder, above)
-    return _finish(reading.meta.get("name", place), base, reading), reading
-
-
-def _baseline(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Policy | None:
-    """Return the baseline that a file names; what is wrong with it is noted in ``reading``."""
-    wanted = reading.meta.get("baseline")
-    if wanted is None:
-        missing = [path for path in SPEC if path not in reading.given]
-        shown = ", ".join(f"'{path}'" for path in missing[:3]) + (", …" if len(missing) > 3 else "")
-        message = f"'meta.baseline' is missing, and so are {len(missing)} of {len(SPEC)} parameters: {shown}"
-        reading.note(
-            "meta.baseline", message, 'name a baseline, such as baseline = "legacy", or give them all'
-        )
-        return None
-    try:
-        path = _find(wanted, folder)
-        if path.resolve() in above:
-            reading.note("meta.baseline", f"'meta.baseline' = '{wanted}' leads back to this file",
-                         "let the chain of baselines end in a preset")  # fmt: skip
-            return None
-        base, its = _load(path, above)
-    except PolicyError as error:
-        for one in error.problems:
-            reading.note("meta.baseline", f"'meta.baseline' = '{wanted}': {one.message}", one.remedy)
-        return None
-    reading.problems.extend(one for one in its.problems if not one.warning)
-    return base
-
-
-def _finish(name: str, base: Policy | None, reading: Reading) -> Policy | None:
-    """Return the policy that a reading makes of its baseline, checked as a whole; None where it cannot be."""
-    merged = {**(base.parameters if base else {}), **reading.parameters}
-    for clash in clashes({path: one.value for path, one in merged.items()}):
-        reading.note(clash.parameter, clash.message, clash.remedy, warning=clash.warning)
-    if base is None and "date" not in reading.meta:
-        reading.note(
-            "meta.date", "'meta.date' is missing", "give the date of the document, such as 2025-01-24"
-        )
-    if any(not one.warning for one in reading.problems):
-        return None
-    given = reading.meta
-    meta = Meta(
-        title=Label(given.get("title_zh", name), given.get("title_en", name)),
-        document=given.get("document", ""),
-        date=given["date"] if base is None else given.get("date", base.meta.date),
-        status=given.get("status", "reform"),
-        baseline=base.name if base else given.get("baseline"),
-        oracle=given.get("oracle", base.oracle if base else False),
-    )
-    return Policy(name, meta, merged)
-
-
-def _usable(policy: Policy | None, reading: Reading) -> Policy:
-    """Return the policy, warning of each value that should have been meant; raise if there is none."""
-    errors = [one for one in reading.problems if not one.warning]
-    if errors or policy is None:
-        raise PolicyError(errors)
-    for one in reading.problems:
-        warnings.warn(str(one), PolicyWarning, stacklevel=3)
-    return policy

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from tierkit.policy.checks import Value, UnfitError, normalise, suggestion
+from tierkit.policy.checks import UnfitError, Value, normalise, suggestion
 from tierkit.policy.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, SPEC, Spec
 from tierkit.schema import Label
@@ -179,8 +179,13 @@ def read_mapping(changes: Mapping[str, Any], place: str, assumption: str) -> Rea
     reading = Reading(place)
     for path, leaf in _leaves(changes, "", reading):
         if isinstance(leaf, Parameter):
-            leaf = {"value": leaf.value, "unit": leaf.unit, "from": leaf.from_, "source": leaf.source,
-                    "assumption": leaf.assumption}  # fmt: skip
+            leaf = {
+                "value": leaf.value,
+                "unit": leaf.unit,
+                "from": leaf.from_,
+                "source": leaf.source,
+                "assumption": leaf.assumption,
+            }
             leaf = {key: value for key, value in leaf.items() if value is not None}
         elif not isinstance(leaf, Mapping):
             new = _renamed(path)
@@ -202,11 +207,13 @@ def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[
         elif new in _TABLES and isinstance(node, Mapping):
             yield from _leaves(node, f"{path}.", reading)
         elif new in _TABLES:
-            reading.note(path, f"'{path}' = {node!r} must be a table of parameters",
-                         f"give its parameters, such as '{_first_under(new)}'")  # fmt: skip
+            reading.note(
+                path,
+                f"'{path}' = {node!r} must be a table of parameters",
+                f"give its parameters, such as '{_first_under(new)}'",
+            )
         else:
-            reading.note(path, f"'{path}' is not a parameter{_near(path)}",
-                         "mend the name, or remove it")  # fmt: skip
+            reading.note(path, f"'{path}' is not a parameter{_near(path)}", "mend the name, or remove it")
 
 
 def _renamed(path: str) -> str | None:
@@ -250,8 +257,11 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
     before = len(reading.problems)
     for key in leaf:
         if key not in _LEAF_KEYS:
-            reading.note(given, f"'{given}' has an unknown key '{key}'{suggestion(key, _LEAF_KEYS)}",
-                         f"use {', '.join(_LEAF_KEYS)}")  # fmt: skip
+            reading.note(
+                given,
+                f"'{given}' has an unknown key '{key}'{suggestion(key, _LEAF_KEYS)}",
+                f"use {', '.join(_LEAF_KEYS)}",
+            )
     value: Value | None = None
     if "value" not in leaf:
         reading.note(given, f"'{given}' has no value", "add value = …")
@@ -264,8 +274,11 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
     _check_ground(given, path, leaf, reading)
     day = leaf.get("from")
     if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
-        reading.note(given, f"'{given}' has from = {day!r}, which must be a date such as 2025-01-24",
-                     "write the date without quotation marks")  # fmt: skip
+        reading.note(
+            given,
+            f"'{given}' has from = {day!r}, which must be a date such as 2025-01-24",
+            "write the date without quotation marks",
+        )
     if value is not None and len(reading.problems) == before:
         reading.parameters[path] = Parameter(
             value, spec.unit, leaf.get("source"), leaf.get("assumption"), day
@@ -275,29 +288,44 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
 def _check_unit(given: str, spec: Spec, leaf: Mapping[str, Any], reading: Reading) -> None:
     if leaf.get("unit") != spec.unit:
         fault = f"has unit {leaf['unit']!r}, which must be" if "unit" in leaf else "has no unit; it must be"
-        reading.note(given, f"'{given}' {fault} '{spec.unit}'",
-                     "convert the value, if it was in another unit, and name this one")  # fmt: skip
+        reading.note(
+            given,
+            f"'{given}' {fault} '{spec.unit}'",
+            "convert the value, if it was in another unit, and name this one",
+        )
 
 
 def _check_ground(given: str, path: str, leaf: Mapping[str, Any], reading: Reading) -> None:
     for key in ("source", "assumption"):
         if key in leaf and (not isinstance(leaf[key], str) or not leaf[key].strip()):
-            reading.note(given, f"'{given}' has {key} = {leaf[key]!r}, which must be a text that is not empty",
-                         f"write the {key} in words")  # fmt: skip
+            reading.note(
+                given,
+                f"'{given}' has {key} = {leaf[key]!r}, not a text with anything in it",
+                f"write the {key} in words",
+            )
     if "source" not in leaf and "assumption" not in leaf:
-        reading.note(given, f"'{given}' needs a source (document and clause) or an assumption (why)",
-                     "add source = \"…\" or assumption = \"…\"")  # fmt: skip
+        reading.note(
+            given,
+            f"'{given}' needs a source (document and clause) or an assumption (why)",
+            'add source = "…" or assumption = "…"',
+        )
     elif path == "frequency.random_floor" and leaf.get("value") == 0 and "assumption" not in leaf:
-        reading.note(given, f"'{given}' = 0 needs an assumption: no text orders a world without random audits",
-                     "say why in assumption = \"…\", or set a floor")  # fmt: skip
+        reading.note(
+            given,
+            f"'{given}' = 0 needs an assumption: no document orders an end to random audits",
+            'say why in assumption = "…", or set a floor',
+        )
 
 
 def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
     """Check the [meta] table and keep what is right in it."""
     for key, value in meta.items():
         if key not in _META_KEYS:
-            reading.note(f"meta.{key}", f"'meta.{key}' is not known{suggestion(key, _META_KEYS)}",
-                         f"use {', '.join(_META_KEYS)}")  # fmt: skip
+            reading.note(
+                f"meta.{key}",
+                f"'meta.{key}' is not known{suggestion(key, _META_KEYS)}",
+                f"use {', '.join(_META_KEYS)}",
+            )
             continue
         if key == "oracle":
             fine, wanted = isinstance(value, bool), "true or false"

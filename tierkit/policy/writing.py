@@ -1,5 +1,6 @@
 """Policies out of memory: as TOML, as a difference, as a page."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -9,7 +10,14 @@ from tierkit.policy.checks import Value
 from tierkit.policy.reading import STATUSES, Meta, Parameter
 from tierkit.policy.specification import SPEC, UNITS
 
-__all__ = ["html_of", "shown_value", "toml_of"]
+__all__ = ["hash_of", "html_of", "shown_value", "toml_of"]
+
+
+def hash_of(meta: Meta, parameters: Mapping[str, Parameter]) -> str:
+    """Return the sha256 of the values, and of whether the policy is the oracle, as canonical JSON."""
+    plain: dict[str, object] = {path: one.value for path, one in parameters.items()}
+    text = json.dumps({**plain, "meta.oracle": meta.oracle}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def toml_of(name: str, meta: Meta, baseline: str | None, parameters: Iterable[tuple[str, Parameter]]) -> str:
