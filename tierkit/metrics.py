@@ -23,8 +23,8 @@ __all__ = [
     "effective_size",
     "exact_interval",
     "ks",
+    "measures",
     "psi",
-    "summary",
     "wilson_interval",
 ]
 
@@ -311,7 +311,7 @@ def psi(expected: ArrayLike | pd.Series, actual: ArrayLike | pd.Series, bins: in
     return float(((a - e) * np.log(a / e)).sum())
 
 
-def summary(
+def measures(
     y: ArrayLike, probability: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> dict[str, float | int]:
     """Return the measures that a model folder keeps, by name.
@@ -324,7 +324,7 @@ def summary(
 
     Examples
     --------
-    >>> summary([0, 1], [0.25, 0.75])["auc"]
+    >>> measures([0, 1], [0.25, 0.75])["auc"]
     1.0
     """
     outcomes, predicted = _outcomes(y), np.asarray(probability, np.float64)

@@ -1,0 +1,282 @@
+"""The scorecard: one table, three scores that agree, and stated rules for degenerate input."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from tierkit import metrics, scorecard
+from tierkit.inputs import InputError
+from tierkit.scorecard import BASE, CreditScorecard
+
+SECTORS = ["retail", "food", "gas", "drugs"]
+
+
+def people(n: int = 3000, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "arrears": rng.poisson(0.3, n).astype(float),
+            "age": rng.gamma(2, 4, n),
+            "noise": rng.normal(size=n),
+            "sector": pd.Categorical.from_codes(rng.integers(-1, 3, n), SECTORS),
+            "constant": np.ones(n),
+            "nothing": np.full(n, np.nan),
+        }
+    )
+    frame.loc[rng.random(n) < 0.1, "age"] = np.nan
+    log_odds = -2.2 + frame["arrears"] - 0.08 * frame["age"].fillna(0) + (frame["sector"] == "food")
+    return frame, (rng.random(n) < 1 / (1 + np.exp(-log_odds))).astype(int)
+
+
+@pytest.fixture(scope="module")
+def card() -> CreditScorecard:
+    return CreditScorecard(monotone={"arrears": -1, "age": 1}).fit(*people())
+
+
+@pytest.fixture(scope="module")
+def strange() -> pd.DataFrame:
+    """Rows with every kind of value: known, missing, unseen, never seen missing."""
+    frame = people(500, 1)[0].astype({"sector": object})
+    frame.loc[::3, "sector"] = "banking"
+    frame.loc[::4, "arrears"] = np.nan
+    frame.loc[::5, "age"] = 1e308
+    frame.loc[::7, "sector"] = "drugs"
+    return frame
+
+
+@parametrize_with_checks([CreditScorecard()])
+def test_scikit_learn_contract(estimator, check) -> None:
+    check(estimator)
+
+
+def test_public_names_are_sorted() -> None:
+    assert scorecard.__all__ == sorted(scorecard.__all__)
+
+
+def check_identity(card: CreditScorecard, rows: pd.DataFrame, points: np.ndarray) -> None:
+    """Points, log-odds and probability agree, and all come from the same rows of the table."""
+    probability = card.predict_proba(rows)[:, 1]
+    log_odds = card.log_odds(rows)
+    factor = card.points_to_double / np.log(2)
+    np.testing.assert_allclose(
+        points, card.base_points + factor * (-log_odds - np.log(card.base_odds)), atol=1e-9
+    )
+    np.testing.assert_allclose(np.log(probability / (1 - probability)), log_odds, rtol=0, atol=1e-9)
+    table = card.table()
+    chosen = card.bin_rows(rows)
+    for column, score in (("points", points), ("log_odds", log_odds)):
+        values = table[column].to_numpy()
+        np.testing.assert_allclose(
+            values[0] + values[chosen.to_numpy(np.int64)].sum(axis=1), score, rtol=0, atol=1e-9
+        )
+
+
+def test_points_log_odds_and_probability_agree(card, strange) -> None:
+    for rows in (people(300, 2)[0], strange):
+        check_identity(card, rows, card.points(rows))
+
+
+def test_the_identity_can_fail(card, strange) -> None:
+    with pytest.raises(AssertionError):
+        check_identity(card, strange, card.points(strange) + 1e-6)
+
+
+def test_points_by_hand(monkeypatch) -> None:
+    # One feature, so the regression on its weight of evidence gives back each bin's own odds:
+    # 95 good to 5 late is 19 to 1, and 80 to 20 is 4 to 1; 20 points double the odds.
+    from tierkit import binning
+
+    monkeypatch.setattr(binning, "SMOOTHING", 1e-9)
+    x = np.repeat([0.0, 1.0], 50_000)
+    late = np.repeat([0, 1, 0, 1], [47_500, 2500, 40_000, 10_000])
+    card = CreditScorecard(base_points=600, base_odds=19, points_to_double=20).fit(
+        pd.DataFrame({"x": x}), late
+    )
+    expected = [600, 600 + 20 * np.log2(4 / 19)]
+    # The penalty of the regression moves the slope by one in ten thousand.
+    np.testing.assert_allclose(card.points(pd.DataFrame({"x": [0.0, 1.0]})), expected, rtol=0, atol=0.01)
+
+
+def test_odds_double_by_points_to_double(card) -> None:
+    rows = people(300, 3)[0]
+    odds = np.exp(-card.log_odds(rows))
+    order = np.argsort(odds)
+    gain = np.diff(card.points(rows)[order])
+    np.testing.assert_allclose(gain, card.points_to_double * np.diff(np.log2(odds[order])), rtol=0, atol=1e-9)
+
+
+def test_the_scale_changes_no_ranking_and_no_probability(card) -> None:
+    X, y = people()
+    other = CreditScorecard(base_points=500, base_odds=50, points_to_double=40, monotone=card.monotone).fit(
+        X, y
+    )
+    np.testing.assert_allclose(other.predict_proba(X), card.predict_proba(X), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(
+        np.argsort(other.points(X), kind="stable"), np.argsort(card.points(X), kind="stable")
+    )
+
+
+def test_more_points_mean_fewer_events(card) -> None:
+    X, y = people(4000, 5)
+    points = card.points(X)
+    assert metrics.auc(y, -points) > 0.7
+    assert points[y == 0].mean() > points[y == 1].mean()
+
+
+def test_points_go_the_declared_way(card) -> None:
+    X, _ = people(200, 6)
+    X["age"] = X["age"].fillna(5)
+    for feature, step in (("arrears", 1), ("age", -1)):
+        worse = X.assign(**{feature: X[feature] + step})
+        assert (card.points(worse) <= card.points(X)).all()
+    table = card.table()
+    arrears = table[(table["feature"] == "arrears") & (table["kind"] == "interval")]
+    assert arrears["points"].is_monotonic_decreasing
+    assert (table.loc[1:, "coefficient"] < 0).all()
+
+
+def test_the_wrong_direction_carries_no_points() -> None:
+    X, y = people()
+    card = CreditScorecard(monotone={"arrears": 1}).fit(X, y)
+    assert "arrears" in card.unused_
+
+
+def test_table_counts_add_up(card) -> None:
+    table = card.table()
+    y = people()[1]
+    assert table.loc[0, ["feature", "kind", "count", "events"]].tolist() == [BASE, "base", 3000, y.sum()]
+    sums = table.iloc[1:].groupby("feature")[["count", "events"]].sum()
+    assert (sums["count"] == 3000).all()
+    assert (sums["events"] == y.sum()).all()
+    kinds = table.iloc[1:].groupby("feature")["kind"].agg(set)
+    assert all("missing" in kind for kind in kinds)
+    assert kinds["sector"] == {"level", "missing", "unseen"}
+
+
+def test_unused_features_are_named_with_their_reason(card) -> None:
+    assert card.unused_["constant"] == "constant"
+    assert card.unused_["nothing"] == "all values are missing"
+    assert "noise" in card.unused_
+    assert set(card.unused_) | set(card.table()["feature"][1:]) == set(people()[0].columns)
+
+
+def test_a_coefficient_that_would_turn_its_bins_round_is_dropped() -> None:
+    # b says the same as a but more coarsely, and beside a its effect is turned round.
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 6, 20_000).astype(float)
+    b = np.where(rng.random(20_000) < 0.9, a // 2, rng.integers(0, 3, 20_000))
+    y = (rng.random(20_000) < 1 / (1 + np.exp(3 - 0.9 * a + 0.9 * (b - a // 2)))).astype(int)
+    card = CreditScorecard().fit(pd.DataFrame({"a": a, "b": b}), y)
+    assert "turn its bins round" in card.unused_.get("b", "")
+    assert (card.table().loc[1:, "coefficient"] < 0).all()
+
+
+def test_missing_never_seen_and_unseen_levels_weigh_as_the_average(card) -> None:
+    table = card.table()
+    unseen = table[(table["feature"] == "sector") & (table["kind"] == "unseen")]
+    missing = table[(table["feature"] == "arrears") & (table["kind"] == "missing")]
+    for part in (unseen, missing):
+        assert part["count"].item() == 0
+        assert part["points"].item() == pytest.approx(0, abs=1e-9)
+
+
+def test_flags_count_what_was_never_seen(card, strange) -> None:
+    flags = card.check(strange)
+    assert flags["sector:unseen"].sum() == (strange["sector"] == "banking").sum()
+    assert flags["arrears:missing"].sum() == strange["arrears"].isna().sum()
+    strict = CreditScorecard(on_unseen="error").fit(*people())
+    with pytest.raises(InputError, match="sector"):
+        strict.points(strange)
+
+
+def test_columns_are_joined_by_name(card) -> None:
+    X, _ = people(100, 4)
+    np.testing.assert_array_equal(card.points(X[X.columns[::-1]]), card.points(X))
+    with pytest.raises(ValueError, match="fitted on named columns"):
+        card.points(X.drop(columns="sector").to_numpy())
+
+
+def test_bits_do_not_depend_on_the_other_rows(card, strange) -> None:
+    whole = card.points(strange)
+    parts = [card.points(strange.iloc[i : i + 37]) for i in range(0, len(strange), 37)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_fit_is_deterministic(card) -> None:
+    again = CreditScorecard(monotone={"arrears": -1, "age": 1}).fit(*people())
+    pd.testing.assert_frame_equal(again.table(), card.table(), check_exact=True)
+
+
+def test_json_is_lossless(card, strange) -> None:
+    text = card.to_json()
+    back = CreditScorecard.from_json(text)
+    assert back.to_json() == text
+    pd.testing.assert_frame_equal(back.table(), card.table(), check_exact=True)
+    np.testing.assert_array_equal(back.points(strange), card.points(strange))
+    np.testing.assert_array_equal(back.predict(strange), card.predict(strange))
+    assert back.get_params() == card.get_params()
+    plain = CreditScorecard().fit(people()[0][["age", "noise"]].to_numpy(), people()[1].astype(str))
+    back = CreditScorecard.from_json(plain.to_json())
+    np.testing.assert_array_equal(back.predict([[1, 2], [np.nan, 3]]), plain.predict([[1, 2], [np.nan, 3]]))
+
+
+@pytest.mark.parametrize("text", ['{"format": "other"}', "[]"])
+def test_other_json_is_refused(text) -> None:
+    with pytest.raises(ValueError, match="no scorecard of format"):
+        CreditScorecard.from_json(text)
+
+
+@given(st.integers(10, 60), st.integers(0, 10_000))
+@settings(max_examples=15, deadline=None)
+def test_few_rows_give_a_card_or_a_clear_refusal(n: int, seed: int) -> None:
+    X, y = people(n, seed)
+    if len(set(y)) < 2:
+        with pytest.raises(ValueError, match="one class only"):
+            CreditScorecard().fit(X, y)
+        return
+    card = CreditScorecard().fit(X, y)
+    check_identity(card, X, card.points(X))
+
+
+def test_all_features_useless_gives_everybody_the_base_points() -> None:
+    X, y = people()
+    card = CreditScorecard().fit(X[["constant", "nothing"]], y)
+    rate = y.mean()
+    np.testing.assert_allclose(card.predict_proba(X[["constant", "nothing"]])[:, 1], rate, rtol=0, atol=1e-12)
+    assert len(card.table()) == 1
+    assert CreditScorecard.from_json(card.to_json()).to_json() == card.to_json()
+
+
+def test_a_table_that_could_leave_the_scale_is_refused() -> None:
+    X, y = people()
+    with pytest.raises(ValueError, match=r"leaves 0 … 1000.*Lower 'points_to_double'"):
+        CreditScorecard(points_to_double=400).fit(X, y)
+    with pytest.raises(ValueError, match="leaves 0 … 1000"):
+        CreditScorecard(base_points=990).fit(X, y)
+
+
+def test_wrong_parameters_are_listed_together() -> None:
+    with pytest.raises(ValueError, match="'base_odds'") as caught:
+        CreditScorecard(base_odds=-1, max_bins=1, on_unseen="ignore", min_bin_share=np.nan).fit(*people(50))
+    for name in ("base_odds", "max_bins", "on_unseen", "min_bin_share"):
+        assert f"The '{name}' parameter of CreditScorecard must be" in str(caught.value)
+    with pytest.raises(ValueError, match="names 'nobody'"):
+        CreditScorecard(monotone={"nobody": 1}).fit(*people(50))
+    with pytest.raises(ValueError, match="levels have no order"):
+        CreditScorecard(monotone={"sector": 1}).fit(*people(50))
+
+
+def test_infinite_numbers_are_refused() -> None:
+    X, y = people(100)
+    with pytest.raises(InputError, match="'age' contains infinity"):
+        CreditScorecard().fit(X.assign(age=np.inf), y)
+
+
+def test_json_holds_plain_numbers_only(card) -> None:
+    assert "Infinity" not in card.to_json()
+    assert json.loads(card.to_json())["format"] == "tierkit-scorecard-1"

@@ -1,0 +1,182 @@
+"""What both estimators do with their input, in scikit-learn's manner: check it, learn it, read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from tierkit.inputs import Inputs
+
+__all__ = ["check_monotone", "check_parameters", "learn", "named", "rows"]
+
+
+def named(X: Any) -> bool:
+    """Return whether ``X`` is a frame whose columns are all named by text.
+
+    Examples
+    --------
+    >>> named(pd.DataFrame({"a": [1]})), named(pd.DataFrame([[1]])), named([[1]])
+    (True, False, False)
+    """
+    return isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in X.columns)
+
+
+def _frame(values: NDArray[np.float64]) -> pd.DataFrame:
+    return pd.DataFrame(values, columns=[f"x{j}" for j in range(values.shape[1])])
+
+
+def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
+    """Check the input of ``fit``, and leave on the estimator what it learnt of it.
+
+    Sets ``inputs_``, ``n_features_in_``, ``classes_`` and, for a frame, ``feature_names_in_``.
+
+    Parameters
+    ----------
+    estimator : classifier
+    X : DataFrame or array of shape (n, k)
+        An array is taken as numbers in columns ``x0``, ``x1``, …
+    y : array of shape (n,)
+        Two classes; the second in sorted order is the event.
+
+    Returns
+    -------
+    tuple of DataFrame of shape (n, k) and int array of shape (n,)
+        The rows by name, and 1 for the event.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` has not exactly two classes, rows do not match, or a column cannot be used.
+
+    Examples
+    --------
+    >>> from sklearn.base import BaseEstimator
+    >>> estimator = BaseEstimator()
+    >>> frame, event = learn(estimator, [[1.0], [2.0]], ["no", "yes"])
+    >>> event.tolist(), estimator.classes_.tolist(), estimator.inputs_.names
+    ([0, 1], ['no', 'yes'], ('x0',))
+    """
+    frame: pd.DataFrame
+    if named(X):
+        if not (X.shape[0] and X.shape[1]):
+            raise ValueError(f"Found a frame of shape {X.shape}. Give at least one row and one column.")
+        frame = X
+        y = validate_data(estimator, y=y, X="no_validation")
+        check_consistent_length(frame, y)
+    else:
+        values, y = validate_data(estimator, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        frame = _frame(values)
+    check_classification_targets(y)
+    target = type_of_target(y, input_name="y")
+    classes, event = np.unique(y, return_inverse=True)
+    if len(classes) > 2:
+        raise ValueError(
+            f"Only binary classification is supported. The type of the target is {target}. "
+            "Give two classes, the event as the second."
+        )
+    if len(classes) < 2:
+        raise ValueError(f"The target holds one class only: {classes[0]!r}. Give rows of both classes.")
+    estimator.inputs_ = Inputs.learn(frame)
+    estimator.classes_ = classes
+    estimator.n_features_in_ = frame.shape[1]
+    if named(X):
+        estimator.feature_names_in_ = np.array(estimator.inputs_.names, dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    return frame, event
+
+
+def rows(estimator: Any, X: Any) -> pd.DataFrame:
+    """Return the rows to score as a frame for ``estimator.inputs_``.
+
+    Raises
+    ------
+    ValueError
+        If the estimator was fitted on named columns and ``X`` has none: a position is not a name.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+    """
+    check_is_fitted(estimator)
+    if hasattr(estimator, "feature_names_in_"):
+        if not named(X):
+            raise ValueError(
+                f"{type(estimator).__name__} was fitted on named columns and joins by name. Give a DataFrame."
+            )
+        frame: pd.DataFrame = X
+        return frame
+    values = validate_data(estimator, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+    return _frame(values)
+
+
+def check_parameters(
+    estimator: Any, numbers: Mapping[str, tuple[float, float]], counts: Mapping[str, int]
+) -> None:
+    """Check the parameters of an estimator, and list all that are wrong at once.
+
+    Parameters
+    ----------
+    estimator : object
+        With an ``on_unseen`` parameter too.
+    numbers : mapping of str to (low, high)
+        Finite numbers in (low, high].
+    counts : mapping of str to int
+        Integers from this one.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> check_parameters(SimpleNamespace(share=2, on_unseen="flag"), {"share": (0, 1)}, {})
+    Traceback (most recent call last):
+    ValueError: The 'share' parameter of SimpleNamespace must be a float in (0, 1]. Got 2 instead.
+    """
+    wrong = []
+    for name, (low, high) in numbers.items():
+        value = getattr(estimator, name)
+        if not isinstance(value, Real) or not np.isfinite(float(value)) or not low < float(value) <= high:
+            wrong.append((name, f"a float in ({low}, {high}]", value))
+    for name, least in counts.items():
+        value = getattr(estimator, name)
+        if not isinstance(value, Integral) or int(value) < least:
+            wrong.append((name, f"an int from {least}", value))
+    if estimator.on_unseen not in ("flag", "error"):
+        wrong.append(("on_unseen", "'flag' or 'error'", estimator.on_unseen))
+    if wrong:
+        owner = type(estimator).__name__
+        raise ValueError(
+            "\n".join(
+                f"The '{name}' parameter of {owner} must be {rule}. Got {value!r} instead."
+                for name, rule, value in wrong
+            )
+        )
+
+
+def check_monotone(estimator: Any) -> None:
+    """Check that the signs in the ``monotone`` parameter are -1, 0 or 1 and name numbers of the fitted frame.
+
+    Raises
+    ------
+    ValueError
+    """
+    known = estimator.inputs_
+    wrong = []
+    for name, sign in (estimator.monotone or {}).items():
+        if sign not in (-1, 0, 1):
+            wrong.append(f"must be -1, 0 or 1 for '{name}'. Got {sign!r} instead.")
+        if name not in known.names:
+            wrong.append(f"names '{name}', which X does not have. Leave it out, or add the column.")
+        elif name in known.levels and sign:
+            wrong.append(f"gives a direction to '{name}', whose levels have no order. Leave it out.")
+    if wrong:
+        owner = type(estimator).__name__
+        raise ValueError("\n".join(f"The 'monotone' parameter of {owner} {text}" for text in wrong))

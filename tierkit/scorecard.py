@@ -1,0 +1,335 @@
+"""The credit scorecard: one plain table of bins that gives points, log-odds and probability.
+
+Points are an affine map of the log-odds of the adverse event, so all three agree to rounding error,
+for missing values and unknown levels too:
+
+    points = base_points + points_to_double / ln 2 × (-log_odds - ln base_odds)
+
+More points mean more trustworthy. Points are never clipped: a table that could leave 0 … 1000 is
+refused at fit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from tierkit import estimators
+from tierkit.binning import Sign, bins, place
+from tierkit.inputs import Inputs, Unseen
+
+__all__ = ["BASE", "COLUMNS", "CreditScorecard"]
+
+Floats = NDArray[np.float64]
+
+BASE = "(base)"
+"""Feature name of the table's first row, which every enterprise gets: the intercept."""
+COLUMNS = (
+    "feature",
+    "bin",
+    "kind",
+    "lower",
+    "upper",
+    "levels",
+    "count",
+    "events",
+    "woe",
+    "iv",
+    "coefficient",
+    "points",
+    "log_odds",
+)
+_FORMAT = "tierkit-scorecard-1"
+_LOWEST, _HIGHEST = 0.0, 1000.0
+_NUMBERS = {
+    "base_points": (-np.inf, np.inf),
+    "base_odds": (0.0, np.inf),
+    "points_to_double": (0.0, np.inf),
+    "min_bin_share": (0.0, 0.5),
+}
+
+
+class CreditScorecard(ClassifierMixin, BaseEstimator):
+    """A points scorecard: optimal monotone bins, weights of evidence, logistic regression.
+
+    Parameters
+    ----------
+    base_points : float
+        Points at ``base_odds``.
+    base_odds : float
+        Odds of no adverse event to one at which the base points are given.
+    points_to_double : float
+        Points by which the odds double. 600 at 20 to 1 and 20 to double are the scale on which credit
+        scorecards are commonly given (Siddiqi 2006, chapter 6); they change no ranking.
+    monotone : mapping of str to {-1, 0, 1}, optional
+        By feature name: +1 where more of it never takes points away, -1 where it never gives any.
+        Others go whichever single way the data say. Levels are grouped freely.
+    max_bins : int
+        Most bins of one feature, missing and unseen apart.
+    min_bin_share : float
+        Smallest share of rows in a bin, never less than five rows.
+    on_unseen : {"flag", "error"}
+        What scoring does with unknown levels, values missing where none was at fit, and extra columns:
+        counts them (see `check`) and gives unknown and missing their own row, or refuses.
+
+    Attributes
+    ----------
+    classes_ : array of shape (2,)
+        The second is the adverse event.
+    unused_ : dict of str to str
+        Features that carry no points, with the reason.
+    n_features_in_, feature_names_in_, inputs_
+        What was learnt about the columns.
+
+    Notes
+    -----
+    Rules of degenerate input. One class only: an error. A feature that is constant, all missing, without
+    a cut that helps in its direction, whose bins differ by chance only (likelihood-ratio test at 0.001), or
+    whose coefficient would turn its bins round: no points, and named in ``unused_``. Missing values or
+    levels that never occurred at fit: the weight of an empty bin, which is that of the average, 0.
+
+    Examples
+    --------
+    >>> x = np.repeat([0.0, 1.0], 500)
+    >>> late = np.r_[np.repeat([0, 1], [475, 25]), np.repeat([0, 1], [400, 100])]
+    >>> card = CreditScorecard(monotone={"arrears": -1}).fit(pd.DataFrame({"arrears": x}), late)
+    >>> card.points(pd.DataFrame({"arrears": [0.0, 1.0, None]})).round(1).tolist()
+    [597.7, 553.8, 569.7]
+    """
+
+    def __init__(
+        self,
+        base_points: float = 600.0,
+        base_odds: float = 20.0,
+        points_to_double: float = 20.0,
+        monotone: Mapping[str, Sign] | None = None,
+        max_bins: int = 6,
+        min_bin_share: float = 0.005,
+        on_unseen: Unseen = "flag",
+    ) -> None:
+        self.base_points = base_points
+        self.base_odds = base_odds
+        self.points_to_double = points_to_double
+        self.monotone = monotone
+        self.max_bins = max_bins
+        self.min_bin_share = min_bin_share
+        self.on_unseen = on_unseen
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare two classes only, and that missing values are allowed."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Bin each feature, weigh the bins and lay down the table.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, k)
+            Numbers, or levels as categories or text.
+        y : array of shape (n,)
+            Two classes; the second in sorted order is the adverse event.
+
+        Returns
+        -------
+        CreditScorecard
+
+        Raises
+        ------
+        ValueError
+            If a parameter or a column cannot be used, ``y`` has one class, or points could leave 0 … 1000.
+        """
+        estimators.check_parameters(self, _NUMBERS, {"max_bins": 2})
+        frame, event = estimators.learn(self, X, y)
+        estimators.check_monotone(self)
+        matrix = self.inputs_.read(frame)
+        self.unused_: dict[str, str] = {}
+        kept: dict[str, list[dict[str, Any]]] = {}
+        for j, name in enumerate(self.inputs_.names):
+            # The declared sign is that of trust, hence turned round for the event rate.
+            sign: Any = -int((self.monotone or {}).get(name, 0))
+            settings = (self.inputs_.levels.get(name), sign, self.max_bins, self.min_bin_share)
+            found = bins(name, matrix[:, j], event, *settings)
+            if isinstance(found, str):
+                self.unused_[name] = found
+            else:
+                kept[name] = found
+        self._lay_down(kept, matrix, event)
+        return self
+
+    def _lay_down(
+        self, kept: dict[str, list[dict[str, Any]]], matrix: Floats, event: NDArray[np.int64]
+    ) -> None:
+        """Regress the event on the bins' weights, and store the table."""
+        weights = np.zeros((event.size, len(kept)))
+        for k, (name, rows) in enumerate(kept.items()):
+            where = self._place(name, rows, matrix)
+            weights[:, k] = np.array([row["woe"] for row in rows])[where]
+        intercept, slopes = self._regress(weights, event, list(kept))
+        base = {"feature": BASE, "bin": 0, "kind": "base", "count": event.size, "events": int(event.sum())}
+        table = pd.DataFrame([{**base, "woe": 0.0, "iv": 0.0}, *(row for n in slopes for row in kept[n])])
+        table["coefficient"] = table["feature"].map(slopes).fillna(0.0).astype(np.float64)
+        table["log_odds"] = table["coefficient"] * table["woe"] + 0.0  # no -0
+        table["points"] = -self._factor * table["log_odds"] + 0.0
+        table.loc[0, "log_odds"] = intercept
+        table.loc[0, "points"] = self.base_points - self._factor * (np.log(self.base_odds) + intercept)
+        self.table_ = _typed(table)
+        self._check_range()
+
+    def _place(self, name: str, rows: Sequence[Mapping[Any, Any]], matrix: Floats) -> NDArray[np.int64]:
+        return place(rows, matrix[:, self.inputs_.names.index(name)], self.inputs_.levels.get(name))
+
+    def _regress(
+        self, weights: Floats, event: NDArray[np.int64], names: list[str]
+    ) -> tuple[float, dict[str, float]]:
+        """Return the intercept and the coefficients, all below 0: fewer events where the weight is higher."""
+        kept = list(range(len(names)))
+        while kept:
+            # One thread, since sums in another order would change the last bits of the table.
+            with threadpool_limits(1):
+                model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-10, max_iter=1000)
+                model.fit(weights[:, kept], event)
+            slopes = model.coef_[0]
+            if (slopes < 0).all():
+                chosen = {names[k]: float(s) for k, s in zip(kept, slopes, strict=True)}
+                return float(model.intercept_[0]), chosen
+            worst = kept.pop(int(np.argmax(slopes)))
+            self.unused_[names[worst]] = "its coefficient would turn its bins round, beside the others"
+        rate = event.mean()
+        return float(np.log(rate / (1 - rate))), {}
+
+    @property
+    def _factor(self) -> float:
+        return float(self.points_to_double / np.log(2))
+
+    def _check_range(self) -> None:
+        by_feature = self.table_.groupby("feature", sort=False)["points"]
+        low, high = float(by_feature.min().sum()), float(by_feature.max().sum())
+        if low < _LOWEST or high > _HIGHEST:
+            raise ValueError(
+                f"The table could give {low:.1f} to {high:.1f} points, which leaves 0 … 1000, and points are "
+                "never clipped. Lower 'points_to_double', or move 'base_points' or 'base_odds'."
+            )
+
+    def table(self) -> pd.DataFrame:
+        """Return the table that all scores are looked up in.
+
+        Returns
+        -------
+        DataFrame
+            The base row, then the bins of each feature that carries points: ``feature``, ``bin`` (id),
+            ``kind`` (base, interval, level, missing, unseen), ``lower`` (in the bin), ``upper`` (not in it),
+            ``levels``, ``count``, ``events``, ``woe``, ``iv`` (information value), ``coefficient``,
+            ``points`` and ``log_odds`` (of the event).
+        """
+        check_is_fitted(self)
+        table: pd.DataFrame = self.table_.copy()
+        return table
+
+    def bin_rows(self, X: Any) -> pd.DataFrame:
+        """Return where rows land, as row numbers of the table: one column a feature that has points."""
+        frame = estimators.rows(self, X)
+        matrix = self.inputs_.read(frame, self.on_unseen)
+        out: dict[str, NDArray[np.int64]] = {}
+        for name, part in self.table_.iloc[1:].groupby("feature", sort=False):
+            where = self._place(str(name), part.to_dict("records"), matrix)
+            out[str(name)] = part.index.to_numpy()[where]
+        return pd.DataFrame(out, index=frame.index)
+
+    def _sum(self, X: Any, column: str) -> Floats:
+        where = self.bin_rows(X)
+        values = self.table_[column].to_numpy()
+        total = np.full(len(where), values[0])
+        for name in where.columns:  # feature by feature: a row's bits do not depend on the other rows
+            total += values[where[name].to_numpy()]
+        return total
+
+    def points(self, X: Any) -> Floats:
+        """Return credit points, shape (n,); more is more trustworthy."""
+        check_is_fitted(self)
+        return self._sum(X, "points")
+
+    def log_odds(self, X: Any) -> Floats:
+        """Return the log-odds of the adverse event, shape (n,)."""
+        check_is_fitted(self)
+        return self._sum(X, "log_odds")
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Return the probabilities of no event and of the event, shape (n, 2)."""
+        event = expit(self.log_odds(X))
+        return np.column_stack([1 - event, event])
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the likelier class, shape (n,)."""
+        likely = self.predict_proba(X)[:, 1] > 0.5
+        chosen: NDArray[Any] = self.classes_[likely.astype(np.int64)]
+        return chosen
+
+    def check(self, X: Any) -> pd.DataFrame:
+        """Return what was never seen at fit, as flags by row; see `tierkit.inputs.Inputs.flags`."""
+        flags: pd.DataFrame = self.inputs_.flags(estimators.rows(self, X))
+        return flags
+
+    def to_json(self) -> str:
+        """Return the whole scorecard as JSON text that `from_json` reads back without loss."""
+        check_is_fitted(self)
+        rows = [
+            {k: (None if isinstance(v, float) and not np.isfinite(v) else v) for k, v in row.items()}
+            for row in self.table_.to_dict("records")
+        ]
+        data = {
+            "format": _FORMAT,
+            "parameters": {**self.get_params(), "monotone": dict(self.monotone) if self.monotone else None},
+            "classes": self.classes_.tolist(),
+            "named": hasattr(self, "feature_names_in_"),
+            "inputs": self.inputs_.to_dict(),
+            "unused": self.unused_,
+            "table": rows,
+        }
+        return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the scorecard that `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the text is no scorecard of this format.
+        """
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("format") != _FORMAT:
+            raise ValueError(f"This is no scorecard of format '{_FORMAT}'. Fit and save it again.")
+        card = cls(**data["parameters"])
+        card.classes_ = np.array(data["classes"])
+        card.inputs_ = Inputs.from_dict(data["inputs"])
+        card.n_features_in_ = len(card.inputs_.names)
+        if data["named"]:
+            card.feature_names_in_ = np.array(card.inputs_.names, dtype=object)
+        card.unused_ = dict(data["unused"])
+        table = pd.DataFrame(data["table"], columns=list(COLUMNS))
+        interval = table["kind"] == "interval"
+        table["lower"] = table["lower"].astype(np.float64).mask(interval & table["lower"].isna(), -np.inf)
+        table["upper"] = table["upper"].astype(np.float64).mask(interval & table["upper"].isna(), np.inf)
+        card.table_ = _typed(table)
+        return card
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    table = table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
+    table["levels"] = table["levels"].astype(object).where(table["levels"].notna(), None)
+    kinds = {"bin": "int64", "count": "int64", "events": "int64", "levels": "object"}
+    numbers = ("lower", "upper", "woe", "iv", "coefficient", "points", "log_odds")
+    return table.astype({**kinds, **dict.fromkeys(numbers, "float64"), "feature": "str", "kind": "str"})
