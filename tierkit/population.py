@@ -1,0 +1,502 @@
+"""Draw the synthetic enterprises, their obligations and their latent propensities.
+
+All draws are keyed by the slot of the enterprise, so a world of 2,000 enterprises is no prefix of a
+larger one only where shares are fixed by the total, and entrants sit in slots allotted beforehand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.polynomial.hermite_e import hermegauss
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, ndtri
+
+from tierkit import credit_code
+from tierkit.keyed_random import ENTERPRISE_LEVEL, Domain, draws, threshold, uniform
+from tierkit.policy import Policy
+from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SIZES
+from tierkit.world import (
+    LOG_ONE,
+    LONG_AGO,
+    MARGIN_ONE,
+    NEVER,
+    WEEKS_A_YEAR,
+    Frame,
+    Parameters,
+    State,
+    World,
+    log_index,
+    parameters,
+)
+
+__all__ = ["Population", "draw", "hazard_intercept", "items"]
+
+CELLS = len(AGENCIES) * len(ITEM_CLASSES)
+"""Kinds of obligation: one for each agency and item class; the number of an obligation is its kind."""
+
+_ENTERPRISE_BLOCKS = 5
+_OBLIGATION_BLOCK = 16
+_INSPECTOR_BLOCK = 32
+_MUNICIPAL = {"emergency", "ecology", "construction", "transport", "water"}
+
+# Sector: GB/T 4754 section and divisions, a trade word for names.
+_TRADES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "retail": ("F", ("51", "52"), ("商贸", "百货", "贸易", "建材销售")),
+    "manufacturing": ("C", ("33", "34", "35", "38", "39"), ("机械制造", "电子科技", "金属制品", "塑料制品")),
+    "business_services": ("L", ("71", "72"), ("企业管理", "商务咨询", "广告", "会展服务")),
+    "other_services": ("O", ("80", "81", "82"), ("家政服务", "汽车维修", "美容美发", "健身服务")),
+    "ict": ("I", ("63", "64", "65"), ("信息技术", "网络科技", "软件", "电子商务")),
+    "catering": ("H", ("62",), ("餐饮管理", "酒楼", "小吃", "食府")),
+    "construction": ("E", ("47", "48", "49", "50"), ("建筑工程", "装饰工程", "市政工程", "安装工程")),
+    "food": ("C", ("13", "14", "15"), ("食品", "糕点", "粮油", "调味品")),
+    "transport": ("G", ("54", "59"), ("物流", "运输", "货运代理", "仓储")),
+    "culture": ("R", ("88", "89", "90"), ("文化传播", "影院管理", "游艺娱乐", "网吧")),
+    "labour_dispatch": ("L", ("72",), ("劳务派遣", "人力资源")),
+    "drugs": ("F", ("51", "52"), ("医药", "药房")),
+    "hazardous_chemicals": ("C", ("26",), ("化工", "化学品")),
+    "gas": ("D", ("45",), ("燃气", "液化气")),
+    "special_equipment": ("C", ("34",), ("电梯", "压力容器", "锅炉设备")),
+    "ecology": ("N", ("77",), ("环保科技", "固废处置", "再生资源")),
+}
+_BRAND = "安百昌晨德东恒华嘉江金锦九凯兰隆茂明宁浦启瑞润盛泰腾通旺翔信兴旭亚益永誉源远正中众"
+_TOWNS = ("城中街道", "新城街道", "江桥镇", "北泾镇", "东滩镇", "朱泾街道", "莘南镇", "工业区", "临河镇", "西郊街道")
+# Tag: intercept and slope in standard deviations of latent propensity, log-odds; all assumed.
+_TAGS: dict[str, tuple[float, float]] = {
+    "late_annual_report": (-2.4, 0.8),
+    "address_unreachable": (-3.2, 0.7),
+    "certified_management": (-2.0, -0.7),
+    "self_check_filed": (-1.2, -0.5),
+    "chain_brand": (-2.6, -0.3),
+    "platform_seller": (-2.0, 0.2),
+    "night_trade": (-2.3, 0.3),
+    "key_account": (-3.0, -0.1),
+}
+_EMPLOYEES = {"micro": (1, 9), "small": (10, 99), "medium": (100, 299), "large": (300, 5000)}
+_CAPITAL = {"micro": 50.0, "small": 300.0, "medium": 2000.0, "large": 20_000.0}
+
+
+@dataclass(frozen=True)
+class Population:
+    """Enterprises and obligations as drawn, with the engine's starting point.
+
+    Attributes
+    ----------
+    frame : Frame
+        The world in week 0.
+    latent : float array of shape (E,)
+        Standardised latent propensity of the enterprise.
+    enterprises, agencies, items, obligations : DataFrame
+        Tables of the data contract; entrants to come are among them, each with its own dates.
+    """
+
+    frame: Frame
+    latent: NDArray[np.float64]
+    enterprises: pd.DataFrame
+    agencies: pd.DataFrame
+    items: pd.DataFrame
+    obligations: pd.DataFrame
+
+
+def items() -> pd.DataFrame:
+    """Return the 60 items: three general and two key ones of each agency.
+
+    Returns
+    -------
+    DataFrame
+        The table ``items`` of the data contract.
+
+    Examples
+    --------
+    >>> items().groupby("item_class", observed=True).size().to_dict()
+    {'general': 36, 'key': 24}
+    """
+    from tierkit.schema import LEVELS, conform
+
+    general = (("公示与登记信息", "registration and public notices"), ("日常管理制度", "management rules"), ("现场一般规范", "general site rules"))
+    key = (("许可与资质条件", "licence conditions"), ("重大安全事项", "major safety points"))
+    basis = "国办发〔2024〕54号; 沪府办发〔2024〕34号"
+    rows = []
+    for agency in AGENCIES:
+        label = LEVELS["agency"][agency]
+        for item_class, prefix, names, minutes in (("general", "g", general, (45, 60, 60)), ("key", "k", key, (90, 120))):
+            for number, ((zh, en), spent) in enumerate(zip(names, minutes, strict=True), 1):
+                rows.append(
+                    {
+                        "item": f"{agency}-{prefix}{number}",
+                        "agency": agency,
+                        "item_class": item_class,
+                        "name_zh": f"{label.zh}·{zh}",
+                        "name_en": f"{label.en}: {en}",
+                        "minutes": spent,
+                        "offsite": item_class == "general" and number <= 2,
+                        "sectors": [],
+                        "legal_basis": basis,
+                    }
+                )
+    return conform(pd.DataFrame(rows), "items")
+
+
+def hazard_intercept(p: Parameters) -> float:
+    """Return the log-odds intercept that gives the declared prevalence over the declared shares.
+
+    The mean of ``expit(intercept + shift + sd * z)`` over sectors and a standard normal z is solved for
+    the intercept by Brent's method, the normal integrated by Gauss-Hermite quadrature.
+
+    Examples
+    --------
+    >>> bool(-3.0 < hazard_intercept(parameters()) < -1.5)
+    True
+    """
+    node, weight = hermegauss(64)
+    weight = weight / weight.sum()
+    share = p.group("share.sector")
+    shift = p.group("hazard.sector")
+    total = sum(share.values())
+
+    def excess(intercept: float) -> float:
+        mean = sum(
+            share[s] / total * float((weight * expit(intercept + shift[s] + p["hazard.latent_sd"] * node)).sum())
+            for s in SECTORS
+        )
+        return mean - float(p["hazard.prevalence"])
+
+    return float(brentq(excess, -8.0, 2.0, xtol=1e-12))
+
+
+def _choose(u: NDArray[np.float64], names: tuple[str, ...], shares: dict[str, float]) -> NDArray[np.uint8]:
+    weight = np.array([shares[name] for name in names], np.float64)
+    edges = np.cumsum(weight / weight.sum())
+    return np.minimum(np.searchsorted(edges, u, side="right"), len(names) - 1).astype(np.uint8)
+
+
+def _calendar(n: int, future: int, p: Parameters) -> tuple[NDArray[np.int64], int, int]:
+    """Return the week in which each slot enters, the week records begin and the week they end."""
+    known = int(p["calendar.burn_in_weeks"])
+    end = known + int(p["calendar.history_weeks"])
+    years = (end - known) / WEEKS_A_YEAR
+    first = round(n / (1 + p["turnover.entry"] * years))
+    entered = np.zeros(n + future, np.int64)
+    late = n - first
+    if late:
+        entered[first:n] = known + np.arange(late) * (end - known) // late
+    entered[n:] = end + np.arange(future) * WEEKS_A_YEAR // max(1, round(n * p["turnover.entry"]))
+    return entered, known, end
+
+
+def draw(
+    enterprises: int,
+    seed: int,
+    reference: Policy,
+    horizon_weeks: int = WEEKS_A_YEAR,
+    params: Parameters | None = None,
+) -> Population:
+    """Draw a population.
+
+    Parameters
+    ----------
+    enterprises : int
+        Enterprises that are in the register at some time before the end of the records.
+    seed : int
+        0 … 2**32 - 1.
+    reference : Policy
+        The policy whose base rates set capacities and the unit of the perceived rate.
+    horizon_weeks : int
+        Weeks after the records for which entrants get slots.
+    params : Parameters, optional
+        Parameters of the world; the default ones if absent.
+
+    Returns
+    -------
+    Population
+
+    Raises
+    ------
+    ValueError
+        If `enterprises` is not in 1 … 20 million or the horizon is negative.
+    """
+    if not 1 <= enterprises <= 20_000_000:
+        raise ValueError(f"The number of 'enterprises' must be in 1 … 20,000,000. Got {enterprises}.")
+    if horizon_weeks < 0:
+        raise ValueError(f"The 'horizon_weeks' must not be negative. Got {horizon_weeks}.")
+    p = params or parameters()
+    future = -(-round(enterprises * p["turnover.entry"]) * horizon_weeks // WEEKS_A_YEAR)
+    entered, known, end = _calendar(enterprises, future, p)
+    slots = np.arange(len(entered))
+    u = [
+        uniform(draws(seed, 0, slots, ENTERPRISE_LEVEL, block, domain=Domain.POPULATION))
+        for block in range(_ENTERPRISE_BLOCKS)
+    ]
+    sector = _choose(u[0][0], SECTORS, p.group("share.sector"))
+    size = _choose(u[0][1], SIZES, p.group("share.size"))
+    ownership = _choose(u[0][2], OWNERSHIPS, p.group("share.ownership"))
+    individual = ownership == OWNERSHIPS.index("individual")
+    size = np.where(individual, np.minimum(size, SIZES.index("small")), size).astype(np.uint8)
+    district = _choose(u[0][3], DISTRICTS, p.group("share.district"))
+    latent = ndtri(u[1][0])
+    life = np.floor(np.log(u[1][1]) / np.log1p(-p["turnover.exit"] / WEEKS_A_YEAR)).astype(np.int64) + 1
+    left = np.minimum(np.maximum(entered, known) + life, NEVER)
+    age_days = np.where(entered > 0, 0, np.minimum(-np.log(u[1][2]) * 8 * 365.25, 45 * 365.0) + 30).astype(np.int64)
+    licensed = np.isin(sector, [SECTORS.index(s) for s in ("catering", "food", "culture")])
+    commitment = u[2][2] < np.where(licensed, p["commitment.share_licensed"], p["commitment.share"])
+    phase = np.where(commitment, (u[2][3] * p["commitment.renewal"]).astype(np.int64), -1)
+
+    obligation = _obligations(seed, slots, sector, p)
+    owner, number, uo = obligation
+    counts = np.bincount(owner, minlength=len(slots))
+    start = np.concatenate([[0], np.cumsum(counts)])
+    young = age_days < 2 * 365
+    shift = np.array([p[f"hazard.sector.{s}"] for s in SECTORS])[sector]
+    shift = shift + np.where(young, p["hazard.young"], 0.0) + np.where(size == SIZES.index("large"), p["hazard.large"], 0.0)
+    common = float(p["hazard.enterprise_share"])
+    own = ndtri(uo[1])
+    z = np.sqrt(common) * latent[owner] + np.sqrt(1 - common) * own
+    item_class = (number % len(ITEM_CLASSES)).astype(np.uint8)
+    odds = hazard_intercept(p) + shift[owner] + p["hazard.latent_sd"] * z + p["hazard.key_item"] * item_class
+    duration = sum(p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious"))
+    rho = float(p["hazard.hunch_share"])
+    hunch = rho * z + np.sqrt(1 - rho**2) * ndtri(uo[2])
+    agency = (number // len(ITEM_CLASSES)).astype(np.uint8)
+    in_class = np.where(item_class == 0, 3, 2)
+    nth = np.minimum((uo[3] * in_class).astype(np.int64), in_class - 1)
+    item = (agency * 5 + np.where(item_class == 0, 0, 3) + nth).astype(np.uint8)
+    table = items()
+    can_offsite = table["offsite"].to_numpy(bool)[item]
+    rank = np.minimum(uo[4] * 65_534, 65_533).astype(np.int64)
+
+    planned, triggered = _reference_rates(reference, p, sector, size)
+    per = WEEKS_A_YEAR * np.maximum(counts, 1)
+    expected = np.bincount(agency, weights=((planned + triggered) / per)[owner], minlength=len(AGENCIES))
+    present = enterprises / max(1, len(slots))
+    capacity = np.ceil(expected * present * p["reference_rate.slack"]).astype(np.int64) + 2
+    groups = int(p["inspector.groups"])
+    skill = ndtri(uniform(draws(seed, 0, np.arange(len(AGENCIES) * groups), 0, _INSPECTOR_BLOCK, domain=Domain.POPULATION))[0])
+
+    world = World(
+        start=start.astype(np.int64),
+        entered=entered.astype(np.int16),
+        left=left.astype(np.int16),
+        sector=sector,
+        size=size,
+        ownership=ownership,
+        district=district,
+        permit_phase=phase.astype(np.int16),
+        professional=_professional(sector, counts, p),
+        adverse=np.rint(p["adverse.latent"] * latent * LOG_ONE).astype(np.int16),
+        base_rate=np.rint((planned + triggered) / WEEKS_A_YEAR * 2**24).astype(np.uint32),
+        enterprise=owner.astype(np.uint32),
+        local=number.astype(np.uint8),
+        agency=agency,
+        item_class=item_class,
+        item=item,
+        hazard=log_index(np.exp(odds) / duration).astype(np.int16),
+        hunch=np.rint(np.clip(hunch, -4, 4) * LOG_ONE).astype(np.int16),
+        offsite=np.where(can_offsite, rank, 65_535).astype(np.uint16),
+        agency_level=np.array([0 if a in _MUNICIPAL else 1 for a in AGENCIES], np.uint8),
+        capacity=capacity,
+        inspector_z=skill.reshape(len(AGENCIES), groups),
+    )
+    division = np.array([credit_code.DIVISIONS[d] for d in DISTRICTS], object)[district]
+    ids = credit_code.make(slots, division, np.where(individual, "2", "1")).to_numpy(object)
+    origin = p["calendar.start"] - pd.Timedelta(weeks=known).to_pytimedelta()
+    frame = Frame(world, _first_state(world, seed, odds, p), 0, origin, ids, seed, p, known)
+    facts = _facts(frame, u, age_days, latent, table)
+    return Population(frame, latent, facts["enterprises"], facts["agencies"], table, facts["obligations"])
+
+
+def _obligations(
+    seed: int, slots: NDArray[np.int64], sector: NDArray[np.uint8], p: Parameters
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return owner, number and five uniforms of every obligation, in the order of their owners."""
+    chance = np.zeros((len(SECTORS), CELLS))
+    for s, name in enumerate(SECTORS):
+        own = p.group(f"applicability.{name}")
+        for a, agency in enumerate(AGENCIES):
+            chance[s, 2 * a : 2 * a + 2] = own.get(agency, p[f"applicability.all.{agency}"])
+    limit = threshold(chance)
+    owners, numbers, values = [], [], []
+    for cell in range(CELLS):
+        words = draws(seed, 0, slots, cell, _OBLIGATION_BLOCK, domain=Domain.POPULATION)
+        taken = np.flatnonzero(words[0] < limit[sector, cell])
+        more = draws(seed, 0, taken, cell, _OBLIGATION_BLOCK + 1, domain=Domain.POPULATION)
+        owners.append(taken)
+        numbers.append(np.full(len(taken), cell))
+        values.append(np.vstack([uniform(words[:, taken]), uniform(more[:1])]))
+    owner, number = np.concatenate(owners), np.concatenate(numbers)
+    order = np.lexsort((number, owner))
+    return owner[order], number[order], np.concatenate(values, axis=1)[:, order]
+
+
+def _reference_rates(
+    reference: Policy, p: Parameters, sector: NDArray[np.uint8], size: NDArray[np.uint8]
+) -> tuple[NDArray[np.float64], float]:
+    """Return planned inspections a year of each enterprise under the reference, and triggered ones."""
+    rate = base_rates(reference, p)
+    return rate[sector, size], float(p["reference_rate.triggered"])
+
+
+def base_rates(policy: Policy, p: Parameters) -> NDArray[np.float64]:
+    """Return the declared base rate of planned inspections a year by sector and size, shape (16, 4).
+
+    The relative weights are scaled so that their mean over the declared shares is one.
+    """
+    by_sector = np.array([policy[f"frequency.sector.{s}"] for s in SECTORS], np.float64)
+    by_size = np.array([policy[f"frequency.size.{s}"] for s in SIZES], np.float64)
+    sector_share = np.array([p[f"share.sector.{s}"] for s in SECTORS])
+    size_share = np.array([p[f"share.size.{s}"] for s in SIZES])
+    by_sector = by_sector / (by_sector @ sector_share / sector_share.sum())
+    by_size = by_size / (by_size @ size_share / size_share.sum())
+    rates: NDArray[np.float64] = policy["frequency.base_rate"] * np.outer(by_sector, by_size)
+    return rates
+
+
+def _professional(sector: NDArray[np.uint8], counts: NDArray[np.int64], p: Parameters) -> NDArray[np.uint32]:
+    """Return the weekly threshold of a professional complaint against each enterprise."""
+    special = p.group("complaint.sector")
+    weight = np.array([special.get(s, special["other"]) for s in SECTORS])
+    share = np.array([p[f"share.sector.{s}"] for s in SECTORS])
+    weekly = p["complaint.professional"] / WEEKS_A_YEAR * weight / (weight @ share / share.sum())
+    limit: NDArray[np.uint32] = threshold(-np.expm1(-weekly)).astype(np.uint32)[sector]
+    return np.where(counts > 0, limit, 0).astype(np.uint32)
+
+
+def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameters) -> State:
+    """Return week 0: compliance drawn from the stationary shares, no records."""
+    n, m = len(world.entered), len(world.enterprise)
+    words = uniform(draws(seed, 0, world.enterprise, world.local, _OBLIGATION_BLOCK + 2, domain=Domain.POPULATION))
+    stock = np.array([p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious")])
+    severity = 1 + np.searchsorted(np.cumsum(stock / stock.sum())[:2], words[1], side="right")
+    there = (words[0] < expit(odds)) & (world.entered[world.enterprise] == 0)
+    return State(
+        violation=np.where(there, severity, 0).astype(np.uint8),
+        since=np.zeros(m, np.int16),
+        found_week=np.full(m, LONG_AGO, np.int16),
+        found_kind=np.zeros(m, np.uint8),
+        record_week=np.full(m, LONG_AGO, np.int16),
+        record_severity=np.zeros(m, np.uint8),
+        record_until=np.full(m, LONG_AGO, np.int16),
+        due_week=np.full(m, NEVER, np.int16),
+        due_channel=np.zeros(m, np.uint8),
+        due_age=np.zeros(m, np.uint8),
+        merged_until=np.full(m, -1, np.int16),
+        routine=np.zeros(m, np.uint32),
+        known_rate=np.zeros(m, np.int16),
+        tier=np.zeros(n, np.uint8),
+        before=np.zeros(n, np.uint8),
+        risk_level=np.zeros(n, np.uint8),
+        grade=np.zeros(n, np.uint8),
+        tier_week=np.full(n, LONG_AGO, np.int16),
+        listed=np.zeros(n, np.uint8),
+        margin0=np.zeros(n, np.int32),
+        points0=np.zeros(n, np.int32),
+        conduct=np.zeros((n, 4, 2), np.int32),
+        conduct_week=np.zeros(n, np.int16),
+        offset=np.zeros((n, 2), np.int32),
+        last_visit=np.full(n, LONG_AGO, np.int16),
+        last_agency=np.zeros(n, np.uint8),
+        visits=np.zeros((n, 2), np.uint8),
+        perceived=np.full(n, 1 << 16, np.int64),
+        perceived0=np.full(n, 1 << 16, np.int64),
+        fear=np.zeros(n, np.int16),
+        adverse_until=np.full((n, 7), LONG_AGO, np.int16),
+        changes=np.zeros(n, np.uint8),
+        flips=np.zeros(n, np.uint8),
+        spells=np.zeros(n, np.uint16),
+        weeks=np.zeros((n, 3), np.uint16),
+    )
+
+
+def _facts(
+    frame: Frame, u: list[NDArray[np.float64]], age_days: NDArray[np.int64], latent: NDArray[np.float64], table: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """Return the register's tables."""
+    from tierkit.schema import LEVELS, conform
+
+    world, p = frame.world, frame.parameters
+    n = frame.enterprises
+    origin = pd.Timestamp(frame.origin)
+    entry = origin + pd.to_timedelta(world.entered.astype(np.int64) * 7 + (u[1][3] * 5).astype(np.int64), unit="D")
+    registered = entry - pd.to_timedelta(age_days, unit="D")
+    closed = origin + pd.to_timedelta(world.left.astype(np.int64) * 7, unit="D")
+    rural = np.isin(world.district, [DISTRICTS.index(d) for d in ("chongming", "jinshan")])
+    in_park = u[2][0] < np.where(rural, p["park.share_rural"], p["park.share"])
+    district_zh = np.array([LEVELS["district"][d].zh for d in DISTRICTS], object)[world.district]
+    sector_names = np.array(SECTORS, object)[world.sector]
+    low = np.array([_EMPLOYEES[s][0] for s in SIZES])[world.size]
+    high = np.array([_EMPLOYEES[s][1] for s in SIZES])[world.size]
+    employees = np.floor(np.exp(np.log(low) + u[2][1] * (np.log(high + 1) - np.log(low)))).astype(np.int64)
+    middle = np.log(np.array([_CAPITAL[s] for s in SIZES]))[world.size]
+    capital = np.round(np.exp(middle - 0.3 * latent + 1.1 * ndtri(u[3][0])), 1)
+    tag_u = uniform(draws(frame.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 8, domain=Domain.POPULATION))
+    tag_v = uniform(draws(frame.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 9, domain=Domain.POPULATION))
+    has = np.stack([w < expit(a + b * latent) for w, (a, b) in zip(np.vstack([tag_u, tag_v]), _TAGS.values(), strict=True)])
+    names = list(_TAGS)
+    tags = [[name for name, yes in zip(names, row, strict=True) if yes] for row in has.T]
+    section = np.array([_TRADES[s][0] for s in SECTORS], object)[world.sector]
+    division = _pick(sector_names, u[3][1], {s: t[1] for s, t in _TRADES.items()})
+    trade = _pick(sector_names, u[3][2], {s: t[2] for s, t in _TRADES.items()})
+    brand = np.array(list(_BRAND), object)
+    first = brand[(u[4][0] * len(brand)).astype(np.int64)]
+    second = brand[(u[4][1] * len(brand)).astype(np.int64)]
+    suffix = np.where(world.ownership == OWNERSHIPS.index("individual"), "(个体工商户)", "有限公司")
+    name = [f"上海{a}{b}{c}{d}" for a, b, c, d in zip(first, second, trade, suffix, strict=True)]
+    town = np.array(_TOWNS, object)[(u[4][2] * len(_TOWNS)).astype(np.int64)]
+    park = np.where(in_park, district_zh + "经济园区", None)
+    enterprises = pd.DataFrame(
+        {
+            "enterprise_id": frame.ids,
+            "name": name,
+            "district": np.array(DISTRICTS, object)[world.district],
+            "town": town,
+            "park": park,
+            "industry_section": section,
+            "industry_division": division,
+            "sector": sector_names,
+            "ownership": np.array(OWNERSHIPS, object)[world.ownership],
+            "size": np.array(SIZES, object)[world.size],
+            "registered_on": registered,
+            "registered_capital": capital,
+            "employees": employees,
+            "tags": tags,
+            "commitment": world.permit_phase >= 0,
+            "closed_on": pd.Series(closed).where(world.left < NEVER),
+        }
+    )
+    agencies = pd.DataFrame(
+        {
+            "agency": AGENCIES,
+            "name_zh": [LEVELS["agency"][a].zh for a in AGENCIES],
+            "name_en": [LEVELS["agency"][a].en for a in AGENCIES],
+            "level": np.where(world.agency_level == 0, "municipal", "district"),
+            "core": np.arange(len(AGENCIES)) < 9,
+            "capacity": world.capacity,
+        }
+    )
+    owner = world.enterprise.astype(np.int64)
+    obligations = pd.DataFrame(
+        {
+            "enterprise_id": frame.ids[owner],
+            "agency": np.array(AGENCIES, object)[world.agency],
+            "item_class": np.array(ITEM_CLASSES, object)[world.item_class],
+            "item": table["item"].to_numpy(object)[world.item],
+            "valid_from": registered[owner],
+            "valid_to": pd.Series(closed).where(world.left < NEVER).to_numpy()[owner],
+        }
+    )
+    return {
+        "enterprises": conform(enterprises, "enterprises"),
+        "agencies": conform(agencies, "agencies"),
+        "obligations": conform(obligations, "obligations"),
+    }
+
+
+def _pick(sector: Any, u: NDArray[np.float64], choices: dict[str, tuple[str, ...]]) -> NDArray[np.object_]:
+    out = np.empty(len(u), object)
+    for name, options in choices.items():
+        mine = sector == name
+        out[mine] = np.array(options, object)[(u[mine] * len(options)).astype(np.int64)]
+    return out

@@ -1,0 +1,12 @@
+"""The engine: one simulator for the past and the future.
+
+A week has seven steps, in this order: behaviour, signals, demand, policy, inspection, consequence,
+review. Every draw is keyed by what it decides (`tierkit.keyed_random`), so runs under different
+policies meet the same draws, and threads or slices change nothing.
+"""
+
+from tierkit.simulate.engine import Run, oracle_scores, run
+from tierkit.simulate.kernels import LOG, TALLY
+from tierkit.simulate.rules import ADVERSE, EVENTS, Rules, compile_rules
+
+__all__ = ["ADVERSE", "EVENTS", "LOG", "TALLY", "Rules", "Run", "compile_rules", "oracle_scores", "run"]

@@ -1,0 +1,331 @@
+"""Run a policy over a world, week by week, and keep what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from tierkit.keyed_random import MAX_SEED
+from tierkit.policy import Policy
+from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
+from tierkit.simulate.kernels import LOG, TALLY, advance, review, set_offsets, settle
+from tierkit.simulate.rules import Rules, compile_rules
+from tierkit.world import LOG_MIN, LOG_ONE, MARGIN_ONE, POINT_ONE, WEEKS_A_YEAR, Frame, State
+
+__all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
+
+CHUNK_OBLIGATIONS = 16_384
+"""Obligations that a slice holds: small enough for the second-level cache."""
+MOST_OBLIGATIONS = 24
+_PERCEIVED_ONE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a policy did.
+
+    Attributes
+    ----------
+    policy : Policy
+    frame : Frame
+        The world at the start.
+    end : Frame
+        The world after the last week.
+    kappa : float
+    seed, replicate : int
+    log : int32 array of shape (inspections, 16)
+        Columns as in `tierkit.simulate.LOG`.
+    signals : int32 array of shape (signals, 5)
+        Week, obligation, kind (true, mistaken, professional, incident, alert), opened (0 no, 1 yes,
+        2 a check was arranged already), recognised as professional.
+    events : int32 array of shape (events, 4)
+        Week, slot, kind, week in which the record is closed.
+    tally : int64 array of shape (weeks, 12, 12)
+        Inspections by week, agency and what became of them, as in `tierkit.simulate.TALLY`.
+    counts : int64 array of shape (weeks, 4, 2, 4)
+        Obligation-weeks by tier, item class and compliance state.
+    demanded, served : int64 array of shape (weeks, 12, 6)
+        Inspections that reached the agencies' capacity, and those they made, by channel.
+    saved : int64 array of shape (weeks,)
+        Visits that joint inspections saved.
+    first_tier : uint8 array of shape (E,)
+        Tier at the start of the run, 0 = T1.
+    """
+
+    policy: Policy
+    frame: Frame
+    end: Frame
+    kappa: float
+    seed: int
+    replicate: int
+    log: NDArray[np.int32]
+    signals: NDArray[np.int32]
+    events: NDArray[np.int32]
+    tally: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    demanded: NDArray[np.int64]
+    served: NDArray[np.int64]
+    saved: NDArray[np.int64]
+    first_tier: NDArray[np.uint8]
+
+    @property
+    def weeks(self) -> int:
+        """Number of weeks that were run."""
+        return len(self.tally)
+
+    def table(self) -> pd.DataFrame:
+        """Return the log as a frame of integers, one row an inspection."""
+        return pd.DataFrame(self.log, columns=list(LOG))
+
+    def check_conservation(self) -> None:
+        """Check that every demanded inspection is accounted for, in each week and agency.
+
+        Raises
+        ------
+        AssertionError
+            If new and carried in differ from done, replaced, suppressed and put off.
+        """
+        came = self.tally[:, :, :2].sum(axis=2)
+        went = self.tally[:, :, 2:].sum(axis=2)
+        if not np.array_equal(came, went):
+            week, agency = (int(x[0]) for x in np.nonzero(came != went))
+            raise AssertionError(
+                f"week {week}, {AGENCIES[agency]}: {came[week, agency]} demanded, {went[week, agency]} accounted for "
+                f"({dict(zip(TALLY, self.tally[week, agency].tolist(), strict=True))})"
+            )
+
+
+def _slices(start: NDArray[np.int64], size: int) -> list[tuple[int, int]]:
+    """Return slices of enterprises with about `size` obligations each."""
+    edges = [0]
+    n = len(start) - 1
+    while edges[-1] < n:
+        nxt = int(np.searchsorted(start, start[edges[-1]] + size, side="right")) - 1
+        edges.append(min(max(nxt, edges[-1] + 1), n))
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+class _Buffers:
+    """What one slice of a week writes to; each thread has its own."""
+
+    def __init__(self, obligations: int, enterprises: int) -> None:
+        self.draws = np.empty((4, obligations), np.uint32)
+        self.who = np.empty(obligations, np.int64)
+        self.mask = np.empty(obligations, np.int32)
+        self.signals = np.empty((obligations, 5), np.int32)
+        self.events = np.empty((enterprises, 4), np.int32)
+
+
+def oracle_scores(frame: Frame, detection: float) -> pd.DataFrame:
+    """Return the true risk of every enterprise, which only the ``oracle`` policy may use.
+
+    The probability that one audit of an obligation drawn at random finds a violation is the mean over
+    the obligations of the stationary share in violation, times the probability of detection.
+
+    Parameters
+    ----------
+    frame : Frame
+    detection : float
+        Probability that an audit at reference depth detects a violation.
+
+    Returns
+    -------
+    DataFrame
+        ``enterprise_id``, ``risk_probability``, ``credit_points``.
+    """
+    world, p = frame.world, frame.parameters
+    duration = sum(p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious"))
+    odds = np.exp(world.hazard / LOG_ONE + LOG_MIN) * duration
+    total = np.add.reduceat(odds / (1 + odds), world.start[:-1])
+    risk = np.clip(detection * total / np.diff(world.start), 1e-6, 1 - 1e-6)
+    return pd.DataFrame(
+        {"enterprise_id": frame.ids, "risk_probability": risk, "credit_points": 600 - 40 * logit(risk)}
+    )
+
+
+def _starting_scores(state: State, frame: Frame, policy: Policy, scores: pd.DataFrame | None) -> None:
+    """Set the margins and points from which the score update goes on."""
+    if scores is None:
+        state.margin0[:] = round(policy["scoring.rule_intercept"] * MARGIN_ONE)
+        state.points0[:] = round(policy["scoring.rule_points"] * POINT_ONE)
+        return
+    missing = {"enterprise_id", "risk_probability", "credit_points"} - set(scores.columns)
+    if missing:
+        raise ValueError(f"The 'scores' must have the columns {sorted(missing)}.")
+    aligned = scores.set_index("enterprise_id").reindex(frame.ids)
+    risk = aligned["risk_probability"].to_numpy(np.float64)
+    points = aligned["credit_points"].to_numpy(np.float64)
+    if np.isnan(risk).all():
+        raise ValueError("The 'scores' hold none of the enterprises of this world; score the same dataset.")
+    if ((risk <= 0) | (risk >= 1)).any() or np.isinf(points).any():
+        raise ValueError("A 'risk_probability' must be in (0, 1) and 'credit_points' finite.")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        margin = logit(risk)
+    # An enterprise without a score, as one still to enter, starts at the mean of its sector.
+    for values, where, one in ((margin, state.margin0, MARGIN_ONE), (points, state.points0, POINT_ONE)):
+        known = ~np.isnan(values)
+        total = np.bincount(frame.world.sector[known], weights=values[known], minlength=len(SECTORS))
+        count = np.bincount(frame.world.sector[known], minlength=len(SECTORS))
+        mean = np.where(count > 0, total / np.maximum(count, 1), values[known].mean())
+        where[:] = np.rint(np.where(known, values, mean[frame.world.sector]) * one).astype(np.int32)
+
+
+def _prepare(frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | None, whole: bool) -> State:
+    """Return the state at the start of a run under a policy."""
+    state = frame.state.copy()
+    n = frame.enterprises
+    if policy.oracle:
+        scores = oracle_scores(frame, float(policy["depth.detection"]))
+    elif policy["scoring.basis"] == "rule":
+        scores = None
+    _starting_scores(state, frame, policy, scores)
+    state.offset[:] = 0
+    if scores is not None:
+        set_offsets(frame.world, state, rules, frame.week, state.offset)
+    state.perceived0[:] = state.perceived
+    state.fear[:] = 0
+    state.visits[:] = 0
+    state.changes[:] = 0
+    state.flips[:] = 0
+    state.weeks[:] = 0
+    there = state.violation > 0
+    there &= frame.alive()[frame.world.enterprise]
+    state.spells[:] = np.bincount(frame.world.enterprise[there], minlength=n)
+    if whole:
+        review(frame.world, state, rules, frame.week, 0, n, True)
+    return state
+
+
+def run(
+    frame: Frame,
+    policy: Policy,
+    weeks: int,
+    *,
+    seed: int | None = None,
+    replicate: int = 0,
+    kappa: float = 0.0,
+    scores: pd.DataFrame | None = None,
+    threads: int = 1,
+    chunk_obligations: int = CHUNK_OBLIGATIONS,
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Run a policy over a world.
+
+    Parameters
+    ----------
+    frame : Frame
+        The world at the start; it stays as it is.
+    policy : Policy
+    weeks : int
+        Length of the run, at least 1.
+    seed : int, optional
+        Seed of the draws; the world's own if absent.
+    replicate : int
+        Number of the replicate; runs that share seed and replicate share every draw.
+    kappa : float
+        Strength of general deterrence, log hazard per log perceived rate.
+    scores : DataFrame, optional
+        ``enterprise_id``, ``risk_probability``, ``credit_points`` as of the start, for policies whose
+        tiers rest on models. Without it the rule score stands in.
+    threads : int
+        Threads that share the slices of a week; the result does not depend on it.
+    chunk_obligations : int
+        Obligations in a slice; the result does not depend on it.
+    progress : callable, optional
+        Called with the weeks done and all weeks.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the run would outlast the calendar or the world's entrants.
+    """
+    if weeks < 1 or frame.week + weeks > 5_000:
+        raise ValueError(f"The 'weeks' must be in 1 … {5_000 - frame.week}. Got {weeks}.")
+    seed = frame.seed if seed is None else seed
+    for name, value in (("seed", seed), ("replicate", replicate)):
+        if not 0 <= value <= MAX_SEED:
+            raise ValueError(f"The '{name}' must be in 0 … {MAX_SEED}. Got {value}.")
+    if threads < 1 or chunk_obligations < 1:
+        raise ValueError("The 'threads' and 'chunk_obligations' must be at least 1.")
+    rules = compile_rules(policy, frame, kappa)
+    state = _prepare(frame, policy, rules, scores, True)
+    first_tier = state.tier.copy()
+    world = frame.world
+    slices = _slices(world.start, chunk_obligations)
+    largest = max((int(world.start[hi] - world.start[lo]) for lo, hi in slices), default=1)
+    widest = max((hi - lo for lo, hi in slices), default=1)
+    pool = ThreadPoolExecutor(threads) if threads > 1 else None
+    spare = [_Buffers(largest, widest) for _ in range(threads)]
+    k0, k1 = np.uint64(seed), np.uint64(replicate)
+    tally = np.zeros((weeks, len(AGENCIES), len(TALLY)), np.int64)
+    counts = np.zeros((weeks, len(TIERS), 2, 4), np.int64)
+    demanded = np.zeros((weeks, len(AGENCIES), len(CHANNELS)), np.int64)
+    served = np.zeros_like(demanded)
+    saved = np.zeros(weeks, np.int64)
+    ratio = np.full(len(TIERS), _PERCEIVED_ONE, np.int64)
+    logs: list[NDArray[np.int32]] = []
+    all_signals: list[NDArray[np.int32]] = []
+    all_events: list[NDArray[np.int32]] = []
+
+    def work(week: int, at: int, part: tuple[int, int]) -> tuple[Any, ...]:
+        mine = spare.pop()
+        count = np.zeros(counts.shape[1:], np.int64)
+        expected = np.zeros(len(TIERS), np.int64)
+        n, s, e = advance(
+            world, state, rules, k0, k1, week, part[0], part[1], ratio, mine.draws, mine.who, mine.mask,
+            mine.signals, mine.events, count, expected,
+        )  # fmt: skip
+        out = (mine.who[:n].copy(), mine.mask[:n].copy(), mine.signals[:s].copy(), mine.events[:e].copy())
+        spare.append(mine)
+        return (*out, count, expected)
+
+    try:
+        for at in range(weeks):
+            week = frame.week + at
+            entering = np.searchsorted(world.entered, [week, week + 1])
+            if entering[1] > entering[0] and at > 0:
+                review(world, state, rules, week, int(entering[0]), int(entering[1]), True)
+            if at and at % WEEKS_A_YEAR == 0:
+                state.visits[:] = 0
+            if at and at % rules.cadence == 0:
+                _map(pool, lambda part, week=week: review(world, state, rules, week, *part, False), slices)
+            parts = _map(pool, lambda part, week=week, at=at: work(week, at, part), slices)
+            who, mask, signals, events = (np.concatenate([part[k] for part in parts]) for k in range(4))
+            counts[at] = sum(part[4] for part in parts)
+            expected = sum(part[5] for part in parts)
+            n = len(who)
+            plan = np.empty((n * MOST_OBLIGATIONS, 8), np.int64)
+            log = np.empty((n * (MOST_OBLIGATIONS + 1), len(LOG)), np.int32)
+            inspected = np.zeros(len(TIERS), np.int64)
+            rows, saved[at] = settle(
+                world, state, rules, k0, k1, week, who, mask, n, plan, log, tally[at], demanded[at], served[at], inspected
+            )
+            ratio = np.where(expected > 0, (inspected << 40) // np.maximum(expected, 1), _PERCEIVED_ONE)
+            logs.append(log[:rows].copy())
+            all_signals.append(signals)
+            all_events.append(events)
+            if progress is not None:
+                progress(at + 1, weeks)
+    finally:
+        if pool is not None:
+            pool.shutdown()
+    end = Frame(world, state, frame.week + weeks, frame.origin, frame.ids, frame.seed, frame.parameters, frame.known_from)
+    return Run(
+        policy, frame, end, kappa, seed, replicate, np.concatenate(logs), np.concatenate(all_signals),
+        np.concatenate(all_events), tally, counts, demanded, served, saved, first_tier,
+    )  # fmt: skip
+
+
+def _map(pool: ThreadPoolExecutor | None, task: Callable[[tuple[int, int]], Any], parts: Sequence[Any]) -> list[Any]:
+    return list(pool.map(task, parts)) if pool is not None else [task(part) for part in parts]

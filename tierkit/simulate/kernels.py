@@ -1,0 +1,751 @@
+"""The compiled steps of a week. Integers only; the order of the steps is that of the rules.
+
+`advance` does behaviour, signals and demand for a slice of enterprises and touches nothing outside
+it, so slices may run in any order and on any thread. `settle` passes the week's demand through the
+policy, inspects and draws the consequences; agencies' capacities couple enterprises there, so it runs
+once a week over the demand alone. `review` moves scores and tiers of a slice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from tierkit.keyed_random import ENTERPRISE_LEVEL, Block, philox
+from tierkit.simulate.rules import ADVERSE_EVERY, FADE_WEEKS, NO_TIER_RATE, REFERENCE_DEPTH
+from tierkit.world import LOG_ONE, NEVER
+
+__all__ = ["LOG", "TALLY", "advance", "review", "settle"]
+
+RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(6)
+ONSITE, JOINT, OFFSITE = range(3)
+MOST = 24
+"""Most obligations of an enterprise."""
+FIRST_WEEKS = 104
+"""Weeks without a finding after which an offence counts as the first."""
+FLIP_WEEKS = 26
+"""Weeks within which a return to the tier before counts as a flip-flop."""
+SHIFT_LIMIT = LOG_ONE * 3 // 2
+PERCEIVED_LOW, PERCEIVED_HIGH = 1 << 10, 1 << 22
+TOP_INDEX = 6144
+
+LOG = (
+    "week", "obligation", "channel", "mode", "finding", "disposition", "violation", "since",
+    "drawn", "inspector", "visit", "tier", "age", "cause", "known_rate", "record_until",
+)  # fmt: skip
+"""Columns of an inspection's row."""
+TALLY = (
+    "new", "carried_in", "alone", "joint", "offsite", "list", "item", "window", "cap", "duplicate", "lapsed", "put_off",
+)  # fmt: skip
+"""What becomes of a demanded inspection, by week and agency."""
+(NEW, CARRIED, ALONE, JOINTLY, REPLACED, BY_LIST, BY_ITEM, BY_WINDOW, BY_CAP, BY_DUPLICATE, LAPSED, PUT_OFF) = range(12)
+
+_FOUND, _CLEAN, _PENALTY, _SUBSTANTIATED, _ADVERSE = 0, 3, 4, 5, 6
+_SHIFT = np.uint64(32)
+_B_WEEK, _B_SEVERITY, _B_SIGNAL, _B_DEMAND, _B_INSPECTION, _B_CONSEQUENCE, _B_ENTERPRISE = (
+    int(b)
+    for b in (
+        Block.WEEK, Block.SEVERITY, Block.SIGNAL, Block.DEMAND, Block.INSPECTION, Block.CONSEQUENCE, Block.ENTERPRISE,
+    )
+)  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _block(k0: Any, k1: Any, slot: Any, number: Any, block: Any, week: Any) -> Any:  # pragma: no cover
+    """Return four draws as signed 64-bit integers, so that thresholds up to 2**32 compare rightly."""
+    middle = np.uint64(number) | (np.uint64(block) << np.uint64(8))
+    a, b, c, d = philox(k0, k1, np.uint64(slot), middle, np.uint64(week), np.uint64(0))
+    return np.int64(a), np.int64(b), np.int64(c), np.int64(d)
+
+
+@njit(cache=True, nogil=True)
+def _fill(k0: Any, k1: Any, slot: Any, number: Any, week: Any, lo: Any, hi: Any, out: Any) -> None:  # pragma: no cover
+    """Draw the block WEEK of a run of obligations; a loop of its own, so that it vectorises."""
+    for i in range(lo, hi):
+        a, b, c, d = philox(k0, k1, np.uint64(slot[i]), np.uint64(number[i]), np.uint64(week), np.uint64(0))
+        out[0, i - lo] = np.uint32(a)
+        out[1, i - lo] = np.uint32(b)
+        out[2, i - lo] = np.uint32(c)
+        out[3, i - lo] = np.uint32(d)
+
+
+@njit(cache=True, nogil=True)
+def _log(value: Any, mantissa: Any, two: Any) -> Any:  # pragma: no cover
+    """Return the natural logarithm of a positive integer in steps of 1/LOG_ONE, from a table."""
+    bits = 0
+    rest = value
+    while rest > 1:
+        rest >>= 1
+        bits += 1
+    if bits >= 11:
+        place = (value >> (bits - 11)) & 2047
+    else:
+        place = (value << (11 - bits)) & 2047
+    return mantissa[place] + bits * two
+
+
+@njit(cache=True, nogil=True)
+def _fade_to(state: Any, rules: Any, e: Any, week: Any) -> None:  # pragma: no cover
+    """Fade an enterprise's sums of events to a week."""
+    age = min(week - np.int64(state.conduct_week[e]), FADE_WEEKS - 1)
+    if age > 0:
+        for b in range(state.conduct.shape[1]):
+            for axis in range(2):
+                state.conduct[e, b, axis] = (np.int64(state.conduct[e, b, axis]) * rules.fade[b, age]) >> 16
+        state.conduct_week[e] = week
+
+
+@njit(cache=True, nogil=True)
+def _add_event(state: Any, rules: Any, e: Any, event: Any, week: Any, record: Any) -> None:  # pragma: no cover
+    """Add an event to the fading sums; a record's points are a stock and counted at review instead."""
+    _fade_to(state, rules, e, week)
+    b = rules.bucket[event]
+    state.conduct[e, b, 0] += rules.update[event, 0]
+    if not record:
+        state.conduct[e, b, 1] += rules.update[event, 1]
+
+
+@njit(cache=True, nogil=True)
+def _covered(world: Any, rules: Any, e: Any, i: Any) -> Any:  # pragma: no cover
+    return (
+        np.int64(world.offsite[i]) < rules.coverage
+        and rules.offsite_sector[world.sector[e]] == 1
+        and rules.offsite_agency[world.agency[i]] == 1
+    )
+
+
+@njit(cache=True, nogil=True)
+def _severity(k0: Any, k1: Any, e: Any, number: Any, week: Any, cumulative: Any) -> Any:  # pragma: no cover
+    """Draw the severity of a new violation."""
+    s0, _s1, _s2, _s3 = _block(k0, k1, e, number, _B_SEVERITY, week)
+    if s0 >= np.int64(cumulative[1]):
+        return 3
+    return 2 if s0 >= np.int64(cumulative[0]) else 1
+
+
+@njit(cache=True, nogil=True)
+def _adverse(
+    world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, e: Any, events: Any, n_events: Any
+) -> Any:  # pragma: no cover
+    """Draw an enterprise's credit event that no inspection bears; return the number of events."""
+    y0, y1, y2, _y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
+    reach = np.int64(0)
+    for kind in range(7):
+        if rules.adverse[kind] == 0 or (kind == 4 and world.permit_phase[e] < 0):
+            continue
+        lean = np.int64(world.adverse[e]) if kind < 6 else -np.int64(world.adverse[e])
+        reach += np.int64(rules.fall[min(max(np.int64(rules.adverse[kind]) + lean, 1), TOP_INDEX)])
+        if y0 < reach:
+            until = week + rules.display
+            if kind < 6 and y1 < rules.take_up:
+                until = min(until, week + rules.adverse_earliest + rules.repair_delay[y2 >> 24])
+            state.adverse_until[e, kind] = max(until, np.int64(state.adverse_until[e, kind]))
+            _add_event(state, rules, e, _ADVERSE + kind, week, True)
+            events[n_events, 0] = week
+            events[n_events, 1] = e
+            events[n_events, 2] = kind
+            events[n_events, 3] = until
+            return n_events + 1
+    return n_events
+
+
+@njit(cache=True, nogil=True)
+def _signal(
+    world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, e: Any, i: Any, x: Any, m: Any,
+    signals: Any, row: Any,
+) -> Any:  # fmt: skip  # pragma: no cover
+    """Tell which signal a draw means, if any, and arrange the check that it opens.
+
+    Returns the demand of the obligation, with bit 32 set if a signal was written.
+    """
+    v = np.int64(state.violation[i])
+    kind = -1
+    reach = np.int64(world.professional[e]) if (world.agency[i] == 0 and world.item_class[i] == 0) else np.int64(0)
+    if x < reach:
+        kind = 2
+    if kind < 0:
+        reach += np.int64(rules.mistaken[world.start[e + 1] - world.start[e]])
+        if x < reach:
+            kind = 1
+    if kind < 0:
+        reach += np.int64(rules.genuine[v])
+        if x < reach:
+            kind = 0
+    if kind < 0:
+        reach += np.int64(rules.incident[v])
+        if x < reach:
+            kind = 3
+    if kind < 0 and _covered(world, rules, e, i):
+        reach += np.int64(rules.alert[min(v, 1)])
+        if x < reach:
+            kind = 4
+    if kind < 0:
+        return m
+    y0, y1, _y2, _y3 = _block(k0, k1, e, world.local[i], _B_SIGNAL, week)
+    recognised = kind < 3 and y1 < np.int64(rules.filtered[1 if kind == 2 else 0])
+    limit = rules.filtered_opens if recognised else np.int64(rules.opens[kind])
+    opened = 0
+    if y0 < limit:
+        opened = 2
+        if state.due_week[i] == NEVER and (m >> 16) == 0:
+            opened = 1
+            if rules.delay == 0:
+                m |= (1 << TRIGGER) | ((TRIGGER + 1) << 16) | ((kind + 1) << 20)
+            else:
+                state.due_week[i] = week + rules.delay
+                state.due_channel[i] = TRIGGER | ((kind + 1) << 4)
+                state.due_age[i] = 0
+    signals[row, 0] = week
+    signals[row, 1] = i
+    signals[row, 2] = kind
+    signals[row, 3] = opened
+    signals[row, 4] = 1 if recognised else 0
+    return m | (np.int64(1) << 32)
+
+
+@njit(cache=True, nogil=True)
+def advance(
+    world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, lo: Any, hi: Any,
+    ratio: Any, draws: Any, who: Any, mask: Any, signals: Any, events: Any, counts: Any, expected: Any,
+) -> Any:  # fmt: skip  # pragma: no cover
+    """Do behaviour, signals and demand of the enterprises in slots ``lo`` to ``hi``.
+
+    Writes the demanded obligations to ``who`` and ``mask`` (bits 0-5 channels, 8-15 times put off,
+    16-18 channel of what was due plus one, 20-23 its cause), signals and credit events as rows, and adds
+    obligation-weeks by tier, class and state to ``counts`` and reference rates by tier to ``expected``.
+    Returns how many rows each has.
+    """
+    # Fields of a named tuple are bound once: in a loop each access would count references.
+    start, entered, left = world.start, world.entered, world.left
+    agency, item_class, hazard, local = world.agency, world.item_class, world.hazard, world.local
+    permit, base_rate, professional = world.permit_phase, world.base_rate, world.professional
+    violation, since, due_week, due_channel = state.violation, state.since, state.due_week, state.due_channel
+    found_week, found_kind, due_age = state.found_week, state.found_kind, state.due_age
+    routine, merged_until, perceived, perceived0 = state.routine, state.merged_until, state.perceived, state.perceived0
+    fear, tiers, spells, weeks = state.fear, state.tier, state.spells, state.weeks
+    fall, mend, deterrence = rules.fall, rules.mend, rules.deterrence
+    memory, kappa, floor = rules.memory, rules.kappa, rules.floor
+    mantissa, two = rules.log_mantissa, rules.log_two
+    a = start[lo]
+    _fill(k0, k1, world.enterprise, local, week, a, start[hi], draws)
+    most = np.int64(rules.genuine.max()) + np.int64(rules.incident.max()) + np.int64(rules.alert.max())
+    n = 0
+    n_signals = 0
+    n_events = 0
+    for e in range(lo, hi):
+        if week < entered[e] or week >= left[e]:
+            continue
+        tier = np.int64(tiers[e])
+        now = perceived[e] + (((ratio[tier] - perceived[e]) * memory) >> 16)
+        perceived[e] = min(max(now, PERCEIVED_LOW), PERCEIVED_HIGH)
+        if kappa > 0 and week % 4 == 0:
+            change = _log(perceived[e], mantissa, two) - _log(perceived0[e], mantissa, two)
+            fear[e] = -((kappa * change) >> 16)
+        expected[tier] += base_rate[e]
+        first = start[e]
+        last = start[e + 1]
+        verify = False
+        if (week + e) % ADVERSE_EVERY == 0:
+            n_events = _adverse(world, state, rules, k0, k1, week, e, events, n_events)
+        if permit[e] >= 0 and week % rules.permit_cycle == permit[e]:
+            _y0, _y1, _y2, y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
+            verify = y3 < rules.commitment
+        campaign = (np.int64(1) << 32) - np.int64(rules.campaign[world.sector[e]])
+        mistaken = np.int64(rules.mistaken[last - first])
+        ceiling = np.int64(professional[e]) + mistaken + most
+        for i in range(first, last):
+            j = i - a
+            v = np.int64(violation[i])
+            x0 = np.int64(draws[0, j])
+            if v == 0:
+                place = np.int64(hazard[i])
+                if place > 0:
+                    kind = found_kind[i]
+                    place += fear[e]
+                    if kind > 0:
+                        place -= deterrence[kind, min(week - np.int64(found_week[i]), FADE_WEEKS - 1)]
+                    if x0 < np.int64(fall[min(max(place, 1), TOP_INDEX)]):
+                        v = _severity(k0, k1, e, local[i], week, rules.severity)
+                        violation[i] = v
+                        since[i] = week
+                        spells[e] += 1
+            elif x0 < np.int64(mend[v]):
+                v = 0
+                violation[i] = 0
+            counts[tier, item_class[i], v] += 1
+            if v > 0:
+                weeks[e, v - 1] += 1
+            m = 0
+            if due_week[i] == week:
+                channel = np.int64(due_channel[i]) & 15
+                m = (1 << channel) | (np.int64(due_age[i]) << 8) | ((channel + 1) << 16)
+                m |= (np.int64(due_channel[i]) >> 4) << 20
+                due_week[i] = NEVER
+            if np.int64(draws[3, j]) < ceiling:
+                m = _signal(world, state, rules, k0, k1, week, e, i, np.int64(draws[3, j]), m, signals, n_signals)
+                n_signals += m >> 32
+                m &= 0xFFFFFFFF
+            if np.int64(draws[2, j]) < floor:
+                m |= 1 << RANDOM
+            elif np.int64(draws[2, j]) >= campaign:
+                m |= 1 << CAMPAIGN
+            if verify and i == first:
+                m |= 1 << COMMITMENT
+            if draws[1, j] < routine[i] and week > merged_until[i]:
+                m |= 1 << ROUTINE
+            if m > 0:
+                who[n] = i
+                mask[n] = m
+                n += 1
+    return n, n_signals, n_events
+
+
+@njit(cache=True, nogil=True)
+def _write(
+    log: Any, r: Any, week: Any, i: Any, channel: Any, mode: Any, finding: Any, disposition: Any, violation: Any,
+    since: Any, drawn: Any, inspector: Any, visit: Any, tier: Any, age: Any, cause: Any, known: Any, until: Any,
+) -> None:  # fmt: skip  # pragma: no cover
+    log[r, 0] = week
+    log[r, 1] = i
+    log[r, 2] = channel
+    log[r, 3] = mode
+    log[r, 4] = finding
+    log[r, 5] = disposition
+    log[r, 6] = violation
+    log[r, 7] = since
+    log[r, 8] = drawn
+    log[r, 9] = inspector
+    log[r, 10] = visit
+    log[r, 11] = tier
+    log[r, 12] = age
+    log[r, 13] = cause
+    log[r, 14] = known
+    log[r, 15] = until
+
+
+@njit(cache=True, nogil=True)
+def _propose(
+    world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, who: Any, mask: Any, n: Any,
+    plan: Any, log: Any, tally: Any,
+) -> Any:  # fmt: skip  # pragma: no cover
+    """Pass the demand through lists, off-site checks, the check-code window, merging and the cap.
+
+    ``plan`` gets a row for each inspection that may go ahead: obligation, channel, age, group
+    (1 = may share a visit), week of the draw, cause, agency, 1 (goes ahead). Returns the rows of
+    ``plan`` and of ``log`` (off-site checks that found nothing).
+    """
+    n_plan = 0
+    n_log = 0
+    at = 0
+    extra = np.zeros(2, np.int64)
+    seen = np.zeros((2, 2), np.int64)
+    seen_agency = np.zeros(16, np.int64)
+    while at < n:
+        e = np.int64(world.enterprise[who[at]])
+        sector = world.sector[e]
+        end = at
+        while end < n and np.int64(world.enterprise[who[end]]) == e:
+            end += 1
+        first_row = n_plan
+        joins = rules.code == 1 or rules.joint_sector[sector] == 1
+        lead = False
+        code_agency = -1
+        for d in range(at, end):
+            i = np.int64(who[d])
+            m = np.int64(mask[d])
+            agency = np.int64(world.agency[i])
+            due = ((m >> 16) & 15) - 1
+            age = (m >> 8) & 255
+            cause = (m >> 20) & 15
+            channel = 0
+            while not (m >> channel) & 1:
+                channel += 1
+            for c in range(6):
+                if (m >> c) & 1:
+                    carried = c == due and age > 0
+                    tally[agency, CARRIED if carried else NEW] += 1
+                    if c != channel:
+                        tally[agency, BY_DUPLICATE] += 1
+            if channel != due:
+                age = 0
+                cause = 0
+            planned = channel >= COMMITMENT
+            if planned:
+                if state.due_week[i] != NEVER:
+                    tally[agency, BY_DUPLICATE] += 1
+                    continue
+                if state.listed[e] == 1:
+                    tally[agency, BY_LIST] += 1
+                    continue
+                if rules.quiet_item[world.item[i]] == 1:
+                    tally[agency, BY_ITEM] += 1
+                    continue
+                y0, y1, _y2, y3 = _block(k0, k1, e, world.local[i], _B_DEMAND, week)
+                if age == 0 and _covered(world, rules, e, i) and y0 < rules.substitution:
+                    v = np.int64(state.violation[i])
+                    if y1 >= (rules.sensitivity if v > 0 else rules.false_alarm):
+                        tally[agency, REPLACED] += 1
+                        _write(log, n_log, week, i, channel, OFFSITE, 0, 0, v, state.since[i], week, 0, 0,
+                               state.tier[e], age, 0, -1, 0)  # fmt: skip
+                        n_log += 1
+                        continue
+                registered = y3 >= rules.unregistered
+                if rules.code == 2 and registered:
+                    recent = week - np.int64(state.last_visit[e]) <= rules.window
+                    if (recent and np.int64(state.last_agency[e]) != agency) or (
+                        code_agency >= 0 and code_agency != agency
+                    ):
+                        tally[agency, BY_WINDOW] += 1
+                        continue
+                    code_agency = agency
+                group = 1 if joins and registered else 0
+                lead = lead or group == 1
+            else:
+                group = 0
+            plan[n_plan, 0] = i
+            plan[n_plan, 1] = channel
+            plan[n_plan, 2] = age
+            plan[n_plan, 3] = group
+            plan[n_plan, 4] = week
+            plan[n_plan, 5] = cause
+            plan[n_plan, 6] = agency
+            plan[n_plan, 7] = 1
+            n_plan += 1
+        reach = 0
+        if lead:
+            if rules.code == 1:
+                reach = rules.window
+            if rules.joint_sector[sector] == 1:
+                reach = max(reach, rules.joint_window)
+        if reach > 0:
+            d = at
+            for i in range(world.start[e], world.start[e + 1]):
+                while d < end and np.int64(who[d]) < i:
+                    d += 1
+                if d < end and np.int64(who[d]) == i:
+                    continue
+                if state.due_week[i] != NEVER or rules.quiet_item[world.item[i]] == 1 or _covered(world, rules, e, i):
+                    continue
+                for t in range(week + 1, min(week + reach, np.int64(world.left[e]) - 1) + 1):
+                    if t <= state.merged_until[i]:
+                        continue
+                    _y0, y1, _y2, _y3 = _block(k0, k1, e, world.local[i], _B_WEEK, t)
+                    if y1 < np.int64(state.routine[i]):
+                        state.merged_until[i] = t
+                        tally[world.agency[i], NEW] += 1
+                        plan[n_plan, 0] = i
+                        plan[n_plan, 1] = ROUTINE
+                        plan[n_plan, 2] = 0
+                        plan[n_plan, 3] = 1
+                        plan[n_plan, 4] = t
+                        plan[n_plan, 5] = 0
+                        plan[n_plan, 6] = world.agency[i]
+                        plan[n_plan, 7] = 1
+                        n_plan += 1
+                        break
+        if rules.cap > 0:
+            extra[:] = 0
+            seen[:] = 0
+            seen_agency[:] = 0
+            for r in range(first_row, n_plan):
+                if plan[r, 1] == RANDOM:
+                    level = world.agency_level[plan[r, 6]]
+                    if seen_agency[plan[r, 6]] == 0:
+                        seen_agency[plan[r, 6]] = 1
+                        extra[level] += 1
+            for r in range(first_row, n_plan):
+                if plan[r, 1] < COMMITMENT:
+                    continue
+                agency = plan[r, 6]
+                level = world.agency_level[agency]
+                if plan[r, 3] == 1:
+                    fresh = seen[level, 1] == 0
+                else:
+                    fresh = seen_agency[agency] == 0
+                if fresh:
+                    if np.int64(state.visits[e, level]) + extra[level] >= rules.cap:
+                        plan[r, 7] = 0
+                        tally[agency, BY_CAP] += 1
+                        continue
+                    extra[level] += 1
+                    if plan[r, 3] == 1:
+                        seen[level, 1] = 1
+                    else:
+                        seen_agency[agency] = 1
+        at = end
+    return n_plan, n_log
+
+
+@njit(cache=True, nogil=True)
+def _ration(
+    world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, plan: Any, n_plan: Any,
+    tally: Any, demanded: Any, served: Any,
+) -> None:  # fmt: skip  # pragma: no cover
+    """Serve each agency up to its capacity: by channel, then by lot; put the rest off."""
+    for r in range(n_plan):
+        if plan[r, 7] == 1:
+            demanded[plan[r, 6], plan[r, 1]] += 1
+    for agency in range(demanded.shape[0]):
+        total = np.int64(0)
+        for channel in range(6):
+            total += demanded[agency, channel]
+            served[agency, channel] = demanded[agency, channel]
+        if total <= rules.capacity[agency]:
+            continue
+        rows = np.empty(total, np.int64)
+        keys = np.empty(total, np.int64)
+        k = 0
+        for r in range(n_plan):
+            if plan[r, 7] == 1 and plan[r, 6] == agency:
+                i = plan[r, 0]
+                _y0, _y1, y2, _y3 = _block(k0, k1, world.enterprise[i], world.local[i], _B_DEMAND, week)
+                rows[k] = r
+                keys[k] = (np.int64(plan[r, 1]) << 32) | y2
+                k += 1
+        order = np.argsort(keys, kind="mergesort")
+        for k in range(rules.capacity[agency], total):
+            r = rows[order[k]]
+            i = plan[r, 0]
+            plan[r, 7] = 0
+            served[agency, plan[r, 1]] -= 1
+            if plan[r, 2] + 1 > rules.max_postpone:
+                tally[agency, LAPSED] += 1
+            elif state.due_week[i] != NEVER:
+                tally[agency, BY_DUPLICATE] += 1
+            else:
+                state.due_week[i] = week + 1
+                state.due_channel[i] = plan[r, 1] | (plan[r, 5] << 4)
+                state.due_age[i] = plan[r, 2] + 1
+                tally[agency, PUT_OFF] += 1
+
+
+@njit(cache=True, nogil=True)
+def _inspect(
+    world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, plan: Any, n_plan: Any,
+    log: Any, n_log: Any, tally: Any, inspected: Any,
+) -> Any:  # fmt: skip  # pragma: no cover
+    """Make the visits, inspect, and draw what follows from a finding."""
+    saved = 0
+    groups = rules.detect.shape[1]
+    seen = np.zeros((2, 32), np.int64)
+    at = 0
+    while at < n_plan:
+        e = np.int64(world.enterprise[plan[at, 0]])
+        end = at
+        while end < n_plan and np.int64(world.enterprise[plan[end, 0]]) == e:
+            end += 1
+        seen[:] = 0
+        together = 0
+        for r in range(at, end):
+            if plan[r, 7] == 1 and plan[r, 3] == 1 and seen[0, plan[r, 6]] == 0:
+                seen[0, plan[r, 6]] = 1
+                together += 1
+        seen[:] = 0
+        saved += max(together - 1, 0)
+        tier = np.int64(state.tier[e])
+        for r in range(at, end):
+            if plan[r, 7] == 0:
+                continue
+            i = plan[r, 0]
+            channel = plan[r, 1]
+            agency = plan[r, 6]
+            joint = plan[r, 3] == 1 and together > 1
+            visit = 0 if joint else 1 + agency
+            v = np.int64(state.violation[i])
+            since = np.int64(state.since[i])
+            y0, y1, y2, y3 = _block(k0, k1, e, world.local[i], _B_INSPECTION, week)
+            group = (y1 * groups) >> 32
+            scoped = rules.scope_sector[world.sector[e]] == 1 and rules.scope_agency[agency] == 1
+            depth = tier if channel != RANDOM and scoped else REFERENCE_DEPTH
+            found = v > 0 and y0 < np.int64(rules.detect[agency, group, depth])
+            finding = v if found else 0
+            disposition = 0
+            until = 0
+            if found:
+                first = week - np.int64(state.found_week[i]) > FIRST_WEEKS
+                eligible = v == 1 and (rules.first_only == 0 or first)
+                eligible = eligible and (rules.off_list == 1 or world.item_class[i] == 0)
+                z0, z1, z2, z3 = _block(k0, k1, e, world.local[i], _B_CONSEQUENCE, week)
+                if eligible and y3 < rules.waiver:
+                    disposition = 1
+                elif y2 < np.int64(rules.penalised[v]) and not (rules.rectify_first == 1 and v == 2 and first):
+                    disposition = 4 if v == 3 and z3 < rules.sealed else 3
+                else:
+                    disposition = 2
+                state.violation[i] = 0
+                state.found_week[i] = week
+                state.found_kind[i] = 2 if disposition >= 3 else 1
+                _add_event(state, rules, e, _FOUND + v - 1, week, False)
+                if disposition >= 3:
+                    until = week + rules.display
+                    if z0 < rules.take_up:
+                        until = min(until, week + rules.earliest[v] + rules.repair_delay[z1 >> 24])
+                    state.record_week[i] = week
+                    state.record_severity[i] = v
+                    state.record_until[i] = until
+                    _add_event(state, rules, e, _PENALTY, week, True)
+                if channel == TRIGGER and 1 <= plan[r, 5] <= 3:
+                    _add_event(state, rules, e, _SUBSTANTIATED, week, False)
+                if z2 < np.int64(rules.follow[v]) and state.due_week[i] == NEVER:
+                    state.due_week[i] = week + rules.follow_weeks
+                    state.due_channel[i] = FOLLOWUP
+                    state.due_age[i] = 0
+            else:
+                _add_event(state, rules, e, _CLEAN, week, False)
+            if channel == RANDOM or channel >= COMMITMENT:
+                level = world.agency_level[agency]
+                place = level if joint else 2 + agency
+                if seen[1, place] == 0:
+                    seen[1, place] = 1
+                    state.visits[e, level] = min(np.int64(state.visits[e, level]) + 1, 255)
+            state.last_visit[e] = week
+            state.last_agency[e] = agency
+            tally[agency, JOINTLY if joint else ALONE] += 1
+            inspected[tier] += 1
+            known = -1
+            if channel == ROUTINE and not (_covered(world, rules, e, i) and rules.substitution > 0):
+                known = np.int64(state.known_rate[i])
+            elif channel == RANDOM:
+                known = -2
+            elif channel == CAMPAIGN:
+                known = -3
+            _write(log, n_log, week, i, channel, JOINT if joint else ONSITE, finding, disposition, v, since,
+                   plan[r, 4], group, visit, tier, plan[r, 2], plan[r, 5], known, until)  # fmt: skip
+            n_log += 1
+        at = end
+    return n_log, saved
+
+
+@njit(cache=True, nogil=True)
+def settle(
+    world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, who: Any, mask: Any, n: Any,
+    plan: Any, log: Any, tally: Any, demanded: Any, served: Any, inspected: Any,
+) -> Any:  # fmt: skip  # pragma: no cover
+    """Pass a week's demand through the policy, inspect, and draw the consequences.
+
+    Returns the number of rows written to ``log`` and the visits that joint inspections saved.
+    """
+    n_plan, n_log = _propose(world, state, rules, k0, k1, week, who, mask, n, plan, log, tally)
+    _ration(world, state, rules, k0, k1, week, plan, n_plan, tally, demanded, served)
+    return _inspect(world, state, rules, k0, k1, week, plan, n_plan, log, n_log, tally, inspected)
+
+
+@njit(cache=True, nogil=True)
+def _place(value: Any, cuts: Any, slack: Any, current: Any) -> Any:  # pragma: no cover
+    """Return how many cut-offs a value has passed; with a current place, it must pass them by the slack."""
+    high = 0
+    low = 0
+    for cut in cuts:
+        if value >= cut - slack:
+            high += 1
+        if value >= cut + slack:
+            low += 1
+    if current < 0:
+        passed = 0
+        for cut in cuts:
+            if value >= cut:
+                passed += 1
+        return passed
+    return min(max(current, low), high)
+
+
+@njit(cache=True, nogil=True)
+def sums(world: Any, state: Any, rules: Any, e: Any, week: Any) -> Any:  # pragma: no cover
+    """Return what the records add to an enterprise's margin and points in a week."""
+    _fade_to(state, rules, e, week)
+    margin = np.int64(0)
+    points = np.int64(0)
+    for b in range(state.conduct.shape[1]):
+        margin += state.conduct[e, b, 0]
+        points += state.conduct[e, b, 1]
+    for i in range(world.start[e], world.start[e + 1]):
+        if week < state.record_until[i]:
+            points += rules.update[_PENALTY, 1]
+    for kind in range(7):
+        if week < state.adverse_until[e, kind]:
+            points += rules.update[_ADVERSE + kind, 1]
+    return margin, points
+
+
+@njit(cache=True, nogil=True)
+def set_offsets(world: Any, state: Any, rules: Any, week: Any, offset: Any) -> None:  # pragma: no cover
+    """Write what the records add to every enterprise's margin and points to ``offset``."""
+    for e in range(len(world.entered)):
+        offset[e, 0], offset[e, 1] = sums(world, state, rules, e, week)
+
+
+@njit(cache=True, nogil=True)
+def review(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any, fresh: Any) -> None:  # pragma: no cover
+    """Move scores, tiers, lists and routine draws of the enterprises in slots ``lo`` to ``hi``.
+
+    With ``fresh`` there is no tier to keep: neither hysteresis nor dwell apply and nothing is counted
+    as a change.
+    """
+    cuts = len(rules.credit_cut)
+    tops = len(rules.composite_cut)
+    for e in range(lo, hi):
+        if week >= world.left[e] or week < world.entered[e]:
+            continue
+        sector = world.sector[e]
+        added, earned = sums(world, state, rules, e, week)
+        margin = np.int64(state.margin0[e]) + added - state.offset[e, 0]
+        points = np.int64(state.points0[e]) + earned - state.offset[e, 1] + rules.sector_offset[sector]
+        level = _place(margin, rules.risk_cut, rules.slack_margin, -1 if fresh else np.int64(state.risk_level[e]))
+        good = _place(points, rules.credit_cut, rules.slack_points, -1 if fresh else cuts - np.int64(state.grade[e]))
+        grade = cuts - good
+        red = False
+        worst = np.int64(0)
+        for kind in range(6):
+            if week < state.adverse_until[e, kind] and rules.red_line[kind] > 0:
+                worst = max(worst, np.int64(rules.red_line[kind]))
+                red = True
+        scoped = rules.scope_sector[sector] == 1
+        if not scoped:
+            tier = rules.neutral
+        elif rules.composite == 1:
+            score = (rules.credit_weight * points - rules.risk_weight * margin) >> 10
+            tier = tops - _place(score, rules.composite_cut, rules.slack_points, -1 if fresh else tops - np.int64(state.tier[e]))
+            if red:
+                tier = max(tier, min(worst, tops))
+        else:
+            grade = max(grade, min(worst, cuts))
+            tier = np.int64(rules.matrix[level, grade])
+        if red and rules.composite == 1:
+            grade = max(grade, min(worst, cuts))
+        old = np.int64(state.tier[e])
+        if not fresh and tier != old:
+            if week - np.int64(state.tier_week[e]) < rules.dwell and not red:
+                tier = old
+            else:
+                if state.changes[e] < 255:
+                    state.changes[e] += 1
+                if tier == state.before[e] and week - np.int64(state.tier_week[e]) <= FLIP_WEEKS and state.flips[e] < 255:
+                    state.flips[e] += 1
+                state.before[e] = old
+                state.tier_week[e] = week
+        if fresh:
+            state.before[e] = tier
+            state.tier_week[e] = week
+        state.tier[e] = tier
+        state.risk_level[e] = level
+        state.grade[e] = grade
+        listed = rules.list_on == 1 and scoped and margin <= rules.list_margin and points >= rules.list_points and not red
+        state.listed[e] = 1 if listed else 0
+        shift = np.int64(0)
+        if rules.gradient != 0:
+            shift = ((added - rules.gradient_centre) * rules.gradient) >> 16
+            shift = min(max(shift - rules.gradient_shift, -SHIFT_LIMIT), SHIFT_LIMIT)
+        for i in range(world.start[e], world.start[e + 1]):
+            inside = 1 if scoped and rules.scope_agency[world.agency[i]] == 1 else 0
+            step = np.int64(rules.tier_rate[inside, tier, world.item_class[i]])
+            if step == NO_TIER_RATE or rules.rate[i] == 0:
+                state.known_rate[i] = 0
+                state.routine[i] = 0
+                continue
+            place = np.int64(rules.rate[i]) + step + shift
+            hidden = ((np.int64(world.hunch[i]) * rules.hidden) >> 16) - rules.hidden_shift
+            known = min(max(place, 1), TOP_INDEX)
+            state.known_rate[i] = known
+            state.routine[i] = rules.fall[min(max(known + hidden, 1), TOP_INDEX)]

@@ -1,0 +1,351 @@
+"""Turn a policy and the parameters of the world into the integers that the engine runs on."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from tierkit.keyed_random import threshold
+from tierkit.policy import Policy
+from tierkit.population import base_rates, items
+from tierkit.schema import AGENCIES, GRADES, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
+from tierkit.world import (
+    LOG_ONE,
+    MARGIN_ONE,
+    POINT_ONE,
+    WEEKS_A_YEAR,
+    Frame,
+    World,
+    log_index,
+    probability_table,
+)
+
+__all__ = ["ADVERSE", "EVENTS", "HALF_LIVES", "NO_TIER_RATE", "REFERENCE_DEPTH", "Rules", "compile_rules"]
+
+ADVERSE = (
+    "abnormal_list",
+    "court_default",
+    "tax_arrears",
+    "wage_arrears",
+    "commitment_breach",
+    "serious_dishonesty",
+    "honour",
+)
+"""Kinds of credit event that no inspection gives birth to, in the order of the engine's columns."""
+EVENTS = (
+    "found_minor",
+    "found_moderate",
+    "found_serious",
+    "clean_check",
+    "penalty",
+    "complaint_substantiated",
+    *(f"adverse_{kind}" for kind in ADVERSE[:6]),
+    "honour",
+)
+"""Events of the score update, in the order of the engine's columns."""
+HALF_LIVES = 4
+"""Most distinct half-lives that a policy's score update may have."""
+NO_TIER_RATE = -30_000
+"""Logarithmic multiplier of a rate that is zero."""
+REFERENCE_DEPTH = len(TIERS)
+"""Row of the detection table that random audits use."""
+FADE_WEEKS = 1024
+ADVERSE_EVERY = 4
+"""Weeks between two draws of an enterprise's adverse events."""
+
+
+class Rules(NamedTuple):
+    """A policy in integers; thresholds are compared with 32-bit draws."""
+
+    # behaviour
+    fall: NDArray[np.uint32]  # threshold by log index
+    severity: NDArray[np.uint32]  # (2) cumulative: minor, moderate
+    mend: NDArray[np.uint32]  # (4) by state
+    deterrence: NDArray[np.int16]  # (3, FADE_WEEKS) by kind of finding and its age
+    kappa: int  # 2**-16
+    memory: int  # weight of this week in the perceived rate, 2**-16
+    log_mantissa: NDArray[np.int64]  # (2048) log of 1 + m/2048, in 1/LOG_ONE
+    log_two: int
+    # signals
+    mistaken: NDArray[np.uint32]  # (32) by number of obligations
+    genuine: NDArray[np.uint32]  # (4) by state
+    incident: NDArray[np.uint32]  # (4)
+    alert: NDArray[np.uint32]  # (2) compliant, violating
+    opens: NDArray[np.uint32]  # (5) true, mistaken, professional, incident, alert
+    filtered: NDArray[np.uint32]  # (2) recognised as professional: other, professional
+    filtered_opens: int
+    delay: int
+    # credit events that no inspection bears
+    adverse: NDArray[np.int16]  # (7) log index of the rate over ADVERSE_EVERY weeks
+    adverse_earliest: int
+    # planned demand
+    rate: NDArray[np.int16]  # (O) log index of the base rate
+    tier_rate: NDArray[np.int16]  # (2, 4, 2) out of or in scope, tier, item class: log multiplier
+    gradient: int  # log rate a margin step, 2**-16
+    gradient_centre: int  # margin steps
+    gradient_shift: int  # keeps the mean rate
+    hidden: int  # log rate a hunch step, 2**-16
+    hidden_shift: int
+    floor: int
+    campaign: NDArray[np.uint32]  # (16) by sector, weekly and per obligation
+    commitment: int
+    permit_cycle: int
+    scope_sector: NDArray[np.uint8]  # (16)
+    scope_agency: NDArray[np.uint8]  # (12)
+    # lists, off-site, code, joint, cap, capacity
+    list_on: int
+    list_margin: int
+    list_points: int
+    quiet_item: NDArray[np.uint8]  # (60)
+    coverage: int  # rank below which an obligation is covered
+    offsite_sector: NDArray[np.uint8]
+    offsite_agency: NDArray[np.uint8]
+    substitution: int
+    sensitivity: int
+    false_alarm: int
+    code: int  # 0 none, 1 merge, 2 refuse
+    window: int
+    joint_sector: NDArray[np.uint8]
+    joint_window: int
+    unregistered: int
+    cap: int
+    capacity: NDArray[np.int64]  # (12)
+    max_postpone: int
+    # inspection and after
+    detect: NDArray[np.uint32]  # (12, groups, 5)
+    waiver: int
+    first_only: int
+    off_list: int
+    rectify_first: int
+    penalised: NDArray[np.uint32]  # (4)
+    sealed: int
+    follow: NDArray[np.uint32]  # (4)
+    follow_weeks: int
+    take_up: int
+    repair_delay: NDArray[np.int16]  # (256) quantiles
+    earliest: NDArray[np.int16]  # (4)
+    display: int
+    # review
+    cadence: int
+    dwell: int
+    slack_margin: int
+    slack_points: int
+    composite: int
+    risk_cut: NDArray[np.int64]
+    credit_cut: NDArray[np.int64]
+    matrix: NDArray[np.uint8]
+    risk_weight: int  # 2**-10 point steps a margin step
+    credit_weight: int  # 2**-10
+    composite_cut: NDArray[np.int64]
+    neutral: int
+    sector_offset: NDArray[np.int64]  # (16) point steps
+    red_line: NDArray[np.uint8]  # (6) best grade while the record is open
+    update: NDArray[np.int32]  # (13, 2) by event: margin, points
+    bucket: NDArray[np.uint8]  # (13) by event: row of fade
+    fade: NDArray[np.int64]  # (HALF_LIVES, FADE_WEEKS) 2**-16
+
+
+def _weekly(rate: Any) -> NDArray[np.uint32]:
+    """Threshold of an event of a yearly rate within one week."""
+    return threshold(-np.expm1(-np.asarray(rate, np.float64) / WEEKS_A_YEAR)).astype(np.uint32)
+
+
+def _certain(probability: float) -> int:
+    """Threshold of a probability that may be one, as an integer that 32 bits may not hold."""
+    return int(threshold(probability))
+
+
+def _flags(names: tuple[str, ...], chosen: Any, empty: int) -> NDArray[np.uint8]:
+    chosen = tuple(chosen)
+    return np.array([(name in chosen) if chosen else empty for name in names], np.uint8)
+
+
+def _margin(probability: Any) -> NDArray[np.int64]:
+    with np.errstate(divide="ignore"):
+        return np.rint(np.clip(logit(np.asarray(probability, np.float64)), -30, 30) * MARGIN_ONE).astype(np.int64)
+
+
+def fade_table(half_life: float) -> NDArray[np.int64]:
+    """Return what is left after each number of weeks, in 2**-16: ``2 ** (-weeks / half_life)``."""
+    return np.rint(65536 * 2.0 ** (-np.arange(FADE_WEEKS) / half_life)).astype(np.int64)
+
+
+def _score_update(policy: Policy) -> dict[str, Any]:
+    lives = [float(policy[f"score_update.{event}.half_life"]) for event in EVENTS]
+    distinct = sorted(set(lives))
+    if len(distinct) > HALF_LIVES:
+        raise ValueError(
+            f"Policy '{policy.name}': 'score_update' has {len(distinct)} distinct half-lives; use at most {HALF_LIVES}."
+        )
+    table = np.zeros((HALF_LIVES, FADE_WEEKS), np.int64)
+    for row, life in enumerate(distinct):
+        table[row] = fade_table(life)
+    update = [
+        (policy[f"score_update.{event}.margin"] * MARGIN_ONE, policy[f"score_update.{event}.points"] * POINT_ONE)
+        for event in EVENTS
+    ]
+    return {
+        "update": np.rint(update).astype(np.int32),
+        "bucket": np.array([distinct.index(life) for life in lives], np.uint8),
+        "fade": table,
+    }
+
+
+def _detection(policy: Policy, world: World) -> NDArray[np.uint32]:
+    """Return detection thresholds by agency, inspector group and depth.
+
+    An inspector group shifts the log-odds of detection so that the standard deviation of the
+    probability is, to first order, the declared one: ``sd / (p (1 - p))``. Depth multiplies the odds.
+    """
+    p = float(policy["depth.detection"])
+    spread = float(policy["depth.inspector_sd"]) / (p * (1 - p)) if 0 < p < 1 else 0.0
+    depth = np.array([policy[f"depth.tier.{t}"] for t in TIERS] + [1.0], np.float64)
+    with np.errstate(divide="ignore"):
+        odds = logit(p) + spread * world.inspector_z[:, :, None] + np.log(depth)
+    return np.minimum(threshold(expit(odds)), 2**32 - 1).astype(np.uint32)
+
+
+def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
+    """Return the policy as the engine's integers.
+
+    Parameters
+    ----------
+    policy : Policy
+    frame : Frame
+        The world it acts on.
+    kappa : float
+        Strength of general deterrence: log hazard per log perceived rate, not negative.
+
+    Returns
+    -------
+    Rules
+
+    Raises
+    ------
+    ValueError
+        If kappa is out of range or the score update has too many half-lives.
+    """
+    if not 0 <= kappa <= 2:
+        raise ValueError(f"The 'kappa' must be in [0, 2]. Got {kappa}.")
+    p, world = frame.parameters, frame.world
+    counts = np.diff(world.start)
+    by_kind = base_rates(policy, p)
+    owner = world.enterprise.astype(np.int64)
+    yearly = by_kind[world.sector, world.size][owner] / np.maximum(counts, 1)[owner]
+    severity = np.cumsum([p[f"violation.severity.{s}"] for s in SEVERITIES])
+    half = p["deterrence.half_life"]
+    age = 2.0 ** (-np.arange(FADE_WEEKS) / half)
+    deterrence = np.stack([0 * age, p["deterrence.found"] * age, p["deterrence.found_penalised"] * age])
+    tier_rate = np.zeros((2, len(TIERS), len(ITEM_CLASSES)))
+    for t, tier in enumerate(TIERS):
+        for c, item_class in enumerate(ITEM_CLASSES):
+            with np.errstate(divide="ignore"):
+                tier_rate[1, t, c] = np.log(policy[f"frequency.tier.{tier}.{item_class}"])
+    gradient, sd = float(policy["scoring.rule_gradient"]), float(policy["scoring.rule_sd"])
+    hidden = float(policy["scoring.hidden_gradient"])
+    true = [p[f"complaint.true_{s}"] for s in SEVERITIES]
+    quantile = -np.log1p(-(np.arange(256) + 0.5) / 256) * policy["repair.mean_delay_weeks"]
+    grade_cap = [GRADES.index(policy[f"red_lines.{kind}"]) for kind in ADVERSE[:6]]
+    by_margin, by_points = policy["review.hysteresis_margin"], policy["review.hysteresis_points"]
+    matrix = policy["scoring.matrix"]
+    return Rules(
+        fall=probability_table(),
+        severity=threshold(np.minimum(severity[:2] / severity[2], 1)).astype(np.uint32),
+        mend=threshold([0.0, *(p[f"violation.mend.{s}"] for s in SEVERITIES)]).astype(np.uint32),
+        deterrence=np.rint(deterrence * LOG_ONE).astype(np.int16),
+        kappa=round(kappa * 65536),
+        memory=round(-np.expm1(-1 / p["deterrence.memory"]) * 65536),
+        log_mantissa=np.rint(np.log1p(np.arange(2048) / 2048) * LOG_ONE).astype(np.int64),
+        log_two=round(np.log(2) * LOG_ONE),
+        mistaken=_weekly(p["complaint.mistaken"] / np.maximum(np.arange(32), 1)),
+        genuine=_weekly([0.0, *true]),
+        incident=_weekly([0.0, 0.0, 0.0, p["incident.serious"]]),
+        alert=_weekly([p["alert.false"], p["alert.true"]]),
+        opens=np.minimum(
+            threshold(
+                [
+                    policy["trigger.genuine"],
+                    policy["trigger.genuine"],
+                    policy["trigger.professional"],
+                    policy["trigger.incident"],
+                    policy["trigger.alert"],
+                ]
+            ),
+            2**32 - 1,
+        ).astype(np.uint32),
+        filtered=np.minimum(
+            threshold([policy["professional_filter.false_positive"], policy["professional_filter.recall"]]), 2**32 - 1
+        ).astype(np.uint32),
+        filtered_opens=_certain(policy["professional_filter.weight"]),
+        delay=int(policy["trigger.delay_weeks"]),
+        adverse=log_index([p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in ADVERSE]).astype(np.int16),
+        adverse_earliest=int(policy["repair.earliest_weeks.minor"]),
+        rate=log_index(yearly / WEEKS_A_YEAR).astype(np.int16),
+        tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(np.int16),
+        gradient=round(gradient / sd * LOG_ONE / MARGIN_ONE * 65536),
+        gradient_centre=round(policy["scoring.rule_mean"] * MARGIN_ONE),
+        gradient_shift=round(gradient**2 / 2 * LOG_ONE),
+        hidden=round(hidden * 65536),
+        hidden_shift=round(hidden**2 / 2 * LOG_ONE),
+        floor=int(_weekly(policy["frequency.random_floor"])),
+        campaign=np.where(
+            _flags(SECTORS, policy["campaign.sectors"], 1), int(_weekly(policy["campaign.rate"] / max(counts.mean(), 1))), 0
+        ).astype(np.uint32),
+        commitment=_certain(policy["commitment.check_share"]),
+        permit_cycle=int(p["commitment.renewal"]),
+        scope_sector=_flags(SECTORS, policy["scoring.scope_sectors"], 1),
+        scope_agency=_flags(AGENCIES, policy["scoring.scope_agencies"], 1),
+        list_on=int(policy["lists.unmonitored.enabled"]),
+        list_margin=int(_margin(policy["lists.unmonitored.max_risk"])),
+        list_points=round(policy["lists.unmonitored.min_points"] * POINT_ONE),
+        quiet_item=items()["item"].isin(list(policy["lists.no_disturb.items"])).to_numpy(np.uint8),
+        coverage=round(policy["offsite.coverage"] * 65_534),
+        offsite_sector=_flags(SECTORS, policy["offsite.sectors"], 1),
+        offsite_agency=_flags(AGENCIES, policy["offsite.agencies"], 1),
+        substitution=_certain(policy["offsite.substitution"]),
+        sensitivity=_certain(policy["offsite.sensitivity"]),
+        false_alarm=_certain(policy["offsite.false_alarm"]),
+        code=("none", "merge", "refuse").index(policy["check_code.action"]),
+        window=int(policy["check_code.window_weeks"]),
+        joint_sector=_flags(SECTORS, policy["joint.sectors"], 0),
+        joint_window=int(policy["joint.window_weeks"]),
+        unregistered=_certain(policy["check_code.unregistered_share"]),
+        cap=int(policy["cap.planned_visits"]),
+        capacity=np.floor(world.capacity * policy["capacity.multiplier"]).astype(np.int64),
+        max_postpone=int(policy["capacity.max_postpone_weeks"]),
+        detect=_detection(policy, world),
+        waiver=_certain(policy["lenience.minor_waiver"]),
+        first_only=int(policy["lenience.first_only"]),
+        off_list=int(policy["lenience.off_list"]),
+        rectify_first=int(policy["lenience.rectify_first"]),
+        penalised=np.minimum(
+            threshold([0.0, *(policy[f"disposition.penalised.{s}"] for s in SEVERITIES)]), 2**32 - 1
+        ).astype(np.uint32),
+        sealed=_certain(policy["disposition.sealed_share"]),
+        follow=np.minimum(
+            threshold([0.0, *(policy[f"trigger.followup.{s}"] for s in SEVERITIES)]), 2**32 - 1
+        ).astype(np.uint32),
+        follow_weeks=int(policy["trigger.followup_weeks"]),
+        take_up=_certain(policy["repair.take_up"]),
+        repair_delay=np.rint(quantile).astype(np.int16),
+        earliest=np.array([0, *(policy[f"repair.earliest_weeks.{s}"] for s in SEVERITIES)], np.int16),
+        display=int(policy["repair.display_weeks"]),
+        cadence=int(policy["review.cadence_weeks"]),
+        dwell=int(policy["review.dwell_weeks"]),
+        slack_margin=round(by_margin * MARGIN_ONE),
+        slack_points=round(by_points * POINT_ONE),
+        composite=int(policy["scoring.logic"] == "composite"),
+        risk_cut=_margin(list(policy["scoring.risk_cutoffs"])),
+        credit_cut=np.rint(np.array(policy["scoring.credit_cutoffs"], np.float64) * POINT_ONE).astype(np.int64),
+        matrix=np.array([[TIERS.index(t) for t in row] for row in matrix], np.uint8),
+        risk_weight=round(policy["scoring.composite_risk_weight"] * POINT_ONE / MARGIN_ONE * 1024),
+        credit_weight=round(policy["scoring.composite_credit_weight"] * 1024),
+        composite_cut=np.rint(np.array(policy["scoring.composite_cutoffs"], np.float64) * POINT_ONE).astype(np.int64),
+        neutral=TIERS.index("T2"),
+        sector_offset=np.rint([policy[f"scoring.sector_offset.{s}"] * POINT_ONE for s in SECTORS]).astype(np.int64),
+        red_line=np.array(grade_cap, np.uint8),
+        **_score_update(policy),
+    )

@@ -1,0 +1,295 @@
+"""The world a policy acts on: its parameters, what never changes in it, and its state.
+
+Everything the engine touches is an integer. Rates and hazards are logarithms in steps of 1/`LOG_ONE`,
+scores are fixed-point (`MARGIN_ONE` steps a log-odds, `POINT_ONE` steps a point), weeks are counted
+from the first week of the burn-in.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "LOG_MIN",
+    "LOG_ONE",
+    "LONG_AGO",
+    "MARGIN_ONE",
+    "NEVER",
+    "POINT_ONE",
+    "WEEKS_A_YEAR",
+    "Frame",
+    "Parameter",
+    "Parameters",
+    "State",
+    "World",
+    "log_index",
+    "parameters",
+    "probability_table",
+]
+
+WEEKS_A_YEAR = 52
+LOG_ONE = 512
+"""Steps a unit of a logarithmic rate."""
+LOG_MIN = -12.0
+"""Natural logarithm of the smallest weekly rate that the tables hold; index 0 means never."""
+MARGIN_ONE = 1024
+POINT_ONE = 16
+NEVER = 32_000
+"""A week that never comes."""
+LONG_AGO = -20_000
+"""A week that was over before the records began."""
+
+
+class Parameter(NamedTuple):
+    """A value with its unit and where it comes from."""
+
+    value: Any
+    unit: str
+    source: str
+    assumption: str
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of the synthetic world, read from ``tierkit/parameters/world.toml``.
+
+    Examples
+    --------
+    >>> p = parameters()
+    >>> p["turnover.entry"]
+    0.12
+    >>> p.parameter("turnover.entry").unit
+    '1/year'
+    """
+
+    entries: Mapping[str, Parameter]
+
+    def __getitem__(self, path: str) -> Any:
+        return self.entries[path].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def parameter(self, path: str) -> Parameter:
+        """Return the value together with its unit and source."""
+        return self.entries[path]
+
+    def group(self, prefix: str) -> dict[str, Any]:
+        """Return the values directly below a prefix, by the last part of their name."""
+        head = prefix + "."
+        return {
+            path[len(head) :]: p.value
+            for path, p in self.entries.items()
+            if path.startswith(head) and "." not in path[len(head) :]
+        }
+
+    def replace(self, changes: Mapping[str, Any]) -> Parameters:
+        """Return parameters with some values changed; the rest stays.
+
+        Raises
+        ------
+        KeyError
+            If a name is not a parameter.
+        """
+        entries = dict(self.entries)
+        for path, value in changes.items():
+            if path not in entries:
+                raise KeyError(f"'{path}' is not a parameter of the world.")
+            entries[path] = entries[path]._replace(value=value, source="", assumption="set by the caller")
+        return Parameters(entries)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all values in a canonical order."""
+        text = json.dumps({k: str(self.entries[k].value) for k in sorted(self.entries)}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+    for name, node in tree.items():
+        path = f"{prefix}{name}"
+        if "value" in node:
+            source, assumption = node.get("source", ""), node.get("assumption", "")
+            if not node.get("unit") or not (source or assumption):
+                raise ValueError(f"world.toml: '{path}' needs a unit and a source or an assumption.")
+            yield path, Parameter(node["value"], node["unit"], source, assumption)
+        else:
+            yield from _leaves(node, path + ".")
+
+
+@cache
+def parameters() -> Parameters:
+    """Return the default parameters of the world."""
+    text = files("tierkit").joinpath("parameters/world.toml").read_text("utf-8")
+    return Parameters(dict(_leaves(tomllib.loads(text))))
+
+
+def log_index(rate: Any) -> NDArray[np.int64]:
+    """Return the table index of a weekly rate: steps of 1/`LOG_ONE` above ``exp(LOG_MIN)``.
+
+    Parameters
+    ----------
+    rate : float array
+        Weekly rate or hazard; zero gives index 0, which means never.
+
+    Examples
+    --------
+    >>> log_index([0.0, np.exp(LOG_MIN + 1), 1.0]).tolist()
+    [0, 512, 6144]
+    """
+    rate = np.asarray(rate, np.float64)
+    with np.errstate(divide="ignore"):
+        steps = np.rint((np.log(rate) - LOG_MIN) * LOG_ONE)
+    return np.where(rate > 0, np.clip(steps, 1, -LOG_MIN * LOG_ONE), 0).astype(np.int64)
+
+
+@cache
+def probability_table() -> NDArray[np.uint32]:
+    """Return the draw threshold of each log index: ``(1 - exp(-rate)) * 2**32``, 0 for never.
+
+    The formula is the probability that a Poisson process of the weekly rate has an event in a week.
+    """
+    rate = np.exp(np.arange(int(-LOG_MIN * LOG_ONE) + 1) / LOG_ONE + LOG_MIN)
+    table = np.rint(-np.expm1(-rate) * 2.0**32).astype(np.uint32)
+    table[0] = 0
+    table.setflags(write=False)
+    return table
+
+
+class World(NamedTuple):
+    """What no policy changes. E enterprises in slots, O obligations in the order of their enterprises."""
+
+    start: NDArray[np.int64]  # (E+1) first obligation of each enterprise
+    entered: NDArray[np.int16]  # (E) first week in the register
+    left: NDArray[np.int16]  # (E) first week no longer in the register
+    sector: NDArray[np.uint8]  # (E)
+    size: NDArray[np.uint8]  # (E)
+    ownership: NDArray[np.uint8]  # (E)
+    district: NDArray[np.uint8]  # (E)
+    permit_phase: NDArray[np.int16]  # (E) week of the permit's cycle in which it is renewed; -1 without one
+    professional: NDArray[np.uint32]  # (E) weekly draw threshold of a professional complaint
+    adverse: NDArray[np.int16]  # (E) shift of the log rate of adverse events
+    base_rate: NDArray[np.uint32]  # (E) expected inspections a week under the reference, in 2**-24
+    enterprise: NDArray[np.uint32]  # (O) slot
+    local: NDArray[np.uint8]  # (O) number within the enterprise
+    agency: NDArray[np.uint8]  # (O)
+    item_class: NDArray[np.uint8]  # (O)
+    item: NDArray[np.uint8]  # (O)
+    hazard: NDArray[np.int16]  # (O) log index of the weekly hazard of falling into violation
+    hunch: NDArray[np.int16]  # (O) what an inspector senses, steps of 1/LOG_ONE of a standard deviation
+    offsite: NDArray[np.uint16]  # (O) rank for off-site coverage; 65,535 if it cannot be checked off site
+    agency_level: NDArray[np.uint8]  # (12) 0 municipal, 1 district
+    capacity: NDArray[np.int64]  # (12) inspections a week
+    inspector_z: NDArray[np.float64]  # (12, groups) standardised skill of an inspector group
+
+
+class State(NamedTuple):
+    """What changes from week to week. E enterprises, O obligations."""
+
+    violation: NDArray[np.uint8]  # (O) 0 compliant, else severity 1-3
+    since: NDArray[np.int16]  # (O) week in which the violation began
+    found_week: NDArray[np.int16]  # (O) week of the last finding
+    found_kind: NDArray[np.uint8]  # (O) 0 none, 1 without a penalty, 2 with one
+    record_week: NDArray[np.int16]  # (O) week of the last penalty
+    record_severity: NDArray[np.uint8]  # (O)
+    record_until: NDArray[np.int16]  # (O) week in which that record is repaired or no longer shown
+    due_week: NDArray[np.int16]  # (O) week for which a check is arranged, or NEVER
+    due_channel: NDArray[np.uint8]  # (O)
+    due_age: NDArray[np.uint8]  # (O) how often it was put off
+    merged_until: NDArray[np.int16]  # (O) routine draws up to this week were brought forward
+    routine: NDArray[np.uint32]  # (O) weekly threshold of the routine draw
+    known_rate: NDArray[np.int16]  # (O) log index of that rate as the records explain it
+    tier: NDArray[np.uint8]  # (E) 0 = T1
+    before: NDArray[np.uint8]  # (E) the tier before this one
+    risk_level: NDArray[np.uint8]  # (E) 0 = level 1
+    grade: NDArray[np.uint8]  # (E) 0 = A
+    tier_week: NDArray[np.int16]  # (E) week of the last change of tier
+    listed: NDArray[np.uint8]  # (E) 1 if on the unmonitored list
+    margin0: NDArray[np.int32]  # (E) starting margin
+    points0: NDArray[np.int32]  # (E) starting points
+    conduct: NDArray[np.int32]  # (E, 4, 2) fading sums of events, by half-life: margin, points
+    conduct_week: NDArray[np.int16]  # (E) week to which they are faded
+    offset: NDArray[np.int32]  # (E, 2) what records had added to margin and points at the start of the run
+    last_visit: NDArray[np.int16]  # (E) week of the last visit
+    last_agency: NDArray[np.uint8]  # (E)
+    visits: NDArray[np.uint8]  # (E, 2) planned visits in the cap's period, by level of agency
+    perceived: NDArray[np.int64]  # (E) perceived inspection rate over the reference rate, in 2**-16
+    perceived0: NDArray[np.int64]  # (E) the same at the start of the run
+    fear: NDArray[np.int16]  # (E) shift of the log hazard by general deterrence
+    adverse_until: NDArray[np.int16]  # (E, 7) week in which a record of this kind is closed
+    changes: NDArray[np.uint8]  # (E) changes of tier in this run
+    flips: NDArray[np.uint8]  # (E) of these, back to where it was within half a year
+    spells: NDArray[np.uint16]  # (E) violations that existed at some time in this run
+    weeks: NDArray[np.uint16]  # (E, 3) violation-weeks in this run, by severity
+
+    def copy(self) -> State:
+        """Return a state that shares nothing with this one."""
+        return State(*(part.copy() for part in self))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A world at a moment: what never changes, its state, its calendar and who is in it.
+
+    Attributes
+    ----------
+    world, state
+        See `World` and `State`.
+    week : int
+        The week that comes next, counted from the first week of the burn-in.
+    origin : datetime.date
+        Monday of week 0.
+    ids : object array of shape (E,)
+        Enterprise ids.
+    seed : int
+        Seed of the world's draws.
+    parameters : Parameters
+    known_from : int
+        The week from which there are records.
+    """
+
+    world: World
+    state: State
+    week: int
+    origin: dt.date
+    ids: NDArray[np.object_]
+    seed: int
+    parameters: Parameters
+    known_from: int
+
+    @property
+    def enterprises(self) -> int:
+        """Number of slots, those still to be entered included."""
+        return len(self.world.entered)
+
+    @property
+    def obligations(self) -> int:
+        """Number of obligations of all slots."""
+        return len(self.world.enterprise)
+
+    @property
+    def date(self) -> dt.date:
+        """Monday of the week that comes next."""
+        return self.origin + dt.timedelta(weeks=self.week)
+
+    def alive(self) -> NDArray[np.bool_]:
+        """Return who is in the register in the week that comes next, shape (E,)."""
+        alive: NDArray[np.bool_] = (self.world.entered <= self.week) & (self.week < self.world.left)
+        return alive
+
+    def _repr_html_(self) -> str:
+        return (
+            f"<p><b>World</b> on {self.date}: {int(self.alive().sum()):,} enterprises in the register, "
+            f"{self.obligations:,} obligations, seed {self.seed}</p>"
+        )
