@@ -17,8 +17,9 @@ def _table(name: str, columns: list[Column], **rest: Any) -> Table:
     return Table(name=name, columns=MappingProxyType({c.name: c for c in columns}), **rest)
 
 
-def _enterprise(known_from: str | None) -> Column:
-    return Column("enterprise_id", "id", "统一社会信用代码", "unified social credit code", known_from)
+def _enterprise(known_from: str | None, credit_code: bool = False) -> Column:
+    zh, en = "统一社会信用代码", "unified social credit code"
+    return Column("enterprise_id", "id", zh, en, known_from, credit_code=credit_code)
 
 
 def _agency(known_from: str | None) -> Column:
@@ -39,7 +40,7 @@ def _enterprises() -> Table:
     return _table(
         "enterprises",
         [
-            _enterprise(k),
+            _enterprise(k, credit_code=True),
             Column("name", "text", "名称", "name", k),
             Column("district", "level", "所在区", "district", k, levels="district"),
             Column("town", "text", "街镇", "town or sub-district", k),
@@ -47,12 +48,12 @@ def _enterprises() -> Table:
             Column(
                 "industry_section",
                 "level",
-                "行业门类（GB/T 4754）",
-                "industry section (GB/T 4754)",
+                "行业门类",
+                "industry section",
                 k,
                 levels="industry_section",
             ),
-            Column("industry_division", "id", "行业大类（两位数字）", "industry division (two digits)", k),
+            Column("industry_division", "id", "行业大类", "industry division", k, pattern="^[0-9]{2}$"),
             Column("sector", "level", "监管领域", "supervision sector", k, levels="sector"),
             Column("ownership", "level", "所有制", "ownership", k, levels="ownership"),
             Column("size", "level", "规模", "size", k, levels="size"),
@@ -147,6 +148,7 @@ def _obligations() -> Table:
         key=_OBLIGATION,
         references=(_TO_ENTERPRISE, _TO_AGENCY, Reference(("item",), "items")),
         orders=(("valid_from", "valid_to"),),
+        happens_on="valid_from",
     )
 
 
@@ -192,6 +194,8 @@ def _inspections() -> Table:
         references=(_TO_ENTERPRISE, _TO_AGENCY, Reference(_OBLIGATION, "obligations")),
         orders=(("inspected_on", "decided_on"), ("inspected_on", "rated_on")),
         together=(("rating", "rated_on"),),
+        decided=(("disposition", "decided_on"),),
+        happens_on="inspected_on",
         may_be_empty=True,
     )
 
@@ -231,6 +235,7 @@ def _credit_events() -> Table:
             ("known_on", "repaired_on"),
             ("repairable_from", "repaired_on"),
         ),
+        happens_on="happened_on",
         may_be_empty=True,
     )
 
@@ -258,6 +263,7 @@ def _complaints() -> Table:
         references=(_TO_ENTERPRISE, _TO_AGENCY),
         orders=(("received_on", "substantiated_on"),),
         together=(("substantiated", "substantiated_on"),),
+        happens_on="received_on",
         may_be_empty=True,
     )
 
@@ -278,6 +284,7 @@ def _signals() -> Table:
         row=Label("一起事故或一次非现场预警", "an incident or an off-site alert"),
         key=("signal_id",),
         references=(_TO_ENTERPRISE, _TO_AGENCY),
+        happens_on="raised_on",
         may_be_empty=True,
     )
 
@@ -309,6 +316,34 @@ def _state(name: str, zh: str, en: str, unit: str = "", bits: int = 32) -> Colum
     return Column(name, "int", zh, en, unit=unit, nullable=True, required=False, bits=bits)
 
 
+_OBLIGATION_STATE = (
+    ("violation", "违法状态", "0 compliant, 1 minor, 2 moderate, 3 serious", "code", 8),
+    ("since", "状态起始周", "week in which the violation began", "week", 16),
+    ("found_week", "上次发现周", "week of the last finding", "week", 16),
+    ("found_kind", "上次发现类别", "last finding: 0 none, 1 without a penalty, 2 with one", "code", 8),
+    ("record_week", "上次处罚周", "week of the last penalty", "week", 16),
+    ("record_severity", "上次处罚程度", "severity of the last penalty", "code", 8),
+    ("record_until", "记录关闭周", "week in which that record closes", "week", 16),
+    ("due_week", "已安排检查周", "week for which a check is arranged", "week", 16),
+    ("due_channel", "已安排检查方式", "its channel and cause", "code", 8),
+    ("due_age", "已推迟次数", "how often it was put off", "times", 8),
+    ("merged_until", "提前合并至周", "routine draws up to this week were brought forward", "week", 16),
+)
+_ENTERPRISE_STATE = (
+    ("tier", "等级", "tier", "code", 8),
+    ("before", "前一等级", "tier before", "code", 8),
+    ("risk_level", "风险等级", "risk level", "code", 8),
+    ("grade", "信用等级", "credit grade", "code", 8),
+    ("tier_week", "等级起始周", "week of the last change of tier", "week", 16),
+    *((f"conduct_{k}", f"行为累计{k}", f"fading sum of events, part {k}", "fixed point", 32) for k in range(8)),
+    ("conduct_week", "行为累计周", "week to which the sums are faded", "week", 16),
+    ("last_visit", "上次入企周", "week of the last visit", "week", 16),
+    ("last_agency", "上次入企部门", "agency of the last visit", "code", 8),
+    ("perceived", "感知检查率", "perceived over reference inspection rate", "2^-16", 64),
+    *((f"adverse_until_{k}", f"记录关闭周{k}", f"week in which a record of kind {k} closes", "week", 16) for k in range(7)),
+)
+
+
 def _truth() -> Table:
     return _table(
         "truth",
@@ -316,50 +351,19 @@ def _truth() -> Table:
             _enterprise(None),
             _agency(None),
             _item_class(None),
-            Column("log_hazard", "int", "对数风险率", "log hazard", unit="fixed point", bits=32),
-            Column(
-                "hunch",
-                "int",
-                "未入档线索",
-                "what inspectors see and records do not hold",
-                unit="fixed point",
-                bits=32,
-            ),
-            Column(
-                "state",
-                "int",
-                "期末状态",
-                "state at the end: 0 compliant, 1 minor, 2 moderate, 3 serious",
-                unit="0 = compliant",
-                low=0,
-                high=3,
-                bits=8,
-            ),
+            Column("log_hazard", "int", "对数风险率", "log hazard of falling into violation", unit="1/512", bits=32),
+            Column("hunch", "int", "未入档线索", "what inspectors see and records do not hold", unit="1/512", bits=32),
             Column(
                 "state_by_month",
                 "ints",
                 "逐月状态",
-                "state at the end of each month",
+                "state in the first week of each month",
                 unit="0 = compliant",
                 low=0,
                 high=3,
                 bits=8,
             ),
-            _state("state_since_week", "状态起始周", "week in which the state began", "week"),
-            _state("last_finding_week", "上次发现周", "week of the last finding", "week"),
-            _state(
-                "last_finding_penalised",
-                "上次发现是否处罚",
-                "whether the last finding was penalised",
-                "0 or 1",
-                8,
-            ),
-            _state("record_week", "记录周", "week of the standing record", "week"),
-            _state("record_kind", "记录类别", "kind of the standing record", "code", 8),
-            _state("repair_week", "修复周", "week in which the record is repaired", "week"),
-            _state("due_week", "应检周", "week in which a check is due", "week"),
-            _state("due_channel", "应检方式", "channel of the check that is due", "code", 8),
-            _state("inspector", "检查组序号", "number of the inspector group", "code", 16),
+            *(_state(*column) for column in _OBLIGATION_STATE),
         ],
         zh="真值（监管关系）",
         en="truth of obligations",
@@ -376,23 +380,8 @@ def _truth_enterprises() -> Table:
         "truth_enterprises",
         [
             _enterprise(None),
-            _state("slot", "位置", "slot in the engine", "index"),
-            _state("log_hazard", "对数风险率", "log hazard shared by the obligations", "fixed point"),
-            _state("hunch", "未入档线索", "what inspectors see and records do not hold", "fixed point"),
-            _state("phantom", "异地经营", "registered here, working elsewhere", "0 or 1", 8),
-            _state("margin", "规则分（风险）", "rule score, risk margin", "fixed point"),
-            _state("points", "规则分（信用）", "rule score, credit points", "fixed point"),
-            _state("tier", "等级", "tier code", "code", 8),
-            _state("tier_since_week", "等级起始周", "week since which the tier holds", "week"),
-            _state("perceived_rate", "感知检查率", "perceived inspection rate", "fixed point"),
-            Column(
-                "reregistered_from",
-                "id",
-                "原统一社会信用代码",
-                "code before re-registration",
-                nullable=True,
-                required=False,
-            ),
+            Column("latent", "float", "潜在倾向", "latent propensity", unit="SD", low=-10, high=10),
+            *(_state(*column) for column in _ENTERPRISE_STATE),
         ],
         zh="真值（经营主体）",
         en="truth of enterprises",
