@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def without_common_markers(lock: str) -> str:
-    """Drop the marker that says only 'where tierkit runs at all'; keep those that tell our platforms apart."""
+    """Drop the marker that says no more than where tierkit runs; keep those that tell our platforms apart."""
     markers = re.findall(r"^[\w.-]+==\S+ ; (.+?) \\$", lock, flags=re.MULTILINE)
     common = max(set(markers), key=markers.count)
     return lock.replace(f" ; {common} \\\n", " \\\n")

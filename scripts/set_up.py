@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def fingerprint() -> dict[str, str]:
-    """Say what the environment depends on: the lock, the interpreter, the metadata and where the folder is."""
+    """Say what the environment depends on: lock, interpreter, metadata and where the folder is."""
     return {
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
         "project": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),

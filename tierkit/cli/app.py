@@ -1,0 +1,98 @@
+"""All commands under one name, and how a call of them ends."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from tierkit import __version__
+from tierkit.cli import policies, records
+from tierkit.cli.ending import DONE, FAULT_OF_OURS, INTERRUPTED
+
+__all__ = ["app", "main"]
+
+HELP = """\
+Tier enterprises by risk and credit, and ask what an inspection policy would do before anybody is visited.
+
+POLICY is the name of a preset (tierkit policy list) or a TOML file. Exit status: 0 done; 2 bad input or
+usage, and nothing is written; 1 a fault of tierkit's.
+"""
+
+app = typer.Typer(
+    name="tierkit",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Version = Annotated[bool, typer.Option("--version", callback=lambda asked: _version(asked), is_eager=True)]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tierkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(version: Version = False) -> None:
+    """Take the options before the command."""
+
+
+records.add_to(app)
+app.add_typer(policies.app, name="policy")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows ``tierkit``; that of the process if not given.
+
+    Raises
+    ------
+    SystemExit
+        Always: 0 done, 2 bad input or usage, 1 a fault of ours, 130 interrupted.
+
+    Examples
+    --------
+    >>> main(["policy", "diff", "legacy", "legacy"])
+    Traceback (most recent call last):
+    ...
+    SystemExit: 0
+    """
+    raise SystemExit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        status = get_command(app).main(arguments, prog_name="tierkit", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:  # a wrong option, a missing argument
+        _say_usage(error, "--json" in arguments)
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, head say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT_OF_OURS
+    return status if isinstance(status, int) else DONE
+
+
+def _say_usage(error: typer.TyperException, as_json: bool) -> None:
+    context = getattr(error, "ctx", None)
+    name = context.command_path if context else "tierkit"
+    if as_json:
+        problems = [{"place": name, "message": error.format_message(), "remedy": f"See {name} --help."}]
+        print(json.dumps({"status": "bad input", "problems": problems}, ensure_ascii=False, indent=2))
+    else:
+        print(f"{name}: {error.format_message()}\nSee {name} --help.", file=sys.stderr)

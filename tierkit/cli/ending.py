@@ -1,0 +1,192 @@
+"""How a command ends: with an answer, with a table of what is wrong, or with a fault of ours.
+
+`command` turns a function that returns an `Answer` into a command with ``--json`` and ``--debug``. Whatever
+is raised on the way is told in one form, and in JSON where asked.
+"""
+
+import functools
+import inspect
+import json
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Annotated, Any
+
+import typer
+
+from tierkit.cli.table import table
+
+__all__ = [
+    "BAD_INPUT",
+    "DONE",
+    "FAULT_OF_OURS",
+    "INTERRUPTED",
+    "Answer",
+    "BadInputError",
+    "Fault",
+    "as_data",
+    "command",
+    "describe",
+]
+
+DONE, FAULT_OF_OURS, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command has to say.
+
+    Attributes
+    ----------
+    data : mapping
+        For ``--json``.
+    text : str
+        For people.
+    """
+
+    data: Mapping[str, Any]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with what a command was given.
+
+    Attributes
+    ----------
+    place : str
+        The option, argument or file.
+    message : str
+        What is wrong.
+    remedy : str
+        What to do.
+    """
+
+    place: str
+    message: str
+    remedy: str
+
+
+class BadInputError(ValueError):
+    """What a command was given cannot be used; ``problems`` lists everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[Any]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, errors included.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a fault.")]
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
+    """Add a function that returns an `Answer` to an application, with ``--json`` and ``--debug``.
+
+    Parameters
+    ----------
+    app : typer.Typer
+    name : str
+        What people type.
+    """
+
+    def add(function: Callable[..., Answer]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(*, as_json: bool, debug: bool, **given: Any) -> None:
+            raise typer.Exit(_run(functools.partial(function, **given), as_json, debug))
+
+        signature = inspect.signature(function)
+        extra = [
+            inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
+            inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug),
+        ]
+        keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
+        run.__signature__ = signature.replace(parameters=[*keywords, *extra])  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in [*keywords, *extra]}
+        app.command(name)(run)
+        return run
+
+    return add
+
+
+def _run(function: Callable[[], Answer], as_json: bool, debug: bool) -> int:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            answer = function()
+        except Exception as error:
+            status = _tell(error, as_json, debug)
+        except KeyboardInterrupt:
+            print("Interrupted; nothing was left half-written.", file=sys.stderr)
+            status = INTERRUPTED
+        else:
+            status = DONE
+    notes = list(dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning)))
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
+    if status == DONE:
+        if as_json:
+            _print_json({"status": "done", **answer.data, **({"warnings": notes} if notes else {})})
+        elif answer.text:
+            print(answer.text)
+    return status
+
+
+def _tell(error: Exception, as_json: bool, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    problems = _problems(error)
+    if problems is None:
+        message = f"{type(error).__name__}: {error}".strip().rstrip(":")
+        if as_json:
+            _print_json({"status": "fault", "message": message})
+        else:
+            again = "" if debug else "\nRun it again with --debug for the traceback, and report it."
+            print(f"A fault of tierkit's, not of your input: {message}{again}", file=sys.stderr)
+        return FAULT_OF_OURS
+    if as_json:
+        _print_json({"status": "bad input", "problems": problems})
+    else:
+        count = f"{len(problems)} problem{'s' * (len(problems) != 1)}; nothing was written."
+        print(table(problems) + f"\n\n{count}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _problems(error: Exception) -> list[dict[str, Any]] | None:
+    """Return what is wrong with the input, or None where it is not the input's fault."""
+    listed = getattr(error, "problems", None)
+    if isinstance(error, ValueError) and listed is not None:
+        return [describe(one) for one in listed]
+    if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError):
+        remedy = "Check the path and the rights to it."
+        return [describe(Fault(str(error.filename or ""), f"{error.strerror}".lower(), remedy))]
+    return None
+
+
+def describe(problem: Any) -> dict[str, Any]:
+    """Return a problem of any module as a row of a table."""
+    if is_dataclass(problem) and not isinstance(problem, type):
+        return asdict(problem)
+    return {"message": str(problem)}
+
+
+def as_data(value: Any) -> Any:
+    """Return a value that JSON can hold: dates as ISO text, missing and infinite numbers as null."""
+    if isinstance(value, Mapping):
+        return {str(key): as_data(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_data(one) for one in value]
+    if hasattr(value, "item") and not isinstance(value, str | bytes):  # a NumPy scalar
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if value != value:  # NaT and its kin
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _print_json(data: Mapping[str, Any]) -> None:
+    print(json.dumps(as_data(data), ensure_ascii=False, indent=2, allow_nan=False))

@@ -1,0 +1,194 @@
+"""What a command was given: paths, dates, policies and ids, checked together before anything is written.
+
+Each check notes what is wrong and goes on, so that one run lists everything; `Given.settle` then stops the
+command if there was anything.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tierkit.cli.ending import BadInputError, Fault
+from tierkit.cli.whole import is_ours
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tierkit.policy import Policy
+
+__all__ = ["Given", "nearest"]
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` where something known is near, or nothing.
+
+    Examples
+    --------
+    >>> nearest("shangai-2025", ["legacy", "shanghai-2025"])
+    "; did you mean 'shanghai-2025'?"
+    """
+    near = difflib.get_close_matches(wrong, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+class Given:
+    """Collects what is wrong with the options and arguments of one command."""
+
+    def __init__(self) -> None:
+        self._problems: list[Any] = []
+        self._inputs: list[Path] = []
+
+    def note(self, place: str, message: str, remedy: str) -> None:
+        """Add a problem."""
+        self._problems.append(Fault(place, message, remedy))
+
+    def settle(self) -> None:
+        """Stop the command if anything was wrong.
+
+        Raises
+        ------
+        BadInputError
+            With everything that was wrong.
+        """
+        if self._problems:
+            raise BadInputError(self._problems)
+
+    def folder(self, place: str, path: Path, *, holds: Sequence[str] = ()) -> Path:
+        """Note it unless the path is a folder that can be read and holds certain files."""
+        self._inputs.append(path)
+        if not path.exists():
+            self.note(place, f"'{path}' does not exist", "Give a folder that exists." + _sibling(path))
+        elif not path.is_dir():
+            self.note(place, f"'{path}' is not a folder", "Give the folder, not a file in it.")
+        elif not os.access(path, os.R_OK | os.X_OK):
+            self.note(place, f"'{path}' may not be read", "Ask for the right to read it.")
+        else:
+            missing = [name for name in holds if not (path / name).is_file()]
+            if missing:
+                remedy = f"Give a folder with {', '.join(holds)} in it."
+                self.note(place, f"'{path}' holds no {', '.join(missing)}", remedy)
+        return path
+
+    def file(self, place: str, path: Path) -> Path:
+        """Note it unless the path is a file that can be read."""
+        self._inputs.append(path)
+        if not path.exists():
+            self.note(place, f"'{path}' does not exist", "Give a file that exists." + _sibling(path))
+        elif not path.is_file():
+            self.note(place, f"'{path}' is not a file", "Give a file.")
+        elif not os.access(path, os.R_OK):
+            self.note(place, f"'{path}' may not be read", "Ask for the right to read it.")
+        return path
+
+    def date(self, place: str, text: str) -> "pd.Timestamp":
+        """Note it unless the text is a calendar date, ``YYYY-MM-DD``; the first of 1970 stands in then."""
+        import pandas as pd
+
+        try:
+            if len(text) != len("2024-12-30"):
+                raise ValueError
+            return pd.Timestamp(date.fromisoformat(text))
+        except ValueError:
+            remedy = "Give a calendar date as YYYY-MM-DD, 2024-12-30 say."
+            self.note(place, f"'{text}' is not a date", remedy)
+            return pd.Timestamp(1970, 1, 1)
+
+    def policy(self, place: str, name_or_path: str) -> "Policy | None":
+        """Note all that is wrong with a policy; return it if nothing is."""
+        from tierkit.policy import Policy, PolicyError
+
+        if name_or_path.endswith(".toml"):
+            self._inputs.append(Path(name_or_path))
+        try:
+            return Policy.load(name_or_path)
+        except PolicyError as error:
+            for one in error.problems:
+                at = f"{place} {one.place}" if one.line is None else f"{place} {one.place}, line {one.line}"
+                self.note(at, one.message, one.remedy)
+        except UnicodeDecodeError:
+            self.note(place, f"'{name_or_path}' is not text", "Give a TOML file in UTF-8.")
+        except OSError as error:
+            self.note(place, f"'{name_or_path}': {error.strerror}", "Give a file that can be read.")
+        return None
+
+    def at_least(self, place: str, value: float, least: float) -> None:
+        """Note it if a number is too small (or not a number at all)."""
+        if not value >= least:
+            self.note(place, f"{value} is too small", f"Give a number of at least {least}.")
+
+    def one_of(self, place: str, value: str, allowed: Sequence[str]) -> None:
+        """Note it if a word is none of those allowed."""
+        if value not in allowed:
+            self.note(
+                place,
+                f"'{value}' is not known{nearest(value, allowed)}",
+                f"Give one of {', '.join(allowed)}.",
+            )
+
+    def enterprise(self, place: str, text: str) -> str:
+        """Note it unless the text is a unified social credit code with a valid check character."""
+        from tierkit import credit_code
+
+        if not credit_code.is_valid(text):
+            self.note(place, f"'{text}' is not a valid unified social credit code", _code_remedy(text))
+        return text
+
+    def out_folder(self, place: str, path: Path) -> Path:
+        """Note it unless a folder can be written there without losing anything that is not ours."""
+        if path.exists() and not path.is_dir():
+            self.note(place, f"'{path}' is a file", "Give the name of a folder.")
+        elif path.is_dir() and any(path.iterdir()) and not is_ours(path):
+            remedy = "Give a new folder, an empty one, or one that tierkit wrote."
+            self.note(place, f"'{path}' holds files that tierkit did not write", remedy)
+        self._out(place, path)
+        return path
+
+    def out_file(self, place: str, path: Path, suffixes: Sequence[str]) -> Path:
+        """Note it unless a file can be written there; one of the same kind is replaced."""
+        if not path.name.endswith(tuple(suffixes)):
+            self.note(place, f"'{path}' has no known ending", f"End it in {' or '.join(suffixes)}.")
+        if path.exists() and not path.is_file():
+            self.note(place, f"'{path}' is not a file", "Give the name of a file.")
+        self._out(place, path)
+        return path
+
+    def _out(self, place: str, path: Path) -> None:
+        here = path.resolve()
+        parent = next(one for one in [here, *here.parents] if one.exists())
+        parent = parent if parent != here else here.parent
+        if not parent.is_dir():
+            self.note(place, f"'{parent}' is a file, not a folder", "Give another place.")
+        elif not os.access(parent, os.W_OK | os.X_OK):
+            self.note(
+                place, f"nothing may be written in '{parent}'", "Give another place, or ask for the right."
+            )
+        for given in self._inputs:
+            used = given.resolve()
+            if here == used or here in used.parents or used in here.parents:
+                self.note(place, f"'{path}' would overwrite the input '{given}'", "Give another place.")
+                break
+
+
+def _sibling(path: Path) -> str:
+    try:
+        hint = nearest(path.name, (one.name for one in path.parent.iterdir()))
+    except OSError:
+        return ""
+    return hint.removeprefix(";").replace(" did", " Did")
+
+
+def _code_remedy(text: str) -> str:
+    from tierkit import credit_code
+
+    if len(text) == credit_code.LENGTH and credit_code.is_valid(text.upper()):
+        return f"Write it in capitals: {text.upper()}."
+    if len(text) != credit_code.LENGTH:
+        return f"Give all {credit_code.LENGTH} characters."
+    try:
+        right = credit_code.check_character(text[:-1])
+    except ValueError:
+        return "Use digits and capitals; I, O, S, V and Z are not among them."
+    return f"Check it for typing errors: to the first 17 characters belongs the check character {right}."

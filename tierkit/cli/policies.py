@@ -1,0 +1,96 @@
+"""``tierkit policy``: what a policy holds, how two differ, what is wrong with a file."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tierkit.cli.ending import Answer, BadInputError, command, describe
+from tierkit.cli.given import Given
+from tierkit.cli.table import table
+
+__all__ = ["app"]
+
+app = typer.Typer(help="List, show, compare and check policies.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="POLICY", help="A preset's name or a TOML file.")]
+
+
+def _load(**names: str) -> list[Any]:
+    given = Given()
+    loaded = [given.policy(place, name) for place, name in names.items()]
+    given.settle()
+    return loaded
+
+
+@command(app, "list")
+def list_policies() -> Answer:
+    """List the policies that come with tierkit."""
+    from tierkit.policy import STATUSES, Policy, diff, presets
+
+    rows = []
+    for name in presets():
+        policy = Policy.load(name)
+        baseline = policy.meta.baseline
+        rows.append(
+            {
+                "policy": name,
+                "date": str(policy.meta.date),
+                "status": STATUSES[policy.meta.status].en,
+                "baseline": baseline or "",
+                "differs_in": len(diff(Policy.load(baseline), policy)) if baseline else "",
+                "title": policy.meta.title.en,
+                "title_zh": policy.meta.title.zh,
+            }
+        )
+    return Answer({"policies": rows}, table(rows, right=["differs_in"]))
+
+
+@command(app, "show")
+def show(policy: Name) -> Answer:
+    """Show every value of a policy with its unit and where it comes from, as TOML."""
+    (one,) = _load(POLICY=policy)
+    values = {
+        path: {
+            "value": parameter.value,
+            "unit": parameter.unit,
+            "source": parameter.source,
+            "assumption": parameter.assumption,
+            "from": parameter.from_,
+        }
+        for path, parameter in one.parameters.items()
+    }
+    return Answer({"policy": one.name, "hash": one.hash, "parameters": values}, one.to_toml().rstrip("\n"))
+
+
+@command(app, "diff")
+def difference(
+    a: Annotated[str, typer.Argument(metavar="A", help="A preset's name or a TOML file.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+) -> Answer:
+    """List the values in which two policies differ."""
+    from tierkit.policy import diff
+
+    one, other = _load(A=a, B=b)
+    rows = diff(one, other).to_dict("records")
+    named = [
+        {**{"parameter": row["parameter"], one.name: row["a"], other.name: row["b"]}, **row} for row in rows
+    ]
+    for row in named:
+        del row["a"], row["b"]
+    text = table(named) if rows else f"{one.name} and {other.name} hold the same values."
+    return Answer({"a": one.name, "b": other.name, "differences": rows}, text)
+
+
+@command(app, "check")
+def check_file(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A TOML file, or a preset's name.")],
+) -> Answer:
+    """List everything that is wrong with a policy file."""
+    from tierkit.policy import check
+
+    problems = check(file)
+    if any(not one.warning for one in problems):
+        raise BadInputError(problems)
+    rows = [describe(one) for one in problems]
+    text = f"{file} can be used."
+    return Answer({"file": file, "notes": rows}, text + (f"\n\n{table(rows)}" if rows else ""))

@@ -1,0 +1,78 @@
+"""Plain tables for the terminal, as wide as it is; elsewhere, one line a row."""
+
+import io
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["plain", "table"]
+
+LONGEST_CELL = 300
+"""Characters of a cell that are shown; names of 10,000 exist."""
+
+
+def table(rows: Sequence[Mapping[str, Any]], *, right: Sequence[str] = ()) -> str:
+    """Return rows as an aligned table; columns that are empty throughout are left out.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Column → value; the first row's order counts.
+    right : sequence of str
+        Columns to align at the right.
+
+    Examples
+    --------
+    >>> print(table([{"name": "legacy", "n": 3}, {"name": "x", "n": 12}], right=["n"]))
+    name     n
+    legacy   3
+    x       12
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    texts = [{str(key): plain(value) for key, value in row.items()} for row in rows]
+    columns = [
+        key
+        for key in dict.fromkeys(key for row in texts for key in row)
+        if any(row.get(key) for row in texts)
+    ]
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for column in columns:
+        grid.add_column(
+            column.replace("_", " "), justify="right" if column in right else "left", overflow="fold"
+        )
+    for row in texts:
+        grid.add_row(*(Text(row.get(column, "")) for column in columns))
+    text = io.StringIO()
+    Console(file=text, width=_width(), color_system=None, force_terminal=False, legacy_windows=False).print(
+        grid
+    )
+    return "\n".join(line.rstrip() for line in text.getvalue().rstrip("\n").split("\n"))
+
+
+def _width() -> int:
+    if sys.stderr.isatty() and sys.stdout.isatty():
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    return 100_000
+
+
+def plain(value: Any) -> str:
+    r"""Return a value as one line that cannot steer a terminal: what does not print is shown escaped.
+
+    Examples
+    --------
+    >>> plain("a\x1b[31mb")
+    'a\\x1b[31mb'
+    >>> plain(("one", "two")), plain(None)
+    ('one; two', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return "; ".join(map(plain, value))
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return shown if len(shown) <= LONGEST_CELL else shown[: LONGEST_CELL - 1] + "…"

@@ -1,0 +1,108 @@
+"""Files and folders that appear whole or not at all: written beside their final name, renamed at the end."""
+
+import glob
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["is_ours", "whole_file", "whole_folder"]
+
+_SIGNED = ("manifest.json", "summary.json")
+"""Files by which a folder says that tierkit wrote it."""
+
+_DRAFT = ".tierkit-draft."
+
+
+def is_ours(folder: Path) -> bool:
+    """Return whether tierkit wrote the folder, by the manifest or summary in it.
+
+    Examples
+    --------
+    >>> is_ours(Path("no-such-folder"))
+    False
+    """
+    for name in _SIGNED:
+        try:
+            signed = json.loads((folder / name).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(signed, dict) and "tierkit" in signed:
+            return True
+    return False
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill, which takes the target's name when all went well.
+
+    A folder that had the name is replaced. If anything is raised, the target stays as it was.
+
+    Parameters
+    ----------
+    target : Path
+        Its parents are made.
+
+    Yields
+    ------
+    Path
+        An empty folder on the same file system.
+    """
+    target, draft = _places(target)
+    draft.mkdir()
+    try:
+        yield draft
+        if target.exists():
+            old = draft.with_name(f"{draft.name}-old")
+            target.rename(old)
+            draft.rename(target)
+            shutil.rmtree(old)
+        else:
+            draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Give the name of a temporary file to write, which takes the target's name when all went well.
+
+    Parameters
+    ----------
+    target : Path
+        Its parents are made.
+
+    Yields
+    ------
+    Path
+        A name on the same file system, with the target's ending; no file is there yet.
+    """
+    target, draft = _places(target)
+    try:
+        yield draft
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _places(target: Path) -> tuple[Path, Path]:
+    """Return where the result goes and where its draft does; drafts of runs that were killed are removed."""
+    target = target.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for draft in target.parent.glob(f".*{_DRAFT}{glob.escape(target.name)}"):
+        owner = draft.name[1:].partition(".")[0]
+        if owner.isdigit() and not _lives(int(owner)):
+            shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
+    return target, target.with_name(f".{os.getpid()}{_DRAFT}{target.name}")
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it lives, and is somebody else's
+        return True
+    return True
