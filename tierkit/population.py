@@ -19,7 +19,7 @@ from scipy.special import expit, ndtri
 from tierkit import credit_code
 from tierkit.keyed_random import ENTERPRISE_LEVEL, Domain, draws, threshold, uniform
 from tierkit.policy import Policy
-from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SIZES
+from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, LEVELS, OWNERSHIPS, SECTORS, SIZES, conform
 from tierkit.world import (
     LOG_ONE,
     LONG_AGO,
@@ -34,10 +34,13 @@ from tierkit.world import (
     parameters,
 )
 
-__all__ = ["Population", "draw", "hazard_intercept", "items"]
+__all__ = ["Population", "base_rates", "draw", "hazard_intercept", "items"]
 
 CELLS = len(AGENCIES) * len(ITEM_CLASSES)
 """Kinds of obligation: one for each agency and item class; the number of an obligation is its kind."""
+
+LAST_EXIT = 3_900
+"""Week, some 75 years on, after which an exit is not given a date."""
 
 _ENTERPRISE_BLOCKS = 5
 _OBLIGATION_BLOCK = 16
@@ -115,8 +118,6 @@ def items() -> pd.DataFrame:
     >>> items().groupby("item_class", observed=True).size().to_dict()
     {'general': 36, 'key': 24}
     """
-    from tierkit.schema import LEVELS, conform
-
     general = (("公示与登记信息", "registration and public notices"), ("日常管理制度", "management rules"), ("现场一般规范", "general site rules"))
     key = (("许可与资质条件", "licence conditions"), ("重大安全事项", "major safety points"))
     basis = "国办发〔2024〕54号; 沪府办发〔2024〕34号"
@@ -184,7 +185,7 @@ def _calendar(n: int, future: int, p: Parameters) -> tuple[NDArray[np.int64], in
     late = n - first
     if late:
         entered[first:n] = known + np.arange(late) * (end - known) // late
-    entered[n:] = end + np.arange(future) * WEEKS_A_YEAR // max(1, round(n * p["turnover.entry"]))
+    entered[n:] = end + 1 + np.arange(future) * WEEKS_A_YEAR // max(1, round(n * p["turnover.entry"]))
     return entered, known, end
 
 
@@ -239,7 +240,8 @@ def draw(
     district = _choose(u[0][3], DISTRICTS, p.group("share.district"))
     latent = ndtri(u[1][0])
     life = np.floor(np.log(u[1][1]) / np.log1p(-p["turnover.exit"] / WEEKS_A_YEAR)).astype(np.int64) + 1
-    left = np.minimum(np.maximum(entered, known) + life, NEVER)
+    left = np.maximum(entered, known) + life
+    left = np.where(left > LAST_EXIT, NEVER, left)
     age_days = np.where(entered > 0, 0, np.minimum(-np.log(u[1][2]) * 8 * 365.25, 45 * 365.0) + 30).astype(np.int64)
     licensed = np.isin(sector, [SECTORS.index(s) for s in ("catering", "food", "culture")])
     commitment = u[2][2] < np.where(licensed, p["commitment.share_licensed"], p["commitment.share"])
@@ -394,7 +396,7 @@ def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Paramete
         margin0=np.zeros(n, np.int32),
         points0=np.zeros(n, np.int32),
         conduct=np.zeros((n, 4, 2), np.int32),
-        conduct_week=np.zeros(n, np.int16),
+        conduct_week=np.full(n, p["calendar.burn_in_weeks"], np.int16),
         offset=np.zeros((n, 2), np.int32),
         last_visit=np.full(n, LONG_AGO, np.int16),
         last_agency=np.zeros(n, np.uint8),
@@ -414,12 +416,11 @@ def _facts(
     frame: Frame, u: list[NDArray[np.float64]], age_days: NDArray[np.int64], latent: NDArray[np.float64], table: pd.DataFrame
 ) -> dict[str, pd.DataFrame]:
     """Return the register's tables."""
-    from tierkit.schema import LEVELS, conform
-
     world, p = frame.world, frame.parameters
     n = frame.enterprises
     origin = pd.Timestamp(frame.origin)
-    entry = origin + pd.to_timedelta(world.entered.astype(np.int64) * 7 + (u[1][3] * 5).astype(np.int64), unit="D")
+    # An entrant registers on a day of the week before the first in which it can be inspected.
+    entry = origin + pd.to_timedelta(world.entered.astype(np.int64) * 7 - 7 + (u[1][3] * 5).astype(np.int64), unit="D")
     registered = entry - pd.to_timedelta(age_days, unit="D")
     closed = origin + pd.to_timedelta(world.left.astype(np.int64) * 7, unit="D")
     rural = np.isin(world.district, [DISTRICTS.index(d) for d in ("chongming", "jinshan")])

@@ -177,7 +177,7 @@ def _starting_scores(state: State, frame: Frame, policy: Policy, scores: pd.Data
         where[:] = np.rint(np.where(known, values, mean[frame.world.sector]) * one).astype(np.int32)
 
 
-def _prepare(frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | None, whole: bool) -> State:
+def _prepare(frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | None) -> State:
     """Return the state at the start of a run under a policy."""
     state = frame.state.copy()
     n = frame.enterprises
@@ -198,8 +198,7 @@ def _prepare(frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | 
     there = state.violation > 0
     there &= frame.alive()[frame.world.enterprise]
     state.spells[:] = np.bincount(frame.world.enterprise[there], minlength=n)
-    if whole:
-        review(frame.world, state, rules, frame.week, 0, n, True)
+    review(frame.world, state, rules, frame.week, 0, n, True)
     return state
 
 
@@ -215,6 +214,7 @@ def run(
     threads: int = 1,
     chunk_obligations: int = CHUNK_OBLIGATIONS,
     progress: Callable[[int, int], None] | None = None,
+    observe: Callable[[int, State], None] | None = None,
 ) -> Run:
     """Run a policy over a world.
 
@@ -240,6 +240,8 @@ def run(
         Obligations in a slice; the result does not depend on it.
     progress : callable, optional
         Called with the weeks done and all weeks.
+    observe : callable, optional
+        Called after each week with the week and the state, which it must leave as it is.
 
     Returns
     -------
@@ -259,7 +261,7 @@ def run(
     if threads < 1 or chunk_obligations < 1:
         raise ValueError("The 'threads' and 'chunk_obligations' must be at least 1.")
     rules = compile_rules(policy, frame, kappa)
-    state = _prepare(frame, policy, rules, scores, True)
+    state = _prepare(frame, policy, rules, scores)
     first_tier = state.tier.copy()
     world = frame.world
     slices = _slices(world.start, chunk_obligations)
@@ -315,6 +317,8 @@ def run(
             logs.append(log[:rows].copy())
             all_signals.append(signals)
             all_events.append(events)
+            if observe is not None:
+                observe(week, state)
             if progress is not None:
                 progress(at + 1, weeks)
     finally:

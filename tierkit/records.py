@@ -1,0 +1,366 @@
+"""Write a run of the engine out as the records that its agencies would have kept.
+
+Days of the week, delays of decisions, ratings and complainants are drawn here, keyed like every other
+draw. What happened after the last day of the records is left out, cell by cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from tierkit.keyed_random import ENTERPRISE_LEVEL, Block, draws, uniform
+from tierkit.schema import (
+    AGENCIES,
+    CHANNELS,
+    COMPLAINT_CHANNELS,
+    COMPLAINT_KINDS,
+    DISPOSITIONS,
+    FINDINGS,
+    GRADES,
+    ITEM_CLASSES,
+    MODES,
+    SIGNAL_KINDS,
+    TABLES,
+    TIERS,
+    conform,
+)
+from tierkit.simulate import ADVERSE, Run, compile_rules
+from tierkit.world import Frame, probability_table
+
+__all__ = ["state_columns", "write_records"]
+
+_NO_DATE = np.datetime64("NaT", "us")
+_RATED_BLOCK = 9
+_EVENT_BLOCK = 10
+_COMPLAINT_WEIGHTS = (0.6, 0.3, 0.1)  # hotline, platform, letter; assumed
+_SEVERITY = {
+    "abnormal_list": "minor",
+    "court_default": "moderate",
+    "tax_arrears": "moderate",
+    "wage_arrears": "serious",
+    "commitment_breach": "moderate",
+    "serious_dishonesty": "serious",
+    "honour": "minor",
+}
+
+
+def _levels(names: tuple[str, ...], codes: Any) -> NDArray[np.object_]:
+    out: NDArray[np.object_] = np.array(names, object)[np.asarray(codes, np.int64)]
+    return out
+
+
+class _Calendar:
+    """Turn weeks and days into dates, and cut at the last day of the records."""
+
+    def __init__(self, run: Run) -> None:
+        self.origin = np.datetime64(run.frame.origin, "D")
+        self.end = np.datetime64(run.end.date, "D")
+
+    def day(self, week: Any, day: Any) -> NDArray[np.datetime64]:
+        return self.origin + (np.asarray(week, np.int64) * 7 + np.asarray(day, np.int64)).astype("timedelta64[D]")
+
+    def known(self, dates: NDArray[np.datetime64], where: Any = True) -> NDArray[np.datetime64]:
+        """Return dates before the end, and nothing for the others."""
+        return np.where(np.asarray(where) & (dates < self.end), dates.astype("datetime64[us]"), _NO_DATE)
+
+
+def _whole(words: NDArray[np.uint32], low: int, high: int) -> NDArray[np.int64]:
+    """Return integers from low to high, both included."""
+    return low + (uniform(words) * (high - low + 1)).astype(np.int64)
+
+
+def _propensity(run: Run, log: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the probability of the draw, and the share of draws that capacity let happen."""
+    rules = compile_rules(run.policy, run.frame, run.kappa)
+    owner = run.frame.world.enterprise[log["obligation"]].astype(np.int64)
+    known = log["known_rate"].to_numpy(np.int64)
+    campaign = rules.campaign[run.frame.world.sector[owner]] / 2.0**32
+    probability = np.where(known > 0, probability_table()[np.maximum(known, 0)] / 2.0**32, np.nan)
+    probability = np.where(known == -2, rules.floor / 2.0**32, probability)
+    probability = np.where(known == -3, campaign, probability)
+    week = log["week"].to_numpy(np.int64) - run.frame.week
+    agency = run.frame.world.agency[log["obligation"]].astype(np.int64)
+    channel = log["channel"].to_numpy(np.int64)
+    share = run.served[week, agency, channel] / np.maximum(run.demanded[week, agency, channel], 1)
+    drawn = ~np.isnan(probability) & (log["mode"].to_numpy() < 2)
+    return np.where(drawn, np.round(probability, 12), np.nan), np.where(drawn, np.round(share, 9), np.nan)
+
+
+def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the table of inspections and, row by row, what only the engine knows of them."""
+    world, ids = run.frame.world, run.frame.ids
+    log = run.table()
+    obligation = log["obligation"].to_numpy(np.int64)
+    owner = world.enterprise[obligation].astype(np.int64)
+    week = log["week"].to_numpy(np.int64)
+    visit = log["visit"].to_numpy(np.int64)
+    words = draws(run.seed, run.replicate, owner, ENTERPRISE_LEVEL, Block.VISIT, week, visit)
+    inspected = calendar.day(week, _whole(words[0], 0, 4))
+    own = draws(run.seed, run.replicate, owner, world.local[obligation], _RATED_BLOCK, week)
+    disposition = log["disposition"].to_numpy(np.int64)
+    lag = np.where(disposition >= 3, _whole(own[0], 10, 60), _whole(own[0], 0, 14))
+    decided = calendar.known(inspected + lag.astype("timedelta64[D]"), disposition > 0)
+    known = ~np.isnat(decided)
+    share = run.frame.parameters["rating.share"]
+    happy = np.where(disposition >= 3, 0.4, 0.8)
+    stars = 1 + (uniform(words[2])[:, None] < expit(np.log(happy / (1 - happy))[:, None] + np.array([2.2, 1.4, 0.6, -0.3]))).sum(axis=1)
+    rated = calendar.known(inspected + _whole(words[3], 0, 7).astype("timedelta64[D]"), uniform(words[1]) < share)
+    propensity, served = _propensity(run, log)
+    stamp = np.datetime_as_string(inspected, unit="D").astype(object)
+    stamp = np.array([s.replace("-", "") for s in stamp], object)
+    agency = _levels(AGENCIES, world.agency[obligation])
+    table = pd.DataFrame(
+        {
+            "check_code": [f"{s}-{o:08d}-{n:02d}" for s, o, n in zip(stamp, owner, world.local[obligation], strict=True)],
+            "visit_id": [f"V{s}-{o:08d}-{n:02d}" for s, o, n in zip(stamp, owner, visit, strict=True)],
+            "enterprise_id": ids[owner],
+            "agency": agency,
+            "item_class": _levels(ITEM_CLASSES, world.item_class[obligation]),
+            "inspected_on": inspected.astype("datetime64[us]"),
+            "channel": _levels(CHANNELS, log["channel"]),
+            "mode": _levels(MODES, log["mode"]),
+            "finding": _levels(FINDINGS, log["finding"]),
+            "disposition": _levels(DISPOSITIONS, np.where(known, disposition, 0)),
+            "decided_on": decided,
+            "rating": pd.array(np.where(np.isnat(rated), 0, stars), "Int64"),
+            "rated_on": rated,
+            "propensity": propensity,
+            "served_share": served,
+            "policy": run.policy.name,
+            "inspector": [f"{a}-{g + 1}" for a, g in zip(agency, log["inspector"], strict=True)],
+        }
+    )
+    table.loc[np.isnat(rated), "rating"] = pd.NA
+    facts = pd.DataFrame(
+        {
+            "obligation": obligation,
+            "week": week,
+            "mode": log["mode"].to_numpy(np.int64),
+            "found": log["finding"].to_numpy(np.int64),
+            "decided": inspected + lag.astype("timedelta64[D]"),
+            "inspected": inspected,
+            "disposition": disposition,
+            "until": log["record_until"].to_numpy(np.int64),
+        }
+    )
+    return table, facts
+
+
+def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.DataFrame:
+    policy, world, ids = run.policy, run.frame.world, run.frame.ids
+    earliest = np.array([0, *(policy[f"repair.earliest_weeks.{s}"] for s in FINDINGS[1:])], np.int64)
+    display = int(policy["repair.display_weeks"])
+    fined = facts[facts["disposition"] >= 3]
+    obligation = fined["obligation"].to_numpy(np.int64)
+    decided = fined["decided"].to_numpy("datetime64[D]")
+    week, until = fined["week"].to_numpy(np.int64), fined["until"].to_numpy(np.int64)
+    severity = fined["found"].to_numpy(np.int64)
+    penalties = pd.DataFrame(
+        {
+            "obligation": obligation,
+            "slot": world.enterprise[obligation].astype(np.int64),
+            "kind": "penalty",
+            "severity": _levels(FINDINGS, severity),
+            "happened": fined["inspected"].to_numpy("datetime64[D]"),
+            "known": decided + np.timedelta64(7, "D"),
+            "repairable": calendar.day(week + earliest[severity], 0),
+            "repaired": calendar.day(until, 0),
+            "is_repaired": until < week + display,
+            "letter": decided,
+        }
+    )
+    events = run.events
+    slot, kind = events[:, 1].astype(np.int64), events[:, 2].astype(np.int64)
+    words = draws(run.seed, run.replicate, slot, ENTERPRISE_LEVEL, _EVENT_BLOCK, events[:, 0])
+    happened = calendar.day(events[:, 0], _whole(words[0], 0, 6))
+    names = _levels(ADVERSE, kind)
+    honour = names == "honour"
+    others = pd.DataFrame(
+        {
+            "obligation": -1,
+            "slot": slot,
+            "kind": names,
+            "severity": [_SEVERITY[name] for name in names],
+            "happened": happened,
+            "known": happened + _whole(words[1], 0, 30).astype("timedelta64[D]"),
+            "repairable": np.where(honour, np.datetime64("NaT", "D"), calendar.day(events[:, 0] + earliest[1], 0)),
+            "repaired": calendar.day(events[:, 3], 0),
+            "is_repaired": (events[:, 3] < events[:, 0] + display) & ~honour,
+            "letter": np.full(len(events), np.datetime64("NaT", "D")),
+        }
+    )
+    both = pd.concat([penalties, others], ignore_index=True)
+    both = both[both["known"].to_numpy("datetime64[D]") < calendar.end].reset_index(drop=True)
+    known = both["known"].to_numpy("datetime64[D]")
+    # A record is published some weeks after the check; it cannot be repaired before that.
+    repairable = np.maximum(both["repairable"].to_numpy("datetime64[D]"), known)
+    repairable = np.where(both["kind"].to_numpy() == "honour", np.datetime64("NaT", "D"), repairable)
+    repaired = np.maximum(both["repaired"].to_numpy("datetime64[D]"), repairable)
+    letter = both["letter"].to_numpy("datetime64[D]")
+    two_letters = bool(policy["repair.two_letters"])
+    both = both.assign(
+        repairable_from=repairable.astype("datetime64[us]"),
+        repaired_on=calendar.known(repaired, both["is_repaired"].to_numpy(bool)),
+        letter_sent_on=calendar.known(letter, two_letters),
+    )
+    both["happened_on"] = both["happened"].to_numpy("datetime64[us]")
+    both["known_on"] = known.astype("datetime64[us]")
+    both["enterprise_id"] = ids[both["slot"].to_numpy(np.int64)]
+    order = np.lexsort((both["kind"].astype(str), both["obligation"], both["slot"], known))
+    both = both.iloc[order].reset_index(drop=True)
+    both["event_id"] = [f"E{k:09d}" for k in range(1, len(both) + 1)]
+    columns = ["event_id", "enterprise_id", "kind", "severity", "happened_on", "known_on", "repairable_from", "repaired_on", "letter_sent_on"]
+    return both[columns]
+
+
+def _complainants(run: Run, owner: NDArray[np.int64], number: Any, week: Any, kind: NDArray[np.int64]) -> list[str]:
+    """Return a hash for each complainant; professional ones are few, ranked by a Zipf law."""
+    p, frame = run.frame.parameters, run.frame
+    words = draws(run.seed, run.replicate, owner, number, Block.SIGNAL, week)
+    people = max(3, round(p["complaint.professional_people"] * frame.enterprises / 1000))
+    weight = np.cumsum(np.arange(1, people + 1, dtype=np.float64) ** -p["complaint.zipf"])
+    rank = np.searchsorted(weight / weight[-1], uniform(words[2]), side="right")
+    names = [
+        f"professional {r}" if k == 2 else f"person {o} {n} {w}"
+        for k, r, o, n, w in zip(kind, rank, owner, number, week, strict=True)
+    ]
+    return [hashlib.sha256(f"{run.seed} {name}".encode()).hexdigest()[:16] for name in names]
+
+
+def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    world, ids = run.frame.world, run.frame.ids
+    rows = run.signals
+    obligation = rows[:, 1].astype(np.int64)
+    owner = world.enterprise[obligation].astype(np.int64)
+    number = world.local[obligation].astype(np.int64)
+    week, kind = rows[:, 0].astype(np.int64), rows[:, 2].astype(np.int64)
+    words = draws(run.seed, run.replicate, owner, number, Block.SIGNAL, week)
+    last = 6 if run.policy["trigger.delay_weeks"] > 0 else 0
+    raised = calendar.day(week, _whole(words[3], 0, last))
+    agency = _levels(AGENCIES, world.agency[obligation])
+    is_complaint = kind < 3
+    mine = np.flatnonzero(is_complaint)
+    complaints = pd.DataFrame(
+        {
+            "row": mine,
+            "enterprise_id": ids[owner[mine]],
+            "agency": agency[mine],
+            "received": raised[mine].astype("datetime64[us]"),
+            "channel": _levels(
+                COMPLAINT_CHANNELS,
+                np.searchsorted(np.cumsum(_COMPLAINT_WEIGHTS[:2]), uniform(words[1])[mine], side="right"),
+            ),
+            "complainant": _complainants(run, owner[mine], number[mine], week[mine], kind[mine]),
+            "kind": _levels(COMPLAINT_KINDS, kind[mine]),
+            "obligation": obligation[mine],
+            "week": week[mine],
+            "opened": rows[mine, 3] > 0,
+        }
+    )
+    # A complaint that opened a check is settled by the next visit to its obligation.
+    visits = facts[facts["mode"] < 2].sort_values("week", kind="stable")[["obligation", "week", "found", "decided", "inspected"]]
+    settled = pd.merge_asof(
+        complaints.sort_values("week", kind="stable"),
+        visits.assign(check_week=visits["week"]),
+        on="week",
+        by="obligation",
+        direction="forward",
+        tolerance=26,
+    ).sort_values("row", kind="stable")
+    found = settled["found"].fillna(0).to_numpy() > 0
+    closed = np.where(
+        found, settled["decided"].to_numpy("datetime64[D]"), settled["inspected"].to_numpy("datetime64[D]") + np.timedelta64(7, "D")
+    ).astype("datetime64[D]")
+    on = calendar.known(closed, settled["opened"].to_numpy(bool) & ~np.isnat(closed))
+    complaints["substantiated"] = pd.array(found, "boolean")
+    complaints.loc[np.isnat(on), "substantiated"] = pd.NA
+    complaints["substantiated_on"] = on
+    complaints["received_on"] = complaints["received"]
+    order = np.lexsort((complaints["obligation"], complaints["received"]))
+    complaints = complaints.iloc[order].reset_index(drop=True)
+    complaints["complaint_id"] = [f"C{k:09d}" for k in range(1, len(complaints) + 1)]
+    other = np.flatnonzero(~is_complaint)
+    signals = pd.DataFrame(
+        {
+            "enterprise_id": ids[owner[other]],
+            "agency": agency[other],
+            "kind": _levels(SIGNAL_KINDS, kind[other] - 3),
+            "raised_on": raised[other].astype("datetime64[us]"),
+            "obligation": obligation[other],
+        }
+    )
+    signals = signals.sort_values(["raised_on", "obligation"], kind="stable").reset_index(drop=True)
+    signals["signal_id"] = [f"S{k:09d}" for k in range(1, len(signals) + 1)]
+    people = complaints.drop_duplicates("complainant")
+    return {
+        "complaints": complaints,
+        "signals": signals,
+        "truth_complaints": complaints[["complaint_id", "kind"]],
+        "truth_complainants": pd.DataFrame(
+            {"complainant": people["complainant"], "professional": (people["kind"] == "professional").to_numpy()}
+        ),
+    }
+
+
+def _tiers(run: Run) -> pd.DataFrame:
+    frame = run.end
+    state = frame.state
+    alive = np.flatnonzero(frame.alive())
+    calendar = _Calendar(run)
+    return pd.DataFrame(
+        {
+            "enterprise_id": frame.ids[alive],
+            "assigned_on": calendar.day(np.maximum(state.tier_week[alive], 0), 0).astype("datetime64[us]"),
+            "tier": _levels(TIERS, state.tier[alive]),
+            "risk_level": state.risk_level[alive].astype(np.int64) + 1,
+            "credit_grade": _levels(GRADES, state.grade[alive]),
+            "policy": run.policy.name,
+        }
+    )
+
+
+def state_columns(frame: Frame) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the engine's state as columns of the truth tables: of obligations, of enterprises."""
+    n = frame.enterprises
+    of_obligations: dict[str, Any] = {}
+    of_enterprises: dict[str, Any] = {}
+    for name, values in frame.state._asdict().items():
+        if name in TABLES["truth"].columns:
+            of_obligations[name] = values
+        elif name in TABLES["truth_enterprises"].columns:
+            of_enterprises[name] = values
+        elif f"{name}_0" in TABLES["truth_enterprises"].columns:
+            flat = values.reshape(n, -1)
+            of_enterprises |= {f"{name}_{k}": flat[:, k] for k in range(flat.shape[1])}
+    return of_obligations, of_enterprises
+
+
+def write_records(run: Run) -> dict[str, pd.DataFrame]:
+    """Return the tables that the agencies would have kept of a run.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    dict of str to DataFrame
+        ``inspections``, ``credit_events``, ``complaints``, ``signals``, ``tiers`` of the data contract, and
+        ``truth_complaints``, ``truth_complainants``.
+    """
+    calendar = _Calendar(run)
+    inspections, facts = _inspections(run, calendar)
+    order = np.lexsort((inspections["check_code"], inspections["inspected_on"]))
+    tables = {
+        "inspections": inspections.iloc[order],
+        "credit_events": _credit_events(run, calendar, facts),
+        **_signals(run, calendar, facts),
+        "tiers": _tiers(run),
+    }
+    return {name: conform(table[[c for c in table.columns if c in TABLES[name].columns]], name) for name, table in tables.items()}

@@ -1,0 +1,258 @@
+"""Make a synthetic history: the engine run under the legacy policy, written out as records."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tierkit import __version__
+from tierkit.policy import Policy
+from tierkit.population import Population, draw
+from tierkit.records import state_columns, write_records
+from tierkit.schema import AGENCIES, ITEM_CLASSES, SCHEMA_VERSION, TABLES, Dataset, conform, write_dataset
+from tierkit.simulate import run
+from tierkit.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
+
+__all__ = ["history", "make", "make_folder", "world_of"]
+
+
+def history(
+    enterprises: int,
+    seed: int,
+    *,
+    policy: Policy | None = None,
+    params: Parameters | None = None,
+    horizon_weeks: int = WEEKS_A_YEAR,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Population, Any, dict[int, NDArray[np.uint8]]]:
+    """Draw a population and run it through its burn-in and its years of records.
+
+    Returns
+    -------
+    Population
+        As drawn, in week 0.
+    Run
+        The years of records.
+    dict of int to uint8 array
+        Compliance state of every obligation in the first week of each month of the records.
+    """
+    legacy = policy or Policy.load("legacy")
+    population = draw(enterprises, seed, legacy, horizon_weeks, params)
+    p = population.frame.parameters
+    burn_in, weeks = int(p["calendar.burn_in_weeks"]), int(p["calendar.history_weeks"])
+    total = burn_in + weeks
+
+    def shifted(offset: int) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, _all: progress(offset + done, total)
+
+    frame = population.frame
+    if burn_in:
+        frame = _without_records(run(frame, legacy, burn_in, threads=threads, progress=shifted(0)).end)
+    months: dict[int, NDArray[np.uint8]] = {}
+
+    def observe(week: int, state: State) -> None:
+        monday = frame.origin + dt.timedelta(weeks=week)
+        if monday.day <= 7:
+            months[monday.year * 100 + monday.month] = state.violation.copy()
+
+    past = run(frame, legacy, weeks, threads=threads, progress=shifted(burn_in), observe=observe)
+    return population, past, months
+
+
+def _without_records(frame: Frame) -> Frame:
+    """Return the world with its compliance and deterrence as they are, and no records of conduct."""
+    state = frame.state.copy()
+    state.conduct[:] = 0
+    state.conduct_week[:] = frame.week
+    state.record_week[:] = LONG_AGO
+    state.record_severity[:] = 0
+    state.record_until[:] = LONG_AGO
+    state.adverse_until[:] = LONG_AGO
+    state.last_visit[:] = LONG_AGO
+    return Frame(frame.world, state, frame.week, frame.origin, frame.ids, frame.seed, frame.parameters, frame.known_from)
+
+
+def make(
+    enterprises: int,
+    seed: int,
+    *,
+    policy: Policy | None = None,
+    params: Parameters | None = None,
+    horizon_weeks: int = WEEKS_A_YEAR,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Dataset, Frame]:
+    """Make a synthetic dataset and the world that goes on from it.
+
+    Parameters
+    ----------
+    enterprises : int
+        Enterprises in the register at some time before the end of the records.
+    seed : int
+        0 … 2**32 - 1.
+    policy : Policy, optional
+        The policy of the past; ``legacy`` if absent.
+    params : Parameters, optional
+        Parameters of the world.
+    horizon_weeks : int
+        Weeks after the records for which the world has slots for entrants.
+    threads : int
+        Threads of the engine; the result does not depend on it.
+    progress : callable, optional
+        Called with the weeks done and all weeks.
+
+    Returns
+    -------
+    Dataset
+        The tables of the data contract with the truth beside them, and a manifest.
+    Frame
+        The world at the end of the records.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> data, world = make(50, seed=1)
+    >>> len(data["enterprises"])
+    50
+    """
+    legacy = policy or Policy.load("legacy")
+    population, past, months = history(
+        enterprises, seed, policy=legacy, params=params, horizon_weeks=horizon_weeks, threads=threads, progress=progress
+    )
+    end = past.end
+    known = end.world.entered < end.week
+    tables = {
+        "enterprises": _before(population.enterprises, end, known, ("closed_on",)),
+        "agencies": population.agencies,
+        "items": population.items,
+        "obligations": _before(
+            population.obligations, end, known[end.world.enterprise.astype(np.int64)], ("valid_to",)
+        ),
+        **write_records(past),
+        **_truth(population, end, months, known),
+    }
+    manifest = {
+        "tierkit": __version__,
+        "schema": SCHEMA_VERSION,
+        "synthetic": True,
+        "enterprises": enterprises,
+        "seed": seed,
+        "start": (end.origin + dt.timedelta(weeks=end.known_from)).isoformat(),
+        "as_of": end.date.isoformat(),
+        "week": end.week,
+        "policy": legacy.name,
+        "policy_hash": legacy.hash,
+        "parameters_hash": end.parameters.hash,
+    }
+    return Dataset(tables, manifest), end
+
+
+def _before(table: pd.DataFrame, end: Frame, known: NDArray[np.bool_], columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return the rows that were known at the end, without the dates that were still to come."""
+    table = table[known].reset_index(drop=True)
+    for column in columns:
+        table[column] = table[column].where(table[column] < pd.Timestamp(end.date))
+    return table
+
+
+def _truth(
+    population: Population, end: Frame, months: Mapping[int, NDArray[np.uint8]], known: NDArray[np.bool_]
+) -> dict[str, pd.DataFrame]:
+    world = end.world
+    of_obligations, of_enterprises = state_columns(end)
+    owner = world.enterprise.astype(np.int64)
+    mine = known[owner]
+    monthly = np.stack([months[month] for month in sorted(months)], axis=1) if months else np.zeros((len(owner), 0))
+    truth = pd.DataFrame(
+        {
+            "enterprise_id": end.ids[owner],
+            "agency": np.array(AGENCIES, object)[world.agency],
+            "item_class": np.array(ITEM_CLASSES, object)[world.item_class],
+            "log_hazard": world.hazard,
+            "hunch": world.hunch,
+            "state_by_month": list(monthly.astype(np.int64)),
+            **of_obligations,
+        }
+    )[mine]
+    enterprises = pd.DataFrame({"enterprise_id": end.ids, "latent": np.round(population.latent, 6), **of_enterprises})[known]
+    return {"truth": conform(truth, "truth"), "truth_enterprises": conform(enterprises, "truth_enterprises")}
+
+
+def make_folder(
+    enterprises: int,
+    seed: int,
+    folder: str | os.PathLike[str],
+    *,
+    format: str = "parquet",
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Make a synthetic dataset and write it to a folder; see `make`."""
+    data, _world = make(enterprises, seed, threads=threads, progress=progress)
+    return write_dataset(data, folder, format)
+
+
+def world_of(data: Dataset, *, horizon_weeks: int = WEEKS_A_YEAR, params: Parameters | None = None) -> Frame:
+    """Return the world that goes on from a synthetic dataset, out of its manifest and truth.
+
+    Parameters
+    ----------
+    data : Dataset
+        With the tables ``truth`` and ``truth_enterprises``.
+    horizon_weeks : int
+        Weeks after the records for which the world has slots for entrants.
+    params : Parameters, optional
+        Parameters with which the dataset was made; the default ones if absent.
+
+    Returns
+    -------
+    Frame
+
+    Raises
+    ------
+    ValueError
+        If the dataset is not synthetic, has no truth, or was made with other parameters.
+    """
+    manifest = data.manifest
+    missing = [name for name in ("truth", "truth_enterprises") if name not in data]
+    if not manifest.get("synthetic") or missing:
+        raise ValueError(
+            "A simulation goes on from the truth of a synthetic dataset; this one has no "
+            f"{' and no '.join(missing) or 'synthetic manifest'}. Make one with 'tierkit synth'."
+        )
+    p = params or parameters()
+    if manifest["parameters_hash"] != p.hash:
+        raise ValueError("The dataset was made with other parameters of the world; make it again with this version.")
+    population = draw(int(manifest["enterprises"]), int(manifest["seed"]), Policy.load("legacy"), horizon_weeks, p)
+    frame = population.frame
+    world, week = frame.world, int(manifest["week"])
+    known = world.entered < week
+    mine = known[world.enterprise.astype(np.int64)]
+    state = frame.state.copy()
+    for table, rows, ids in (
+        ("truth", mine, frame.ids[world.enterprise.astype(np.int64)]),
+        ("truth_enterprises", known, frame.ids),
+    ):
+        if not np.array_equal(data[table]["enterprise_id"].to_numpy(object), ids[rows]):
+            raise ValueError(f"The table '{table}' does not hold the enterprises of its seed in their order; make the dataset again.")
+    for name, values in state._asdict().items():
+        for table, rows in (("truth", mine), ("truth_enterprises", known)):
+            if name in TABLES[table].columns:
+                values[rows] = data[table][name].to_numpy(np.int64)
+            elif f"{name}_0" in TABLES[table].columns:
+                flat = values.reshape(len(values), -1)
+                for k in range(flat.shape[1]):
+                    flat[rows, k] = data[table][f"{name}_{k}"].to_numpy(np.int64)
+    return Frame(world, state, week, frame.origin, frame.ids, frame.seed, p, frame.known_from)
