@@ -1,23 +1,20 @@
-"""Datasets in memory and on disk: read, write whole or not at all, the same bytes each time."""
+"""Datasets in memory: tables by name, each with its declared columns and types."""
 
-import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from datetime import date
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from tierkit import __version__
-from tierkit.schema.columns import Column, Table
-from tierkit.schema.tables import SCHEMA_VERSION, TABLES
+from tierkit.schema.columns import Column
+from tierkit.schema.problems import DataError
+from tierkit.schema.rows import Rows, check_rows, describe
+from tierkit.schema.tables import TABLES
 
-__all__ = ["Dataset", "conform", "empty", "read_dataset", "write_dataset"]
+__all__ = ["Dataset", "arrow_table", "conform", "empty", "frame_of"]
 
 
 class Dataset(Mapping[str, pd.DataFrame]):
@@ -29,30 +26,31 @@ class Dataset(Mapping[str, pd.DataFrame]):
         Frames by table name.
     manifest : mapping or None
         What is known about the whole: seed, start, ``as_of`` and so on.
+
+    Examples
+    --------
+    >>> data = Dataset({"agencies": empty("agencies")}, {"as_of": "2024-12-30"})
+    >>> data, data.as_of
+    (Dataset(agencies: 0), datetime.date(2024, 12, 30))
     """
 
     __slots__ = ("_manifest", "_tables")
 
     def __init__(self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any] | None = None) -> None:
-        self._tables = MappingProxyType(
-            {name: tables[name] for name in TABLES if name in tables} | dict(tables)
-        )
+        ordered = {name: tables[name] for name in TABLES if name in tables}
+        self._tables = MappingProxyType(ordered | dict(tables))
         self._manifest = MappingProxyType(dict(manifest or {}))
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        """Return the frame of a table."""
         return self._tables[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over table names in the schema's order."""
         return iter(self._tables)
 
     def __len__(self) -> int:
-        """Return the number of tables."""
         return len(self._tables)
 
     def __repr__(self) -> str:
-        """Show the number of rows of each table."""
         return "Dataset(" + ", ".join(f"{name}: {len(frame):,}" for name, frame in self.items()) + ")"
 
     @property
@@ -61,15 +59,15 @@ class Dataset(Mapping[str, pd.DataFrame]):
         return self._manifest
 
     @property
-    def as_of(self) -> pd.Timestamp | None:
-        """The date on which the records were taken, if the manifest says."""
+    def as_of(self) -> date | None:
+        """The day up to which there are records, if the manifest says."""
         value = self._manifest.get("as_of")
-        return None if value is None else pd.Timestamp(value)
+        return None if value is None else date.fromisoformat(str(value))
 
     def without(self, names: Iterable[str]) -> "Dataset":
-        """Return the dataset without some tables, for instance without ``truth``."""
-        drop = set(names)
-        return Dataset({n: f for n, f in self.items() if n not in drop}, self._manifest)
+        """Return the dataset without some tables, for instance without those that are latent."""
+        dropped = set(names)
+        return Dataset({name: frame for name, frame in self.items() if name not in dropped}, self._manifest)
 
 
 def empty(table: str) -> pd.DataFrame:
@@ -80,105 +78,85 @@ def empty(table: str) -> pd.DataFrame:
     >>> list(empty("agencies"))
     ['agency', 'name_zh', 'name_en', 'level', 'core', 'capacity']
     """
-    return pd.DataFrame({c.name: pd.Series([], dtype=c.dtype) for c in TABLES[table]})
+    return pd.DataFrame({column.name: pd.Series([], dtype=column.dtype) for column in TABLES[table]})
 
 
 def conform(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     """Return the frame with the declared columns, in their order, cast to the declared types.
 
-    Columns that may be missing and are absent come back empty (required ones) or stay away.
+    Columns that may be empty and are absent come back empty; those that a file need not have stay away.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n, columns)
+        Any types that can be read as the declared ones: texts for dates, lists for lists, and so on.
+    table : str
+        Name of the table.
+
+    Returns
+    -------
+    DataFrame, shape (n, declared columns)
+        With a new index from 0.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or undeclared, or a cell breaks its column's declaration; all are listed.
+
+    Examples
+    --------
+    >>> conform(pd.DataFrame({"complainant": ["c1"], "professional": ["true"]}), "truth_complainants").dtypes.tolist()
+    [<StringDtype(na_value=nan)>, dtype('bool')]
+    """
+    return frame_of(_cast(frame, table))
+
+
+def frame_of(rows: Rows) -> pd.DataFrame:
+    """Return checked rows as a frame, in the declared types."""
+    columns = {name: _series(cells.values, rows.table.columns[name]) for name, cells in rows.cells.items()}
+    return pd.DataFrame(columns, index=pd.RangeIndex(rows.size))
+
+
+def arrow_table(frame: pd.DataFrame, table: str) -> Any:
+    """Return the frame, conformed, as an Arrow table with the types of a file.
+
+    Raises
+    ------
+    DataError
+        As `conform` does.
     """
     spec = TABLES[table]
-    out: dict[str, pd.Series] = {}
-    for column in spec:
-        if column.name in frame:
-            out[column.name] = _cast(frame[column.name], column)
-        elif column.required:
-            out[column.name] = pd.Series([None] * len(frame), dtype=column.dtype)
-    return pd.DataFrame(out).reset_index(drop=True)
+    cells = _cast(frame, table).cells
+    schema = pa.schema([(name, spec.columns[name].arrow_type) for name in cells])
+    return pa.table([pc.cast(cells[field.name].values, field.type) for field in schema], schema=schema)
 
 
-def _cast(values: pd.Series, column: Column) -> pd.Series:
+def _cast(frame: pd.DataFrame, table: str) -> Rows:
+    spec = TABLES[table]
+    absent = [c for c in spec if c.nullable and c.required and c.name not in frame.columns]
+    if absent:
+        frame = frame.assign(**{c.name: pd.Series(None, index=frame.index, dtype=c.dtype) for c in absent})
+    rows = check_rows(frame, spec)
+    faults = [describe(rows, (name,), fault) for name, cells in rows.cells.items() for fault in cells.faults]
+    if rows.problems or faults:
+        raise DataError([*rows.problems, *faults])
+    return rows
+
+
+def _series(values: Any, column: Column) -> "pd.Series[Any]":
     dtype = column.dtype
-    if values.dtype == dtype:
-        return values.reset_index(drop=True)
+    if column.kind in ("id", "text"):
+        return pd.Series(pd.array(values, dtype=dtype))
     if column.kind == "level":
-        cast = pd.Series(pd.Categorical(values, dtype=dtype))
-        unknown = cast.isna().to_numpy() & values.notna().to_numpy()
-        if unknown.any():
-            raise ValueError(
-                f"'{column.name}' holds {values[unknown].iloc[0]!r}, which is not a declared level"
-            )
-        return cast
+        return pd.Series(pd.Categorical.from_codes(_codes(values), dtype=dtype))
     if column.kind == "date":
-        return pd.to_datetime(values).astype(dtype).reset_index(drop=True)
+        return pd.Series(pc.cast(values, pa.timestamp("us")).to_numpy(zero_copy_only=False))
     if column.kind in ("texts", "ints"):
-        return pd.Series(pa.array(list(values), type=column.arrow_type), dtype=dtype)
-    return values.astype(dtype).reset_index(drop=True)
+        return pd.Series(pd.arrays.ArrowExtensionArray(values))
+    if column.nullable and column.kind != "float":
+        return pd.Series(pd.api.types.pandas_dtype(dtype).__from_arrow__(values))
+    return pd.Series(values.to_numpy(zero_copy_only=False), dtype=dtype)
 
 
-def _to_arrow(frame: pd.DataFrame, table: Table) -> Any:
-    columns = [c for c in table if c.name in frame]
-    arrays = []
-    for column in columns:
-        values = frame[column.name]
-        if column.kind == "level":
-            values = values.astype(object)
-        arrays.append(pa.Array.from_pandas(values, type=column.arrow_type))
-    return pa.Table.from_arrays(arrays, schema=pa.schema([(c.name, c.arrow_type) for c in columns]))
-
-
-def _from_arrow(data: Any, table: Table) -> pd.DataFrame:
-    out: dict[str, pd.Series] = {}
-    for column in table:
-        if column.name in data.column_names:
-            values = data.column(column.name)
-            if isinstance(column.dtype, pd.api.extensions.ExtensionDtype) and column.kind in ("int", "flag"):
-                out[column.name] = pd.Series(column.dtype.__from_arrow__(values))  # type: ignore[attr-defined]
-            elif column.kind in ("texts", "ints"):
-                out[column.name] = pd.Series(values, dtype=column.dtype)
-            elif column.kind == "date":
-                out[column.name] = values.to_pandas(date_as_object=False).astype(column.dtype)
-            else:
-                out[column.name] = _cast(values.to_pandas(), column)
-    return pd.DataFrame(out)
-
-
-def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = None) -> Dataset:
-    """Read the tables of a folder, all of them or those named."""
-    root = Path(folder)
-    names = list(TABLES) if tables is None else list(tables)
-    manifest_path = root / "manifest.json"
-    manifest = json.loads(manifest_path.read_text("utf-8")) if manifest_path.exists() else {}
-    frames = {
-        name: _from_arrow(pq.read_table(root / f"{name}.parquet"), TABLES[name])
-        for name in names
-        if (root / f"{name}.parquet").exists()
-    }
-    return Dataset(frames, manifest)
-
-
-def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str = "parquet") -> Path:
-    """Write all tables and then the manifest, each under a temporary name first."""
-    root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
-    listed: dict[str, Any] = {}
-    for name, frame in dataset.items():
-        data = _to_arrow(conform(frame, name), TABLES[name])
-        path = root / f"{name}.{format}"
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=root)
-        os.close(handle)
-        pq.write_table(
-            data,
-            temporary,
-            row_group_size=1 << 17,
-            compression="zstd",
-            compression_level=3,
-            store_schema=False,
-        )
-        digest = hashlib.sha256(Path(temporary).read_bytes()).hexdigest()
-        os.replace(temporary, path)
-        listed[name] = {"file": path.name, "rows": len(frame), "sha256": digest}
-    manifest = {"tierkit": __version__, "schema": SCHEMA_VERSION, **dataset.manifest, "tables": listed}
-    (root / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    return root
+def _codes(values: Any) -> Any:
+    return pc.fill_null(values.indices, -1).to_numpy(zero_copy_only=False)
