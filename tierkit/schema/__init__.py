@@ -1,7 +1,9 @@
 """The data contract: every table, column and level, declared once."""
 
 from tierkit.schema.columns import KINDS, Column, Reference, Table
-from tierkit.schema.dataset import Dataset, conform, empty, read_dataset, write_dataset
+from tierkit.schema.dataset import Dataset, conform, empty
+from tierkit.schema.files import replacing
+from tierkit.schema.folder import read_dataset, write_dataset
 from tierkit.schema.levels import (
     AGENCIES,
     AGENCY_LEVELS,
@@ -27,7 +29,10 @@ from tierkit.schema.levels import (
     TIERS,
     Label,
 )
+from tierkit.schema.problems import DataError, Problem, problems_table
+from tierkit.schema.rows import row_problems
 from tierkit.schema.tables import SCHEMA_VERSION, TABLES
+from tierkit.schema.validation import validate
 
 __all__ = [
     "AGENCIES",
@@ -56,12 +61,18 @@ __all__ = [
     "TABLES",
     "TIERS",
     "Column",
+    "DataError",
     "Dataset",
     "Label",
+    "Problem",
     "Reference",
     "Table",
     "conform",
     "empty",
+    "problems_table",
     "read_dataset",
+    "replacing",
+    "row_problems",
+    "validate",
     "write_dataset",
 ]

@@ -61,6 +61,10 @@ class Column:
         Width of an integer in memory and in Parquet.
     future : bool
         Whether a date may lie after the dataset's ``as_of``.
+    pattern : str
+        Regular expression that an id must match; empty for any visible characters.
+    credit_code : bool
+        Whether an id is a unified social credit code whose check character is verified here.
     """
 
     name: str
@@ -77,6 +81,8 @@ class Column:
     positive: bool = False
     bits: int = 64
     future: bool = False
+    pattern: str = ""
+    credit_code: bool = False
 
     @property
     def label(self) -> Label:
@@ -125,7 +131,7 @@ class Column:
             "date": pa.date32(),
             "texts": pa.list_(pa.string()),
         }
-        return simple.get(self.kind, pa.string())
+        return simple.get(self.kind, pa.large_string())
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,10 @@ class Table:
         Pairs of date columns of which the first is never after the second.
     together : tuple of (str, str)
         Pairs of columns that are both empty or both filled.
+    decided : tuple of (str, str)
+        Pairs of a level column and a date column; any level but ``none`` needs the date.
+    happens_on : str
+        Date column that may not lie before the enterprise's registration; empty if there is none.
     required : bool
         Whether a dataset must have the table.
     may_be_empty : bool
@@ -175,6 +185,8 @@ class Table:
     references: tuple[Reference, ...] = ()
     orders: tuple[tuple[str, str], ...] = ()
     together: tuple[tuple[str, str], ...] = ()
+    decided: tuple[tuple[str, str], ...] = ()
+    happens_on: str = ""
     required: bool = True
     may_be_empty: bool = False
     latent: bool = False

@@ -101,11 +101,13 @@ def conform(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If a column is missing or undeclared, or a cell breaks its column's declaration; all are listed.
+        If a column is missing or undeclared, or a cell cannot be kept in the declared type: an unknown level,
+        say, or no value where there must be one. All are listed. Ranges and dates are left to `validate`.
 
     Examples
     --------
-    >>> conform(pd.DataFrame({"complainant": ["c1"], "professional": ["true"]}), "truth_complainants").dtypes.tolist()
+    >>> frame = pd.DataFrame({"complainant": ["c1"], "professional": ["true"]})
+    >>> conform(frame, "truth_complainants").dtypes.tolist()
     [<StringDtype(na_value=nan)>, dtype('bool')]
     """
     return frame_of(_cast(frame, table))
@@ -113,7 +115,7 @@ def conform(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 def frame_of(rows: Rows) -> pd.DataFrame:
     """Return checked rows as a frame, in the declared types."""
-    columns = {name: _series(cells.values, rows.table.columns[name]) for name, cells in rows.cells.items()}
+    columns = {name: _series(cells.array, rows.table.columns[name]) for name, cells in rows.cells.items()}
     return pd.DataFrame(columns, index=pd.RangeIndex(rows.size))
 
 
@@ -128,7 +130,7 @@ def arrow_table(frame: pd.DataFrame, table: str) -> Any:
     spec = TABLES[table]
     cells = _cast(frame, table).cells
     schema = pa.schema([(name, spec.columns[name].arrow_type) for name in cells])
-    return pa.table([pc.cast(cells[field.name].values, field.type) for field in schema], schema=schema)
+    return pa.table([pc.cast(cells[field.name].array, field.type) for field in schema], schema=schema)
 
 
 def _cast(frame: pd.DataFrame, table: str) -> Rows:
@@ -137,25 +139,29 @@ def _cast(frame: pd.DataFrame, table: str) -> Rows:
     if absent:
         frame = frame.assign(**{c.name: pd.Series(None, index=frame.index, dtype=c.dtype) for c in absent})
     rows = check_rows(frame, spec)
-    faults = [describe(rows, (name,), fault) for name, cells in rows.cells.items() for fault in cells.faults]
+    lost = [(name, fault) for name, cells in rows.cells.items() for fault in cells.faults if fault.lost]
+    faults = [describe(rows, (name,), fault) for name, fault in lost]
     if rows.problems or faults:
         raise DataError([*rows.problems, *faults])
     return rows
 
 
 def _series(values: Any, column: Column) -> "pd.Series[Any]":
-    dtype = column.dtype
     if column.kind in ("id", "text"):
-        return pd.Series(pd.array(values, dtype=dtype))
-    if column.kind == "level":
-        return pd.Series(pd.Categorical.from_codes(_codes(values), dtype=dtype))
-    if column.kind == "date":
-        return pd.Series(pc.cast(values, pa.timestamp("us")).to_numpy(zero_copy_only=False))
-    if column.kind in ("texts", "ints"):
-        return pd.Series(pd.arrays.ArrowExtensionArray(values))
-    if column.nullable and column.kind != "float":
-        return pd.Series(pd.api.types.pandas_dtype(dtype).__from_arrow__(values))
-    return pd.Series(values.to_numpy(zero_copy_only=False), dtype=dtype)
+        data: Any = pd.array(values, dtype=column.dtype)
+    elif column.kind == "level":
+        data = pd.Categorical.from_codes(_codes(values), dtype=column.dtype)
+    elif column.kind == "date":
+        data = pc.cast(values, pa.timestamp("us")).to_numpy(zero_copy_only=False)
+    elif column.kind in ("texts", "ints"):
+        data = pd.arrays.ArrowExtensionArray(values)
+    elif column.nullable and column.kind != "float":
+        masked: Any = pd.api.types.pandas_dtype(column.dtype)
+        data = masked.__from_arrow__(values)
+    else:
+        data = values.to_numpy(zero_copy_only=False)
+    series: pd.Series[Any] = pd.Series(data, dtype=column.dtype)
+    return series
 
 
 def _codes(values: Any) -> Any:

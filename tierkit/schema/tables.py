@@ -335,12 +335,18 @@ _ENTERPRISE_STATE = (
     ("risk_level", "风险等级", "risk level", "code", 8),
     ("grade", "信用等级", "credit grade", "code", 8),
     ("tier_week", "等级起始周", "week of the last change of tier", "week", 16),
-    *((f"conduct_{k}", f"行为累计{k}", f"fading sum of events, part {k}", "fixed point", 32) for k in range(8)),
+    *(
+        (f"conduct_{k}", f"行为累计{k}", f"fading sum of events, part {k}", "fixed point", 32)
+        for k in range(8)
+    ),
     ("conduct_week", "行为累计周", "week to which the sums are faded", "week", 16),
     ("last_visit", "上次入企周", "week of the last visit", "week", 16),
     ("last_agency", "上次入企部门", "agency of the last visit", "code", 8),
     ("perceived", "感知检查率", "perceived over reference inspection rate", "2^-16", 64),
-    *((f"adverse_until_{k}", f"记录关闭周{k}", f"week in which a record of kind {k} closes", "week", 16) for k in range(7)),
+    *(
+        (f"adverse_until_{k}", f"记录关闭周{k}", f"week in which a record of kind {k} closes", "week", 16)
+        for k in range(7)
+    ),
 )
 
 
@@ -351,8 +357,22 @@ def _truth() -> Table:
             _enterprise(None),
             _agency(None),
             _item_class(None),
-            Column("log_hazard", "int", "对数风险率", "log hazard of falling into violation", unit="1/512", bits=32),
-            Column("hunch", "int", "未入档线索", "what inspectors see and records do not hold", unit="1/512", bits=32),
+            Column(
+                "log_hazard",
+                "int",
+                "对数风险率",
+                "log hazard of falling into violation",
+                unit="1/512",
+                bits=32,
+            ),
+            Column(
+                "hunch",
+                "int",
+                "未入档线索",
+                "what inspectors see and records do not hold",
+                unit="1/512",
+                bits=32,
+            ),
             Column(
                 "state_by_month",
                 "ints",

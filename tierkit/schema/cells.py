@@ -1,0 +1,289 @@
+"""Cells against their column's declaration: cast what can be cast, and say what is wrong with the rest."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+from numpy.typing import NDArray
+
+from tierkit.credit_code import valid_mask
+from tierkit.schema.columns import Column
+
+__all__ = ["EARLIEST", "LATEST", "Cells", "Fault", "Mask", "WrongTypeError", "check_cells", "raw_cells"]
+
+EARLIEST = date(1949, 10, 1)
+LATEST = date(2100, 12, 31)
+
+Mask = NDArray[np.bool_]
+
+_ID = r"^[^\s\pZ\pC]{1,64}$"
+_BLANK = r"^[\s\pZ\pC]*$"
+_INTEGER = r"^[+-]?[0-9]{1,18}$"
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_NOT_FINITE = ("nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
+
+
+class Fault(NamedTuple):
+    """Rows of one column that break one rule; ``lost`` if the declared type cannot even hold their cells."""
+
+    rows: Mask
+    message: str
+    remedy: str
+    lost: bool = False
+
+
+class Cells(NamedTuple):
+    """A column cast to its declared type, what could not be cast made null, and its faults."""
+
+    array: Any
+    faults: list[Fault]
+
+
+class WrongTypeError(TypeError):
+    """A whole column of a type that cannot be what is declared."""
+
+
+def raw_cells(values: Any) -> Any:
+    """Return a Series or an Arrow column as one Arrow array, as it came; a mixture of types becomes text."""
+    if isinstance(values, pa.ChunkedArray):
+        return values.combine_chunks()
+    try:
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, UnicodeEncodeError):
+        empty = [bool(pd.api.types.is_scalar(value) and pd.isna(value)) for value in values]
+        array = pa.array(
+            [None if e else _printed(v) for v, e in zip(values, empty, strict=True)], pa.large_string()
+        )
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def check_cells(raw: Any, column: Column, as_of: date | None = None) -> Cells:
+    """Cast an Arrow array to what the column declares and check every cell.
+
+    Parameters
+    ----------
+    raw : pyarrow.Array, shape (n,)
+        Cells as they came; texts are parsed, so that a CSV needs no types. NaN counts as empty.
+    column : Column
+        The declaration.
+    as_of : date or None
+        Day after which no date may lie, unless the column allows it.
+
+    Returns
+    -------
+    Cells
+        Values of ``column.arrow_type`` (levels: a dictionary in declared order), and the faults.
+
+    Raises
+    ------
+    WrongTypeError
+        If the whole array is of a type that has nothing to do with the column's.
+    """
+    if pt.is_dictionary(raw.type) and column.kind != "level":
+        raw = raw.dictionary_decode()
+    missing = _mask(raw.is_null(nan_is_null=pt.is_floating(raw.type)))
+    values, faults = _KINDS[column.kind](raw, column, as_of)
+    faults = [fault._replace(rows=fault.rows & ~missing) for fault in faults]
+    if not column.nullable:
+        faults.append(Fault(missing, "has no value", "Fill it in; this column may not be empty", lost=True))
+    return Cells(values, [fault for fault in faults if fault.rows.any()])
+
+
+def _printed(value: object) -> str:
+    """Return a value as text that can be stored: half characters are spelt out."""
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _mask(array: Any) -> Mask:
+    return np.array(pc.fill_null(array, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _where(values: Any, good: Mask) -> Any:
+    """Return the values, null wherever they are not good."""
+    return values if good.all() else pc.if_else(pa.array(good), values, pa.scalar(None, values.type))
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind))
+
+
+def _matches(texts: Any, pattern: str) -> Mask:
+    return _mask(pc.match_substring_regex(texts, pattern))
+
+
+def _parse(raw: Any, pattern: str, kind: Any, fault: tuple[str, str]) -> tuple[Any, list[Fault]]:
+    """Cast the texts that match the pattern; the others are at fault."""
+    good = _matches(raw, pattern)
+    return pc.cast(_where(raw, good), kind), [Fault(~good, *fault, lost=True)]
+
+
+def _as_text(raw: Any) -> Any:
+    if pt.is_null(raw.type) or _is_text(raw.type):
+        return pc.cast(raw, pa.large_string())
+    raise WrongTypeError(f"is of type {raw.type}, not text")
+
+
+def _id(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
+    values = _as_text(raw)
+    if column.credit_code:
+        message = "is not a unified social credit code: its check character or its form is wrong"
+        remedy = "Correct it: 18 characters as GB 32100-2015 has them"
+        return values, [Fault(~valid_mask(values), message, remedy)]
+    if column.pattern:
+        remedy = f"Correct it: it must match {column.pattern}"
+        return values, [Fault(~_matches(values, column.pattern), "does not have the declared form", remedy)]
+    message = "is not an identifier: it is blank, has blanks or control characters, or is too long"
+    return values, [Fault(~_matches(values, _ID), message, "Use 1 to 64 visible characters without blanks")]
+
+
+def _text(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
+    values = _as_text(raw)
+    remedy = "Leave it out altogether if it is not known" if column.nullable else "Fill it in"
+    return values, [Fault(_matches(values, _BLANK), "is blank", remedy)]
+
+
+def _level(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
+    coded = raw if pt.is_dictionary(raw.type) else _as_text(raw).dictionary_encode()
+    declared = pa.array(column.ids, pa.large_string())
+    places = pc.cast(pc.index_in(_as_text(coded.dictionary), value_set=declared), pa.int8())
+    codes = places.take(coded.indices)
+    remedy = f"Use one of {', '.join(column.ids)}"
+    fault = Fault(_mask(codes.is_null()), "is not a declared level", remedy, lost=True)
+    return pa.DictionaryArray.from_arrays(codes, declared), [fault]
+
+
+def _flag(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
+    if pt.is_null(raw.type) or pt.is_boolean(raw.type):
+        return pc.cast(raw, pa.bool_()), []
+    if not (_is_text(raw.type) or pt.is_integer(raw.type)):
+        raise WrongTypeError(f"is of type {raw.type}, not true or false")
+    text = pc.utf8_lower(pc.cast(raw, pa.large_string()))
+    yes = _mask(pc.is_in(text, value_set=pa.array(["true", "1"], text.type)))
+    no = _mask(pc.is_in(text, value_set=pa.array(["false", "0"], text.type)))
+    fault = Fault(~(yes | no), "is neither true nor false", "Write true or false", lost=True)
+    return _where(pa.array(yes), yes | no), [fault]
+
+
+def _int(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
+    fault = ("is not a whole number", "Write a whole number, in digits only")
+    if _is_text(raw.type):
+        values, faults = _parse(raw, _INTEGER, pa.int64(), fault)
+    elif pt.is_null(raw.type) or pt.is_signed_integer(raw.type):
+        values, faults = pc.cast(raw, pa.int64()), []
+    elif pt.is_floating(raw.type) or pt.is_decimal(raw.type) or pt.is_unsigned_integer(raw.type):
+        numbers = pc.cast(raw, pa.float64(), safe=False)
+        whole = _mask(pc.equal(numbers, pc.floor(numbers))) & _mask(pc.less(pc.abs(numbers), 2.0**53))
+        values, faults = pc.cast(_where(numbers, whole), pa.int64()), [Fault(~whole, *fault, lost=True)]
+    else:
+        raise WrongTypeError(f"is of type {raw.type}, not a whole number")
+    widest = 2 ** (column.bits - 1)
+    fits = _mask(pc.and_(pc.greater_equal(values, -widest), pc.less_equal(values, widest - 1)))
+    remedy = f"Correct it: it must be from {-widest:,} to {widest - 1:,}"
+    over = Fault(_mask(values.is_valid()) & ~fits, "is out of range", remedy, lost=True)
+    values = pc.cast(_where(values, fits), column.arrow_type)
+    return values, [*faults, over, *_range(values, column)]
+
+
+def _float(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
+    if _is_text(raw.type):
+        words = _mask(pc.is_in(pc.utf8_lower(raw), value_set=pa.array(_NOT_FINITE, raw.type)))
+        fault = ("is not a number", "Write it in digits, with a point before decimals")
+        values, faults = _parse(pc.if_else(pa.array(words), "1e999", raw), _NUMBER, pa.float64(), fault)
+    elif (
+        pt.is_null(raw.type) or pt.is_integer(raw.type) or pt.is_floating(raw.type) or pt.is_decimal(raw.type)
+    ):
+        values, faults = pc.cast(raw, pa.float64(), safe=False), []
+    else:
+        raise WrongTypeError(f"is of type {raw.type}, not a number")
+    infinite = _mask(pc.is_inf(values))
+    remedy = "Correct it, or leave it empty if it is not known"
+    values = _where(values, ~_mask(pc.is_nan(values)))
+    endless = Fault(infinite, "is not a finite number", remedy)
+    return values, [*faults, endless, *_range(_where(values, ~infinite), column)]
+
+
+def _range(values: Any, column: Column) -> list[Fault]:
+    """Return the fault of lying outside the declared bounds, if there are any."""
+    low, high = (0.0 if column.positive else column.low), column.high
+    if low is None or high is None:
+        return []
+    above = pc.greater(values, low) if column.positive else pc.greater_equal(values, low)
+    outside = _mask(pc.invert(pc.and_(above, pc.less_equal(values, high))))
+    start = f"above {low:,.15g}" if column.positive else f"from {low:,.15g}"
+    unit = f" ({column.unit})" * bool(column.unit)
+    return [Fault(outside, "is out of range", f"Correct it: it must be {start} to {high:,.15g}{unit}")]
+
+
+def _date(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
+    remedy = "Write a calendar date as YYYY-MM-DD"
+    faults = []
+    if pt.is_null(raw.type) or pt.is_date32(raw.type):
+        values = pc.cast(raw, pa.date32())
+    elif _is_text(raw.type):
+        shaped = _where(raw, _matches(raw, _DATE))
+        days = pc.cast(pc.strptime(shaped, format="%Y-%m-%d", unit="s", error_is_null=True), pa.date32())
+        # the parser takes 30 February for 2 March, which shows when the date is written again
+        good = _mask(pc.equal(pc.cast(days, raw.type), raw))
+        values, faults = _where(days, good), [Fault(~good, "is not a date", remedy, lost=True)]
+    elif pt.is_date64(raw.type) or (pt.is_timestamp(raw.type) and raw.type.tz is None):
+        instants = pc.cast(raw, pa.timestamp("us"), safe=False)
+        days = pc.cast(pc.floor_temporal(instants, unit="day"), pa.date32())
+        whole = _mask(pc.equal(pc.cast(days, pa.timestamp("us")), instants))
+        fault = Fault(~whole, "is not a date: it has a time of day", remedy, lost=True)
+        values, faults = _where(days, whole), [fault]
+    else:
+        raise WrongTypeError(f"is of type {raw.type}, not a date without time zone")
+    possible = _mask(pc.and_(pc.greater_equal(values, EARLIEST), pc.less_equal(values, LATEST)))
+    impossible = _mask(values.is_valid()) & ~possible
+    faults.append(Fault(impossible, "is an impossible date", f"Correct it: from {EARLIEST} to {LATEST}"))
+    if as_of is not None and not column.future:
+        late = _mask(pc.greater(values, as_of)) & possible
+        remedy = f"Correct it, or leave out what was recorded after the as_of of the manifest, {as_of}"
+        faults.append(Fault(late, "lies in the future", remedy))
+    return values, faults
+
+
+def _list(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
+    if pt.is_null(raw.type):
+        return pc.cast(raw, column.arrow_type), []
+    if _is_text(raw.type):
+        nothing = pa.scalar([], pa.list_(raw.type))
+        raw = pc.if_else(pc.equal(raw, ""), nothing, pc.split_pattern(raw, "|"))
+    if not (pt.is_list(raw.type) or pt.is_large_list(raw.type) or pt.is_fixed_size_list(raw.type)):
+        raise WrongTypeError(f"is of type {raw.type}, not a list")
+    parents = pc.list_parent_indices(raw).to_numpy(zero_copy_only=False)
+    kind: Literal["int", "level", "text"]
+    kind = "int" if column.kind == "ints" else "level" if column.levels else "text"
+    entries, faults = check_cells(pc.list_flatten(raw), replace(column, kind=kind, nullable=False))
+    if kind == "text":
+        remedy = "Take it out: it parts the entries of a list in CSV"
+        faults.append(Fault(_mask(pc.match_substring(entries, "|")), "holds '|'", remedy))
+    listed = []
+    for fault in faults:
+        rows = np.zeros(len(raw), dtype=np.bool_)
+        rows[parents[fault.rows]] = True
+        listed.append(fault._replace(rows=rows, message=f"has an entry that {fault.message}"))
+    lengths = pc.fill_null(pc.list_value_length(raw), 0).to_numpy(zero_copy_only=False)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    entries = pc.cast(entries, column.arrow_type.value_type)
+    return pa.ListArray.from_arrays(offsets, entries, mask=raw.is_null()), listed
+
+
+_KINDS: dict[str, Callable[[Any, Column, date | None], tuple[Any, list[Fault]]]] = {
+    "id": _id,
+    "text": _text,
+    "level": _level,
+    "flag": _flag,
+    "int": _int,
+    "float": _float,
+    "date": _date,
+    "texts": _list,
+    "ints": _list,
+}

@@ -1,0 +1,156 @@
+"""Files of tables: Parquet and CSV, written whole or not at all, the same bytes each time."""
+
+import csv
+import gzip
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pv
+import pyarrow.parquet as pq
+
+from tierkit.schema.columns import Table
+
+__all__ = [
+    "FORMATS",
+    "PARQUET_OPTIONS",
+    "ROW_GROUP",
+    "UnreadableError",
+    "load_file",
+    "replacing",
+    "save_file",
+    "sha256",
+]
+
+FORMATS = ("parquet", "csv", "csv.gz")
+ROW_GROUP = 1 << 17
+"""Rows in a row group of a Parquet file: fixed, so that the bytes do not depend on the writer."""
+
+PARQUET_OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {
+        "version": "2.6",
+        "compression": "zstd",
+        "compression_level": 3,
+        "store_schema": False,  # plain types only: what other tools read is what we read
+        "write_page_checksum": True,
+    }
+)
+"""How Parquet is written: no times, no names of machines, every page with its checksum."""
+
+# What a spreadsheet takes for a formula (full-width signs too) or lets slip into the next cell, after any
+# number of apostrophes: so that one can be put before it, and taken away again, whatever was there.
+_FORMULA = r"('*(?:[ \x{A0}\x{3000}]*[=+\-@＝＋－＠]|[\t\r\n]))"
+_WORDS = ("id", "text", "texts")
+
+
+class UnreadableError(ValueError):
+    """A file that is not what its name says: truncated, corrupted or of another format."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``, which takes its place only if all went well.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> with replacing(path) as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> path.read_text(), len(list(path.parent.iterdir()))
+    ('whole', 1)
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:  # the bytes reach the disk before the name does
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_file(data: Any, table: Table, path: Path, format: str) -> None:
+    """Write an Arrow table in one of `FORMATS`; the same table gives the same bytes."""
+    if format == "parquet":
+        pq.write_table(data, path, row_group_size=ROW_GROUP, **PARQUET_OPTIONS)
+    elif format == "csv":
+        _write_csv(data, table, path)
+    else:
+        # no name and no time in the header, which would differ from one writing to the next
+        with path.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+            _write_csv(data, table, packed)
+
+
+def load_file(path: Path, table: Table) -> Any:
+    """Read a file into an Arrow table, with the types that it has; all of it is text if it is a CSV.
+
+    Raises
+    ------
+    UnreadableError
+        If the file cannot be read to its end.
+    """
+    try:
+        data = _read_parquet(path, table) if path.name.endswith(".parquet") else _read_csv(path, table)
+        data.validate(full=True)
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UnreadableError(reason[0][:200].rstrip(".")) from error
+    return data
+
+
+def _read_parquet(path: Path, table: Table) -> Any:
+    with pq.ParquetFile(path) as file:
+        there = set(file.schema_arrow.names)
+    levels = [column.name for column in table if column.kind == "level" and column.name in there]
+    # levels stay codes and names, which saves most of the memory of an inspection
+    with pq.ParquetFile(path, read_dictionary=levels, page_checksum_verification=True) as file:
+        return file.read()
+
+
+def _write_csv(data: Any, table: Table, target: Any) -> None:
+    columns = []
+    for name in data.column_names:
+        column, values = table.columns[name], data.column(name)
+        if column.kind in ("texts", "ints"):
+            values = pc.binary_join(pc.cast(values, pa.list_(pa.string())), "|")
+        if column.kind in _WORDS:
+            values = pc.replace_substring_regex(values, "^" + _FORMULA, r"'\1")
+        columns.append(values)
+    options = pv.WriteOptions(quoting_style="needed", quoting_header="none")
+    pv.write_csv(pa.table(columns, data.column_names), target, options)
+
+
+def _read_csv(path: Path, table: Table) -> Any:
+    opened = gzip.open if path.name.endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as head:
+        names = next(csv.reader(head), [])
+    convert = pv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.large_string()),
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,  # "" is an empty text, nothing at all is an empty cell
+        null_values=[""],
+    )
+    with opened(path, "rb") as stream:
+        parse = pv.ParseOptions(newlines_in_values=True)
+        data = pv.read_csv(stream, parse_options=parse, convert_options=convert)
+    for at, name in enumerate(data.column_names):
+        column, values = table.columns.get(name), data.column(at)
+        if column is not None and column.kind in _WORDS:
+            values = pc.replace_substring_regex(values, "^'" + _FORMULA, r"\1")
+        if column is not None and column.kind in ("texts", "ints") and not column.nullable:
+            values = pc.fill_null(values, "")  # an empty cell is an empty list
+        data = data.set_column(at, name, values)
+    return data

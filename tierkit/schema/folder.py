@@ -1,0 +1,223 @@
+"""Datasets on disk: a folder of tables and a manifest, read and written as a whole."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tierkit import __version__
+from tierkit.schema.columns import Table
+from tierkit.schema.dataset import Dataset, arrow_table, frame_of
+from tierkit.schema.files import FORMATS, UnreadableError, load_file, replacing, save_file, sha256
+from tierkit.schema.problems import DataError, Problem
+from tierkit.schema.rows import check_rows, describe
+from tierkit.schema.tables import SCHEMA_VERSION, TABLES
+
+__all__ = ["MANIFEST", "Folder", "open_folder", "read_dataset", "write_dataset"]
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What a folder holds: the file of each table, the manifest, and what is wrong with either."""
+
+    root: Path
+    files: Mapping[str, Path]
+    manifest: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+
+    @property
+    def as_of(self) -> date | None:
+        """The day up to which there are records, if the manifest says."""
+        return _day(self.manifest.get("as_of"))
+
+    def load(self, table: Table) -> tuple[Any, list[Problem]]:
+        """Read a table as it is; no data if its file cannot be read or is not the one listed."""
+        path = self.files[table.name]
+        listed = self.manifest.get("tables", {}).get(table.name, {}).get("sha256")
+        if listed is not None and sha256(path) != listed:
+            remedy = "Restore the file, or make the dataset again; do not edit tables in place"
+            message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
+            return None, [Problem(table.name, "", 0, (), message, remedy)]
+        try:
+            return load_file(path, table), []
+        except UnreadableError as error:
+            remedy = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
+            return None, [Problem(table.name, "", 0, (), f"{path.name} cannot be read: {error}", remedy)]
+
+
+def open_folder(folder: str | os.PathLike[str]) -> Folder:
+    """List the tables of a folder and read its manifest; what is wrong is returned, not raised."""
+    root = Path(folder)
+    if not root.is_dir():
+        missing = Problem("", "", 0, (), f"{root} is not a folder", "Give the folder that holds the tables")
+        return Folder(root, {}, {}, (missing,))
+    problems = []
+    files: dict[str, Path] = {}
+    for path in sorted(root.iterdir()):
+        suffix = next((s for s in FORMATS if path.name.endswith(f".{s}")), None)
+        if suffix is None or path.name.startswith("."):
+            continue
+        name = path.name.removesuffix(f".{suffix}")
+        if name not in TABLES:
+            remedy = f"Move {path.name} elsewhere, or rename it; the tables are {', '.join(TABLES)}"
+            problems.append(Problem(name, "", 0, (), "is not a declared table", remedy))
+        elif name in files:
+            message = f"is there twice, as {files[name].name} and as {path.name}"
+            problems.append(Problem(name, "", 0, (), message, "Keep one of them"))
+        else:
+            files[name] = path
+    manifest, wrong = _read_manifest(root / MANIFEST)
+    for name, entry in manifest.get("tables", {}).items():
+        if name not in files:
+            remedy = "Restore the file, or make the dataset again"
+            problems.append(
+                Problem(name, "", 0, (), f"{entry.get('file', name)} is listed but missing", remedy)
+            )
+    return Folder(root, files, manifest, (*problems, *wrong))
+
+
+def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = None) -> Dataset:
+    """Read the tables of a folder, all of them or those named, cast to their declared types.
+
+    Every file is held against the manifest, and every cell against its column's declaration. What concerns
+    more than one cell (keys, references, the order of dates) is left to `validate`.
+
+    Parameters
+    ----------
+    folder : path
+        Folder with one ``.parquet``, ``.csv`` or ``.csv.gz`` file a table and perhaps ``manifest.json``.
+    tables : iterable of str or None
+        Names of the tables to read; they must be there.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If a table is missing, altered or unreadable, or a cell breaks its declaration; all are listed.
+    """
+    found = open_folder(folder)
+    wanted = list(found.files) if tables is None else list(dict.fromkeys(tables))
+    needed = [t.name for t in TABLES.values() if t.required] if tables is None else wanted
+    problems = [p for p in found.problems if tables is None or p.table in ("", MANIFEST, *wanted)]
+    if found.root.is_dir():
+        problems += missing_tables(found.files, needed)
+    frames = {}
+    for name in TABLES:
+        if name in wanted and name in found.files:
+            data, wrong = found.load(TABLES[name])
+            problems += wrong
+            if data is not None:
+                rows = check_rows(data, TABLES[name], found.as_of)
+                problems += rows.problems
+                problems += [describe(rows, (c,), f) for c, cells in rows.cells.items() for f in cells.faults]
+                if not problems:
+                    frames[name] = frame_of(rows)
+    if problems:
+        raise DataError(problems)
+    return Dataset(frames, found.manifest)
+
+
+def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str = "parquet") -> Path:
+    """Write all tables and the manifest: all of them, or nothing.
+
+    Files are written under temporary names and renamed when all are done: tables from the last to the first,
+    then the manifest. So a folder that a crash left half renamed lacks its enterprises, or does not match its
+    manifest. Tables of an earlier dataset that this one has not are removed. Equal datasets give equal bytes.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Tables and manifest; file names, rows and hashes of tables are added to the manifest.
+    folder : path
+        Folder to write to; made if it is not there.
+    format : {"parquet", "csv", "csv.gz"}
+        Format of the tables.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    DataError
+        If a table is not declared or does not conform; nothing is written then.
+    ValueError
+        If there is no such format.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"'format' must be one of {', '.join(FORMATS)}. Got {format!r} instead.")
+    unknown = [name for name in dataset if name not in TABLES]
+    if unknown:
+        remedy = f"Leave it out; the tables are {', '.join(TABLES)}"
+        raise DataError(Problem(name, "", 0, (), "is not a declared table", remedy) for name in unknown)
+    root = Path(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    listed: dict[str, Any] = {}
+    with ExitStack() as stack:
+        manifest = stack.enter_context(replacing(root / MANIFEST))  # entered first, so renamed last
+        for name in TABLES:
+            if name in dataset:
+                path = root / f"{name}.{format}"
+                temporary = stack.enter_context(replacing(path))
+                data = arrow_table(dataset[name], name)
+                save_file(data, TABLES[name], temporary, format)
+                listed[name] = {"file": path.name, "rows": data.num_rows, "sha256": sha256(temporary)}
+        head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
+        rest = {key: value for key, value in dataset.manifest.items() if key not in (*head, "tables")}
+        text = json.dumps({**head, **rest, "tables": listed}, ensure_ascii=False, indent=2)
+        manifest.write_text(text + "\n", encoding="utf-8")
+        for old in (root / f"{name}.{other}" for name in TABLES for other in FORMATS):
+            if old.name not in {entry["file"] for entry in listed.values()}:
+                old.unlink(missing_ok=True)
+    return root
+
+
+def missing_tables(there: Iterable[str], needed: Iterable[str]) -> list[Problem]:
+    """Return one problem for each table that is needed and not there."""
+    return [
+        Problem(
+            name, "", 0, (), "is a table that is missing", f"Add {name}.parquet, {name}.csv or {name}.csv.gz"
+        )
+        for name in needed
+        if name not in set(there)
+    ]
+
+
+def _read_manifest(path: Path) -> tuple[dict[str, Any], list[Problem]]:
+    def wrong(message: str, remedy: str) -> tuple[dict[str, Any], list[Problem]]:
+        return {}, [Problem(MANIFEST, "", 0, (), message, remedy)]
+
+    if not path.exists():
+        return {}, []
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return wrong(f"cannot be read: {error}", "Restore it, or take it away if the tables are your own")
+    tables = manifest.get("tables", {}) if isinstance(manifest, dict) else None
+    if not isinstance(tables, dict) or not all(isinstance(entry, dict) for entry in tables.values()):
+        return wrong("is not a manifest", "Restore it, or take it away if the tables are your own")
+    version = manifest.get("schema", SCHEMA_VERSION)
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        return wrong(
+            f"is of schema version {version!r}; this tierkit reads {SCHEMA_VERSION}", "Update tierkit"
+        )
+    if manifest.get("as_of") is not None and _day(manifest["as_of"]) is None:
+        return wrong(f"has the as_of {manifest['as_of']!r}, which is not a date", "Write it as YYYY-MM-DD")
+    return manifest, []
+
+
+def _day(value: object) -> date | None:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        return None
