@@ -69,10 +69,12 @@ def plain(value: Any) -> str:
     >>> plain(("one", "two")), plain(None)
     ('one; two', '')
     """
-    if value is None:
+    if value is None or value is False:
         return ""
+    if value is True:
+        return "yes"
     if isinstance(value, list | tuple):
         return "; ".join(map(plain, value))
-    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    text = f"{value:,}" if isinstance(value, int) else str(value)
     shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
     return shown if len(shown) <= LONGEST_CELL else shown[: LONGEST_CELL - 1] + "…"

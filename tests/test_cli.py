@@ -1,0 +1,414 @@
+"""The command line: what it prints, its exit status, and that nothing is written when anything is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tierkit.cli import app, main
+from tierkit.cli.ending import as_data
+from tierkit.cli.given import Given, nearest
+from tierkit.cli.table import plain, table
+from tierkit.cli.whole import is_ours, whole_file, whole_folder
+from tierkit.policy import Policy, presets
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.out)
+        return answer
+
+
+Tierkit = Callable[..., Ended]
+
+
+@pytest.fixture
+def tierkit(capfd: pytest.CaptureFixture[str]) -> Tierkit:
+    """Run a command in this process."""
+
+    def run(*arguments: object) -> Ended:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main([str(one) for one in arguments])
+        assert isinstance(left.value.code, int)
+        return Ended(left.value.code, *capfd.readouterr())
+
+    return run
+
+
+def process(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a process of its own."""
+    command = [sys.executable, "-m", "tierkit", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+# Usage
+
+
+def test_help_lists_the_commands_and_is_quick() -> None:
+    process("--help")  # the first call writes bytecode
+    started = time.perf_counter()
+    ended = process("--help")
+    assert time.perf_counter() - started < 0.5
+    assert ended.returncode == 0
+    for name in [command.name for command in app.registered_commands]:
+        assert f"  {name} " in ended.stdout
+
+
+def test_help_loads_no_library() -> None:
+    code = "import sys, tierkit.cli; print(*({'numpy', 'pandas', 'numba', 'rich.table'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "\n"
+
+
+def test_version(tierkit: Tierkit) -> None:
+    assert tierkit("--version").out.startswith("tierkit 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["polisy"], "Did you mean 'policy'?"),
+        (["policy", "shw"], "Did you mean 'show'?"),
+        (["policy", "show"], "Missing argument 'POLICY'"),
+        (["policy", "list", "--jsn"], "--json"),
+        (["policy", "show", "legacy", "more"], "unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_where_help_is(
+    tierkit: Tierkit, arguments: list[str], said: str
+) -> None:
+    ended = tierkit(*arguments)
+    assert ended.status == 2
+    assert said in ended.err
+    assert "--help" in ended.err
+    assert ended.out == ""
+
+
+def test_wrong_usage_is_told_in_json_where_asked(tierkit: Tierkit) -> None:
+    ended = tierkit("policy", "show", "--json")
+    assert ended.status == 2
+    assert ended.data["status"] == "bad input"
+    assert ended.data["problems"][0]["message"] == "Missing argument 'POLICY'."
+
+
+def test_a_fault_of_ours_is_short_and_shows_its_traceback_only_when_asked(
+    tierkit: Tierkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("the engine lost count")
+
+    monkeypatch.setattr("tierkit.policy.presets", fail)
+    ended = tierkit("policy", "list")
+    assert ended.status == 1
+    assert "RuntimeError: the engine lost count" in ended.err
+    assert "Traceback" not in ended.err
+    assert "Traceback" in tierkit("policy", "list", "--debug").err
+    as_json = tierkit("policy", "list", "--json")
+    assert as_json.status == 1
+    assert as_json.data == {"status": "fault", "message": "RuntimeError: the engine lost count"}
+
+
+def test_an_interrupt_ends_with_130(tierkit: Tierkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tierkit.policy.presets", interrupt)
+    assert tierkit("policy", "list").status == 130
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
+    shell = f"'{sys.executable}' -m tierkit policy show legacy | head -n 1"
+    ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[meta]\n"
+    assert ended.stderr == ""
+
+
+def test_chinese_shows_in_any_locale() -> None:
+    ended = process("policy", "list", LC_ALL="C")
+    assert ended.returncode == 0
+    assert "嘉定区" in ended.stdout
+
+
+# Policies
+
+
+def test_policy_list_names_every_preset(tierkit: Tierkit) -> None:
+    ended = tierkit("policy", "list", "--json")
+    assert ended.status == 0
+    assert [one["policy"] for one in ended.data["policies"]] == list(presets())
+    assert all(name in tierkit("policy", "list").out for name in presets())
+
+
+def test_policy_show_can_be_read_again(tierkit: Tierkit, tmp_path: Path) -> None:
+    file = tmp_path / "copy.toml"
+    file.write_text(tierkit("policy", "show", "shanghai-2025").out, "utf-8")
+    assert Policy.load(file).hash == Policy.load("shanghai-2025").hash
+    shown = tierkit("policy", "show", file, "--json").data
+    assert (
+        shown["parameters"]["frequency.random_floor"]["value"] == Policy.load(file)["frequency.random_floor"]
+    )
+
+
+def test_policy_diff_shows_one_changed_value(tierkit: Tierkit, tmp_path: Path) -> None:
+    reform = Policy.load("legacy").reform({"frequency.tier.T4.key": 4.0}, name="denser")
+    file = tmp_path / "denser.toml"
+    file.write_text(reform.to_toml(against=Policy.load("legacy")), "utf-8")
+    ended = tierkit("policy", "diff", "legacy", file)
+    assert ended.status == 0
+    heading, row = ended.out.splitlines()
+    assert heading.split() == ["parameter", "legacy", "denser", "unit", "source"]
+    assert row.split()[:3] == ["frequency.tier.T4.key", "1.0", "4.0"]
+    (only,) = tierkit("policy", "diff", "legacy", file, "--json").data["differences"]
+    assert (only["a"], only["b"]) == (1.0, 4.0)
+    assert "same values" in tierkit("policy", "diff", "legacy", "legacy").out
+
+
+def test_unknown_policies_are_all_named_with_the_nearest(tierkit: Tierkit) -> None:
+    ended = tierkit("policy", "diff", "legcy", "shangai-2025")
+    assert ended.status == 2
+    assert "did you mean 'legacy'?" in ended.err
+    assert "did you mean 'shanghai-2025'?" in ended.err
+    assert "2 problems" in ended.err
+
+
+def test_policy_check_lists_everything_that_is_wrong(tierkit: Tierkit, tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    heading = '[meta]\nname = "bad"\ntitle_zh = "坏"\ntitle_en = "bad"\nbaseline = "legacy"\n'
+    values = (
+        "[depth]\n"
+        'detection = { value = 1.5, unit = "probability", assumption = "x" }\n'
+        'detecton = { value = 0.5, unit = "probability", assumption = "x" }\n'
+    )
+    file.write_text(heading + values, "utf-8")
+    ended = tierkit("policy", "check", file, "--json")
+    assert ended.status == 2
+    problems = {one["parameter"]: one for one in ended.data["problems"]}
+    assert problems.keys() == {"depth.detection", "depth.detecton"}
+    assert problems["depth.detection"]["line"] == 7
+    assert all(one["remedy"] for one in problems.values())
+    assert "1.5" in tierkit("policy", "check", file).err
+
+
+def test_policy_check_passes_what_only_deserves_a_warning(tierkit: Tierkit, tmp_path: Path) -> None:
+    reform = tmp_path / "dark.toml"
+    reform.write_text(
+        '[meta]\nname = "dark"\ntitle_zh = "暗"\ntitle_en = "dark"\nbaseline = "legacy"\n'
+        "[frequency]\n"
+        'random_floor = { value = 0.0, unit = "draws/obligation-year", assumption = "to see" }\n',
+        "utf-8",
+    )
+    ended = tierkit("policy", "check", reform)
+    assert ended.status == 0, ended.err
+    assert "random_floor" in ended.out
+    shown = tierkit("policy", "show", reform)
+    assert shown.status == 0
+    assert shown.err.startswith("warning: ")
+    assert tierkit("policy", "show", reform, "--json").data["warnings"]
+
+
+# Inputs and outputs
+
+
+def faults(given: Given) -> str:
+    with pytest.raises(ValueError, match=r".+") as error:
+        given.settle()
+    return str(error.value)
+
+
+def test_inputs_are_all_checked_before_any_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    given = Given()
+    given.folder("DIR", tmp_path / "nowhere")
+    given.folder("DIR", tmp_path / "file")
+    given.folder("MODEL", tmp_path, holds=["manifest.json"])
+    given.file("--previous", tmp_path / "fil")
+    for text in ("2024-13-01", "20241301", "2024-02-30", "yesterday", ""):
+        given.date("--as-of", text)
+    given.at_least("--weeks", 0, 1)
+    given.at_least("--kappa", float("nan"), 0)
+    given.one_of("--lang", "eng", ["zh", "en"])
+    given.policy("--policy", "shanghai")
+    given.enterprise("--enterprise", "91310000MA1FL00000")
+    given.out_folder("--out", tmp_path)
+    said = faults(given)
+    for expected in (
+        "does not exist",
+        "is not a folder",
+        "holds no manifest.json",
+        "Did you mean 'file'?",
+        "'2024-13-01' is not",
+        "'20241301' is not",
+        "'2024-02-30' is not",
+        "'yesterday' is not",
+        "'' is not",
+        "0 is too small",
+        "nan is too small",
+        "did you mean 'en'?",
+        "did you mean 'shanghai-2025'?",
+        "check character",
+        "did not write",
+    ):
+        assert expected in said, expected
+
+
+def test_good_inputs_pass(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    given = Given()
+    given.folder("DIR", tmp_path / "model")
+    assert given.date("--as-of", "2024-02-29").isoformat() == "2024-02-29T00:00:00"
+    assert given.policy("--policy", "legacy") == Policy.load("legacy")
+    given.enterprise("--enterprise", "91350100M000100Y43")
+    given.out_folder("--out", tmp_path / "a" / "b")
+    given.out_file("--out", tmp_path / "c.parquet", [".parquet"])
+    given.settle()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("91350100M000100Y44", "check character 3"),
+        ("91350100m000100y43", "in capitals"),
+        ("91350100M000100Y4", "all 18 characters"),
+        ("91350100O000100Y43", "are not among them"),
+    ],
+)
+def test_a_wrong_enterprise_id_gets_the_remedy_that_fits(code: str, said: str) -> None:
+    given = Given()
+    given.enterprise("--enterprise", code)
+    assert said in faults(given)
+
+
+def test_an_output_never_overwrites_an_input(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for out in (data, data / "scores", tmp_path):
+        given = Given()
+        given.folder("DIR", data)
+        given.out_folder("--out", out)
+        assert "would overwrite the input" in faults(given), out
+    given = Given()
+    given.folder("DIR", data)
+    given.out_file("--out", data / "enterprises.parquet", [".parquet"])
+    assert "would overwrite the input" in faults(given)
+
+
+def test_rights_that_are_missing_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root, in a container say, has every right
+    given = Given()
+    given.folder("DIR", tmp_path)
+    given.file("--previous", tmp_path / "file")
+    given.out_folder("--out", tmp_path.with_name("new"))
+    said = faults(given)
+    assert said.count("may not be read") == 2
+    assert "nothing may be written" in said
+
+
+def fill_half(file: Path) -> None:
+    file.write_text("half")
+    raise OSError("disk full")
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "run.v1"
+    with pytest.raises(OSError, match="disk full"), whole_folder(target) as draft:
+        fill_half(draft / "half")
+    assert list(tmp_path.iterdir()) == []
+    with whole_folder(target) as draft:
+        (draft / "manifest.json").write_text('{"tierkit": "0.1.0"}')
+        assert not target.exists()
+    assert is_ours(target)
+    with pytest.raises(KeyboardInterrupt), whole_folder(target):
+        raise KeyboardInterrupt
+    assert is_ours(target), "what was there stays"
+    with whole_folder(target) as draft:
+        (draft / "other").touch()
+    assert [one.name for one in target.iterdir()] == ["other"], "nothing of the old one is left"
+    assert [one.name for one in tmp_path.iterdir()] == ["run.v1"]
+    assert not is_ours(target)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "scores.csv.gz"
+    with pytest.raises(OSError, match="disk full"), whole_file(target) as draft:
+        fill_half(draft)
+    assert list(target.parent.iterdir()) == []
+    with whole_file(target) as draft:
+        assert draft.name.endswith("scores.csv.gz")
+        draft.write_text("whole")
+    assert target.read_text() == "whole"
+
+
+def test_drafts_of_killed_runs_are_removed_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, living = (
+        tmp_path / f".{dead.pid}.tierkit-draft.run",
+        tmp_path / f".{os.getppid()}.tierkit-draft.run",
+    )
+    left.mkdir()
+    living.mkdir()
+    with whole_folder(tmp_path / "run"):
+        pass
+    assert not left.exists()
+    assert living.exists()
+
+
+# What people read
+
+
+def test_tables_align_chinese_and_leave_out_empty_columns() -> None:
+    rows = [{"name": "风险", "n": 3, "note": ""}, {"name": "risk", "n": 12345, "note": None}]
+    assert table(rows, right=["n"]).splitlines() == ["name       n", "风险       3", "risk  12,345"]
+
+
+def test_what_a_name_holds_cannot_steer_the_terminal() -> None:
+    hostile = "\x1b]0;owned\x07[bold]=CMD()\u202e" + "x" * 10_000
+    shown = table([{"name": hostile}])
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "[bold]=CMD()" in shown
+    assert len(plain(hostile)) == 300
+
+
+def test_json_holds_no_nan() -> None:
+    import numpy as np
+    import pandas as pd
+
+    value = {
+        "a": float("nan"),
+        "b": np.inf,
+        "c": np.int64(3),
+        "d": pd.Timestamp("2024-01-01"),
+        "e": pd.NaT,
+        "f": (1,),
+    }
+    assert as_data(value) == {"a": None, "b": None, "c": 3, "d": "2024-01-01T00:00:00", "e": None, "f": [1]}
+
+
+def test_the_nearest_name_is_offered_only_if_near() -> None:
+    assert nearest("legcy", presets()) == "; did you mean 'legacy'?"
+    assert nearest("xyz", presets()) == ""
