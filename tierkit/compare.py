@@ -1,0 +1,260 @@
+"""Compare policies on one world, replicate by replicate, under the same draws."""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from tierkit.outcomes import Outcome, run_and_measure
+from tierkit.policy import Policy, diff
+from tierkit.simulate import Run
+from tierkit.world import WEEKS_A_YEAR, Frame
+
+__all__ = ["HEADLINE", "Comparison", "compare"]
+
+HEADLINE = (
+    "inspections",
+    "visits",
+    "enterprise_hours",
+    "finding_rate",
+    "findings",
+    "violations_missed",
+    "harm",
+    "trigger_share",
+)
+"""Measures that are always shown together."""
+_KEYS = ["group", "level", "measure", "unit"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Reforms against their baseline on one world.
+
+    Attributes
+    ----------
+    summary : DataFrame
+        One row a policy, group, level and measure: ``value`` with ``low`` and ``high``,
+        ``baseline_value``, the paired ``difference`` with its own interval, ``relative``, ``replicates``
+        and ``n``. Intervals are 95 % Student intervals of the mean over replicates; with one replicate
+        they are missing. The baseline stands among the policies with a difference of zero.
+    baseline : str
+    policies : tuple of str
+        Baseline first.
+    kappa : float
+    weeks, over : int
+        Length of the runs, and the last weeks of them that are measured.
+    replicates, seed : int
+    first_tier : dict of str to uint8 array of shape (E,)
+        Tier of every slot at the start under each policy.
+    alive : bool array of shape (E,)
+        Who was in the register at the start.
+    visits : dict of str to int array
+        Enterprises by number of visits in the measured weeks, first replicate.
+    """
+
+    summary: pd.DataFrame
+    baseline: str
+    policies: tuple[str, ...]
+    kappa: float
+    weeks: int
+    over: int
+    replicates: int
+    seed: int
+    first_tier: dict[str, NDArray[np.uint8]]
+    alive: NDArray[np.bool_]
+    visits: dict[str, NDArray[np.int64]]
+
+    def table(self, group: str = "all", measures: Sequence[str] = HEADLINE) -> pd.DataFrame:
+        """Return the rows of a group and some measures, in the order of the policies and measures.
+
+        Raises
+        ------
+        KeyError
+            If a measure is not in the summary of that group.
+        """
+        rows = self.summary[self.summary["group"] == group]
+        unknown = set(measures) - set(rows["measure"])
+        if unknown:
+            raise KeyError(f"No measure {sorted(unknown)} by '{group}'; there are {sorted(set(rows['measure']))}.")
+        order = {name: k for k, name in enumerate(measures)}
+        rows = rows[rows["measure"].isin(order)]
+        place = {name: k for k, name in enumerate(self.policies)}
+        key = rows["policy"].map(place).astype(int) * len(order) + rows["measure"].map(order).astype(int)
+        return rows.iloc[np.argsort(key.to_numpy(), kind="stable")].reset_index(drop=True)
+
+    def _repr_html_(self) -> str:
+        table = self.table()
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in HEADLINE)
+        body = []
+        for policy in self.policies:
+            mine = table[table["policy"] == policy].set_index("measure")
+            cells = "".join(
+                f"<td>{mine.at[m, 'value']:,.4g}<br><small>{mine.at[m, 'difference']:+,.3g} "
+                f"[{mine.at[m, 'difference_low']:+,.3g}, {mine.at[m, 'difference_high']:+,.3g}]</small></td>"
+                for m in HEADLINE
+            )
+            body.append(f"<tr><th>{html.escape(policy)}</th>{cells}</tr>")
+        return (
+            f"<p>Against <b>{html.escape(self.baseline)}</b>, last {self.over} of {self.weeks} weeks, "
+            f"κ = {self.kappa}, {self.replicates} replicates; differences with 95 % intervals.</p>"
+            f"<table><tr><th></th>{head}</tr>{''.join(body)}</table>"
+        )
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean, low and high of the 95 % Student interval over the first axis."""
+    r = values.shape[0]
+    mean = values.mean(axis=0)
+    if r < 2:
+        nothing = np.full_like(mean, np.nan)
+        return mean, nothing, nothing
+    half = student.ppf(0.975, r - 1) * values.std(axis=0, ddof=1) / np.sqrt(r)
+    return mean, mean - half, mean + half
+
+
+def compare(
+    world: Frame,
+    baseline: Policy,
+    reforms: Policy | Sequence[Policy],
+    *,
+    scores: pd.DataFrame | None = None,
+    replicates: int = 20,
+    weeks: int = WEEKS_A_YEAR,
+    over: int | None = None,
+    seed: int = 0,
+    kappa: float = 0.1,
+    threads: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> Comparison:
+    """Run reforms and their baseline on one world, under the same draws, and compare.
+
+    Parameters
+    ----------
+    world : Frame
+        The world at the start.
+    baseline : Policy
+    reforms : Policy or sequence of Policy
+    scores : DataFrame, optional
+        ``enterprise_id``, ``risk_probability``, ``credit_points`` as of the start, for policies whose
+        tiers rest on models.
+    replicates : int
+        Runs of each policy, at least 1; intervals need 2.
+    weeks : int
+        Length of a run.
+    over : int, optional
+        Measure the last so many weeks; all if absent.
+    seed : int
+        Seed of the draws.
+    kappa : float
+        Strength of general deterrence.
+    threads : int
+        Runs at a time; the result does not depend on it.
+    progress : callable, optional
+        Called with the runs done and all runs.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        If a reform equals its baseline, a name comes twice or a number is out of range.
+
+    Examples
+    --------
+    >>> from tierkit.synth import make
+    >>> data, world = make(60, seed=1)
+    >>> legacy = Policy.load("legacy")
+    >>> twice = legacy.reform({"frequency.base_rate": 0.67}, name="twice")
+    >>> compare(world, legacy, twice, replicates=2, weeks=4).policies
+    ('legacy', 'twice')
+    """
+    policies = [baseline, *([reforms] if isinstance(reforms, Policy) else reforms)]
+    names = [policy.name for policy in policies]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Policies to compare need different names. Got {names}.")
+    for policy in policies[1:]:
+        if policy.hash == baseline.hash or diff(baseline, policy).empty:
+            raise ValueError(f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; nothing to compare.")
+    if replicates < 1:
+        raise ValueError(f"The 'replicates' must be at least 1. Got {replicates}.")
+    over = weeks if over is None else over
+    total = len(policies) * replicates
+    lock = threading.Lock()
+    done = 0
+    first: dict[str, NDArray[np.uint8]] = {}
+    visits: dict[str, NDArray[np.int64]] = {}
+
+    def one(job: tuple[int, int]) -> pd.DataFrame:
+        nonlocal done
+        which, replicate = job
+        finished, outcome = _once(world, policies[which], weeks, over, seed, replicate, kappa, scores)
+        with lock:
+            if replicate == 0:
+                first[names[which]] = finished.first_tier
+                seen = outcome.visits_per_enterprise
+                visits[names[which]] = np.bincount(seen[seen >= 0])
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        return outcome.values()
+
+    jobs = [(which, replicate) for replicate in range(replicates) for which in range(len(policies))]
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            results = list(pool.map(one, jobs))
+    else:
+        results = [one(job) for job in jobs]
+    keys = results[0][_KEYS]
+    value = np.stack([frame["value"].to_numpy(np.float64) for frame in results])
+    count = np.stack([frame["n"].to_numpy(np.float64) for frame in results])
+    value = value.reshape(replicates, len(policies), -1)
+    count = count.reshape(replicates, len(policies), -1)
+    rows = []
+    for which, name in enumerate(names):
+        mean, low, high = _interval(value[:, which])
+        base = value[:, 0].mean(axis=0)
+        change, change_low, change_high = _interval(value[:, which] - value[:, 0])
+        relative = np.divide(change, base, out=np.full_like(base, np.nan), where=base != 0)
+        rows.append(
+            keys.assign(
+                policy=name,
+                baseline=baseline.name,
+                kappa=kappa,
+                weeks=weeks,
+                over=over,
+                value=mean,
+                low=low,
+                high=high,
+                baseline_value=base,
+                difference=change,
+                difference_low=change_low,
+                difference_high=change_high,
+                relative=relative,
+                replicates=replicates,
+                n=np.rint(count[:, which].mean(axis=0)).astype(np.int64),
+            )
+        )
+    summary = pd.concat(rows, ignore_index=True)
+    front = ["policy", "baseline", *_KEYS, "kappa", "weeks", "over"]
+    summary = summary[front + [c for c in summary.columns if c not in front]]
+    return Comparison(
+        summary, baseline.name, tuple(names), kappa, weeks, over, replicates, seed, first, world.alive(), visits
+    )
+
+
+def _once(
+    world: Frame, policy: Policy, weeks: int, over: int, seed: int, replicate: int, kappa: float, scores: pd.DataFrame | None
+) -> tuple[Run, Outcome]:
+    return run_and_measure(
+        world, policy, weeks, over=over, seed=seed, replicate=replicate, kappa=kappa, scores=scores
+    )
