@@ -1,4 +1,4 @@
-"""Small frames with the shape of real results, for tests of figures and pages and for the examples in their docstrings.
+"""Small frames with the shape of real results, for tests and docstrings of figures and pages.
 
 The numbers are made up, near those of a real run; what they must show is the shape, the labels and the order.
 """
@@ -45,23 +45,46 @@ BASE = {
     "penalties": 455.0,
     "random_audits": 812.0,
 }
-UNITS = {"finding_rate": "share", "trigger_share": "share", "prevalence": "share", "never_visited_share": "share"}
-MOVES = {"finding_rate": 1, "findings": 2, "violations_missed": 3, "violation_weeks": 3, "harm": 4, "prevalence": 3}
-CHANNEL_SHARES = {"random": 0.10, "trigger": 0.13, "followup": 0.03, "campaign": 0.04, "commitment": 0.08, "routine": 0.62}
+UNITS = {
+    "finding_rate": "share",
+    "trigger_share": "share",
+    "prevalence": "share",
+    "never_visited_share": "share",
+}
+MOVES = {
+    "finding_rate": 1,
+    "findings": 2,
+    "violations_missed": 3,
+    "violation_weeks": 3,
+    "harm": 4,
+    "prevalence": 3,
+}
+CHANNEL_SHARES = {
+    "random": 0.10,
+    "trigger": 0.13,
+    "followup": 0.03,
+    "campaign": 0.04,
+    "commitment": 0.08,
+    "routine": 0.62,
+}
 GROUPS = {
     "ownership": {"private": 14100, "state": 510, "foreign": 490, "hmt": 250, "individual": 4650},
     "size": {"micro": 15990, "small": 3010, "medium": 800, "large": 200},
 }
 
 
-def _row(policy: str, group: str, level: str, measure: str, kappa: float, weeks: int, base: float, change: float) -> dict[str, Any]:
+def _row(
+    policy: str, group: str, level: str, measure: str, kappa: float, weeks: int, base: float, change: float
+) -> dict[str, Any]:
     half = 0.012 + 0.25 * abs(change) * 0.15
     value = base * (1 + change)
     return {
         "policy": policy, "baseline": "legacy", "group": group, "level": level, "measure": measure,
-        "unit": UNITS.get(measure, "per run"), "kappa": kappa, "weeks": weeks, "value": value, "low": value * (1 - half),
+        "unit": UNITS.get(measure, "per run"), "kappa": kappa, "weeks": weeks, "value": value,
+        "low": value * (1 - half),
         "high": value * (1 + half), "baseline_value": base, "difference": base * change,
-        "difference_low": base * (change - half), "difference_high": base * (change + half), "relative": change,
+        "difference_low": base * (change - half), "difference_high": base * (change + half),
+        "relative": change,
         "replicates": 20, "n": 20000,
     }  # fmt: skip
 
@@ -80,10 +103,26 @@ def make_summary() -> pd.DataFrame:
                         change = -changes[0] * 0.9
                     if measure in ("never_visited_share",):
                         change = -changes[0] * 0.35
-                    rows.append(_row(policy, "all", "all", measure, kappa, weeks, base * weeks / 52 if base > 1 else base, change))
+                    rows.append(
+                        _row(
+                            policy,
+                            "all",
+                            "all",
+                            measure,
+                            kappa,
+                            weeks,
+                            base * weeks / 52 if base > 1 else base,
+                            change,
+                        )
+                    )
         for channel, share in CHANNEL_SHARES.items():
             base = BASE["inspections"] * share
-            change = {"random": 0.0, "trigger": -0.12, "followup": -0.2, "campaign": -1.0 if policy != "jinshan-2025" else 0.2}
+            change = {
+                "random": 0.0,
+                "trigger": -0.12,
+                "followup": -0.2,
+                "campaign": -1.0 if policy != "jinshan-2025" else 0.2,
+            }
             change.setdefault("routine", changes[0] * 1.25)
             change.setdefault("commitment", -0.3)
             rows.append(_row(policy, "channel", channel, "inspections", 0.1, 52, base, change[channel]))
@@ -105,9 +144,12 @@ def make_tiers() -> pd.DataFrame:
         total = level + np.searchsorted(list("ABCD"), grade)
         tier = np.select([total <= 1, total <= 3, total <= 5], ["T1", "T2", "T3"], "T4")
         if policy == "jiading-2025":
-            tier = np.where((level == 1) & (grade == "A"), "T1", np.where((level >= 3) & (grade >= "C"), "T4", "T2"))
+            tier = np.where(
+                (level == 1) & (grade == "A"), "T1", np.where((level >= 3) & (grade >= "C"), "T4", "T2")
+            )
         frames.append(pd.DataFrame({
-            "policy": policy, "enterprise_id": np.arange(n).astype(str), "risk_level": level, "credit_grade": grade, "tier": tier,
+            "policy": policy, "enterprise_id": np.arange(n).astype(str), "risk_level": level,
+            "credit_grade": grade, "tier": tier,
         }))  # fmt: skip
     return pd.concat(frames, ignore_index=True)
 
@@ -121,25 +163,27 @@ def make_visits() -> pd.DataFrame:
         shares = np.array([np.exp(-rate) * rate**k / max(1, k * (k - 1) // 1) for k in range(5)])
         shares[0] = 0.72 - change * 0.25
         shares[1:] *= (1 - shares[0]) / shares[1:].sum()
-        rows += [{"policy": policy, "visits": k, "enterprises": 20000 * share} for k, share in enumerate(shares)]
+        rows += [
+            {"policy": policy, "visits": k, "enterprises": 20000 * share} for k, share in enumerate(shares)
+        ]
     return pd.DataFrame(rows)
 
 
 @pytest.fixture(scope="session")
 def summary() -> pd.DataFrame:
-    """A comparison's summary."""
+    """Return a comparison's summary."""
     return make_summary()
 
 
 @pytest.fixture(scope="session")
 def tier_frame() -> pd.DataFrame:
-    """Tiers under each policy."""
+    """Return tiers under each policy."""
     return make_tiers()
 
 
 @pytest.fixture(scope="session")
 def visit_frame() -> pd.DataFrame:
-    """Visits per enterprise under each policy."""
+    """Return visits per enterprise under each policy."""
     return make_visits()
 
 

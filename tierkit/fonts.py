@@ -1,7 +1,7 @@
 """The vendored font: Chinese and Latin in every figure and page, with no font installed and no network.
 
-The file is a subset of Noto Sans SC under the SIL Open Font License (``assets/fonts``). matplotlib is told of it by `register`; a
-page embeds the few hundred characters it uses (`font_face`).
+The file is a subset of Noto Sans SC under the SIL Open Font License (``assets/fonts``). matplotlib is told
+of it by `register`; a page embeds the few hundred characters it uses (`font_face`).
 """
 
 from __future__ import annotations
@@ -88,12 +88,14 @@ def register() -> str:
 def web_font(text: str) -> bytes:
     """Return a WOFF file with only the characters of `text`; the same bytes for the same set of characters.
 
-    WOFF (zlib) is taken rather than WOFF2 because Brotli would be one more dependency and saves a tenth on outlines of this kind.
+    WOFF (zlib) is taken rather than WOFF2 because Brotli would be one more dependency and saves a tenth on
+    outlines of this kind.
 
     Parameters
     ----------
     text : str
-        What the page shows. ASCII is always included; characters that the font lacks are left to the reader's system.
+        What the page shows. ASCII is always included; characters that the font lacks are left to the
+        reader's system.
 
     Returns
     -------

@@ -1,7 +1,8 @@
-"""Texts for people, in Chinese and English, from the catalogues in ``locale/``; and numbers as they are shown.
+"""Texts for people, in Chinese and English, from the catalogues in ``locale/``; and numbers as shown.
 
-A text has an id (``figure.load.title``), never an English original, so that neither language is the translation of the other.
-Fields are named: ``{n}``. A text with a plural chooses its form by ``n``. Labels of levels are the schema's, not ours.
+A text has an id (``figure.load.title``), never an English original, so that neither language is the
+translation of the other. Fields are named: ``{n}``. A text with a plural chooses its form by ``n``. Labels
+of levels are the schema's, not ours.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _NO_VALUE = "–"
 
 def _language(lang: str) -> str:
     if lang not in LANGUAGES:
-        raise ValueError(f"The 'lang' parameter must be one of {', '.join(map(repr, LANGUAGES))}. Got {lang!r} instead.")
+        known = ", ".join(map(repr, LANGUAGES))
+        raise ValueError(f"The 'lang' parameter must be one of {known}. Got {lang!r} instead.")
     return lang
 
 
@@ -44,7 +46,7 @@ def _catalogue(lang: str) -> tuple[gettext.GNUTranslations, dict[str, str | tupl
     for message in catalogue:
         if message.id:
             key = message.id[0] if isinstance(message.id, list | tuple) else message.id
-            messages[key] = message.string if isinstance(message.string, str) else tuple(message.string)
+            messages[key] = message.string if isinstance(message.string, str) else tuple(message.string or ())
     return gettext.GNUTranslations(compiled), messages
 
 
@@ -107,13 +109,16 @@ def text(text_id: str, lang: str, /, **values: object) -> str:
     """
     translations, messages = _catalogue(_language(lang))
     if text_id not in messages:
-        raise KeyError(f"There is no text {text_id!r} in the catalogue {LANGUAGES[lang]!r}; add it to tierkit/locale.")
+        place = f"the catalogue {LANGUAGES[lang]!r}"
+        raise KeyError(f"There is no text {text_id!r} in {place}; add it to tierkit/locale.")
     if isinstance(messages[text_id], str):
         form = translations.gettext(text_id)
     else:
         count = values.get("n")
         if not isinstance(count, int):
-            raise KeyError(f"The text {text_id!r} has plural forms and needs an integer 'n'. Got {count!r} instead.")
+            raise KeyError(
+                f"The text {text_id!r} has plurals and needs an integer 'n'. Got {count!r} instead."
+            )
         form = translations.ngettext(text_id, text_id, count)
     shown = {name: number(value) if isinstance(value, int) else value for name, value in values.items()}
     return form.format(**shown) if values else form
@@ -170,7 +175,9 @@ def percent(value: float | None, digits: int = 0, *, sign: bool = False) -> str:
     return shown if shown == _NO_VALUE else f"{shown}%"
 
 
-def interval(low: float | None, high: float | None, digits: int = 0, *, share: bool = False, sign: bool = False) -> str:
+def interval(
+    low: float | None, high: float | None, digits: int = 0, *, share: bool = False, sign: bool = False
+) -> str:
     """Return an interval, from low to high, as one short text that reads the same in every language.
 
     Examples
@@ -199,9 +206,10 @@ def join(parts: Iterable[str], lang: str) -> str:
 
 
 def plain(value: str, limit: int | None = None) -> str:
-    """Return text from a record as people may safely see it: what is invisible made visible, one line, bounded length.
+    """Return text from a record as people may safely see it: nothing invisible, one line, bounded length.
 
-    Control and direction characters can hide or reorder what a reader sees, so each is shown as its code point.
+    Control and direction characters can hide or reorder what a reader sees, so each is shown as its code
+    point.
 
     Parameters
     ----------

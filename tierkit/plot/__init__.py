@@ -1,11 +1,13 @@
 """Figures, each a function that returns matplotlib axes, in Chinese or English.
 
-Every figure carries its n, its conditions and its intervals in the caption. The colours are told apart with every common colour
-vision deficiency. The Chinese font comes with the package.
+Every figure carries its n, its conditions and its intervals in the caption. The colours are told apart with
+every common colour vision deficiency. The Chinese font comes with the package.
 """
 
+from tierkit.plot.changes import kappa, outcomes, trade_off
+from tierkit.plot.effects import effects, policy_label
 from tierkit.plot.explanation import waterfall
-from tierkit.plot.policies import effects, fairness, kappa, load, outcomes, policy_label, trade_off, visits
+from tierkit.plot.policies import fairness, load, visits
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
 from tierkit.plot.style import canvas, policy_color, style
 

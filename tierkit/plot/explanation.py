@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrow
 
 from tierkit import texts
-from tierkit.plot.style import COLORS, INK, canvas, halo, style
+from tierkit.plot.labels import halo
+from tierkit.plot.style import COLORS, INK, canvas, style
 
 __all__ = ["waterfall"]
 
@@ -60,7 +61,9 @@ def waterfall(
     """
     values = np.asarray(contributions, float)
     if len(labels) != values.size:
-        raise ValueError(f"'labels' must name each contribution: {values.size} contributions, {len(labels)} labels.")
+        raise ValueError(
+            f"'labels' must name each contribution: {values.size} contributions, {len(labels)} labels."
+        )
     order = np.argsort(-np.abs(values), kind="stable")
     shown, rest = order[:top], order[top:]
     rows = [(labels[i], float(values[i])) for i in shown]
@@ -84,17 +87,41 @@ def waterfall(
             _bar(ax, y, float(row.start), float(row.value), span)  # type: ignore[arg-type]
         starts = [base, *(frame["start"] + frame["value"])]
         for y, x in enumerate(starts):
-            ax.plot([x, x], [y - 1 + (0.30 if y else 0.45), y - 0.30], color=INK["line"], linewidth=0.9, zorder=1)
+            ax.plot(
+                [x, x], [y - 1 + (0.30 if y else 0.45), y - 0.30], color=INK["line"], linewidth=0.9, zorder=1
+            )
         low, high = min(edges) - 0.16 * span, max(edges) + 0.16 * span
         for cut in cutoffs:
             if low < cut < high:
                 ax.axvline(cut, color=INK["text"], linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
-                ax.text(cut, -1.02, texts.text("figure.waterfall.cut", lang), ha="center", va="top", fontsize=8.2,
-                        color=INK["text"], path_effects=halo())  # fmt: skip
-        ax.text(base, -0.62, texts.text("figure.waterfall.base", lang, value=texts.number(base, 2)), ha="center", va="bottom",
-                fontsize=8.2, color=INK["soft"])  # fmt: skip
-        ax.text(end, len(frame) - 0.42, texts.text("figure.waterfall.end", lang, value=texts.number(end, 2)), ha="center",
-                va="top", fontsize=9, color=INK["text"])  # fmt: skip
+                ax.text(
+                    cut,
+                    -1.02,
+                    texts.text("figure.waterfall.cut", lang),
+                    ha="center",
+                    va="top",
+                    fontsize=8.2,
+                    color=INK["text"],
+                    path_effects=halo(),
+                )
+        ax.text(
+            base,
+            -0.62,
+            texts.text("figure.waterfall.base", lang, value=texts.number(base, 2)),
+            ha="center",
+            va="bottom",
+            fontsize=8.2,
+            color=INK["soft"],
+        )
+        ax.text(
+            end,
+            len(frame) - 0.42,
+            texts.text("figure.waterfall.end", lang, value=texts.number(end, 2)),
+            ha="center",
+            va="top",
+            fontsize=9,
+            color=INK["text"],
+        )
         ax.set_yticks(range(len(frame)), list(frame["label"]))
         ax.set_ylim(len(frame) + 0.05, -1.05)
         ax.set_xlim(low, high)
@@ -110,10 +137,25 @@ def _bar(ax: Axes, y: float, start: float, value: float, span: float) -> None:
     head = min(abs(value), 0.02 * span)
     ax.add_patch(
         FancyArrow(
-            start, y, value, 0, width=0.56, head_width=0.56, head_length=head, length_includes_head=True, color=color, linewidth=0
-        )  # fmt: skip
+            start,
+            y,
+            value,
+            0,
+            width=0.56,
+            head_width=0.56,
+            head_length=head,
+            length_includes_head=True,
+            color=color,
+            linewidth=0,
+        )
     )
     outside = start + value + np.copysign(0.012 * span, value if value else 1.0)
     ax.text(
-        outside, y, texts.signed(value, 2), ha="left" if value >= 0 else "right", va="center", fontsize=8.5, color=color
+        outside,
+        y,
+        texts.signed(value, 2),
+        ha="left" if value >= 0 else "right",
+        va="center",
+        fontsize=8.5,
+        color=color,
     )

@@ -8,9 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter
 
 from tierkit import texts
-from tierkit.plot.policies import policy_label
+from tierkit.plot.bars import stacked_bars
+from tierkit.plot.effects import policy_label
 from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
 from tierkit.schema import LEVELS, TIERS
 
@@ -36,7 +39,8 @@ def tier_sizes(tiers: pd.DataFrame, *, lang: str = "en") -> Axes:
     Parameters
     ----------
     tiers : DataFrame
-        Columns ``policy`` and ``tier``, a row an enterprise; or one row a policy and tier with a count in ``enterprises``.
+        Columns ``policy`` and ``tier``, a row an enterprise; or one row a policy and tier with a count in
+        ``enterprises``.
     lang : {"zh", "en"}
 
     Returns
@@ -51,38 +55,31 @@ def tier_sizes(tiers: pd.DataFrame, *, lang: str = "en") -> Axes:
     """
     counted = tiers if "enterprises" in tiers else tiers.assign(enterprises=1)
     counted = counted.assign(policy=counted["policy"].astype(str), tier=counted["tier"].astype(str))
-    table = counted.pivot_table(index="policy", columns="tier", values="enterprises", aggfunc="sum", sort=False)
+    table = counted.pivot_table(
+        index="policy", columns="tier", values="enterprises", aggfunc="sum", sort=False
+    )
     table = table.reindex(columns=list(TIERS)).fillna(0)
-    policies = [str(policy) for policy in table.index]
     most = float(table.sum(axis=1).max())
     with style():
         _, axes = canvas(
             texts.text("figure.tiers.title", lang),
             texts.text("figure.tiers.subtitle", lang),
             texts.text("caption.enterprises", lang, n=texts.number(most)),
-            height=0.42 * len(policies) + 0.55,
+            height=0.42 * len(table) + 0.55,
         )
         ax: Axes = axes[0, 0]
-        left = np.zeros(len(policies))
-        for tier in TIERS:
-            width = table[tier].to_numpy(float)
-            ax.barh(
-                range(len(policies)), width, left=left, height=0.62, color=COLORS["tier"][tier], edgecolor="white",
-                linewidth=0.6, label=tier_label(tier, lang),
-            )  # fmt: skip
-            for y, count in enumerate(width):
-                if count > 0.045 * most:
-                    color = "white" if tier in _DARK_TIERS else INK["text"]
-                    ax.text(left[y] + count / 2, y, texts.number(count), ha="center", va="center", fontsize=8, color=color)
-            left += width
-        ax.set_yticks(range(len(policies)), [policy_label(p, lang) for p in policies])
-        ax.set_ylim(len(policies) - 0.45, -0.55)
+        stacked_bars(
+            ax,
+            table,
+            colors=COLORS["tier"],
+            names={tier: tier_label(tier, lang) for tier in TIERS},
+            show=texts.number,
+            least=0.045,
+            lang=lang,
+        )
         ax.set_xlim(0, most)
         ax.xaxis.set_visible(False)
         ax.spines["bottom"].set_visible(False)
-        ax.legend(
-            loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.2, columnspacing=1.4, handletextpad=0.4, borderpad=0.0
-        )  # fmt: skip
     return ax
 
 
@@ -100,15 +97,15 @@ def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) 
     Returns
     -------
     Axes
-        A cell where several tiers meet (a red line, hysteresis, a composite score) has the colour of the commonest, and the share
-        that this tier has of the cell.
+        A cell where several tiers meet (a red line, hysteresis, a composite score) has the colour of the
+        commonest, and the share that this tier has of the cell.
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"risk_level": [1, 4, 4], "credit_grade": ["A", "D", "D"], "tier": ["T1", "T4", "T3"]})
-    >>> ax = matrix(frame)
-    >>> [text.get_text() for text in ax.texts if "T4" in text.get_text()]
-    ['T4 50%']
+    >>> rows = [(1, "A", "T1"), (2, "B", "T4"), (2, "B", "T4"), (2, "B", "T3")]
+    >>> frame = pd.DataFrame(rows, columns=["risk_level", "credit_grade", "tier"])
+    >>> [text.get_text() for text in matrix(frame).texts if "T" in text.get_text()]
+    ['T1', 'T4 67%']
     """
     levels = range(1, int(tiers["risk_level"].max()) + 1)
     grades = sorted(tiers["credit_grade"].astype(str).unique())
@@ -118,7 +115,9 @@ def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) 
     with style():
         subtitle = texts.text("figure.matrix.subtitle", lang)
         _, axes = canvas(
-            texts.text("figure.matrix.title", lang, plan=policy_label(policy, lang) if policy else "").strip(" ：:·"),
+            texts.text("figure.matrix.title", lang, plan=policy_label(policy, lang) if policy else "").strip(
+                " ：:·"
+            ),
             subtitle,
             texts.text("caption.enterprises", lang, n=texts.number(everyone)),
             width=6.4,
@@ -127,14 +126,20 @@ def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) 
         ax: Axes = axes[0, 0]
         for row, level in enumerate(levels):
             for column, grade in enumerate(grades):
-                here = counts[counts.index.isin([(level, grade, tier) for tier in TIERS])]
-                n = int(here.sum())
+                here = {tier: int(counts.get((level, grade, tier), 0)) for tier in TIERS}
+                n = sum(here.values())
                 if n:
-                    tier = str(here.idxmax()[2])
-                    share = int(here.max()) / n
+                    tier = max(here, key=here.__getitem__)
+                    share = here[tier] / n
                     face, ink = COLORS["tier"][tier], "white" if tier in _DARK_TIERS else INK["text"]
                     ax.text(
-                        column, row - 0.13, texts.number(n), ha="center", va="center", fontsize=11.5, color=ink
+                        column,
+                        row - 0.13,
+                        texts.number(n),
+                        ha="center",
+                        va="center",
+                        fontsize=11.5,
+                        color=ink,
                     )
                     note = tier if share == 1 else f"{tier} {texts.percent(share)}"
                     ax.text(column, row + 0.24, note, ha="center", va="center", fontsize=8.2, color=ink)
@@ -144,7 +149,9 @@ def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) 
                 ax.add_patch(_cell(column, row, face))
         ax.set_xlim(-0.5, len(grades) - 0.5)
         ax.set_ylim(-0.5, len(levels) - 0.5)
-        ax.set_xticks(range(len(grades)), [LEVELS["grade"][g].text(lang) if g in LEVELS["grade"] else g for g in grades])
+        ax.set_xticks(
+            range(len(grades)), [LEVELS["grade"][g].text(lang) if g in LEVELS["grade"] else g for g in grades]
+        )
         ax.set_yticks(range(len(levels)), [texts.number(level) for level in levels])
         ax.tick_params(length=0)
         ax.tick_params(axis="x", labelcolor=INK["text"], labelsize=9.5)
@@ -154,9 +161,7 @@ def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) 
     return ax
 
 
-def _cell(column: int, row: int, face: str) -> object:
-    from matplotlib.patches import Rectangle
-
+def _cell(column: int, row: int, face: str) -> Rectangle:
     return Rectangle((column - 0.48, row - 0.47), 0.96, 0.94, facecolor=face, linewidth=0, zorder=0)
 
 
@@ -166,7 +171,8 @@ def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
     Parameters
     ----------
     table : DataFrame
-        `tierkit.metrics.calibration_table`: ``predicted``, ``observed``, ``low``, ``high`` and ``n``, a row a bin.
+        `tierkit.metrics.calibration_table`: ``predicted``, ``observed``, ``low``, ``high`` and ``n``, a row
+        a bin.
     lang : {"zh", "en"}
 
     Returns
@@ -175,10 +181,10 @@ def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
 
     Examples
     --------
-    >>> bins = pd.DataFrame({"predicted": [0.1, 0.3], "observed": [0.12, 0.28], "low": [0.08, 0.2], "high": [0.16, 0.36],
-    ...                      "n": [200, 150]})
-    >>> calibration(bins).get_xlim()[0]
-    0.0
+    >>> columns = ["predicted", "observed", "low", "high", "n"]
+    >>> bins = pd.DataFrame([(0.1, 0.12, 0.08, 0.16, 200), (0.3, 0.28, 0.2, 0.36, 150)], columns=columns)
+    >>> calibration(bins).get_xlabel()
+    'predicted probability'
     """
     high = float(np.nanmax(table[["predicted", "high"]].to_numpy(float))) * 1.08
     with style():
@@ -192,13 +198,25 @@ def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
         ax: Axes = axes[0, 0]
         ax.plot([0, 1], [0, 1], color=INK["soft"], linewidth=1.0, zorder=1)
         whiskers(
-            ax, table["predicted"], table["observed"], table["low"], table["high"], COLORS["direction"]["better"], vertical=True
+            ax,
+            table["predicted"],
+            table["observed"],
+            table["low"],
+            table["high"],
+            COLORS["direction"]["better"],
+            vertical=True,
         )
         ax.annotate(
-            texts.text("figure.calibration.line", lang), (0.42 * high, 0.42 * high), xytext=(30, -12), textcoords="offset points",
-            ha="left", va="top", fontsize=8.2, color=INK["soft"],
+            texts.text("figure.calibration.line", lang),
+            (0.42 * high, 0.42 * high),
+            xytext=(30, -12),
+            textcoords="offset points",
+            ha="left",
+            va="top",
+            fontsize=8.2,
+            color=INK["soft"],
             arrowprops={"arrowstyle": "-", "color": INK["line"], "linewidth": 0.8, "shrinkB": 0},
-        )  # fmt: skip
+        )
         ax.set(xlim=(0.0, high), ylim=(0.0, high))
         _percent_axes(ax)
         ax.set_xlabel(texts.text("axis.predicted", lang))
@@ -208,8 +226,6 @@ def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
 
 
 def _percent_axes(ax: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter
-
     shown = FuncFormatter(lambda value, _: texts.percent(value))
     ax.xaxis.set_major_formatter(shown)
     ax.yaxis.set_major_formatter(shown)
@@ -261,7 +277,14 @@ def points(
             height=2.9,
         )
         ax: Axes = axes[0, 0]
-        ax.bar(edges[:-1], counts, width=step * 0.92, align="edge", color=COLORS["direction"]["better"], alpha=0.85)
+        ax.bar(
+            edges[:-1],
+            counts,
+            width=step * 0.92,
+            align="edge",
+            color=COLORS["direction"]["better"],
+            alpha=0.85,
+        )
         top = float(counts.max())
         for cut in cutoffs:
             ax.plot([cut, cut], [0, top * 1.06], color=INK["text"], linewidth=1.0)
@@ -275,9 +298,14 @@ def points(
             if bounds[0] <= at <= bounds[-1]:
                 name = LEVELS["grade"][worst_first[i]].text(lang)
                 ax.text(
-                    at, top * 1.22, f"{name}\n{texts.percent(inside.mean(), 1)}", ha="center", va="bottom", fontsize=9,
+                    at,
+                    top * 1.22,
+                    f"{name}\n{texts.percent(inside.mean(), 1)}",
+                    ha="center",
+                    va="bottom",
+                    fontsize=9,
                     linespacing=1.3,
-                )  # fmt: skip
+                )
         ax.set_ylim(0, top * 1.48)
         ax.yaxis.set_visible(False)
         ax.set_xlabel(texts.text("axis.points", lang))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -14,15 +13,23 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from tierkit import fonts
+from tierkit.plot.labels import wrap
 
-__all__ = ["COLORS", "INK", "canvas", "halo", "place_labels", "policy_color", "style", "whiskers", "wrap"]
+__all__ = ["COLORS", "INK", "canvas", "policy_color", "style", "whiskers"]
 
-INK = {"text": "#1f2933", "soft": "#5b6775", "line": "#c9d0d8", "grid": "#e6eaee", "band": "#f4f6f8", "paper": "#ffffff"}
+INK = {
+    "text": "#1f2933",
+    "soft": "#5b6775",
+    "line": "#c9d0d8",
+    "grid": "#e6eaee",
+    "band": "#f4f6f8",
+    "paper": "#ffffff",
+}
 
-# Blue to orange runs of different lightness: told apart with every common colour vision deficiency, and in grey.
+# Blue to orange runs of different lightness: told apart with every common colour vision deficiency, and in
+# grey.
 COLORS: Mapping[str, Mapping[str, str]] = {
     "tier": {"T1": "#bcd7ea", "T2": "#5f9ac6", "T3": "#f2bd6b", "T4": "#c4512b"},
     "channel": {
@@ -35,7 +42,7 @@ COLORS: Mapping[str, Mapping[str, str]] = {
     },
     "group": {"structure": "#7b8794", "conduct": "#2c6a9a", "complaints": "#d9822b"},
     "direction": {"worse": "#c4512b", "better": "#2c6a9a", "none": "#9aa5b1"},
-    "visits": {"0": "#e3e8ed", "1": "#bcd7ea", "2": "#7db0d3", "3": "#2c6a9a", "4": "#16405f"},
+    "visits": {"0": "#e8ecf0", "1": "#abcce3", "2": "#7db0d3", "3": "#2c6a9a", "4": "#16405f"},
 }
 
 _POLICY_COLORS = {
@@ -116,48 +123,6 @@ def policy_color(policy: str) -> str:
     return _OTHER_POLICY_COLORS[sum(policy.encode()) % len(_OTHER_POLICY_COLORS)]
 
 
-def wrap(words: str, ems: float) -> list[str]:
-    """Break text into lines of at most `ems` em widths, between words or between Chinese characters.
-
-    matplotlib does not wrap text without spaces; a full-width character counts one em and any other one half.
-
-    Examples
-    --------
-    >>> wrap("one two three", 4)
-    ['one two', 'three']
-    >>> wrap("风险高且信用低", 4)
-    ['风险高且', '信用低']
-    """
-    lines, line, width = [], "", 0.0
-    for token in _tokens(words):
-        size = sum(1.0 if unicodedata.east_asian_width(char) in "WF" else 0.53 for char in token)
-        if line and width + size > ems and not _closes(token):
-            lines.append(line.rstrip())
-            line, width = "", 0.0
-            if token.isspace():
-                continue
-        line, width = line + token, width + size
-    return [*lines, line.rstrip()] if line.strip() else lines
-
-
-def _closes(token: str) -> bool:
-    return token[0] in "，。；：、）】”’,.;:)%"
-
-
-def _tokens(words: str) -> Iterator[str]:
-    word = ""
-    for char in words:
-        if char.isspace() or unicodedata.east_asian_width(char) in "WF":
-            if word:
-                yield word
-                word = ""
-            yield char
-        else:
-            word += char
-    if word:
-        yield word
-
-
 def canvas(
     title: str,
     subtitle: str = "",
@@ -174,7 +139,8 @@ def canvas(
     Parameters
     ----------
     title, subtitle, caption : str
-        What the figure says, how to read it, and its n, intervals and conditions; each is wrapped to the width.
+        What the figure says, how to read it, and its n, intervals and conditions; each is wrapped to the
+        width.
     width, height : float
         Inches; the height is that of the axes, and the strips are added to it.
     ncols, nrows : int
@@ -205,7 +171,11 @@ def canvas(
         figsize=(width, total),
         squeeze=False,
         layout=ConstrainedLayoutEngine(
-            rect=(0.005, footer / total, 0.99, height / total), h_pad=0.03, w_pad=0.03, hspace=0.04, wspace=0.03
+            rect=(0.005, footer / total, 0.99, height / total),
+            h_pad=0.03,
+            w_pad=0.03,
+            hspace=0.04,
+            wspace=0.03,
         ),
         **subplots,
     )
@@ -248,81 +218,12 @@ def whiskers(
     else:
         ax.hlines(y[shown], low[shown], high[shown], color=color, linewidth=1.8, zorder=zorder)
     ax.plot(
-        x, y, "o", color=color, markersize=size, markerfacecolor=INK["paper"] if hollow else color,
-        markeredgewidth=1.4 if hollow else 0.0, zorder=zorder + 1,
-    )  # fmt: skip
-
-
-def halo() -> list[AbstractPathEffect]:
-    """Return the path effect that keeps text readable where it crosses a line.
-
-    Examples
-    --------
-    >>> len(halo())
-    1
-    """
-    return [withStroke(linewidth=2.4, foreground=INK["paper"])]
-
-
-def place_labels(
-    ax: Axes,
-    points: npt.NDArray[np.float64],
-    labels: Sequence[str],
-    colors: Sequence[str],
-    boxes: npt.NDArray[np.float64],
-) -> None:
-    """Write a label beside each point, where it covers least of the other labels, points and intervals.
-
-    Parameters
-    ----------
-    ax : Axes
-        With its limits and formatters already set.
-    points : array of shape (n, 2)
-        Positions in data units.
-    labels, colors : sequences of length n
-    boxes : array of shape (n, 4)
-        Each point's intervals, ``x low, x high, y low, y high``; what a label should not cover.
-
-    Examples
-    --------
-    >>> with style():
-    ...     figure, axes = canvas("a")
-    ...     place_labels(axes[0, 0], np.array([[0.2, 0.5], [0.21, 0.5]]), ["a", "b"], ["k", "k"], np.zeros((2, 4)))
-    >>> len(axes[0, 0].texts)
-    2
-    """
-    figure = ax.figure
-    figure.draw_without_rendering()  # type: ignore[union-attr]
-    scale = figure.dpi / 72  # type: ignore[union-attr]
-    window = ax.get_window_extent()
-    at = ax.transData.transform(points)
-    corners = ax.transData.transform(boxes[:, [0, 2]]), ax.transData.transform(boxes[:, [1, 3]])
-    taken = [(x - 6 * scale, y - 6 * scale, x + 6 * scale, y + 6 * scale) for x, y in at]
-    for (x, y), (left, low), (right, high) in zip(at, *corners, strict=True):
-        taken += [(left, y - 2, right, y + 2), (x - 2, low, x + 2, high)]
-    for (x, y), label, color in zip(at, labels, colors, strict=True):
-        width = sum(9.0 if unicodedata.east_asian_width(c) in "WF" else 5.0 for c in label) * scale
-        tall = 10.0 * scale
-        best: tuple[float, float, float, str] | None = None
-        for dx, dy in ((9, 9), (-9, 9), (9, -9), (-9, -9), (11, 0), (-11, 0), (9, 20), (-9, 20), (9, -20), (-9, -20)):
-            left = x + dx * scale - (width if dx < 0 else 0)
-            low = y + dy * scale - tall / 2
-            box = (left, low, left + width, low + tall)
-            cost = sum(_overlap(box, other) for other in taken) + 0.4 * (abs(dy) > 9) * tall
-            cost += 1e6 * (box[0] < window.x0 or box[2] > window.x1 or box[1] < window.y0 or box[3] > window.y1)
-            if best is None or cost < best[0]:
-                best = (cost, dx, dy, "right" if dx < 0 else "left")
-        assert best is not None
-        _, dx, dy, side = best
-        ax.annotate(
-            label, ax.transData.inverted().transform((x, y)), xytext=(dx, dy), textcoords="offset points",  # type: ignore[arg-type]
-            ha=side, va="center", fontsize=9, color=color, path_effects=halo(),
-        )  # fmt: skip
-        left = x + dx * scale - (width if dx < 0 else 0)
-        taken.append((left, y + dy * scale - tall / 2, left + width, y + dy * scale + tall / 2))
-
-
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    across = min(a[2], b[2]) - max(a[0], b[0])
-    up = min(a[3], b[3]) - max(a[1], b[1])
-    return across * up if across > 0 and up > 0 else 0.0
+        x,
+        y,
+        "o",
+        color=color,
+        markersize=size,
+        markerfacecolor=INK["paper"] if hollow else color,
+        markeredgewidth=1.4 if hollow else 0.0,
+        zorder=zorder + 1,
+    )

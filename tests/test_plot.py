@@ -1,0 +1,210 @@
+"""Figures: they draw what the frames say, in both languages, with n and intervals, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from tierkit import fonts, plot
+from tierkit.plot.labels import wrap
+from tierkit.plot.style import COLORS, INK
+
+BINS = pd.DataFrame({
+    "predicted": [0.05, 0.1, 0.2], "observed": [0.04, 0.12, 0.19], "low": [0.02, 0.08, 0.14],
+    "high": [0.08, 0.17, 0.25], "n": [300, 200, 100],
+})  # fmt: skip
+
+
+@pytest.fixture
+def figures(
+    summary: pd.DataFrame, tier_frame: pd.DataFrame, visit_frame: pd.DataFrame
+) -> dict[str, Callable[[str], object]]:
+    jiading = tier_frame[tier_frame["policy"] == "jiading-2025"]
+    points = np.random.default_rng(1).normal(560, 40, 500)
+    return {
+        "load": lambda lang: plot.load(summary, lang=lang),
+        "outcomes": lambda lang: plot.outcomes(summary, lang=lang),
+        "trade_off": lambda lang: plot.trade_off(summary, lang=lang),
+        "kappa": lambda lang: plot.kappa(summary, lang=lang),
+        "visits": lambda lang: plot.visits(visit_frame, lang=lang),
+        "fairness": lambda lang: plot.fairness(summary, "size", "jinshan-2025", lang=lang),
+        "tier_sizes": lambda lang: plot.tier_sizes(tier_frame, lang=lang),
+        "matrix": lambda lang: plot.matrix(jiading, lang=lang, policy="jiading-2025"),
+        "calibration": lambda lang: plot.calibration(BINS, lang=lang),
+        "points": lambda lang: plot.points(points, [500, 550, 580], lang=lang),
+        "waterfall": lambda lang: plot.waterfall(
+            [0.4, -0.3, 0.1], -2, ["发现问题 2 次", "b", "c"], lang=lang, cutoffs=[-1.9]
+        ),
+    }
+
+
+NAMES = [
+    "load", "outcomes", "trade_off", "kappa", "visits", "fairness", "tier_sizes", "matrix", "calibration",
+    "points", "waterfall",
+]  # fmt: skip
+
+
+def words_of(ax: Axes) -> str:
+    return "\n".join(text.get_text() for text in ax.figure.findobj(plt.Text))  # type: ignore[arg-type, attr-defined]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_has_title_and_n_and_every_glyph(
+    name: str, lang: str, figures: dict[str, Callable[[str], object]]
+) -> None:
+    ax: Axes = np.atleast_1d(np.asarray(figures[name](lang)))[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax.figure.savefig(io.BytesIO(), format="png", dpi=50)
+    words = words_of(ax)
+    assert fonts.missing(words) == []
+    if name != "waterfall":  # one enterprise
+        assert any(char.isdigit() for char in words)
+        assert ("家经营主体" if lang == "zh" else "enterprises") in words or "n = " in words
+    if lang == "en":
+        shown = [text for text in words.split("\n") if text != "发现问题 2 次"]
+        assert not any("\u4e00" <= char <= "\u9fff" for text in shown for char in text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_texts_of_a_figure_overlap(name: str, figures: dict[str, Callable[[str], object]]) -> None:
+    for lang in ("zh", "en"):
+        figure = np.atleast_1d(np.asarray(figures[name](lang)))[0].figure
+        figure.draw_without_rendering()
+        shown = [text for text in figure.findobj(plt.Text) if text.get_visible() and text.get_text().strip()]
+        boxes = [
+            (text.get_text(), text.get_window_extent()) for text in shown if text not in _undrawn(figure)
+        ]
+        whole = figure.bbox
+        for i, (a, box) in enumerate(boxes):
+            assert whole.x0 - 1 <= box.x0, f"{a!r} leaves the figure {name} ({lang})"
+            assert box.x1 <= whole.x1 + 1, f"{a!r} leaves the figure {name} ({lang})"
+            for b, other in boxes[i + 1 :]:
+                across = min(box.x1, other.x1) - max(box.x0, other.x0)
+                up = min(box.y1, other.y1) - max(box.y0, other.y0)
+                assert across < 1.5 or up < 2.5, f"{a!r} and {b!r} overlap in {name} ({lang})"
+
+
+def _undrawn(figure: Figure) -> set[plt.Text]:
+    """Return the labels of ticks beyond the axes' limits, which matplotlib keeps but does not draw."""
+    hidden: set[plt.Text] = set()
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks():
+                if not (axis.get_visible() and low - 1e-9 <= tick.get_loc() <= high + 1e-9):
+                    hidden |= {tick.label1, tick.label2}
+    return hidden
+
+
+def test_load_draws_the_values_of_the_channels(summary: pd.DataFrame) -> None:
+    ax = plot.load(summary)
+    rows = summary[(summary["group"] == "channel") & (summary["level"] == "routine")]
+    expected = [rows["baseline_value"].iloc[0], *rows["value"]]
+    drawn = [patch.get_width() for patch in ax.containers[0]]
+    np.testing.assert_allclose(drawn, expected, atol=1e-9)
+    total = summary[
+        (summary["measure"] == "inspections") & (summary["group"] == "all") & (summary["weeks"] == 52)
+    ]
+    assert len(total) == 15  # the frame has three kappas; only one of them is drawn
+    assert len(drawn) == 6
+
+
+def test_effects_puts_the_baseline_first_and_relates_the_interval_to_it(summary: pd.DataFrame) -> None:
+    frame = plot.effects(summary, "harm", kappa=0.25, weeks=260)
+    assert frame["policy"].iloc[0] == "legacy"
+    assert frame["relative"].iloc[0] == 0
+    row = frame.iloc[1]
+    np.testing.assert_allclose(row["relative_low"], row["difference_low"] / row["baseline_value"], atol=1e-12)
+    assert row["relative_low"] < row["relative"] < row["relative_high"]
+    own = frame.assign(policy=frame["policy"])
+    again = plot.effects(own, "harm", kappa=0.25, weeks=260)
+    pd.testing.assert_frame_equal(again, frame, check_dtype=False)
+
+
+def test_effects_says_what_the_summary_has(summary: pd.DataFrame) -> None:
+    with pytest.raises(KeyError, match=r"no 'harm' by 'all' at kappa = 0\.5 over 52 weeks; it has"):
+        plot.effects(summary, "harm", kappa=0.5)
+
+
+def test_tier_sizes_counts_enterprises(tier_frame: pd.DataFrame) -> None:
+    ax = plot.tier_sizes(tier_frame)
+    counts = tier_frame.groupby(["tier", "policy"]).size()
+    assert ax.containers[3][3].get_width() == counts["T4", "jiading-2025"]
+    assert sum(container[0].get_width() for container in ax.containers) == 4000
+
+
+def test_matrix_says_when_a_cell_holds_several_tiers() -> None:
+    frame = pd.DataFrame(
+        {"risk_level": [1, 1, 1, 2], "credit_grade": ["A", "A", "A", "B"], "tier": ["T1", "T1", "T2", "T4"]}
+    )
+    words = [text.get_text() for text in plot.matrix(frame).texts]
+    assert words == ["3", "T1 67%", "0", "0", "1", "T4"]
+
+
+def test_points_shares_are_of_the_right_grade() -> None:
+    ax = plot.points([480.0, 500.0, 549.0, 550.0, 700.0], [500.0, 550.0], grades=("A", "B", "C"))
+    labels = [text.get_text() for text in ax.texts]
+    assert [label for label in labels if "%" in label] == ["C\n20.0%", "B\n40.0%", "A\n40.0%"]
+
+
+def test_waterfall_keeps_the_sum() -> None:
+    values = np.array([0.5, -0.25, 0.125, 0.0625, -0.5])
+    ax = plot.waterfall(values, -2.0, list("abcde"), top=2)
+    assert "this enterprise −2.06" in [text.get_text() for text in ax.texts]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "e", "3 other facts"]
+    with pytest.raises(ValueError, match="5 contributions, 1 labels"):
+        plot.waterfall(values, -2.0, ["a"])
+
+
+def test_fairness_shows_rates_per_100_enterprises_and_year(summary: pd.DataFrame) -> None:
+    ax = plot.fairness(summary, "ownership", "jinshan-2025")
+    rows = summary[
+        (summary["group"] == "ownership")
+        & (summary["policy"] == "jinshan-2025")
+        & (summary["level"] == "state")
+    ].iloc[0]
+    hollow = [line for line in ax.lines if line.get_markerfacecolor() == INK["paper"]]
+    np.testing.assert_allclose(hollow[1].get_xdata()[0], rows["baseline_value"] / rows["n"] * 100, atol=1e-9)
+
+
+def test_svg_is_the_same_on_every_run(summary: pd.DataFrame) -> None:
+    def drawn() -> bytes:
+        with plot.style():
+            out = io.BytesIO()
+            plot.trade_off(summary).figure.savefig(out, format="svg", metadata={"Date": None})
+            return out.getvalue()
+
+    assert drawn() == drawn()
+
+
+@pytest.mark.parametrize("kind", ["tier", "channel", "visits"])
+def test_neighbouring_colours_differ_in_lightness(kind: str) -> None:
+    # Lightness survives every colour vision deficiency and a black-and-white printer; neighbours in a stack
+    # must differ in it.
+    order = {"channel": ["routine", "random", "commitment", "campaign", "trigger", "followup"]}.get(
+        kind, list(COLORS[kind])
+    )
+    lights = [
+        np.dot([0.2126, 0.7152, 0.0722], np.array(to_rgb(COLORS[kind][level])) ** 2.2) for level in order
+    ]
+    ratios = [(max(a, b) + 0.05) / (min(a, b) + 0.05) for a, b in pairwise(lights)]
+    assert min(ratios) > 1.25, ratios
+
+
+def test_wrap_keeps_every_character_and_the_width() -> None:
+    text = "检查少了、发现率高了，发现总数、漏查和危害仍须一并看。Read the rate together with findings."
+    lines = wrap(text, 12)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(line[0] not in "，。、" for line in lines)

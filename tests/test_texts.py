@@ -1,0 +1,97 @@
+"""Texts: both languages say everything that the code asks for, with the same fields."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tierkit import texts
+
+PACKAGE = Path(texts.__file__).parent
+# A plural's field n may be written out in one language ("one visit") and not be needed in the other.
+LANGUAGES = sorted(texts.LANGUAGES)
+
+
+def test_both_catalogues_have_the_same_ids() -> None:
+    assert texts.ids("zh") == texts.ids("en")
+
+
+@pytest.mark.parametrize("text_id", texts.ids("en"))
+def test_no_text_is_empty_and_the_fields_agree(text_id: str) -> None:
+    assert texts.fields(text_id, "zh") == texts.fields(text_id, "en")
+    values = dict.fromkeys(texts.fields(text_id, "en"), 2)
+    assert all(texts.text(text_id, lang, **values).strip() for lang in LANGUAGES)
+
+
+def _asked() -> tuple[set[str], set[str]]:
+    """Return the ids that the code names outright, and the beginnings of those it builds."""
+    whole, begun = set(), set()
+    groups = {text_id.partition(".")[0] for text_id in texts.ids("en")}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "attr", getattr(node.func, "id", "")) in _READERS
+            ):
+                continue
+            for argument in node.args[:2]:
+                for part in ast.walk(argument):
+                    if isinstance(part, ast.JoinedStr) and isinstance(part.values[0], ast.Constant):
+                        begun.add(str(part.values[0].value))
+                    elif (
+                        isinstance(argument, ast.Constant | ast.IfExp)
+                        and isinstance(part, ast.Constant)
+                        and isinstance(part.value, str)
+                        and part.value.partition(".")[0] in groups
+                    ):
+                        whole.add(part.value)
+    return {text for text in whole if "." in text and " " not in text}, begun
+
+
+_READERS = {"text", "both", "t"}
+
+
+def test_every_text_the_code_asks_for_exists() -> None:
+    whole, begun = _asked()
+    assert len(whole) > 40, "the search for texts in the code finds too few to mean anything"
+    known = texts.ids("en")
+    assert [text for text in sorted(whole) if text not in known and f"{text}." not in begun] == []
+    assert [
+        start for start in sorted(begun) if "." in start and not any(text.startswith(start) for text in known)
+    ] == []
+
+
+def test_a_missing_text_and_a_missing_field_are_errors() -> None:
+    with pytest.raises(KeyError, match=r"no text 'figure\.nothing' in the catalogue 'en'"):
+        texts.text("figure.nothing", "en")
+    with pytest.raises(KeyError):
+        texts.text("caption.enterprises", "zh", other=1)
+    with pytest.raises(ValueError, match="must be one of 'zh', 'en'"):
+        texts.text("measure.harm", "fr")
+    with pytest.raises(KeyError, match="needs an integer 'n'"):
+        texts.text("figure.visits.count", "en")
+
+
+def test_plurals_follow_the_language() -> None:
+    assert texts.text("figure.visits.count", "en", n=1) == "1 visit"
+    assert texts.text("figure.visits.count", "en", n=2) == "2 visits"
+    assert texts.text("figure.visits.count", "zh", n=1) == "1 次"
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(0.0, 0, "0"), (-0.4, 0, "0"), (-0.6, 0, "−1"), (1234567.891, 2, "1,234,567.89"), (float("inf"), 0, "∞"),
+     (float("-inf"), 0, "−∞"), (float("nan"), 3, "–"), (None, 0, "–"), (-1e308, 0, "−1" )],
+)  # fmt: skip
+def test_numbers(value: float | None, digits: int, shown: str) -> None:
+    assert texts.number(value, digits).startswith(shown)
+    assert "-" not in texts.number(value, digits)
+
+
+def test_what_is_invisible_in_a_record_is_shown() -> None:
+    assert texts.plain("好\u202e坏\u200f\n\x00") == "好[U+202E]坏[U+200F][U+000A][U+0000]"
+    assert texts.plain("a\u00a0b\u3000c") == "a b\u3000c"
+    long = texts.plain("企" * 10_000, limit=60)
+    assert long == "企" * 60 + "… (+9,940)"

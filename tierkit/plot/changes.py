@@ -1,0 +1,275 @@
+"""Figures of what changes from the baseline: findings, missed violations, harm, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from tierkit import texts
+from tierkit.plot.effects import caption, effects, policy_label
+from tierkit.plot.labels import halo, place_labels, spread
+from tierkit.plot.style import INK, canvas, policy_color, style, whiskers
+
+__all__ = ["kappa", "outcomes", "trade_off"]
+
+AxesRow = np.ndarray[tuple[int], np.dtype[np.object_]]
+"""Axes side by side."""
+
+_PERCENT = FuncFormatter(lambda value, _: texts.percent(value, sign=True))
+
+
+def outcomes(
+    summary: pd.DataFrame,
+    *,
+    measures: Sequence[str] = ("inspections", "finding_rate", "findings", "violations_missed", "harm"),
+    lang: str = "en",
+    kappa: float = 0.1,
+    weeks: int = 52,
+) -> AxesRow:
+    """Draw load, finding rate, findings, missed violations and harm side by side, as changes.
+
+    One scale for all panels, so that a high finding rate is never read without what it cost; the number
+    beside each point is the value itself.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        ``Comparison.summary``.
+    measures : sequence of str
+        The panels, from left to right.
+    lang : {"zh", "en"}
+    kappa, weeks
+        Which run of the comparison.
+
+    Returns
+    -------
+    array of Axes, shape (len(measures),)
+
+    Examples
+    --------
+    >>> axes = outcomes(summary, measures=["finding_rate", "findings"])  # summary = compare(...).summary
+    >>> [ax.get_title(loc="left").partition(chr(10))[0] for ax in axes]
+    ['finding rate', 'findings']
+    """
+    frames = {measure: effects(summary, measure, kappa=kappa, weeks=weeks) for measure in measures}
+    policies = list(frames[measures[0]]["policy"])
+    plans = policies[1:]
+    reach = max(
+        float(
+            np.nanmax(np.abs(frame[["relative", "relative_low", "relative_high"]].astype(float).to_numpy()))
+        )
+        for frame in frames.values()
+    )
+    with style():
+        _, axes = canvas(
+            texts.text("figure.outcomes.title", lang),
+            texts.text("figure.outcomes.subtitle", lang, baseline=policy_label(policies[0], lang)),
+            caption(frames[measures[0]], lang),
+            width=9.2,
+            height=0.60 * len(plans) + 0.95,
+            ncols=len(measures),
+            sharey=True,
+            sharex=True,
+        )
+        for ax, measure in zip(axes[0], measures, strict=True):
+            frame = frames[measure].set_index("policy")
+            ax.axvspan(-2, 0, color=INK["band"], zorder=0)
+            ax.axvline(0, color=INK["soft"], linewidth=1.0, zorder=1)
+            share = measure in ("finding_rate", "trigger_share", "prevalence")
+            for y, policy in enumerate(plans):
+                row = frame.loc[policy].to_dict()
+                color = policy_color(policy)
+                whiskers(ax, row["relative"], y, row["relative_low"], row["relative_high"], color, size=7)
+                at = float(np.clip(row["relative"], -0.8 * reach, 0.8 * reach))
+                value = texts.percent(row["value"], 1) if share else texts.number(row["value"])
+                change = texts.percent(row["relative"], 1 if abs(row["relative"]) < 0.1 else 0, sign=True)
+                ax.text(
+                    at,
+                    y - 0.16,
+                    change,
+                    ha="center",
+                    va="bottom",
+                    fontsize=9,
+                    color=color,
+                    path_effects=halo(),
+                )
+                ax.text(
+                    at,
+                    y + 0.17,
+                    value,
+                    ha="center",
+                    va="top",
+                    fontsize=7.8,
+                    color=INK["soft"],
+                    path_effects=halo(),
+                )
+            base = float(frame["baseline_value"].iloc[-1])
+            shown = texts.percent(base, 1) if share else texts.number(base)
+            name = texts.text(f"measure.{measure}", lang)
+            ax.set_title(f"{name}\n{policy_label(policies[0], lang)} {shown}", fontsize=9, linespacing=1.5)
+            ax.xaxis.set_major_formatter(_PERCENT)
+            ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+            ax.grid(axis="x")
+            ax.set_xlim(-reach * 1.3, reach * 1.3)
+        axes[0, 0].set_yticks(range(len(plans)), [policy_label(p, lang) for p in plans])
+        axes[0, 0].set_ylim(len(plans) - 0.45, -0.6)
+        axes[0, len(measures) // 2].set_xlabel(texts.text("axis.change", lang))
+    panels: AxesRow = axes[0]
+    return panels
+
+
+def trade_off(
+    summary: pd.DataFrame,
+    *,
+    x: str = "inspections",
+    y: str = "harm",
+    lang: str = "en",
+    kappa: float = 0.1,
+    weeks: int = 52,
+) -> Axes:
+    """Draw each plan by its change in load and its change in harm, with both intervals.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        ``Comparison.summary``.
+    x, y : str
+        The measures of the two axes.
+    lang : {"zh", "en"}
+    kappa, weeks
+        Which run of the comparison.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> ax = trade_off(summary)  # summary = compare(...).summary
+    >>> ax.get_ylabel()
+    'change in harm'
+    """
+    across = effects(summary, x, kappa=kappa, weeks=weeks).set_index("policy")
+    up = effects(summary, y, kappa=kappa, weeks=weeks).set_index("policy")
+    with style():
+        _, axes = canvas(
+            texts.text("figure.trade_off.title", lang),
+            texts.text("figure.trade_off.subtitle", lang),
+            caption(up, lang, "caption.cross"),
+            width=7.2,
+            height=3.9,
+        )
+        ax: Axes = axes[0, 0]
+        for policy in across.index:
+            a, b = across.loc[policy].to_dict(), up.loc[policy].to_dict()
+            color = policy_color(policy)
+            if policy != a["baseline"]:
+                ax.hlines(b["relative"], a["relative_low"], a["relative_high"], color=color, linewidth=1.8)
+                ax.vlines(a["relative"], b["relative_low"], b["relative_high"], color=color, linewidth=1.8)
+            ax.plot(a["relative"], b["relative"], "o", color=color, markersize=8)
+        ax.margins(0.16, 0.16)
+        (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+        right, low = max(right, 0.12 * (right - left)), min(low, -0.12 * (high - low))
+        ax.set(xlim=(left, right), ylim=(low, high))
+        ax.axhline(0, color=INK["soft"], linewidth=0.9, zorder=1)
+        ax.axvline(0, color=INK["soft"], linewidth=0.9, zorder=1)
+        ax.axhspan(low, 0, xmax=(0 - left) / (right - left), color=INK["band"], zorder=0)
+        ax.text(
+            left + 0.01 * (right - left),
+            low + 0.02 * (high - low),
+            texts.text("figure.trade_off.corner", lang),
+            fontsize=8,
+            color=INK["soft"],
+            va="bottom",
+        )
+        ax.xaxis.set_major_formatter(_PERCENT)
+        ax.yaxis.set_major_formatter(_PERCENT)
+        ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
+        ax.grid()
+        ax.set_xlabel(texts.text("axis.change_of", lang, measure=texts.text(f"measure.{x}", lang)))
+        ax.set_ylabel(texts.text("axis.change_of", lang, measure=texts.text(f"measure.{y}", lang)))
+        boxes = [
+            [a["relative_low"], a["relative_high"], b["relative_low"], b["relative_high"]]
+            for (_, a), (_, b) in zip(across.iterrows(), up.iterrows(), strict=True)
+        ]
+        place_labels(
+            ax,
+            np.column_stack([across["relative"], up["relative"]]),
+            [policy_label(policy, lang) for policy in across.index],
+            [policy_color(policy) for policy in across.index],
+            np.nan_to_num(np.array(boxes, float)),
+        )
+    return ax
+
+
+def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> AxesRow:
+    """Draw one measure's change against general deterrence, one panel a horizon.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        ``Comparison.summary`` over several kappas and horizons.
+    measure : str, default="harm"
+    lang : {"zh", "en"}
+
+    Returns
+    -------
+    array of Axes, one a horizon
+
+    Examples
+    --------
+    >>> axes = kappa(summary)  # summary = compare(...).summary
+    >>> [ax.get_title(loc="left") for ax in axes]
+    ['over 1 year', 'over 5 years']
+    """
+    rows = summary[(summary["measure"] == measure) & (summary["group"] == "all")]
+    horizons = sorted(int(w) for w in rows["weeks"].unique())
+    kappas = sorted(float(k) for k in rows["kappa"].unique())
+    baseline = str(rows["baseline"].iloc[0])
+    plans = [str(p) for p in rows["policy"].unique() if str(p) != baseline]
+    offsets = np.linspace(-0.13, 0.13, len(plans)) if len(plans) > 1 else np.zeros(1)
+    with style():
+        _, axes = canvas(
+            texts.text("figure.kappa.title", lang, measure=texts.text(f"measure.{measure}", lang)),
+            texts.text("figure.kappa.subtitle", lang),
+            texts.text(
+                "caption.kappa",
+                lang,
+                replicates=int(rows["replicates"].min()),
+                n=texts.number(rows["n"].max()),
+            )
+            + " "
+            + texts.text("caption.paired", lang),
+            ncols=len(horizons),
+            height=3.3,
+            sharey=True,
+        )
+        for ax, weeks in zip(axes[0], horizons, strict=True):
+            ends = []
+            for plan, offset in zip(plans, offsets, strict=True):
+                cases = [effects(summary, measure, kappa=k, weeks=weeks) for k in kappas]
+                rows = pd.concat(cases).query("policy == @plan")
+                at, y = np.arange(len(kappas)) + offset, rows["relative"].to_numpy(float)
+                color = policy_color(plan)
+                ax.plot(at, y, color=color, linewidth=1.3, alpha=0.55)
+                ends_low, ends_high = rows["relative_low"], rows["relative_high"]
+                whiskers(ax, at, y, ends_low, ends_high, color, vertical=True, size=5.5)
+                ends.append((float(y[-1]), policy_label(plan, lang), color))
+            ax.axhline(0, color=INK["soft"], linewidth=0.9, zorder=1)
+            ax.set_xticks(range(len(kappas)), [f"κ = {k:g}" for k in kappas])
+            ax.set_xlim(-0.4, len(kappas) - 0.6 + (0.75 if ax is axes[0, -1] else 0))
+            ax.yaxis.set_major_formatter(_PERCENT)
+            ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
+            ax.grid(axis="y")
+            ax.set_title(texts.text("figure.kappa.after", lang, n=weeks // 52))
+        bottom, top = axes[0, -1].get_ylim()
+        ends.sort()
+        placed = spread([end[0] for end in ends], 0.062 * (top - bottom))
+        for (_, name, color), height in zip(ends, placed, strict=True):
+            axes[0, -1].text(len(kappas) - 1 + 0.24, height, name, color=color, va="center", fontsize=8.8)
+    panels: AxesRow = axes[0]
+    return panels

@@ -1,0 +1,137 @@
+"""What the figures of policies share: the rows of a measure, names, captions, axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from tierkit import texts
+
+__all__ = ["caption", "effects", "policy_axis", "policy_label"]
+
+
+def policy_label(policy: str, lang: str) -> str:
+    """Return the short name of a preset in one language; another policy's own name as it is.
+
+    Examples
+    --------
+    >>> policy_label("jinshan-2025", "zh"), policy_label("mine", "zh")
+    ('金山 2025', 'mine')
+    """
+    text_id = f"policy.{policy}"
+    return texts.text(text_id, lang) if text_id in texts.ids(lang) else texts.plain(policy, 24)
+
+
+def effects(
+    summary: pd.DataFrame,
+    measure: str,
+    *,
+    group: str = "all",
+    level: str | None = None,
+    kappa: float = 0.1,
+    weeks: int = 52,
+) -> pd.DataFrame:
+    """Return one measure's rows of a comparison's summary, the baseline's own row first.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        ``Comparison.summary``: one row per policy, group, level, measure, kappa and weeks.
+    measure : str
+        The measure, for instance ``"inspections"``.
+    group, level : str
+        Which rows; by default those of all enterprises together. Without `level`, all levels of the group.
+    kappa : float, default=0.1
+        General deterrence.
+    weeks : int, default=52
+        Horizon.
+
+    Returns
+    -------
+    DataFrame
+        Rows in the order of `summary`, with ``relative_low`` and ``relative_high`` added: the interval of
+        the difference as a share of the baseline's value.
+
+    Raises
+    ------
+    KeyError
+        If the summary has no such rows; the message says what it has.
+
+    Examples
+    --------
+    >>> row = {"policy": "p", "baseline": "b", "group": "all", "level": "all", "measure": "harm"}
+    >>> row |= {"kappa": 0.1, "weeks": 52, "value": 8.0, "low": 7.0, "high": 9.0, "baseline_value": 10.0}
+    >>> row |= {"difference": -2.0, "difference_low": -3.0, "difference_high": -1.0, "relative": -0.2}
+    >>> effects(pd.DataFrame([row]), "harm")[["policy", "value", "relative_low"]].values.tolist()
+    [['b', 10.0, nan], ['p', 8.0, -0.3]]
+    """
+    chosen = summary[
+        (summary["measure"] == measure)
+        & (summary["group"] == group)
+        & np.isclose(summary["kappa"].astype(float), kappa)
+        & (summary["weeks"] == weeks)
+    ]
+    if level is not None:
+        chosen = chosen[chosen["level"] == level]
+    if chosen.empty:
+        have = summary[["kappa", "weeks"]].drop_duplicates().to_numpy().tolist()
+        raise KeyError(
+            f"The summary has no '{measure}' by '{group}' at kappa = {kappa} over {weeks} weeks; "
+            f"it has (kappa, weeks) {have}."
+        )
+    chosen = chosen.assign(policy=chosen["policy"].astype(str), baseline=chosen["baseline"].astype(str))
+    if not (chosen["policy"] == chosen["baseline"]).any():
+        own = chosen.drop_duplicates(["level"]).copy()
+        own["policy"] = own["baseline"]
+        own["value"] = own["baseline_value"]
+        own[["low", "high", "difference_low", "difference_high"]] = np.nan
+        own[["difference", "relative"]] = 0.0
+        chosen = pd.concat([own, chosen])
+    base = chosen["baseline_value"].astype(float).where(lambda value: value != 0)
+    low, high = chosen["difference_low"] / base, chosen["difference_high"] / base
+    first = (chosen["policy"] != chosen["baseline"]).to_numpy()
+    chosen = chosen.assign(relative_low=low, relative_high=high)
+    return chosen.iloc[np.argsort(first, kind="stable")].reset_index(drop=True)
+
+
+def caption(rows: pd.DataFrame, lang: str, extra: str = "caption.paired", *, by_level: bool = False) -> str:
+    """Return the conditions of a run and what the intervals are, as a figure's caption.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As `effects` returns them.
+    lang : {"zh", "en"}
+    extra : str
+        Id of the text on the intervals.
+    by_level : bool, default=False
+        Whether ``n`` counts the enterprises of one level, so that all of them are the sum.
+
+    Examples
+    --------
+    >>> caption(effects(summary, "harm"), "en", "caption.value")  # summary = compare(...).summary
+    '20,000 enterprises, 52 weeks, 20 replicates, κ = 0.1. Bars: 95% intervals over the replicates.'
+    """
+    first = rows.iloc[-1].to_dict()
+    n = rows.drop_duplicates("level")["n"].sum() if by_level else rows["n"].max()
+    replicates, weeks, kappa = int(first["replicates"]), int(first["weeks"]), f"{first['kappa']:g}"
+    conditions = texts.text("caption.run", lang, n=int(n), replicates=replicates, weeks=weeks, kappa=kappa)
+    return f"{conditions} {texts.text(extra, lang)}"
+
+
+def policy_axis(ax: Axes, policies: Sequence[str], lang: str) -> None:
+    """Name the policies down the vertical axis, the first on top.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> figure, ax = plt.subplots()
+    >>> policy_axis(ax, ["legacy", "jinshan-2025"], "en")
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['Legacy', 'Jinshan 2025']
+    """
+    ax.set_yticks(range(len(policies)), [policy_label(policy, lang) for policy in policies])
+    ax.set_ylim(len(policies) - 0.45, -0.55)
