@@ -16,7 +16,7 @@ from tierkit.cli import app, main
 from tierkit.cli.ending import as_data
 from tierkit.cli.given import Given, nearest
 from tierkit.cli.table import plain, table
-from tierkit.cli.whole import is_ours, whole_file, whole_folder
+from tierkit.cli.whole import is_ours, whole_folder
 from tierkit.policy import Policy, presets
 
 
@@ -349,17 +349,6 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [one.name for one in target.iterdir()] == ["other"], "nothing of the old one is left"
     assert [one.name for one in tmp_path.iterdir()] == ["run.v1"]
     assert not is_ours(target)
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "new" / "scores.csv.gz"
-    with pytest.raises(OSError, match="disk full"), whole_file(target) as draft:
-        fill_half(draft)
-    assert list(target.parent.iterdir()) == []
-    with whole_file(target) as draft:
-        assert draft.name.endswith("scores.csv.gz")
-        draft.write_text("whole")
-    assert target.read_text() == "whole"
 
 
 def test_drafts_of_killed_runs_are_removed_and_those_of_living_ones_stay(tmp_path: Path) -> None:

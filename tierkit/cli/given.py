@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from tierkit.policy import Policy
 
-__all__ = ["Given", "nearest"]
+__all__ = ["FORMATS", "MAX_SEED", "Given", "cores", "nearest"]
+
+FORMATS = ("parquet", "csv", "csv.gz")
+MAX_SEED = 2**32 - 1
+
+
+def cores() -> int:
+    """Return how many cores this process may use; no result depends on it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
@@ -118,6 +126,11 @@ class Given:
         """Note it if a number is too small (or not a number at all)."""
         if not value >= least:
             self.note(place, f"{value} is too small", f"Give a number of at least {least}.")
+
+    def between(self, place: str, value: int, low: int, high: int) -> None:
+        """Note it if a whole number is out of range."""
+        if not low <= value <= high:
+            self.note(place, f"{value} is out of range", f"Give a whole number from {low} to {high}.")
 
     def one_of(self, place: str, value: str, allowed: Sequence[str]) -> None:
         """Note it if a word is none of those allowed."""

@@ -1,20 +1,50 @@
 """``tierkit synth`` and ``tierkit validate``: make records, and check them."""
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tierkit.cli.ending import Answer, command
-from tierkit.cli.given import Given
+from tierkit.cli.given import FORMATS, MAX_SEED, Given, cores
 from tierkit.cli.table import table
+from tierkit.progress import show
 
 __all__ = ["add_to"]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
+    command(app, "synth")(synth)
     command(app, "validate")(validate)
+
+
+def synth(
+    enterprises: Annotated[int, typer.Option(metavar="N", help="How many enterprises.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
+    seed: Annotated[int, typer.Option(metavar="S", help="Another seed draws another city.")] = 0,
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="parquet, csv or csv.gz.")] = "parquet",
+) -> Answer:
+    """Make a synthetic city with two years of records."""
+    given = Given()
+    given.at_least("--enterprises", enterprises, 1)
+    given.between("--seed", seed, 0, MAX_SEED)
+    given.one_of("--format", format, FORMATS)
+    given.out_folder("--out", out)
+    given.settle()
+    from tierkit.synth import make_folder
+
+    with show() as progress:
+        stage = partial(progress, "simulating the years of records")
+        make_folder(enterprises, seed, out, format=format, threads=cores(), progress=stage)
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    rows = [{"table": name, "rows": entry["rows"]} for name, entry in manifest["tables"].items()]
+    return Answer(
+        {"folder": str(out), "manifest": manifest},
+        f"{table(rows, right=['rows'])}\n\nWrote '{out}', as of {manifest['as_of']}.",
+    )
 
 
 def validate(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")]) -> Answer:

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written beside their final name, renamed at the end."""
+"""Folders that appear whole or not at all: filled beside their final name, renamed at the end."""
 
 import glob
 import json
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["is_ours", "whole_file", "whole_folder"]
+__all__ = ["is_ours", "whole_folder"]
 
 _SIGNED = ("manifest.json", "summary.json")
 """Files by which a folder says that tierkit wrote it."""
@@ -65,36 +65,16 @@ def whole_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-@contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """Give the name of a temporary file to write, which takes the target's name when all went well.
-
-    Parameters
-    ----------
-    target : Path
-        Its parents are made.
-
-    Yields
-    ------
-    Path
-        A name on the same file system, with the target's ending; no file is there yet.
-    """
-    target, draft = _places(target)
-    try:
-        yield draft
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def _places(target: Path) -> tuple[Path, Path]:
     """Return where the result goes and where its draft does; drafts of runs that were killed are removed."""
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    for draft in target.parent.glob(f".*{_DRAFT}{glob.escape(target.name)}"):
+    for draft in target.parent.glob(f".*{_DRAFT}{glob.escape(target.name)}*"):
+        if draft.name.partition(_DRAFT)[2] not in (target.name, f"{target.name}-old"):
+            continue
         owner = draft.name[1:].partition(".")[0]
         if owner.isdigit() and not _lives(int(owner)):
-            shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
+            shutil.rmtree(draft)
     return target, target.with_name(f".{os.getpid()}{_DRAFT}{target.name}")
 
 
