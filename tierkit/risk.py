@@ -1,0 +1,270 @@
+"""The risk model: monotone gradient boosting by LightGBM, calibrated smoothly, joined by name.
+
+The margin is the raw log-odds of the trees; explanations are of it, and ranks are by it. The
+probability is a strictly increasing map of the margin. The same data and parameters give the same
+bits for any number of threads, and a model read back from text scores as the one that was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from tierkit import estimators
+from tierkit.binning import Sign
+from tierkit.calibration import Calibration
+from tierkit.inputs import Inputs, Unseen
+
+__all__ = ["RiskModel"]
+
+Floats = NDArray[np.float64]
+
+_FORMAT = "tierkit-risk-1"
+_FIXED = {
+    "objective": "binary",
+    "max_depth": 6,  # exact attribution takes tables of 2 to the number of features on a path
+    "lambda_l2": 1.0,  # leaves of few rows are drawn to the average
+    "deterministic": True,
+    "force_row_wise": True,  # else LightGBM times both ways and takes the faster, which changes bits
+    "feature_pre_filter": False,
+    "verbosity": -1,
+}
+
+
+class RiskModel(ClassifierMixin, BaseEstimator):
+    """A classifier whose margin is monotone where it must be and whose probability is calibrated.
+
+    Parameters
+    ----------
+    monotone : mapping of str to {-1, 0, 1}, optional
+        By feature name: +1 where more of it never lowers the risk, -1 where it never raises it.
+    n_trees : int
+    learning_rate : float
+    n_leaves : int
+        Most leaves of a tree.
+    min_rows : int
+        Fewest rows of a leaf.
+    on_unseen : {"flag", "error"}
+        What scoring does with unknown levels, values missing where none was at fit, and extra columns:
+        counts them (see `check`) and goes on, an unknown level taken as missing, or refuses.
+    num_threads : int
+        Threads of LightGBM; it changes no bit.
+    random_state : int
+
+    Attributes
+    ----------
+    classes_ : array of shape (2,)
+        The second is the event.
+    calibration_ : Calibration
+        Leaves the margin as it is until `calibrate` is called.
+    booster_ : lightgbm.Booster
+    n_features_in_, feature_names_in_, inputs_
+        What was learnt about the columns.
+
+    Notes
+    -----
+    Rules of degenerate input. One class only, or one class with all the weight: an error. Constant or
+    wholly missing columns: no tree can use them. Fewer rows than two leaves hold: every row gets the
+    average. Rows of weight 0 are left out.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"findings": rng.poisson(1, 2000), "age": rng.normal(size=2000)})
+    >>> y = (rng.random(2000) < 0.1 + 0.1 * X["findings"].clip(upper=5)).astype(int)
+    >>> model = RiskModel(monotone={"findings": 1}).fit(X, y)
+    >>> margin = model.margin(pd.DataFrame({"age": 0.0, "findings": [0, 1, 4]}))
+    >>> bool(np.all(np.diff(margin) > 0))
+    True
+    """
+
+    def __init__(
+        self,
+        monotone: Mapping[str, Sign] | None = None,
+        n_trees: int = 200,
+        learning_rate: float = 0.05,
+        n_leaves: int = 15,
+        min_rows: int = 20,
+        on_unseen: Unseen = "flag",
+        num_threads: int = 2,
+        random_state: int = 0,
+    ) -> None:
+        self.monotone = monotone
+        self.n_trees = n_trees
+        self.learning_rate = learning_rate
+        self.n_leaves = n_leaves
+        self.min_rows = min_rows
+        self.on_unseen = on_unseen
+        self.num_threads = num_threads
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare two classes only, and that missing values are allowed."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+        """Grow the trees.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, k)
+            Numbers, or levels as categories or text.
+        y : array of shape (n,)
+            Two classes; the second in sorted order is the event.
+        sample_weight : float array of shape (n,), optional
+
+        Returns
+        -------
+        RiskModel
+
+        Raises
+        ------
+        ValueError
+            If a parameter or a column cannot be used, or only one class carries weight.
+        """
+        estimators.check_parameters(
+            self,
+            {"learning_rate": (0.0, 1.0)},
+            {"n_trees": 1, "n_leaves": 2, "min_rows": 1, "num_threads": 1, "random_state": 0},
+        )
+        frame, event = estimators.learn(self, X, y)
+        estimators.check_monotone(self)
+        weight = self._weights(sample_weight, frame, event)
+        matrix = self._encoded(self.inputs_.read(frame))
+        used = weight > 0
+        names = self.inputs_.names
+        signs = self.monotone or {}
+        data = lgb.Dataset(
+            matrix[used],
+            event[used],
+            weight=weight[used],
+            categorical_feature=[j for j, name in enumerate(names) if name in self.inputs_.levels],
+            params={"verbosity": -1, "feature_pre_filter": False},
+        )
+        settings = {
+            "learning_rate": float(self.learning_rate),
+            "num_leaves": int(self.n_leaves),
+            "min_data_in_leaf": int(self.min_rows),
+            "num_threads": int(self.num_threads),
+            "seed": int(self.random_state),
+            "monotone_constraints": [int(signs.get(name, 0)) for name in names],
+        }
+        grown = lgb.train({**_FIXED, **settings}, data, int(self.n_trees))
+        # Scored from its own text, so that a model in memory and one read from a folder are the same.
+        self.booster_ = lgb.Booster(model_str=grown.model_to_string())
+        self.calibration_ = Calibration()
+        return self
+
+    def _weights(self, sample_weight: ArrayLike | None, frame: pd.DataFrame, event: Floats) -> Floats:
+        weight: Floats = _check_sample_weight(
+            sample_weight, frame, dtype=np.float64, ensure_non_negative=True
+        )
+        heavy = [c for i, c in enumerate(self.classes_) if weight[event == i].sum() > 0]
+        if len(heavy) < 2:
+            raise ValueError(f"Rows of one class only carry weight: {heavy}. Give weight to both classes.")
+        return weight
+
+    def _encoded(self, matrix: Floats) -> Floats:
+        """Return the matrix with unknown levels as missing, in the way LightGBM reads it."""
+        for j, name in enumerate(self.inputs_.names):
+            if name in self.inputs_.levels:
+                matrix[matrix[:, j] < 0, j] = np.nan
+        return matrix
+
+    def matrix(self, X: Any) -> Floats:
+        """Return the rows as the trees see them: numbers and codes of levels, shape (n, k)."""
+        frame = estimators.rows(self, X)
+        return self._encoded(self.inputs_.read(frame, self.on_unseen))
+
+    def margin(self, X: Any) -> Floats:
+        """Return the trees' log-odds of the event, before calibration, shape (n,)."""
+        matrix = self.matrix(X)
+        if not len(matrix):
+            return np.empty(0)
+        raw: Floats = np.asarray(
+            self.booster_.predict(matrix, raw_score=True, num_threads=self.num_threads), np.float64
+        )
+        return raw
+
+    def calibrate(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the calibration on rows that were not used to grow the trees.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, k)
+        y : array of shape (n,)
+            Of the classes seen at fit.
+        sample_weight : float array of shape (n,), optional
+
+        Returns
+        -------
+        RiskModel
+        """
+        margin = self.margin(X)
+        outcome = np.asarray(y)
+        unknown = sorted(set(outcome.tolist()) - set(self.classes_.tolist()))
+        if unknown:
+            raise ValueError(f"The target holds classes unseen at fit: {unknown}. Leave these rows out.")
+        self.calibration_ = Calibration.fit(margin, outcome == self.classes_[1], sample_weight)
+        return self
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Return calibrated probabilities of no event and of the event, shape (n, 2)."""
+        check_is_fitted(self)
+        event = self.calibration_.probability(self.margin(X))
+        return np.column_stack([1 - event, event])
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the likelier class, shape (n,)."""
+        likely = self.predict_proba(X)[:, 1] > 0.5
+        chosen: NDArray[Any] = self.classes_[likely.astype(np.int64)]
+        return chosen
+
+    def check(self, X: Any) -> pd.DataFrame:
+        """Return what was never seen at fit, as flags by row; see `tierkit.inputs.Inputs.flags`."""
+        flags: pd.DataFrame = self.inputs_.flags(estimators.rows(self, X))
+        return flags
+
+    def to_parts(self) -> tuple[str, dict[str, Any]]:
+        """Return the trees as LightGBM's text and the rest as plain data for JSON."""
+        check_is_fitted(self)
+        rest = {
+            "format": _FORMAT,
+            "parameters": {**self.get_params(), "monotone": dict(self.monotone) if self.monotone else None},
+            "classes": self.classes_.tolist(),
+            "named": hasattr(self, "feature_names_in_"),
+            "inputs": self.inputs_.to_dict(),
+            "calibration": self.calibration_.to_dict(),
+        }
+        return self.booster_.model_to_string(), rest
+
+    @classmethod
+    def from_parts(cls, trees: str, rest: Mapping[str, Any]) -> Self:
+        """Return the model that `to_parts` took apart.
+
+        Raises
+        ------
+        ValueError
+            If the parts are no risk model of this format.
+        """
+        if rest.get("format") != _FORMAT:
+            raise ValueError(f"This is no risk model of format '{_FORMAT}'. Train and save it again.")
+        model = cls(**rest["parameters"])
+        model.classes_ = np.array(rest["classes"])
+        model.inputs_ = Inputs.from_dict(rest["inputs"])
+        model.n_features_in_ = len(model.inputs_.names)
+        if rest["named"]:
+            model.feature_names_in_ = np.array(model.inputs_.names, dtype=object)
+        model.calibration_ = Calibration.from_dict(rest["calibration"])
+        model.booster_ = lgb.Booster(model_str=trees)
+        return model
