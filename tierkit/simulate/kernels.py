@@ -227,7 +227,9 @@ def advance(
     fear, tiers, spells, weeks = state.fear, state.tier, state.spells, state.weeks
     fall, mend, deterrence = rules.fall, rules.mend, rules.deterrence
     memory, kappa, floor = rules.memory, rules.kappa, rules.floor
-    mantissa, two = rules.log_mantissa, rules.log_two
+    mantissa, two, severity = rules.log_mantissa, rules.log_two, rules.severity
+    adverse, adverse_rate, sector = world.adverse, rules.adverse, world.sector
+    permit_cycle, commitment, campaign_limit, mistaken = rules.permit_cycle, rules.commitment, rules.campaign, rules.mistaken
     a = start[lo]
     _fill(k0, k1, world.enterprise, local, week, a, start[hi], draws)
     most = np.int64(rules.genuine.max()) + np.int64(rules.incident.max()) + np.int64(rules.alert.max())
@@ -248,13 +250,18 @@ def advance(
         last = start[e + 1]
         verify = False
         if (week + e) % ADVERSE_EVERY == 0:
-            n_events = _adverse(world, state, rules, k0, k1, week, e, events, n_events)
-        if permit[e] >= 0 and week % rules.permit_cycle == permit[e]:
+            y0, _y1, _y2, _y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
+            reach = np.int64(0)
+            for kind in range(7):
+                lean = np.int64(adverse[e]) if kind < 6 else -np.int64(adverse[e])
+                reach += np.int64(fall[min(max(np.int64(adverse_rate[kind]) + lean, 1), TOP_INDEX)])
+            if y0 < reach:
+                n_events = _adverse(world, state, rules, k0, k1, week, e, events, n_events)
+        if permit[e] >= 0 and week % permit_cycle == permit[e]:
             _y0, _y1, _y2, y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
-            verify = y3 < rules.commitment
-        campaign = (np.int64(1) << 32) - np.int64(rules.campaign[world.sector[e]])
-        mistaken = np.int64(rules.mistaken[last - first])
-        ceiling = np.int64(professional[e]) + mistaken + most
+            verify = y3 < commitment
+        campaign = (np.int64(1) << 32) - np.int64(campaign_limit[sector[e]])
+        ceiling = np.int64(professional[e]) + np.int64(mistaken[last - first]) + most
         for i in range(first, last):
             j = i - a
             v = np.int64(violation[i])
@@ -267,7 +274,7 @@ def advance(
                     if kind > 0:
                         place -= deterrence[kind, min(week - np.int64(found_week[i]), FADE_WEEKS - 1)]
                     if x0 < np.int64(fall[min(max(place, 1), TOP_INDEX)]):
-                        v = _severity(k0, k1, e, local[i], week, rules.severity)
+                        v = _severity(k0, k1, e, local[i], week, severity)
                         violation[i] = v
                         since[i] = week
                         spells[e] += 1
