@@ -83,7 +83,9 @@ class Comparison:
         rows = self.summary[self.summary["group"] == group]
         unknown = set(measures) - set(rows["measure"])
         if unknown:
-            raise KeyError(f"No measure {sorted(unknown)} by '{group}'; there are {sorted(set(rows['measure']))}.")
+            raise KeyError(
+                f"No measure {sorted(unknown)} by '{group}'; there are {sorted(set(rows['measure']))}."
+            )
         order = {name: k for k, name in enumerate(measures)}
         rows = rows[rows["measure"].isin(order)]
         place = {name: k for k, name in enumerate(self.policies)}
@@ -109,7 +111,9 @@ class Comparison:
         )
 
 
-def _interval(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _interval(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean, low and high of the 95 % Student interval over the first axis."""
     r = values.shape[0]
     mean = values.mean(axis=0)
@@ -184,7 +188,9 @@ def compare(
         raise ValueError(f"Policies to compare need different names. Got {names}.")
     for policy in policies[1:]:
         if policy.hash == baseline.hash or diff(baseline, policy).empty:
-            raise ValueError(f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; nothing to compare.")
+            raise ValueError(
+                f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; nothing to compare."
+            )
     if replicates < 1:
         raise ValueError(f"The 'replicates' must be at least 1. Got {replicates}.")
     over = weeks if over is None else over
@@ -248,12 +254,29 @@ def compare(
     front = ["policy", "baseline", *_KEYS, "kappa", "weeks", "over"]
     summary = summary[front + [c for c in summary.columns if c not in front]]
     return Comparison(
-        summary, baseline.name, tuple(names), kappa, weeks, over, replicates, seed, first, world.alive(), visits
+        summary,
+        baseline.name,
+        tuple(names),
+        kappa,
+        weeks,
+        over,
+        replicates,
+        seed,
+        first,
+        world.alive(),
+        visits,
     )
 
 
 def _once(
-    world: Frame, policy: Policy, weeks: int, over: int, seed: int, replicate: int, kappa: float, scores: pd.DataFrame | None
+    world: Frame,
+    policy: Policy,
+    weeks: int,
+    over: int,
+    seed: int,
+    replicate: int,
+    kappa: float,
+    scores: pd.DataFrame | None,
 ) -> tuple[Run, Outcome]:
     return run_and_measure(
         world, policy, weeks, over=over, seed=seed, replicate=replicate, kappa=kappa, scores=scores

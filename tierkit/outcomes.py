@@ -115,7 +115,8 @@ class Outcome:
                 else:
                     value, n = top, part["n"].to_numpy(np.float64)
                 rows += [
-                    (group, level, m.name, m.unit, float(v), float(c)) for level, v, c in zip(part.index, value, n, strict=True)
+                    (group, level, m.name, m.unit, float(v), float(c))
+                    for level, v, c in zip(part.index, value, n, strict=True)
                 ]
         return pd.DataFrame(rows, columns=["group", "level", "measure", "unit", "value", "n"])
 
@@ -133,11 +134,16 @@ def _start(state: State, alive: NDArray[np.bool_], owner: NDArray[np.int64]) -> 
     """Return counts as they are now, less the violations that exist now."""
     there = (state.violation > 0) & alive[owner]
     now = np.bincount(owner[there], minlength=len(alive))
-    return _Start(state.weeks.copy(), state.spells.astype(np.int64) - now, state.changes.copy(), state.flips.copy())
+    return _Start(
+        state.weeks.copy(), state.spells.astype(np.int64) - now, state.changes.copy(), state.flips.copy()
+    )
 
 
 def measure(
-    done: Run, first_week: int | None = None, start: _Start | None = None, tier: NDArray[np.uint8] | None = None
+    done: Run,
+    first_week: int | None = None,
+    start: _Start | None = None,
+    tier: NDArray[np.uint8] | None = None,
 ) -> Outcome:
     """Measure a run.
 
@@ -165,7 +171,9 @@ def measure(
     week, obligation, channel, mode, finding, disposition = (log[:, k] for k in range(6))
     who = owner[obligation]
     agency = world.agency[obligation].astype(np.int64)
-    exposed = np.clip(np.minimum(world.left, last) - np.maximum(world.entered, first), 0, None).astype(np.int64)
+    exposed = np.clip(np.minimum(world.left, last) - np.maximum(world.entered, first), 0, None).astype(
+        np.int64
+    )
     there = exposed > 0
     state = done.end.state
     weeks = state.weeks.astype(np.float64)
@@ -184,7 +192,9 @@ def measure(
     hours = np.where(visit["joint"], p["burden.enterprise_hours_joint"], p["burden.enterprise_hours_single"])
 
     def count(mask: Any = slice(None), weights: Any = None) -> NDArray[np.float64]:
-        return np.bincount(who[mask], weights=None if weights is None else weights[mask], minlength=n).astype(np.float64)
+        return np.bincount(who[mask], weights=None if weights is None else weights[mask], minlength=n).astype(
+            np.float64
+        )
 
     def count_visits(weights: Any = None) -> NDArray[np.float64]:
         return np.bincount(visit["who"], weights=weights, minlength=n).astype(np.float64)
@@ -229,7 +239,10 @@ def measure(
     }
     parts = {
         group: pd.DataFrame(
-            {name: np.bincount(code, weights=row, minlength=len(GROUPS[group])) for name, row in zip(names, sums, strict=True)},
+            {
+                name: np.bincount(code, weights=row, minlength=len(GROUPS[group]))
+                for name, row in zip(names, sums, strict=True)
+            },
             index=list(GROUPS[group]),
         )
         for group, code in codes.items()
@@ -247,7 +260,10 @@ def measure(
     }
     for group, code in (("agency", agency), ("channel", channel)):
         parts[group] = pd.DataFrame(
-            {k: np.bincount(code, weights=v.astype(np.float64), minlength=len(GROUPS[group])) for k, v in by_inspection.items()},
+            {
+                k: np.bincount(code, weights=v.astype(np.float64), minlength=len(GROUPS[group]))
+                for k, v in by_inspection.items()
+            },
             index=list(GROUPS[group]),
         )
     tally = done.tally[first - frame.week :].sum(axis=0).astype(np.float64)
@@ -330,4 +346,3 @@ def run_and_measure(
 
     done = run(frame, policy, weeks, progress=progress, observe=observe, **options)
     return done, measure(done, first, kept[0], tier)
-

@@ -67,7 +67,18 @@ _TRADES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "ecology": ("N", ("77",), ("环保科技", "固废处置", "再生资源")),
 }
 _BRAND = "安百昌晨德东恒华嘉江金锦九凯兰隆茂明宁浦启瑞润盛泰腾通旺翔信兴旭亚益永誉源远正中众"
-_TOWNS = ("城中街道", "新城街道", "江桥镇", "北泾镇", "东滩镇", "朱泾街道", "莘南镇", "工业区", "临河镇", "西郊街道")
+_TOWNS = (
+    "城中街道",
+    "新城街道",
+    "江桥镇",
+    "北泾镇",
+    "东滩镇",
+    "朱泾街道",
+    "莘南镇",
+    "工业区",
+    "临河镇",
+    "西郊街道",
+)
 # Tag: intercept and slope in standard deviations of latent propensity, log-odds; all assumed.
 _TAGS: dict[str, tuple[float, float]] = {
     "late_annual_report": (-2.4, 0.8),
@@ -118,13 +129,20 @@ def items() -> pd.DataFrame:
     >>> items().groupby("item_class", observed=True).size().to_dict()
     {'general': 36, 'key': 24}
     """
-    general = (("公示与登记信息", "registration and public notices"), ("日常管理制度", "management rules"), ("现场一般规范", "general site rules"))
+    general = (
+        ("公示与登记信息", "registration and public notices"),
+        ("日常管理制度", "management rules"),
+        ("现场一般规范", "general site rules"),
+    )
     key = (("许可与资质条件", "licence conditions"), ("重大安全事项", "major safety points"))
     basis = "国办发〔2024〕54号; 沪府办发〔2024〕34号"
     rows = []
     for agency in AGENCIES:
         label = LEVELS["agency"][agency]
-        for item_class, prefix, names, minutes in (("general", "g", general, (45, 60, 60)), ("key", "k", key, (90, 120))):
+        for item_class, prefix, names, minutes in (
+            ("general", "g", general, (45, 60, 60)),
+            ("key", "k", key, (90, 120)),
+        ):
             for number, ((zh, en), spent) in enumerate(zip(names, minutes, strict=True), 1):
                 rows.append(
                     {
@@ -161,7 +179,9 @@ def hazard_intercept(p: Parameters) -> float:
 
     def excess(intercept: float) -> float:
         mean = sum(
-            share[s] / total * float((weight * expit(intercept + shift[s] + p["hazard.latent_sd"] * node)).sum())
+            share[s]
+            / total
+            * float((weight * expit(intercept + shift[s] + p["hazard.latent_sd"] * node)).sum())
             for s in SECTORS
         )
         return mean - float(p["hazard.prevalence"])
@@ -242,7 +262,9 @@ def draw(
     life = np.floor(np.log(u[1][1]) / np.log1p(-p["turnover.exit"] / WEEKS_A_YEAR)).astype(np.int64) + 1
     left = np.maximum(entered, known) + life
     left = np.where(left > LAST_EXIT, NEVER, left)
-    age_days = np.where(entered > 0, 0, np.minimum(-np.log(u[1][2]) * 8 * 365.25, 45 * 365.0) + 30).astype(np.int64)
+    age_days = np.where(entered > 0, 0, np.minimum(-np.log(u[1][2]) * 8 * 365.25, 45 * 365.0) + 30).astype(
+        np.int64
+    )
     licensed = np.isin(sector, [SECTORS.index(s) for s in ("catering", "food", "culture")])
     commitment = u[2][2] < np.where(licensed, p["commitment.share_licensed"], p["commitment.share"])
     phase = np.where(commitment, (u[2][3] * p["commitment.renewal"]).astype(np.int64), -1)
@@ -253,13 +275,19 @@ def draw(
     start = np.concatenate([[0], np.cumsum(counts)])
     young = age_days < 2 * 365
     shift = np.array([p[f"hazard.sector.{s}"] for s in SECTORS])[sector]
-    shift = shift + np.where(young, p["hazard.young"], 0.0) + np.where(size == SIZES.index("large"), p["hazard.large"], 0.0)
+    shift = (
+        shift
+        + np.where(young, p["hazard.young"], 0.0)
+        + np.where(size == SIZES.index("large"), p["hazard.large"], 0.0)
+    )
     common = float(p["hazard.enterprise_share"])
     own = ndtri(uo[1])
     z = np.sqrt(common) * latent[owner] + np.sqrt(1 - common) * own
     item_class = (number % len(ITEM_CLASSES)).astype(np.uint8)
     odds = hazard_intercept(p) + shift[owner] + p["hazard.latent_sd"] * z + p["hazard.key_item"] * item_class
-    duration = sum(p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious"))
+    duration = sum(
+        p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious")
+    )
     rho = float(p["hazard.hunch_share"])
     hunch = rho * z + np.sqrt(1 - rho**2) * ndtri(uo[2])
     agency = (number // len(ITEM_CLASSES)).astype(np.uint8)
@@ -276,7 +304,11 @@ def draw(
     present = enterprises / max(1, len(slots))
     capacity = np.ceil(expected * present * p["reference_rate.slack"]).astype(np.int64) + 2
     groups = int(p["inspector.groups"])
-    skill = ndtri(uniform(draws(seed, 0, np.arange(len(AGENCIES) * groups), 0, _INSPECTOR_BLOCK, domain=Domain.POPULATION))[0])
+    skill = ndtri(
+        uniform(
+            draws(seed, 0, np.arange(len(AGENCIES) * groups), 0, _INSPECTOR_BLOCK, domain=Domain.POPULATION)
+        )[0]
+    )
 
     world = World(
         start=start.astype(np.int64),
@@ -369,8 +401,12 @@ def _professional(sector: NDArray[np.uint8], counts: NDArray[np.int64], p: Param
 def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameters) -> State:
     """Return week 0: compliance drawn from the stationary shares, no records."""
     n, m = len(world.entered), len(world.enterprise)
-    words = uniform(draws(seed, 0, world.enterprise, world.local, _OBLIGATION_BLOCK + 2, domain=Domain.POPULATION))
-    stock = np.array([p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious")])
+    words = uniform(
+        draws(seed, 0, world.enterprise, world.local, _OBLIGATION_BLOCK + 2, domain=Domain.POPULATION)
+    )
+    stock = np.array(
+        [p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious")]
+    )
     severity = 1 + np.searchsorted(np.cumsum(stock / stock.sum())[:2], words[1], side="right")
     there = (words[0] < expit(odds)) & (world.entered[world.enterprise] == 0)
     return State(
@@ -413,14 +449,20 @@ def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Paramete
 
 
 def _facts(
-    frame: Frame, u: list[NDArray[np.float64]], age_days: NDArray[np.int64], latent: NDArray[np.float64], table: pd.DataFrame
+    frame: Frame,
+    u: list[NDArray[np.float64]],
+    age_days: NDArray[np.int64],
+    latent: NDArray[np.float64],
+    table: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
     """Return the register's tables."""
     world, p = frame.world, frame.parameters
     n = frame.enterprises
     origin = pd.Timestamp(frame.origin)
     # An entrant registers on a day of the week before the first in which it can be inspected.
-    entry = origin + pd.to_timedelta(world.entered.astype(np.int64) * 7 - 7 + (u[1][3] * 5).astype(np.int64), unit="D")
+    entry = origin + pd.to_timedelta(
+        world.entered.astype(np.int64) * 7 - 7 + (u[1][3] * 5).astype(np.int64), unit="D"
+    )
     registered = entry - pd.to_timedelta(age_days, unit="D")
     closed = origin + pd.to_timedelta(world.left.astype(np.int64) * 7, unit="D")
     rural = np.isin(world.district, [DISTRICTS.index(d) for d in ("chongming", "jinshan")])
@@ -434,7 +476,12 @@ def _facts(
     capital = np.round(np.exp(middle - 0.3 * latent + 1.1 * ndtri(u[3][0])), 1)
     tag_u = uniform(draws(frame.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 8, domain=Domain.POPULATION))
     tag_v = uniform(draws(frame.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 9, domain=Domain.POPULATION))
-    has = np.stack([w < expit(a + b * latent) for w, (a, b) in zip(np.vstack([tag_u, tag_v]), _TAGS.values(), strict=True)])
+    has = np.stack(
+        [
+            w < expit(a + b * latent)
+            for w, (a, b) in zip(np.vstack([tag_u, tag_v]), _TAGS.values(), strict=True)
+        ]
+    )
     names = list(_TAGS)
     tags = [[name for name, yes in zip(names, row, strict=True) if yes] for row in has.T]
     section = np.array([_TRADES[s][0] for s in SECTORS], object)[world.sector]

@@ -63,7 +63,9 @@ class _Calendar:
         self.end = np.datetime64(run.end.date, "D")
 
     def day(self, week: Any, day: Any) -> NDArray[np.datetime64]:
-        return self.origin + (np.asarray(week, np.int64) * 7 + np.asarray(day, np.int64)).astype("timedelta64[D]")
+        return self.origin + (np.asarray(week, np.int64) * 7 + np.asarray(day, np.int64)).astype(
+            "timedelta64[D]"
+        )
 
     def known(self, dates: NDArray[np.datetime64], where: Any = True) -> NDArray[np.datetime64]:
         """Return dates before the end, and nothing for the others."""
@@ -109,15 +111,22 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
     known = ~np.isnat(decided)
     share = run.frame.parameters["rating.share"]
     happy = np.where(disposition >= 3, 0.4, 0.8)
-    stars = 1 + (uniform(words[2])[:, None] < expit(np.log(happy / (1 - happy))[:, None] + np.array([2.2, 1.4, 0.6, -0.3]))).sum(axis=1)
-    rated = calendar.known(inspected + _whole(words[3], 0, 7).astype("timedelta64[D]"), uniform(words[1]) < share)
+    stars = 1 + (
+        uniform(words[2])[:, None]
+        < expit(np.log(happy / (1 - happy))[:, None] + np.array([2.2, 1.4, 0.6, -0.3]))
+    ).sum(axis=1)
+    rated = calendar.known(
+        inspected + _whole(words[3], 0, 7).astype("timedelta64[D]"), uniform(words[1]) < share
+    )
     propensity, served = _propensity(run, log)
     stamp = np.datetime_as_string(inspected, unit="D").astype(object)
     stamp = np.array([s.replace("-", "") for s in stamp], object)
     agency = _levels(AGENCIES, world.agency[obligation])
     table = pd.DataFrame(
         {
-            "check_code": [f"{s}-{o:08d}-{n:02d}" for s, o, n in zip(stamp, owner, world.local[obligation], strict=True)],
+            "check_code": [
+                f"{s}-{o:08d}-{n:02d}" for s, o, n in zip(stamp, owner, world.local[obligation], strict=True)
+            ],
             "visit_id": [f"V{s}-{o:08d}-{n:02d}" for s, o, n in zip(stamp, owner, visit, strict=True)],
             "enterprise_id": ids[owner],
             "agency": agency,
@@ -189,7 +198,9 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
             "severity": [_SEVERITY[name] for name in names],
             "happened": happened,
             "known": happened + _whole(words[1], 0, 30).astype("timedelta64[D]"),
-            "repairable": np.where(honour, np.datetime64("NaT", "D"), calendar.day(events[:, 0] + earliest[1], 0)),
+            "repairable": np.where(
+                honour, np.datetime64("NaT", "D"), calendar.day(events[:, 0] + earliest[1], 0)
+            ),
             "repaired": calendar.day(events[:, 3], 0),
             "is_repaired": (events[:, 3] < events[:, 0] + display) & ~honour,
             "letter": np.full(len(events), np.datetime64("NaT", "D")),
@@ -215,11 +226,23 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
     order = np.lexsort((both["kind"].astype(str), both["obligation"], both["slot"], known))
     both = both.iloc[order].reset_index(drop=True)
     both["event_id"] = [f"E{k:09d}" for k in range(1, len(both) + 1)]
-    columns = ["event_id", "enterprise_id", "kind", "severity", "happened_on", "known_on", "repairable_from", "repaired_on", "letter_sent_on"]
+    columns = [
+        "event_id",
+        "enterprise_id",
+        "kind",
+        "severity",
+        "happened_on",
+        "known_on",
+        "repairable_from",
+        "repaired_on",
+        "letter_sent_on",
+    ]
     return both[columns]
 
 
-def _complainants(run: Run, owner: NDArray[np.int64], number: Any, week: Any, kind: NDArray[np.int64]) -> list[str]:
+def _complainants(
+    run: Run, owner: NDArray[np.int64], number: Any, week: Any, kind: NDArray[np.int64]
+) -> list[str]:
     """Return a hash for each complainant; professional ones are few, ranked by a Zipf law."""
     p, frame = run.frame.parameters, run.frame
     words = draws(run.seed, run.replicate, owner, number, Block.SIGNAL, week)
@@ -264,7 +287,9 @@ def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd
         }
     )
     # A complaint that opened a check is settled by the next visit to its obligation.
-    visits = facts[facts["mode"] < 2].sort_values("week", kind="stable")[["obligation", "week", "found", "decided", "inspected"]]
+    visits = facts[facts["mode"] < 2].sort_values("week", kind="stable")[
+        ["obligation", "week", "found", "decided", "inspected"]
+    ]
     settled = pd.merge_asof(
         complaints.sort_values("week", kind="stable"),
         visits.assign(check_week=visits["week"]),
@@ -275,7 +300,9 @@ def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd
     ).sort_values("row", kind="stable")
     found = settled["found"].fillna(0).to_numpy() > 0
     closed = np.where(
-        found, settled["decided"].to_numpy("datetime64[D]"), settled["inspected"].to_numpy("datetime64[D]") + np.timedelta64(7, "D")
+        found,
+        settled["decided"].to_numpy("datetime64[D]"),
+        settled["inspected"].to_numpy("datetime64[D]") + np.timedelta64(7, "D"),
     ).astype("datetime64[D]")
     on = calendar.known(closed, settled["opened"].to_numpy(bool) & ~np.isnat(closed))
     complaints["substantiated"] = pd.array(found, "boolean")
@@ -303,7 +330,10 @@ def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd
         "signals": signals,
         "truth_complaints": complaints[["complaint_id", "kind"]],
         "truth_complainants": pd.DataFrame(
-            {"complainant": people["complainant"], "professional": (people["kind"] == "professional").to_numpy()}
+            {
+                "complainant": people["complainant"],
+                "professional": (people["kind"] == "professional").to_numpy(),
+            }
         ),
     }
 
@@ -363,4 +393,7 @@ def write_records(run: Run) -> dict[str, pd.DataFrame]:
         **_signals(run, calendar, facts),
         "tiers": _tiers(run),
     }
-    return {name: conform(table[[c for c in table.columns if c in TABLES[name].columns]], name) for name, table in tables.items()}
+    return {
+        name: conform(table[[c for c in table.columns if c in TABLES[name].columns]], name)
+        for name, table in tables.items()
+    }

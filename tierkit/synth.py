@@ -77,7 +77,16 @@ def _without_records(frame: Frame) -> Frame:
     state.record_until[:] = LONG_AGO
     state.adverse_until[:] = LONG_AGO
     state.last_visit[:] = LONG_AGO
-    return Frame(frame.world, state, frame.week, frame.origin, frame.ids, frame.seed, frame.parameters, frame.known_from)
+    return Frame(
+        frame.world,
+        state,
+        frame.week,
+        frame.origin,
+        frame.ids,
+        frame.seed,
+        frame.parameters,
+        frame.known_from,
+    )
 
 
 def make(
@@ -129,7 +138,13 @@ def make(
     """
     legacy = policy or Policy.load("legacy")
     population, past, months = history(
-        enterprises, seed, policy=legacy, params=params, horizon_weeks=horizon_weeks, threads=threads, progress=progress
+        enterprises,
+        seed,
+        policy=legacy,
+        params=params,
+        horizon_weeks=horizon_weeks,
+        threads=threads,
+        progress=progress,
     )
     end = past.end
     known = end.world.entered < end.week
@@ -159,7 +174,9 @@ def make(
     return Dataset(tables, manifest), end
 
 
-def _before(table: pd.DataFrame, end: Frame, known: NDArray[np.bool_], columns: tuple[str, ...]) -> pd.DataFrame:
+def _before(
+    table: pd.DataFrame, end: Frame, known: NDArray[np.bool_], columns: tuple[str, ...]
+) -> pd.DataFrame:
     """Return the rows that were known at the end, without the dates that were still to come."""
     table = table[known].reset_index(drop=True)
     for column in columns:
@@ -174,7 +191,9 @@ def _truth(
     of_obligations, of_enterprises = state_columns(end)
     owner = world.enterprise.astype(np.int64)
     mine = known[owner]
-    monthly = np.stack([months[month] for month in sorted(months)], axis=1) if months else np.zeros((len(owner), 0))
+    monthly = (
+        np.stack([months[month] for month in sorted(months)], axis=1) if months else np.zeros((len(owner), 0))
+    )
     truth = pd.DataFrame(
         {
             "enterprise_id": end.ids[owner],
@@ -186,7 +205,9 @@ def _truth(
             **of_obligations,
         }
     )[mine]
-    enterprises = pd.DataFrame({"enterprise_id": end.ids, "latent": np.round(population.latent, 6), **of_enterprises})[known]
+    enterprises = pd.DataFrame(
+        {"enterprise_id": end.ids, "latent": np.round(population.latent, 6), **of_enterprises}
+    )[known]
     return {"truth": conform(truth, "truth"), "truth_enterprises": conform(enterprises, "truth_enterprises")}
 
 
@@ -234,8 +255,12 @@ def world_of(data: Dataset, *, horizon_weeks: int = WEEKS_A_YEAR, params: Parame
         )
     p = params or parameters()
     if manifest["parameters_hash"] != p.hash:
-        raise ValueError("The dataset was made with other parameters of the world; make it again with this version.")
-    population = draw(int(manifest["enterprises"]), int(manifest["seed"]), Policy.load("legacy"), horizon_weeks, p)
+        raise ValueError(
+            "The dataset was made with other parameters of the world; make it again with this version."
+        )
+    population = draw(
+        int(manifest["enterprises"]), int(manifest["seed"]), Policy.load("legacy"), horizon_weeks, p
+    )
     frame = population.frame
     world, week = frame.world, int(manifest["week"])
     known = world.entered < week
@@ -246,7 +271,9 @@ def world_of(data: Dataset, *, horizon_weeks: int = WEEKS_A_YEAR, params: Parame
         ("truth_enterprises", known, frame.ids),
     ):
         if not np.array_equal(data[table]["enterprise_id"].to_numpy(object), ids[rows]):
-            raise ValueError(f"The table '{table}' does not hold the enterprises of its seed in their order; make the dataset again.")
+            raise ValueError(
+                f"The table '{table}' does not hold the enterprises of its seed in their order; make the dataset again."
+            )
     for name, values in state._asdict().items():
         for table, rows in (("truth", mine), ("truth_enterprises", known)):
             if name in TABLES[table].columns:

@@ -141,7 +141,9 @@ def oracle_scores(frame: Frame, detection: float) -> pd.DataFrame:
         ``enterprise_id``, ``risk_probability``, ``credit_points``.
     """
     world, p = frame.world, frame.parameters
-    duration = sum(p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious"))
+    duration = sum(
+        p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious")
+    )
     odds = np.exp(world.hazard / LOG_ONE + LOG_MIN) * duration
     total = np.add.reduceat(odds / (1 + odds), world.start[:-1])
     risk = np.clip(detection * total / np.diff(world.start), 1e-6, 1 - 1e-6)
@@ -311,7 +313,21 @@ def run(
             log = np.empty((n * (MOST_OBLIGATIONS + 1), len(LOG)), np.int32)
             inspected = np.zeros(len(TIERS), np.int64)
             rows, saved[at] = settle(
-                world, state, rules, k0, k1, week, who, mask, n, plan, log, tally[at], demanded[at], served[at], inspected
+                world,
+                state,
+                rules,
+                k0,
+                k1,
+                week,
+                who,
+                mask,
+                n,
+                plan,
+                log,
+                tally[at],
+                demanded[at],
+                served[at],
+                inspected,
             )
             ratio = np.where(expected > 0, (inspected << 40) // np.maximum(expected, 1), _PERCEIVED_ONE)
             logs.append(log[:rows].copy())
@@ -324,12 +340,23 @@ def run(
     finally:
         if pool is not None:
             pool.shutdown()
-    end = Frame(world, state, frame.week + weeks, frame.origin, frame.ids, frame.seed, frame.parameters, frame.known_from)
+    end = Frame(
+        world,
+        state,
+        frame.week + weeks,
+        frame.origin,
+        frame.ids,
+        frame.seed,
+        frame.parameters,
+        frame.known_from,
+    )
     return Run(
         policy, frame, end, kappa, seed, replicate, np.concatenate(logs), np.concatenate(all_signals),
         np.concatenate(all_events), tally, counts, demanded, served, saved, first_tier,
     )  # fmt: skip
 
 
-def _map(pool: ThreadPoolExecutor | None, task: Callable[[tuple[int, int]], Any], parts: Sequence[Any]) -> list[Any]:
+def _map(
+    pool: ThreadPoolExecutor | None, task: Callable[[tuple[int, int]], Any], parts: Sequence[Any]
+) -> list[Any]:
     return list(pool.map(task, parts)) if pool is not None else [task(part) for part in parts]

@@ -40,7 +40,20 @@ TALLY = (
     "new", "carried_in", "alone", "joint", "offsite", "list", "item", "window", "cap", "duplicate", "lapsed", "put_off",
 )  # fmt: skip
 """What becomes of a demanded inspection, by week and agency."""
-(NEW, CARRIED, ALONE, JOINTLY, REPLACED, BY_LIST, BY_ITEM, BY_WINDOW, BY_CAP, BY_DUPLICATE, LAPSED, PUT_OFF) = range(12)
+(
+    NEW,
+    CARRIED,
+    ALONE,
+    JOINTLY,
+    REPLACED,
+    BY_LIST,
+    BY_ITEM,
+    BY_WINDOW,
+    BY_CAP,
+    BY_DUPLICATE,
+    LAPSED,
+    PUT_OFF,
+) = range(12)
 
 _FOUND, _CLEAN, _PENALTY, _SUBSTANTIATED, _ADVERSE = 0, 3, 4, 5, 6
 _SHIFT = np.uint64(32)
@@ -61,7 +74,9 @@ def _block(k0: Any, k1: Any, slot: Any, number: Any, block: Any, week: Any) -> A
 
 
 @njit(cache=True, nogil=True)
-def _fill(k0: Any, k1: Any, slot: Any, number: Any, week: Any, lo: Any, hi: Any, out: Any) -> None:  # pragma: no cover
+def _fill(
+    k0: Any, k1: Any, slot: Any, number: Any, week: Any, lo: Any, hi: Any, out: Any
+) -> None:  # pragma: no cover
     """Draw the block WEEK of a run of obligations; a loop of its own, so that it vectorises."""
     for i in range(lo, hi):
         a, b, c, d = philox(k0, k1, np.uint64(slot[i]), np.uint64(number[i]), np.uint64(week), np.uint64(0))
@@ -86,34 +101,42 @@ def _log(value: Any, mantissa: Any, two: Any) -> Any:  # pragma: no cover
     return mantissa[place] + bits * two
 
 
+# Small helpers take arrays, not the named tuples: a call hands over every field of a tuple.
 @njit(cache=True, nogil=True)
-def _fade_to(state: Any, rules: Any, e: Any, week: Any) -> None:  # pragma: no cover
+def _fade_to(conduct: Any, conduct_week: Any, fade: Any, e: Any, week: Any) -> None:  # pragma: no cover
     """Fade an enterprise's sums of events to a week."""
-    age = min(week - np.int64(state.conduct_week[e]), FADE_WEEKS - 1)
+    age = min(week - np.int64(conduct_week[e]), FADE_WEEKS - 1)
     if age > 0:
-        for b in range(state.conduct.shape[1]):
+        for b in range(conduct.shape[1]):
             for axis in range(2):
-                state.conduct[e, b, axis] = (np.int64(state.conduct[e, b, axis]) * rules.fade[b, age]) >> 16
-        state.conduct_week[e] = week
+                conduct[e, b, axis] = (np.int64(conduct[e, b, axis]) * fade[b, age]) >> 16
+        conduct_week[e] = week
 
 
 @njit(cache=True, nogil=True)
-def _add_event(state: Any, rules: Any, e: Any, event: Any, week: Any, record: Any) -> None:  # pragma: no cover
+def _add_event(
+    conduct: Any,
+    conduct_week: Any,
+    fade: Any,
+    bucket: Any,
+    update: Any,
+    e: Any,
+    event: Any,
+    week: Any,
+    record: Any,
+) -> None:  # pragma: no cover
     """Add an event to the fading sums; a record's points are a stock and counted at review instead."""
-    _fade_to(state, rules, e, week)
-    b = rules.bucket[event]
-    state.conduct[e, b, 0] += rules.update[event, 0]
+    _fade_to(conduct, conduct_week, fade, e, week)
+    b = bucket[event]
+    conduct[e, b, 0] += update[event, 0]
     if not record:
-        state.conduct[e, b, 1] += rules.update[event, 1]
+        conduct[e, b, 1] += update[event, 1]
 
 
 @njit(cache=True, nogil=True)
-def _covered(world: Any, rules: Any, e: Any, i: Any) -> Any:  # pragma: no cover
-    return (
-        np.int64(world.offsite[i]) < rules.coverage
-        and rules.offsite_sector[world.sector[e]] == 1
-        and rules.offsite_agency[world.agency[i]] == 1
-    )
+def _covered(rank: Any, coverage: Any, sector: Any, agency: Any) -> Any:  # pragma: no cover
+    """Tell whether an obligation of this rank, in a sector and agency in or out of scope, is covered off site."""
+    return np.int64(rank) < coverage and sector == 1 and agency == 1
 
 
 @njit(cache=True, nogil=True)
@@ -142,7 +165,17 @@ def _adverse(
             if kind < 6 and y1 < rules.take_up:
                 until = min(until, week + rules.adverse_earliest + rules.repair_delay[y2 >> 24])
             state.adverse_until[e, kind] = max(until, np.int64(state.adverse_until[e, kind]))
-            _add_event(state, rules, e, _ADVERSE + kind, week, True)
+            _add_event(
+                state.conduct,
+                state.conduct_week,
+                rules.fade,
+                rules.bucket,
+                rules.update,
+                e,
+                _ADVERSE + kind,
+                week,
+                True,
+            )
             events[n_events, 0] = week
             events[n_events, 1] = e
             events[n_events, 2] = kind
@@ -162,7 +195,11 @@ def _signal(
     """
     v = np.int64(state.violation[i])
     kind = -1
-    reach = np.int64(world.professional[e]) if (world.agency[i] == 0 and world.item_class[i] == 0) else np.int64(0)
+    reach = (
+        np.int64(world.professional[e])
+        if (world.agency[i] == 0 and world.item_class[i] == 0)
+        else np.int64(0)
+    )
     if x < reach:
         kind = 2
     if kind < 0:
@@ -177,7 +214,12 @@ def _signal(
         reach += np.int64(rules.incident[v])
         if x < reach:
             kind = 3
-    if kind < 0 and _covered(world, rules, e, i):
+    if kind < 0 and _covered(
+        world.offsite[i],
+        rules.coverage,
+        rules.offsite_sector[world.sector[e]],
+        rules.offsite_agency[world.agency[i]],
+    ):
         reach += np.int64(rules.alert[min(v, 1)])
         if x < reach:
             kind = 4
@@ -223,13 +265,23 @@ def advance(
     permit, base_rate, professional = world.permit_phase, world.base_rate, world.professional
     violation, since, due_week, due_channel = state.violation, state.since, state.due_week, state.due_channel
     found_week, found_kind, due_age = state.found_week, state.found_kind, state.due_age
-    routine, merged_until, perceived, perceived0 = state.routine, state.merged_until, state.perceived, state.perceived0
+    routine, merged_until, perceived, perceived0 = (
+        state.routine,
+        state.merged_until,
+        state.perceived,
+        state.perceived0,
+    )
     fear, tiers, spells, weeks = state.fear, state.tier, state.spells, state.weeks
     fall, mend, deterrence = rules.fall, rules.mend, rules.deterrence
     memory, kappa, floor = rules.memory, rules.kappa, rules.floor
     mantissa, two, severity = rules.log_mantissa, rules.log_two, rules.severity
     adverse, adverse_rate, sector = world.adverse, rules.adverse, world.sector
-    permit_cycle, commitment, campaign_limit, mistaken = rules.permit_cycle, rules.commitment, rules.campaign, rules.mistaken
+    permit_cycle, commitment, campaign_limit, mistaken = (
+        rules.permit_cycle,
+        rules.commitment,
+        rules.campaign,
+        rules.mistaken,
+    )
     a = start[lo]
     _fill(k0, k1, world.enterprise, local, week, a, start[hi], draws)
     most = np.int64(rules.genuine.max()) + np.int64(rules.incident.max()) + np.int64(rules.alert.max())
@@ -291,7 +343,9 @@ def advance(
                 m |= (np.int64(due_channel[i]) >> 4) << 20
                 due_week[i] = NEVER
             if np.int64(draws[3, j]) < ceiling:
-                m = _signal(world, state, rules, k0, k1, week, e, i, np.int64(draws[3, j]), m, signals, n_signals)
+                m = _signal(
+                    world, state, rules, k0, k1, week, e, i, np.int64(draws[3, j]), m, signals, n_signals
+                )
                 n_signals += m >> 32
                 m &= 0xFFFFFFFF
             if np.int64(draws[2, j]) < floor:
@@ -390,7 +444,16 @@ def _propose(
                     tally[agency, BY_ITEM] += 1
                     continue
                 y0, y1, _y2, y3 = _block(k0, k1, e, world.local[i], _B_DEMAND, week)
-                if age == 0 and _covered(world, rules, e, i) and y0 < rules.substitution:
+                if (
+                    age == 0
+                    and _covered(
+                        world.offsite[i],
+                        rules.coverage,
+                        rules.offsite_sector[world.sector[e]],
+                        rules.offsite_agency[world.agency[i]],
+                    )
+                    and y0 < rules.substitution
+                ):
                     v = np.int64(state.violation[i])
                     if y1 >= (rules.sensitivity if v > 0 else rules.false_alarm):
                         tally[agency, REPLACED] += 1
@@ -433,7 +496,16 @@ def _propose(
                     d += 1
                 if d < end and np.int64(who[d]) == i:
                     continue
-                if state.due_week[i] != NEVER or rules.quiet_item[world.item[i]] == 1 or _covered(world, rules, e, i):
+                if (
+                    state.due_week[i] != NEVER
+                    or rules.quiet_item[world.item[i]] == 1
+                    or _covered(
+                        world.offsite[i],
+                        rules.coverage,
+                        rules.offsite_sector[world.sector[e]],
+                        rules.offsite_agency[world.agency[i]],
+                    )
+                ):
                     continue
                 for t in range(week + 1, min(week + reach, np.int64(world.left[e]) - 1) + 1):
                     if t <= state.merged_until[i]:
@@ -577,14 +649,26 @@ def _inspect(
                 z0, z1, z2, z3 = _block(k0, k1, e, world.local[i], _B_CONSEQUENCE, week)
                 if eligible and y3 < rules.waiver:
                     disposition = 1
-                elif y2 < np.int64(rules.penalised[v]) and not (rules.rectify_first == 1 and v == 2 and first):
+                elif y2 < np.int64(rules.penalised[v]) and not (
+                    rules.rectify_first == 1 and v == 2 and first
+                ):
                     disposition = 4 if v == 3 and z3 < rules.sealed else 3
                 else:
                     disposition = 2
                 state.violation[i] = 0
                 state.found_week[i] = week
                 state.found_kind[i] = 2 if disposition >= 3 else 1
-                _add_event(state, rules, e, _FOUND + v - 1, week, False)
+                _add_event(
+                    state.conduct,
+                    state.conduct_week,
+                    rules.fade,
+                    rules.bucket,
+                    rules.update,
+                    e,
+                    _FOUND + v - 1,
+                    week,
+                    False,
+                )
                 if disposition >= 3:
                     until = week + rules.display
                     if z0 < rules.take_up:
@@ -592,15 +676,45 @@ def _inspect(
                     state.record_week[i] = week
                     state.record_severity[i] = v
                     state.record_until[i] = until
-                    _add_event(state, rules, e, _PENALTY, week, True)
+                    _add_event(
+                        state.conduct,
+                        state.conduct_week,
+                        rules.fade,
+                        rules.bucket,
+                        rules.update,
+                        e,
+                        _PENALTY,
+                        week,
+                        True,
+                    )
                 if channel == TRIGGER and 1 <= plan[r, 5] <= 3:
-                    _add_event(state, rules, e, _SUBSTANTIATED, week, False)
+                    _add_event(
+                        state.conduct,
+                        state.conduct_week,
+                        rules.fade,
+                        rules.bucket,
+                        rules.update,
+                        e,
+                        _SUBSTANTIATED,
+                        week,
+                        False,
+                    )
                 if z2 < np.int64(rules.follow[v]) and state.due_week[i] == NEVER:
                     state.due_week[i] = week + rules.follow_weeks
                     state.due_channel[i] = FOLLOWUP
                     state.due_age[i] = 0
             else:
-                _add_event(state, rules, e, _CLEAN, week, False)
+                _add_event(
+                    state.conduct,
+                    state.conduct_week,
+                    rules.fade,
+                    rules.bucket,
+                    rules.update,
+                    e,
+                    _CLEAN,
+                    week,
+                    False,
+                )
             if channel == RANDOM or channel >= COMMITMENT:
                 level = world.agency_level[agency]
                 place = level if joint else 2 + agency
@@ -612,7 +726,15 @@ def _inspect(
             tally[agency, JOINTLY if joint else ALONE] += 1
             inspected[tier] += 1
             known = -1
-            if channel == ROUTINE and not (_covered(world, rules, e, i) and rules.substitution > 0):
+            if channel == ROUTINE and not (
+                _covered(
+                    world.offsite[i],
+                    rules.coverage,
+                    rules.offsite_sector[world.sector[e]],
+                    rules.offsite_agency[world.agency[i]],
+                )
+                and rules.substitution > 0
+            ):
                 known = np.int64(state.known_rate[i])
             elif channel == RANDOM:
                 known = -2
@@ -661,7 +783,7 @@ def _place(value: Any, cuts: Any, slack: Any, current: Any) -> Any:  # pragma: n
 @njit(cache=True, nogil=True)
 def sums(world: Any, state: Any, rules: Any, e: Any, week: Any) -> Any:  # pragma: no cover
     """Return what the records add to an enterprise's margin and points in a week."""
-    _fade_to(state, rules, e, week)
+    _fade_to(state.conduct, state.conduct_week, rules.fade, e, week)
     margin = np.int64(0)
     points = np.int64(0)
     for b in range(state.conduct.shape[1]):
@@ -684,7 +806,9 @@ def set_offsets(world: Any, state: Any, rules: Any, week: Any, offset: Any) -> N
 
 
 @njit(cache=True, nogil=True)
-def review(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any, fresh: Any) -> None:  # pragma: no cover
+def review(
+    world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any, fresh: Any
+) -> None:  # pragma: no cover
     """Move scores, tiers, lists and routine draws of the enterprises in slots ``lo`` to ``hi``.
 
     With ``fresh`` there is no tier to keep: neither hysteresis nor dwell apply and nothing is counted
@@ -699,8 +823,12 @@ def review(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any, fres
         added, earned = sums(world, state, rules, e, week)
         margin = np.int64(state.margin0[e]) + added - state.offset[e, 0]
         points = np.int64(state.points0[e]) + earned - state.offset[e, 1] + rules.sector_offset[sector]
-        level = _place(margin, rules.risk_cut, rules.slack_margin, -1 if fresh else np.int64(state.risk_level[e]))
-        good = _place(points, rules.credit_cut, rules.slack_points, -1 if fresh else cuts - np.int64(state.grade[e]))
+        level = _place(
+            margin, rules.risk_cut, rules.slack_margin, -1 if fresh else np.int64(state.risk_level[e])
+        )
+        good = _place(
+            points, rules.credit_cut, rules.slack_points, -1 if fresh else cuts - np.int64(state.grade[e])
+        )
         grade = cuts - good
         red = False
         worst = np.int64(0)
@@ -713,7 +841,12 @@ def review(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any, fres
             tier = rules.neutral
         elif rules.composite == 1:
             score = (rules.credit_weight * points - rules.risk_weight * margin) >> 10
-            tier = tops - _place(score, rules.composite_cut, rules.slack_points, -1 if fresh else tops - np.int64(state.tier[e]))
+            tier = tops - _place(
+                score,
+                rules.composite_cut,
+                rules.slack_points,
+                -1 if fresh else tops - np.int64(state.tier[e]),
+            )
             if red:
                 tier = max(tier, min(worst, tops))
         else:
@@ -728,7 +861,11 @@ def review(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any, fres
             else:
                 if state.changes[e] < 255:
                     state.changes[e] += 1
-                if tier == state.before[e] and week - np.int64(state.tier_week[e]) <= FLIP_WEEKS and state.flips[e] < 255:
+                if (
+                    tier == state.before[e]
+                    and week - np.int64(state.tier_week[e]) <= FLIP_WEEKS
+                    and state.flips[e] < 255
+                ):
                     state.flips[e] += 1
                 state.before[e] = old
                 state.tier_week[e] = week
@@ -738,7 +875,13 @@ def review(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any, fres
         state.tier[e] = tier
         state.risk_level[e] = level
         state.grade[e] = grade
-        listed = rules.list_on == 1 and scoped and margin <= rules.list_margin and points >= rules.list_points and not red
+        listed = (
+            rules.list_on == 1
+            and scoped
+            and margin <= rules.list_margin
+            and points >= rules.list_points
+            and not red
+        )
         state.listed[e] = 1 if listed else 0
         shift = np.int64(0)
         if rules.gradient != 0:

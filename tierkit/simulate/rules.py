@@ -165,7 +165,9 @@ def _flags(names: tuple[str, ...], chosen: Any, empty: int) -> NDArray[np.uint8]
 
 def _margin(probability: Any) -> NDArray[np.int64]:
     with np.errstate(divide="ignore"):
-        return np.rint(np.clip(logit(np.asarray(probability, np.float64)), -30, 30) * MARGIN_ONE).astype(np.int64)
+        return np.rint(np.clip(logit(np.asarray(probability, np.float64)), -30, 30) * MARGIN_ONE).astype(
+            np.int64
+        )
 
 
 def fade_table(half_life: float) -> NDArray[np.int64]:
@@ -184,7 +186,10 @@ def _score_update(policy: Policy) -> dict[str, Any]:
     for row, life in enumerate(distinct):
         table[row] = fade_table(life)
     update = [
-        (policy[f"score_update.{event}.margin"] * MARGIN_ONE, policy[f"score_update.{event}.points"] * POINT_ONE)
+        (
+            policy[f"score_update.{event}.margin"] * MARGIN_ONE,
+            policy[f"score_update.{event}.points"] * POINT_ONE,
+        )
         for event in EVENTS
     ]
     return {
@@ -277,14 +282,19 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
             2**32 - 1,
         ).astype(np.uint32),
         filtered=np.minimum(
-            threshold([policy["professional_filter.false_positive"], policy["professional_filter.recall"]]), 2**32 - 1
+            threshold([policy["professional_filter.false_positive"], policy["professional_filter.recall"]]),
+            2**32 - 1,
         ).astype(np.uint32),
         filtered_opens=_certain(policy["professional_filter.weight"]),
         delay=int(policy["trigger.delay_weeks"]),
-        adverse=log_index([p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in ADVERSE]).astype(np.int16),
+        adverse=log_index([p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in ADVERSE]).astype(
+            np.int16
+        ),
         adverse_earliest=int(policy["repair.earliest_weeks.minor"]),
         rate=log_index(yearly / WEEKS_A_YEAR).astype(np.int16),
-        tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(np.int16),
+        tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(
+            np.int16
+        ),
         gradient=round(gradient / sd * LOG_ONE / MARGIN_ONE * 65536),
         gradient_centre=round(policy["scoring.rule_mean"] * MARGIN_ONE),
         gradient_shift=round(gradient**2 / 2 * LOG_ONE),
@@ -292,7 +302,9 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         hidden_shift=round(hidden**2 / 2 * LOG_ONE),
         floor=int(_weekly(policy["frequency.random_floor"])),
         campaign=np.where(
-            _flags(SECTORS, policy["campaign.sectors"], 1), int(_weekly(policy["campaign.rate"] / max(counts.mean(), 1))), 0
+            _flags(SECTORS, policy["campaign.sectors"], 1),
+            int(_weekly(policy["campaign.rate"] / max(counts.mean(), 1))),
+            0,
         ).astype(np.uint32),
         commitment=_certain(policy["commitment.check_share"]),
         permit_cycle=int(p["commitment.renewal"]),
@@ -339,13 +351,19 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         slack_points=round(by_points * POINT_ONE),
         composite=int(policy["scoring.logic"] == "composite"),
         risk_cut=_margin(list(policy["scoring.risk_cutoffs"])),
-        credit_cut=np.rint(np.array(policy["scoring.credit_cutoffs"], np.float64) * POINT_ONE).astype(np.int64),
+        credit_cut=np.rint(np.array(policy["scoring.credit_cutoffs"], np.float64) * POINT_ONE).astype(
+            np.int64
+        ),
         matrix=np.array([[TIERS.index(t) for t in row] for row in matrix], np.uint8),
         risk_weight=round(policy["scoring.composite_risk_weight"] * POINT_ONE / MARGIN_ONE * 1024),
         credit_weight=round(policy["scoring.composite_credit_weight"] * 1024),
-        composite_cut=np.rint(np.array(policy["scoring.composite_cutoffs"], np.float64) * POINT_ONE).astype(np.int64),
+        composite_cut=np.rint(np.array(policy["scoring.composite_cutoffs"], np.float64) * POINT_ONE).astype(
+            np.int64
+        ),
         neutral=TIERS.index("T2"),
-        sector_offset=np.rint([policy[f"scoring.sector_offset.{s}"] * POINT_ONE for s in SECTORS]).astype(np.int64),
+        sector_offset=np.rint([policy[f"scoring.sector_offset.{s}"] * POINT_ONE for s in SECTORS]).astype(
+            np.int64
+        ),
         red_line=np.array(grade_cap, np.uint8),
         **_score_update(policy),
     )
