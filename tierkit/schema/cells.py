@@ -88,11 +88,14 @@ def check_cells(raw: Any, column: Column, as_of: date | None = None) -> Cells:
     """
     if pt.is_dictionary(raw.type) and column.kind != "level":
         raw = raw.dictionary_decode()
-    missing = _mask(raw.is_null(nan_is_null=pt.is_floating(raw.type)))
     values, faults = _KINDS[column.kind](raw, column, as_of)
-    faults = [fault._replace(rows=fault.rows & ~missing) for fault in faults]
-    if not column.nullable:
-        faults.append(Fault(missing, "has no value", "Fill it in; this column may not be empty", lost=True))
+    if raw.null_count or pt.is_floating(raw.type):
+        missing = _mask(raw.is_null(nan_is_null=pt.is_floating(raw.type)))
+        faults = [fault._replace(rows=fault.rows & ~missing) for fault in faults]
+        if not column.nullable:
+            faults.append(
+                Fault(missing, "has no value", "Fill it in; this column may not be empty", lost=True)
+            )
     return Cells(values, [fault for fault in faults if fault.rows.any()])
 
 
@@ -176,7 +179,7 @@ def _int(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]
     if _is_text(raw.type):
         values, faults = _parse(raw, _INTEGER, pa.int64(), fault)
     elif pt.is_null(raw.type) or pt.is_signed_integer(raw.type):
-        values, faults = pc.cast(raw, pa.int64()), []
+        values, faults = (pc.cast(raw, pa.int64()) if pt.is_null(raw.type) else raw), []
     elif pt.is_floating(raw.type) or pt.is_decimal(raw.type) or pt.is_unsigned_integer(raw.type):
         numbers = pc.cast(raw, pa.float64(), safe=False)
         whole = _mask(pc.equal(numbers, pc.floor(numbers))) & _mask(pc.less(pc.abs(numbers), 2.0**53))
@@ -184,11 +187,12 @@ def _int(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]
     else:
         raise WrongTypeError(f"is of type {raw.type}, not a whole number")
     widest = 2 ** (column.bits - 1)
-    fits = _mask(pc.and_(pc.greater_equal(values, -widest), pc.less_equal(values, widest - 1)))
-    remedy = f"Correct it: it must be from {-widest:,} to {widest - 1:,}"
-    over = Fault(_mask(values.is_valid()) & ~fits, "is out of range", remedy, lost=True)
-    values = pc.cast(_where(values, fits), column.arrow_type)
-    return values, [*faults, over, *_range(values, column)]
+    over = _outside(values, -widest, widest - 1)
+    if over.any():
+        remedy = f"Correct it: it must be from {-widest:,} to {widest - 1:,}"
+        faults = [*faults, Fault(over, "is out of range", remedy, lost=True)]
+        values = _where(values, ~over)
+    return pc.cast(values, column.arrow_type), [*faults, *_range(values, column)]
 
 
 def _float(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
@@ -209,13 +213,21 @@ def _float(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Faul
     return values, [*faults, endless, *_range(_where(values, ~infinite), column)]
 
 
+def _outside(values: Any, low: float, high: float) -> Mask:
+    ends = pc.min_max(values).as_py()
+    if ends["min"] is None or (low <= ends["min"] and ends["max"] <= high):
+        return np.zeros(len(values), dtype=np.bool_)
+    return _mask(pc.or_(pc.less(values, low), pc.greater(values, high)))
+
+
 def _range(values: Any, column: Column) -> list[Fault]:
     """Return the fault of lying outside the declared bounds, if there are any."""
     low, high = (0.0 if column.positive else column.low), column.high
     if low is None or high is None:
         return []
-    above = pc.greater(values, low) if column.positive else pc.greater_equal(values, low)
-    outside = _mask(pc.invert(pc.and_(above, pc.less_equal(values, high))))
+    outside = _outside(values, low, high)
+    if column.positive:
+        outside |= _mask(pc.equal(values, 0.0))
     start = f"above {low:,.15g}" if column.positive else f"from {low:,.15g}"
     unit = f" ({column.unit})" * bool(column.unit)
     return [Fault(outside, "is out of range", f"Correct it: it must be {start} to {high:,.15g}{unit}")]

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tierkit.schema.columns import Column
 from tierkit.schema.problems import DataError
-from tierkit.schema.rows import Rows, check_rows, describe
+from tierkit.schema.rows import Rows, cell_problems, check_rows
 from tierkit.schema.tables import TABLES
 
 __all__ = ["Dataset", "arrow_table", "conform", "empty", "frame_of"]
@@ -139,10 +139,9 @@ def _cast(frame: pd.DataFrame, table: str) -> Rows:
     if absent:
         frame = frame.assign(**{c.name: pd.Series(None, index=frame.index, dtype=c.dtype) for c in absent})
     rows = check_rows(frame, spec)
-    lost = [(name, fault) for name, cells in rows.cells.items() for fault in cells.faults if fault.lost]
-    faults = [describe(rows, (name,), fault) for name, fault in lost]
-    if rows.problems or faults:
-        raise DataError([*rows.problems, *faults])
+    problems = cell_problems(rows, lost_only=True)
+    if problems:
+        raise DataError(problems)
     return rows
 
 

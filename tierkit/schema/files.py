@@ -94,8 +94,10 @@ def save_file(data: Any, table: Table, path: Path, format: str) -> None:
             _write_csv(data, table, packed)
 
 
-def load_file(path: Path, table: Table) -> Any:
-    """Read a file into an Arrow table, with the types that it has; all of it is text if it is a CSV.
+def load_file(path: Path, table: Table, rows: int | None = None) -> Iterator[Any]:
+    """Read a file as Arrow tables of ``rows`` rows, or as one, with the types that it has; a CSV is all text.
+
+    At least one table comes, if need be without rows.
 
     Raises
     ------
@@ -103,21 +105,26 @@ def load_file(path: Path, table: Table) -> Any:
         If the file cannot be read to its end.
     """
     try:
-        data = _read_parquet(path, table) if path.name.endswith(".parquet") else _read_csv(path, table)
-        data.validate(full=True)
+        read = _read_parquet if path.suffix == ".parquet" else _read_csv
+        for part in read(path, table, rows):
+            part.validate(full=True)
+            yield part
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UnreadableError(reason[0][:200].rstrip(".")) from error
-    return data
 
 
-def _read_parquet(path: Path, table: Table) -> Any:
+def _read_parquet(path: Path, table: Table, rows: int | None) -> Iterator[Any]:
     with pq.ParquetFile(path) as file:
         there = set(file.schema_arrow.names)
     levels = [column.name for column in table if column.kind == "level" and column.name in there]
     # levels stay codes and names, which saves most of the memory of an inspection
     with pq.ParquetFile(path, read_dictionary=levels, page_checksum_verification=True) as file:
-        return file.read()
+        if rows is None or file.metadata.num_rows <= rows:
+            yield file.read()
+        else:
+            for batch in file.iter_batches(rows):
+                yield pa.Table.from_batches([batch])
 
 
 def _write_csv(data: Any, table: Table, target: Any) -> None:
@@ -133,7 +140,7 @@ def _write_csv(data: Any, table: Table, target: Any) -> None:
     pv.write_csv(pa.table(columns, data.column_names), target, options)
 
 
-def _read_csv(path: Path, table: Table) -> Any:
+def _read_csv(path: Path, table: Table, rows: int | None) -> Iterator[Any]:
     opened = gzip.open if path.name.endswith(".gz") else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as head:
         names = next(csv.reader(head), [])
@@ -153,4 +160,5 @@ def _read_csv(path: Path, table: Table) -> Any:
         if column is not None and column.kind in ("texts", "ints") and not column.nullable:
             values = pc.fill_null(values, "")  # an empty cell is an empty list
         data = data.set_column(at, name, values)
-    return data
+    for start in range(0, max(data.num_rows, 1), rows or max(data.num_rows, 1)):
+        yield data.slice(start, rows)

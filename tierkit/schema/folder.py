@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +14,7 @@ from tierkit.schema.columns import Table
 from tierkit.schema.dataset import Dataset, arrow_table, frame_of
 from tierkit.schema.files import FORMATS, UnreadableError, load_file, replacing, save_file, sha256
 from tierkit.schema.problems import DataError, Problem
-from tierkit.schema.rows import check_rows, describe
+from tierkit.schema.rows import cell_problems, check_rows
 from tierkit.schema.tables import SCHEMA_VERSION, TABLES
 
 __all__ = ["MANIFEST", "Folder", "open_folder", "read_dataset", "write_dataset"]
@@ -36,19 +36,31 @@ class Folder:
         """The day up to which there are records, if the manifest says."""
         return _day(self.manifest.get("as_of"))
 
-    def load(self, table: Table) -> tuple[Any, list[Problem]]:
-        """Read a table as it is; no data if its file cannot be read or is not the one listed."""
+    def load(self, table: Table) -> Any:
+        """Read a table as it is.
+
+        Raises
+        ------
+        DataError
+            If its file cannot be read, or is not the one that the manifest lists.
+        """
+        (data,) = self.chunks(table, rows=None)
+        return data
+
+    def chunks(self, table: Table, rows: int | None) -> Iterator[Any]:
+        """Read a table as it is, so many rows at a time, at least once; errors are those of `load`."""
         path = self.files[table.name]
         listed = self.manifest.get("tables", {}).get(table.name, {}).get("sha256")
         if listed is not None and sha256(path) != listed:
-            remedy = "Restore the file, or make the dataset again; do not edit tables in place"
             message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
-            return None, [Problem(table.name, "", 0, (), message, remedy)]
+            remedy = "Restore the file, or make the dataset again; do not edit tables in place"
+            raise DataError([Problem(table.name, "", 0, (), message, remedy)])
         try:
-            return load_file(path, table), []
+            yield from load_file(path, table, rows)
         except UnreadableError as error:
+            message = f"{path.name} cannot be read: {error}"
             remedy = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
-            return None, [Problem(table.name, "", 0, (), f"{path.name} cannot be read: {error}", remedy)]
+            raise DataError([Problem(table.name, "", 0, (), message, remedy)]) from error
 
 
 def open_folder(folder: str | os.PathLike[str]) -> Folder:
@@ -113,14 +125,14 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
     frames = {}
     for name in TABLES:
         if name in wanted and name in found.files:
-            data, wrong = found.load(TABLES[name])
-            problems += wrong
-            if data is not None:
-                rows = check_rows(data, TABLES[name], found.as_of)
-                problems += rows.problems
-                problems += [describe(rows, (c,), f) for c, cells in rows.cells.items() for f in cells.faults]
-                if not problems:
-                    frames[name] = frame_of(rows)
+            try:
+                rows = check_rows(found.load(TABLES[name]), TABLES[name], found.as_of)
+            except DataError as error:
+                problems += error.problems
+                continue
+            problems += cell_problems(rows)
+            if not problems:
+                frames[name] = frame_of(rows)
     if problems:
         raise DataError(problems)
     return Dataset(frames, found.manifest)

@@ -1,6 +1,6 @@
 """Rows against their table's declaration: what is wrong within one table, and within one row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from tierkit.schema.columns import Table
 from tierkit.schema.problems import DataError, Problem
 from tierkit.schema.tables import TABLES
 
-__all__ = ["Rows", "check_rows", "describe", "row_faults", "row_problems"]
+__all__ = ["Rows", "cell_problems", "check_rows", "describe", "row_faults", "row_problems"]
 
 
 class Rows(NamedTuple):
@@ -85,15 +85,38 @@ def row_faults(rows: Rows) -> Iterator[tuple[tuple[str, ...], Fault]]:
             )
 
 
-def describe(rows: Rows, columns: tuple[str, ...], fault: Fault) -> Problem:
-    """Return a fault as a problem, with the number of rows and up to three examples."""
+def describe(
+    table: str, cells: Mapping[str, Any], columns: tuple[str, ...], fault: Fault, before: int = 0
+) -> Problem:
+    """Return a fault as a problem, with the number of rows and up to three examples.
+
+    Parameters
+    ----------
+    table : str
+        Name of the table.
+    cells : mapping of str to pyarrow.Array
+        Cells to show, by column.
+    columns : tuple of str
+        Columns concerned, the one to correct first.
+    fault : Fault
+        What is wrong, and in which of these rows.
+    before : int
+        Number of rows of the table before these.
+    """
     where = np.flatnonzero(fault.rows)
     examples = []
     for row in where[:3].tolist():
-        shown = [_shown(rows.raw[name][row]) for name in columns]
+        shown = [_shown(cells[name][row]) for name in columns]
         rest = [f"{name} {text}" for name, text in zip(columns[1:], shown[1:], strict=True)]
-        examples.append(f"row {row + 1}: {', '.join([shown[0], *rest])}")
-    return Problem(rows.table.name, columns[0], len(where), tuple(examples), fault.message, fault.remedy)
+        examples.append(f"row {before + row + 1}: {', '.join([shown[0], *rest])}")
+    return Problem(table, columns[0], len(where), tuple(examples), fault.message, fault.remedy)
+
+
+def cell_problems(rows: Rows, lost_only: bool = False) -> list[Problem]:
+    """Return what is wrong with columns and cells; with ``lost_only`` those cells that no type can keep."""
+    faults = [(name, fault) for name, cells in rows.cells.items() for fault in cells.faults]
+    told = [(name, fault) for name, fault in faults if fault.lost or not lost_only]
+    return [*rows.problems, *(describe(rows.table.name, rows.raw, (name,), fault) for name, fault in told)]
 
 
 def row_problems(frame: Any, table: str, as_of: date | None = None) -> "pd.Series[str]":
