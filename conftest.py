@@ -67,6 +67,9 @@ CHANNEL_SHARES = {
     "commitment": 0.08,
     "routine": 0.62,
 }
+CHANNEL_FACTORS = {
+    "random": 0.0, "trigger": 0.2, "followup": 0.4, "campaign": 1.6, "commitment": 0.6, "routine": 1.25,
+}  # fmt: skip
 GROUPS = {
     "ownership": {"private": 14100, "state": 510, "foreign": 490, "hmt": 250, "individual": 4650},
     "size": {"micro": 15990, "small": 3010, "medium": 800, "large": 200},
@@ -76,11 +79,11 @@ GROUPS = {
 def _row(
     policy: str, group: str, level: str, measure: str, kappa: float, weeks: int, base: float, change: float
 ) -> dict[str, Any]:
-    half = 0.012 + 0.25 * abs(change) * 0.15
+    half = 0.0 if policy == "legacy" else 0.012 + 0.25 * abs(change) * 0.15
     value = base * (1 + change)
     return {
         "policy": policy, "baseline": "legacy", "group": group, "level": level, "measure": measure,
-        "unit": UNITS.get(measure, "per run"), "kappa": kappa, "weeks": weeks, "value": value,
+        "unit": UNITS.get(measure, "per run"), "kappa": kappa, "weeks": weeks, "over": 52, "value": value,
         "low": value * (1 - half),
         "high": value * (1 + half), "baseline_value": base, "difference": base * change,
         "difference_low": base * (change - half), "difference_high": base * (change + half),
@@ -92,40 +95,34 @@ def _row(
 def make_summary() -> pd.DataFrame:
     """Return a frame like ``Comparison.summary`` for five plans against ``legacy``."""
     rows = []
-    for policy, changes in CHANGES.items():
+    for policy, changes in {"legacy": (0.0,) * 5, **CHANGES}.items():
         for weeks in (52, 260):
             for kappa in (0.0, 0.1, 0.25):
                 for measure, base in BASE.items():
                     change = changes[MOVES.get(measure, 0)]
-                    if measure in ("harm", "violations_missed", "prevalence"):
+                    if measure in ("harm", "violations_missed", "prevalence") and policy != "legacy":
                         change += kappa * 0.12 * (weeks / 52) ** 0.5
                     if measure in ("trigger_share",):
                         change = -changes[0] * 0.9
                     if measure in ("never_visited_share",):
                         change = -changes[0] * 0.35
-                    rows.append(
-                        _row(
-                            policy,
-                            "all",
-                            "all",
-                            measure,
-                            kappa,
-                            weeks,
-                            base * weeks / 52 if base > 1 else base,
-                            change,
-                        )
-                    )
+                    row = _row(policy, "all", "all", measure, kappa, weeks, base, change)
+                    # The n of a ratio is what it is a share of, as in real summaries.
+                    rows.append(row | ({"n": 8012} if measure in ("finding_rate", "trigger_share") else {}))
         for channel, share in CHANNEL_SHARES.items():
             base = BASE["inspections"] * share
-            change = {
-                "random": 0.0,
-                "trigger": -0.12,
-                "followup": -0.2,
-                "campaign": -1.0 if policy != "jinshan-2025" else 0.2,
-            }
-            change.setdefault("routine", changes[0] * 1.25)
-            change.setdefault("commitment", -0.3)
-            rows.append(_row(policy, "channel", channel, "inspections", 0.1, 52, base, change[channel]))
+            rows.append(
+                _row(
+                    policy,
+                    "channel",
+                    channel,
+                    "inspections",
+                    0.1,
+                    52,
+                    base,
+                    changes[0] * CHANNEL_FACTORS[channel],
+                )
+            )
         for group, levels in GROUPS.items():
             for i, (level, n) in enumerate(levels.items()):
                 base = n * 0.36 * (1 + 0.35 * i)

@@ -111,13 +111,13 @@ def _undrawn(figure: Figure) -> set[plt.Text]:
 def test_load_draws_the_values_of_the_channels(summary: pd.DataFrame) -> None:
     ax = plot.load(summary)
     rows = summary[(summary["group"] == "channel") & (summary["level"] == "routine")]
-    expected = [rows["baseline_value"].iloc[0], *rows["value"]]
+    expected = list(rows["value"])
     drawn = [patch.get_width() for patch in ax.containers[0]]
     np.testing.assert_allclose(drawn, expected, atol=1e-9)
     total = summary[
         (summary["measure"] == "inspections") & (summary["group"] == "all") & (summary["weeks"] == 52)
     ]
-    assert len(total) == 15  # the frame has three kappas; only one of them is drawn
+    assert len(total) == 18  # the frame has three kappas; only one of them is drawn
     assert len(drawn) == 6
 
 

@@ -68,7 +68,7 @@ def outcomes(
         _, axes = canvas(
             texts.text("figure.outcomes.title", lang),
             texts.text("figure.outcomes.subtitle", lang, baseline=policy_label(policies[0], lang)),
-            caption(frames[measures[0]], lang),
+            caption(summary, lang, kappa=kappa, weeks=weeks),
             width=9.2,
             height=0.60 * len(plans) + 0.95,
             ncols=len(measures),
@@ -159,7 +159,7 @@ def trade_off(
         _, axes = canvas(
             texts.text("figure.trade_off.title", lang),
             texts.text("figure.trade_off.subtitle", lang),
-            caption(up, lang, "caption.cross"),
+            caption(summary, lang, "caption.cross", kappa=kappa, weeks=weeks),
             width=7.2,
             height=3.9,
         )
@@ -212,7 +212,7 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
     Parameters
     ----------
     summary : DataFrame
-        ``Comparison.summary`` over several kappas and horizons.
+        The ``summary`` of comparisons with several kappas and horizons, one below the other.
     measure : str, default="harm"
     lang : {"zh", "en"}
 
@@ -224,7 +224,7 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
     --------
     >>> axes = kappa(summary)  # summary = compare(...).summary
     >>> [ax.get_title(loc="left") for ax in axes]
-    ['over 1 year', 'over 5 years']
+    ['over 1 year', 'in year 5']
     """
     rows = summary[(summary["measure"] == measure) & (summary["group"] == "all")]
     horizons = sorted(int(w) for w in rows["weeks"].unique())
@@ -240,7 +240,7 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
                 "caption.kappa",
                 lang,
                 replicates=int(rows["replicates"].min()),
-                n=texts.number(rows["n"].max()),
+                n=int(rows["n"].iloc[0]),
             )
             + " "
             + texts.text("caption.paired", lang),
@@ -265,7 +265,9 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
             ax.yaxis.set_major_formatter(_PERCENT)
             ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
             ax.grid(axis="y")
-            ax.set_title(texts.text("figure.kappa.after", lang, n=weeks // 52))
+            over = int(rows["over"].iloc[0])
+            whole = "figure.kappa.after" if over == weeks else "figure.kappa.in_year"
+            ax.set_title(texts.text(whole, lang, n=weeks // 52))
         bottom, top = axes[0, -1].get_ylim()
         ends.sort()
         placed = spread([end[0] for end in ends], 0.062 * (top - bottom))

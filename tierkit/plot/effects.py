@@ -97,28 +97,29 @@ def effects(
     return chosen.iloc[np.argsort(first, kind="stable")].reset_index(drop=True)
 
 
-def caption(rows: pd.DataFrame, lang: str, extra: str = "caption.paired", *, by_level: bool = False) -> str:
+def caption(
+    summary: pd.DataFrame, lang: str, extra: str = "caption.paired", *, kappa: float = 0.1, weeks: int = 52
+) -> str:
     """Return the conditions of a run and what the intervals are, as a figure's caption.
 
     Parameters
     ----------
-    rows : DataFrame
-        As `effects` returns them.
+    summary : DataFrame
+        ``Comparison.summary``.
     lang : {"zh", "en"}
     extra : str
         Id of the text on the intervals.
-    by_level : bool, default=False
-        Whether ``n`` counts the enterprises of one level, so that all of them are the sum.
+    kappa, weeks
+        Which run of the comparison.
 
     Examples
     --------
-    >>> caption(effects(summary, "harm"), "en", "caption.value")  # summary = compare(...).summary
+    >>> caption(summary, "en", "caption.value")  # summary = compare(...).summary
     '20,000 enterprises, 52 weeks, 20 replicates, κ = 0.1. Bars: 95% intervals over the replicates.'
     """
-    first = rows.iloc[-1].to_dict()
-    n = rows.drop_duplicates("level")["n"].sum() if by_level else rows["n"].max()
-    replicates, weeks, kappa = int(first["replicates"]), int(first["weeks"]), f"{first['kappa']:g}"
-    conditions = texts.text("caption.run", lang, n=int(n), replicates=replicates, weeks=weeks, kappa=kappa)
+    row = effects(summary, "inspections", kappa=kappa, weeks=weeks).iloc[0].to_dict()
+    n, replicates = int(row["n"]), int(row["replicates"])
+    conditions = texts.text("caption.run", lang, n=n, replicates=replicates, weeks=weeks, kappa=f"{kappa:g}")
     return f"{conditions} {texts.text(extra, lang)}"
 
 

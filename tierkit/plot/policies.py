@@ -53,7 +53,7 @@ def load(summary: pd.DataFrame, *, lang: str = "en", kappa: float = 0.1, weeks: 
         _, axes = canvas(
             texts.text("figure.load.title", lang),
             texts.text("figure.load.subtitle", lang),
-            caption(rows, lang),
+            caption(summary, lang, kappa=kappa, weeks=weeks),
             height=0.42 * len(policies) + 0.75,
         )
         ax: Axes = axes[0, 0]
@@ -175,7 +175,7 @@ def fairness(
         _, axes = canvas(
             texts.text("figure.fairness.title", lang, group=texts.text(f"group.{group}", lang)),
             texts.text("figure.fairness.subtitle", lang, plan=policy_label(policy, lang)),
-            caption(rows.reset_index(), lang, "caption.value", by_level=True),
+            caption(summary, lang, "caption.value", kappa=kappa, weeks=weeks),
             width=7.2,
             height=0.40 * len(levels) + 0.75,
         )
