@@ -2,6 +2,7 @@
 
 from tierkit.schema.columns import KINDS, Column, Reference, Table
 from tierkit.schema.dataset import Dataset, conform, empty
+from tierkit.schema.dictionary import data_dictionary
 from tierkit.schema.files import replacing
 from tierkit.schema.folder import read_dataset, write_dataset
 from tierkit.schema.levels import (
@@ -68,6 +69,7 @@ __all__ = [
     "Reference",
     "Table",
     "conform",
+    "data_dictionary",
     "empty",
     "problems_table",
     "read_dataset",

@@ -37,6 +37,7 @@ _OBLIGATION = ("enterprise_id", "agency", "item_class")
 
 def _enterprises() -> Table:
     k = "registered_on"
+    gb: dict[str, Any] = {"unit": "GB/T 4754"}
     return _table(
         "enterprises",
         [
@@ -52,8 +53,9 @@ def _enterprises() -> Table:
                 "industry section",
                 k,
                 levels="industry_section",
+                **gb,
             ),
-            Column("industry_division", "id", "行业大类", "industry division", k, pattern="^[0-9]{2}$"),
+            Column("industry_division", "id", "行业大类", "industry division", k, pattern="^[0-9]{2}$", **gb),
             Column("sector", "level", "监管领域", "supervision sector", k, levels="sector"),
             Column("ownership", "level", "所有制", "ownership", k, levels="ownership"),
             Column("size", "level", "规模", "size", k, levels="size"),
