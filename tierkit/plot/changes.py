@@ -7,19 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tierkit import texts
 from tierkit.plot.effects import caption, effects, policy_label
-from tierkit.plot.labels import halo, place_labels, spread
+from tierkit.plot.labels import PercentTicks, halo, place_labels, spread
 from tierkit.plot.style import INK, canvas, policy_color, style, whiskers
 
 __all__ = ["kappa", "outcomes", "trade_off"]
 
 AxesRow = np.ndarray[tuple[int], np.dtype[np.object_]]
 """Axes side by side."""
-
-_PERCENT = FuncFormatter(lambda value, _: texts.percent(value, sign=True))
+_STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 
 def outcomes(
@@ -64,6 +62,8 @@ def outcomes(
         )
         for frame in frames.values()
     )
+    # The widest round step that leaves the labels of neighbouring panels apart.
+    step = max((s for s in _STEPS if s <= 0.95 * reach), default=reach)
     with style():
         _, axes = canvas(
             texts.text("figure.outcomes.title", lang),
@@ -111,8 +111,8 @@ def outcomes(
             shown = texts.percent(base, 1) if share else texts.number(base)
             name = texts.text(f"measure.{measure}", lang)
             ax.set_title(f"{name}\n{policy_label(policies[0], lang)} {shown}", fontsize=9, linespacing=1.5)
-            ax.xaxis.set_major_formatter(_PERCENT)
-            ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+            ax.xaxis.set_major_formatter(PercentTicks(sign=True))
+            ax.set_xticks([-step, 0.0, step])
             ax.grid(axis="x")
             ax.set_xlim(-reach * 1.3, reach * 1.3)
         axes[0, 0].set_yticks(range(len(plans)), [policy_label(p, lang) for p in plans])
@@ -186,8 +186,8 @@ def trade_off(
             color=INK["soft"],
             va="bottom",
         )
-        ax.xaxis.set_major_formatter(_PERCENT)
-        ax.yaxis.set_major_formatter(_PERCENT)
+        ax.xaxis.set_major_formatter(PercentTicks(sign=True))
+        ax.yaxis.set_major_formatter(PercentTicks(sign=True))
         ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
         ax.grid()
         ax.set_xlabel(texts.text("axis.change_of", lang, measure=texts.text(f"measure.{x}", lang)))
@@ -262,7 +262,7 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
             ax.axhline(0, color=INK["soft"], linewidth=0.9, zorder=1)
             ax.set_xticks(range(len(kappas)), [f"κ = {k:g}" for k in kappas])
             ax.set_xlim(-0.4, len(kappas) - 0.6 + (0.75 if ax is axes[0, -1] else 0))
-            ax.yaxis.set_major_formatter(_PERCENT)
+            ax.yaxis.set_major_formatter(PercentTicks(sign=True))
             ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
             ax.grid(axis="y")
             over = int(rows["over"].iloc[0])

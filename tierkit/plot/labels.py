@@ -9,12 +9,43 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patheffects import AbstractPathEffect, withStroke
+from matplotlib.ticker import Formatter
 
-__all__ = ["halo", "place_labels", "spread", "wrap"]
+from tierkit import texts
+
+__all__ = ["PercentTicks", "halo", "place_labels", "spread", "wrap"]
 
 _PAPER = "#ffffff"
 # Where a label may stand beside its point, in points, best first.
 _OFFSETS = [(dx, dy) for dy in (9.0, -9.0, 0.0, 20.0, -20.0) for dx in (10.0, -10.0)]
+
+
+class PercentTicks(Formatter):
+    """Tick labels in per cent, with as many decimals as the step between ticks needs.
+
+    Parameters
+    ----------
+    sign : bool, default=False
+        Whether positive values get a plus, as changes do.
+
+    Examples
+    --------
+    >>> PercentTicks(sign=True).format_ticks([-0.005, 0.0, 0.005])
+    ['−0.5%', '0%', '+0.5%']
+    """
+
+    def __init__(self, sign: bool = False) -> None:
+        self.sign = sign
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Return the labels of all ticks of an axis, with decimals alike."""
+        steps = np.diff(np.asarray(values, float)) * 100
+        digits = next((d for d in range(3) if np.allclose(np.round(steps, d), steps, atol=1e-9)), 3)
+        return [texts.percent(value, 0 if value == 0 else digits, sign=self.sign) for value in values]
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return one value's label, on its own."""
+        return self.format_ticks([x])[0]
 
 
 def wrap(words: str, ems: float) -> list[str]:
@@ -108,8 +139,8 @@ def place_labels(
     for (x, y), (left, low), (right, high) in zip(at, *corners, strict=True):
         taken += [(left, y - 2, right, y + 2), (x - 2, low, x + 2, high)]
     for point, (x, y), label, color in zip(points, at, labels, colors, strict=True):
-        width = sum(9.0 if unicodedata.east_asian_width(c) in "WF" else 5.0 for c in label) * scale
-        tall = 10.0 * scale
+        width = sum(9.0 if unicodedata.east_asian_width(c) in "WF" else 5.2 for c in label) * scale
+        tall = 12.0 * scale
         best = (np.inf, 0.0, 0.0)
         for dx, dy in _OFFSETS:
             left = x + dx * scale - (width if dx < 0 else 0)

@@ -194,7 +194,7 @@ def fairness(
                 first.append((after, policy_label(policy, lang), color))
             ax.annotate(
                 texts.percent(row["relative"], sign=True),
-                (min(before, after), y),
+                (float(np.nanmin([before, after, row["low"] * scale])), y),
                 xytext=(-9, 0),
                 textcoords="offset points",
                 ha="right",

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter
 
 from tierkit import texts
 from tierkit.plot.bars import stacked_bars
 from tierkit.plot.effects import policy_label
+from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
 from tierkit.schema import LEVELS, TIERS
 
@@ -226,9 +226,8 @@ def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
 
 
 def _percent_axes(ax: Axes) -> None:
-    shown = FuncFormatter(lambda value, _: texts.percent(value))
-    ax.xaxis.set_major_formatter(shown)
-    ax.yaxis.set_major_formatter(shown)
+    ax.xaxis.set_major_formatter(PercentTicks())
+    ax.yaxis.set_major_formatter(PercentTicks())
     ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
 
 
