@@ -1,0 +1,193 @@
+"""Acceptance moments: what a synthetic world must look like before anything is concluded from it.
+
+The ranges come from published figures where there are any; each moment names its own. They are wide
+on purpose: the world is made to be consistent with what is known of Shanghai, not fitted to it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from tierkit.compare import Comparison
+from tierkit.policy import Policy
+from tierkit.schema import TIERS, Dataset
+
+__all__ = ["LEGAL_FLOOR", "draw_ratio", "of_comparison", "of_records", "of_truth"]
+
+LEGAL_FLOOR = 0.03
+"""Share of enterprises that a province must draw a year (SAMR order, 2014, revised 2025; source C13)."""
+DANDONG = (31_107, 12_044, 3_682, 721)
+"""Enterprises of classes A to D in Dandong, 2023 (source C8)."""
+_DAYS_A_YEAR = 364  # a simulated year has 52 weeks
+_COLUMNS = ["moment", "zh", "value", "low", "high", "lowest", "highest", "holds", "n", "source"]
+
+
+class _Moment(NamedTuple):
+    name: str
+    zh: str
+    lowest: float
+    highest: float
+    source: str
+
+
+_RECORDS = {
+    "inspections": _Moment("inspections per enterprise-year", "每户每年检查次数", 0.35, 0.45, "C24: .24 after the reform"),
+    "finding_rate": _Moment("finding rate", "检查发现率", 0.10, 0.15, "I27, I10"),
+    "penalised": _Moment("share of enterprises penalised a year", "每年受处罚户数占比", 0.01, 0.025, "assumption"),
+    "complaints": _Moment("complaints per enterprise-year", "每户每年投诉举报", 0.12, 0.25, "C31, C32"),
+    "obligations": _Moment("obligations per enterprise", "每户监管关系数", 4.0, 6.0, "assumption"),
+}
+_TRUTH = {"prevalence": _Moment("share of obligations in violation", "违法监管关系占比", 0.13, 0.15, "I27, I10")}
+_PLAN = {
+    "inspections": _Moment("shanghai-2025: change of inspections", "上海方案：检查变化", -0.75, -0.40, "C23: -33 %; C25: -70 %"),
+    "finding_rate": _Moment("shanghai-2025: change of finding rate", "上海方案：发现率变化", 0.03, 1.0, "C25: up to 19 %"),
+}
+
+
+def _row(moment: _Moment, value: float, low: float, high: float, n: int) -> tuple[object, ...]:
+    holds = moment.lowest <= value <= moment.highest
+    return (moment.name, moment.zh, value, low, high, moment.lowest, moment.highest, holds, n, moment.source)
+
+
+def _rate(count: int, exposure: float) -> tuple[float, float, float]:
+    """Return a rate with its 95 % interval, the count taken as Poisson."""
+    z = norm.ppf(0.975)
+    half = z * np.sqrt(max(count, 1))
+    return count / exposure, (count - half) / exposure, (count + half) / exposure
+
+
+def of_records(data: Dataset) -> pd.DataFrame:
+    """Return the moments that a dataset's records show, each with a 95 % interval and its range.
+
+    Parameters
+    ----------
+    data : Dataset
+        With ``start`` and ``as_of`` in its manifest.
+
+    Returns
+    -------
+    DataFrame
+        ``moment``, ``zh``, ``value``, ``low``, ``high``, ``lowest``, ``highest``, ``holds``, ``n``, ``source``.
+
+    Examples
+    --------
+    >>> from tierkit.synth import make
+    >>> of_records(make(200, seed=1)[0])["moment"].tolist()[:2]
+    ['inspections per enterprise-year', 'finding rate']
+    """
+    start, end = (pd.Timestamp(str(data.manifest[key])) for key in ("start", "as_of"))
+    people = data["enterprises"]
+    since = people["registered_on"].clip(lower=start)
+    until = people["closed_on"].fillna(end).clip(upper=end)
+    exposure = float((until - since).dt.days.clip(lower=0).sum()) / _DAYS_A_YEAR
+    checks = data["inspections"]
+    checks = checks[checks["mode"] != "offsite"]
+    found = int((checks["finding"] != "none").sum())
+    n = len(checks)
+    share = found / max(n, 1)
+    half = norm.ppf(0.975) * np.sqrt(share * (1 - share) / max(n, 1))
+    events = data["credit_events"]
+    fines = events[events["kind"] == "penalty"]
+    year = (fines["happened_on"] - start).dt.days // _DAYS_A_YEAR
+    penalised = len(pd.DataFrame({"id": fines["enterprise_id"], "year": year}).drop_duplicates())
+    complaints = len(data["complaints"])
+    per = data["obligations"].groupby("enterprise_id").size()
+    mean, error = float(per.mean()), float(per.std(ddof=1) / np.sqrt(len(per)))
+    z = norm.ppf(0.975)
+    rows = [
+        _row(_RECORDS["inspections"], *_rate(n, exposure), n),
+        _row(_RECORDS["finding_rate"], share, share - half, share + half, n),
+        _row(_RECORDS["penalised"], *_rate(penalised, exposure), penalised),
+        _row(_RECORDS["complaints"], *_rate(complaints, exposure), complaints),
+        _row(_RECORDS["obligations"], mean, mean - z * error, mean + z * error, len(per)),
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def of_truth(data: Dataset) -> pd.DataFrame:
+    """Return the moments that only the truth of a synthetic dataset shows; columns as in `of_records`.
+
+    The interval is clustered by enterprise: the standard error is that of enterprise means.
+    """
+    truth = data["truth"]
+    there = truth["state_by_month"].map(len) > 0
+    state = np.stack(truth.loc[there, "state_by_month"].map(np.asarray).to_list())
+    alive = data["obligations"][["enterprise_id", "agency", "item_class", "valid_from", "valid_to"]]
+    alive = truth.loc[there, ["enterprise_id", "agency", "item_class"]].merge(
+        alive, on=["enterprise_id", "agency", "item_class"], how="left"
+    )
+    months = pd.date_range(str(data.manifest["start"]), periods=state.shape[1], freq="MS").to_numpy()
+    begun = alive["valid_from"].to_numpy()[:, None] <= months[None, :]
+    over = alive["valid_to"].to_numpy()[:, None] <= months[None, :]
+    exists = begun & ~over
+    violating = ((state > 0) & exists).sum(axis=1)
+    by = pd.DataFrame({"id": alive["enterprise_id"], "v": violating, "n": exists.sum(axis=1)}).groupby("id").sum()
+    share = float(by["v"].sum() / by["n"].sum())
+    error = float(np.sqrt(((by["v"] - share * by["n"]) ** 2).sum()) / by["n"].sum())
+    z = norm.ppf(0.975)
+    row = _row(_TRUTH["prevalence"], share, share - z * error, share + z * error, int(by["n"].sum()))
+    return pd.DataFrame([row], columns=_COLUMNS)
+
+
+def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.DataFrame:
+    """Return the moments that a plan must show against the legacy policy; columns as in `of_records`.
+
+    What the finding rate says nothing about stands beside it, without a range: findings, violations
+    missed, harm and trigger share.
+    """
+    rows = comparison.table(measures=("inspections", "finding_rate", "findings", "violations_missed", "harm", "trigger_share"))
+    mine = rows[rows["policy"] == policy].set_index("measure")
+    out = []
+    for name in mine.index:
+        r = mine.loc[name]
+        relative = name not in ("finding_rate", "trigger_share")
+        scale = r["baseline_value"] if relative else 1.0
+        value, low, high = r["difference"] / scale, r["difference_low"] / scale, r["difference_high"] / scale
+        moment = _PLAN.get(name)
+        if moment is None:
+            label = str(name).replace("_", " ")
+            out.append((f"{policy}: change of {label}", f"{policy}：{label}", value, low, high, np.nan, np.nan, True, r["n"], ""))
+        else:
+            out.append(_row(moment, value, low, high, int(r["n"])))
+    return pd.DataFrame(out, columns=_COLUMNS)
+
+
+def draw_ratio(policy: Policy, shares: dict[str, float]) -> float:
+    """Return the planned draws per enterprise and year that a policy gives to given shares of tiers.
+
+    This is the ratio that the legal floor of three in a hundred is about: the declared base rate times
+    the multiplier of each tier (general items), weighted by the tier's share. The random floor, which is drawn by
+    obligation, comes on top and is not counted.
+
+    Parameters
+    ----------
+    policy : Policy
+    shares : dict of str to float
+        Share of the enterprises by tier; they are scaled to sum to one.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the shares are not those of the four tiers.
+
+    Examples
+    --------
+    >>> henan = Policy.load("henan-2021")
+    >>> round(draw_ratio(henan, dict(zip(TIERS, DANDONG))), 4)
+    0.0239
+    """
+    if set(shares) != set(TIERS):
+        raise ValueError(f"The 'shares' must be those of {', '.join(TIERS)}. Got {sorted(shares)}.")
+    total = sum(shares.values())
+    return float(
+        policy["frequency.base_rate"]
+        * sum(shares[t] / total * policy[f"frequency.tier.{t}.general"] for t in TIERS)
+    )
