@@ -112,7 +112,7 @@ def _numbers(spec: Spec, raw: object) -> tuple[float, ...]:
     if not isinstance(raw, list | tuple):
         raise UnfitError(f"must be a list of ascending numbers, each {spec.range_text}")
     if spec.lengths and len(raw) not in spec.lengths:
-        raise UnfitError(f"must hold {' or '.join(map(str, spec.lengths))} numbers, not {len(raw)}")
+        raise UnfitError(f"must hold {' or '.join(map(str, spec.lengths))} numbers; it holds {len(raw)}")
     try:
         values = tuple(_number(spec, one) for one in raw)
     except UnfitError:

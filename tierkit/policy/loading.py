@@ -72,7 +72,9 @@ def baseline_of(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Cont
     if wanted is None:
         missing = [path for path in SPEC if path not in reading.given]
         shown = ", ".join(f"'{path}'" for path in missing[:3]) + (", …" if len(missing) > 3 else "")
-        message = f"'meta.baseline' is missing, and so are {len(missing)} of {len(SPEC)} parameters: {shown}"
+        message = (
+            f"'meta.baseline' is missing; without one the file must hold every parameter, and lacks {shown}"
+        )
         reading.note(
             "meta.baseline", message, 'name a baseline, such as baseline = "legacy", or give them all'
         )
@@ -97,7 +99,8 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
     merged = {**(base.parameters if base else {}), **reading.parameters}
     for clash in clashes({path: one.value for path, one in merged.items()}):
         reading.note(clash.parameter, clash.message, clash.remedy, warning=clash.warning)
-    if base is None and "date" not in reading.meta:
+    stands_alone = "baseline" not in reading.meta or reading.given >= SPEC.keys()
+    if base is None and stands_alone and "date" not in reading.meta:
         reading.note(
             "meta.date", "'meta.date' is missing", "give the date of the document, such as 2025-01-24"
         )

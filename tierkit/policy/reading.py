@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -25,7 +25,14 @@ STATUSES: Mapping[str, Label] = {
 }
 """Standing of a policy → its label."""
 
-_TABLES = frozenset(path.rsplit(".", depth)[0] for path in SPEC for depth in range(1, path.count(".") + 1))
+
+def _tables(paths: Iterable[str]) -> frozenset[str]:
+    """Return every table that holds one of the paths, at whatever depth."""
+    return frozenset(path.rsplit(".", depth)[0] for path in paths for depth in range(1, path.count(".") + 1))
+
+
+_TABLES = _tables(SPEC)
+_OLD_TABLES = _tables(RENAMED) - _TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +108,9 @@ class Reading:
     problems: list[PolicyProblem] = field(default_factory=list)
 
     def note(self, parameter: str, message: str, remedy: str, *, warning: bool = False) -> None:
-        """Add a problem, at the line of its parameter or of the table that holds it."""
-        at = next((self.lines[one] for one in _upwards(parameter) if one in self.lines), None)
+        """Add a problem, at the line of its parameter, of the table that holds it, or of what it holds."""
+        inside = (one for one in self.lines if one.startswith(f"{parameter}."))
+        at = next((self.lines[one] for one in (*_upwards(parameter), *inside) if one in self.lines), None)
         self.problems.append(PolicyProblem(self.place, at, parameter, message, remedy, warning))
 
 
@@ -204,7 +212,7 @@ def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[
         new = _renamed(path) or path
         if new in SPEC:
             yield path, node
-        elif new in _TABLES and isinstance(node, Mapping):
+        elif new in _TABLES | _OLD_TABLES and isinstance(node, Mapping):
             yield from _leaves(node, f"{path}.", reading)
         elif new in _TABLES:
             reading.note(
@@ -229,16 +237,12 @@ def _first_under(table: str) -> str:
 
 
 def _near(path: str) -> str:
-    """Return a did-you-mean for an unknown path: among its siblings, then by its last word anywhere."""
-    parent = path.rpartition(".")[0]
+    """Return a did-you-mean for an unknown path: by its last word in the same table, then anywhere."""
+    table, _, word = path.rpartition(".")
     known = sorted(_TABLES | set(SPEC))
-    siblings = [one for one in known if one.rpartition(".")[0] == parent]
-    last_words = {one.rpartition(".")[2]: one for one in reversed(known)}
-    return (
-        suggestion(path, siblings)
-        or suggestion(path.rpartition(".")[2], last_words)
-        or suggestion(path, known)
-    )
+    siblings = {one.rpartition(".")[2]: one for one in known if one.rpartition(".")[0] == table}
+    anywhere = {one.rpartition(".")[2]: one for one in reversed(known)}
+    return suggestion(word, siblings) or suggestion(word, anywhere)
 
 
 def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:

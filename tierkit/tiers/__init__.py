@@ -1,0 +1,30 @@
+"""Tiers from scores: a pure rule, total and disjoint, with its reason and the distance to the next tier."""
+
+from tierkit.tiers.assignment import assign
+from tierkit.tiers.reasons import REASONS, sentences
+from tierkit.tiers.rule import (
+    MARGIN_ONE,
+    NEUTRAL_TIER,
+    POINT_ONE,
+    Placement,
+    Previous,
+    TierRule,
+    margin_steps,
+    place,
+    point_steps,
+)
+
+__all__ = [
+    "MARGIN_ONE",
+    "NEUTRAL_TIER",
+    "POINT_ONE",
+    "REASONS",
+    "Placement",
+    "Previous",
+    "TierRule",
+    "assign",
+    "margin_steps",
+    "place",
+    "point_steps",
+    "sentences",
+]

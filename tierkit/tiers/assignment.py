@@ -1,0 +1,128 @@
+"""Scores into tiers: frames in, frames out."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tierkit.policy import Policy
+from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS
+from tierkit.tiers.distance import distances
+from tierkit.tiers.inputs import check_inputs
+from tierkit.tiers.reasons import REASONS, reason_codes
+from tierkit.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
+
+__all__ = ["assign"]
+
+
+def assign(
+    scores: pd.DataFrame,
+    policy: Policy,
+    previous: pd.DataFrame | None = None,
+    oracle_probability: pd.Series | None = None,
+    *,
+    as_of: date | None = None,
+) -> pd.DataFrame:
+    """Return the tier of each enterprise under a policy, with the rule that gave it.
+
+    A pure function of each row alone, its scores and its last tier; nobody's tier depends on others.
+    Every row gets exactly one tier. `tierkit.tiers.rule` states the rule step by step.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        ``enterprise_id``, ``sector``, ``risk_probability`` (in [0, 1]), ``credit_points`` and, where there
+        are such records, ``red_line`` (the gravest kind of credit event that stands, or NA).
+    policy : Policy
+    previous : pandas.DataFrame, optional
+        The last assignment: ``enterprise_id``, ``tier``, ``risk_level``, ``credit_grade`` and either
+        ``weeks_ago`` or ``assigned_on``, the day since which the tier has stood. Enterprises that it does
+        not hold are new: no hysteresis, no dwell. It may hold others.
+    oracle_probability : pandas.Series, optional
+        True probabilities by enterprise_id; needed by the oracle and refused by every other policy.
+    as_of : date, optional
+        The day of this assignment; needed where ``previous`` has ``assigned_on``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each of ``scores``, with its index: ``enterprise_id``; ``tier``; ``risk_level``;
+        ``credit_grade`` (capped); ``tier_reason`` (an id of `REASONS`); ``distance_risk`` (log-odds) and
+        ``distance_credit`` (points), signed moves to the nearest boundary that changes the tier, NaN where
+        there is none; ``unmonitored``; ``held`` (whether hysteresis or dwell keeps the tier from what the
+        scores alone give); ``changed`` (whether the tier differs from the last one; true for the new, so
+        that ``assigned_on`` is this day where it is true and the last one where not); ``composite_points``
+        (NaN under a matrix); ``red_line`` (the kind where it caps the grade, else NA).
+
+    Raises
+    ------
+    DataError
+        With all problems: a missing column, an unknown level, a duplicate id, a score that is NaN or
+        infinite, a probability outside [0, 1]. Finite points of any size are allowed.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"enterprise_id": ["a", "b"], "sector": ["gas", "retail"],
+    ...                        "risk_probability": [0.05, 0.3], "credit_points": [650.0, 420.0]})
+    >>> out = assign(scores, Policy.load("jiading-2025"))
+    >>> out[["enterprise_id", "tier", "risk_level", "credit_grade"]].values.tolist()
+    [['a', 'T1', 1, 'A'], ['b', 'T4', 3, 'C']]
+    """
+    check_inputs(scores, policy, previous, oracle_probability, as_of)
+    risk = scores["risk_probability"]
+    if policy.oracle and oracle_probability is not None:
+        risk = oracle_probability.reindex(scores["enterprise_id"])
+    kinds = scores["red_line"] if "red_line" in scores else pd.Series(pd.NA, index=scores.index)
+    rule = TierRule.of(policy)
+    margin = margin_steps(risk.to_numpy(np.float64))
+    points = point_steps(scores["credit_points"].to_numpy(np.float64))
+    sector, red_line = _codes(scores["sector"], SECTORS), _codes(kinds, EVENT_KINDS)
+    last = _previous(scores["enterprise_id"], previous, as_of)
+    placed = place(rule, margin, points, sector, red_line, last)
+    to_risk, to_credit = distances(rule, margin, points, sector, red_line, placed)
+    capping = (rule.caps[red_line] > 0) & placed.in_scope
+    return pd.DataFrame(
+        {
+            "enterprise_id": scores["enterprise_id"].astype("str"),
+            "tier": _category(placed.tier, TIERS),
+            "risk_level": (placed.level + 1).astype(np.int8),
+            "credit_grade": _category(placed.grade, GRADES),
+            "tier_reason": _category(reason_codes(placed, rule.composite), tuple(REASONS)),
+            "distance_risk": to_risk,
+            "distance_credit": to_credit,
+            "unmonitored": placed.unmonitored,
+            "held": placed.tier != placed.fresh,
+            "changed": placed.tier != last.tier,
+            "composite_points": placed.composite / POINT_ONE if rule.composite else np.nan,
+            "red_line": _category(np.where(capping, red_line, -1), EVENT_KINDS),
+        },
+        index=scores.index,
+    )
+
+
+def _codes(levels: pd.Series, known: tuple[str, ...]) -> Steps:
+    """Return the position of each level, -1 for none."""
+    return pd.Categorical(levels, categories=list(known)).codes.astype(np.int64)
+
+
+def _category(codes: NDArray[np.integer], levels: tuple[str, ...]) -> "pd.Categorical[str]":
+    return pd.Categorical.from_codes(codes.astype(np.int64), categories=pd.Index(levels))
+
+
+def _previous(ids: pd.Series, previous: pd.DataFrame | None, as_of: date | None) -> Previous:
+    """Return the last assignment in the order of ``ids``."""
+    if previous is None or previous.empty:
+        none = np.full(len(ids), -1, np.int64)
+        return Previous(none, none, none, none)
+    rows = previous.set_index("enterprise_id").reindex(ids)
+    if "weeks_ago" in rows:
+        weeks = rows["weeks_ago"]
+    else:
+        weeks = (np.datetime64(as_of, "D") - pd.to_datetime(rows["assigned_on"])).dt.days // 7
+    return Previous(
+        tier=_codes(rows["tier"], TIERS),
+        level=rows["risk_level"].fillna(0).to_numpy(np.int64) - 1,
+        grade=_codes(rows["credit_grade"], GRADES),
+        weeks=weeks.fillna(-1).to_numpy(np.int64),
+    )

@@ -1,0 +1,107 @@
+"""How far a score would have to move, on its axis alone, until the tier changes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tierkit.schema import TIERS
+from tierkit.tiers.rule import MARGIN_ONE, POINT_ONE, Placement, Steps, TierRule
+
+__all__ = ["distances"]
+
+_WEIGHT_ONE = 1024
+_MARGIN_LIMIT = 30 * MARGIN_ONE
+_POINT_LIMIT = 10**6 * POINT_ONE
+
+
+def distances(
+    rule: TierRule, margin: Steps, points: Steps, sector: Steps, red_line: Steps, placed: Placement
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the smallest moves of margin and of points that change the tier.
+
+    A move changes the tier if the next review gives another one, with this assignment as the previous
+    one, the hysteresis that goes with it, and its dwell over. So an enterprise whose tier is kept by the
+    dwell alone has 0 on both axes.
+
+    Returns
+    -------
+    risk : ndarray of float, shape (n,)
+        Log-odds, positive where the risk would have to rise; NaN where no move does it.
+    credit : ndarray of float, shape (n,)
+        Points, positive where they would have to rise; NaN where no move does it.
+
+    Notes
+    -----
+    Of two moves as long as each other the one to the better tier is given: less risk, more points.
+    """
+    points = points + rule.sector_offset[sector]
+    cap = rule.caps[red_line]
+    if rule.composite:
+        risk, credit = _along_composite(rule, margin, points, cap, placed.tier)
+    else:
+        risk = _nearest(_along_risk(rule, margin, placed), placed.tier, margin, _MARGIN_LIMIT, better=-1)
+        credit = _nearest(
+            _along_credit(rule, points, cap, placed), placed.tier, points, _POINT_LIMIT, better=1
+        )
+    return _final(risk, placed) / MARGIN_ONE, _final(credit, placed) / POINT_ONE
+
+
+def _final(moves: NDArray[np.float64], placed: Placement) -> NDArray[np.float64]:
+    """Return the moves, 0 where time alone will do and NaN outside the scope."""
+    moves = np.where(placed.candidate != placed.tier, 0.0, moves)
+    return np.where(placed.in_scope, moves, np.nan)
+
+
+Crossing = tuple[Steps, NDArray[np.bool_], Steps]
+"""A move, where it leads anywhere, and the tier it leads to."""
+
+
+def _along_risk(rule: TierRule, margin: Steps, placed: Placement) -> Iterator[Crossing]:
+    for k, cut in enumerate(rule.risk_cuts):
+        up = placed.level <= k
+        move = np.where(up, cut + rule.slack_margin, cut - rule.slack_margin - 1) - margin
+        yield move, np.full(len(margin), True), rule.matrix[np.where(up, k + 1, k), placed.grade]
+
+
+def _along_credit(rule: TierRule, points: Steps, cap: Steps, placed: Placement) -> Iterator[Crossing]:
+    worst = rule.grades - 1
+    for k, cut in enumerate(rule.credit_cuts):
+        up = worst - placed.grade <= k
+        move = np.where(up, cut + rule.slack_points, cut - rule.slack_points - 1) - points
+        grade = np.maximum(worst - np.where(up, k + 1, k), np.minimum(cap, worst))
+        yield move, np.full(len(points), True), rule.matrix[placed.level, grade]
+
+
+def _along_composite(
+    rule: TierRule, margin: Steps, points: Steps, cap: Steps, tier: Steps
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the moves of each axis that carry the weighted sum past a cut-off."""
+    top = len(TIERS) - 1
+    score, slack = rule.weighted(margin, points), rule.slack_points * _WEIGHT_ONE
+
+    def crossings(weight: int, sign: int) -> Iterator[Crossing]:
+        for k, cut in enumerate(rule.composite_cuts):
+            up = top - tier <= k
+            need = np.where(up, cut + slack - score, score - (cut - slack) + 1)
+            steps = -(-need // max(weight, 1))  # rounded up: the first step that is past the cut-off
+            target = np.maximum(top - np.where(up, k + 1, k), cap)
+            yield np.where(up, sign, -sign) * steps, np.full(len(tier), weight > 0), target
+
+    return (
+        _nearest(crossings(rule.risk_weight, -1), tier, margin, _MARGIN_LIMIT, better=-1),
+        _nearest(crossings(rule.credit_weight, 1), tier, points, _POINT_LIMIT, better=1),
+    )
+
+
+def _nearest(
+    crossings: Iterator[Crossing], tier: Steps, score: Steps, limit: int, *, better: int
+) -> NDArray[np.float64]:
+    """Return the shortest move that leads to another tier within the grid; NaN where there is none."""
+    best = np.full(len(tier), np.nan)
+    for move, possible, target in crossings:
+        counts = possible & (target != tier) & (np.abs(score + move) <= limit)
+        shorter = np.isnan(best) | (np.abs(move) < np.abs(best))
+        shorter |= (np.abs(move) == np.abs(best)) & (np.sign(move) == better)
+        best = np.where(counts & shorter, move, best)
+    return best

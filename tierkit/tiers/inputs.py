@@ -1,0 +1,152 @@
+"""What can be wrong with scores and previous tiers, all at once."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from tierkit.policy import Policy
+from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError, Problem
+
+__all__ = ["check_inputs"]
+
+_SCORES = ("enterprise_id", "sector", "risk_probability", "credit_points")
+_PREVIOUS = ("enterprise_id", "tier", "risk_level", "credit_grade")
+
+
+def check_inputs(
+    scores: pd.DataFrame,
+    policy: Policy,
+    previous: pd.DataFrame | None,
+    oracle_probability: pd.Series | None,
+    as_of: date | None,
+) -> None:
+    """Check everything that `tierkit.tiers.assign` is given.
+
+    Raises
+    ------
+    DataError
+        With every problem found.
+    """
+    problems = _score_problems(scores)
+    if previous is not None and not previous.empty:
+        problems += _previous_problems(previous, as_of)
+    if not any(one.column == "enterprise_id" for one in problems):
+        problems += _oracle_problems(scores, policy, oracle_probability)
+    if problems:
+        raise DataError(problems)
+
+
+def _problem(
+    frame: pd.DataFrame, table: str, column: str, bad: ArrayLike, message: str, remedy: str
+) -> list[Problem]:
+    """Return a problem with the first three rows that have it, or nothing."""
+    where = np.flatnonzero(np.asarray(bad))
+    if not len(where):
+        return []
+    ids, values = frame["enterprise_id"], frame[column]
+    examples = tuple(
+        f"row {row + 1}, {ids.iloc[row]}: {values.iloc[row]!s:.40}"
+        if column != "enterprise_id"
+        else f"row {row + 1}: {values.iloc[row]!s:.40}"
+        for row in where[:3]
+    )
+    return [Problem(table, column, len(where), examples, message, remedy)]
+
+
+def _missing(frame: pd.DataFrame, table: str, wanted: tuple[str, ...]) -> list[Problem]:
+    lacking = [column for column in wanted if column not in frame]
+    return [Problem(table, column, 0, (), "is missing", f"Give the column '{column}'.") for column in lacking]
+
+
+def _ids(frame: pd.DataFrame, table: str) -> list[Problem]:
+    ids, column = frame["enterprise_id"], "enterprise_id"
+    return [
+        *_problem(frame, table, column, ids.isna(), "is empty", "Name the enterprise."),
+        *_problem(
+            frame, table, column, ids.duplicated() & ids.notna(), "is there twice", "Keep one row each."
+        ),
+    ]
+
+
+def _unknown(
+    frame: pd.DataFrame, table: str, column: str, levels: tuple[object, ...], *, may_lack: bool
+) -> list[Problem]:
+    bad = ~frame[column].isin(list(levels)) & (frame[column].notna() | (not may_lack))
+    remedy = f"Use one of {', '.join(map(str, levels))}."
+    return _problem(frame, table, column, bad, "has an unknown level", remedy)
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """Return a column as numbers, NaN where it holds none."""
+    return np.asarray(pd.to_numeric(frame[column], errors="coerce"), np.float64)
+
+
+def _score_problems(scores: pd.DataFrame) -> list[Problem]:
+    problems = _missing(scores, "scores", _SCORES)
+    if problems:
+        return problems
+    remedy = "Score the row again, or leave it out; a tier needs both scores."
+    problems = _ids(scores, "scores") + _unknown(scores, "scores", "sector", SECTORS, may_lack=False)
+    for column in ("risk_probability", "credit_points"):
+        bad = ~np.isfinite(_numbers(scores, column))
+        problems += _problem(scores, "scores", column, bad, "is not a finite number", remedy)
+    risk = _numbers(scores, "risk_probability")
+    outside = np.isfinite(risk) & ((risk < 0) | (risk > 1))
+    remedy = "Give a probability, not a margin."
+    problems += _problem(scores, "scores", "risk_probability", outside, "is outside [0, 1]", remedy)
+    if "red_line" in scores:
+        problems += _unknown(scores, "scores", "red_line", EVENT_KINDS, may_lack=True)
+    return problems
+
+
+def _previous_problems(previous: pd.DataFrame, as_of: date | None) -> list[Problem]:
+    problems = _missing(previous, "previous", _PREVIOUS)
+    if problems:
+        return problems
+    problems = _ids(previous, "previous")
+    problems += _unknown(previous, "previous", "tier", TIERS, may_lack=False)
+    problems += _unknown(previous, "previous", "credit_grade", GRADES, may_lack=False)
+    problems += _unknown(previous, "previous", "risk_level", tuple(range(1, len(TIERS) + 1)), may_lack=False)
+    if "weeks_ago" in previous:
+        weeks = _numbers(previous, "weeks_ago")
+        bad = ~(np.isfinite(weeks) & (weeks >= 0))
+        remedy = "Count from when the tier began."
+        return problems + _problem(
+            previous, "previous", "weeks_ago", bad, "is no number of weeks past", remedy
+        )
+    if "assigned_on" not in previous:
+        remedy = "Give 'assigned_on', the day since which the tier has stood, or 'weeks_ago'."
+        return [*problems, Problem("previous", "assigned_on", 0, (), "is missing", remedy)]
+    if as_of is None:
+        remedy = "Give as_of, the day of this assignment, to `assign`."
+        return [*problems, Problem("previous", "assigned_on", 0, (), "cannot be dated back", remedy)]
+    days = pd.to_datetime(previous["assigned_on"], errors="coerce")
+    late = days.isna() | (days > pd.Timestamp(as_of))
+    remedy = "Give the day since which it stands."
+    return problems + _problem(previous, "previous", "assigned_on", late, f"is no day up to {as_of}", remedy)
+
+
+def _oracle_problems(
+    scores: pd.DataFrame, policy: Policy, oracle_probability: pd.Series | None
+) -> list[Problem]:
+    table, column = "oracle_probability", ""
+    if not policy.oracle:
+        if oracle_probability is None:
+            return []
+        remedy = "Leave it out; only a policy with meta.oracle = true may see the truth."
+        return [Problem(table, column, 0, (), f"is not for policy '{policy.name}'", remedy)]
+    if oracle_probability is None:
+        remedy = "Give the true probabilities of a synthetic world, by enterprise_id."
+        return [Problem(table, column, 0, (), f"is missing, and policy '{policy.name}' rests on it", remedy)]
+    if "enterprise_id" not in scores:
+        return []
+    if not oracle_probability.index.is_unique:
+        return [Problem(table, column, 0, (), "has an enterprise twice", "Keep one value each.")]
+    truth = oracle_probability.reindex(scores["enterprise_id"]).astype("float64")
+    frame = pd.DataFrame({"enterprise_id": scores["enterprise_id"].to_numpy(), table: truth.to_numpy()})
+    bad = ~frame[table].between(0, 1)
+    return _problem(
+        frame, table, table, bad, "is not a probability", "Give one in [0, 1] for every enterprise."
+    )

@@ -1,0 +1,107 @@
+"""Which rule put an enterprise where it is, as an id and as a sentence."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tierkit.policy import Policy
+from tierkit.schema import LEVELS, Label
+from tierkit.tiers.rule import Placement
+
+__all__ = ["REASONS", "reason_codes", "sentences"]
+
+REASONS: Mapping[str, Label] = MappingProxyType(
+    {
+        "matrix": Label(
+            "风险{risk_level}级、信用{credit_grade}级，按等级矩阵列为{tier}（{tier_label}）。",
+            "Risk level {risk_level} and credit grade {credit_grade} make tier {tier} ({tier_label}) in the "
+            "policy's matrix.",
+        ),
+        "composite": Label(
+            "综合评价{composite_points}分，列为{tier}（{tier_label}）。",
+            "A composite score of {composite_points} points makes tier {tier} ({tier_label}).",
+        ),
+        "red_line": Label(
+            "存在红线记录（{red_line}），信用等次不高于{cap}级，列为{tier}（{tier_label}）。",
+            "A record that is a red line ({red_line}) caps the credit grade at {cap}, "
+            "which makes tier {tier} ({tier_label}).",
+        ),
+        "held_by_margin": Label(
+            "评分刚越过分界，未超出缓冲（风险{hysteresis_margin}、信用{hysteresis_points}分），"
+            "等级保持{tier}（{tier_label}）。",
+            "The scores are past a cut-off, but by less than the hysteresis ({hysteresis_margin} log-odds, "
+            "{hysteresis_points} points), so the tier stays {tier} ({tier_label}).",
+        ),
+        "held_by_dwell": Label(
+            "等级至少保持{dwell_weeks}周，期满前仍为{tier}（{tier_label}）。",
+            "A tier is kept for at least {dwell_weeks} weeks, so it is still {tier} ({tier_label}).",
+        ),
+        "out_of_scope": Label(
+            "所属行业不在本方案分级范围内，按{tier}（{tier_label}）以基准频次检查。",
+            "The sector is outside the policy's scope: tier {tier} ({tier_label}), checked at the base rate.",
+        ),
+    }
+)
+"""Id of a rule → sentence with placeholders, in Chinese and English; the order is that of the codes."""
+
+_ORDER = tuple(REASONS)
+
+
+def reason_codes(placed: Placement, composite: bool) -> NDArray[np.int8]:
+    """Return the position in `REASONS` of the rule that decided each tier: the last that changed it."""
+    plain = _ORDER.index("composite" if composite else "matrix")
+    return np.select(
+        [
+            ~placed.in_scope,
+            placed.tier != placed.candidate,
+            placed.candidate != placed.uncapped,
+            placed.candidate != placed.fresh,
+        ],
+        [_ORDER.index(one) for one in ("out_of_scope", "held_by_dwell", "red_line", "held_by_margin")],
+        plain,
+    ).astype(np.int8)
+
+
+def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Series:
+    """Return the reason of each tier as a sentence that a regulator can sign.
+
+    Parameters
+    ----------
+    assigned : pandas.DataFrame
+        As `tierkit.tiers.assign` returns it, or some of its rows.
+    policy : Policy
+        The policy it was assigned under.
+    lang : str
+        ``"zh"`` or ``"en"``.
+
+    Returns
+    -------
+    pandas.Series of str, with the index of ``assigned``
+
+    Examples
+    --------
+    >>> from tierkit.tiers import assign
+    >>> scores = pd.DataFrame({"enterprise_id": ["a"], "sector": ["gas"], "risk_probability": [0.05],
+    ...                        "credit_points": [650.0]})
+    >>> jiading = Policy.load("jiading-2025")
+    >>> sentences(assign(scores, jiading), jiading, "en").iloc[0]
+    "Risk level 1 and credit grade A make tier T1 (undisturbed) in the policy's matrix."
+    """
+    fixed: dict[str, object] = {
+        "hysteresis_margin": f"{policy['review.hysteresis_margin']:g}",
+        "hysteresis_points": f"{policy['review.hysteresis_points']:g}",
+        "dwell_weeks": policy["review.dwell_weeks"],
+    }
+    texts = []
+    for row in assigned.to_dict("records"):
+        kind = row["red_line"]
+        facts = {str(key): value for key, value in row.items()} | fixed
+        facts["tier_label"] = LEVELS["tier"][row["tier"]].text(lang)
+        facts["composite_points"] = f"{row['composite_points']:.1f}"
+        if not pd.isna(kind):
+            facts |= {"red_line": LEVELS["event_kind"][kind].text(lang), "cap": policy[f"red_lines.{kind}"]}
+        texts.append(REASONS[row["tier_reason"]].text(lang).format_map(facts))
+    return pd.Series(texts, index=assigned.index, dtype="str", name="reason")

@@ -1,0 +1,269 @@
+"""The tier rule in whole numbers: what a policy says, as anybody's integers can follow it.
+
+Scores lie on a grid: risk margins (log-odds) in steps of 1/1024, cut off at 30 log-odds either way;
+points in steps of 1/16, the sector's offset added first. Scores, cut-offs and hysteresis are rounded to
+the grid once, so the same records give the same tier on every machine and in every engine. The steps:
+
+1. **Place.** The place of a score among ascending cut-offs is the number of cut-offs ``cut`` with
+   ``score >= cut``: at a cut-off it belongs above. The risk level is the place of the margin plus one, so
+   level 1 is low. The credit grade is A for the highest place of the points, then B, C, D.
+2. **Hysteresis.** With a previous place and a slack, let ``low`` be the number of cut-offs with
+   ``score >= cut + slack`` and ``high`` that with ``score >= cut - slack``. The place is the previous one,
+   raised to ``low`` or lowered to ``high`` where it lies outside: a cut-off must be passed by the slack.
+   Previous places that this policy's cut-offs do not have count as none.
+3. **Red line.** While a record caps the grade, the grade is that cap or worse. A cap that the policy has
+   no grade for means its worst one.
+4. **Tier.** By matrix: the entry of risk level and (capped) grade. By composite: the place of
+   ``credit weight × points − risk weight × margin`` among the composite cut-offs, T1 on top, with the
+   points' slack and the previous tier as the previous place; a cap of A, B, C, D is a cap of T1, T2, T3, T4.
+5. **Dwell.** If the tier differs from the previous one, which is younger than the dwell, and no red line
+   caps the grade, the previous tier stays (level and grade move all the same).
+6. **Scope.** Outside the policy's sectors the tier is `NEUTRAL_TIER`, whatever the scores.
+
+An enterprise is on the unmonitored list if the list is enabled, its sector is in scope, its margin is at
+most, its points are at least what the list asks, and no red line caps its grade.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tierkit.policy import Policy
+from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS
+
+__all__ = [
+    "MARGIN_ONE",
+    "NEUTRAL_TIER",
+    "POINT_ONE",
+    "Placement",
+    "Previous",
+    "TierRule",
+    "margin_steps",
+    "place",
+    "point_steps",
+]
+
+MARGIN_ONE = 1024
+"""Grid steps of one log-odds."""
+POINT_ONE = 16
+"""Grid steps of one point."""
+NEUTRAL_TIER = "T2"
+"""Tier of whoever is outside a policy's scope: the ordinary one; its multipliers count as 1 there."""
+
+_MARGIN_LIMIT = 30
+_POINT_LIMIT = 10**6
+_WEIGHT_ONE = 1024
+_NONE = -1
+
+Steps = NDArray[np.int64]
+
+
+def margin_steps(probability: ArrayLike) -> Steps:
+    """Return the margins of probabilities in grid steps, 0 and 1 at the limit.
+
+    Parameters
+    ----------
+    probability : array-like of float, shape (n,)
+        In [0, 1].
+
+    Examples
+    --------
+    >>> margin_steps([0.0, 0.5, 0.75]).tolist()
+    [-30720, 0, 1125]
+    """
+    p = np.asarray(probability, np.float64)
+    with np.errstate(divide="ignore"):
+        margin = np.log(p) - np.log1p(-p)
+    steps: Steps = np.rint(np.clip(margin, -_MARGIN_LIMIT, _MARGIN_LIMIT) * MARGIN_ONE).astype(np.int64)
+    return steps
+
+
+def point_steps(points: ArrayLike) -> Steps:
+    """Return points in grid steps; beyond a million points, where no cut-off can be, they stop.
+
+    Examples
+    --------
+    >>> point_steps([600.0, 540.03, 1e308]).tolist()
+    [9600, 8640, 16000000]
+    """
+    steps: Steps = np.rint(
+        np.clip(np.asarray(points, np.float64), -_POINT_LIMIT, _POINT_LIMIT) * POINT_ONE
+    ).astype(np.int64)
+    return steps
+
+
+class Previous(NamedTuple):
+    """The last assignment, as codes of shape (n,); -1 in ``tier`` where there is none.
+
+    ``weeks`` is how long the tier has stood.
+    """
+
+    tier: Steps
+    level: Steps
+    grade: Steps
+    weeks: Steps
+
+
+class Placement(NamedTuple):
+    """What the rule says of each enterprise, as codes of shape (n,)."""
+
+    tier: Steps
+    level: Steps
+    grade: Steps
+    composite: Steps
+    """Composite score in 1/16 points; 0 under a matrix."""
+    unmonitored: NDArray[np.bool_]
+    in_scope: NDArray[np.bool_]
+    candidate: Steps
+    """Tier before the dwell."""
+    fresh: Steps
+    """Tier that the scores alone would give: no previous one, but red lines."""
+    uncapped: Steps
+    """Tier before the dwell, had there been no red line."""
+
+
+@dataclass(frozen=True)
+class TierRule:
+    """A policy's tier rule in grid steps and codes.
+
+    Attributes
+    ----------
+    risk_cuts, credit_cuts, composite_cuts : ndarray of int
+        Ascending cut-offs; composite ones in 1/16 points times 1024, as the weighted sum comes.
+    matrix : ndarray of int, shape (levels, grades)
+        Tier codes.
+    """
+
+    composite: bool
+    risk_cuts: Steps
+    credit_cuts: Steps
+    composite_cuts: Steps
+    matrix: Steps
+    risk_weight: int
+    credit_weight: int
+    slack_margin: int
+    slack_points: int
+    dwell: int
+    sector_offset: Steps
+    in_scope: NDArray[np.bool_]
+    caps: Steps
+    """Cap of the grade by event kind, with 0 for none and a last entry of 0 for no record."""
+    list_enabled: bool
+    list_margin: int
+    list_points: int
+
+    @classmethod
+    def of(cls, policy: Policy) -> "TierRule":
+        """Return the rule of a policy.
+
+        Examples
+        --------
+        >>> TierRule.of(Policy.load("jiading-2025")).matrix.tolist()
+        [[0, 1, 1], [1, 1, 2], [1, 2, 3]]
+        """
+        scope = policy["scoring.scope_sectors"] or SECTORS
+        caps = [GRADES.index(policy["red_lines"].get(kind, "A")) for kind in EVENT_KINDS]
+        composite = policy["scoring.logic"] == "composite"
+        matrix = [["T1"]] if composite else policy["scoring.matrix"]  # one not used need not fit the cut-offs
+        risk_weight = policy["scoring.composite_risk_weight"] * POINT_ONE / MARGIN_ONE * _WEIGHT_ONE
+        return cls(
+            composite=composite,
+            risk_cuts=margin_steps(policy["scoring.risk_cutoffs"]),
+            credit_cuts=point_steps(policy["scoring.credit_cutoffs"]),
+            composite_cuts=point_steps(policy["scoring.composite_cutoffs"]) * _WEIGHT_ONE,
+            matrix=np.array([[TIERS.index(tier) for tier in row] for row in matrix]),
+            risk_weight=round(risk_weight),
+            credit_weight=round(policy["scoring.composite_credit_weight"] * _WEIGHT_ONE),
+            slack_margin=round(policy["review.hysteresis_margin"] * MARGIN_ONE),
+            slack_points=round(policy["review.hysteresis_points"] * POINT_ONE),
+            dwell=policy["review.dwell_weeks"],
+            sector_offset=point_steps([policy[f"scoring.sector_offset.{sector}"] for sector in SECTORS]),
+            in_scope=np.array([sector in scope for sector in SECTORS]),
+            caps=np.array([*caps, 0]),
+            list_enabled=policy["lists.unmonitored.enabled"],
+            list_margin=int(margin_steps(policy["lists.unmonitored.max_risk"])),
+            list_points=int(point_steps(policy["lists.unmonitored.min_points"])),
+        )
+
+    @property
+    def levels(self) -> int:
+        """Number of risk levels."""
+        return len(self.risk_cuts) + 1
+
+    @property
+    def grades(self) -> int:
+        """Number of credit grades."""
+        return len(self.credit_cuts) + 1
+
+    def weighted(self, margin: Steps, points: Steps) -> Steps:
+        """Return the composite score in 1/16 points times 1024."""
+        return self.credit_weight * points - self.risk_weight * margin
+
+
+def _place(score: Steps, cuts: Steps, slack: int, previous: Steps) -> Steps:
+    """Return the place of each score among the cut-offs, previous places kept within the slack."""
+    shifted = score[:, None]
+    plain = (shifted >= cuts).sum(axis=1)
+    low = (shifted >= cuts + slack).sum(axis=1)
+    high = (shifted >= cuts - slack).sum(axis=1)
+    kept: Steps = np.where(previous == _NONE, plain, np.minimum(np.maximum(previous, low), high))
+    return kept
+
+
+def place(
+    rule: TierRule, margin: Steps, points: Steps, sector: Steps, red_line: Steps, previous: Previous
+) -> Placement:
+    """Apply the rule of this module's heading, steps 1 to 6.
+
+    Parameters
+    ----------
+    rule : TierRule
+    margin, points : ndarray of int, shape (n,)
+        Grid steps; points without the sector's offset.
+    sector : ndarray of int, shape (n,)
+        Codes of `tierkit.schema.SECTORS`.
+    red_line : ndarray of int, shape (n,)
+        Codes of `tierkit.schema.EVENT_KINDS`, -1 where there is no such record.
+    previous : Previous
+    """
+    points = points + rule.sector_offset[sector]
+    cap = rule.caps[red_line]
+    known = (previous.tier != _NONE) & (previous.level < rule.levels) & (previous.grade < rule.grades)
+    old_level = np.where(known, previous.level, _NONE)
+    old_rank = np.where(known, rule.grades - 1 - previous.grade, _NONE)
+    nobody = np.full(len(margin), _NONE)
+
+    level = _place(margin, rule.risk_cuts, rule.slack_margin, old_level)
+    grade = rule.grades - 1 - _place(points, rule.credit_cuts, rule.slack_points, old_rank)
+    capped = np.maximum(grade, np.minimum(cap, rule.grades - 1))
+    if rule.composite:
+        score = rule.weighted(margin, points)
+        slack, top = rule.slack_points * _WEIGHT_ONE, len(TIERS) - 1
+        old_place = np.where(known, top - previous.tier, _NONE)
+        uncapped = top - _place(score, rule.composite_cuts, slack, old_place)
+        candidate = np.maximum(uncapped, cap)
+        fresh = np.maximum(top - _place(score, rule.composite_cuts, slack, nobody), cap)
+    else:
+        score = np.zeros_like(margin)
+        uncapped, candidate = rule.matrix[level, grade], rule.matrix[level, capped]
+        plain_level = _place(margin, rule.risk_cuts, 0, nobody)
+        plain_grade = rule.grades - 1 - _place(points, rule.credit_cuts, 0, nobody)
+        fresh = rule.matrix[plain_level, np.maximum(plain_grade, np.minimum(cap, rule.grades - 1))]
+
+    dwells = known & (candidate != previous.tier) & (previous.weeks < rule.dwell) & (cap == 0)
+    in_scope = rule.in_scope[sector]
+    neutral = TIERS.index(NEUTRAL_TIER)
+    listed = (margin <= rule.list_margin) & (points >= rule.list_points) & (cap == 0) & in_scope
+    return Placement(
+        tier=np.where(in_scope, np.where(dwells, previous.tier, candidate), neutral),
+        level=level,
+        grade=capped,
+        composite=score // _WEIGHT_ONE,
+        unmonitored=listed & rule.list_enabled,
+        in_scope=in_scope,
+        candidate=np.where(in_scope, candidate, neutral),
+        fresh=np.where(in_scope, fresh, neutral),
+        uncapped=np.where(in_scope, uncapped, neutral),
+    )
