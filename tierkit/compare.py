@@ -96,12 +96,13 @@ class Comparison:
         table = self.table()
         head = "".join(f"<th>{html.escape(name)}</th>" for name in HEADLINE)
         body = []
+        columns = ["value", "difference", "difference_low", "difference_high"]
+
         for policy in self.policies:
-            mine = table[table["policy"] == policy].set_index("measure")
+            mine = table[table["policy"] == policy].set_index("measure").loc[list(HEADLINE)]
             cells = "".join(
-                f"<td>{mine.at[m, 'value']:,.4g}<br><small>{mine.at[m, 'difference']:+,.3g} "
-                f"[{mine.at[m, 'difference_low']:+,.3g}, {mine.at[m, 'difference_high']:+,.3g}]</small></td>"
-                for m in HEADLINE
+                f"<td>{value:,.4g}<br><small>{change:+,.3g} [{low:+,.3g}, {high:+,.3g}]</small></td>"
+                for value, change, low, high in mine[columns].itertuples(index=False)
             )
             body.append(f"<tr><th>{html.escape(policy)}</th>{cells}</tr>")
         return (
@@ -189,7 +190,8 @@ def compare(
     for policy in policies[1:]:
         if policy.hash == baseline.hash or diff(baseline, policy).empty:
             raise ValueError(
-                f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; nothing to compare."
+                f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; "
+                "nothing to compare."
             )
     if replicates < 1:
         raise ValueError(f"The 'replicates' must be at least 1. Got {replicates}.")

@@ -35,16 +35,26 @@ class _Moment(NamedTuple):
 
 
 _RECORDS = {
-    "inspections": _Moment("inspections per enterprise-year", "每户每年检查次数", 0.35, 0.45, "C24: .24 after the reform"),
+    "inspections": _Moment(
+        "inspections per enterprise-year", "每户每年检查次数", 0.35, 0.45, "C24: .24 after the reform"
+    ),
     "finding_rate": _Moment("finding rate", "检查发现率", 0.10, 0.15, "I27, I10"),
-    "penalised": _Moment("share of enterprises penalised a year", "每年受处罚户数占比", 0.01, 0.025, "assumption"),
+    "penalised": _Moment(
+        "share of enterprises penalised a year", "每年受处罚户数占比", 0.01, 0.025, "assumption"
+    ),
     "complaints": _Moment("complaints per enterprise-year", "每户每年投诉举报", 0.12, 0.25, "C31, C32"),
     "obligations": _Moment("obligations per enterprise", "每户监管关系数", 4.0, 6.0, "assumption"),
 }
-_TRUTH = {"prevalence": _Moment("share of obligations in violation", "违法监管关系占比", 0.13, 0.15, "I27, I10")}
+_TRUTH = {
+    "prevalence": _Moment("share of obligations in violation", "违法监管关系占比", 0.13, 0.15, "I27, I10")
+}
 _PLAN = {
-    "inspections": _Moment("shanghai-2025: change of inspections", "上海方案：检查变化", -0.75, -0.40, "C23: -33 %; C25: -70 %"),
-    "finding_rate": _Moment("shanghai-2025: change of finding rate", "上海方案：发现率变化", 0.03, 1.0, "C25: up to 19 %"),
+    "inspections": _Moment(
+        "shanghai-2025: change of inspections", "上海方案：检查变化", -0.75, -0.40, "C23: -33 %; C25: -70 %"
+    ),
+    "finding_rate": _Moment(
+        "shanghai-2025: change of finding rate", "上海方案：发现率变化", 0.03, 1.0, "C25: up to 19 %"
+    ),
 }
 
 
@@ -71,7 +81,8 @@ def of_records(data: Dataset) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``moment``, ``zh``, ``value``, ``low``, ``high``, ``lowest``, ``highest``, ``holds``, ``n``, ``source``.
+        ``moment``, ``zh``, ``value``, ``low``, ``high``, ``lowest``, ``highest``, ``holds``, ``n``,
+        ``source``.
 
     Examples
     --------
@@ -81,8 +92,8 @@ def of_records(data: Dataset) -> pd.DataFrame:
     """
     start, end = (pd.Timestamp(str(data.manifest[key])) for key in ("start", "as_of"))
     people = data["enterprises"]
-    since = people["registered_on"].clip(lower=start)
-    until = people["closed_on"].fillna(end).clip(upper=end)
+    since = people["registered_on"].where(people["registered_on"] > start, start)
+    until = people["closed_on"].where(people["closed_on"] < end, end)
     exposure = float((until - since).dt.days.clip(lower=0).sum()) / _DAYS_A_YEAR
     checks = data["inspections"]
     checks = checks[checks["mode"] != "offsite"]
@@ -125,7 +136,11 @@ def of_truth(data: Dataset) -> pd.DataFrame:
     over = alive["valid_to"].to_numpy()[:, None] <= months[None, :]
     exists = begun & ~over
     violating = ((state > 0) & exists).sum(axis=1)
-    by = pd.DataFrame({"id": alive["enterprise_id"], "v": violating, "n": exists.sum(axis=1)}).groupby("id").sum()
+    by = (
+        pd.DataFrame({"id": alive["enterprise_id"], "v": violating, "n": exists.sum(axis=1)})
+        .groupby("id")
+        .sum()
+    )
     share = float(by["v"].sum() / by["n"].sum())
     error = float(np.sqrt(((by["v"] - share * by["n"]) ** 2).sum()) / by["n"].sum())
     z = norm.ppf(0.975)
@@ -139,9 +154,11 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
     What the finding rate says nothing about stands beside it, without a range: findings, violations
     missed, harm and trigger share.
     """
-    rows = comparison.table(measures=("inspections", "finding_rate", "findings", "violations_missed", "harm", "trigger_share"))
+    rows = comparison.table(
+        measures=("inspections", "finding_rate", "findings", "violations_missed", "harm", "trigger_share")
+    )
     mine = rows[rows["policy"] == policy].set_index("measure")
-    out = []
+    out: list[tuple[object, ...]] = []
     for name in mine.index:
         r = mine.loc[name]
         relative = name not in ("finding_rate", "trigger_share")
@@ -150,7 +167,20 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
         moment = _PLAN.get(name)
         if moment is None:
             label = str(name).replace("_", " ")
-            out.append((f"{policy}: change of {label}", f"{policy}：{label}", value, low, high, np.nan, np.nan, True, r["n"], ""))
+            out.append(
+                (
+                    f"{policy}: change of {label}",
+                    f"{policy}：{label}",
+                    value,
+                    low,
+                    high,
+                    np.nan,
+                    np.nan,
+                    True,
+                    r["n"],
+                    "",
+                )
+            )
         else:
             out.append(_row(moment, value, low, high, int(r["n"])))
     return pd.DataFrame(out, columns=_COLUMNS)
@@ -160,8 +190,8 @@ def draw_ratio(policy: Policy, shares: dict[str, float]) -> float:
     """Return the planned draws per enterprise and year that a policy gives to given shares of tiers.
 
     This is the ratio that the legal floor of three in a hundred is about: the declared base rate times
-    the multiplier of each tier (general items), weighted by the tier's share. The random floor, which is drawn by
-    obligation, comes on top and is not counted.
+    the multiplier of each tier (general items), weighted by the tier's share. The random floor, which is
+    drawn by obligation, comes on top and is not counted.
 
     Parameters
     ----------

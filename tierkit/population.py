@@ -23,7 +23,6 @@ from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, LEVELS, OWNERSHIPS
 from tierkit.world import (
     LOG_ONE,
     LONG_AGO,
-    MARGIN_ONE,
     NEVER,
     WEEKS_A_YEAR,
     Frame,
@@ -178,7 +177,7 @@ def hazard_intercept(p: Parameters) -> float:
     total = sum(share.values())
 
     def excess(intercept: float) -> float:
-        mean = sum(
+        mean: float = sum(
             share[s]
             / total
             * float((weight * expit(intercept + shift[s] + p["hazard.latent_sd"] * node)).sum())
@@ -246,7 +245,7 @@ def draw(
         raise ValueError(f"The 'horizon_weeks' must not be negative. Got {horizon_weeks}.")
     p = params or parameters()
     future = -(-round(enterprises * p["turnover.entry"]) * horizon_weeks // WEEKS_A_YEAR)
-    entered, known, end = _calendar(enterprises, future, p)
+    entered, known, _end = _calendar(enterprises, future, p)
     slots = np.arange(len(entered))
     u = [
         uniform(draws(seed, 0, slots, ENTERPRISE_LEVEL, block, domain=Domain.POPULATION))
@@ -493,7 +492,7 @@ def _facts(
     suffix = np.where(world.ownership == OWNERSHIPS.index("individual"), "(个体工商户)", "有限公司")
     name = [f"上海{a}{b}{c}{d}" for a, b, c, d in zip(first, second, trade, suffix, strict=True)]
     town = np.array(_TOWNS, object)[(u[4][2] * len(_TOWNS)).astype(np.int64)]
-    park = np.where(in_park, district_zh + "经济园区", None)
+    park = pd.Series(district_zh + "经济园区").where(in_park)
     enterprises = pd.DataFrame(
         {
             "enterprise_id": frame.ids,

@@ -272,7 +272,8 @@ def world_of(data: Dataset, *, horizon_weeks: int = WEEKS_A_YEAR, params: Parame
     ):
         if not np.array_equal(data[table]["enterprise_id"].to_numpy(object), ids[rows]):
             raise ValueError(
-                f"The table '{table}' does not hold the enterprises of its seed in their order; make the dataset again."
+                f"The table '{table}' does not hold the enterprises of its seed in their order; "
+                "make the dataset again."
             )
     for name, values in state._asdict().items():
         for table, rows in (("truth", mine), ("truth_enterprises", known)):

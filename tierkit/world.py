@@ -235,7 +235,8 @@ class State(NamedTuple):
 
     def copy(self) -> State:
         """Return a state that shares nothing with this one."""
-        return State(*(part.copy() for part in self))
+        parts: Iterator[Any] = (part.copy() for part in self)
+        return State(*parts)
 
 
 @dataclass(frozen=True)

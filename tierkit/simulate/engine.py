@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -97,7 +99,8 @@ class Run:
         if not np.array_equal(came, went):
             week, agency = (int(x[0]) for x in np.nonzero(came != went))
             raise AssertionError(
-                f"week {week}, {AGENCIES[agency]}: {came[week, agency]} demanded, {went[week, agency]} accounted for "
+                f"week {week}, {AGENCIES[agency]}: {came[week, agency]} demanded, "
+                f"{went[week, agency]} accounted for "
                 f"({dict(zip(TALLY, self.tally[week, agency].tolist(), strict=True))})"
             )
 
@@ -109,7 +112,7 @@ def _slices(start: NDArray[np.int64], size: int) -> list[tuple[int, int]]:
     while edges[-1] < n:
         nxt = int(np.searchsorted(start, start[edges[-1]] + size, side="right")) - 1
         edges.append(min(max(nxt, edges[-1] + 1), n))
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 class _Buffers:
@@ -282,7 +285,10 @@ def run(
     all_signals: list[NDArray[np.int32]] = []
     all_events: list[NDArray[np.int32]] = []
 
-    def work(week: int, at: int, part: tuple[int, int]) -> tuple[Any, ...]:
+    def look(week: int, part: tuple[int, int]) -> None:
+        review(world, state, rules, week, part[0], part[1], False)
+
+    def work(week: int, part: tuple[int, int]) -> tuple[Any, ...]:
         mine = spare.pop()
         count = np.zeros(counts.shape[1:], np.int64)
         expected = np.zeros(len(TIERS), np.int64)
@@ -303,8 +309,8 @@ def run(
             if at and at % WEEKS_A_YEAR == 0:
                 state.visits[:] = 0
             if at and at % rules.cadence == 0:
-                _map(pool, lambda part, week=week: review(world, state, rules, week, *part, False), slices)
-            parts = _map(pool, lambda part, week=week, at=at: work(week, at, part), slices)
+                _map(pool, partial(look, week), slices)
+            parts = _map(pool, partial(work, week), slices)
             who, mask, signals, events = (np.concatenate([part[k] for part in parts]) for k in range(4))
             counts[at] = sum(part[4] for part in parts)
             expected = sum(part[5] for part in parts)

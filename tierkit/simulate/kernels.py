@@ -37,7 +37,8 @@ LOG = (
 )  # fmt: skip
 """Columns of an inspection's row."""
 TALLY = (
-    "new", "carried_in", "alone", "joint", "offsite", "list", "item", "window", "cap", "duplicate", "lapsed", "put_off",
+    "new", "carried_in", "alone", "joint", "offsite", "list", "item", "window", "cap", "duplicate", "lapsed",
+    "put_off",
 )  # fmt: skip
 """What becomes of a demanded inspection, by week and agency."""
 (
@@ -60,7 +61,8 @@ _SHIFT = np.uint64(32)
 _B_WEEK, _B_SEVERITY, _B_SIGNAL, _B_DEMAND, _B_INSPECTION, _B_CONSEQUENCE, _B_ENTERPRISE = (
     int(b)
     for b in (
-        Block.WEEK, Block.SEVERITY, Block.SIGNAL, Block.DEMAND, Block.INSPECTION, Block.CONSEQUENCE, Block.ENTERPRISE,
+        Block.WEEK, Block.SEVERITY, Block.SIGNAL, Block.DEMAND, Block.INSPECTION, Block.CONSEQUENCE,
+        Block.ENTERPRISE,
     )
 )  # fmt: skip
 
@@ -94,10 +96,7 @@ def _log(value: Any, mantissa: Any, two: Any) -> Any:  # pragma: no cover
     while rest > 1:
         rest >>= 1
         bits += 1
-    if bits >= 11:
-        place = (value >> (bits - 11)) & 2047
-    else:
-        place = (value << (11 - bits)) & 2047
+    place = (value >> (bits - 11) if bits >= 11 else value << (11 - bits)) & 2047
     return mantissa[place] + bits * two
 
 
@@ -135,7 +134,7 @@ def _add_event(
 
 @njit(cache=True, nogil=True)
 def _covered(rank: Any, coverage: Any, sector: Any, agency: Any) -> Any:  # pragma: no cover
-    """Tell whether an obligation of this rank, in a sector and agency in or out of scope, is covered off site."""
+    """Tell whether an obligation of this rank, its sector and agency in scope or not, is covered off site."""
     return np.int64(rank) < coverage and sector == 1 and agency == 1
 
 
@@ -261,7 +260,7 @@ def advance(
     """
     # Fields of a named tuple are bound once: in a loop each access would count references.
     start, entered, left = world.start, world.entered, world.left
-    agency, item_class, hazard, local = world.agency, world.item_class, world.hazard, world.local
+    item_class, hazard, local = world.item_class, world.hazard, world.local
     permit, base_rate, professional = world.permit_phase, world.base_rate, world.professional
     violation, since, due_week, due_channel = state.violation, state.since, state.due_week, state.due_channel
     found_week, found_kind, due_age = state.found_week, state.found_kind, state.due_age
@@ -365,8 +364,9 @@ def advance(
 
 @njit(cache=True, nogil=True)
 def _write(
-    log: Any, r: Any, week: Any, i: Any, channel: Any, mode: Any, finding: Any, disposition: Any, violation: Any,
-    since: Any, drawn: Any, inspector: Any, visit: Any, tier: Any, age: Any, cause: Any, known: Any, until: Any,
+    log: Any, r: Any, week: Any, i: Any, channel: Any, mode: Any, finding: Any, disposition: Any,
+    violation: Any, since: Any, drawn: Any, inspector: Any, visit: Any, tier: Any, age: Any, cause: Any,
+    known: Any, until: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
     log[r, 0] = week
     log[r, 1] = i
@@ -539,10 +539,7 @@ def _propose(
                     continue
                 agency = plan[r, 6]
                 level = world.agency_level[agency]
-                if plan[r, 3] == 1:
-                    fresh = seen[level, 1] == 0
-                else:
-                    fresh = seen_agency[agency] == 0
+                fresh = seen[level, 1] == 0 if plan[r, 3] == 1 else seen_agency[agency] == 0
                 if fresh:
                     if np.int64(state.visits[e, level]) + extra[level] >= rules.cap:
                         plan[r, 7] = 0

@@ -180,7 +180,8 @@ def _score_update(policy: Policy) -> dict[str, Any]:
     distinct = sorted(set(lives))
     if len(distinct) > HALF_LIVES:
         raise ValueError(
-            f"Policy '{policy.name}': 'score_update' has {len(distinct)} distinct half-lives; use at most {HALF_LIVES}."
+            f"Policy '{policy.name}': 'score_update' has {len(distinct)} distinct half-lives; "
+            f"use at most {HALF_LIVES}."
         )
     table = np.zeros((HALF_LIVES, FADE_WEEKS), np.int64)
     for row, life in enumerate(distinct):
@@ -313,7 +314,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         list_on=int(policy["lists.unmonitored.enabled"]),
         list_margin=int(_margin(policy["lists.unmonitored.max_risk"])),
         list_points=round(policy["lists.unmonitored.min_points"] * POINT_ONE),
-        quiet_item=items()["item"].isin(list(policy["lists.no_disturb.items"])).to_numpy(np.uint8),
+        quiet_item=items()["item"].isin(list(policy["lists.no_disturb.items"])).to_numpy().astype(np.uint8),
         coverage=round(policy["offsite.coverage"] * 65_534),
         offsite_sector=_flags(SECTORS, policy["offsite.sectors"], 1),
         offsite_agency=_flags(AGENCIES, policy["offsite.agencies"], 1),
