@@ -1,6 +1,5 @@
 """Credit codes: published codes verify, made codes are valid, and every single slip of the pen is caught."""
 
-import doctest
 import time
 
 import numpy as np
@@ -136,7 +135,3 @@ def test_a_million_codes_take_no_time() -> None:
     started = time.perf_counter()
     assert valid_mask(codes).all()
     assert time.perf_counter() - started < 2.0  # 0.1 s on an idle core; a loop in Python takes 10 s
-
-
-def test_examples_in_the_documentation() -> None:
-    assert doctest.testmod(credit_code).failed == 0

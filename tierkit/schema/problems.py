@@ -65,8 +65,8 @@ def problems_table(problems: Iterable[Problem]) -> pd.DataFrame:
     Examples
     --------
     >>> problem = Problem("items", "minutes", 1, ("row 2: 0",), "is out of range", "Correct it.")
-    >>> problems_table([problem]).loc[0, ["table", "rows", "examples"]].tolist()
-    ['items', 1, 'row 2: 0']
+    >>> problems_table([problem])[["table", "column", "examples", "remedy"]].to_numpy().tolist()
+    [['items', 'minutes', 'row 2: 0', 'Correct it.']]
     """
     columns = [field.name for field in fields(Problem)]
     frame = pd.DataFrame([astuple(problem) for problem in problems], columns=columns)

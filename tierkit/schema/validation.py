@@ -44,7 +44,7 @@ def validate(data: Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str]
     Examples
     --------
     >>> problems = validate({"agencies": pd.DataFrame({"agency": ["fire", "police"]})})
-    >>> print(problems[0])
+    >>> print(next(problem for problem in problems if problem.rows))
     agencies.agency: is not a declared level (1 row, row 2: 'police'). Use one of market_regulation, fire, ...
     """
     problems: list[Problem] = []
