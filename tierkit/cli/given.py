@@ -127,10 +127,10 @@ class Given:
         if not value >= least:
             self.note(place, f"{value} is too small", f"Give a number of at least {least}.")
 
-    def between(self, place: str, value: int, low: int, high: int) -> None:
-        """Note it if a whole number is out of range."""
+    def between(self, place: str, value: float, low: float, high: float) -> None:
+        """Note it if a number is out of range (or not a number at all)."""
         if not low <= value <= high:
-            self.note(place, f"{value} is out of range", f"Give a whole number from {low} to {high}.")
+            self.note(place, f"{value} is out of range", f"Give a number from {low} to {high}.")
 
     def one_of(self, place: str, value: str, allowed: Sequence[str]) -> None:
         """Note it if a word is none of those allowed."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["plain", "table"]
+__all__ = ["cell", "table"]
 
 LONGEST_CELL = 300
 """Characters of a cell that are shown; names of 10,000 exist."""
@@ -33,7 +33,7 @@ def table(rows: Sequence[Mapping[str, Any]], *, right: Sequence[str] = ()) -> st
     from rich.table import Table
     from rich.text import Text
 
-    texts = [{str(key): plain(value) for key, value in row.items()} for row in rows]
+    texts = [{str(key): cell(value) for key, value in row.items()} for row in rows]
     columns = [
         key
         for key in dict.fromkeys(key for row in texts for key in row)
@@ -59,22 +59,20 @@ def _width() -> int:
     return 100_000
 
 
-def plain(value: Any) -> str:
-    r"""Return a value as one line that cannot steer a terminal: what does not print is shown escaped.
+def cell(value: Any) -> str:
+    r"""Return a value as one line that cannot steer a terminal.
 
     Examples
     --------
-    >>> plain("a\x1b[31mb")
-    'a\\x1b[31mb'
-    >>> plain(("one", "two")), plain(None)
-    ('one; two', '')
+    >>> cell("a\x1b[31mb"), cell(("one", "two")), cell(1234), cell(True), cell(None)
+    ('a[U+001B][31mb', 'one; two', '1,234', 'yes', '')
     """
+    from tierkit.texts import plain
+
     if value is None or value is False:
         return ""
     if value is True:
         return "yes"
     if isinstance(value, list | tuple):
-        return "; ".join(map(plain, value))
-    text = f"{value:,}" if isinstance(value, int) else str(value)
-    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-    return shown if len(shown) <= LONGEST_CELL else shown[: LONGEST_CELL - 1] + "…"
+        return "; ".join(map(cell, value))
+    return plain(f"{value:,}" if isinstance(value, int) else str(value), LONGEST_CELL)

@@ -1,0 +1,159 @@
+"""``tierkit simulate``, ``report`` and ``demo``: what policies would do, and pages that tell it."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tierkit import __version__
+from tierkit.cli.ending import Answer, command
+from tierkit.cli.given import MAX_SEED, Given, cores
+from tierkit.cli.table import table
+from tierkit.cli.whole import whole_folder
+from tierkit.progress import show
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tierkit.policy import Policy
+
+__all__ = ["add_to"]
+
+KAPPAS = (0.0, 0.1, 0.25)
+"""Nobody knows κ, so a result is shown at three."""
+
+MOST_KAPPA = 10
+MOST_WEEKS = 520
+MOST_REPLICATES = 1000
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to an application."""
+    command(app, "simulate")(simulate)
+
+
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A synthetic city.")],
+    policy: Annotated[
+        list[str], typer.Option(metavar="POLICY", help="The reform; may be given several times.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
+    baseline: Annotated[str, typer.Option(metavar="POLICY", help="What to compare with.")] = "legacy",
+    kappa: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="K", help="General deterrence; 0, 0.1 and 0.25 if not given; may be given several times."
+        ),
+    ] = None,
+    weeks: Annotated[int, typer.Option(metavar="W", help="How long to run.")] = 52,
+    replicates: Annotated[int, typer.Option(metavar="R", help="Runs of each policy; intervals need 2.")] = 20,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the draws.")] = 0,
+) -> Answer:
+    """Compare what policies would do, with intervals."""
+    kappas = sorted(set(kappa or KAPPAS))
+    given = Given()
+    given.folder("DIR", folder, holds=["manifest.json"])
+    loaded = [given.policy("--baseline", baseline), *(given.policy("--policy", one) for one in policy)]
+    policies = [one for one in loaded if one is not None]
+    if len(policies) == len(loaded):
+        _check_that_they_differ(given, policies)
+    for one in kappas:
+        given.between("--kappa", one, 0, MOST_KAPPA)
+    given.between("--weeks", weeks, 1, MOST_WEEKS)
+    given.between("--replicates", replicates, 1, MOST_REPLICATES)
+    given.between("--seed", seed, 0, MAX_SEED)
+    given.out_folder("--out", out)
+    given.settle()
+
+    import pandas as pd
+
+    from tierkit.compare import HEADLINE, compare
+    from tierkit.schema import read_dataset
+    from tierkit.synth import world_of
+
+    data = read_dataset(folder)
+    try:
+        world = world_of(data, horizon_weeks=weeks)
+    except ValueError as error:
+        given.note(
+            "DIR", str(error), "Give a folder that this version's 'tierkit synth' made, truth included."
+        )
+    given.settle()
+    base, *reforms = policies
+    with show() as progress:
+        runs = [
+            compare(
+                world,
+                base,
+                reforms,
+                replicates=replicates,
+                weeks=weeks,
+                seed=seed,
+                kappa=one,
+                threads=cores(),
+                progress=partial(progress, f"simulating, κ = {one:g}"),
+            )
+            for one in kappas
+        ]
+    summary = pd.concat([run.summary for run in runs], ignore_index=True)
+    facts = {
+        "tierkit": __version__,
+        "kind": "simulation",
+        "data": {key: data.manifest[key] for key in ("enterprises", "seed", "as_of", "parameters_hash")},
+        "baseline": base.name,
+        "policies": {one.name: one.hash for one in policies},
+        "kappas": kappas,
+        "weeks": weeks,
+        "replicates": replicates,
+        "seed": seed,
+    }
+    _write(out, facts, summary, policies)
+    headline = summary[(summary["group"] == "all") & summary["measure"].isin(HEADLINE)]
+    what = f"Differences from {base.name} over {weeks} weeks, with 95 % intervals. Wrote '{out}'."
+    return Answer(
+        {"folder": str(out), **facts, "headline": headline.to_dict("records")},
+        f"{_headline(headline)}\n\n{what}",
+    )
+
+
+def _check_that_they_differ(given: Given, policies: "Sequence[Policy]") -> None:
+    base, *reforms = policies
+    for at, one in enumerate(reforms, 1):
+        if one.hash == base.hash:
+            given.note(
+                "--policy", f"'{one.name}' is equal to the baseline '{base.name}'", "Give another policy."
+            )
+        elif one.name in [other.name for other in policies[:at]]:
+            given.note(
+                "--policy", f"the name '{one.name}' comes twice", "Give each a 'name' of its own in [meta]."
+            )
+
+
+def _write(out: Path, facts: dict[str, Any], summary: "pd.DataFrame", policies: "Sequence[Policy]") -> None:
+    with whole_folder(out) as draft:
+        summary.to_csv(draft / "summary.csv", index=False)
+        (draft / "policies").mkdir()
+        for one in policies:
+            (draft / "policies" / f"{one.name}.toml").write_text(one.to_toml(), "utf-8")
+        (draft / "manifest.json").write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", "utf-8")
+
+
+def _headline(headline: "pd.DataFrame") -> str:
+    """Return a row a policy and measure, with the difference at each κ."""
+    from tierkit.texts import interval, number, percent, signed, text
+
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    found: list[Any] = headline[headline["policy"] != headline["baseline"]].to_dict("records")
+    for one in found:
+        share = one["unit"].startswith("share") or one["unit"] == "findings/inspection"
+        value = percent(one["baseline_value"], 1) if share else number(one["baseline_value"])
+        label = text(f"measure.{one['measure']}", "en")
+        scale, digits, unit = (100, 1, " points") if share else (1, 0, "")
+        change, low, high = (scale * one[key] for key in ("difference", "difference_low", "difference_high"))
+        shown = f"{signed(change, digits)} {interval(low, high, digits, sign=True)}{unit}"
+        start = {"policy": one["policy"], "measure": label, one["baseline"]: value}
+        rows.setdefault((one["policy"], label), start)[f"κ = {one['kappa']:g}"] = shown
+    return table(list(rows.values()))
