@@ -1,8 +1,7 @@
 """The world a policy acts on: its parameters, what never changes in it, and its state.
 
 Everything the engine touches is an integer. Rates and hazards are logarithms in steps of 1/`LOG_ONE`,
-scores are fixed-point (`MARGIN_ONE` steps a log-odds, `POINT_ONE` steps a point), weeks are counted
-from the first week of the burn-in.
+scores lie on the grid of `tierkit.tiers`, weeks are counted from the first week of the burn-in.
 """
 
 from __future__ import annotations
@@ -24,9 +23,7 @@ __all__ = [
     "LOG_MIN",
     "LOG_ONE",
     "LONG_AGO",
-    "MARGIN_ONE",
     "NEVER",
-    "POINT_ONE",
     "WEEKS_A_YEAR",
     "Frame",
     "Parameter",
@@ -43,8 +40,6 @@ LOG_ONE = 512
 """Steps a unit of a logarithmic rate."""
 LOG_MIN = -12.0
 """Natural logarithm of the smallest weekly rate that the tables hold; index 0 means never."""
-MARGIN_ONE = 1024
-POINT_ONE = 16
 NEVER = 32_000
 """A week that never comes."""
 LONG_AGO = -20_000

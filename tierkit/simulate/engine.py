@@ -19,7 +19,8 @@ from tierkit.policy import Policy
 from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
 from tierkit.simulate.kernels import LOG, TALLY, advance, review, set_offsets, settle
 from tierkit.simulate.rules import Rules, compile_rules
-from tierkit.world import LOG_MIN, LOG_ONE, MARGIN_ONE, POINT_ONE, WEEKS_A_YEAR, Frame, State
+from tierkit.tiers import MARGIN_ONE, POINT_ONE
+from tierkit.world import LOG_MIN, LOG_ONE, WEEKS_A_YEAR, Frame, State
 
 __all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
 

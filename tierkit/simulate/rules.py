@@ -11,11 +11,10 @@ from scipy.special import expit, logit
 from tierkit.keyed_random import threshold
 from tierkit.policy import Policy
 from tierkit.population import base_rates, items
-from tierkit.schema import AGENCIES, GRADES, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
+from tierkit.schema import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
+from tierkit.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
 from tierkit.world import (
     LOG_ONE,
-    MARGIN_ONE,
-    POINT_ONE,
     WEEKS_A_YEAR,
     Frame,
     World,
@@ -163,13 +162,6 @@ def _flags(names: tuple[str, ...], chosen: Any, empty: int) -> NDArray[np.uint8]
     return np.array([(name in chosen) if chosen else empty for name in names], np.uint8)
 
 
-def _margin(probability: Any) -> NDArray[np.int64]:
-    with np.errstate(divide="ignore"):
-        return np.rint(np.clip(logit(np.asarray(probability, np.float64)), -30, 30) * MARGIN_ONE).astype(
-            np.int64
-        )
-
-
 def fade_table(half_life: float) -> NDArray[np.int64]:
     """Return what is left after each number of weeks, in 2**-16: ``2 ** (-weeks / half_life)``."""
     return np.rint(65536 * 2.0 ** (-np.arange(FADE_WEEKS) / half_life)).astype(np.int64)
@@ -254,9 +246,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     hidden = float(policy["scoring.hidden_gradient"])
     true = [p[f"complaint.true_{s}"] for s in SEVERITIES]
     quantile = -np.log1p(-(np.arange(256) + 0.5) / 256) * policy["repair.mean_delay_weeks"]
-    grade_cap = [GRADES.index(policy[f"red_lines.{kind}"]) for kind in ADVERSE[:6]]
-    by_margin, by_points = policy["review.hysteresis_margin"], policy["review.hysteresis_points"]
-    matrix = policy["scoring.matrix"]
+    tier_rule = TierRule.of(policy)
     return Rules(
         fall=probability_table(),
         severity=threshold(np.minimum(severity[:2] / severity[2], 1)).astype(np.uint32),
@@ -309,11 +299,11 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         ).astype(np.uint32),
         commitment=_certain(policy["commitment.check_share"]),
         permit_cycle=int(p["commitment.renewal"]),
-        scope_sector=_flags(SECTORS, policy["scoring.scope_sectors"], 1),
+        scope_sector=tier_rule.in_scope.astype(np.uint8),
         scope_agency=_flags(AGENCIES, policy["scoring.scope_agencies"], 1),
-        list_on=int(policy["lists.unmonitored.enabled"]),
-        list_margin=int(_margin(policy["lists.unmonitored.max_risk"])),
-        list_points=round(policy["lists.unmonitored.min_points"] * POINT_ONE),
+        list_on=int(tier_rule.list_enabled),
+        list_margin=tier_rule.list_margin,
+        list_points=tier_rule.list_points,
         quiet_item=items()["item"].isin(list(policy["lists.no_disturb.items"])).to_numpy().astype(np.uint8),
         coverage=round(policy["offsite.coverage"] * 65_534),
         offsite_sector=_flags(SECTORS, policy["offsite.sectors"], 1),
@@ -347,24 +337,18 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         earliest=np.array([0, *(policy[f"repair.earliest_weeks.{s}"] for s in SEVERITIES)], np.int16),
         display=int(policy["repair.display_weeks"]),
         cadence=int(policy["review.cadence_weeks"]),
-        dwell=int(policy["review.dwell_weeks"]),
-        slack_margin=round(by_margin * MARGIN_ONE),
-        slack_points=round(by_points * POINT_ONE),
-        composite=int(policy["scoring.logic"] == "composite"),
-        risk_cut=_margin(list(policy["scoring.risk_cutoffs"])),
-        credit_cut=np.rint(np.array(policy["scoring.credit_cutoffs"], np.float64) * POINT_ONE).astype(
-            np.int64
-        ),
-        matrix=np.array([[TIERS.index(t) for t in row] for row in matrix], np.uint8),
-        risk_weight=round(policy["scoring.composite_risk_weight"] * POINT_ONE / MARGIN_ONE * 1024),
-        credit_weight=round(policy["scoring.composite_credit_weight"] * 1024),
-        composite_cut=np.rint(np.array(policy["scoring.composite_cutoffs"], np.float64) * POINT_ONE).astype(
-            np.int64
-        ),
-        neutral=TIERS.index("T2"),
-        sector_offset=np.rint([policy[f"scoring.sector_offset.{s}"] * POINT_ONE for s in SECTORS]).astype(
-            np.int64
-        ),
-        red_line=np.array(grade_cap, np.uint8),
+        dwell=tier_rule.dwell,
+        slack_margin=tier_rule.slack_margin,
+        slack_points=tier_rule.slack_points,
+        composite=int(tier_rule.composite),
+        risk_cut=tier_rule.risk_cuts,
+        credit_cut=tier_rule.credit_cuts,
+        matrix=tier_rule.matrix.astype(np.uint8),
+        risk_weight=tier_rule.risk_weight,
+        credit_weight=tier_rule.credit_weight,
+        composite_cut=tier_rule.composite_cuts // 1024,
+        neutral=TIERS.index(NEUTRAL_TIER),
+        sector_offset=tier_rule.sector_offset,
+        red_line=np.array([tier_rule.caps[EVENT_KINDS.index(kind)] for kind in ADVERSE[:6]], np.uint8),
         **_score_update(policy),
     )
