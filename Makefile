@@ -39,7 +39,6 @@ notebooks: setup ## run every notebook in place
 
 clean: ## remove what was built (the environment stays; rm -r .venv removes that too)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@find tierkit tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 lock: ## resolve pyproject.toml's dependencies into requirements.lock again
 	@$(PYTHON) scripts/lock.py

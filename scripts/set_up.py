@@ -24,6 +24,13 @@ LOCK = ROOT / "requirements.lock"
 LOG = ROOT / "build" / "set-up.log"
 LINE_EVERY_SECONDS = 15.0
 STARTED = time.monotonic()
+WARM_UP = """
+from tierkit.compare import compare
+from tierkit.policy import Policy
+from tierkit.synth import make
+
+compare(make(60, 0)[1], Policy.load("legacy"), Policy.load("jinshan-2025"), replicates=1, weeks=4, threads=1)
+"""
 
 
 def main() -> int:
@@ -46,6 +53,7 @@ def main() -> int:
         return 1
     if not install_project():
         return 1
+    compile_engine()
     STAMP.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     say("set up; the next time this takes no time and no network")
     return 0
@@ -95,6 +103,12 @@ def install_project() -> bool:
     """Install the working tree in place, with the build backend that the lock has brought, so offline too."""
     options = ["--no-deps", "--no-build-isolation", "--no-index"]
     return run([PYTHON, "-m", "pip", "install", *options, "--editable", "."], "installing tierkit failed")
+
+
+def compile_engine() -> None:
+    """Compile the simulator's weekly step ahead, which numba then keeps; what is not kept is made when needed."""
+    say("compiling the simulator (once)")
+    run([PYTHON, "-c", WARM_UP], "compiling the simulator failed")
 
 
 def run(command: list[str | Path], failure: str, steps: int = 0) -> bool:
