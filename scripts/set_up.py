@@ -106,7 +106,7 @@ def install_project() -> bool:
 
 
 def compile_engine() -> None:
-    """Compile the simulator's weekly step ahead, which numba then keeps; what is not kept is made when needed."""
+    """Compile the simulator ahead, which numba then keeps; what is not kept is compiled when needed."""
     say("compiling the simulator (once)")
     run([PYTHON, "-c", WARM_UP], "compiling the simulator failed")
 
