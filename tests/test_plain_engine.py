@@ -1,0 +1,108 @@
+"""The compiled engine and the plain one follow the same rules, so they give the same bits."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.plain_engine import PlainRun, plain_run
+from tests.reforms import ALL_ON, busy_world, changes, load, plain_world, policy_of, scores_of
+from tierkit.policy import presets
+from tierkit.population import draw
+from tierkit.schema import CHANNELS, DISPOSITIONS, FINDINGS, MODES
+from tierkit.simulate import LOG, TALLY, Run, run
+from tierkit.world import State
+
+KEPT = ("log", "signals", "events", "tally", "counts", "demanded", "served", "saved", "first_tier")
+
+
+def differences(fast: Run, plain: PlainRun) -> list[str]:
+    """Name everything that the two engines tell differently."""
+    pairs = {name: (getattr(fast, name), getattr(plain, name)) for name in KEPT}
+    pairs |= {
+        f"end.{name}": (getattr(fast.end.state, name), getattr(plain.end, name)) for name in State._fields
+    }
+    return [name for name, (a, b) in pairs.items() if a.shape != b.shape or not np.array_equal(a, b)]
+
+
+def both(frame: Any, policy: Any, weeks: int, **options: Any) -> Run:
+    fast = run(frame, policy, weeks, **options)
+    assert differences(fast, plain_run(frame, policy, weeks, **options)) == []
+    return fast
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_same_bits_under_every_preset(preset: str) -> None:
+    # 70 weeks: reviews every 13, the cap's year turns at 52
+    for seed in (1, 2):
+        frame = plain_world(seed=seed)
+        both(frame, load(preset), 70, kappa=0.1, scores=scores_of(frame, seed))
+
+
+@pytest.mark.parametrize("action", ["none", "merge", "refuse"])
+def test_same_bits_with_every_instrument_on_and_each_of_them_at_work(action: str) -> None:
+    frame = busy_world()
+    policy = policy_of(ALL_ON | {"check_code.action": action})
+    fast = both(frame, policy, 110, kappa=0.25, seed=9, replicate=3)
+
+    log = fast.table()
+    happened = {TALLY[k] for k in np.flatnonzero(fast.tally.sum(axis=(0, 1)))}
+    assert happened == set(TALLY) - ({"window"} if action != "refuse" else set())
+    for column, levels in (
+        ("channel", CHANNELS),
+        ("mode", MODES),
+        ("finding", FINDINGS),
+        ("disposition", DISPOSITIONS),
+    ):
+        assert set(log[column]) == set(range(len(levels))), column
+    assert set(log["cause"]) >= {0, 1, 2, 3, 4, 5}
+    assert set(fast.signals[:, 2]) == {0, 1, 2, 3, 4}
+    assert set(fast.signals[:, 3]) == {0, 1, 2}
+    assert set(fast.events[:, 2]) == set(range(7))
+    assert fast.saved.sum() > 0
+    assert (fast.demanded - fast.served).sum() > 0
+    state = fast.end.state
+    for part in (state.changes, state.flips, state.listed, state.fear, state.visits, state.record_until > 0):
+        assert part.any()
+    weeks = np.arange(frame.week + 1, fast.end.week)
+    assert np.isin(frame.world.entered, weeks).any()
+    assert np.isin(frame.world.left, weeks).any()
+
+
+@settings(max_examples=80)
+@given(
+    reform=changes(),
+    world=st.sampled_from([(60, 1), (60, 2), (35, 3)]),
+    weeks=st.sampled_from([5, 30, 60]),
+    kappa=st.sampled_from([0.0, 0.1, 1.0]),
+    seed=st.integers(0, 2**32 - 1),
+    basis=st.sampled_from(["rule", "model"]),
+)
+def test_same_bits_under_drawn_reforms(
+    reform: dict[str, Any], world: tuple[int, int], weeks: int, kappa: float, seed: int, basis: str
+) -> None:
+    frame = busy_world(*world)
+    policy = policy_of(reform | {"scoring.basis": basis})
+    both(
+        frame, policy, weeks, kappa=kappa, seed=seed, replicate=seed % 7, scores=scores_of(frame, seed % 1000)
+    )
+
+
+def test_same_bits_from_the_first_week_of_the_burn_in() -> None:
+    frame = draw(80, 5, load("legacy"), 20).frame
+    both(frame, load("shanghai-2025"), 65, kappa=0.1)
+
+
+def test_the_comparison_is_able_to_fail() -> None:
+    frame, policy = busy_world(35, 3), load("legacy")
+    fast, plain = run(frame, policy, 10), plain_run(frame, policy, 10)
+    assert differences(fast, plain) == []
+    plain.log[-1, LOG.index("inspector")] += 1
+    plain.end.perceived[0] += 1
+    assert differences(fast, plain) == ["log", "end.perceived"]
+    assert "log" in differences(fast, plain_run(frame, policy, 10, replicate=1))
+    other = dataclasses.replace(frame, seed=frame.seed + 1)
+    assert "log" in differences(fast, plain_run(other, policy, 10))
