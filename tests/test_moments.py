@@ -1,0 +1,57 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from tierkit import moments
+from tierkit.compare import compare
+from tierkit.policy import Policy, PolicyWarning
+from tierkit.schema import TIERS
+from tierkit.synth import make
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_records_and_truth_hold_their_moments(seed):
+    data, _ = make(8000, seed=seed)
+    for table in (moments.of_records(data), moments.of_truth(data)):
+        assert table["holds"].all(), table[~table["holds"]].to_string()
+        assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
+
+
+def test_a_world_that_is_off_does_not_hold():
+    busy = Policy.load("legacy").reform({"frequency.base_rate": 1.0}, name="busy")
+    table = moments.of_records(make(2000, seed=1, policy=busy)[0]).set_index("moment")
+    assert not table.loc["inspections per enterprise-year", "holds"]
+
+
+def test_exposure_is_counted_by_hand():
+    data, _ = make(300, seed=3)
+    start, end = np.datetime64("2023-01-02"), np.datetime64("2024-12-30")
+    years = 0.0
+    for row in data["enterprises"].itertuples():
+        since = max(np.datetime64(row.registered_on, "D"), start)
+        until = end if pd.isna(row.closed_on) else np.datetime64(row.closed_on, "D")
+        years += max(0, int((min(until, end) - since).astype(int))) / 364
+    table = moments.of_records(data).set_index("moment")
+    checks = (data["inspections"]["mode"] != "offsite").sum()
+    assert table.loc["inspections per enterprise-year", "value"] == pytest.approx(checks / years, rel=1e-12)
+
+
+def test_henan_on_dandong_draws_less_than_the_law_asks():
+    with pytest.warns(PolicyWarning, match="random_floor"):
+        henan = Policy.load("henan-2021")
+    ratio = moments.draw_ratio(henan, dict(zip(TIERS, moments.DANDONG, strict=True)))
+    # (31,107 × 1 % + 12,044 × 2 % + 3,682 × 10 % + 721 × 30 %) / 47,554
+    assert ratio == pytest.approx(1136.45 / 47554, rel=1e-12)
+    assert round(100 * ratio, 2) == 2.39
+    assert ratio < moments.LEGAL_FLOOR
+    with pytest.raises(ValueError, match="must be those of T1, T2, T3, T4"):
+        moments.draw_ratio(henan, {"T1": 1.0})
+
+
+def test_a_plan_is_shown_with_what_its_finding_rate_hides():
+    _, world = make(1500, seed=4)
+    shown = compare(world, Policy.load("legacy"), Policy.load("shanghai-2025"), replicates=2, weeks=20)
+    table = moments.of_comparison(shown)
+    text = " ".join(table["moment"])
+    for word in ("inspections", "finding rate", "findings", "violations missed", "harm", "trigger share"):
+        assert word in text
