@@ -57,7 +57,7 @@ def reason_codes(placed: Placement, composite: bool) -> NDArray[np.int8]:
         [
             ~placed.in_scope,
             placed.tier != placed.candidate,
-            placed.candidate != placed.uncapped,
+            placed.by_red_line,
             placed.candidate != placed.fresh,
         ],
         [_ORDER.index(one) for one in ("out_of_scope", "held_by_dwell", "red_line", "held_by_margin")],

@@ -113,15 +113,15 @@ class Placement(NamedTuple):
     level: Steps
     grade: Steps
     composite: Steps
-    """Composite score in 1/16 points; 0 under a matrix."""
+    """Composite score in 1/16 points, rounded down."""
     unmonitored: NDArray[np.bool_]
     in_scope: NDArray[np.bool_]
     candidate: Steps
     """Tier before the dwell."""
     fresh: Steps
     """Tier that the scores alone would give: no previous one, but red lines."""
-    uncapped: Steps
-    """Tier before the dwell, had there been no red line."""
+    by_red_line: NDArray[np.bool_]
+    """Whether the candidate would be another but for a red line."""
 
 
 @dataclass(frozen=True)
@@ -231,27 +231,13 @@ def place(
     points = points + rule.sector_offset[sector]
     cap = rule.caps[red_line]
     known = (previous.tier != _NONE) & (previous.level < rule.levels) & (previous.grade < rule.grades)
-    old_level = np.where(known, previous.level, _NONE)
-    old_rank = np.where(known, rule.grades - 1 - previous.grade, _NONE)
-    nobody = np.full(len(margin), _NONE)
+    last = Previous(*(np.where(known, one, _NONE) for one in previous))
+    nobody = Previous(*(np.full_like(margin, _NONE) for _ in previous))
 
-    level = _place(margin, rule.risk_cuts, rule.slack_margin, old_level)
-    grade = rule.grades - 1 - _place(points, rule.credit_cuts, rule.slack_points, old_rank)
-    capped = np.maximum(grade, np.minimum(cap, rule.grades - 1))
-    if rule.composite:
-        score = rule.weighted(margin, points)
-        slack, top = rule.slack_points * _WEIGHT_ONE, len(TIERS) - 1
-        old_place = np.where(known, top - previous.tier, _NONE)
-        uncapped = top - _place(score, rule.composite_cuts, slack, old_place)
-        candidate = np.maximum(uncapped, cap)
-        fresh = np.maximum(top - _place(score, rule.composite_cuts, slack, nobody), cap)
-    else:
-        score = np.zeros_like(margin)
-        uncapped, candidate = rule.matrix[level, grade], rule.matrix[level, capped]
-        plain_level = _place(margin, rule.risk_cuts, 0, nobody)
-        plain_grade = rule.grades - 1 - _place(points, rule.credit_cuts, 0, nobody)
-        fresh = rule.matrix[plain_level, np.maximum(plain_grade, np.minimum(cap, rule.grades - 1))]
-
+    level, grade, candidate = _steps_1_to_4(rule, margin, points, cap, last)
+    _, _, uncapped = _steps_1_to_4(rule, margin, points, np.zeros_like(cap), last)
+    _, _, fresh = _steps_1_to_4(rule, margin, points, cap, nobody)
+    _, _, plain = _steps_1_to_4(rule, margin, points, np.zeros_like(cap), nobody)
     dwells = known & (candidate != previous.tier) & (previous.weeks < rule.dwell) & (cap == 0)
     in_scope = rule.in_scope[sector]
     neutral = TIERS.index(NEUTRAL_TIER)
@@ -259,11 +245,29 @@ def place(
     return Placement(
         tier=np.where(in_scope, np.where(dwells, previous.tier, candidate), neutral),
         level=level,
-        grade=capped,
-        composite=score // _WEIGHT_ONE,
+        grade=grade,
+        composite=rule.weighted(margin, points) // _WEIGHT_ONE,
         unmonitored=listed & rule.list_enabled,
         in_scope=in_scope,
         candidate=np.where(in_scope, candidate, neutral),
         fresh=np.where(in_scope, fresh, neutral),
-        uncapped=np.where(in_scope, uncapped, neutral),
+        by_red_line=(candidate != uncapped) | ((candidate == fresh) & (fresh != plain)),
     )
+
+
+def _steps_1_to_4(
+    rule: TierRule, margin: Steps, points: Steps, cap: Steps, last: Previous
+) -> tuple[Steps, Steps, Steps]:
+    """Return level, capped grade and tier."""
+    worst = rule.grades - 1
+    level = _place(margin, rule.risk_cuts, rule.slack_margin, last.level)
+    old_rank = np.where(last.grade == _NONE, _NONE, worst - last.grade)
+    grade = worst - _place(points, rule.credit_cuts, rule.slack_points, old_rank)
+    grade = np.maximum(grade, np.minimum(cap, worst))
+    if not rule.composite:
+        return level, grade, rule.matrix[level, grade]
+    top = len(TIERS) - 1
+    old_rank = np.where(last.tier == _NONE, _NONE, top - last.tier)
+    slack = rule.slack_points * _WEIGHT_ONE
+    tier = top - _place(rule.weighted(margin, points), rule.composite_cuts, slack, old_rank)
+    return level, grade, np.maximum(tier, cap)

@@ -1,0 +1,560 @@
+"""Tiers: a total and disjoint rule that a slow reader and a fast one apply alike."""
+
+import warnings
+from dataclasses import replace
+from datetime import date
+from math import log
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tierkit.policy import Policy, PolicyWarning, presets
+from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError
+from tierkit.tiers import (
+    MARGIN_ONE,
+    NEUTRAL_TIER,
+    POINT_ONE,
+    REASONS,
+    Previous,
+    TierRule,
+    assign,
+    margin_steps,
+    place,
+    point_steps,
+    sentences,
+)
+from tierkit.tiers.distance import distances
+
+with warnings.catch_warnings():  # a ladder without random audits warns of it
+    warnings.simplefilter("ignore", PolicyWarning)
+    POLICIES = {name: Policy.load(name) for name in presets()}
+NAMES = [name for name in presets() if name != "oracle"]
+RULES = {name: TierRule.of(policy) for name, policy in POLICIES.items()}
+
+
+def frame(risk, points, *, sector="retail", red_line=None):
+    risk, points = np.broadcast_arrays(np.asarray(risk, float), np.asarray(points, float))
+    ids = [f"e{k}" for k in range(len(risk))]
+    return pd.DataFrame(
+        {
+            "enterprise_id": ids,
+            "sector": sector,
+            "risk_probability": risk,
+            "credit_points": points,
+            "red_line": red_line,
+        }
+    )
+
+
+def previous_of(assigned, weeks_ago=1000):
+    return assigned[["enterprise_id", "tier", "risk_level", "credit_grade"]].assign(weeks_ago=weeks_ago)
+
+
+def none_before(n):
+    nothing = np.full(n, -1)
+    return Previous(nothing, nothing, nothing, nothing)
+
+
+# The rule, applied row by row in plain Python, as its text says
+
+
+def count(cuts, score):
+    return sum(score >= cut for cut in cuts)
+
+
+def kept(cuts, score, slack, old):
+    if old is None:
+        return count(cuts, score)
+    return min(max(old, count(cuts, score - slack)), count(cuts, score + slack))
+
+
+def slowly(rule, margin, points, sector, red_line, old):
+    """Return tier, level, grade, whether listed, and the tier before the dwell of one enterprise."""
+    points += int(rule.sector_offset[sector])
+    cap = int(rule.caps[red_line])
+    worst = len(rule.credit_cuts)
+    if old is not None and (old[1] > len(rule.risk_cuts) or old[2] > worst):
+        old = None
+    level = kept(rule.risk_cuts, margin, rule.slack_margin, old and old[1])
+    grade = worst - kept(rule.credit_cuts, points, rule.slack_points, old and worst - old[2])
+    grade = max(grade, min(cap, worst))
+    if rule.composite:
+        score = rule.credit_weight * points - rule.risk_weight * margin
+        at = kept(rule.composite_cuts, score, rule.slack_points * 1024, old and 3 - old[0])
+        tier = max(3 - at, cap)
+    else:
+        tier = int(rule.matrix[level, grade])
+    candidate = tier
+    if old is not None and tier != old[0] and old[3] < rule.dwell and cap == 0:
+        tier = old[0]
+    inside = bool(rule.in_scope[sector])
+    if not inside:
+        tier = candidate = TIERS.index(NEUTRAL_TIER)
+    listed = rule.list_enabled and inside and cap == 0
+    listed = listed and margin <= rule.list_margin and points >= rule.list_points
+    return tier, level, grade, listed, candidate
+
+
+@st.composite
+def rules(draw):
+    """Draw a tier rule, sensible or not."""
+    base = RULES[draw(st.sampled_from(["legacy", "shanghai-2025", "minhang-2023", "jiading-2025"]))]
+
+    def cuts(least, low, high, size=None):
+        number = size or draw(st.integers(least, 3))
+        values = draw(st.lists(st.integers(low, high), min_size=number, max_size=number, unique=True))
+        return np.array(sorted(values), np.int64)
+
+    risk, credit = cuts(1, -3000, 1000), cuts(1, 3000, 12_000)
+    cells = st.lists(st.integers(0, 3), min_size=len(credit) + 1, max_size=len(credit) + 1)
+    rows = draw(st.lists(cells, min_size=len(risk) + 1, max_size=len(risk) + 1))
+    composite = draw(st.booleans())
+    return replace(
+        base,
+        composite=composite,
+        risk_cuts=risk,
+        credit_cuts=credit,
+        composite_cuts=cuts(3, 0, 20_000, 3) * 1024,
+        matrix=np.array(rows),
+        risk_weight=draw(st.sampled_from([0, 160, 641])),
+        credit_weight=draw(st.sampled_from([0, 1024, 300])),
+        slack_margin=draw(st.sampled_from([0, 1, 102, 900])),
+        slack_points=draw(st.sampled_from([0, 1, 80, 2000])),
+        dwell=draw(st.integers(0, 20)),
+        sector_offset=np.array(draw(st.lists(st.integers(-320, 320), min_size=16, max_size=16))),
+        in_scope=np.array(draw(st.lists(st.booleans(), min_size=16, max_size=16))),
+        caps=np.array([*draw(st.lists(st.integers(0, 3), min_size=8, max_size=8)), 0]),
+        list_enabled=draw(st.booleans()),
+    )
+
+
+@st.composite
+def enterprises(draw, rule):
+    """Draw scores, some of them at a cut-off or one step beside it, and what was assigned before."""
+    n = draw(st.integers(1, 12))
+
+    def near(cuts, low, high):
+        at = st.sampled_from([int(cut) for cut in cuts])
+        step = st.sampled_from([-1, 0, 1])
+        one = st.one_of(st.integers(low, high), st.builds(lambda a, b: a + b, at, step))
+        return np.array(draw(st.lists(one, min_size=n, max_size=n)), np.int64)
+
+    def codes(low, high):
+        return np.array(draw(st.lists(st.integers(low, high), min_size=n, max_size=n)), np.int64)
+
+    known = codes(0, 2) > 0
+    old = Previous(*(np.where(known, codes(0, high), -1) for high in (3, 3, 3, 25)))
+    return (
+        near(rule.risk_cuts, -4000, 2000),
+        near(rule.credit_cuts, 2000, 14_000),
+        codes(0, 15),
+        codes(-1, 7),
+        old,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_the_fast_rule_is_the_slow_one(data):
+    rule = data.draw(rules())
+    margin, points, sector, red_line, old = data.draw(enterprises(rule))
+    placed = place(rule, margin, points, sector, red_line, old)
+    for k in range(len(margin)):
+        before = None if old.tier[k] < 0 else tuple(int(one[k]) for one in old)
+        wanted = slowly(rule, int(margin[k]), int(points[k]), sector[k], red_line[k], before)
+        got = (placed.tier, placed.level, placed.grade, placed.unmonitored, placed.candidate)
+        assert tuple(int(one[k]) for one in got) == tuple(map(int, wanted))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_distances_are_the_shortest_moves_that_a_search_finds(data):
+    rule = replace(data.draw(rules()), list_enabled=False)
+    margin, points, sector, red_line, old = data.draw(enterprises(rule))
+    placed = place(rule, margin, points, sector, red_line, old)
+    to_risk, to_credit = distances(rule, margin, points, sector, red_line, placed)
+    reach = 25_000
+    moves = np.arange(-reach, reach + 1)
+    order = np.argsort(np.abs(moves), kind="stable")
+    free = replace(rule, dwell=0)
+    for k in range(min(len(margin), 3)):
+        same = np.full(len(moves), k)
+        now = Previous(placed.tier[same], placed.level[same], placed.grade[same], same * 0)
+
+        def tiers(by_margin, by_points, k=k, same=same, now=now):
+            return place(
+                free, margin[k] + by_margin, points[k] + by_points, sector[same], red_line[same], now
+            )
+
+        for found, one, result, better in (
+            (to_risk[k], MARGIN_ONE, tiers(moves, 0 * moves), -1),
+            (to_credit[k], POINT_ONE, tiers(0 * moves, moves), 1),
+        ):
+            changes = [int(move) for move in moves[order] if result.tier[move + reach] != placed.tier[k]]
+            nearest = [move for move in changes if abs(move) == abs(changes[0])]
+            wanted = better * abs(changes[0]) if changes and better * abs(changes[0]) in nearest else None
+            wanted = nearest[0] if changes and wanted is None else wanted
+            if not placed.in_scope[k]:
+                assert np.isnan(found)
+            elif wanted is None:
+                assert np.isnan(found) or abs(found * one) > reach
+            else:
+                assert found * one == wanted
+
+
+def test_the_search_can_fail():
+    rule = RULES["legacy"]
+    margin, points, zero = margin_steps([0.1]), point_steps([610.0]), np.array([0])
+    placed = place(rule, margin, points, zero, zero - 1, none_before(1))
+    to_risk, _ = distances(rule, margin, points, zero, zero - 1, placed)
+    moved = place(
+        replace(rule, dwell=0), margin + round(to_risk[0] * MARGIN_ONE) - int(np.sign(to_risk[0])),
+        points, zero, zero - 1, Previous(placed.tier, placed.level, placed.grade, zero),
+    )  # fmt: skip
+    assert moved.tier == placed.tier  # one step less does not do
+
+
+# What must hold under every preset
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 1),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.sampled_from(SECTORS),
+            st.sampled_from([None, *EVENT_KINDS]),
+        ),
+        max_size=20,
+    )
+)
+def test_everybody_gets_exactly_one_tier(name, rows):
+    scores = pd.DataFrame(rows, columns=["risk_probability", "credit_points", "sector", "red_line"])
+    scores.insert(0, "enterprise_id", [f"e{k}" for k in range(len(rows))])
+    kept_scores = scores.copy()
+    out = assign(scores, POLICIES[name])
+    pd.testing.assert_frame_equal(scores, kept_scores)
+    assert out["enterprise_id"].tolist() == scores["enterprise_id"].tolist()
+    assert out[["tier", "risk_level", "credit_grade", "tier_reason"]].notna().all(axis=None)
+    assert sum((out["tier"] == tier).sum() for tier in TIERS) == len(rows)
+    assert not out["held"].any()
+    assert out["changed"].all()
+    assert not (out["unmonitored"] & out["red_line"].notna()).any()
+
+
+GRID = np.linspace(0.001, 0.999, 250)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sector", ["retail", "ecology"])
+def test_more_risk_never_gives_a_better_tier_nor_more_points_a_worse_one(name, sector):
+    for points in (300, 479.9, 480, 545, 605, 700):
+        tiers = assign(frame(GRID, points, sector=sector), POLICIES[name])["tier"].cat.codes
+        assert tiers.is_monotonic_increasing
+    for risk in (0.01, 0.1, 0.2, 0.5):
+        scores = frame(np.full(250, risk), np.linspace(0, 1000, 250), sector=sector)
+        assert assign(scores, POLICIES[name])["tier"].cat.codes.is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_assignment_repeated_stays(name):
+    rng = np.random.default_rng(7)
+    sectors, kinds = rng.choice(SECTORS, 400), rng.choice([None, "serious_dishonesty"], 400, p=[0.9, 0.1])
+    scores = frame(rng.beta(1, 6, 400), rng.normal(570, 60, 400), sector=sectors, red_line=kinds)
+    first = assign(scores, POLICIES[name])
+    again = assign(scores, POLICIES[name], previous_of(first))
+    pd.testing.assert_frame_equal(first.drop(columns="changed"), again.drop(columns="changed"))
+    assert not again["changed"].any()
+
+
+def test_order_index_and_strangers_make_no_difference():
+    rng = np.random.default_rng(3)
+    policy = POLICIES["jiading-2025"]
+    scores = frame(rng.beta(1, 6, 200), rng.normal(570, 60, 200))
+    first = assign(scores, policy)
+    old = previous_of(first, weeks_ago=5)
+    later = scores.assign(risk_probability=rng.beta(1, 6, 200))
+    wanted = assign(later, policy, old)
+    shuffled = later.sample(frac=1, random_state=1)
+    strangers = pd.concat(
+        [old.assign(enterprise_id="x" + old["enterprise_id"]), old.sample(frac=1, random_state=2)]
+    )
+    got = assign(shuffled, policy, strangers)
+    pd.testing.assert_frame_equal(got.sort_index(), wanted)
+    half = assign(later.iloc[:50], policy, old)
+    pd.testing.assert_frame_equal(half, wanted.iloc[:50])  # nobody's tier depends on others
+
+
+# Cut-offs and grid
+
+
+def test_at_a_cutoff_a_score_belongs_above():
+    policy = POLICIES["jiading-2025"]
+    out = assign(frame([0.0899, 0.09, 0.2399, 0.24], [599.9, 600, 479.9, 480]), policy)
+    assert out["risk_level"].tolist() == [1, 2, 2, 3]
+    assert out["credit_grade"].tolist() == ["B", "A", "C", "B"]
+
+
+def test_steps_are_rounded_log_odds():
+    p = np.array([1e-9, 0.02, 0.15, 0.5, 0.97, 1 - 1e-9])
+    exact = [1024 * log(one / (1 - one)) for one in p]
+    assert np.abs(margin_steps(p) - exact).max() <= 0.5 + 1e-6
+    assert margin_steps([0.0, 1.0]).tolist() == [-30 * 1024, 30 * 1024]
+    assert point_steps([0.03, 0.04, -1e308]).tolist() == [0, 1, -(10**6) * 16]
+
+
+def test_composite_score_by_hand():
+    # 600 points and even odds: no log-odds, so the composite is 600; at 3 : 1, 600 - 40 ln 3 = 556.06
+    out = assign(frame([0.5, 0.75, 0.25], 600), POLICIES["shanghai-2025"])
+    assert out["composite_points"].tolist() == pytest.approx([600, 556.06, 643.94], abs=1 / 16)
+    assert out["tier"].tolist() == ["T3", "T3", "T2"]  # 525, 610 and 690 are the cut-offs
+    # 610 - 600 points up; ln(x) = -10/40 less risk, with 5 points of hysteresis on top
+    assert out["distance_credit"].iloc[0] == 15
+    assert out["distance_risk"].iloc[0] == pytest.approx(-15 / 40, abs=1 / 1024)
+
+
+# Hysteresis, dwell, red lines, scope
+
+
+def test_hysteresis_keeps_a_tier_until_the_cutoff_is_passed_by_the_margin():
+    policy = POLICIES["jiading-2025"].reform({"review.hysteresis_margin": 0.1, "review.dwell_weeks": 0})
+    cut = log(0.09 / 0.91)
+    margins = cut + np.array([-0.2, 0.05, -0.05, 0.09, 0.11, 0.05, -0.09, -0.11])
+    tier, levels, reasons, held = None, [], [], []
+    for margin in margins:
+        scores = frame([1 / (1 + np.exp(-margin))], 650)
+        tier = assign(scores, policy, None if tier is None else previous_of(tier))
+        levels.append(int(tier["risk_level"].iloc[0]))
+        reasons.append(tier["tier_reason"].iloc[0])
+        held.append(bool(tier["held"].iloc[0]))
+    assert levels == [1, 1, 1, 1, 2, 2, 2, 1]
+    assert held == [False, True, False, True, False, False, True, False]
+    assert [one == "held_by_margin" for one in reasons] == held
+
+
+def test_dwell_keeps_a_tier_for_its_weeks_but_not_against_a_red_line():
+    policy = POLICIES["jiading-2025"]
+    first = assign(frame([0.05], 650), policy)
+    worse = frame([0.5], 400)
+    young = assign(worse, policy, previous_of(first, weeks_ago=12))
+    kept = young[["tier", "tier_reason", "held", "changed"]].to_numpy().tolist()
+    assert kept == [["T1", "held_by_dwell", True, False]]
+    assert young[["distance_risk", "distance_credit"]].to_numpy().tolist() == [[0, 0]]
+    # level and grade move all the same
+    assert young[["risk_level", "credit_grade"]].to_numpy().tolist() == [[3, "C"]]
+    old = assign(worse, policy, previous_of(first, weeks_ago=13))
+    assert old["tier"].tolist() == ["T4"]
+    red = frame([0.5], 650, red_line="serious_dishonesty")
+    at_once = assign(red, policy, previous_of(first, weeks_ago=0))
+    assert at_once[["tier", "tier_reason"]].to_numpy().tolist() == [["T4", "red_line"]]
+
+
+def test_weeks_are_counted_from_the_day_since_which_a_tier_stands():
+    policy = POLICIES["jiading-2025"]
+    first = assign(frame([0.05, 0.05], 650), policy)
+    old = (
+        previous_of(first).drop(columns="weeks_ago").assign(assigned_on=[date(2025, 1, 6), date(2025, 1, 7)])
+    )
+    later = assign(frame([0.5, 0.5], 400), policy, old, as_of=date(2025, 4, 7))  # 13 weeks, and a day less
+    assert later["tier"].tolist() == ["T4", "T1"]
+
+
+def test_a_red_line_caps_the_grade_and_says_so():
+    policy = POLICIES["legacy"]
+    kinds = [None, "serious_dishonesty", "penalty", "tax_arrears"]
+    out = assign(frame([0.05] * 4, 650, red_line=kinds), policy)
+    assert out["credit_grade"].tolist() == ["A", "D", "A", "A"]
+    assert out["tier_reason"].tolist() == ["matrix", "red_line", "matrix", "matrix"]
+    assert out["red_line"].isna().tolist() == [True, False, True, True]
+    # worse anyway: the cap changes nothing, and is not given as the reason
+    worse = assign(frame([0.05], 300, red_line="serious_dishonesty"), policy)
+    assert worse["tier_reason"].tolist() == ["matrix"]
+    # under a composite the cap is one of tiers
+    composite = assign(frame([0.05], 900, red_line="serious_dishonesty"), POLICIES["jinshan-2025"])
+    assert composite[["tier", "tier_reason"]].to_numpy().tolist() == [["T4", "red_line"]]
+    # three grades only: a cap of D is a cap of the worst
+    assert assign(frame([0.05], 900, red_line="serious_dishonesty"), POLICIES["jiading-2025"])[
+        "credit_grade"
+    ].tolist() == ["C"]
+
+
+def test_outside_the_scope_everybody_is_in_the_neutral_tier():
+    scores = frame(
+        np.linspace(0.01, 0.9, len(SECTORS)), 300, sector=list(SECTORS), red_line="serious_dishonesty"
+    )
+    out = assign(scores, POLICIES["minhang-2023"])
+    inside = scores["sector"].isin(["labour_dispatch", "ecology"])
+    assert set(out["tier"][~inside]) == {NEUTRAL_TIER}
+    assert set(out["tier_reason"][~inside]) == {"out_of_scope"}
+    assert out.loc[~inside, ["distance_risk", "distance_credit"]].isna().all(axis=None)
+    assert set(out["tier"][inside]) == {"T4"}
+
+
+def test_sector_offsets_move_grades():
+    policy = POLICIES["legacy"].reform({"scoring.sector_offset.gas": -30})
+    out = assign(frame([0.05, 0.05], 610, sector=["gas", "retail"]), policy)
+    assert out["credit_grade"].tolist() == ["B", "A"]
+
+
+def test_the_unmonitored_list_asks_for_both_scores():
+    policy = POLICIES["shanghai-2025"]
+    out = assign(
+        frame(
+            [0.09, 0.0902, 0.05, 0.05],
+            [600, 650, 599.9, 650],
+            red_line=[None, None, None, "serious_dishonesty"],
+        ),
+        policy,
+    )
+    assert out["unmonitored"].tolist() == [True, False, False, False]
+    assert not assign(frame([0.01], 900), POLICIES["legacy"])["unmonitored"].any()
+
+
+def test_a_previous_level_that_the_policy_does_not_have_counts_as_none():
+    # four levels under legacy; three under Jiading
+    old = previous_of(assign(frame([0.9], 300), POLICIES["legacy"]), weeks_ago=0)
+    out = assign(frame([0.05], 650), POLICIES["jiading-2025"], old)
+    assert out[["tier", "held"]].to_numpy().tolist() == [["T1", False]]
+
+
+# The oracle
+
+
+def test_the_oracle_follows_the_truth_and_nobody_else_sees_it():
+    scores = frame([0.01, 0.9], 600)
+    truth = pd.Series([0.5, 0.01, 0.2], index=["e0", "e1", "stranger"])
+    out = assign(scores, POLICIES["oracle"], oracle_probability=truth)
+    assert out["tier"].tolist() == ["T4", "T1"]
+    with pytest.raises(DataError, match="rests on it"):
+        assign(scores, POLICIES["oracle"])
+    with pytest.raises(DataError, match="is not for policy 'legacy'"):
+        assign(scores, POLICIES["legacy"], oracle_probability=truth)
+    with pytest.raises(DataError, match="is not a probability") as caught:
+        assign(scores, POLICIES["oracle"], oracle_probability=truth.drop("e1"))
+    assert caught.value.problems[0].rows == 1
+
+
+# Bad input
+
+
+def test_scores_that_are_no_numbers_are_listed_by_row():
+    scores = frame([np.nan, 0.1, np.inf, 1.5, 0.2], [600, -np.inf, 600, 600, np.nan])
+    scores["sector"] = ["retail", "retial", "gas", "gas", None]
+    scores.loc[4, "red_line"] = "murder"
+    with pytest.raises(DataError) as caught:
+        assign(scores, POLICIES["legacy"])
+    problems = {(one.column, one.message): (one.rows, one.examples) for one in caught.value.problems}
+    assert problems == {
+        ("sector", "has an unknown level"): (2, ("row 2, e1: retial", "row 5, e4: nan")),
+        ("risk_probability", "is not a finite number"): (2, ("row 1, e0: nan", "row 3, e2: inf")),
+        ("credit_points", "is not a finite number"): (2, ("row 2, e1: -inf", "row 5, e4: nan")),
+        ("risk_probability", "is outside [0, 1]"): (1, ("row 4, e3: 1.5",)),
+        ("red_line", "has an unknown level"): (1, ("row 5, e4: murder",)),
+    }
+    assert all(one.remedy for one in caught.value.problems)
+
+
+def test_ids_and_columns_are_checked():
+    scores = frame([0.1, 0.2, 0.3], 600)
+    scores["enterprise_id"] = ["a", "a", None]
+    with pytest.raises(DataError) as caught:
+        assign(scores, POLICIES["legacy"])
+    assert [(one.message, one.rows) for one in caught.value.problems] == [
+        ("is empty", 1),
+        ("is there twice", 1),
+    ]
+    with pytest.raises(DataError) as caught:
+        assign(scores[["sector"]], POLICIES["legacy"])
+    assert [one.column for one in caught.value.problems] == [
+        "enterprise_id",
+        "risk_probability",
+        "credit_points",
+    ]
+    texts = frame([0.1], 600).astype({"credit_points": object})
+    texts.loc[0, "credit_points"] = "many"
+    with pytest.raises(DataError, match="is not a finite number"):
+        assign(texts, POLICIES["legacy"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tier": "T9"}, "has an unknown level"),
+        ({"risk_level": 0}, "has an unknown level"),
+        ({"credit_grade": None}, "has an unknown level"),
+        ({"weeks_ago": -1}, "is no number of weeks past"),
+        ({"weeks_ago": np.nan}, "is no number of weeks past"),
+        ({"enterprise_id": None}, "is empty"),
+    ],
+)
+def test_previous_tiers_are_checked(change, message):
+    scores = frame([0.1], 600)
+    old = pd.DataFrame(
+        {"enterprise_id": ["e0"], "tier": "T1", "risk_level": 1, "credit_grade": "A", "weeks_ago": 3}
+    )
+    assign(scores, POLICIES["legacy"], old)
+    with pytest.raises(DataError, match=message):
+        assign(scores, POLICIES["legacy"], old.assign(**change))
+
+
+def test_previous_days_need_a_day_to_count_to():
+    scores = frame([0.1], 600)
+    old = pd.DataFrame({"enterprise_id": ["e0"], "tier": "T1", "risk_level": 1, "credit_grade": "A"})
+    with pytest.raises(DataError, match="assigned_on: is missing"):
+        assign(scores, POLICIES["legacy"], old)
+    dated = old.assign(assigned_on=pd.Timestamp("2025-02-03"))
+    with pytest.raises(DataError, match="cannot be dated back"):
+        assign(scores, POLICIES["legacy"], dated)
+    with pytest.raises(DataError, match="is no day up to 2025-01-06"):
+        assign(scores, POLICIES["legacy"], dated, as_of=date(2025, 1, 6))
+    with pytest.raises(DataError, match=r"previous\.tier: is missing"):
+        assign(scores, POLICIES["legacy"], old[["enterprise_id"]])
+
+
+def test_an_empty_table_gives_an_empty_one():
+    empty = frame([], [])
+    out = assign(empty, POLICIES["shanghai-2025"])
+    assert out.empty
+    full = assign(frame([0.1], 600), POLICIES["shanghai-2025"])
+    assert list(out.columns) == list(full.columns)
+    assert assign(frame([0.1], 600), POLICIES["legacy"], out)["tier"].notna().all()
+
+
+def test_level_columns_hold_all_declared_levels():
+    out = assign(frame([0.1], 600), POLICIES["legacy"])
+    assert tuple(out["tier"].cat.categories) == TIERS
+    assert tuple(out["credit_grade"].cat.categories) == GRADES
+    assert tuple(out["tier_reason"].cat.categories) == tuple(REASONS)
+    assert out["risk_level"].dtype == np.int8
+
+
+# Words
+
+
+def test_every_reason_reads_as_a_sentence_in_both_languages():
+    jiading = POLICIES["jiading-2025"]
+    first = assign(frame([0.05], 650), jiading)
+    just_past = frame([0.091], 650)
+    cases = {
+        "matrix": (first, jiading),
+        "composite": (assign(frame([0.05], 650), POLICIES["shanghai-2025"]), POLICIES["shanghai-2025"]),
+        "red_line": (assign(frame([0.05], 650, red_line="serious_dishonesty"), jiading), jiading),
+        "held_by_margin": (assign(just_past, jiading, previous_of(first)), jiading),
+        "held_by_dwell": (assign(frame([0.9], 650), jiading, previous_of(first, 1)), jiading),
+        "out_of_scope": (assign(frame([0.05], 650), POLICIES["minhang-2023"]), POLICIES["minhang-2023"]),
+    }
+    assert set(cases) == set(REASONS)
+    for reason, (assigned, policy) in cases.items():
+        assert assigned["tier_reason"].tolist() == [reason]
+        for lang, end in (("zh", "。"), ("en", ".")):
+            text = sentences(assigned, policy, lang).iloc[0]
+            assert text.endswith(end)
+            assert "{" not in text
+            assert str(assigned["tier"].iloc[0]) in text
+    red = sentences(cases["red_line"][0], jiading, "zh").iloc[0]
+    assert red == "存在红线记录（严重违法失信），信用等次不高于D级，列为T2（低频监管）。"
