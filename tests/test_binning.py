@@ -18,10 +18,6 @@ def sample(n: int = 4000, seed: int = 0, slope: float = 0.8):
     return x, event
 
 
-def test_public_names_are_sorted() -> None:
-    assert binning.__all__ == sorted(binning.__all__)
-
-
 def test_weight_of_evidence_by_hand(monkeypatch) -> None:
     monkeypatch.setattr(binning, "SMOOTHING", 0.0)
     # Two bins by hand: woe = ln((30/40) / (10/110)) = 2.1102 and ln((10/40) / (100/110)) = -1.2910.

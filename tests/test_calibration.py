@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from tierkit import calibration, metrics
+from tierkit import metrics
 from tierkit.calibration import Calibration
 
 finite = st.floats(-30, 30)
@@ -18,10 +18,6 @@ def expected_rows(truth: Calibration, margin: np.ndarray):
     """Return every margin with both outcomes, weighted by the true probabilities: no noise at all."""
     p = truth.probability(margin)
     return np.tile(margin, 2), np.repeat([1, 0], margin.size), np.r_[p, 1 - p]
-
-
-def test_public_names() -> None:
-    assert calibration.__all__ == ["Calibration"]
 
 
 @given(st.floats(0.2, 3), st.floats(0.2, 3), st.floats(-3, 3))

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierkit import inputs
 from tierkit.inputs import InputError, Inputs, flag_text
 
 FRAME = pd.DataFrame(
@@ -24,10 +23,6 @@ FRAME = pd.DataFrame(
 @pytest.fixture
 def known() -> Inputs:
     return Inputs.learn(FRAME)
-
-
-def test_public_names_are_sorted() -> None:
-    assert inputs.__all__ == sorted(inputs.__all__)
 
 
 @given(st.permutations(list(FRAME.columns)))

@@ -12,11 +12,6 @@ from sklearn.metrics import brier_score_loss
 
 from tierkit import metrics
 
-
-def test_public_names_are_sorted() -> None:
-    assert metrics.__all__ == sorted(metrics.__all__)
-
-
 pairs = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=2, max_size=40)
 
 

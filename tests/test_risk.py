@@ -12,7 +12,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from tierkit import metrics, risk
+from tierkit import metrics
 from tierkit.inputs import InputError
 from tierkit.risk import RiskModel
 
@@ -44,10 +44,6 @@ def model() -> RiskModel:
 @parametrize_with_checks([RiskModel(num_threads=1)])
 def test_scikit_learn_contract(estimator, check) -> None:
     check(estimator)
-
-
-def test_public_names() -> None:
-    assert risk.__all__ == ["RiskModel"]
 
 
 def test_it_ranks_and_is_calibrated(model) -> None:

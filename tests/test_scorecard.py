@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from tierkit import metrics, scorecard
+from tierkit import metrics
 from tierkit.inputs import InputError
 from tierkit.scorecard import BASE, CreditScorecard
 
@@ -52,10 +52,6 @@ def strange() -> pd.DataFrame:
 @parametrize_with_checks([CreditScorecard()])
 def test_scikit_learn_contract(estimator, check) -> None:
     check(estimator)
-
-
-def test_public_names_are_sorted() -> None:
-    assert scorecard.__all__ == sorted(scorecard.__all__)
 
 
 def check_identity(card: CreditScorecard, rows: pd.DataFrame, points: np.ndarray) -> None:

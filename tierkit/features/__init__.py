@@ -1,0 +1,32 @@
+"""Features of enterprises as of a date, each declared once, from cells known before it."""
+
+from tierkit.features.building import build, build_rows, features_of, features_sql, on_register, standing
+from tierkit.features.catalogue import (
+    FEATURES,
+    GRAVITY,
+    GROUPS,
+    HEAVY_COMPLAINTS,
+    NEVER_DAYS,
+    RECORD_DAYS,
+    Feature,
+    monotone,
+    read_by,
+)
+
+__all__ = [
+    "FEATURES",
+    "GRAVITY",
+    "GROUPS",
+    "HEAVY_COMPLAINTS",
+    "NEVER_DAYS",
+    "RECORD_DAYS",
+    "Feature",
+    "build",
+    "build_rows",
+    "features_of",
+    "features_sql",
+    "monotone",
+    "on_register",
+    "read_by",
+    "standing",
+]

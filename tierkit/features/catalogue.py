@@ -1,0 +1,184 @@
+"""Every feature, declared once in ``catalogue.toml``: what it counts, which way it may work, its words.
+
+Signs are chosen so that they hold for records and not for columns alone. One more finding raises the counts
+of findings and shortens the days since the last one, and both may only raise the risk; a repair lowers the
+number of open records and changes nothing else that a model reads, so it gives its points back. What could
+break this, or would punish somebody for using a right, is declared here and read by no model: the time since
+the last visit, ratings, complaints by heavy complainants, ownership.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from tierkit.schema import LEVELS, Label
+
+__all__ = [
+    "FEATURES",
+    "GRAVITY",
+    "GROUPS",
+    "HEAVY_COMPLAINTS",
+    "NEVER_DAYS",
+    "RECORD_DAYS",
+    "Feature",
+    "monotone",
+    "read_by",
+]
+
+Sign = Literal[-1, 0, 1]
+
+NEVER_DAYS = 3650.0
+"""Days since something that never happened: ten years, longer than records are kept."""
+RECORD_DAYS = 1095
+"""Days for which a record that is not repaired counts as open: three years, the longest time of display."""
+HEAVY_COMPLAINTS = 10
+"""Complaints in the city within a year from which a complainant counts as heavy (7,880 did in Shanghai)."""
+GRAVITY = (
+    "serious_dishonesty",
+    "court_default",
+    "wage_arrears",
+    "tax_arrears",
+    "abnormal_list",
+    "commitment_breach",
+)
+"""Adverse kinds of credit event that can be a red line, the gravest first."""
+
+GROUPS: Mapping[str, Label] = MappingProxyType(
+    {
+        "structure": Label("主体特征", "structure"),
+        "conduct": Label("行为记录", "conduct"),
+        "complaints": Label("投诉举报", "complaints"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """One feature.
+
+    Parameters
+    ----------
+    name : str
+        ASCII id, the column of the feature frame.
+    group : str
+        One of `GROUPS`.
+    source : str
+        Table whose view as of the date it is taken from.
+    sql : str
+        Value of an enterprise's row, or aggregate over its records, in the view's columns.
+    label, unit : Label
+        In Chinese and English; the unit is empty where there is none.
+    risk, credit : {-1, 0, 1} or None
+        Sign that the risk or the credit may take as the feature grows, 0 for either; None if that model
+        does not read the feature. Credit +1 means that more of it never takes points away.
+    absent : float or None
+        Value where there is no record to count; None leaves it missing.
+    text : Label
+        Sentence with ``{value}``, a number in the feature's unit.
+    none : Label or None
+        Sentence for the value ``absent``, where a number would read oddly.
+    levels : str or None
+        Level set in `LEVELS`, for a feature that is no number.
+    """
+
+    name: str
+    group: str
+    source: str
+    sql: str
+    label: Label
+    unit: Label
+    risk: Sign | None
+    credit: Sign | None
+    absent: float | None
+    text: Label
+    none: Label | None = None
+    levels: str | None = None
+
+    @property
+    def missing_rule(self) -> Label:
+        """What the value is where there is nothing to take it from."""
+        if self.absent is None:
+            return Label("必填，缺失即标记", "always there; flagged if not")
+        number = f"{self.absent:g}"
+        return Label(f"无记录时取 {number}", f"{number} where there is no record")
+
+    def sentence(self, value: object, lang: str = "zh") -> str:
+        """Return the value in words.
+
+        Parameters
+        ----------
+        value : float or str
+            A number in the feature's unit, or the id of a level; missing values are said to be missing.
+        lang : {"zh", "en"}
+
+        Examples
+        --------
+        >>> by_name = {feature.name: feature for feature in FEATURES}
+        >>> by_name["findings_1y"].sentence(2.0, "en")
+        'Inspections with a finding in the past year: 2.'
+        >>> by_name["findings_1y"].sentence(0, "zh")
+        '近一年检查未发现问题。'
+        >>> by_name["sector"].sentence("food", "en")
+        'Supervision sector: food production and sale.'
+        """
+        if value is None or value != value:  # NaN is not itself
+            return Label("“{}”缺失。", "“{}” is missing.").text(lang).format(self.label.text(lang))
+        if self.levels is not None:
+            known = LEVELS[self.levels].get(str(value))
+            return self.text.text(lang).format(value=known.text(lang) if known else value)
+        number = float(np.float64(value))  # type: ignore[arg-type]
+        if self.none is not None and number == self.absent:
+            return self.none.text(lang)
+        return self.text.text(lang).format(value=number)
+
+
+def _read() -> tuple[Feature, ...]:
+    """Read the catalogue; a key that is not known, or missing, is an error of ours and shows at import."""
+    words = {
+        "open": f"repaired_on IS NULL AND known_on >= as_of - {RECORD_DAYS}",
+        "adverse": ", ".join(f"'{kind}'" for kind in GRAVITY),
+        "heavy": HEAVY_COMPLAINTS,
+        "never": int(NEVER_DAYS),
+        "record_days": RECORD_DAYS,
+    }
+    text = resources.files("tierkit.features").joinpath("catalogue.toml").read_text("utf-8")
+    features = []
+    for name, row in tomllib.loads(text).items():
+        labels = {key: Label(*row[key]) for key in ("label", "unit", "text", "none") if key in row}
+        fixed = {"risk": None, "credit": None, "absent": None, "unit": Label("", "")}
+        sql = " ".join(row["sql"].format_map(words).split())
+        features.append(Feature(name=name, **{**fixed, **row, **labels, "sql": sql}))
+    return tuple(features)
+
+
+FEATURES: tuple[Feature, ...] = _read()
+"""All features, in the order of their columns."""
+
+
+def read_by(model: Literal["risk", "credit"]) -> list[str]:
+    """Return the names of the features that a model reads, in order.
+
+    Examples
+    --------
+    >>> "findings_1y" in read_by("risk"), "findings_1y" in read_by("credit")
+    (True, False)
+    """
+    return [feature.name for feature in FEATURES if getattr(feature, model) is not None]
+
+
+def monotone(model: Literal["risk", "credit"]) -> dict[str, Sign]:
+    """Return the signs that a model must keep, by feature; those free to go either way are left out.
+
+    Examples
+    --------
+    >>> monotone("credit")["penalties_open"]
+    -1
+    """
+    return {f.name: sign for f in FEATURES if (sign := getattr(f, model))}
