@@ -1,0 +1,34 @@
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CODE = re.compile(r"\b[CI]\d{1,2}\b")
+
+
+def cited():
+    places = [
+        *(ROOT / "tierkit" / "policies").glob("*.toml"),
+        *(ROOT / "tierkit" / "parameters").glob("*.toml"),
+    ]
+    places += (ROOT / "tierkit").glob("*.py")
+    return {code for place in places for code in CODE.findall(place.read_text("utf-8"))}
+
+
+def test_every_source_that_is_cited_is_listed_and_no_other():
+    rows = [
+        line.split("|")[1].strip()
+        for line in (ROOT / "docs" / "sources.md").read_text("utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    listed = [row for row in rows if CODE.fullmatch(row)]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == cited()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tierkit" / "parameters").glob("*.toml")), ids=lambda p: p.name
+)
+def test_no_parameter_points_to_a_document_that_is_not_there(path):
+    assert "DOMAIN" not in path.read_text("utf-8")
