@@ -1,0 +1,272 @@
+"""Reasons: exact for every row, the same as independent oracles, and said in words with numbers and units."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tierkit import explain, fonts, plot
+from tierkit.features import FEATURES, read_by
+from tierkit.policy import Policy
+from tierkit.risk import RiskModel
+from tierkit.schema import SECTORS, SIZES
+from tierkit.scorecard import CreditScorecard
+from tierkit.tiers import assign
+
+with warnings.catch_warnings():  # shap's import uses what matplotlib means to deprecate
+    warnings.simplefilter("ignore", PendingDeprecationWarning)
+    import shap
+
+N = 1200
+
+
+@pytest.fixture(scope="module", name="X")
+def features() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(index=pd.Index([f"e{i}" for i in range(N)], name="enterprise_id"))
+    for feature in FEATURES:
+        if feature.levels:
+            levels = {"sector": SECTORS, "size": SIZES}.get(feature.levels, ("private", "state"))
+            frame[feature.name] = pd.Categorical(rng.choice(levels, N), list(levels))
+        elif feature.unit.en in ("years", "days", "10k CNY", "persons"):
+            frame[feature.name] = rng.lognormal(3, 1, N)
+        else:
+            frame[feature.name] = rng.poisson(0.4, N).astype(float)
+    frame.loc[frame.index[::9], "employees"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def models(X: pd.DataFrame) -> tuple[RiskModel, CreditScorecard]:
+    rng = np.random.default_rng(6)
+    margin = -2 + 0.9 * X["findings_1y"] + 0.7 * X["substantiated_1y"] + 0.4 * (X["sector"] == "catering")
+    y = (rng.random(N) < 1 / (1 + np.exp(-margin))).astype(int)
+    risk = RiskModel(n_trees=40).fit(X[read_by("risk")], y).calibrate(X[read_by("risk")], y)
+    bad = -2 + 1.2 * X["arrears_open"] + 0.9 * X["penalties_open"] - 0.3 * X["honours_2y"]
+    event = (rng.random(N) < 1 / (1 + np.exp(-bad))).astype(int)
+    return risk, CreditScorecard().fit(X[read_by("credit")], event)
+
+
+@pytest.fixture(scope="module")
+def scores(X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]) -> pd.DataFrame:
+    risk, credit = models
+    return pd.DataFrame({
+        "enterprise_id": X.index, "sector": X["sector"].to_numpy(),
+        "risk_probability": risk.predict_proba(X[read_by("risk")])[:, 1],
+        "credit_points": credit.points(X[read_by("credit")]),
+    })  # fmt: skip
+
+
+def test_shapley_values_are_shaps_and_add_up(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
+) -> None:
+    risk, _ = models
+    explanation = explain.explain(risk, X)
+    margin = risk.margin(X[read_by("risk")])
+    oracle = shap.TreeExplainer(risk.booster_)(risk.matrix(X[read_by("risk")]))
+    ours, theirs = (np.asarray(one.values) for one in (explanation, oracle))
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+    np.testing.assert_allclose(ours.sum(axis=1) + explanation.base_values, margin, atol=1e-9)
+    assert explanation.unit == "log-odds"
+    assert explanation[3].output_names == "risk margin (log-odds)"
+
+
+def test_shapley_values_are_those_of_brute_force() -> None:
+    rng = np.random.default_rng(2)
+    X = pd.DataFrame(rng.normal(size=(400, 4)), columns=list("abcd"))
+    y = (X["a"] * X["b"] + X["c"] > 0.2).astype(int)
+    model = RiskModel(n_trees=3, n_leaves=6).fit(X, y)
+    trees = model.booster_.dump_model()["tree_info"]
+
+    def expected(node: dict, row: np.ndarray, known: frozenset[int]) -> float:  # type: ignore[type-arg]
+        if "leaf_value" in node:
+            return float(node["leaf_value"])
+        left, right = node["left_child"], node["right_child"]
+        if node["split_feature"] in known:
+            return expected(left if row[node["split_feature"]] <= node["threshold"] else right, row, known)
+        weights = [child.get("internal_count", child.get("leaf_count")) for child in (left, right)]
+        values = [expected(child, row, known) for child in (left, right)]
+        return float(np.average(values, weights=weights))
+
+    def game(row: np.ndarray, known: frozenset[int]) -> float:
+        return sum(expected(tree["tree_structure"], row, known) for tree in trees)
+
+    values, base = explain.contributions(model, X.iloc[:5])
+    for i in range(5):
+        row = X.iloc[i].to_numpy()
+        assert base == pytest.approx(game(row, frozenset()), abs=1e-9)
+        for j in range(4):
+            others = [k for k in range(4) if k != j]
+            total = 0.0
+            for size in range(4):
+                weight = math.factorial(size) * math.factorial(3 - size) / math.factorial(4)
+                for chosen in itertools.combinations(others, size):
+                    total += weight * (game(row, frozenset({*chosen, j})) - game(row, frozenset(chosen)))
+            assert values[i, j] == pytest.approx(total, abs=1e-9)
+
+
+@pytest.mark.parametrize("shift", [1e-6, -1e-6, np.nan, np.inf])
+def test_what_does_not_add_up_is_refused(shift: float) -> None:
+    values = np.array([[0.5, -0.25], [0.1, 0.2]])
+    score = values.sum(axis=1) - 2
+    explain.check_additivity(values, -2.0, score)
+    with pytest.raises(explain.AdditivityError, match="1 of 2 rows do not add up; row 1"):
+        explain.check_additivity(values, -2.0, score + np.array([0.0, shift]))
+
+
+def test_explaining_with_another_models_margin_is_refused(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    risk, _ = models
+    margin = risk.margin(X[read_by("risk")])
+    monkeypatch.setattr(RiskModel, "margin", lambda self, rows: margin + 1e-6)
+    with pytest.raises(explain.AdditivityError, match=f"{N} of {N} rows"):
+        explain.explain(risk, X)
+
+
+def test_points_lost_lead_from_the_best_to_the_own_points(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
+) -> None:
+    _, credit = models
+    odd = X.copy()
+    odd.loc[odd.index[:5], "arrears_open"] = np.nan  # missing where none was at fit
+    losses = explain.points_lost(credit, odd)
+    assert (losses.lost.to_numpy() >= 0).all()
+    np.testing.assert_allclose(
+        losses.best - losses.lost.sum(axis=1), credit.points(odd[read_by("credit")]), atol=1e-9
+    )
+    alone = explain.points_lost(credit, odd.iloc[[7]])
+    assert alone.best == losses.best
+    pd.testing.assert_frame_equal(alone.lost, losses.lost.iloc[[7]])
+
+
+def test_a_levels_name_is_shown_and_its_code_kept(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
+) -> None:
+    explanation = explain.explain(models[0], X.iloc[:3], lang="zh")
+    at = explanation.feature_names.index("监管领域")
+    assert explanation.display_data[0, at] == "批发零售" or explanation.display_data[0, at][0] >= "\u4e00"
+    assert explanation.data[0, at] == X["sector"].cat.codes.iloc[0]
+
+
+def test_shaps_own_plots_take_the_explanation(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
+) -> None:
+    explanation = explain.explain(models[0], X.iloc[:50], lang="zh")
+    with plot.style():
+        shap.plots.waterfall(explanation[0], show=False)
+
+
+def test_no_rows_are_no_error(X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]) -> None:
+    assert explain.explain(models[0], X.iloc[:0]).shape == (0, len(read_by("risk")))
+    assert explain.reason_codes(*models, X.iloc[:0]).empty
+
+
+def test_reason_codes_are_the_strongest_with_their_effects(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
+) -> None:
+    codes = explain.reason_codes(*models, X, k=2)
+    values, _ = explain.contributions(models[0], X)
+    names = np.array(models[0].inputs_.names)
+    for i in (0, 17, 400):
+        order = np.argsort(-np.abs(values[i]), kind="stable")[:2]
+        assert codes.iloc[i][["risk_reason_1", "risk_reason_2"]].tolist() == names[order].tolist()
+        np.testing.assert_array_equal(
+            codes.iloc[i][["risk_effect_1", "risk_effect_2"]].astype(float), values[i, order]
+        )
+    assert (codes["credit_effect_1"].dropna() < 0).all()
+    assert codes["credit_reason_1"].isna().equals(codes["credit_effect_1"].isna())
+    assert set(codes["risk_reason_1"].dropna()) <= set(explain.code_book("zh")["code"])
+    assert explain.code_book("zh")["code"].tolist() == explain.code_book("en")["code"].tolist()
+    with pytest.raises(ValueError, match="must be at least 1"):
+        explain.reason_codes(*models, X, k=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025", "minhang-2023"]
+)
+def test_each_score_has_its_own_sum_and_a_composite_has_one(
+    name: str, X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], scores: pd.DataFrame
+) -> None:
+    policy = Policy.load(name)
+    assigned = assign(scores, policy)
+    for enterprise_id in scores["enterprise_id"].iloc[[0, 9, 100]]:
+        why = explain.reasons(*models, X, assigned, policy, enterprise_id)
+        effects = {axis: math.fsum(r.effect for r in why.of(axis)) for axis in ("risk", "credit")}
+        assert why.risk_base + effects["risk"] == pytest.approx(why.risk_margin, abs=1e-9)
+        assert why.credit_best + effects["credit"] == pytest.approx(why.credit_points, abs=1e-9)
+        assert sum(why.groups("risk").values()) == pytest.approx(effects["risk"], abs=1e-9)
+        row = scores.set_index("enterprise_id").loc[enterprise_id]
+        assert why.risk_probability == pytest.approx(row["risk_probability"], abs=1e-12)
+        one_sum = policy["scoring.logic"] == "composite" and why.tier_reason != "out_of_scope"
+        assert (why.composite is not None) is one_sum
+        if why.composite:
+            start, rounding, total = why.composite
+            parts = math.fsum(r.composite or 0.0 for r in why.reasons)
+            assert start + parts + rounding == pytest.approx(total, abs=1e-9)
+            # What rounds a composite is the grid of the tier rule: 1/16 points and 1/1024 log-odds.
+            weight = policy["scoring.composite_risk_weight"]
+            assert abs(rounding) <= 1 / 16 + weight / 1024
+        assert explain.Reasons.from_dict(why.to_dict()).to_dict() == why.to_dict()
+
+
+def test_boundaries_are_margins_of_the_policys_probabilities(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], scores: pd.DataFrame
+) -> None:
+    policy = Policy.load("jiading-2025")
+    why = explain.reasons(*models, X, assign(scores, policy), policy, "e3")
+    reached = models[0].calibration_.probability(np.array(why.risk_boundaries))
+    np.testing.assert_allclose(reached, policy["scoring.risk_cutoffs"], atol=1e-9)
+
+
+def test_sentences_say_facts_with_numbers_in_the_language_asked_for(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], scores: pd.DataFrame
+) -> None:
+    policy = Policy.load("shanghai-2025")
+    assigned = assign(scores, policy)
+    why = explain.reasons(*models, X, assigned, policy, "e9", lang="en")
+    english, chinese = why.sentences("en"), why.sentences("zh")
+    assert len(english) == len(chinese)
+    assert not any("\u4e00" <= char <= "\u9fff" for sentence in english for char in sentence)
+    assert all(any("\u4e00" <= char <= "\u9fff" for char in sentence) for sentence in chinese)
+    assert not any(
+        feature.name in sentence
+        for sentence in english + chinese
+        for feature in FEATURES
+        if "_" in feature.name
+    )
+    assert all(sentence.endswith("。") for sentence in chinese)
+    assert all(sentence.endswith(".") for sentence in english)
+    assert fonts.missing("".join(english + chinese)) == []
+    assert list(why.table("zh").columns) == [
+        "axis", "feature", "group", "fact", "value", "effect", "unit", "composite",
+    ]  # fmt: skip
+    assert "<ul><li>" in why._repr_html_()
+
+
+def test_an_unknown_enterprise_is_said_to_be_unknown(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], scores: pd.DataFrame
+) -> None:
+    policy = Policy.load("jiading-2025")
+    assigned = assign(scores, policy)
+    with pytest.raises(KeyError, match="'nobody' has no features"):
+        explain.reasons(*models, X, assigned, policy, "nobody")
+    with pytest.raises(KeyError, match="'e0' has no tier"):
+        explain.reasons(*models, X, assigned.iloc[1:], policy, "e0")
+
+
+def test_a_feature_that_is_not_ours_is_still_explained() -> None:
+    X = pd.DataFrame({"own <b>": np.repeat([0.0, 3.0], 200)}, index=[f"e{i}" for i in range(400)])
+    y = np.r_[np.repeat([0, 1], [180, 20]), np.repeat([0, 1], [100, 100])]
+    risk, credit = RiskModel(n_trees=20).fit(X, y), CreditScorecard().fit(X, y)
+    scores = pd.DataFrame({"enterprise_id": X.index, "sector": "food"})
+    scores["risk_probability"], scores["credit_points"] = risk.predict_proba(X)[:, 1], credit.points(X)
+    jiading = Policy.load("jiading-2025")
+    why = explain.reasons(risk, credit, X, assign(scores, jiading), jiading, "e399", lang="en")
+    assert why.of("risk")[0].fact("en") == "own <b> = 3.0"
+    assert "<b> =" not in why._repr_html_()

@@ -1,0 +1,117 @@
+"""Reasons of all enterprises as codes: the k strongest of each score, beside their values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tierkit import texts
+from tierkit.explain.contributions import contributions, points_lost
+from tierkit.features import FEATURES, GROUPS
+from tierkit.risk import RiskModel
+from tierkit.scorecard import CreditScorecard
+
+__all__ = ["code_book", "reason_codes"]
+
+
+def reason_codes(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame, k: int = 3) -> pd.DataFrame:
+    """Return the strongest reasons of both scores for every row.
+
+    Parameters
+    ----------
+    risk : RiskModel
+    credit : CreditScorecard
+    X : DataFrame of shape (n, any)
+        Features, one row an enterprise.
+    k : int, default=3
+        Reasons of each score.
+
+    Returns
+    -------
+    DataFrame of shape (n, 4 k)
+        With the index of ``X``: ``risk_reason_1`` (a feature's id, see `code_book`), ``risk_effect_1``
+        (log-odds, positive where it raises the risk), …, ``credit_reason_1``, ``credit_effect_1`` (points,
+        negative: what was lost), …, the strongest first; ties in the order of the features. A reason
+        without any effect is missing.
+
+    Raises
+    ------
+    ValueError
+        If ``k`` is less than 1.
+    AdditivityError
+        If the reasons of a row do not add up to its score.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"findings_1y": np.repeat([0.0, 3.0], 200)})
+    >>> y = np.tile([0, 0, 0, 1], 100) | np.repeat([0, 1], 200)
+    >>> y[200::5] = 0
+    >>> codes = reason_codes(RiskModel(n_trees=5).fit(X, y), CreditScorecard().fit(X, y), X, k=1)
+    >>> codes.columns.tolist()
+    ['risk_reason_1', 'risk_effect_1', 'credit_reason_1', 'credit_effect_1']
+    >>> codes["risk_reason_1"].iloc[-1], bool(codes["risk_effect_1"].iloc[-1] > 0)
+    ('findings_1y', True)
+    """
+    if k < 1:
+        raise ValueError(f"The 'k' parameter must be at least 1. Got {k} instead.")
+    values, _ = contributions(risk, X)
+    losses = points_lost(credit, X).lost
+    parts = [
+        _strongest("risk", values, list(risk.inputs_.names), k),
+        _strongest("credit", -losses.to_numpy(np.float64), list(map(str, losses.columns)), k),
+    ]
+    frame = pd.concat(parts, axis=1)
+    frame.index = X.index
+    return frame
+
+
+def _strongest(axis: str, values: NDArray[np.float64], names: list[str], k: int) -> pd.DataFrame:
+    n = len(values)
+    # Padded, so that a score of fewer features than k has missing reasons rather than fewer columns.
+    padded = np.hstack([values, np.zeros((n, max(0, k - values.shape[1])))])
+    ids = np.array([*names, *[""] * (padded.shape[1] - len(names))], dtype=object)
+    order = np.argsort(-np.abs(padded), axis=1, kind="stable")[:, :k]
+    effects = np.take_along_axis(padded, order, axis=1)
+    columns: dict[str, object] = {}
+    for place in range(k):
+        effect = effects[:, place]
+        code = pd.Series(ids[order[:, place]], dtype="str")
+        columns[f"{axis}_reason_{place + 1}"] = code.where(effect != 0)
+        columns[f"{axis}_effect_{place + 1}"] = np.where(effect != 0, effect, np.nan)
+    return pd.DataFrame(columns)
+
+
+def code_book(lang: str = "zh") -> pd.DataFrame:
+    """Return what each reason code means.
+
+    Parameters
+    ----------
+    lang : {"zh", "en"}
+
+    Returns
+    -------
+    DataFrame
+        ``code``, ``name``, ``group``, ``unit``, ``risk`` and ``credit`` (which way more of it may work, in
+        words), one row a feature that a model reads.
+
+    Examples
+    --------
+    >>> book = code_book("en").set_index("code")
+    >>> book.loc["findings_1y", ["group", "risk"]].tolist()
+    ['conduct', 'more never lowers it']
+    """
+    ways = {1: "code.up", -1: "code.down", 0: "code.free", None: "code.unread"}
+    rows = [
+        {
+            "code": feature.name,
+            "name": feature.label.text(lang),
+            "group": GROUPS[feature.group].text(lang),
+            "unit": feature.unit.text(lang),
+            "risk": texts.text(ways[feature.risk], lang),
+            "credit": texts.text(ways[feature.credit], lang),
+        }
+        for feature in FEATURES
+        if feature.risk is not None or feature.credit is not None
+    ]
+    return pd.DataFrame(rows, dtype="str")

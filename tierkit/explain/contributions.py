@@ -1,0 +1,256 @@
+"""What each feature adds to a score, exactly: Shapley values of the risk margin, points lost of credit.
+
+Both identities are checked for every row that is explained, at 1e-9, and a breach is an error.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from tierkit.features import FEATURES
+from tierkit.risk import RiskModel
+from tierkit.schema import LEVELS
+from tierkit.scorecard import BASE, CreditScorecard
+
+if TYPE_CHECKING:
+    import shap
+
+__all__ = [
+    "UNIT",
+    "AdditivityError",
+    "Losses",
+    "check_additivity",
+    "contributions",
+    "explain",
+    "points_lost",
+]
+
+Floats = NDArray[np.float64]
+
+UNIT = "log-odds"
+"""Unit of the risk margin and of all that adds up to it."""
+TOLERANCE = 1e-9
+_FEATURES = {feature.name: feature for feature in FEATURES}
+
+
+class AdditivityError(ArithmeticError):
+    """Reasons do not add up to the score that they are reasons of."""
+
+
+def check_additivity(
+    values: ArrayLike, base: ArrayLike, score: ArrayLike, tolerance: float = TOLERANCE
+) -> None:
+    """Raise unless base and contributions add up to the score in every row.
+
+    Parameters
+    ----------
+    values : float array of shape (n, k)
+        Contributions.
+    base : float or float array of shape (n,)
+    score : float array of shape (n,)
+    tolerance : float
+        Largest absolute difference allowed, in the unit of the score.
+
+    Raises
+    ------
+    AdditivityError
+        With the number of rows that fail, and the worst.
+
+    Examples
+    --------
+    >>> check_additivity([[0.5, -0.2]], -2.0, [-1.7])
+    >>> check_additivity([[0.5, -0.2]], -2.0, [-1.6])
+    Traceback (most recent call last):
+    ...
+    tierkit.explain.contributions.AdditivityError: 1 of 1 rows do not add up; row 0 is off by -0.1, ...
+    """
+    total = np.asarray(base, np.float64) + np.asarray(values, np.float64).sum(axis=1)
+    off = total - np.asarray(score, np.float64)
+    # A comparison that NaN fails, so that a missing score does not pass as an exact one.
+    bad = np.flatnonzero(~(np.abs(off) <= tolerance))
+    if bad.size:
+        worst = bad[np.argmax(np.nan_to_num(np.abs(off[bad]), nan=np.inf))]
+        raise AdditivityError(
+            f"{bad.size} of {off.size} rows do not add up; row {worst} is off by {off[worst]:.3g}, "
+            f"more than {tolerance:g}. Explain with the model that gave the score."
+        )
+
+
+def _own(model: RiskModel | CreditScorecard, X: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that a model reads; the other model's are not its business."""
+    if hasattr(model, "feature_names_in_") and isinstance(X, pd.DataFrame):
+        return X[[name for name in model.feature_names_in_ if name in X]]
+    return X
+
+
+def contributions(model: RiskModel, X: pd.DataFrame) -> tuple[Floats, float]:
+    """Return the exact Shapley values of the risk margin, and the margin that they start from.
+
+    They are path-dependent: what is not known of a coalition is averaged over the training rows that
+    went each way (Lundberg et al., *From local explanations to global understanding*, 2020, algorithm 2).
+
+    Parameters
+    ----------
+    model : RiskModel
+    X : DataFrame of shape (n, any)
+        Features; columns are joined by name, those of other models are left alone.
+
+    Returns
+    -------
+    values : float array of shape (n, k)
+        In log-odds, in the order of the model's features.
+    base : float
+        The average margin.
+
+    Raises
+    ------
+    AdditivityError
+        If a row does not add up to its margin within 1e-9.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"a": np.arange(200.0)})
+    >>> values, base = contributions(RiskModel(n_trees=5).fit(X, X["a"] > 99), X)
+    >>> values.shape
+    (200, 1)
+    """
+    own = _own(model, X)
+    matrix = model.matrix(own)
+    if not len(matrix):
+        return np.empty((0, matrix.shape[1])), float("nan")
+    both = np.asarray(
+        model.booster_.predict(matrix, pred_contrib=True, num_threads=model.num_threads), np.float64
+    )
+    values, base = both[:, :-1], both[:, -1]
+    check_additivity(values, base, model.margin(own))
+    return values, float(base[0])
+
+
+def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> shap.Explanation:
+    """Return the exact Shapley values of the risk margin as a `shap.Explanation`.
+
+    The margin is explained, not the calibrated probability: the calibration is a smooth rising map of it,
+    so the order of reasons is the same, and only the margin is a sum.
+
+    Parameters
+    ----------
+    model : RiskModel
+    X : DataFrame of shape (n, any)
+    lang : {"zh", "en"}, optional
+        Language of the features' names and levels; their ids if not given.
+
+    Returns
+    -------
+    shap.Explanation of shape (n, k)
+        Every plot of shap's takes it. ``unit`` is ``"log-odds"``, and ``output_names`` says so too, since
+        shap drops other attributes where it slices.
+
+    Raises
+    ------
+    AdditivityError
+        If a row does not add up to its margin within 1e-9.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"a": np.arange(200.0)})
+    >>> explanation = explain(RiskModel(n_trees=5).fit(X, X["a"] > 99), X)
+    >>> explanation.shape, explanation.unit, explanation[0].output_names
+    ((200, 1), 'log-odds', 'risk margin (log-odds)')
+    """
+    # Imported here, since it takes seconds, and scoring and batches do without it. Its import uses what
+    # matplotlib means to deprecate, which is nothing that a user of ours could mend.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        import shap
+
+    values, base = contributions(model, X)
+    own = _own(model, X)
+    names = list(model.inputs_.names)
+    explanation = shap.Explanation(
+        values,
+        base_values=np.full(len(values), base),
+        data=model.matrix(own),
+        display_data=_shown(own, names, lang),
+        feature_names=[_name(name, lang) for name in names],
+        output_names=f"risk margin ({UNIT})",
+    )
+    explanation.unit = UNIT
+    return explanation
+
+
+def _name(name: str, lang: str | None) -> str:
+    return _FEATURES[name].label.text(lang) if lang and name in _FEATURES else name
+
+
+def _shown(X: Any, names: list[str], lang: str | None) -> NDArray[np.object_]:
+    """Return the values as people know them: levels by their labels rather than codes."""
+    frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, columns=names)
+    shown = frame[names].astype(object)
+    for name in names:
+        feature = _FEATURES.get(name)
+        if lang and feature and feature.levels:
+            labels = LEVELS[feature.levels]
+            shown[name] = [labels[v].text(lang) if v in labels else v for v in shown[name]]
+    return shown.to_numpy(object)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Points that rows lost against the best bins: ``best - lost.sum(axis=1)`` is their points.
+
+    Attributes
+    ----------
+    best : float
+        Points of an enterprise in the best bin of everything, whatever other rows there are.
+    lost : DataFrame of shape (n, k)
+        Points lost, at least 0, with the index of the rows; a column a feature that carries points.
+    """
+
+    best: float
+    lost: pd.DataFrame
+
+
+def points_lost(card: CreditScorecard, X: pd.DataFrame) -> Losses:
+    """Return what each feature costs in credit points against its best bin.
+
+    Parameters
+    ----------
+    card : CreditScorecard
+    X : DataFrame of shape (n, any)
+        Features; columns are joined by name, those of other models are left alone.
+
+    Returns
+    -------
+    Losses
+
+    Raises
+    ------
+    AdditivityError
+        If a row's losses do not lead from the best points to its own within 1e-9.
+
+    Examples
+    --------
+    >>> x = np.repeat([0.0, 1.0], 500)
+    >>> late = np.r_[np.repeat([0, 1], [475, 25]), np.repeat([0, 1], [400, 100])]
+    >>> card = CreditScorecard().fit(pd.DataFrame({"arrears": x}), late)
+    >>> points_lost(card, pd.DataFrame({"arrears": [0.0, 1.0]})).lost["arrears"].round(1).tolist()
+    [0.0, 43.9]
+    """
+    own = _own(card, X)
+    table = card.table()
+    points = table["points"].to_numpy(np.float64)
+    rows = card.bin_rows(own)
+    best_of = table[table["kind"] != "base"].groupby("feature")["points"].max()
+    lost = pd.DataFrame(
+        {str(name): best_of[str(name)] - points[rows[name].to_numpy()] for name in rows}, index=rows.index
+    )
+    base = float(table.loc[table["feature"] == BASE, "points"].iloc[0])
+    best = base + float(best_of.sum())
+    check_additivity(-lost.to_numpy(np.float64), best, card.points(own))
+    return Losses(best, lost)

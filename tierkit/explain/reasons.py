@@ -1,0 +1,399 @@
+"""One enterprise's reasons: its tier, the rule that gave it, and the facts behind both scores, in words."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import logit
+
+from tierkit import texts
+from tierkit.explain.contributions import contributions, points_lost
+from tierkit.features import FEATURES, GROUPS
+from tierkit.policy import Policy
+from tierkit.risk import RiskModel
+from tierkit.schema import LEVELS, Label
+from tierkit.scorecard import CreditScorecard
+from tierkit.tiers import sentences
+
+__all__ = ["AXES", "Reason", "Reasons", "reasons"]
+
+AXES = ("risk", "credit")
+_FEATURES = {feature.name: feature for feature in FEATURES}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One fact and what it does to one score.
+
+    Attributes
+    ----------
+    axis : {"risk", "credit"}
+    feature : str
+        Id of the feature.
+    group : str
+        ``structure``, ``conduct`` or ``complaints``.
+    value : float or str or None
+        The fact's value in the feature's unit, or the id of a level.
+    effect : float
+        Log-odds added to the risk margin, or points taken off the credit (0 or less).
+    composite : float or None
+        The same in points of the composite score, where the policy has one.
+    """
+
+    axis: str
+    feature: str
+    group: str
+    value: float | str | None
+    effect: float
+    composite: float | None = None
+
+    def fact(self, lang: str) -> str:
+        """Return the fact in words, with its number and unit."""
+        feature = _FEATURES.get(self.feature)
+        return feature.sentence(self.value, lang) if feature else f"{self.feature} = {self.value}"
+
+    def sentence(self, lang: str) -> str:
+        """Return the fact and its effect as one sentence."""
+        fact = self.fact(lang).rstrip("。. ")
+        return texts.text("reason.sentence", lang, fact=fact, by=self.by(lang))
+
+    def by(self, lang: str) -> str:
+        """Return the effect in words."""
+        if self.axis == "risk":
+            direction = "reason.raises" if self.effect > 0 else "reason.lowers"
+            return texts.text(direction, lang, value=texts.number(abs(self.effect), 2))
+        return texts.text("reason.costs", lang, value=texts.number(-self.effect, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reasons:
+    """Why an enterprise is in its tier.
+
+    Each score is a sum of its own: ``risk_base`` plus the risk reasons is ``risk_margin``, and
+    ``credit_best`` plus the credit reasons is ``credit_points``. Only a composite policy has one sum.
+
+    Attributes
+    ----------
+    enterprise_id : str
+    policy : str
+        Name of the policy.
+    tier, credit_grade, tier_reason : str
+    risk_level : int
+    rule : Label
+        The rule that gave the tier, as a sentence.
+    reasons : tuple of Reason
+        Of both scores, each the strongest first; those without any effect are left out.
+    risk_base, risk_margin, risk_probability : float
+        Average margin, own margin (log-odds before calibration), calibrated probability.
+    risk_boundaries : tuple of float
+        Margins at which the policy's risk level changes.
+    credit_best, credit_points : float
+        Points of an enterprise that loses none, and own points.
+    credit_boundaries : tuple of float
+        Points at which the policy's credit grade changes.
+    composite : tuple of float or None
+        Start, rounding and sum of the composite score, where the policy has one.
+    distance_risk, distance_credit : float
+        Signed move of either score to where the tier changes; NaN if nothing changes it.
+    unmonitored, held : bool
+        On the list of those that get no planned inspection; kept by hysteresis or dwell.
+    flags : tuple of str
+        What the models had not seen when they were trained.
+    lang : {"zh", "en"}
+        Language of `_repr_html_`.
+    """
+
+    enterprise_id: str
+    policy: str
+    tier: str
+    risk_level: int
+    credit_grade: str
+    tier_reason: str
+    rule: Label
+    reasons: tuple[Reason, ...]
+    risk_base: float
+    risk_margin: float
+    risk_probability: float
+    risk_boundaries: tuple[float, ...]
+    credit_best: float
+    credit_points: float
+    credit_boundaries: tuple[float, ...]
+    composite: tuple[float, float, float] | None
+    distance_risk: float
+    distance_credit: float
+    unmonitored: bool
+    held: bool
+    flags: tuple[str, ...]
+    lang: str = "zh"
+
+    def of(self, axis: str) -> tuple[Reason, ...]:
+        """Return the reasons of one score, the strongest first."""
+        return tuple(reason for reason in self.reasons if reason.axis == axis)
+
+    def table(self, lang: str | None = None) -> pd.DataFrame:
+        """Return all reasons as a table.
+
+        Returns
+        -------
+        DataFrame
+            ``axis``, ``feature``, ``group``, ``fact`` (in words), ``value``, ``effect``, ``unit`` and, for
+            a composite policy, ``composite`` (points of the composite score).
+        """
+        lang = lang or self.lang
+        units = {"risk": "log-odds", "credit": "points"}
+        rows = [
+            {
+                "axis": reason.axis,
+                "feature": reason.feature,
+                "group": GROUPS[reason.group].text(lang),
+                "fact": reason.fact(lang),
+                "value": reason.value,
+                "effect": reason.effect,
+                "unit": texts.text(f"unit.{units[reason.axis]}", lang),
+                "composite": reason.composite,
+            }
+            for reason in self.reasons
+        ]
+        columns = ["axis", "feature", "group", "fact", "value", "effect", "unit", "composite"]
+        frame = pd.DataFrame(rows, columns=columns)
+        return frame if self.composite else frame.drop(columns="composite")
+
+    def groups(self, axis: str) -> dict[str, float]:
+        """Return the sum of the effects of each group of features on one score."""
+        return {group: sum(r.effect for r in self.of(axis) if r.group == group) for group in GROUPS}
+
+    def sentences(self, lang: str | None = None, top: int = 5) -> list[str]:
+        """Return the explanation as sentences that a regulator can sign, with facts, numbers and units.
+
+        Parameters
+        ----------
+        lang : {"zh", "en"}, optional
+        top : int, default=5
+            Facts of each score.
+        """
+        lang = lang or self.lang
+        return [
+            self.rule.text(lang),
+            *([texts.text("reason.unmonitored", lang)] if self.unmonitored else []),
+            *(self.distance_sentences(lang)),
+            self.risk_sentence(lang),
+            *self._facts("risk", lang, top),
+            self.credit_sentence(lang),
+            *self._facts("credit", lang, top),
+        ]
+
+    def risk_sentence(self, lang: str) -> str:
+        """Return the risk in one sentence."""
+        probability = texts.percent(self.risk_probability, 1)
+        margin, base = texts.number(self.risk_margin, 2), texts.number(self.risk_base, 2)
+        level = texts.number(self.risk_level)
+        return texts.text("reason.risk", lang, probability=probability, level=level, margin=margin, base=base)
+
+    def credit_sentence(self, lang: str) -> str:
+        """Return the credit in one sentence."""
+        points, best = texts.number(self.credit_points, 1), texts.number(self.credit_best, 1)
+        lost = texts.number(self.credit_best - self.credit_points, 1)
+        return texts.text("reason.credit", lang, points=points, grade=self.credit_grade, best=best, lost=lost)
+
+    def distance_sentences(self, lang: str) -> list[str]:
+        """Return how far each score is from where the tier changes."""
+        said = []
+        for axis, distance in (("risk", self.distance_risk), ("credit", self.distance_credit)):
+            if np.isfinite(distance):
+                way = "rise" if distance > 0 else "fall"
+                shown = texts.number(abs(distance), 2 if axis == "risk" else 1)
+                said.append(texts.text(f"reason.distance.{axis}.{way}", lang, value=shown))
+            else:
+                said.append(texts.text(f"reason.distance.{axis}.none", lang))
+        return said
+
+    def _facts(self, axis: str, lang: str, top: int) -> list[str]:
+        chosen = self.of(axis)
+        shown = [reason.sentence(lang) for reason in chosen[:top]]
+        if len(chosen) > top:
+            rest = sum(reason.effect for reason in chosen[top:])
+            digits = 2 if axis == "risk" else 1
+            n = len(chosen) - top
+            shown.append(texts.text(f"reason.rest.{axis}", lang, n=n, value=texts.signed(rest, digits)))
+        return shown
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON; `from_dict` reads it back."""
+        data = asdict(self)
+        data["rule"] = self.rule._asdict()
+        for name in ("distance_risk", "distance_credit"):
+            data[name] = data[name] if np.isfinite(data[name]) else None
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the reasons that `to_dict` laid down."""
+        known = dict(data)
+        known["rule"] = Label(**data["rule"])
+        known["reasons"] = tuple(Reason(**reason) for reason in data["reasons"])
+        for name in ("risk_boundaries", "credit_boundaries", "flags"):
+            known[name] = tuple(data[name])
+        known["composite"] = tuple(data["composite"]) if data["composite"] else None
+        for name in ("distance_risk", "distance_credit"):
+            known[name] = float("nan") if data[name] is None else data[name]
+        return cls(**known)
+
+    def _repr_html_(self) -> str:
+        tier = f"{self.tier} {LEVELS['tier'][self.tier].text(self.lang)}"
+        first, *rest = self.sentences()
+        items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in rest)
+        name = html.escape(texts.plain(self.enterprise_id, 40))
+        return (
+            f"<p><b>{html.escape(tier)}</b> · <code>{name}</code><br>{html.escape(first)}</p><ul>{items}</ul>"
+        )
+
+
+def reasons(
+    risk: RiskModel,
+    credit: CreditScorecard,
+    X: pd.DataFrame,
+    assigned: pd.DataFrame,
+    policy: Policy,
+    enterprise_id: str,
+    *,
+    lang: str = "zh",
+) -> Reasons:
+    """Return why one enterprise is in its tier.
+
+    Parameters
+    ----------
+    risk : RiskModel
+    credit : CreditScorecard
+    X : DataFrame
+        Features, indexed by ``enterprise_id``.
+    assigned : DataFrame
+        `tierkit.tiers.assign` of the scores that these models give, under `policy`.
+    policy : Policy
+    enterprise_id : str
+    lang : {"zh", "en"}, default="zh"
+        Language in which a notebook shows it; every method takes another.
+
+    Returns
+    -------
+    Reasons
+
+    Raises
+    ------
+    KeyError
+        If the enterprise has no features or no tier.
+    AdditivityError
+        If the reasons of a score do not add up to it within 1e-9.
+
+    Examples
+    --------
+    >>> from tierkit.tiers import assign
+    >>> X = pd.DataFrame({"findings_1y": np.repeat([0.0, 3.0], 200)}, index=[f"e{i}" for i in range(400)])
+    >>> y = np.r_[np.repeat([0, 1], [180, 20]), np.repeat([0, 1], [100, 100])]
+    >>> risk, credit = RiskModel(n_trees=20).fit(X, y), CreditScorecard().fit(X, y)
+    >>> scores = pd.DataFrame({"enterprise_id": X.index, "sector": "food"})
+    >>> scores["risk_probability"], scores["credit_points"] = risk.predict_proba(X)[:, 1], credit.points(X)
+    >>> jiading = Policy.load("jiading-2025")
+    >>> why = reasons(risk, credit, X, assign(scores, jiading), jiading, "e399")
+    >>> why.of("risk")[0].fact("en")
+    'Inspections with a finding in the past year: 3.'
+    """
+    row = X.loc[[enterprise_id]] if enterprise_id in X.index else X.iloc[:0]
+    tier = assigned[assigned["enterprise_id"] == enterprise_id]
+    if row.empty or tier.empty:
+        lacking = "features" if row.empty else "tier"
+        shown = texts.plain(enterprise_id, 40)
+        raise KeyError(f"The enterprise '{shown}' has no {lacking}. Give one that was on the register.")
+    values, base = contributions(risk, row)
+    losses = points_lost(credit, row)
+    margin = float(risk.margin(row[list(risk.inputs_.names)])[0])
+    points = losses.best - float(losses.lost.to_numpy().sum())
+    calibrated = risk.calibration_
+    own, average = (float(calibrated.log_odds([m])[0]) for m in (margin, base))
+    # The calibration bends the margin; each reason is stretched alike, so that they still add up.
+    stretch = (own - average) / (margin - base) if margin != base else 0.0
+    one_sum = policy["scoring.logic"] == "composite"
+    risk_weight = -policy["scoring.composite_risk_weight"] * stretch if one_sum else None
+    credit_weight = policy["scoring.composite_credit_weight"] if one_sum else None
+    found = [
+        *_collect("risk", dict(zip(risk.inputs_.names, values[0], strict=True)), row, risk_weight),
+        *_collect(
+            "credit",
+            {str(name): -float(lost) for name, lost in losses.lost.iloc[0].items()},
+            row,
+            credit_weight,
+        ),
+    ]
+    known = tier.iloc[0].to_dict()
+    composite = None
+    if one_sum and np.isfinite(known["composite_points"]):
+        offset = policy[f"scoring.sector_offset.{row['sector'].iloc[0]}"]
+        start = policy["scoring.composite_credit_weight"] * (losses.best + offset)
+        start -= policy["scoring.composite_risk_weight"] * average
+        total = float(known["composite_points"])
+        composite = (start, total - start - sum(r.composite or 0.0 for r in found), total)
+    return Reasons(
+        enterprise_id=enterprise_id,
+        policy=policy.name,
+        tier=str(known["tier"]),
+        risk_level=int(known["risk_level"]),
+        credit_grade=str(known["credit_grade"]),
+        tier_reason=str(known["tier_reason"]),
+        rule=Label(*(sentences(tier, policy, each).iloc[0] for each in ("zh", "en"))),
+        reasons=tuple(found),
+        risk_base=base,
+        risk_margin=margin,
+        risk_probability=float(calibrated.probability([margin])[0]),
+        risk_boundaries=_margins(risk, policy["scoring.risk_cutoffs"]),
+        credit_best=losses.best,
+        credit_points=points,
+        credit_boundaries=tuple(float(cut) for cut in policy["scoring.credit_cutoffs"]),
+        composite=composite,
+        distance_risk=float(known["distance_risk"]),
+        distance_credit=float(known["distance_credit"]),
+        unmonitored=bool(known["unmonitored"]),
+        held=bool(known["held"]),
+        flags=_flags(risk, credit, row),
+        lang=lang,
+    )
+
+
+def _collect(
+    axis: str, effects: Mapping[str, float], row: pd.DataFrame, weight: float | None
+) -> Iterable[Reason]:
+    """Return the reasons of a score that have any effect, the strongest first."""
+    ordered = sorted(effects.items(), key=lambda item: -abs(item[1]))
+    for name, effect in ordered:
+        if effect:
+            value = row[name].iloc[0]
+            kept = None if pd.isna(value) else value if isinstance(value, str) else float(value)
+            composite = None if weight is None else float(effect) * weight
+            group = _FEATURES[name].group if name in _FEATURES else "structure"
+            yield Reason(axis, name, group, kept, float(effect), composite)
+
+
+def _margins(risk: RiskModel, cutoffs: Iterable[float]) -> tuple[float, ...]:
+    """Return the margins whose calibrated probability is a cut-off; those out of reach are left out."""
+
+    def beyond(margin: float, cut: float) -> float:
+        return float(risk.calibration_.log_odds([margin])[0]) - float(logit(cut))
+
+    found = []
+    for cut in cutoffs:
+        low, high = beyond(-40.0, cut), beyond(40.0, cut)
+        if low < 0 < high:
+            found.append(float(brentq(beyond, -40.0, 40.0, args=(cut,), xtol=1e-10)))
+    return tuple(found)
+
+
+def _flags(risk: RiskModel, credit: CreditScorecard, row: pd.DataFrame) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for model in (risk, credit):
+        flags = model.check(row[list(model.inputs_.names)])
+        found |= dict.fromkeys(str(code) for code in flags.columns if flags[code].iloc[0])
+    return tuple(found)
