@@ -421,6 +421,7 @@ def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Paramete
         due_age=np.zeros(m, np.uint8),
         merged_until=np.full(m, -1, np.int16),
         routine=np.zeros(m, np.uint32),
+        bound=np.zeros(m, np.uint32),
         known_rate=np.zeros(m, np.int16),
         tier=np.zeros(n, np.uint8),
         before=np.zeros(n, np.uint8),

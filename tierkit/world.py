@@ -204,6 +204,7 @@ class State(NamedTuple):
     due_age: NDArray[np.uint8]  # (O) how often it was put off
     merged_until: NDArray[np.int16]  # (O) routine draws up to this week were brought forward
     routine: NDArray[np.uint32]  # (O) weekly threshold of the routine draw
+    bound: NDArray[np.uint32]  # (O) weekly threshold of a fall, specific deterrence apart
     known_rate: NDArray[np.int16]  # (O) log index of that rate as the records explain it
     tier: NDArray[np.uint8]  # (E) 0 = T1
     before: NDArray[np.uint8]  # (E) the tier before this one

@@ -17,7 +17,7 @@ from scipy.special import logit
 from tierkit.keyed_random import MAX_SEED
 from tierkit.policy import Policy
 from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
-from tierkit.simulate.kernels import LOG, TALLY, advance, review, set_offsets, settle
+from tierkit.simulate.kernels import LOG, TALLY, advance, bind, review, set_offsets, settle
 from tierkit.simulate.rules import Rules, compile_rules
 from tierkit.tiers import MARGIN_ONE, POINT_ONE
 from tierkit.world import LOG_MIN, LOG_ONE, WEEKS_A_YEAR, Frame, State
@@ -121,6 +121,7 @@ class _Buffers:
 
     def __init__(self, obligations: int, enterprises: int) -> None:
         self.draws = np.empty((4, obligations), np.uint32)
+        self.hit = np.empty(obligations, np.uint8)
         self.who = np.empty(obligations, np.int64)
         self.mask = np.empty(obligations, np.int32)
         self.signals = np.empty((obligations, 5), np.int32)
@@ -197,6 +198,7 @@ def _prepare(frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | 
         set_offsets(frame.world, state, rules, frame.week, state.offset)
     state.perceived0[:] = state.perceived
     state.fear[:] = 0
+    bind(frame.world, state, rules)
     state.visits[:] = 0
     state.changes[:] = 0
     state.flips[:] = 0
@@ -294,7 +296,7 @@ def run(
         count = np.zeros(counts.shape[1:], np.int64)
         expected = np.zeros(len(TIERS), np.int64)
         n, s, e = advance(
-            world, state, rules, k0, k1, week, part[0], part[1], ratio, mine.draws, mine.who, mine.mask,
+            world, state, rules, k0, k1, week, part[0], part[1], ratio, mine.draws, mine.hit, mine.who, mine.mask,
             mine.signals, mine.events, count, expected,
         )  # fmt: skip
         out = (mine.who[:n].copy(), mine.mask[:n].copy(), mine.signals[:s].copy(), mine.events[:e].copy())

@@ -17,7 +17,7 @@ from tierkit.keyed_random import ENTERPRISE_LEVEL, Block, philox
 from tierkit.simulate.rules import ADVERSE_EVERY, FADE_WEEKS, NO_TIER_RATE, REFERENCE_DEPTH
 from tierkit.world import LOG_ONE, NEVER
 
-__all__ = ["LOG", "TALLY", "advance", "review", "settle"]
+__all__ = ["LOG", "TALLY", "advance", "bind", "review", "set_offsets", "settle"]
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(6)
 ONSITE, JOINT, OFFSITE = range(3)
@@ -139,6 +139,49 @@ def _covered(rank: Any, coverage: Any, sector: Any, agency: Any) -> Any:  # prag
 
 
 @njit(cache=True, nogil=True)
+def _bind(bound: Any, hazard: Any, fall: Any, fear: Any, first: Any, last: Any) -> None:  # pragma: no cover
+    """Set the threshold below which a compliant obligation may fall, were nothing found of late."""
+    for i in range(first, last):
+        place = np.int64(hazard[i])
+        bound[i] = fall[min(max(place + fear, 1), TOP_INDEX)] if place > 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def bind(world: Any, state: Any, rules: Any) -> None:  # pragma: no cover
+    """Set these thresholds for everybody."""
+    for e in range(len(world.entered)):
+        _bind(state.bound, world.hazard, rules.fall, state.fear[e], world.start[e], world.start[e + 1])
+
+
+@njit(cache=True, nogil=True)
+def _mark(
+    draws: Any, violation: Any, bound: Any, routine: Any, due_week: Any, lo: Any, hi: Any, week: Any, mend: Any,
+    floor: Any, campaign: Any, ceiling: Any, hit: Any,
+) -> None:  # fmt: skip  # pragma: no cover
+    """Mark the obligations to which anything can happen this week: a few in a hundred.
+
+    Comparisons of 32-bit numbers without branches, in a loop of its own, so that it vectorises.
+    """
+    minor, moderate, serious = mend[1], mend[2], mend[3]
+    no_campaign = campaign > 0xFFFFFFFF
+    least = np.uint32(0xFFFFFFFF if no_campaign else campaign)
+    some = not no_campaign
+    low, top, now = np.uint32(floor), np.uint32(ceiling), np.int16(week)
+    for i in range(lo, hi):
+        j = i - lo
+        v = violation[i]
+        limit = bound[i] if v == 0 else (minor if v == 1 else (moderate if v == 2 else serious))
+        hit[j] = (
+            (draws[0, j] < limit)
+            | (draws[1, j] < routine[i])
+            | (draws[2, j] < low)
+            | (some & (draws[2, j] >= least))
+            | (draws[3, j] < top)
+            | (due_week[i] == now)
+        )
+
+
+@njit(cache=True, nogil=True)
 def _severity(k0: Any, k1: Any, e: Any, number: Any, week: Any, cumulative: Any) -> Any:  # pragma: no cover
     """Draw the severity of a new violation."""
     s0, _s1, _s2, _s3 = _block(k0, k1, e, number, _B_SEVERITY, week)
@@ -249,7 +292,7 @@ def _signal(
 @njit(cache=True, nogil=True)
 def advance(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, lo: Any, hi: Any,
-    ratio: Any, draws: Any, who: Any, mask: Any, signals: Any, events: Any, counts: Any, expected: Any,
+    ratio: Any, draws: Any, hit: Any, who: Any, mask: Any, signals: Any, events: Any, counts: Any, expected: Any,
 ) -> Any:  # fmt: skip  # pragma: no cover
     """Do behaviour, signals and demand of the enterprises in slots ``lo`` to ``hi``.
 
@@ -281,12 +324,14 @@ def advance(
         rules.campaign,
         rules.mistaken,
     )
+    bound = state.bound
     a = start[lo]
     _fill(k0, k1, world.enterprise, local, week, a, start[hi], draws)
     most = np.int64(rules.genuine.max()) + np.int64(rules.incident.max()) + np.int64(rules.alert.max())
     n = 0
     n_signals = 0
     n_events = 0
+    highest = np.int64(0)
     for e in range(lo, hi):
         if week < entered[e] or week >= left[e]:
             continue
@@ -296,10 +341,8 @@ def advance(
         if kappa > 0 and week % 4 == 0:
             change = _log(perceived[e], mantissa, two) - _log(perceived0[e], mantissa, two)
             fear[e] = -((kappa * change) >> 16)
+            _bind(bound, hazard, fall, fear[e], start[e], start[e + 1])
         expected[tier] += base_rate[e]
-        first = start[e]
-        last = start[e + 1]
-        verify = False
         if (week + e) % ADVERSE_EVERY == 0:
             y0, _y1, _y2, _y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
             reach = np.int64(0)
@@ -308,14 +351,29 @@ def advance(
                 reach += np.int64(fall[min(max(np.int64(adverse_rate[kind]) + lean, 1), TOP_INDEX)])
             if y0 < reach:
                 n_events = _adverse(world, state, rules, k0, k1, week, e, events, n_events)
+        highest = max(highest, np.int64(professional[e]) + np.int64(mistaken[start[e + 1] - start[e]]))
+    _mark(
+        draws, violation, bound, routine, due_week, a, start[hi], week, mend, floor,
+        (np.int64(1) << 32) - np.int64(campaign_limit.max()), min(highest + most, (np.int64(1) << 32) - 1), hit,
+    )  # fmt: skip
+    for e in range(lo, hi):
+        if week < entered[e] or week >= left[e]:
+            continue
+        tier = np.int64(tiers[e])
+        first = start[e]
+        last = start[e + 1]
         if permit[e] >= 0 and week % permit_cycle == permit[e]:
             _y0, _y1, _y2, y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
-            verify = y3 < commitment
-        campaign = (np.int64(1) << 32) - np.int64(campaign_limit[sector[e]])
-        ceiling = np.int64(professional[e]) + np.int64(mistaken[last - first]) + most
+            if y3 < commitment:
+                hit[first - a] = 2
         for i in range(first, last):
             j = i - a
             v = np.int64(violation[i])
+            if hit[j] == 0:
+                counts[tier, item_class[i], v] += 1
+                if v > 0:
+                    weeks[e, v - 1] += 1
+                continue
             x0 = np.int64(draws[0, j])
             if v == 0:
                 place = np.int64(hazard[i])
@@ -341,17 +399,16 @@ def advance(
                 m = (1 << channel) | (np.int64(due_age[i]) << 8) | ((channel + 1) << 16)
                 m |= (np.int64(due_channel[i]) >> 4) << 20
                 due_week[i] = NEVER
-            if np.int64(draws[3, j]) < ceiling:
-                m = _signal(
-                    world, state, rules, k0, k1, week, e, i, np.int64(draws[3, j]), m, signals, n_signals
-                )
+            x3 = np.int64(draws[3, j])
+            if x3 < np.int64(professional[e]) + np.int64(mistaken[last - first]) + most:
+                m = _signal(world, state, rules, k0, k1, week, e, i, x3, m, signals, n_signals)
                 n_signals += m >> 32
                 m &= 0xFFFFFFFF
             if np.int64(draws[2, j]) < floor:
                 m |= 1 << RANDOM
-            elif np.int64(draws[2, j]) >= campaign:
+            elif np.int64(draws[2, j]) >= (np.int64(1) << 32) - np.int64(campaign_limit[sector[e]]):
                 m |= 1 << CAMPAIGN
-            if verify and i == first:
+            if hit[j] == 2:
                 m |= 1 << COMMITMENT
             if draws[1, j] < routine[i] and week > merged_until[i]:
                 m |= 1 << ROUTINE
