@@ -296,8 +296,8 @@ def run(
         count = np.zeros(counts.shape[1:], np.int64)
         expected = np.zeros(len(TIERS), np.int64)
         n, s, e = advance(
-            world, state, rules, k0, k1, week, part[0], part[1], ratio, mine.draws, mine.hit, mine.who, mine.mask,
-            mine.signals, mine.events, count, expected,
+            world, state, rules, k0, k1, week, part[0], part[1], ratio, mine.draws, mine.hit, mine.who,
+            mine.mask, mine.signals, mine.events, count, expected,
         )  # fmt: skip
         out = (mine.who[:n].copy(), mine.mask[:n].copy(), mine.signals[:s].copy(), mine.events[:e].copy())
         spare.append(mine)

@@ -155,8 +155,8 @@ def bind(world: Any, state: Any, rules: Any) -> None:  # pragma: no cover
 
 @njit(cache=True, nogil=True)
 def _mark(
-    draws: Any, violation: Any, bound: Any, routine: Any, due_week: Any, lo: Any, hi: Any, week: Any, mend: Any,
-    floor: Any, campaign: Any, ceiling: Any, hit: Any,
+    draws: Any, violation: Any, bound: Any, routine: Any, due_week: Any, lo: Any, hi: Any, week: Any,
+    mend: Any, floor: Any, campaign: Any, ceiling: Any, hit: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
     """Mark the obligations to which anything can happen this week: a few in a hundred.
 
@@ -292,7 +292,8 @@ def _signal(
 @njit(cache=True, nogil=True)
 def advance(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, lo: Any, hi: Any,
-    ratio: Any, draws: Any, hit: Any, who: Any, mask: Any, signals: Any, events: Any, counts: Any, expected: Any,
+    ratio: Any, draws: Any, hit: Any, who: Any, mask: Any, signals: Any, events: Any, counts: Any,
+    expected: Any,
 ) -> Any:  # fmt: skip  # pragma: no cover
     """Do behaviour, signals and demand of the enterprises in slots ``lo`` to ``hi``.
 
@@ -354,7 +355,8 @@ def advance(
         highest = max(highest, np.int64(professional[e]) + np.int64(mistaken[start[e + 1] - start[e]]))
     _mark(
         draws, violation, bound, routine, due_week, a, start[hi], week, mend, floor,
-        (np.int64(1) << 32) - np.int64(campaign_limit.max()), min(highest + most, (np.int64(1) << 32) - 1), hit,
+        (np.int64(1) << 32) - np.int64(campaign_limit.max()), min(highest + most, (np.int64(1) << 32) - 1),
+        hit,
     )  # fmt: skip
     for e in range(lo, hi):
         if week < entered[e] or week >= left[e]:
