@@ -256,6 +256,11 @@ def _complainants(
     return [hashlib.sha256(f"{run.seed} {name}".encode()).hexdigest()[:16] for name in names]
 
 
+def _numbered(letter: str, n: int) -> pd.Series:
+    """Return ids in order; text even where there are none, as a quiet city may have."""
+    return pd.Series([f"{letter}{k:09d}" for k in range(1, n + 1)], dtype="str")
+
+
 def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd.DataFrame]:
     world, ids = run.frame.world, run.frame.ids
     rows = run.signals
@@ -311,7 +316,7 @@ def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd
     complaints["received_on"] = complaints["received"]
     order = np.lexsort((complaints["obligation"], complaints["received"]))
     complaints = complaints.iloc[order].reset_index(drop=True)
-    complaints["complaint_id"] = [f"C{k:09d}" for k in range(1, len(complaints) + 1)]
+    complaints["complaint_id"] = _numbered("C", len(complaints))
     other = np.flatnonzero(~is_complaint)
     signals = pd.DataFrame(
         {
@@ -323,7 +328,7 @@ def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd
         }
     )
     signals = signals.sort_values(["raised_on", "obligation"], kind="stable").reset_index(drop=True)
-    signals["signal_id"] = [f"S{k:09d}" for k in range(1, len(signals) + 1)]
+    signals["signal_id"] = _numbered("S", len(signals))
     people = complaints.drop_duplicates("complainant")
     return {
         "complaints": complaints,
