@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tierkit
 from tierkit.policy import (
     RENAMED,
     SPEC,
@@ -26,6 +27,7 @@ from tierkit.policy import (
     Policy,
     PolicyError,
     PolicyWarning,
+    amend,
     check,
     diff,
     presets,
@@ -531,3 +533,38 @@ def test_every_problem_fits_a_table(legacy):
     frame = pd.DataFrame(check(HERE / "bad" / "several.toml"))
     assert list(frame.columns) == ["place", "line", "parameter", "message", "remedy", "warning"]
     frame.to_csv(io.StringIO())
+
+
+# Files changed in place
+
+
+def test_amending_a_file_keeps_its_comments_and_everything_else(tmp_path):
+    text = (HERE / "reforms" / "denser.toml").read_text("utf-8")
+    changes = {"frequency.random_floor": 0.03, "frequency.tier.T3.key": 2, "cap.planned_visits": 4}
+    reform = Policy.load("jiading-2025").reform(changes, assumption="it is")
+    path = tmp_path / "amended.toml"
+    path.write_text(amend(text, {one: reform.parameter(one) for one in changes}), encoding="utf-8")
+    amended = Policy.load(path)
+    assert {one: amended[one] for one in changes} == changes
+    assert amended["frequency.tier.T4"] == {"general": 3.0, "key": 3.0}
+    kept = [line for line in text.splitlines() if not line.startswith("random_floor")]
+    assert set(kept) <= set(path.read_text("utf-8").splitlines())
+
+
+@pytest.mark.parametrize("name", presets())
+def test_amending_a_preset_with_its_own_values_changes_nothing(name):
+    policy = load(name)
+    text = (Path(tierkit.__file__).parent / "policies" / f"{name}.toml").read_text("utf-8")
+    written = tomllib.loads(text)
+    own = [path for path in SPEC if path.partition(".")[0] in written][:9]
+    again = amend(text, {path: policy.parameter(path) for path in own})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PolicyWarning)
+        assert Policy.loads(again).hash == policy.hash
+
+
+def test_amending_refuses_what_it_would_break():
+    new = {"joint.sectors": Parameter(("gas",), "names", assumption="x")}
+    spread = '[joint]\nsectors = { value = [\n  "gas",\n], unit = "names" }\n'
+    with pytest.raises(PolicyError, match="several lines"):
+        amend(spread, new)

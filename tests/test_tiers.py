@@ -318,6 +318,14 @@ def test_composite_score_by_hand():
     assert out["distance_risk"].iloc[0] == pytest.approx(-15 / 40, abs=1 / 1024)
 
 
+def test_at_a_composite_cutoff_one_step_down_is_below():
+    policy = POLICIES["shanghai-2025"].reform({"review.hysteresis_points": 0})
+    out = assign(frame([0.5], 610), policy)
+    assert out["tier"].tolist() == ["T2"]
+    assert out["distance_credit"].tolist() == [-1 / 16]
+    assert out["distance_risk"].tolist() == [1 / 1024]
+
+
 # Hysteresis, dwell, red lines, scope
 
 

@@ -2,6 +2,7 @@
 
 from tierkit.policy.checks import Value
 from tierkit.policy.core import Policy, check, diff
+from tierkit.policy.editing import amend
 from tierkit.policy.loading import presets
 from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
 from tierkit.policy.reading import STATUSES, Meta, Parameter
@@ -21,6 +22,7 @@ __all__ = [
     "PolicyWarning",
     "Spec",
     "Value",
+    "amend",
     "check",
     "diff",
     "presets",

@@ -13,7 +13,17 @@ from tierkit.policy.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, SPEC, Spec
 from tierkit.schema import Label
 
-__all__ = ["STATUSES", "Meta", "Parameter", "Reading", "parse", "read_file", "read_mapping", "read_text"]
+__all__ = [
+    "STATUSES",
+    "Meta",
+    "Parameter",
+    "Reading",
+    "line_numbers",
+    "parse",
+    "read_file",
+    "read_mapping",
+    "read_text",
+]
 
 _LEAF_KEYS = ("value", "unit", "from", "source", "assumption")
 _META_KEYS = ("name", "title_zh", "title_en", "document", "date", "status", "baseline", "oracle")
@@ -170,7 +180,7 @@ def read_text(tree: Mapping[str, Any], text: str, place: str) -> Reading:
     place : str
         What messages call it.
     """
-    reading = Reading(place, _line_numbers(text))
+    reading = Reading(place, line_numbers(text))
     meta = tree.get("meta")
     if isinstance(meta, Mapping):
         _read_meta(meta, reading)
@@ -368,8 +378,8 @@ _HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_\-\.\"' ]+?)\s*=")
 
 
-def _line_numbers(text: str) -> dict[str, int]:
-    """Return path → line for the tables and keys of a TOML text, by their look alone."""
+def line_numbers(text: str) -> dict[str, int]:
+    """Return path → line, counted from 1, for the tables and keys of a TOML text, by their look alone."""
     found: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):

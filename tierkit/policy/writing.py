@@ -10,7 +10,7 @@ from tierkit.policy.checks import Value
 from tierkit.policy.reading import STATUSES, Meta, Parameter
 from tierkit.policy.specification import SPEC, UNITS
 
-__all__ = ["hash_of", "html_of", "shown_value", "toml_of"]
+__all__ = ["hash_of", "html_of", "leaf_of", "shown_value", "toml_of"]
 
 
 def hash_of(meta: Meta, parameters: Mapping[str, Parameter]) -> str:
@@ -36,13 +36,14 @@ def toml_of(name: str, meta: Meta, baseline: str | None, parameters: Iterable[tu
     tables: dict[str, list[str]] = {}
     for path, parameter in parameters:
         table, _, key = path.rpartition(".")
-        tables.setdefault(table, []).append(f"{key} = {_leaf(parameter)}")
+        tables.setdefault(table, []).append(f"{key} = {leaf_of(parameter)}")
     for table, leaves in tables.items():
         lines += ["", f"[{table}]", *leaves]
     return "\n".join(lines) + "\n"
 
 
-def _leaf(parameter: Parameter) -> str:
+def leaf_of(parameter: Parameter) -> str:
+    """Return a parameter as an inline table."""
     cells = {
         "value": parameter.value,
         "unit": parameter.unit,
