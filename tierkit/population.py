@@ -78,19 +78,7 @@ _TOWNS = (
     "临河镇",
     "西郊街道",
 )
-# Tag: intercept and slope in standard deviations of latent propensity, log-odds; all assumed.
-_TAGS: dict[str, tuple[float, float]] = {
-    "late_annual_report": (-2.4, 0.8),
-    "address_unreachable": (-3.2, 0.7),
-    "certified_management": (-2.0, -0.7),
-    "self_check_filed": (-1.2, -0.5),
-    "chain_brand": (-2.6, -0.3),
-    "platform_seller": (-2.0, 0.2),
-    "night_trade": (-2.3, 0.3),
-    "key_account": (-3.0, -0.1),
-}
 _EMPLOYEES = {"micro": (1, 9), "small": (10, 99), "medium": (100, 299), "large": (300, 5000)}
-_CAPITAL = {"micro": 50.0, "small": 300.0, "medium": 2000.0, "large": 20_000.0}
 
 
 @dataclass(frozen=True)
@@ -472,17 +460,18 @@ def _facts(
     low = np.array([_EMPLOYEES[s][0] for s in SIZES])[world.size]
     high = np.array([_EMPLOYEES[s][1] for s in SIZES])[world.size]
     employees = np.floor(np.exp(np.log(low) + u[2][1] * (np.log(high + 1) - np.log(low)))).astype(np.int64)
-    middle = np.log(np.array([_CAPITAL[s] for s in SIZES]))[world.size]
-    capital = np.round(np.exp(middle - 0.3 * latent + 1.1 * ndtri(u[3][0])), 1)
+    middle = np.log(np.array([p[f"capital.median.{s}"] for s in SIZES]))[world.size]
+    capital = np.round(np.exp(middle + p["capital.latent"] * latent + p["capital.sd"] * ndtri(u[3][0])), 1)
+    tag_odds = p.group("tag")
     tag_u = uniform(draws(frame.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 8, domain=Domain.POPULATION))
     tag_v = uniform(draws(frame.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 9, domain=Domain.POPULATION))
     has = np.stack(
         [
             w < expit(a + b * latent)
-            for w, (a, b) in zip(np.vstack([tag_u, tag_v]), _TAGS.values(), strict=True)
+            for w, (a, b) in zip(np.vstack([tag_u, tag_v]), tag_odds.values(), strict=True)
         ]
     )
-    names = list(_TAGS)
+    names = list(tag_odds)
     tags = [[name for name, yes in zip(names, row, strict=True) if yes] for row in has.T]
     section = np.array([_TRADES[s][0] for s in SECTORS], object)[world.sector]
     division = _pick(sector_names, u[3][1], {s: t[1] for s, t in _TRADES.items()})
