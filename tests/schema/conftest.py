@@ -1,5 +1,6 @@
 """A dataset small enough to be read: four enterprises, every table, nothing wrong with it."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -86,8 +87,8 @@ REST: dict[str, dict[str, Any]] = {
         "ownership": "private",
     },
     "inspections": {
-        "rating": [4, None, None, None],
-        "rated_on": ["2023-05-09", None, None, None],
+        "rating": [None, 4, None, None],
+        "rated_on": [None, "2023-06-09", None, None],
         "propensity": [None, 0.01, 1e-4, 0.02],
         "served_share": [None, 1.0, 0.8, 1.0],
         "policy": "legacy",
@@ -96,6 +97,7 @@ REST: dict[str, dict[str, Any]] = {
 }
 
 
+@functools.cache
 def build() -> Dataset:
     tables = {}
     for name, text in TEXTS.items():
@@ -115,10 +117,11 @@ def build() -> Dataset:
 
 @pytest.fixture
 def small() -> Dataset:
-    return build()
+    good = build()
+    return Dataset({name: frame.copy() for name, frame in good.items()}, good.manifest)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")  # a function, the same for all
 def broken() -> Callable[..., Dataset]:
     """Return the small dataset with cells changed: (table, column, row from 1, value) each."""
 

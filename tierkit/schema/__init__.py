@@ -1,10 +1,10 @@
 """The data contract: every table, column and level, declared once."""
 
 from tierkit.schema.columns import KINDS, Column, Reference, Table
-from tierkit.schema.dataset import Dataset, conform, empty
+from tierkit.schema.dataset import Dataset, arrow_table, conform, empty
 from tierkit.schema.dictionary import data_dictionary
-from tierkit.schema.files import replacing
-from tierkit.schema.folder import read_dataset, write_dataset
+from tierkit.schema.files import PARQUET_OPTIONS, ROW_GROUP, replacing
+from tierkit.schema.folder import Folder, open_folder, read_dataset, write_dataset
 from tierkit.schema.levels import (
     AGENCIES,
     AGENCY_LEVELS,
@@ -53,7 +53,9 @@ __all__ = [
     "LEVELS",
     "MODES",
     "OWNERSHIPS",
+    "PARQUET_OPTIONS",
     "PLANNED_CHANNELS",
+    "ROW_GROUP",
     "SCHEMA_VERSION",
     "SECTORS",
     "SEVERITIES",
@@ -64,13 +66,16 @@ __all__ = [
     "Column",
     "DataError",
     "Dataset",
+    "Folder",
     "Label",
     "Problem",
     "Reference",
     "Table",
+    "arrow_table",
     "conform",
     "data_dictionary",
     "empty",
+    "open_folder",
     "problems_table",
     "read_dataset",
     "replacing",

@@ -27,6 +27,7 @@ _BLANK = r"^[\s\pZ\pC]*$"
 _INTEGER = r"^[+-]?[0-9]{1,18}$"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_MIDNIGHT = r"[ T]00:00(:00(\.0+)?)?$"
 _NOT_FINITE = ("nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 
 
@@ -239,6 +240,7 @@ def _date(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault
     if pt.is_null(raw.type) or pt.is_date32(raw.type):
         values = pc.cast(raw, pa.date32())
     elif _is_text(raw.type):
+        raw = pc.replace_substring_regex(raw, _MIDNIGHT, "")  # many programs cannot write a date without it
         shaped = _where(raw, _matches(raw, _DATE))
         days = pc.cast(pc.strptime(shaped, format="%Y-%m-%d", unit="s", error_is_null=True), pa.date32())
         # the parser takes 30 February for 2 March, which shows when the date is written again

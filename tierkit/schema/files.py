@@ -22,6 +22,7 @@ __all__ = [
     "PARQUET_OPTIONS",
     "ROW_GROUP",
     "UnreadableError",
+    "flush",
     "load_file",
     "replacing",
     "save_file",
@@ -69,11 +70,16 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield temporary
-        with temporary.open("rb") as file:  # the bytes reach the disk before the name does
-            os.fsync(file.fileno())
+        flush(temporary)  # the bytes reach the disk before the name does
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file is on the disk, so that a disk that is full shows it now."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sha256(path: Path) -> str:

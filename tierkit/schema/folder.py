@@ -12,7 +12,7 @@ from typing import Any
 from tierkit import __version__
 from tierkit.schema.columns import Table
 from tierkit.schema.dataset import Dataset, arrow_table, frame_of
-from tierkit.schema.files import FORMATS, UnreadableError, load_file, replacing, save_file, sha256
+from tierkit.schema.files import FORMATS, UnreadableError, flush, load_file, replacing, save_file, sha256
 from tierkit.schema.problems import DataError, Problem
 from tierkit.schema.rows import cell_problems, check_rows
 from tierkit.schema.tables import SCHEMA_VERSION, TABLES
@@ -141,9 +141,10 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
 def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str = "parquet") -> Path:
     """Write all tables and the manifest: all of them, or nothing.
 
-    Files are written under temporary names and renamed when all are done: tables from the last to the first,
-    then the manifest. So a folder that a crash left half renamed lacks its enterprises, or does not match its
-    manifest. Tables of an earlier dataset that this one has not are removed. Equal datasets give equal bytes.
+    Files are written under temporary names and renamed when all are done, the manifest last but one and the
+    enterprises last. So a folder that a crash left half renamed lacks its enterprises, or does not match its
+    manifest, and is refused. Tables of an earlier dataset that this one has not are removed. Equal datasets
+    give equal bytes.
 
     Parameters
     ----------
@@ -175,22 +176,28 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
     listed: dict[str, Any] = {}
-    with ExitStack() as stack:
-        manifest = stack.enter_context(replacing(root / MANIFEST))  # entered first, so renamed last
+    first = root / f"enterprises.{format}"
+    with ExitStack() as stack:  # what is entered first is renamed last
+        last = stack.enter_context(replacing(first)) if "enterprises" in dataset else first
+        manifest = stack.enter_context(replacing(root / MANIFEST))
         for name in TABLES:
             if name in dataset:
                 path = root / f"{name}.{format}"
-                temporary = stack.enter_context(replacing(path))
+                temporary = last if path == first else stack.enter_context(replacing(path))
                 data = arrow_table(dataset[name], name)
                 save_file(data, TABLES[name], temporary, format)
+                flush(temporary)
                 listed[name] = {"file": path.name, "rows": data.num_rows, "sha256": sha256(temporary)}
         head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
         rest = {key: value for key, value in dataset.manifest.items() if key not in (*head, "tables")}
         text = json.dumps({**head, **rest, "tables": listed}, ensure_ascii=False, indent=2)
         manifest.write_text(text + "\n", encoding="utf-8")
-        for old in (root / f"{name}.{other}" for name in TABLES for other in FORMATS):
-            if old.name not in {entry["file"] for entry in listed.values()}:
-                old.unlink(missing_ok=True)
+        kept = {entry["file"] for entry in listed.values()}
+        if not (root / MANIFEST).exists():
+            kept -= {first.name}  # nothing else would tell that what is there now is being replaced
+        for old in (f"{name}.{other}" for name in TABLES for other in FORMATS):
+            if old not in kept:
+                (root / old).unlink(missing_ok=True)
     return root
 
 

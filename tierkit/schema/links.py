@@ -16,7 +16,8 @@ from tierkit.schema.tables import TABLES
 
 __all__ = ["Links", "Target", "linked_columns"]
 
-_OWNERS = {table.key[0]: name for name, table in TABLES.items() if len(table.key) == 1}
+# The first table with such a key owns it: enterprises, not what is latent about them.
+_OWNERS = {table.key[0]: name for name, table in reversed(list(TABLES.items())) if len(table.key) == 1}
 
 
 class Codes(NamedTuple):

@@ -169,7 +169,7 @@ def _true(array: Any) -> Mask:
 def _shown(scalar: Any, width: int = 40) -> str:
     """Print a cell so that it cannot be taken for anything else; what does not show is spelt out."""
     if pa.types.is_timestamp(scalar.type) and scalar.is_valid:
-        return str(scalar.cast(pa.timestamp("us")))
+        return str(scalar.cast(pa.timestamp("us"), safe=False)).removesuffix(" 00:00:00")
     value = scalar.as_py()
     if isinstance(value, date):
         return value.isoformat()
