@@ -69,8 +69,9 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
     base_odds : float
         Odds of no adverse event to one at which the base points are given.
     points_to_double : float
-        Points by which the odds double. 600 at 20 to 1 and 20 to double are the scale on which credit
-        scorecards are commonly given (Siddiqi 2006, chapter 6); they change no ranking.
+        Points by which the odds double. 600 points at odds of 20 to 1 are where credit scorecards are
+        commonly anchored (Siddiqi 2006, chapter 6); 40 to double, at the upper end of what is usual, spreads
+        enterprises whose odds differ little. The scale is an assumption and changes no ranking.
     monotone : mapping of str to {-1, 0, 1}, optional
         By feature name: +1 where more of it never takes points away, -1 where it never gives any.
         Others go whichever single way the data say. Levels are grouped freely.
@@ -94,9 +95,10 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
     Notes
     -----
     Rules of degenerate input. One class only: an error. A feature that is constant, all missing, without
-    a cut that helps in its direction, whose bins differ by chance only (likelihood-ratio test at 0.001), or
-    whose coefficient would turn its bins round: no points, and named in ``unused_``. Missing values or
-    levels that never occurred at fit: the weight of an empty bin, which is that of the average, 0.
+    a cut that helps in its direction, whose bins differ by chance only (without a declared direction:
+    likelihood-ratio test at 0.001), or whose coefficient would turn its bins round: no points, and named in
+    ``unused_``. Missing values or levels that never occurred at fit: the weight of an empty bin, which is
+    that of the average, 0.
 
     Examples
     --------
@@ -104,14 +106,14 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
     >>> late = np.r_[np.repeat([0, 1], [475, 25]), np.repeat([0, 1], [400, 100])]
     >>> card = CreditScorecard(monotone={"arrears": -1}).fit(pd.DataFrame({"arrears": x}), late)
     >>> card.points(pd.DataFrame({"arrears": [0.0, 1.0, None]})).round(1).tolist()
-    [597.7, 553.8, 569.7]
+    [595.5, 507.6, 539.4]
     """
 
     def __init__(
         self,
         base_points: float = 600.0,
         base_odds: float = 20.0,
-        points_to_double: float = 20.0,
+        points_to_double: float = 40.0,
         monotone: Mapping[str, Sign] | None = None,
         max_bins: int = 6,
         min_bin_share: float = 0.005,

@@ -240,7 +240,7 @@ def points_lost(card: CreditScorecard, X: pd.DataFrame) -> Losses:
     >>> late = np.r_[np.repeat([0, 1], [475, 25]), np.repeat([0, 1], [400, 100])]
     >>> card = CreditScorecard().fit(pd.DataFrame({"arrears": x}), late)
     >>> points_lost(card, pd.DataFrame({"arrears": [0.0, 1.0]})).lost["arrears"].round(1).tolist()
-    [0.0, 43.9]
+    [0.0, 87.9]
     """
     own = _own(card, X)
     table = card.table()
