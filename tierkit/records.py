@@ -55,6 +55,11 @@ def _levels(names: tuple[str, ...], codes: Any) -> NDArray[np.object_]:
     return out
 
 
+def _numbered(letter: str, n: int) -> pd.Series:
+    """Return ids in order; text even where there are none, as a quiet city may have."""
+    return pd.Series([f"{letter}{k:09d}" for k in range(1, n + 1)], dtype="str")
+
+
 class _Calendar:
     """Turn weeks and days into dates, and cut at the last day of the records."""
 
@@ -225,7 +230,7 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
     both["enterprise_id"] = ids[both["slot"].to_numpy(np.int64)]
     order = np.lexsort((both["kind"].astype(str), both["obligation"], both["slot"], known))
     both = both.iloc[order].reset_index(drop=True)
-    both["event_id"] = [f"E{k:09d}" for k in range(1, len(both) + 1)]
+    both["event_id"] = _numbered("E", len(both))
     columns = [
         "event_id",
         "enterprise_id",
@@ -242,7 +247,7 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
 
 def _complainants(
     run: Run, owner: NDArray[np.int64], number: Any, week: Any, kind: NDArray[np.int64]
-) -> list[str]:
+) -> pd.Series:
     """Return a hash for each complainant; professional ones are few, ranked by a Zipf law."""
     p, frame = run.frame.parameters, run.frame
     words = draws(run.seed, run.replicate, owner, number, Block.SIGNAL, week)
@@ -253,12 +258,8 @@ def _complainants(
         f"professional {r}" if k == 2 else f"person {o} {n} {w}"
         for k, r, o, n, w in zip(kind, rank, owner, number, week, strict=True)
     ]
-    return [hashlib.sha256(f"{run.seed} {name}".encode()).hexdigest()[:16] for name in names]
-
-
-def _numbered(letter: str, n: int) -> pd.Series:
-    """Return ids in order; text even where there are none, as a quiet city may have."""
-    return pd.Series([f"{letter}{k:09d}" for k in range(1, n + 1)], dtype="str")
+    hashes = [hashlib.sha256(f"{run.seed} {name}".encode()).hexdigest()[:16] for name in names]
+    return pd.Series(hashes, dtype="str")
 
 
 def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd.DataFrame]:
