@@ -450,6 +450,15 @@ def test_all_problems_stand_in_one_message():
     )
 
 
+def test_old_names_are_refused_however_they_are_written(legacy):
+    for changes in ({"freq.T4.key": 2}, {"freq": {"T4": {"key": 2}}}, {"freq": {"T4.key": 2}}):
+        with pytest.raises(PolicyError) as caught:
+            legacy.reform(changes)
+        assert [one.message for one in caught.value.problems] == ["'freq.T4' was renamed 'frequency.tier.T4'"]
+    with pytest.raises(PolicyError, match=r"'depth\.detection' is given twice"):
+        legacy.reform({"depth.detection": 0.8, "depth": {"detection": 0.9}})
+
+
 def test_problems_of_a_reform_name_the_reform(legacy):
     with pytest.raises(
         PolicyError, match=re.escape("reform 'x': 'depth.detection' = 2 must be in [0, 1]  (1 problem)")

@@ -114,6 +114,7 @@ class Reading:
     lines: Mapping[str, int] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
+    renamed: set[str] = field(default_factory=set)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     problems: list[PolicyProblem] = field(default_factory=list)
 
@@ -206,8 +207,7 @@ def read_mapping(changes: Mapping[str, Any], place: str, assumption: str) -> Rea
             }
             leaf = {key: value for key, value in leaf.items() if value is not None}
         elif not isinstance(leaf, Mapping):
-            new = _renamed(path)
-            leaf = {"value": leaf, "unit": SPEC[new or path].unit, "assumption": assumption}
+            leaf = {"value": leaf, "unit": SPEC[_renamed(path)].unit, "assumption": assumption}
         _read_leaf(path, leaf, reading)
     return reading
 
@@ -216,10 +216,11 @@ def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[
     """Yield path and content of every parameter, old names included; note whatever is none."""
     for key, node in tree.items():
         path = f"{prefix}{key}"
-        old = next((one for one in RENAMED if path == one), None)
-        if old is not None:
-            reading.note(path, f"'{path}' was renamed '{RENAMED[old]}'", f"write '{RENAMED[old]}' instead")
-        new = _renamed(path) or path
+        old = _old_start(path)
+        if old is not None and old not in reading.renamed:
+            reading.renamed.add(old)
+            reading.note(old, f"'{old}' was renamed '{RENAMED[old]}'", f"write '{RENAMED[old]}' instead")
+        new = _renamed(path)
         if new in SPEC:
             yield path, node
         elif new in _TABLES | _OLD_TABLES and isinstance(node, Mapping):
@@ -234,12 +235,15 @@ def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[
             reading.note(path, f"'{path}' is not a parameter{_near(path)}", "mend the name, or remove it")
 
 
-def _renamed(path: str) -> str | None:
-    """Return the new name of an old path, or None where it is not old."""
-    for start in _upwards(path):
-        if start in RENAMED:
-            return RENAMED[start] + path[len(start) :]
-    return None
+def _old_start(path: str) -> str | None:
+    """Return the part of a path that has a new name, or None where all of it is as it should be."""
+    return next((start for start in _upwards(path) if start in RENAMED), None)
+
+
+def _renamed(path: str) -> str:
+    """Return a path under its new name."""
+    start = _old_start(path)
+    return path if start is None else RENAMED[start] + path[len(start) :]
 
 
 def _first_under(table: str) -> str:
@@ -257,12 +261,10 @@ def _near(path: str) -> str:
 
 def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
     """Check one parameter and keep it, or note everything that is wrong with it."""
-    path = _renamed(given) or given
+    path = _renamed(given)
     spec = SPEC[path]
     if path in reading.given:
-        reading.note(
-            given, f"'{given}' is given twice, under its old name and its new one", "keep the new one"
-        )
+        reading.note(given, f"'{path}' is given twice", "keep one of them, under its present name")
     reading.given.add(path)
     if not isinstance(leaf, Mapping):
         example = f'{{ value = {_toml_like(leaf)}, unit = "{spec.unit}", assumption = "why" }}'
