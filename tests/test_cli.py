@@ -256,6 +256,11 @@ def test_synth_makes_the_same_city_again_and_another_by_another_seed(
         assert (files(again) == files(city)) is same
 
 
+def test_a_city_may_be_as_small_as_one_enterprise(tierkit: Tierkit, tmp_path: Path) -> None:
+    assert tierkit("synth", "--enterprises", 1, "--seed", 1, "--out", tmp_path / "one").status == 0
+    assert tierkit("validate", tmp_path / "one").status == 0
+
+
 def test_synth_lists_all_that_is_wrong_and_writes_nothing(tierkit: Tierkit, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").touch()
     ended = tierkit(
@@ -307,6 +312,7 @@ def test_simulate_shows_headline_with_intervals_and_writes_a_run(
     tierkit: Tierkit, city: Path, tmp_path: Path
 ) -> None:
     from tierkit.compare import HEADLINE
+    from tierkit.report import Run
 
     run = tmp_path / "run"
     few = ("--weeks", 8, "--replicates", 2)
@@ -315,14 +321,35 @@ def test_simulate_shows_headline_with_intervals_and_writes_a_run(
     assert len(ended.out.splitlines()) == 1 + len(HEADLINE) + 2
     for shown in ("κ = 0", "κ = 0.1", "κ = 0.25", "finding rate", "violations missed"):
         assert shown in ended.out
-    facts = json.loads((run / "manifest.json").read_text("utf-8"))
-    assert facts["policies"] == {name: Policy.load(name).hash for name in ("legacy", "shanghai-2025")}
-    assert Policy.load(run / "policies" / "shanghai-2025.toml").hash == facts["policies"]["shanghai-2025"]
+    kept = Run.read(run)
+    assert [one.hash for one in kept.policies] == [
+        Policy.load(one).hash for one in ("legacy", "shanghai-2025")
+    ]
+    assert (kept.kappa, kept.weeks, kept.facts["enterprises"]) == (0.1, 8, 120)
     before = files(run)
     again = tierkit("simulate", city, "--policy", "shanghai-2025", *few, "--out", run, "--json")
     assert again.status == 0
     assert len(again.data["headline"]) == 2 * 3 * len(HEADLINE)
     assert files(run) == before
+
+
+def test_report_tells_a_run_in_one_page(tierkit: Tierkit, city: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "report"
+    options = ("--policy", "jinshan-2025", "--weeks", 8, "--replicates", 2, "--kappa", 0.1)
+    assert tierkit("simulate", city, *options, "--out", run).status == 0
+    for _ in range(2):  # its own output it may replace
+        ended = tierkit("report", run, "--out", out)
+        assert ended.status == 0, ended.err
+    page = (out / "index.html").read_text("utf-8")
+    assert "jinshan-2025" in page
+    assert json.loads((out / "summary.json").read_text("utf-8"))["facts"]["enterprises"] == 120
+
+
+def test_report_of_what_is_no_run(tierkit: Tierkit, city: Path, tmp_path: Path) -> None:
+    ended = tierkit("report", city, "--out", tmp_path / "report")
+    assert ended.status == 2
+    assert "run.json" in ended.err
+    assert not (tmp_path / "report").exists()
 
 
 def test_simulate_lists_all_that_is_wrong(tierkit: Tierkit, city: Path, tmp_path: Path) -> None:

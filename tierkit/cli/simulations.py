@@ -1,6 +1,5 @@
 """``tierkit simulate``, ``report`` and ``demo``: what policies would do, and pages that tell it."""
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ __all__ = ["add_to"]
 KAPPAS = (0.0, 0.1, 0.25)
 """Nobody knows κ, so a result is shown at three."""
 
+HEADLINE_KAPPA = 0.1
 MOST_KAPPA = 10
 MOST_WEEKS = 520
 MOST_REPLICATES = 1000
@@ -33,6 +33,7 @@ MOST_REPLICATES = 1000
 def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
     command(app, "simulate")(simulate)
+    command(app, "report")(report)
 
 
 def simulate(
@@ -71,6 +72,7 @@ def simulate(
     import pandas as pd
 
     from tierkit.compare import HEADLINE, compare
+    from tierkit.report import Run
     from tierkit.schema import read_dataset
     from tierkit.synth import world_of
 
@@ -98,25 +100,47 @@ def simulate(
             )
             for one in kappas
         ]
-    summary = pd.concat([run.summary for run in runs], ignore_index=True)
-    facts = {
-        "tierkit": __version__,
-        "kind": "simulation",
-        "data": {key: data.manifest[key] for key in ("enterprises", "seed", "as_of", "parameters_hash")},
-        "baseline": base.name,
-        "policies": {one.name: one.hash for one in policies},
-        "kappas": kappas,
-        "weeks": weeks,
-        "replicates": replicates,
-        "seed": seed,
-    }
-    _write(out, facts, summary, policies)
-    headline = summary[(summary["group"] == "all") & summary["measure"].isin(HEADLINE)]
+    shown = min(kappas, key=lambda one: abs(one - HEADLINE_KAPPA))
+    run = Run(
+        summary=pd.concat([one.summary for one in runs], ignore_index=True),
+        policies=tuple(policies),
+        kappa=shown,
+        weeks=weeks,
+        visits=Run.visits_frame(runs[kappas.index(shown)].visits),
+        facts={
+            "version": __version__,
+            "enterprises": data.manifest["enterprises"],
+            "seed": seed,
+            "replicates": replicates,
+            "as_of": data.manifest["as_of"],
+            "world_hash": world.parameters.hash,
+        },
+    )
+    with whole_folder(out) as draft:
+        run.save(draft)
+    headline = run.summary[(run.summary["group"] == "all") & run.summary["measure"].isin(HEADLINE)]
     what = f"Differences from {base.name} over {weeks} weeks, with 95 % intervals. Wrote '{out}'."
     return Answer(
-        {"folder": str(out), **facts, "headline": headline.to_dict("records")},
+        {"folder": str(out), "facts": run.facts, "headline": headline.to_dict("records")},
         f"{_headline(headline)}\n\n{what}",
     )
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="What simulate wrote.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
+) -> Answer:
+    """Write the page that tells a run."""
+    given = Given()
+    given.folder("RUN", run, holds=["run.json"])
+    given.out_folder("--out", out)
+    given.settle()
+    from tierkit.report import Run, index
+
+    with whole_folder(out) as draft:
+        index(Run.read(run), draft)
+    page = out / "index.html"
+    return Answer({"page": str(page), "summary": str(out / "summary.json")}, f"Wrote '{page}'.")
 
 
 def _check_that_they_differ(given: Given, policies: "Sequence[Policy]") -> None:
@@ -130,15 +154,6 @@ def _check_that_they_differ(given: Given, policies: "Sequence[Policy]") -> None:
             given.note(
                 "--policy", f"the name '{one.name}' comes twice", "Give each a 'name' of its own in [meta]."
             )
-
-
-def _write(out: Path, facts: dict[str, Any], summary: "pd.DataFrame", policies: "Sequence[Policy]") -> None:
-    with whole_folder(out) as draft:
-        summary.to_csv(draft / "summary.csv", index=False)
-        (draft / "policies").mkdir()
-        for one in policies:
-            (draft / "policies" / f"{one.name}.toml").write_text(one.to_toml(), "utf-8")
-        (draft / "manifest.json").write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 
 def _headline(headline: "pd.DataFrame") -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["is_ours", "whole_folder"]
 
-_SIGNED = ("manifest.json", "summary.json")
+_SIGNED = ("manifest.json", "run.json", "summary.json")
 """Files by which a folder says that tierkit wrote it."""
 
 _DRAFT = ".tierkit-draft."
@@ -29,7 +29,7 @@ def is_ours(folder: Path) -> bool:
             signed = json.loads((folder / name).read_text("utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(signed, dict) and "tierkit" in signed:
+        if isinstance(signed, dict) and ("tierkit" in signed or "version" in signed.get("facts", {})):
             return True
     return False
 
