@@ -281,7 +281,8 @@ def bins(
     where = place(rows, x, labels)
     count = np.bincount(where, minlength=len(rows)).astype(np.float64)
     events = np.bincount(where, weights=event, minlength=len(rows)).astype(np.float64)
-    if _chance(count, events) > _SIGNIFICANCE:
+    # A declared direction is knowledge enough; what has none must show that it is no accident.
+    if sign == 0 and _chance(count, events) > _SIGNIFICANCE:
         return "its bins differ no more than chance would have it"
     total, bad = float(event.size), float(event.sum())
     value = woe(count, events, total, bad)
