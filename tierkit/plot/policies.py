@@ -169,7 +169,7 @@ def fairness(
     4
     """
     rows = effects(summary, measure, group=group, kappa=kappa, weeks=weeks)
-    rows = rows[rows["policy"] == policy].set_index("level")
+    rows = rows[(rows["policy"] == policy) & (rows["n"] > 0)].set_index("level")
     levels = [level for level in LEVELS[group] if level in rows.index]
     with style():
         _, axes = canvas(
