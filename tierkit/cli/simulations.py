@@ -25,7 +25,8 @@ KAPPAS = (0.0, 0.1, 0.25)
 """Nobody knows κ, so a result is shown at three."""
 
 HEADLINE_KAPPA = 0.1
-MOST_KAPPA = 10
+LEAST_TO_LEARN = 500
+MOST_KAPPA = 2
 MOST_WEEKS = 520
 MOST_REPLICATES = 1000
 
@@ -34,6 +35,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
     command(app, "simulate")(simulate)
     command(app, "report")(report)
+    command(app, "demo")(demo)
 
 
 def simulate(
@@ -141,6 +143,49 @@ def report(
         index(Run.read(run), draft)
     page = out / "index.html"
     return Answer({"page": str(page), "summary": str(out / "summary.json")}, f"Wrote '{page}'.")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
+    enterprises: Annotated[int, typer.Option(metavar="N", help="How many enterprises.")] = 20_000,
+    replicates: Annotated[int, typer.Option(metavar="R", help="Runs of each policy.")] = 20,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the city and of the draws.")] = 2025,
+) -> Answer:
+    """Do the main job: records, models, tiers, five plans."""
+    given = Given()
+    given.at_least("--enterprises", enterprises, LEAST_TO_LEARN)
+    given.between("--replicates", replicates, 2, MOST_REPLICATES)
+    given.between("--seed", seed, 0, MAX_SEED)
+    given.out_folder("--out", out)
+    given.settle()
+
+    from tierkit.compare import HEADLINE
+    from tierkit.demo import run
+    from tierkit.report import Run, headline
+
+    with show() as progress, whole_folder(out) as draft:
+        done = run(
+            draft,
+            enterprises=enterprises,
+            seed=seed,
+            replicates=replicates,
+            threads=cores(),
+            progress=progress,
+        )
+    sentences = [one.replace("**", "") for one in headline(Run.read(out / "run"), "en")]
+    compared = done.comparison.summary
+    compared = compared[(compared["group"] == "all") & compared["measure"].isin(HEADLINE)]
+    moments: list[Any] = done.moments.drop(columns="zh").to_dict("records")
+    shown = [{**one, "n": round(one["n"])} for one in moments]
+    total = sum(done.seconds.values())
+    parts = [*sentences, _headline(compared), table(shown), f"Wrote '{out / 'index.html'}' in {total:.0f} s."]
+    data = {
+        "page": str(out / "index.html"),
+        "seconds": done.seconds,
+        "headline": sentences,
+        "moments": moments,
+    }
+    return Answer(data, "\n\n".join(parts))
 
 
 def _check_that_they_differ(given: Given, policies: "Sequence[Policy]") -> None:

@@ -22,7 +22,16 @@ from tierkit.world import (
     probability_table,
 )
 
-__all__ = ["ADVERSE", "EVENTS", "HALF_LIVES", "NO_TIER_RATE", "REFERENCE_DEPTH", "Rules", "compile_rules"]
+__all__ = [
+    "ADVERSE",
+    "EVENTS",
+    "HALF_LIVES",
+    "MAX_KAPPA",
+    "NO_TIER_RATE",
+    "REFERENCE_DEPTH",
+    "Rules",
+    "compile_rules",
+]
 
 ADVERSE = (
     "abnormal_list",
@@ -52,6 +61,8 @@ NO_TIER_RATE = -30_000
 REFERENCE_DEPTH = len(TIERS)
 """Row of the detection table that random audits use."""
 FADE_WEEKS = 1024
+MAX_KAPPA = 2
+"""Largest strength of general deterrence: the hazard halves where the perceived rate rises by two fifths."""
 ADVERSE_EVERY = 4
 """Weeks between two draws of an enterprise's adverse events."""
 
@@ -192,6 +203,18 @@ def _score_update(policy: Policy) -> dict[str, Any]:
     }
 
 
+def _quiet(policy: Policy) -> NDArray[np.uint8]:
+    known = items()["item"]
+    chosen = list(policy["lists.no_disturb.items"])
+    unknown = sorted(set(chosen) - set(known))
+    if unknown:
+        raise ValueError(
+            f"Policy '{policy.name}': 'lists.no_disturb.items' names {', '.join(unknown)}, which no agency inspects; "
+            f"items are called like {known.iloc[0]}."
+        )
+    return known.isin(chosen).to_numpy().astype(np.uint8)
+
+
 def _detection(policy: Policy, world: World) -> NDArray[np.uint32]:
     """Return detection thresholds by agency, inspector group and depth.
 
@@ -224,10 +247,10 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     Raises
     ------
     ValueError
-        If kappa is out of range or the score update has too many half-lives.
+        If kappa is out of range, the score update has too many half-lives or an item is unknown.
     """
-    if not 0 <= kappa <= 2:
-        raise ValueError(f"The 'kappa' must be in [0, 2]. Got {kappa}.")
+    if not 0 <= kappa <= MAX_KAPPA:
+        raise ValueError(f"The 'kappa' must be in [0, {MAX_KAPPA}]. Got {kappa}.")
     p, world = frame.parameters, frame.world
     counts = np.diff(world.start)
     by_kind = base_rates(policy, p)
@@ -304,7 +327,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         list_on=int(tier_rule.list_enabled),
         list_margin=tier_rule.list_margin,
         list_points=tier_rule.list_points,
-        quiet_item=items()["item"].isin(list(policy["lists.no_disturb.items"])).to_numpy().astype(np.uint8),
+        quiet_item=_quiet(policy),
         coverage=round(policy["offsite.coverage"] * 65_534),
         offsite_sector=_flags(SECTORS, policy["offsite.sectors"], 1),
         offsite_agency=_flags(AGENCIES, policy["offsite.agencies"], 1),

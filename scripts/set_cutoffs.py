@@ -1,0 +1,106 @@
+"""Set the cut-offs of the presets from their target shares on the dated reference world.
+
+Cut-offs are absolute: probabilities and points that stay as they are until somebody runs this again, so
+that nobody's tier depends on how others score tonight. Run it after a change of the world's parameters, the
+features or the models: ``.venv/bin/python scripts/set_cutoffs.py``. It rewrites the values in
+``tierkit/policies`` and prints the shares that they give.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import logit
+
+from tierkit import artifact
+from tierkit.policy import Policy, PolicyWarning, amend
+from tierkit.schema import TIERS
+from tierkit.synth import make
+from tierkit.tiers import assign
+
+FOLDER = Path(__file__).parent.parent / "tierkit" / "policies"
+ENTERPRISES, SEED = 20_000, 2024
+THREE = (0.62, 0.28, 0.10)
+"""Shares of three levels, where a plan has three: the two worst of four taken together, rounded up."""
+
+
+def main() -> None:
+    """Score the reference world, set each policy's cut-offs, and print the shares."""
+    data, world = make(ENTERPRISES, SEED)
+    scores = artifact.train(data, world.date, seed=SEED).score(data, world.date)
+    risk = scores["risk_probability"].to_numpy(float)
+    points = scores["credit_points"].to_numpy(float)
+    reference = f"{ENTERPRISES:,} enterprises, seed {SEED}, as of {world.date.isoformat()}"
+    why = f"set from the target shares on the reference world of {reference}"
+    for path in sorted(FOLDER.glob("*.toml")):
+        text = path.read_text("utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PolicyWarning)
+            policy = Policy.load(path.stem)
+        changes = {k: v for k, v in cutoffs(policy, risk, points).items() if stated(text, k)}
+        if not changes:
+            continue
+        if path.stem == "legacy":
+            changes["scoring.reference"] = reference
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PolicyWarning)
+            new = policy.reform(changes, name=policy.name, assumption=why)
+            path.write_text(amend(text, {k: new.parameter(k) for k in changes}), encoding="utf-8")
+            shown = assign(scores, Policy.load(path.stem)) if not policy.oracle else pd.DataFrame()
+        if len(shown):
+            share = shown["tier"].value_counts(normalize=True).reindex(TIERS).round(3).tolist()
+            print(f"{path.stem}: {dict(changes)}\n  tiers {share}, listed {shown['unmonitored'].mean():.3f}")
+    print(f"done on {dt.date.today().isoformat()}")
+
+
+def stated(text: str, path: str) -> bool:
+    """Return whether a policy file states a value itself."""
+    import tomllib
+
+    node: Any = tomllib.loads(text)
+    for part in path.split("."):
+        if part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+def cutoffs(policy: Policy, risk: NDArray[np.float64], points: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the cut-offs that give a policy its target shares."""
+    four = [float(policy[f"scoring.target_shares.{tier}"]) for tier in TIERS]
+    of_risk = four if len(policy["scoring.risk_cutoffs"]) == 3 else THREE
+    of_credit = four if len(policy["scoring.credit_cutoffs"]) == 3 else THREE
+    composite = policy["scoring.composite_credit_weight"] * points
+    composite = composite - policy["scoring.composite_risk_weight"] * logit(risk)
+    out: dict[str, Any] = {
+        "scoring.risk_cutoffs": [round(float(q), 4) for q in np.quantile(risk, np.cumsum(of_risk)[:-1])],
+        "scoring.credit_cutoffs": worst_first(points, of_credit),
+        "scoring.composite_cutoffs": worst_first(composite, four),
+    }
+    target = float(policy["lists.unmonitored.target_share"])
+    if policy["lists.unmonitored.enabled"] and target > 0:
+
+        def excess(q: float) -> float:
+            listed = (risk <= np.quantile(risk, q)) & (points >= np.quantile(points, 1 - q))
+            return float(listed.mean()) - target
+
+        q = brentq(excess, 0.02, 0.98, xtol=1e-4)
+        out["lists.unmonitored.max_risk"] = round(float(np.quantile(risk, q)), 4)
+        out["lists.unmonitored.min_points"] = round(float(np.quantile(points, 1 - q)), 1)
+    return out
+
+
+def worst_first(values: NDArray[np.float64], shares: Any) -> list[float]:
+    """Return ascending cut-offs of a score of which more is better, for shares from the best."""
+    return [round(float(q), 1) for q in np.quantile(values, np.cumsum(list(shares)[::-1])[:-1])]
+
+
+if __name__ == "__main__":
+    main()
