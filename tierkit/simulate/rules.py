@@ -209,8 +209,8 @@ def _quiet(policy: Policy) -> NDArray[np.uint8]:
     unknown = sorted(set(chosen) - set(known))
     if unknown:
         raise ValueError(
-            f"Policy '{policy.name}': 'lists.no_disturb.items' names {', '.join(unknown)}, which no agency inspects; "
-            f"items are called like {known.iloc[0]}."
+            f"Policy '{policy.name}': 'lists.no_disturb.items' names {', '.join(unknown)}, which no agency "
+            f"inspects; items are called like {known.iloc[0]}."
         )
     return known.isin(chosen).to_numpy().astype(np.uint8)
 
