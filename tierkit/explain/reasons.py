@@ -96,7 +96,7 @@ class Reasons:
     credit_best, credit_points : float
         Points of an enterprise that loses none, and own points.
     credit_boundaries : tuple of float
-        Points at which the policy's credit grade changes.
+        Points at which the policy's credit grade changes in the enterprise's sector.
     composite : tuple of float or None
         Start, rounding and sum of the composite score, where the policy has one.
     distance_risk, distance_credit : float
@@ -181,7 +181,7 @@ class Reasons:
         return [
             self.rule.text(lang),
             *([texts.text("reason.unmonitored", lang)] if self.unmonitored else []),
-            *(self.distance_sentences(lang)),
+            *(self.distance_sentence(axis, lang) for axis in AXES),
             self.risk_sentence(lang),
             *self._facts("risk", lang, top),
             self.credit_sentence(lang),
@@ -201,17 +201,14 @@ class Reasons:
         lost = texts.number(self.credit_best - self.credit_points, 1)
         return texts.text("reason.credit", lang, points=points, grade=self.credit_grade, best=best, lost=lost)
 
-    def distance_sentences(self, lang: str) -> list[str]:
-        """Return how far each score is from where the tier changes."""
-        said = []
-        for axis, distance in (("risk", self.distance_risk), ("credit", self.distance_credit)):
-            if np.isfinite(distance):
-                way = "rise" if distance > 0 else "fall"
-                shown = texts.number(abs(distance), 2 if axis == "risk" else 1)
-                said.append(texts.text(f"reason.distance.{axis}.{way}", lang, value=shown))
-            else:
-                said.append(texts.text(f"reason.distance.{axis}.none", lang))
-        return said
+    def distance_sentence(self, axis: str, lang: str) -> str:
+        """Return how far one score is from where the tier changes."""
+        distance = self.distance_risk if axis == "risk" else self.distance_credit
+        if not np.isfinite(distance):
+            return texts.text(f"reason.distance.{axis}.none", lang)
+        way = "rise" if distance > 0 else "fall"
+        shown = texts.number(abs(distance), 2 if axis == "risk" else 1)
+        return texts.text(f"reason.distance.{axis}.{way}", lang, value=shown)
 
     def _facts(self, axis: str, lang: str, top: int) -> list[str]:
         chosen = self.of(axis)
@@ -330,9 +327,9 @@ def reasons(
         ),
     ]
     known = tier.iloc[0].to_dict()
+    offset = policy[f"scoring.sector_offset.{row['sector'].iloc[0]}"] if "sector" in row else 0.0
     composite = None
     if one_sum and np.isfinite(known["composite_points"]):
-        offset = policy[f"scoring.sector_offset.{row['sector'].iloc[0]}"]
         start = policy["scoring.composite_credit_weight"] * (losses.best + offset)
         start -= policy["scoring.composite_risk_weight"] * average
         total = float(known["composite_points"])
@@ -352,7 +349,7 @@ def reasons(
         risk_boundaries=_margins(risk, policy["scoring.risk_cutoffs"]),
         credit_best=losses.best,
         credit_points=points,
-        credit_boundaries=tuple(float(cut) for cut in policy["scoring.credit_cutoffs"]),
+        credit_boundaries=tuple(float(cut) - offset for cut in policy["scoring.credit_cutoffs"]),
         composite=composite,
         distance_risk=float(known["distance_risk"]),
         distance_credit=float(known["distance_credit"]),

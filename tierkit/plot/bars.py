@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 
 from tierkit.plot.effects import policy_axis
-from tierkit.plot.style import INK
+from tierkit.plot.style import INK, is_dark
 
 __all__ = ["stacked_bars"]
 
@@ -54,7 +53,7 @@ def stacked_bars(
     left = np.zeros(len(table))
     for part in table.columns:
         width = table[part].to_numpy(float)
-        ink = "white" if _is_dark(colors[part]) else INK["text"]
+        ink = "white" if is_dark(colors[part]) else INK["text"]
         rows = range(len(table))
         bars = ax.barh(rows, width, left=left, height=0.62, color=colors[part], label=names[part])
         for bar in bars:
@@ -74,8 +73,3 @@ def stacked_bars(
         handletextpad=0.4,
         borderpad=0.0,
     )
-
-
-def _is_dark(color: str) -> bool:
-    """Return whether white reads better on a colour than dark grey: WCAG's relative luminance below 0.3."""
-    return float(np.dot([0.2126, 0.7152, 0.0722], np.array(to_rgb(color)) ** 2.2)) < 0.3

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrow
 
 from tierkit import texts
-from tierkit.plot.labels import halo
 from tierkit.plot.style import COLORS, INK, canvas, style
 
 __all__ = ["waterfall"]
@@ -42,7 +41,7 @@ def waterfall(
         Facts shown one by one; the rest is one bar, so the sum is kept.
     title : str, optional
     cutoffs : sequence of float
-        Margins at which the risk level changes, drawn as thin lines.
+        Margins at which the risk level changes, ascending, drawn as thin lines between the levels' numbers.
 
     Returns
     -------
@@ -78,9 +77,10 @@ def waterfall(
         _, axes = canvas(
             title or texts.text("figure.waterfall.title", lang),
             texts.text("figure.waterfall.subtitle", lang),
-            texts.text("caption.waterfall", lang),
+            texts.text("caption.waterfall", lang)
+            + (" " + texts.text("caption.levels", lang) if cutoffs else ""),
             width=7.6,
-            height=0.33 * len(frame) + 0.95,
+            height=0.33 * len(frame) + (1.1 if cutoffs else 0.95),
         )
         ax: Axes = axes[0, 0]
         for y, row in enumerate(frame.itertuples()):
@@ -91,19 +91,11 @@ def waterfall(
                 [x, x], [y - 1 + (0.30 if y else 0.45), y - 0.30], color=INK["line"], linewidth=0.9, zorder=1
             )
         low, high = min(edges) - 0.16 * span, max(edges) + 0.16 * span
-        for cut in cutoffs:
+        for level, cut in enumerate(cutoffs, start=1):
             if low < cut < high:
-                ax.axvline(cut, color=INK["text"], linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
-                ax.text(
-                    cut,
-                    -1.02,
-                    texts.text("figure.waterfall.cut", lang),
-                    ha="center",
-                    va="top",
-                    fontsize=8.2,
-                    color=INK["text"],
-                    path_effects=halo(),
-                )
+                ax.axvline(cut, color=INK["soft"], linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
+                label = f"{level} | {level + 1}"
+                ax.text(cut, -1.5, label, ha="center", va="top", fontsize=8.2, color=INK["soft"])
         ax.text(
             base,
             -0.62,
@@ -123,7 +115,7 @@ def waterfall(
             color=INK["text"],
         )
         ax.set_yticks(range(len(frame)), list(frame["label"]))
-        ax.set_ylim(len(frame) + 0.05, -1.05)
+        ax.set_ylim(len(frame) + 0.05, -1.55 if cutoffs else -1.05)
         ax.set_xlim(low, high)
         ax.tick_params(axis="y", labelsize=9)
         ax.grid(axis="x")

@@ -176,7 +176,7 @@ def fairness(
             texts.text("figure.fairness.title", lang, group=texts.text(f"group.{group}", lang)),
             texts.text("figure.fairness.subtitle", lang, plan=policy_label(policy, lang)),
             caption(summary, lang, "caption.value", kappa=kappa, weeks=weeks),
-            width=7.2,
+            width=5.8,
             height=0.40 * len(levels) + 0.75,
         )
         ax: Axes = axes[0, 0]

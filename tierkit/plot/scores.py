@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,10 @@ from tierkit import texts
 from tierkit.plot.bars import stacked_bars
 from tierkit.plot.effects import policy_label
 from tierkit.plot.labels import PercentTicks
-from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
-from tierkit.schema import LEVELS, TIERS
+from tierkit.plot.style import COLORS, INK, canvas, is_dark, style, whiskers
+from tierkit.schema import GRADES, LEVELS, TIERS
 
 __all__ = ["calibration", "matrix", "points", "tier_label", "tier_sizes"]
-
-_DARK_TIERS = ("T2", "T4")
 
 
 def tier_label(tier: str, lang: str) -> str:
@@ -83,7 +82,9 @@ def tier_sizes(tiers: pd.DataFrame, *, lang: str = "en") -> Axes:
     return ax
 
 
-def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) -> Axes:
+def matrix(
+    tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None, shape: tuple[int, int] | None = None
+) -> Axes:
     """Draw the tier matrix: risk level by credit grade, with the number of enterprises in each cell.
 
     Parameters
@@ -92,7 +93,9 @@ def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) 
         One policy's tiers: columns ``risk_level``, ``credit_grade`` and ``tier``.
     lang : {"zh", "en"}
     policy : str, optional
-        Its name, for the subtitle.
+        Its name, for the title.
+    shape : tuple of int, optional
+        Risk levels and credit grades that the policy has; those that occur, if not given.
 
     Returns
     -------
@@ -107,52 +110,28 @@ def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) 
     >>> [text.get_text() for text in matrix(frame).texts if "T" in text.get_text()]
     ['T1', 'T4 67%']
     """
-    levels = range(1, int(tiers["risk_level"].max()) + 1)
-    grades = sorted(tiers["credit_grade"].astype(str).unique())
     cells = tiers.assign(credit_grade=tiers["credit_grade"].astype(str), tier=tiers["tier"].astype(str))
     counts = cells.groupby(["risk_level", "credit_grade", "tier"], observed=True).size()
-    everyone = int(counts.sum())
+    rows = shape[0] if shape else int(tiers["risk_level"].max())
+    grades = list(GRADES[: shape[1]]) if shape else sorted(cells["credit_grade"].unique())
     with style():
-        subtitle = texts.text("figure.matrix.subtitle", lang)
+        plan = texts.text("figure.matrix.of", lang, plan=policy_label(policy, lang)) if policy else ""
         _, axes = canvas(
-            texts.text("figure.matrix.title", lang, plan=policy_label(policy, lang) if policy else "").strip(
-                " ：:·"
-            ),
-            subtitle,
-            texts.text("caption.enterprises", lang, n=texts.number(everyone)),
-            width=6.4,
-            height=0.72 * len(levels) + 0.62,
+            texts.text("figure.matrix.title", lang) + plan,
+            texts.text("figure.matrix.subtitle", lang),
+            texts.text("caption.enterprises", lang, n=int(counts.sum())),
+            width=5.6,
+            height=0.68 * rows + 0.62,
         )
         ax: Axes = axes[0, 0]
-        for row, level in enumerate(levels):
+        for level in range(1, rows + 1):
             for column, grade in enumerate(grades):
                 here = {tier: int(counts.get((level, grade, tier), 0)) for tier in TIERS}
-                n = sum(here.values())
-                if n:
-                    tier = max(here, key=here.__getitem__)
-                    share = here[tier] / n
-                    face, ink = COLORS["tier"][tier], "white" if tier in _DARK_TIERS else INK["text"]
-                    ax.text(
-                        column,
-                        row - 0.13,
-                        texts.number(n),
-                        ha="center",
-                        va="center",
-                        fontsize=11.5,
-                        color=ink,
-                    )
-                    note = tier if share == 1 else f"{tier} {texts.percent(share)}"
-                    ax.text(column, row + 0.24, note, ha="center", va="center", fontsize=8.2, color=ink)
-                else:
-                    face = INK["band"]
-                    ax.text(column, row, "0", ha="center", va="center", fontsize=9, color=INK["soft"])
-                ax.add_patch(_cell(column, row, face))
+                _draw_cell(ax, column, level - 1, here)
         ax.set_xlim(-0.5, len(grades) - 0.5)
-        ax.set_ylim(-0.5, len(levels) - 0.5)
-        ax.set_xticks(
-            range(len(grades)), [LEVELS["grade"][g].text(lang) if g in LEVELS["grade"] else g for g in grades]
-        )
-        ax.set_yticks(range(len(levels)), [texts.number(level) for level in levels])
+        ax.set_ylim(-0.5, rows - 0.5)
+        ax.set_xticks(range(len(grades)), [LEVELS["grade"][grade].text(lang) for grade in grades])
+        ax.set_yticks(range(rows), [str(level) for level in range(1, rows + 1)])
         ax.tick_params(length=0)
         ax.tick_params(axis="x", labelcolor=INK["text"], labelsize=9.5)
         ax.spines[:].set_visible(False)
@@ -161,8 +140,19 @@ def matrix(tiers: pd.DataFrame, *, lang: str = "en", policy: str | None = None) 
     return ax
 
 
-def _cell(column: int, row: int, face: str) -> Rectangle:
-    return Rectangle((column - 0.48, row - 0.47), 0.96, 0.94, facecolor=face, linewidth=0, zorder=0)
+def _draw_cell(ax: Axes, column: int, row: int, tiers: dict[str, int]) -> None:
+    """Draw a cell in the colour of its commonest tier; the stricter one where two are as common."""
+    n = sum(tiers.values())
+    face, ink = INK["band"], INK["soft"]
+    centred: dict[str, Any] = {"ha": "center", "va": "center"}
+    if n:
+        tier = max(tiers, key=lambda one: (tiers[one], one))
+        face = COLORS["tier"][tier]
+        ink = "white" if is_dark(face) else INK["text"]
+        note = tier if tiers[tier] == n else f"{tier} {texts.percent(tiers[tier] / n)}"
+        ax.text(column, row + 0.24, note, fontsize=8.2, color=ink, **centred)
+    ax.text(column, row - 0.13 * (n > 0), texts.number(n), fontsize=11.5 if n else 9, color=ink, **centred)
+    ax.add_patch(Rectangle((column - 0.48, row - 0.47), 0.96, 0.94, facecolor=face, linewidth=0, zorder=0))
 
 
 def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
@@ -262,50 +252,35 @@ def points(
     """
     values = np.asarray(credit_points, float)
     values = values[np.isfinite(values)]
-    low, high = float(values.min()), float(values.max())
-    step = max((high - low) / 45, 1e-9)
-    edges = np.arange(low - step, high + 2 * step, step)
+    low, high = min(values.min(), *cutoffs, np.inf), max(values.max(), *cutoffs, -np.inf)
+    room = 0.07 * (high - low) or 1.0
+    ends = [low - room, *cutoffs, high + room]
+    edges = np.linspace(ends[0], ends[-1], 61)
     counts, _ = np.histogram(values, edges)
-    bounds = [low - step, *[c for c in cutoffs if low < c < high], high + step]
+    top = float(counts.max())
+    worst_first = list(reversed(grades))[-len(cutoffs) - 1 :]
     with style():
         _, axes = canvas(
             texts.text("figure.points.title", lang),
             texts.text("figure.points.subtitle", lang),
-            texts.text("caption.enterprises", lang, n=texts.number(values.size)),
-            width=7.2,
+            texts.text("caption.enterprises", lang, n=int(values.size)),
+            width=5.6,
             height=2.9,
         )
         ax: Axes = axes[0, 0]
-        ax.bar(
-            edges[:-1],
-            counts,
-            width=step * 0.92,
-            align="edge",
-            color=COLORS["direction"]["better"],
-            alpha=0.85,
-        )
-        top = float(counts.max())
+        bars = ax.bar(edges[:-1], counts, width=0.92 * (edges[1] - edges[0]), align="edge")
+        for bar in bars:
+            bar.set_facecolor(COLORS["direction"]["better"])
         for cut in cutoffs:
             ax.plot([cut, cut], [0, top * 1.06], color=INK["text"], linewidth=1.0)
             ax.text(cut, top * 1.07, texts.number(cut), ha="center", va="bottom", fontsize=8.5)
-        worst_first = list(reversed(grades))
-        for i in range(len(cutoffs) + 1):
-            left = cutoffs[i - 1] if i else -np.inf
-            right = cutoffs[i] if i < len(cutoffs) else np.inf
+        for grade, left, right in zip(worst_first, ends[:-1], ends[1:], strict=True):
             inside = (values >= left) & (values < right)
-            at = (max(left, bounds[0]) + min(right, bounds[-1])) / 2
-            if bounds[0] <= at <= bounds[-1]:
-                name = LEVELS["grade"][worst_first[i]].text(lang)
-                ax.text(
-                    at,
-                    top * 1.22,
-                    f"{name}\n{texts.percent(inside.mean(), 1)}",
-                    ha="center",
-                    va="bottom",
-                    fontsize=9,
-                    linespacing=1.3,
-                )
-        ax.set_ylim(0, top * 1.48)
+            name = f"{LEVELS['grade'][grade].text(lang)}\n{texts.percent(inside.mean(), 1)}"
+            at = (left + right) / 2
+            ax.text(at, top * 1.22, name, ha="center", va="bottom", fontsize=9, linespacing=1.3)
+        ax.set_xlim(ends[0], ends[-1])
+        ax.set_ylim(0, top * 1.5)
         ax.yaxis.set_visible(False)
         ax.set_xlabel(texts.text("axis.points", lang))
     return ax

@@ -11,13 +11,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tierkit import fonts
 from tierkit.plot.labels import wrap
 
-__all__ = ["COLORS", "INK", "canvas", "policy_color", "style", "whiskers"]
+__all__ = ["COLORS", "INK", "canvas", "is_dark", "policy_color", "style", "whiskers"]
 
 INK = {
     "text": "#1f2933",
@@ -227,3 +228,14 @@ def whiskers(
         markeredgewidth=1.4 if hollow else 0.0,
         zorder=zorder + 1,
     )
+
+
+def is_dark(color: str) -> bool:
+    """Return whether white reads better on a colour than dark grey: WCAG's relative luminance below 0.3.
+
+    Examples
+    --------
+    >>> is_dark("#16405f"), is_dark("#f2bd6b")
+    (True, False)
+    """
+    return float(np.dot([0.2126, 0.7152, 0.0722], np.array(to_rgb(color)) ** 2.2)) < 0.3

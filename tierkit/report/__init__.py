@@ -1,0 +1,7 @@
+"""Pages for people: the report of a run, and the dossier of one enterprise."""
+
+from tierkit.report.dossier import dossier
+from tierkit.report.index import headline, index, summary_json
+from tierkit.report.run import Case, Run
+
+__all__ = ["Case", "Run", "dossier", "headline", "index", "summary_json"]

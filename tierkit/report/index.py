@@ -1,0 +1,317 @@
+"""The report of a run: one page that holds everything, in Chinese and English."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from tierkit import plot, texts
+from tierkit.policy import STATUSES, Policy
+from tierkit.report import tables
+from tierkit.report.page import Words, figure, render
+from tierkit.report.run import Case, Run
+from tierkit.schema import GRADES
+
+__all__ = ["headline", "index", "summary_json"]
+
+_SECTIONS = (
+    "results", "load", "harm", "tiers", "examples", "method", "moments", "limits", "parameters", "versions",
+)  # fmt: skip
+_LIMITS = 8
+_STEPS = 7
+
+
+def headline(run: Run, lang: str) -> list[str]:
+    """Return the result in two sentences, with numbers and intervals.
+
+    The first is about the first plan: load and finding rate, and in the same breath findings, what was missed
+    and harm. The second compares the plans, and says what five years and deterrence would do.
+
+    Parameters
+    ----------
+    run : Run
+    lang : {"zh", "en"}
+
+    Returns
+    -------
+    list of str
+        Plain text in which ``**`` marks what is strong.
+
+    Examples
+    --------
+    >>> run = getfixture("report_run")
+    >>> headline(run, "en")[0].startswith("Under **Shanghai 2025**, inspections change by **−52%**")
+    True
+    """
+    first, plans = run.policies[1].name, [policy.name for policy in run.policies[1:]]
+
+    def said(measure: str, policy: str, kappa: float | None = None, weeks: int | None = None) -> str:
+        one = tables.effect(run, measure, policy, kappa, weeks)
+        return f"**{one.change}** {one.change_interval}".strip()
+
+    rate, base = (tables.effect(run, "finding_rate", name).value for name in (first, run.policies[0].name))
+    sentences = [
+        texts.text(
+            "report.headline.first",
+            lang,
+            plan=plot.policy_label(first, lang),
+            baseline=plot.policy_label(run.policies[0].name, lang),
+            inspections=said("inspections", first),
+            base=base,
+            rate=rate,
+            findings=said("findings", first),
+            missed=said("violations_missed", first),
+            harm=said("harm", first),
+        )
+    ]
+    least = min(plans, key=lambda name: tables.effect(run, "inspections", name).relative)
+    safest = min(plans, key=lambda name: tables.effect(run, "harm", name).relative)
+    far = kappa, weeks = _worst_case(run)
+    worst = max(plans, key=lambda name: tables.effect(run, "harm", name, *far).relative)
+    sentences.append(
+        texts.text(
+            "report.headline.second",
+            lang,
+            n=len(plans),
+            least=plot.policy_label(least, lang),
+            inspections=said("inspections", least),
+            safest=plot.policy_label(safest, lang),
+            harm=said("harm", safest),
+            kappa=f"{kappa:g}",
+            year=weeks // 52,
+            worst=plot.policy_label(worst, lang),
+            worst_harm=said("harm", worst, *far),
+        )
+    )
+    return sentences
+
+
+def _worst_case(run: Run) -> tuple[float, int]:
+    """Return the largest kappa and longest horizon that were run."""
+    cases = run.summary[["kappa", "weeks"]].drop_duplicates()
+    weeks = int(cases["weeks"].max())
+    return float(cases.loc[cases["weeks"] == weeks, "kappa"].max()), weeks
+
+
+def _figures(run: Run, words: Words) -> dict[str, Markup]:
+    """Return the figures that the run has what they need."""
+    case: dict[str, Any] = {"kappa": run.kappa, "weeks": run.weeks}
+    first = run.policies[1].name
+    makers: dict[str, Callable[[str], Any]] = {
+        "outcomes": lambda lang: plot.outcomes(run.summary, lang=lang, **case),
+        "trade_off": lambda lang: plot.trade_off(run.summary, lang=lang, **case),
+    }
+    groups = set(run.summary["group"].astype(str))
+    if "channel" in groups:
+        makers["load"] = lambda lang: plot.load(run.summary, lang=lang, **case)
+    if run.summary[["kappa", "weeks"]].drop_duplicates().shape[0] > 1:
+        makers["kappa"] = lambda lang: plot.kappa(run.summary, lang=lang)
+    for group in ("ownership", "size"):
+        if group in groups:
+            makers[f"fairness_{group}"] = partial(_fairness, run, group, first)
+    visits, tiers = _in_order(run, run.visits), _in_order(run, run.tiers)
+    scores, calibration = run.scores, run.calibration
+    if visits is not None:
+        makers["visits"] = lambda lang: plot.visits(
+            visits, lang=lang, conditions=texts.text("caption.one_replicate", lang, weeks=run.weeks)
+        )
+    if tiers is not None:
+        makers["tiers"] = lambda lang: plot.tier_sizes(tiers, lang=lang)
+        for policy in run.policies[1:]:
+            if policy["scoring.logic"] == "matrix":
+                makers[f"matrix_{policy.name}"] = partial(_matrix, tiers, policy)
+    if calibration is not None and len(calibration):
+        makers["calibration"] = lambda lang: plot.calibration(calibration, lang=lang)
+    if scores is not None and "credit_points" in scores:
+        policy = next((p for p in run.policies[1:] if p["scoring.basis"] == "model"), run.policies[0])
+        cuts = [float(cut) for cut in policy["scoring.credit_cutoffs"]]
+        makers["points"] = lambda lang: plot.points(
+            scores["credit_points"].to_numpy(float), cuts, grades=GRADES[: len(cuts) + 1], lang=lang
+        )
+    return {name: figure(words, name, draw, _title(name)) for name, draw in makers.items()}
+
+
+def _in_order(run: Run, frame: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return a frame with the policies in the order of the run."""
+    if frame is None:
+        return None
+    place = {policy.name: k for k, policy in enumerate(run.policies)}
+    return frame.iloc[np.argsort(frame["policy"].astype(str).map(place).to_numpy(), kind="stable")]
+
+
+def _fairness(run: Run, group: str, policy: str, lang: str) -> Any:
+    return plot.fairness(run.summary, group, policy, lang=lang, kappa=run.kappa, weeks=run.weeks)
+
+
+def _matrix(tiers: pd.DataFrame, policy: Policy, lang: str) -> Any:
+    own = tiers[tiers["policy"].astype(str) == policy.name]
+    shape = len(policy["scoring.risk_cutoffs"]) + 1, len(policy["scoring.credit_cutoffs"]) + 1
+    return plot.matrix(own, lang=lang, policy=policy.name, shape=shape)
+
+
+def _title(name: str) -> Callable[[str], str]:
+    return lambda lang: texts.text(f"report.alt.{name.partition('_')[0]}", lang)
+
+
+def _case(case: Case, number: int, words: Words) -> dict[str, Any]:
+    """Return an example enterprise as the template shows it."""
+    reasons = case.reasons
+    return {
+        "reasons": reasons,
+        "enterprise": case.enterprise,
+        "figure": waterfall(case, words, f"case-{number}", top=8),
+        "groups": {axis: reasons.groups(axis) for axis in ("risk", "credit")},
+    }
+
+
+def waterfall(case: Case, words: Words, name: str, top: int = 9) -> Markup:
+    """Return the figure of one enterprise's risk reasons."""
+    reasons = case.reasons
+
+    def draw(lang: str) -> Any:
+        risk = reasons.of("risk")
+        return plot.waterfall(
+            np.array([reason.effect for reason in risk]),
+            reasons.risk_base,
+            [texts.plain(reason.fact(lang).rstrip("。. "), 46) for reason in risk],
+            lang=lang,
+            top=top,
+            cutoffs=reasons.risk_boundaries,
+        )
+
+    return figure(words, name, draw, _title("waterfall"))
+
+
+def index(run: Run, out: str | Path) -> Path:
+    """Write the report of a run: ``index.html``, which needs nothing else, and ``summary.json``.
+
+    Parameters
+    ----------
+    run : Run
+    out : str or Path
+        Folder; made if it is not there.
+
+    Returns
+    -------
+    Path
+        Of ``index.html``.
+
+    Examples
+    --------
+    >>> page = index(getfixture("report_run"), getfixture("tmp_path"))
+    >>> "http://" in page.read_text("utf-8").replace("http://www.w3.org", "")
+    False
+    """
+    place = Path(out)
+    place.mkdir(parents=True, exist_ok=True)
+    words = Words()
+    baseline = run.policies[0]
+    keys, kappa_rows = tables.kappa_table(run)
+    told = headline(run, "zh"), headline(run, "en")
+    page = render(
+        "index.html.j2",
+        title={lang: texts.text("report.title", lang, n=len(run.policies) - 1) for lang in texts.LANGUAGES},
+        run=run,
+        case={"n": _enterprises(run), "replicates": int(run.summary["replicates"].max())},
+        headline=[words.pair(zh, en) for zh, en in zip(*told, strict=True)],
+        figures=_figures(run, words),
+        measures=tables.BESIDE,
+        beside=tables.beside(run, tables.BESIDE),
+        all_measures=tables.all_measures(run),
+        kappa_keys=keys,
+        kappa_rows=kappa_rows,
+        tier_rows=tables.tier_table(run),
+        moments=[] if run.moments is None else run.moments.to_dict("records"),
+        metrics=run.metrics,
+        cases=[_case(case, k, words) for k, case in enumerate(run.cases)],
+        changed=[(policy, tables.parameters(policy, baseline)) for policy in run.policies[1:]],
+        whole=tables.parameters(baseline),
+        statuses=STATUSES,
+        sections=_sections(run),
+        steps=range(1, _STEPS + 1),
+        limits=range(1, _LIMITS + 1),
+    )
+    target = place / "index.html"
+    target.write_text(page, encoding="utf-8")
+    text = json.dumps(summary_json(run), ensure_ascii=False, indent=1, allow_nan=False)
+    (place / "summary.json").write_text(text + "\n", encoding="utf-8")
+    return target
+
+
+def _sections(run: Run) -> list[str]:
+    """Return the sections that the page has, in its order."""
+    there = {"examples": bool(run.cases), "moments": run.moments is not None and len(run.moments) > 0}
+    return [name for name in _SECTIONS if there.get(name, True)]
+
+
+def _enterprises(run: Run) -> int:
+    rows = plot.effects(run.summary, "inspections", kappa=run.kappa, weeks=run.weeks)
+    return int(rows["n"].iloc[0])
+
+
+def summary_json(run: Run) -> dict[str, Any]:
+    """Return the run's results as plain data: what ``summary.json`` holds.
+
+    Returns
+    -------
+    dict
+        ``headline`` (zh, en), ``conditions``, ``policies`` (name, title, document, hash), ``results`` (a
+        row a case, policy and measure, of all enterprises), ``tiers`` (enterprises by policy and tier),
+        ``moments``, ``metrics``, ``facts``. Missing numbers are null.
+
+    Examples
+    --------
+    >>> sorted(summary_json(getfixture("report_run")))
+    ['conditions', 'facts', 'headline', 'metrics', 'moments', 'policies', 'results', 'tiers']
+    """
+    rows = run.summary[run.summary["group"] == "all"].drop(columns=["group", "level"])
+    tiers: dict[str, dict[str, int]] = {}
+    if run.tiers is not None:
+        for policy in run.policies:
+            own = run.tiers.loc[run.tiers["policy"].astype(str) == policy.name, "tier"].astype(str)
+            tiers[policy.name] = {str(tier): int(n) for tier, n in own.value_counts().sort_index().items()}
+    return {
+        "headline": {
+            lang: [line.replace("**", "") for line in headline(run, lang)] for lang in texts.LANGUAGES
+        },
+        "conditions": {"kappa": run.kappa, "weeks": run.weeks, "enterprises": _enterprises(run)},
+        "policies": [_policy_json(policy) for policy in run.policies],
+        "results": _plain(rows.to_dict("records")),
+        "tiers": tiers,
+        "moments": [] if run.moments is None else _plain(run.moments.to_dict("records")),
+        "metrics": _plain({name: dict(values) for name, values in run.metrics.items()}),
+        "facts": _plain(dict(run.facts)),
+    }
+
+
+def _policy_json(policy: Policy) -> dict[str, Any]:
+    title = policy.meta.title
+    return {
+        "name": policy.name,
+        "title_zh": title.zh,
+        "title_en": title.en,
+        "document": policy.meta.document,
+        "date": policy.meta.date.isoformat(),
+        "status": policy.meta.status,
+        "hash": policy.hash,
+    }
+
+
+def _plain(data: Any) -> Any:
+    """Return data that JSON knows: NumPy's numbers as Python's, what is not finite as null."""
+    if isinstance(data, dict):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    if isinstance(data, np.generic):
+        data = data.item()
+    if isinstance(data, float):
+        return data if np.isfinite(data) else None
+    return data if isinstance(data, str | int | bool | None) else str(data)

@@ -1,0 +1,176 @@
+"""What a report is made of, and a folder that keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from tierkit.explain import Reasons
+from tierkit.policy import Policy
+
+__all__ = ["Case", "Run"]
+
+_FRAMES = ("summary", "tiers", "scores", "visits", "moments", "calibration")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One enterprise as an example.
+
+    Attributes
+    ----------
+    reasons : Reasons
+    enterprise : mapping of str to object
+        Its row of the table ``enterprises``, as far as a reader needs it: ``name``, ``sector``, ``size``,
+        ``ownership``, ``district``.
+    """
+
+    reasons: Reasons
+    enterprise: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Results of one run, ready to be told.
+
+    Attributes
+    ----------
+    summary : DataFrame
+        ``Comparison.summary``; those of several kappas and horizons one below the other.
+    policies : tuple of Policy
+        Those compared, the baseline first.
+    kappa : float
+        The headline's kappa, one of the summary's.
+    weeks : int
+        The headline's horizon, one of the summary's.
+    tiers : DataFrame, optional
+        ``policy``, ``enterprise_id``, ``tier``, ``risk_level``, ``credit_grade``: every policy's assignment
+        of the same scores (`tierkit.tiers.assign`), one below the other.
+    scores : DataFrame, optional
+        With ``credit_points``.
+    visits : DataFrame, optional
+        ``policy``, ``visits``, ``enterprises``: how many enterprises got how many visits; from
+        ``Comparison.visits`` by `visits_frame`.
+    moments : DataFrame, optional
+        `tierkit.moments`.
+    calibration : DataFrame, optional
+        `tierkit.metrics.calibration_table` on the test period.
+    metrics : mapping, optional
+        ``risk`` and ``credit`` → measures of the models (`tierkit.metrics.summary`).
+    cases : tuple of Case
+        Example enterprises.
+    facts : mapping of str to str or number
+        Versions, seeds, dates and hashes, in the order in which they are shown.
+    """
+
+    summary: pd.DataFrame
+    policies: tuple[Policy, ...]
+    kappa: float = 0.1
+    weeks: int = 52
+    tiers: pd.DataFrame | None = None
+    scores: pd.DataFrame | None = None
+    visits: pd.DataFrame | None = None
+    moments: pd.DataFrame | None = None
+    calibration: pd.DataFrame | None = None
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    cases: tuple[Case, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a summary and policies that do not belong together."""
+        told = list(dict.fromkeys(self.summary["policy"].astype(str)))
+        given = [policy.name for policy in self.policies]
+        if told != given:
+            raise ValueError(
+                f"The 'policies' must be those of the summary, the baseline first: {told}. "
+                f"Got {given} instead."
+            )
+
+    @cached_property
+    def effects(self) -> Mapping[tuple[str, str, float, int], dict[Any, Any]]:
+        """Rows of all enterprises together: (measure, policy, kappa, weeks) → row."""
+        rows = self.summary[self.summary["group"] == "all"]
+        base = rows["baseline_value"].astype(float).where(lambda value: value != 0)
+        ends = {f"relative_{end}": rows[f"difference_{end}"] / base for end in ("low", "high")}
+        return {
+            (str(row["measure"]), str(row["policy"]), float(row["kappa"]), int(row["weeks"])): row
+            for row in rows.assign(**ends).to_dict("records")
+        }
+
+    @staticmethod
+    def visits_frame(visits: Mapping[str, Any]) -> pd.DataFrame:
+        """Return ``Comparison.visits`` as one tidy frame.
+
+        Examples
+        --------
+        >>> Run.visits_frame({"legacy": [70, 30]}).values.tolist()
+        [['legacy', 0, 70], ['legacy', 1, 30]]
+        """
+        rows = [(name, k, int(n)) for name, counts in visits.items() for k, n in enumerate(counts)]
+        return pd.DataFrame(rows, columns=["policy", "visits", "enterprises"])
+
+    def save(self, folder: str | Path) -> Path:
+        """Write everything into a folder: Parquet, TOML and JSON, no pickle.
+
+        Returns
+        -------
+        Path
+            The folder.
+        """
+        place = Path(folder)
+        (place / "policies").mkdir(parents=True, exist_ok=True)
+        for name in _FRAMES:
+            frame = getattr(self, name)
+            if frame is not None:
+                frame.to_parquet(place / f"{name}.parquet", index=False)
+        for policy in self.policies:
+            (place / "policies" / f"{policy.name}.toml").write_text(policy.to_toml(), encoding="utf-8")
+        rest = {
+            "policies": [policy.name for policy in self.policies],
+            "kappa": self.kappa,
+            "weeks": self.weeks,
+            "metrics": {name: dict(values) for name, values in self.metrics.items()},
+            "cases": [
+                {"reasons": case.reasons.to_dict(), "enterprise": dict(case.enterprise)}
+                for case in self.cases
+            ],
+            "facts": dict(self.facts),
+        }
+        text = json.dumps(rest, ensure_ascii=False, indent=1, default=str)
+        (place / "run.json").write_text(text + "\n", encoding="utf-8")
+        return place
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Self:
+        """Return the run that `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no run.
+        """
+        place = Path(folder)
+        file = place / "run.json"
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"There is no run in '{place}': run.json is missing. Simulate one into it."
+            )
+        rest = json.loads(file.read_text(encoding="utf-8"))
+        names = rest.pop("policies")
+        frames: dict[str, Any] = {
+            name: pd.read_parquet(place / f"{name}.parquet")
+            for name in _FRAMES
+            if (place / f"{name}.parquet").is_file()
+        }
+        cases = tuple(
+            Case(reasons=Reasons.from_dict(case["reasons"]), enterprise=case["enterprise"])
+            for case in rest.pop("cases")
+        )
+        policies = tuple(Policy.load(place / "policies" / f"{name}.toml") for name in names)
+        return cls(policies=policies, cases=cases, **frames, **rest)

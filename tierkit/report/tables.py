@@ -1,0 +1,266 @@
+"""Numbers of a report as cells: value, change and intervals, written out, the same in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tierkit import plot, texts
+from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
+from tierkit.report.run import Run
+from tierkit.schema import LEVELS, TIERS, Label
+
+__all__ = [
+    "BESIDE",
+    "KAPPA_MEASURES",
+    "Cell",
+    "ParameterRow",
+    "all_measures",
+    "beside",
+    "effect",
+    "kappa_table",
+    "parameters",
+    "tier_table",
+]
+
+BESIDE = (
+    "inspections",
+    "visits",
+    "enterprise_hours",
+    "trigger_share",
+    "finding_rate",
+    "findings",
+    "violations_missed",
+    "harm",
+)
+"""What stands beside the finding rate, from burden to harm."""
+KAPPA_MEASURES = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
+_TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
+_SHARES = frozenset(
+    {"finding_rate", "random_finding_rate", "trigger_share", "prevalence", "never_visited_share"}
+)
+_DECIMALS = {"weeks_to_detection": 1}
+_POINTS = Label("点", "pts")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number with its change, both with intervals.
+
+    Attributes
+    ----------
+    value, interval : str
+        The policy's own value and its 95 % interval.
+    change, change_interval : str
+        From the baseline: per cent of a count, points of a share; empty for the baseline itself.
+    points : bool
+        Whether the change is in percentage points.
+    sure : bool
+        Whether the interval of the change leaves out zero.
+    relative : float
+        The change as a share of the baseline's value.
+    """
+
+    value: str
+    interval: str
+    change: str = ""
+    change_interval: str = ""
+    points: bool = False
+    sure: bool = False
+    relative: float = float("nan")
+
+
+def _written(value: float, measure: str) -> str:
+    if measure in _SHARES:
+        return texts.percent(value, 1)
+    return texts.number(value, _DECIMALS.get(measure, 0))
+
+
+def _range(low: float, high: float, measure: str) -> str:
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return ""
+    return texts.interval(
+        low, high, 1 if measure in _SHARES else _DECIMALS.get(measure, 0), share=measure in _SHARES
+    )
+
+
+def cell(row: Mapping[Any, Any], measure: str) -> Cell:
+    """Return the cell of one row of `tierkit.plot.effects`.
+
+    Examples
+    --------
+    >>> row = plot.effects(summary, "harm").iloc[1].to_dict()  # summary = compare(...).summary
+    >>> cell(row, "harm").change
+    '+3.6%'
+    """
+    own = Cell(_written(row["value"], measure), _range(row["low"], row["high"], measure))
+    if row["policy"] == row["baseline"]:
+        return own
+    low, high = row["difference_low"], row["difference_high"]
+    sure = bool(low > 0 or high < 0)
+    if measure in _SHARES:
+        change = texts.signed(row["difference"] * 100, 1)
+        ends = texts.interval(low * 100, high * 100, 1, sign=True) if np.isfinite(low) else ""
+    else:
+        digits = 1 if abs(row["relative"]) < 0.1 else 0
+        change = texts.percent(row["relative"], digits, sign=True)
+        ends = _ends(row, digits)
+    return Cell(own.value, own.interval, change, ends, measure in _SHARES, sure, float(row["relative"]))
+
+
+def _ends(row: Mapping[Any, Any], digits: int) -> str:
+    low, high = row["relative_low"], row["relative_high"]
+    return texts.interval(low, high, digits, share=True, sign=True) if np.isfinite(low) else ""
+
+
+def effect(run: Run, measure: str, policy: str, kappa: float | None = None, weeks: int | None = None) -> Cell:
+    """Return one policy's cell for one measure, by default under the headline's conditions.
+
+    Raises
+    ------
+    KeyError
+        If the summary has no such row.
+    """
+    key = (measure, policy, run.kappa if kappa is None else kappa, run.weeks if weeks is None else weeks)
+    return cell(run.effects[key], measure)
+
+
+def beside(run: Run, measures: Sequence[str] = BESIDE) -> list[tuple[str, list[Cell]]]:
+    """Return a row a policy, of one cell a measure."""
+    return [(policy.name, [effect(run, m, policy.name) for m in measures]) for policy in run.policies]
+
+
+def all_measures(run: Run) -> list[tuple[str, str, list[Cell]]]:
+    """Return a row a measure of the summary: its id, its unit, one cell a policy."""
+    rows = run.summary[run.summary["group"] == "all"].drop_duplicates("measure")
+    return [
+        (measure, unit, [effect(run, measure, policy.name) for policy in run.policies])
+        for measure, unit in zip(rows["measure"].astype(str), rows["unit"].astype(str), strict=True)
+    ]
+
+
+def kappa_table(
+    run: Run, measures: Sequence[str] = KAPPA_MEASURES
+) -> tuple[list[tuple[int, int, float]], list[tuple[str, str, list[Cell]]]]:
+    """Return the cases (weeks, weeks measured, kappa), and a row a plan and measure of one cell a case."""
+    cases = run.summary[["weeks", "over", "kappa"]].drop_duplicates().sort_values(["weeks", "kappa"])
+    keys = [(int(w), int(o), float(k)) for w, o, k in cases.itertuples(index=False)]
+    rows = [
+        (policy.name, measure, [effect(run, measure, policy.name, k, w) for w, _, k in keys])
+        for policy in run.policies[1:]
+        for measure in measures
+    ]
+    return keys, rows
+
+
+def tier_table(run: Run) -> list[tuple[str, str, str, str, list[Cell]]]:
+    """Return a row a policy and tier: enterprises, their share, and what happened in that tier.
+
+    Tiers are those at the start of the run under the policy itself, so a tier's enterprises differ from one
+    policy to the next; inspections are per 100 enterprises and year.
+    """
+    groups = run.summary[run.summary["group"] == "tier"]
+    measured = set(groups["measure"].astype(str))
+    rows = []
+    for policy in run.policies:
+        counts = _tier_counts(run, policy.name)
+        total = max(sum(counts.values()), 1)
+        for tier in TIERS:
+            n = counts.get(tier, 0)
+            cells = [
+                _tier_cell(run, policy.name, tier, m, n) if m in measured else Cell("–", "")
+                for m in _TIER_MEASURES
+            ]
+            rows.append((policy.name, tier, texts.number(n), texts.percent(n / total, 1), cells))
+    return rows
+
+
+def _tier_rows(run: Run, measure: str, policy: str) -> pd.DataFrame:
+    rows = plot.effects(run.summary, measure, group="tier", kappa=run.kappa, weeks=run.weeks)
+    return rows[rows["policy"] == policy].set_index("level")
+
+
+def _tier_counts(run: Run, policy: str) -> dict[str, int]:
+    if run.tiers is not None:
+        chosen = run.tiers[run.tiers["policy"].astype(str) == policy]
+        return {str(tier): int(n) for tier, n in chosen["tier"].astype(str).value_counts().items()}
+    if not (run.summary["group"] == "tier").any():
+        return {}
+    return {str(tier): int(n) for tier, n in _tier_rows(run, "inspections", policy)["n"].items()}
+
+
+def _tier_cell(run: Run, policy: str, tier: str, measure: str, n: int) -> Cell:
+    rows = _tier_rows(run, measure, policy)
+    if tier not in rows.index or not n:
+        return Cell("–", "")
+    row = rows.loc[tier].to_dict()
+    scale = 1.0 if measure in _SHARES else 100 / (max(row["n"], 1) * run.weeks / 52)
+    value, low, high = (row[key] * scale for key in ("value", "low", "high"))
+    if measure in _SHARES:
+        return Cell(texts.percent(value, 1), _range(low, high, measure))
+    return Cell(texts.number(value, 1), texts.interval(low, high, 1) if np.isfinite(low) else "")
+
+
+@dataclass(frozen=True)
+class ParameterRow:
+    """One parameter of a policy as people read it."""
+
+    path: str
+    label: Label
+    value: Label
+    was: Label | None
+    unit: Label
+    source: str
+    assumption: str
+
+
+def parameters(policy: Policy, baseline: Policy | None = None) -> list[ParameterRow]:
+    """Return a policy's parameters, or only those that differ from a baseline, with where they come from.
+
+    Examples
+    --------
+    >>> rows = parameters(Policy.load("jinshan-2025"), Policy.load("legacy"))
+    >>> next(row.value.en for row in rows if row.path == "cap.planned_visits")
+    '2'
+    """
+    paths = list(SPEC) if baseline is None else [p for p in diff(baseline, policy)["parameter"] if p in SPEC]
+    return [_parameter_row(path, policy, baseline) for path in paths]
+
+
+def _parameter_row(path: str, policy: Policy, baseline: Policy | None) -> ParameterRow:
+    spec, parameter = SPEC[path], policy.parameter(path)
+    return ParameterRow(
+        path=path,
+        label=spec.label,
+        value=_said(parameter),
+        was=None if baseline is None else _said(baseline.parameter(path)),
+        unit=UNITS.get(parameter.unit, Label(parameter.unit, parameter.unit)),
+        source=parameter.source or "",
+        assumption=parameter.assumption or "",
+    )
+
+
+def _said(parameter: Parameter) -> Label:
+    """Return a parameter's value in words: numbers with few digits, lists joined, a matrix row by row."""
+    return Label(*(_one(parameter.value, lang) for lang in ("zh", "en")))
+
+
+def _one(value: Any, lang: str) -> str:
+    if isinstance(value, bool):
+        return texts.text("value.yes" if value else "value.no", lang)
+    if isinstance(value, int | float):
+        return f"{value:,g}".replace("-", "−")
+    if isinstance(value, list | tuple):
+        if not value:
+            return texts.text("value.nothing", lang)
+        if isinstance(value[0], list | tuple):
+            return " / ".join(" ".join(map(str, row)) for row in value)
+        return texts.join((_one(part, lang) for part in value), lang)
+    known = [
+        labels[value] for labels in (LEVELS["sector"], LEVELS["agency"], LEVELS["grade"]) if value in labels
+    ]
+    return known[0].text(lang) if known else str(value)
