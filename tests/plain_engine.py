@@ -148,11 +148,12 @@ class PlainEngine:
             s.points0[:] = round(policy["scoring.rule_points"] * POINT_ONE)
         else:
             own = scores.set_index("enterprise_id").reindex(frame.ids)
-            margin = pd.Series(logit(own["risk_probability"].to_numpy()))
-            points = own["credit_points"].reset_index(drop=True)
+            margin = pd.Series(np.clip(logit(own["risk_probability"].to_numpy()), -30, 30))
+            points = own["credit_points"].reset_index(drop=True).clip(-1e6, 1e6)
             for column, one, start in ((margin, MARGIN_ONE, s.margin0), (points, POINT_ONE, s.points0)):
+                column = (column * one).round()
                 of_sector = column.groupby(self.world.sector).transform("mean").fillna(column.mean())
-                start[:] = np.rint(column.fillna(of_sector) * one)
+                start[:] = column.fillna(of_sector).round()
             everybody = np.arange(self.size)
             s.offset[:] = np.stack(self._earned(everybody, week), axis=1)
         s.perceived0[:] = s.perceived

@@ -670,7 +670,7 @@ def test_entrants_start_at_the_mean_of_their_sector() -> None:
     mean = scores["credit_points"].groupby(scores["enterprise_id"].map(sector)).mean()
     unknown = ~np.isin(frame.ids, scores["enterprise_id"])
     wanted = mean.reindex(frame.world.sector[unknown]).fillna(scores["credit_points"].mean())
-    assert np.array_equal(seen["points0"][0][unknown], np.rint(wanted * 16))
+    assert seen["points0"][0][unknown] == pytest.approx(wanted * 16, abs=1)  # on the grid of 1/16 point
 
 
 # Errors
@@ -715,6 +715,11 @@ def spoiled(column: str, value: float) -> Callable[[pd.DataFrame], pd.DataFrame]
         (spoiled("risk_probability", 0.0), r"A 'risk_probability' must be in \(0, 1\)"),
         (spoiled("risk_probability", 1.0), r"A 'risk_probability' must be in \(0, 1\)"),
         (spoiled("credit_points", np.inf), r"'credit_points' finite"),
+        (lambda s: s.assign(credit_points=np.nan), r"The 'scores' hold none of the enterprises"),
+        (
+            lambda s: pd.concat([s, s.head(2)]),
+            r"The 'scores' must have one row an enterprise; 2 have more, such as 9[0-9A-Z]{17}\.",
+        ),
     ],
 )
 def test_scores_that_cannot_be_are_refused(
@@ -723,6 +728,36 @@ def test_scores_that_cannot_be_are_refused(
     frame = busy_world(35, 3)
     with pytest.raises(ValueError, match=message):
         run(frame, policy_of({"scoring.basis": "model"}), 4, scores=spoil(scores_of(frame, 1)))
+
+
+def test_points_beyond_all_cut_offs_stop_where_the_tier_rule_stops_them() -> None:
+    frame, policy = busy_world(35, 3), policy_of({"scoring.basis": "model"})
+    scores = scores_of(frame, 1)
+    one = frame.ids == scores["enterprise_id"].iloc[0]
+    for value, steps in ((1e308, 16_000_000), (-1e308, -16_000_000)):
+        _, seen = watched(frame, policy, 1, "points0", scores=spoiled("credit_points", value)(scores))
+        assert seen["points0"][0][one] == steps
+
+
+@pytest.mark.parametrize("severity", [1, 2, 3])
+def test_a_severity_that_is_certain_is_the_only_one(severity: int) -> None:
+    names = ("minor", "moderate", "serious")
+    shares = {f"violation.severity.{name}": float(k == severity) for k, name in enumerate(names, 1)}
+    frame = busy_world()
+    done = run(with_parameters(frame, shares), LEGACY, 20)
+    begun = (done.end.state.since >= frame.week) & (done.end.state.violation > 0)
+    assert begun.sum() > 20
+    assert set(done.end.state.violation[begun]) == {severity}
+
+
+def test_what_mends_for_certain_is_gone_the_next_week() -> None:
+    frame = busy_world()
+    mends = {f"violation.mend.{name}": 1.0 for name in ("minor", "moderate", "serious")}
+    done = run(with_parameters(frame, mends), LEGACY, 20)
+    stayed = frame.world.left[frame.world.enterprise] >= done.end.week
+    violating = stayed & (done.end.state.violation > 0)
+    assert violating.any()
+    assert (done.end.state.since[violating] == done.end.week - 1).all()
 
 
 def test_too_many_half_lives_are_refused() -> None:

@@ -62,7 +62,7 @@ class Block(IntEnum):
     WEEK = 0  # fall or mend · routine draw · random audit (from below) or campaign (from above) · signal
     SEVERITY = 1  # severity of a new violation
     SIGNAL = 2  # opens a check · recognised as professional · complainant · day
-    DEMAND = 3  # goes off site · off-site result · lot among equals · (spare)
+    DEMAND = 3  # goes off site · off-site result · lot among equals · escapes the register
     INSPECTION = 4  # detected · inspector · disposition · minor breach let off
     CONSEQUENCE = 5  # repair taken up · repair delay · follow-up · sealed
     VISIT = 6  # day of the visit · rated · rating · days to the decision

@@ -130,8 +130,10 @@ def _share(path: str, label: tuple[str, str], about: tuple[str, str]) -> Spec:
     return _probability(path, label, about, "share")
 
 
-def _weeks(path: str, label: tuple[str, str], about: tuple[str, str], low: float = 0) -> Spec:
-    return Spec(path, "integer", "weeks", Label(*label), Label(*about), low, 520)
+def _weeks(
+    path: str, label: tuple[str, str], about: tuple[str, str], low: float = 0, high: float = 520
+) -> Spec:
+    return Spec(path, "integer", "weeks", Label(*label), Label(*about), low, high)
 
 
 def _flag(path: str, label: tuple[str, str], about: tuple[str, str]) -> Spec:
@@ -286,7 +288,8 @@ _EFFORT = (
     _number("capacity.multiplier", "multiple", ("检查力量", "capacity"),
             ("各部门每周检查能力的倍数", "what multiplies the weekly capacity of every agency"), 0, 1000),
     _weeks("capacity.max_postpone_weeks", ("最长推迟", "longest postponement"),
-           ("推迟超过此周数的检查作废", "weeks after which an inspection that was put off lapses")),
+           ("推迟超过此周数的检查作废", "weeks after which an inspection that was put off lapses"),
+           high=255),  # the engine counts postponements in one byte
 )  # fmt: skip
 
 _TRIGGERS = (

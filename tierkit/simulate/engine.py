@@ -19,7 +19,7 @@ from tierkit.policy import Policy
 from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
 from tierkit.simulate.kernels import LOG, TALLY, advance, bind, review, set_offsets, settle
 from tierkit.simulate.rules import Rules, compile_rules
-from tierkit.tiers import MARGIN_ONE, POINT_ONE
+from tierkit.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
 from tierkit.world import LOG_MIN, LOG_ONE, WEEKS_A_YEAR, Frame, State
 
 __all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
@@ -166,22 +166,29 @@ def _starting_scores(state: State, frame: Frame, policy: Policy, scores: pd.Data
     missing = {"enterprise_id", "risk_probability", "credit_points"} - set(scores.columns)
     if missing:
         raise ValueError(f"The 'scores' must have the columns {sorted(missing)}.")
-    aligned = scores.set_index("enterprise_id").reindex(frame.ids)
+    by_id = scores.set_index("enterprise_id")
+    if not by_id.index.is_unique:
+        twice = by_id.index[by_id.index.duplicated()].unique()
+        raise ValueError(
+            f"The 'scores' must have one row an enterprise; {len(twice)} have more, such as {twice[0]}."
+        )
+    aligned = by_id.reindex(frame.ids)
     risk = aligned["risk_probability"].to_numpy(np.float64)
     points = aligned["credit_points"].to_numpy(np.float64)
-    if np.isnan(risk).all():
+    if np.isnan(risk).all() or np.isnan(points).all():
         raise ValueError("The 'scores' hold none of the enterprises of this world; score the same dataset.")
     if ((risk <= 0) | (risk >= 1)).any() or np.isinf(points).any():
         raise ValueError("A 'risk_probability' must be in (0, 1) and 'credit_points' finite.")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        margin = logit(risk)
     # An enterprise without a score, as one still to enter, starts at the mean of its sector.
-    for values, where, one in ((margin, state.margin0, MARGIN_ONE), (points, state.points0, POINT_ONE)):
+    sector = frame.world.sector
+    for values, where, steps in ((risk, state.margin0, margin_steps), (points, state.points0, point_steps)):
         known = ~np.isnan(values)
-        total = np.bincount(frame.world.sector[known], weights=values[known], minlength=len(SECTORS))
-        count = np.bincount(frame.world.sector[known], minlength=len(SECTORS))
-        mean = np.where(count > 0, total / np.maximum(count, 1), values[known].mean())
-        where[:] = np.rint(np.where(known, values, mean[frame.world.sector]) * one).astype(np.int32)
+        own = steps(values[known])
+        total = np.bincount(sector[known], weights=own, minlength=len(SECTORS))
+        count = np.bincount(sector[known], minlength=len(SECTORS))
+        mean = np.where(count > 0, total / np.maximum(count, 1), own.mean())
+        where[:] = np.rint(mean[sector]).astype(np.int32)
+        where[known] = own
 
 
 def _prepare(frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | None) -> State:
@@ -258,7 +265,7 @@ def run(
     Raises
     ------
     ValueError
-        If an argument is out of range, or the run would outlast the calendar or the world's entrants.
+        If an argument is out of range, scores do not fit the world, or the run would outlast the calendar.
     """
     if weeks < 1 or frame.week + weeks > 5_000:
         raise ValueError(f"The 'weeks' must be in 1 … {5_000 - frame.week}. Got {weeks}.")

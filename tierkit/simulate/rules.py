@@ -168,6 +168,11 @@ def _certain(probability: float) -> int:
     return int(threshold(probability))
 
 
+def _limits(probabilities: Any) -> NDArray[np.uint32]:
+    """Thresholds in 32 bits, where what is certain fails once in 2**32 draws."""
+    return np.minimum(threshold(probabilities), 2**32 - 1).astype(np.uint32)
+
+
 def _flags(names: tuple[str, ...], chosen: Any, empty: int) -> NDArray[np.uint8]:
     chosen = tuple(chosen)
     return np.array([(name in chosen) if chosen else empty for name in names], np.uint8)
@@ -226,7 +231,7 @@ def _detection(policy: Policy, world: World) -> NDArray[np.uint32]:
     depth = np.array([policy[f"depth.tier.{t}"] for t in TIERS] + [1.0], np.float64)
     with np.errstate(divide="ignore"):
         odds = logit(p) + spread * world.inspector_z[:, :, None] + np.log(depth)
-    return np.minimum(threshold(expit(odds)), 2**32 - 1).astype(np.uint32)
+    return _limits(expit(odds))
 
 
 def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
@@ -272,8 +277,8 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     tier_rule = TierRule.of(policy)
     return Rules(
         fall=probability_table(),
-        severity=threshold(np.minimum(severity[:2] / severity[2], 1)).astype(np.uint32),
-        mend=threshold([0.0, *(p[f"violation.mend.{s}"] for s in SEVERITIES)]).astype(np.uint32),
+        severity=_limits(np.minimum(severity[:2] / severity[2], 1)),
+        mend=_limits([0.0, *(p[f"violation.mend.{s}"] for s in SEVERITIES)]),
         deterrence=np.rint(deterrence * LOG_ONE).astype(np.int16),
         kappa=round(kappa * 65536),
         memory=round(-np.expm1(-1 / p["deterrence.memory"]) * 65536),
@@ -283,22 +288,10 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         genuine=_weekly([0.0, *true]),
         incident=_weekly([0.0, 0.0, 0.0, p["incident.serious"]]),
         alert=_weekly([p["alert.false"], p["alert.true"]]),
-        opens=np.minimum(
-            threshold(
-                [
-                    policy["trigger.genuine"],
-                    policy["trigger.genuine"],
-                    policy["trigger.professional"],
-                    policy["trigger.incident"],
-                    policy["trigger.alert"],
-                ]
-            ),
-            2**32 - 1,
-        ).astype(np.uint32),
-        filtered=np.minimum(
-            threshold([policy["professional_filter.false_positive"], policy["professional_filter.recall"]]),
-            2**32 - 1,
-        ).astype(np.uint32),
+        opens=_limits(
+            [policy[f"trigger.{k}"] for k in ("genuine", "genuine", "professional", "incident", "alert")]
+        ),
+        filtered=_limits([policy[f"professional_filter.{k}"] for k in ("false_positive", "recall")]),
         filtered_opens=_certain(policy["professional_filter.weight"]),
         delay=int(policy["trigger.delay_weeks"]),
         adverse=log_index([p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in ADVERSE]).astype(
@@ -347,13 +340,9 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         first_only=int(policy["lenience.first_only"]),
         off_list=int(policy["lenience.off_list"]),
         rectify_first=int(policy["lenience.rectify_first"]),
-        penalised=np.minimum(
-            threshold([0.0, *(policy[f"disposition.penalised.{s}"] for s in SEVERITIES)]), 2**32 - 1
-        ).astype(np.uint32),
+        penalised=_limits([0.0, *(policy[f"disposition.penalised.{s}"] for s in SEVERITIES)]),
         sealed=_certain(policy["disposition.sealed_share"]),
-        follow=np.minimum(
-            threshold([0.0, *(policy[f"trigger.followup.{s}"] for s in SEVERITIES)]), 2**32 - 1
-        ).astype(np.uint32),
+        follow=_limits([0.0, *(policy[f"trigger.followup.{s}"] for s in SEVERITIES)]),
         follow_weeks=int(policy["trigger.followup_weeks"]),
         take_up=_certain(policy["repair.take_up"]),
         repair_delay=np.rint(quantile).astype(np.int16),
