@@ -12,7 +12,7 @@ from tierkit.features.catalogue import FEATURES, GRAVITY, RECORD_DAYS, Feature
 from tierkit.schema import LEVELS, DataError, Dataset, Problem
 from tierkit.timeline import Timeline
 
-__all__ = ["build", "build_rows", "features_of", "features_sql", "on_register", "standing"]
+__all__ = ["build", "build_rows", "check_ids", "features_of", "features_sql", "on_register", "standing"]
 
 Source = Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str]
 
@@ -124,7 +124,7 @@ def build(
     with Timeline(data, threads) as timeline:
         known = timeline.ids()
         wanted = known if ids is None else pd.Series(list(ids), dtype="str")
-        _check_ids(wanted, known)
+        check_ids(wanted, known)
         timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": pd.Timestamp(as_of)}))
         frame = features_of(timeline)
         here = frame["sector"].notna() if closed else on_register(timeline)
@@ -154,12 +154,13 @@ def build_rows(data: Source, pairs: pd.DataFrame, *, threads: int = 1) -> pd.Dat
         If an enterprise is not in the dataset, or tables cannot be read.
     """
     with Timeline(data, threads) as timeline:
-        _check_ids(pairs["enterprise_id"], timeline.ids())
+        check_ids(pairs["enterprise_id"], timeline.ids())
         timeline.ask(pairs)
         return features_of(timeline).set_axis(pairs.index)
 
 
-def _check_ids(wanted: pd.Series, known: pd.Series) -> None:
+def check_ids(wanted: pd.Series, known: pd.Series) -> None:
+    """Raise a `DataError` if ids are asked for that the dataset does not have."""
     unknown = wanted[~wanted.isin(known)]
     if len(unknown):
         examples = tuple(map(str, unknown.iloc[:3]))

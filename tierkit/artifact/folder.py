@@ -1,0 +1,142 @@
+"""A model folder's files: written whole or not at all, and every one of them checked before any is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["FILES", "FORMAT", "MANIFEST", "ModelError", "json_text", "plain", "read_folder", "write_folder"]
+
+FORMAT = "tierkit-model-1"
+MANIFEST = "manifest.json"
+FILES = ("risk.txt", "risk.json", "scorecard.json", "policy.toml")
+"""Files of a model folder beside its manifest."""
+
+
+class ModelError(ValueError):
+    """A model folder that cannot be trusted or read; ``problems`` lists everything that is wrong with it."""
+
+    def __init__(self, folder: Path, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "\n".join(
+                [
+                    f"The model folder {folder} is refused:",
+                    *self.problems,
+                    "Train again, or copy it again whole.",
+                ]
+            )
+        )
+
+
+def plain(value: Any) -> Any:
+    """Return plain data for JSON: NaN is null, NumPy's numbers are Python's, dates are text.
+
+    Examples
+    --------
+    >>> plain({"rate": np.float64("nan"), "n": np.int64(3), "from": date(2024, 12, 30)})
+    {'rate': None, 'n': 3, 'from': '2024-12-30'}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def json_text(value: Any) -> str:
+    """Return the one JSON text that a value has here, so that texts can be compared and hashed."""
+    return json.dumps(plain(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _signed(manifest: Mapping[str, Any]) -> str:
+    """Return the manifest's text with a hash of itself, so that a change of the manifest shows too."""
+    bare = {key: value for key, value in manifest.items() if key != "sha256"}
+    return json_text({**bare, "sha256": hashlib.sha256(json_text(bare).encode("utf-8")).hexdigest()})
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / MANIFEST).read_text("utf-8")).get("format") == FORMAT)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Return the files and the manifest of a folder in which everything is as it was written."""
+    if not root.is_dir():
+        raise ModelError(root, ["It is not a folder."])
+    there = {path.name: path for path in root.iterdir()}
+    problems = [f"{name}: is missing" for name in (MANIFEST, *FILES) if name not in there]
+    problems += [f"{name}: does not belong here" for name in sorted(there) if name not in (MANIFEST, *FILES)]
+    problems += [
+        f"{name}: is no plain file" for name, p in sorted(there.items()) if p.is_symlink() or not p.is_file()
+    ]
+    if problems:
+        raise ModelError(root, problems)
+    contents = {name: there[name].read_bytes() for name in FILES}
+    text = there[MANIFEST].read_bytes()
+    try:
+        manifest = json.loads(text)
+        if manifest["format"] != FORMAT:
+            raise ModelError(root, [f"{MANIFEST}: is of format {manifest['format']!r}, not '{FORMAT}'"])
+        whole = _signed(manifest).encode("utf-8") == text
+        listed = {name: str(manifest["files"][name]) for name in FILES}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(root, [f"{MANIFEST}: is altered or cut short"]) from error
+    problems = [] if whole else [f"{MANIFEST}: is altered or cut short"]
+    problems += [
+        f"{name}: is altered or cut short"
+        for name, content in contents.items()
+        if hashlib.sha256(content).hexdigest() != listed[name]
+    ]
+    if problems:
+        raise ModelError(root, problems)
+    return contents, manifest
+
+
+def write_folder(target: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
+    """Write a model folder under a temporary name, with a manifest that holds the hashes, and rename it.
+
+    Raises
+    ------
+    ModelError
+        If there is something at the target that is no model folder.
+    """
+    if target.exists() and not (target.is_dir() and (_is_model(target) or not any(target.iterdir()))):
+        raise ModelError(target, ["It holds files that are no model. Give another name."])
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    signed = _signed({**manifest, "files": hashes}).encode("utf-8")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        for name, content in {**files, MANIFEST: signed}.items():
+            with (draft / name).open("wb") as file:
+                file.write(content)
+                os.fsync(file.fileno())
+        if target.exists():
+            old = draft.with_name(f"{draft.name}-old")
+            target.rename(old)
+            draft.rename(target)
+            shutil.rmtree(old)
+        else:
+            draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,183 @@
+"""A trained model: what it scores, and how it becomes a folder and comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from tierkit.artifact.folder import ModelError, json_text, read_folder, write_folder
+from tierkit.features import GRAVITY, features_of, on_register, standing
+from tierkit.features.building import Source, check_ids
+from tierkit.inputs import flag_text
+from tierkit.policy import Policy, PolicyError
+from tierkit.risk import RiskModel
+from tierkit.scorecard import CreditScorecard
+from tierkit.timeline import Timeline
+
+__all__ = ["Model"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A risk model, a scorecard, the policy they were trained for, and where they come from.
+
+    Parameters
+    ----------
+    risk : RiskModel
+    credit : CreditScorecard
+    policy : Policy
+    manifest : mapping
+        Versions, dates, split, metrics and hashes.
+    """
+
+    risk: RiskModel
+    credit: CreditScorecard
+    policy: Policy
+    manifest: Mapping[str, Any]
+
+    def score(
+        self, data: Source, as_of: date | str, ids: Iterable[str] | None = None, *, threads: int = 1
+    ) -> pd.DataFrame:
+        """Score enterprises as of a date.
+
+        Parameters
+        ----------
+        data : Dataset or path
+        as_of : date
+            Cells known on this day or later are not used.
+        ids : iterable of str, optional
+            Enterprises, in this order; all that are on the register, in their order, if absent.
+        threads : int
+            It changes no bit.
+
+        Returns
+        -------
+        DataFrame of shape (n, 8)
+            ``enterprise_id``, ``sector``, ``risk_margin`` (log-odds), ``risk_probability``,
+            ``credit_points``, ``credit_probability`` (of a new adverse event within 12 months),
+            ``red_line`` (the gravest adverse kind that stands open, or NA) and ``flags`` (what the models
+            never saw at fit, codes joined by ``;``). Enterprises that were not on the register are left out.
+        """
+        with Timeline(data, threads) as timeline:
+            known = timeline.ids()
+            wanted = known if ids is None else pd.Series(list(ids), dtype="str")
+            check_ids(wanted, known)
+            return self.score_ids(timeline, wanted, as_of)[0]
+
+    def score_ids(
+        self, timeline: Timeline, ids: pd.Series, as_of: date | str
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Score enterprises over an open timeline.
+
+        Returns
+        -------
+        tuple of DataFrame of shape (n, 8) and DataFrame of shape (n, n_features)
+            The scores as of `score`, and the features that they rest on, both indexed from 0.
+        """
+        timeline.ask(pd.DataFrame({"enterprise_id": ids, "as_of": pd.Timestamp(as_of)}))
+        here = on_register(timeline).to_numpy()
+        X = features_of(timeline)[here].reset_index(drop=True)
+        red = standing(timeline)[here].reset_index(drop=True)
+        chosen = ids[here].reset_index(drop=True)
+        return self.score_features(X, chosen, red), X
+
+    def score_features(
+        self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: pd.Series | None = None
+    ) -> pd.DataFrame:
+        """Score enterprises whose features are given, with the columns of `score`.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n, n_features)
+            As from `tierkit.features.build`.
+        ids : array of str, shape (n,)
+        red_line : Series of str, shape (n,), optional
+            As from `tierkit.features.standing`; none stands if absent.
+        """
+        of_risk, of_credit = X[list(self.risk.inputs_.names)], X[list(self.credit.inputs_.names)]
+        margin = self.risk.margin(of_risk)
+        flags = pd.concat([self.risk.check(of_risk), self.credit.check(of_credit)], axis=1)
+        return pd.DataFrame(
+            {
+                "enterprise_id": pd.Series(ids, dtype="str").to_numpy(),
+                "sector": X["sector"].to_numpy(),
+                "risk_margin": margin,
+                "risk_probability": self.risk.calibration_.probability(margin),
+                "credit_points": self.credit.points(of_credit),
+                "credit_probability": self.credit.predict_proba(of_credit)[:, 1],
+                "red_line": pd.Categorical([None] * len(X) if red_line is None else red_line, list(GRAVITY)),
+                "flags": flag_text(flags.loc[:, ~flags.columns.duplicated()]).to_numpy(),
+            }
+        ).astype({"enterprise_id": "str", "flags": "str"})
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the model folder: all of it, or nothing.
+
+        Parameters
+        ----------
+        folder : path
+            A model folder that is there is replaced; anything else is left alone.
+
+        Raises
+        ------
+        ModelError
+            If the folder holds something other than a model.
+        """
+        target = Path(folder).resolve()
+        trees, rest = self.risk.to_parts()
+        texts = {
+            "risk.txt": trees,
+            "risk.json": json_text(rest),
+            "scorecard.json": self.credit.to_json() + "\n",
+            "policy.toml": _whole(self.policy),
+        }
+        write_folder(target, {name: text.encode("utf-8") for name, text in texts.items()}, self.manifest)
+        return target
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read a model folder after checking all of it.
+
+        Raises
+        ------
+        ModelError
+            If a file is altered, cut short, missing, new or not what it should be; all are named.
+        """
+        root = Path(folder)
+        contents, manifest = read_folder(root)
+        text = {name: content.decode("utf-8", errors="replace") for name, content in contents.items()}
+        readers: dict[str, Callable[[], Any]] = {
+            "risk.json": lambda: RiskModel.from_parts(text["risk.txt"], json.loads(text["risk.json"])),
+            "scorecard.json": lambda: CreditScorecard.from_json(text["scorecard.json"]),
+            "policy.toml": lambda: Policy.loads(text["policy.toml"], f"{root}/policy.toml"),
+        }
+        parts: dict[str, Any] = {}
+        problems = []
+        for name, read in readers.items():
+            try:
+                parts[name] = read()
+            # Whatever a library raises over a file that somebody made up, the folder is refused by name.
+            except Exception as error:
+                reason = error.problems[0] if isinstance(error, PolicyError) else error
+                problems.append(f"{name}: cannot be read: {reason}")
+        if problems:
+            raise ModelError(root, problems)
+        return cls(parts["risk.json"], parts["scorecard.json"], parts["policy.toml"], manifest)
+
+    def __repr__(self) -> str:
+        """Name the date, the scheme and the policy."""
+        about = self.manifest
+        return f"Model(as_of={about.get('as_of')}, scheme={about.get('scheme')}, policy={self.policy.name})"
+
+
+def _whole(policy: Policy) -> str:
+    """Return the policy as a file that needs no other: every value, and no baseline to look for."""
+    lines = policy.to_toml().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("baseline = "))

@@ -1,0 +1,171 @@
+"""Train both models on a dataset, and write down how."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import platform
+from collections.abc import Mapping
+from datetime import date
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from tierkit import __version__
+from tierkit.artifact.folder import FORMAT, plain
+from tierkit.artifact.model import Model
+from tierkit.features import monotone, read_by
+from tierkit.features.building import Source
+from tierkit.metrics import measures
+from tierkit.policy import Policy
+from tierkit.progress import Progress, quiet
+from tierkit.risk import RiskModel
+from tierkit.schema import SCHEMA_VERSION
+from tierkit.schema.dataset import arrow_table
+from tierkit.schema.files import PARQUET_OPTIONS, ROW_GROUP, sha256
+from tierkit.schema.folder import open_folder
+from tierkit.scorecard import CreditScorecard
+from tierkit.timeline import TIMED
+from tierkit.training import Scheme, credit_frame, hold_out, time_split, training_frame
+
+__all__ = ["train"]
+
+_RISK_SETTINGS: dict[str, Any] = {"n_trees": 150, "learning_rate": 0.04, "n_leaves": 6, "min_rows": 100}
+"""Small trees and few of them: findings are rare, and records say little about who will have one."""
+_MANY_ROWS = 50_000  # below this a second thread of LightGBM costs more than it gives
+
+
+def _data_hashes(data: Source) -> dict[str, Any]:
+    """Return rows and SHA-256 of the tables that were read: of the file, or of the file they would make."""
+    found: dict[str, Any] = {}
+    if isinstance(data, Mapping):
+        for name in TIMED:
+            if name in data:
+                sink = io.BytesIO()
+                pq.write_table(
+                    arrow_table(data[name], name), sink, row_group_size=ROW_GROUP, **PARQUET_OPTIONS
+                )
+                found[name] = hashlib.sha256(sink.getbuffer()).hexdigest()
+        return found
+    folder = open_folder(data)
+    return {name: sha256(folder.files[name]) for name in TIMED if name in folder.files}
+
+
+def train(
+    data: Source,
+    as_of: date | str,
+    out: str | os.PathLike[str] | None = None,
+    policy: Policy | None = None,
+    seed: int = 0,
+    scheme: Scheme = "weighted",
+    *,
+    threads: int = 1,
+    progress: Progress = quiet,
+) -> Model:
+    """Train both models on what was known before a date.
+
+    The risk model is grown on the earliest three fifths of its rows, calibrated on the next fifth and tested
+    on the last. The scorecard is tested on a lot of three tenths of the enterprises, and then fitted on all.
+
+    Parameters
+    ----------
+    data : Dataset or path
+    as_of : date
+    out : path, optional
+        Where to write the model folder.
+    policy : Policy, optional
+        The policy that the model is for; ``legacy`` if absent.
+    seed : int
+        Of LightGBM, and of the lot that holds enterprises out.
+    scheme : {"naive", "random", "weighted"}
+        Rows and weights of the risk model; see `tierkit.training`.
+    threads : int
+        It changes no bit.
+    progress : Progress
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    DataError
+        If the records are too few or reach back too little.
+    ValueError
+        If a part of the rows holds one class only.
+    """
+    day = pd.Timestamp(as_of).date()
+    progress("training", 0, 4)
+    rows = training_frame(data, day, scheme, threads=threads)
+    split = time_split(rows.rows["as_of"])
+    progress("training", 1, 4)
+    risk = RiskModel(
+        monotone=monotone("risk"),
+        num_threads=threads if len(rows.y) > _MANY_ROWS else 1,
+        random_state=seed,
+        **_RISK_SETTINGS,
+    )
+    risk.fit(rows.X[split.train], rows.y[split.train], rows.weight[split.train])
+    later = split.calibrate
+    risk.calibrate(rows.X[later], rows.y[later], rows.weight[later])
+    audits = split.test & (rows.rows["channel"] == "random").to_numpy()
+    tested = {
+        name: measures(rows.y[part], risk.predict_proba(rows.X[part])[:, 1], rows.weight[part])
+        for name, part in (("test", split.test), ("test_random_audits", audits))
+    }
+    progress("training", 2, 4)
+    snapshots = credit_frame(data, day, threads=threads)
+    held = hold_out(snapshots.rows["enterprise_id"], seed=seed)
+    signs = monotone("credit")
+    trial = CreditScorecard(monotone=signs).fit(snapshots.X[~held], snapshots.y[~held])
+    trusted = measures(snapshots.y[held], trial.predict_proba(snapshots.X[held])[:, 1])
+    progress("training", 3, 4)
+    credit = CreditScorecard(monotone=signs).fit(snapshots.X, snapshots.y)
+    chosen = policy or Policy.load("legacy")
+    manifest = {
+        "format": FORMAT,
+        "tierkit": __version__,
+        "schema": SCHEMA_VERSION,
+        "as_of": day,
+        "scheme": scheme,
+        "seed": seed,
+        "risk": {
+            "target": "an on-site inspection finds at least a minor violation",
+            "rows": rows.report,
+            "split": {
+                "train": int(split.train.sum()),
+                "calibrate": int(split.calibrate.sum()),
+                "test": int(split.test.sum()),
+                "first": rows.rows["as_of"].min().date(),
+                "calibrate_from": split.calibrate_from,
+                "test_from": split.test_from,
+            },
+            "calibration": risk.calibration_.to_dict(),
+            "metrics": tested,
+        },
+        "credit": {
+            "target": "a new adverse event not born of an inspection becomes known within 12 months",
+            "rows": snapshots.report,
+            "events": int(snapshots.y.sum()),
+            "held_out": int(held.sum()),
+            "metrics": trusted,
+            "unused": credit.unused_,
+        },
+        "features": {"risk": read_by("risk"), "credit": read_by("credit")},
+        "policy": {"name": chosen.name, "hash": chosen.hash},
+        "data": {"sha256": _data_hashes(data)},
+        "libraries": {
+            "python": platform.python_version(),
+            **{
+                n: version(n) for n in ("duckdb", "lightgbm", "numpy", "optbinning", "pandas", "scikit-learn")
+            },
+        },
+    }
+    model = Model(risk, credit, chosen, plain(manifest))
+    if out is not None:
+        model.save(out)
+    progress("training", 4, 4)
+    return model
