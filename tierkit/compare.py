@@ -264,9 +264,9 @@ def compare(
         over,
         replicates,
         seed,
-        first,
+        {name: first[name] for name in names},  # runs end in any order
         world.alive(),
-        visits,
+        {name: visits[name] for name in names},
     )
 
 
