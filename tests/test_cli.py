@@ -341,7 +341,8 @@ def test_report_tells_a_run_in_one_page(tierkit: Tierkit, city: Path, tmp_path: 
         ended = tierkit("report", run, "--out", out)
         assert ended.status == 0, ended.err
     page = (out / "index.html").read_text("utf-8")
-    assert "jinshan-2025" in page
+    assert "Jinshan 2025" in page
+    assert "金山" in page
     assert json.loads((out / "summary.json").read_text("utf-8"))["facts"]["enterprises"] == 120
 
 
@@ -402,6 +403,132 @@ def test_a_truncated_table_is_refused_by_name(tierkit: Tierkit, city: Path, tmp_
         ended = tierkit(command, tmp_path / "cut", *options)
         assert ended.status == 2
         assert "inspections" in ended.err
+
+
+# Models
+
+AS_OF = "2024-12-30"
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a synthetic city that is large enough to learn from."""
+    folder = tmp_path_factory.mktemp("data") / "town"
+    assert process("synth", "--enterprises", 3000, "--seed", 5, "--out", folder).returncode == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(town: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was trained on the town."""
+    folder = tmp_path_factory.mktemp("models") / "model"
+    ended = process("train", town, "--as-of", AS_OF, "--out", folder, "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["manifest"]["as_of"] == AS_OF
+    return folder
+
+
+def some_id(town: Path) -> str:
+    import pandas as pd
+
+    return str(pd.read_parquet(town / "tiers.parquet")["enterprise_id"].iloc[11])
+
+
+def test_train_shows_how_good_the_models_are_and_makes_the_same_folder_again(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
+) -> None:
+    ended = tierkit("train", town, "--as-of", AS_OF, "--out", tmp_path / "again")
+    assert ended.status == 0, ended.err
+    for said in ("auc", "calibration error", "random audits", "credit"):
+        assert said in ended.out
+    assert files(tmp_path / "again") == files(model)
+
+
+def test_train_lists_all_that_is_wrong_and_writes_nothing(
+    tierkit: Tierkit, town: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "precious.txt").touch()
+    wrong = (
+        "--as-of",
+        "2024-02-30",
+        "--policy",
+        "legcy",
+        "--scheme",
+        "wieghted",
+        "--seed",
+        -1,
+        "--out",
+        tmp_path,
+    )
+    ended = tierkit("train", town.with_name("twn"), *wrong)
+    assert ended.status == 2
+    for said in ("'town'?", "2024-02-30", "'legacy'?", "'weighted'?", "--seed", "did not write"):
+        assert said in ended.err, said
+    assert [one.name for one in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_train_on_too_few_records_says_so(tierkit: Tierkit, city: Path, tmp_path: Path) -> None:
+    ended = tierkit("train", city, "--as-of", "2023-01-09", "--out", tmp_path / "model")
+    assert ended.status == 2, ended.err
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(("lang", "said"), [("zh", "信用"), ("en", "Credit points")])
+def test_explain_writes_a_dossier_and_says_why(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path, lang: str, said: str
+) -> None:
+    page = tmp_path / "dossier.html"
+    who = ("--as-of", AS_OF, "--enterprise", some_id(town), "--policy", "jinshan-2025", "--lang", lang)
+    ended = tierkit("explain", model, town, *who, "--out", page)
+    assert ended.status == 0, ended.err
+    assert said in ended.out
+    assert some_id(town) in page.read_text("utf-8")
+    reasons = tierkit("explain", model, town, *who, "--out", page, "--json").data["reasons"]
+    assert reasons["policy"] == "jinshan-2025"
+
+
+def test_explain_lists_all_that_is_wrong(tierkit: Tierkit, town: Path, model: Path, tmp_path: Path) -> None:
+    wrong = (
+        "--as-of",
+        "soon",
+        "--enterprise",
+        "9131",
+        "--policy",
+        "legcy",
+        "--lang",
+        "fr",
+        "--out",
+        tmp_path / "a.pdf",
+    )
+    ended = tierkit("explain", model, town, *wrong, "--json")
+    assert ended.status == 2
+    places = [one["place"] for one in ended.data["problems"]]
+    assert places == ["--as-of", "--enterprise", "--policy legcy", "--lang", "--out"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_explain_knows_who_was_not_there(tierkit: Tierkit, town: Path, model: Path, tmp_path: Path) -> None:
+    stranger = ("--as-of", AS_OF, "--enterprise", "91350100M000100Y43", "--out", tmp_path / "a.html")
+    ended = tierkit("explain", model, town, *stranger)
+    assert ended.status == 2
+    assert "is not in the table 'enterprises'" in ended.err
+    early = ("--as-of", "1970-01-01", "--enterprise", some_id(town), "--out", tmp_path / "a.html")
+    ended = tierkit("explain", model, town, *early)
+    assert ended.status == 2
+    assert "was not on the register" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_altered_model_is_refused_by_the_name_of_its_file(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    trees = tmp_path / "model" / "risk.txt"
+    trees.write_bytes(trees.read_bytes().replace(b"0.", b"1.", 1))
+    who = ("--as-of", AS_OF, "--enterprise", some_id(town), "--out", tmp_path / "a.html")
+    ended = tierkit("explain", tmp_path / "model", town, *who)
+    assert ended.status == 2
+    assert "risk.txt: is altered" in ended.err
 
 
 # Inputs and outputs

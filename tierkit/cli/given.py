@@ -6,7 +6,8 @@ command if there was anything.
 
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,17 @@ class Given:
         """
         if self._problems:
             raise BadInputError(self._problems)
+
+    @contextmanager
+    def blame(self, place: str, remedy: str) -> Iterator[None]:
+        """Turn a plain `ValueError` of what runs inside into a problem of an input; others pass."""
+        try:
+            yield
+        except ValueError as error:
+            if hasattr(error, "problems"):
+                raise
+            self.note(place, str(error), remedy)
+        self.settle()
 
     def folder(self, place: str, path: Path, *, holds: Sequence[str] = ()) -> Path:
         """Note it unless the path is a folder that can be read and holds certain files."""

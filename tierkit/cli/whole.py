@@ -29,7 +29,8 @@ def is_ours(folder: Path) -> bool:
             signed = json.loads((folder / name).read_text("utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(signed, dict) and ("tierkit" in signed or "version" in signed.get("facts", {})):
+        facts = signed.get("facts", {}) if isinstance(signed, dict) else {}
+        if isinstance(signed, dict) and {"tierkit", "version"} & {*signed, *facts}:
             return True
     return False
 

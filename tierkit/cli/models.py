@@ -1,0 +1,150 @@
+"""``tierkit train``, ``score`` and ``explain``: models, everybody's tier, and one enterprise's reasons."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tierkit import __version__
+from tierkit.cli.ending import Answer, command
+from tierkit.cli.given import MAX_SEED, Given, cores
+from tierkit.cli.table import table
+from tierkit.progress import show
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["add_to"]
+
+AsOf = Annotated[str, typer.Option(metavar="DATE", help="Only what was known before this day is used.")]
+Data = Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")]
+ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="What train wrote.")]
+Previous = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The last assignment, for hysteresis and dwell.")
+]
+
+LANGUAGES = ("zh", "en")
+SCHEMES = ("naive", "random", "weighted")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to an application."""
+    command(app, "train")(train)
+    command(app, "explain")(explain)
+
+
+def train(
+    folder: Data,
+    as_of: AsOf,
+    out: Annotated[Path, typer.Option(metavar="MODEL", help="Where to write.")],
+    policy: Annotated[str, typer.Option(metavar="POLICY", help="What the model is for.")] = "legacy",
+    scheme: Annotated[str, typer.Option(metavar="SCHEME", help=f"{', '.join(SCHEMES)}.")] = "weighted",
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of trees and hold-out.")] = 0,
+) -> Answer:
+    """Train the risk model and the credit scorecard."""
+    given = Given()
+    given.folder("DIR", folder)
+    day = given.date("--as-of", as_of)
+    meant = given.policy("--policy", policy)
+    given.one_of("--scheme", scheme, SCHEMES)
+    given.between("--seed", seed, 0, MAX_SEED)
+    given.out_folder("--out", out)
+    given.settle()
+
+    from tierkit import artifact
+    from tierkit.schema import DataError, validate
+
+    problems = validate(folder)
+    if problems:
+        raise DataError(problems)
+    with show() as progress, given.blame("DIR", "Give more records, or an earlier or later date."):
+        model = artifact.train(
+            folder, day, out, meant, seed, scheme, threads=cores(), progress=progress  # type: ignore[arg-type]
+        )  # fmt: skip
+    about = dict(model.manifest)
+    tests = {
+        "risk, later inspections": about["risk"]["metrics"]["test"],
+        "risk, later random audits": about["risk"]["metrics"]["test_random_audits"],
+        "credit, enterprises held out": about["credit"]["metrics"],
+    }
+    rows = [
+        {"tested on": name, **{key: _short(value) for key, value in test.items()}}
+        for name, test in tests.items()
+    ]
+    text = f"{table(rows)}\n\nWrote '{out}', trained on what was known before {as_of}."
+    return Answer({"folder": str(out), "manifest": about}, text)
+
+
+def explain(
+    model: ModelFolder,
+    folder: Data,
+    as_of: AsOf,
+    enterprise: Annotated[str, typer.Option(metavar="ID", help="A unified social credit code.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A page, FILE.html.")],
+    policy: Annotated[
+        str | None, typer.Option(metavar="POLICY", help="The model's own if not given.")
+    ] = None,
+    lang: Annotated[str, typer.Option(metavar="LANG", help="zh or en.")] = "zh",
+    previous: Previous = None,
+) -> Answer:
+    """Say why one enterprise is in its tier."""
+    given = Given()
+    given.folder("MODEL", model, holds=["manifest.json"])
+    given.folder("DIR", folder)
+    day = given.date("--as-of", as_of)
+    given.enterprise("--enterprise", enterprise)
+    meant = None if policy is None else given.policy("--policy", policy)
+    given.one_of("--lang", lang, LANGUAGES)
+    if previous is not None:
+        given.file("--previous", previous)
+    given.out_file("--out", out, [".html"])
+    given.settle()
+
+    from tierkit.artifact import Model
+    from tierkit.explain import reasons
+    from tierkit.features import build
+    from tierkit.report import Case, dossier
+    from tierkit.schema import read_dataset, replacing
+    from tierkit.tiers import assign
+
+    loaded = Model.load(model)
+    chosen = meant or loaded.policy
+    row = _of(given, read_dataset(folder, ["enterprises"])["enterprises"], enterprise)
+    scores = loaded.score(folder, day, [enterprise])
+    if scores.empty:
+        given.note(
+            "--as-of", f"{enterprise} was not on the register on {as_of}", "Give a date on which it was."
+        )
+        given.settle()
+    assigned = assign(scores, chosen, None if previous is None else _last(given, previous), as_of=day.date())
+    why = reasons(
+        loaded.risk, loaded.credit, build(folder, day, [enterprise]), assigned, chosen, enterprise, lang=lang
+    )
+    facts = {"version": __version__, "model_hash": loaded.manifest["sha256"]}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as draft:
+        dossier(Case(reasons=why, enterprise=row), chosen, as_of=as_of, lang=lang, facts=facts, out=draft)
+    text = "\n".join([*why.sentences(lang), "", f"Wrote '{out}'."])
+    return Answer({"page": str(out), "reasons": why.to_dict()}, text)
+
+
+def _of(given: Given, enterprises: "pd.DataFrame", enterprise: str) -> dict[str, Any]:
+    """Return the row of one enterprise, as texts."""
+    found = enterprises[enterprises["enterprise_id"] == enterprise]
+    if found.empty:
+        given.note("--enterprise", f"{enterprise} is not in the table 'enterprises'", "Give one of its ids.")
+        given.settle()
+    row = found.iloc[0]
+    return {name: str(row[name]) for name in ("name", "sector", "size", "ownership", "district")}
+
+
+def _last(given: Given, file: Path) -> "pd.DataFrame":
+    """Return the last assignment."""
+    import pandas as pd
+
+    with given.blame("--previous", "Give a file that score wrote."):
+        return pd.read_parquet(file)
+
+
+def _short(value: float) -> float | str:
+    return value if isinstance(value, int) else f"{value:.4f}"
