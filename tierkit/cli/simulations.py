@@ -175,10 +175,10 @@ def demo(
     sentences = [one.replace("**", "") for one in headline(Run.read(out / "run"), "en")]
     compared = done.comparison.summary
     compared = compared[(compared["group"] == "all") & compared["measure"].isin(HEADLINE)]
-    moments: list[Any] = done.moments.drop(columns="zh").to_dict("records")
-    shown = [{**one, "n": round(one["n"])} for one in moments]
+    moments: list[Any] = done.moments.to_dict("records")
     total = sum(done.seconds.values())
-    parts = [*sentences, _headline(compared), table(shown), f"Wrote '{out / 'index.html'}' in {total:.0f} s."]
+    wrote = f"Wrote '{out / 'index.html'}' in {total:.0f} s."
+    parts = [*sentences, _headline(compared), _acceptance(moments), wrote]
     data = {
         "page": str(out / "index.html"),
         "seconds": done.seconds,
@@ -217,3 +217,23 @@ def _headline(headline: "pd.DataFrame") -> str:
         start = {"policy": one["policy"], "measure": label, one["baseline"]: value}
         rows.setdefault((one["policy"], label), start)[f"κ = {one['kappa']:g}"] = shown
     return table(list(rows.values()))
+
+
+def _acceptance(moments: list[dict[str, Any]]) -> str:
+    """Return each moment of the world beside the range in which it must lie."""
+    from tierkit.texts import interval, number
+
+    rows = [
+        {
+            "moment": one["moment"],
+            "value": f"{number(one['value'], 3)} {interval(one['low'], one['high'], 3)}",
+            "must_be_in": ""
+            if one["lowest"] != one["lowest"]
+            else interval(one["lowest"], one["highest"], 3),
+            "holds": "" if one["lowest"] != one["lowest"] else "yes" if one["holds"] else "NO",
+            "n": round(one["n"]),
+            "source": one["source"],
+        }
+        for one in moments
+    ]
+    return table(rows, right=["n"])
