@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrow
 
 from tierkit import texts
+from tierkit.plot.labels import halo
 from tierkit.plot.style import COLORS, INK, canvas, style
 
 __all__ = ["waterfall"]
@@ -104,6 +105,7 @@ def waterfall(
             va="bottom",
             fontsize=8.2,
             color=INK["soft"],
+            path_effects=halo(),
         )
         ax.text(
             end,

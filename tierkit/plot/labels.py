@@ -51,7 +51,7 @@ class PercentTicks(Formatter):
 def wrap(words: str, ems: float) -> list[str]:
     """Break text into lines of at most `ems` em widths, between words or between Chinese characters.
 
-    matplotlib does not wrap text without spaces; a full-width character counts one em and any other one half.
+    matplotlib does not wrap text without spaces; a full-width character counts one em and any other a little less than half.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def wrap(words: str, ems: float) -> list[str]:
     """
     lines, line, width = [], "", 0.0
     for token in _tokens(words):
-        size = sum(1.0 if unicodedata.east_asian_width(char) in "WF" else 0.53 for char in token)
+        size = sum(1.0 if unicodedata.east_asian_width(char) in "WF" else 0.49 for char in token)
         if line and width + size > ems and not _closes(token):
             lines.append(line.rstrip())
             line, width = "", 0.0

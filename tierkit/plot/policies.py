@@ -53,7 +53,7 @@ def load(summary: pd.DataFrame, *, lang: str = "en", kappa: float = 0.1, weeks: 
         _, axes = canvas(
             texts.text("figure.load.title", lang),
             texts.text("figure.load.subtitle", lang),
-            caption(summary, lang, kappa=kappa, weeks=weeks),
+            caption(summary, lang, "caption.value", kappa=kappa, weeks=weeks),
             height=0.42 * len(policies) + 0.75,
         )
         ax: Axes = axes[0, 0]
@@ -69,7 +69,9 @@ def load(summary: pd.DataFrame, *, lang: str = "en", kappa: float = 0.1, weeks: 
         for y, policy in enumerate(table.index):
             row, end = total.loc[policy].to_dict(), float(table.loc[policy].sum())
             change = "" if policy == row["baseline"] else "  " + texts.percent(row["relative"], sign=True)
-            ax.text(end + 0.012 * longest, y, texts.number(end) + change, va="center", fontsize=9)
+            ax.hlines(y, row["low"], row["high"], color=INK["text"], linewidth=1.4)
+            end = max(end, float(np.nan_to_num(row["high"])))
+            ax.text(end + 0.012 * longest, y, texts.number(row["value"]) + change, va="center", fontsize=9)
         ax.set_xlim(0, longest * 1.17)
         ax.xaxis.set_major_formatter(_COUNT)
         ax.xaxis.set_major_locator(MaxNLocator(6))

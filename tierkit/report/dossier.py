@@ -76,7 +76,6 @@ def dossier(
         scales=[_risk_scale(case), _credit_scale(case)],
         groups=GROUPS,
         facts=facts or {},
-        top=_TOP,
     )
     if out is not None:
         Path(out).write_text(page, encoding="utf-8")
