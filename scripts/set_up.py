@@ -102,7 +102,11 @@ def install_lock() -> bool:
 def install_project() -> bool:
     """Install the working tree in place, with the build backend that the lock has brought, so offline too."""
     options = ["--no-deps", "--no-build-isolation", "--no-index"]
-    return run([PYTHON, "-m", "pip", "install", *options, "--editable", "."], "installing tierkit failed")
+    ok = run([PYTHON, "-m", "pip", "install", *options, "--editable", "."], "installing tierkit failed")
+    # Python reads these files as ASCII where LC_ALL=C, so the folder's name must not be in them.
+    for path_file in VENV.glob("lib/python3.*/site-packages/_editable_impl_tierkit.pth"):
+        path_file.write_text(os.path.relpath(ROOT, path_file.parent) + "\n", encoding="ascii")
+    return ok
 
 
 def compile_engine() -> None:

@@ -159,6 +159,7 @@ def test_chinese_shows_in_any_locale() -> None:
 def test_policy_list_names_every_preset(tierkit: Tierkit) -> None:
     ended = tierkit("policy", "list", "--json")
     assert ended.status == 0
+    assert ended.err == ""
     assert [one["policy"] for one in ended.data["policies"]] == list(presets())
     assert all(name in tierkit("policy", "list").out for name in presets())
 

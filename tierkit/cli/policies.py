@@ -1,5 +1,6 @@
 """``tierkit policy``: what a policy holds, how two differ, what is wrong with a file."""
 
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -25,8 +26,9 @@ def _load(**names: str) -> list[Any]:
 @command(app, "list")
 def list_policies() -> Answer:
     """List the policies that come with tierkit."""
-    from tierkit.policy import STATUSES, Policy, diff, presets
+    from tierkit.policy import STATUSES, Policy, PolicyWarning, diff, presets
 
+    warnings.simplefilter("ignore", PolicyWarning)  # for who uses one of them, not for who lists them
     rows = []
     for name in presets():
         policy = Policy.load(name)
