@@ -7,6 +7,7 @@ larger one only where shares are fixed by the total, and entrants sit in slots a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,9 @@ class Population:
     obligations: pd.DataFrame
 
 
+@cache
 def items() -> pd.DataFrame:
-    """Return the 60 items: three general and two key ones of each agency.
+    """Return the 60 items: three general and two key ones of each agency; leave the frame as it is.
 
     Returns
     -------
@@ -287,9 +289,10 @@ def draw(
 
     planned, triggered = _reference_rates(reference, p, sector, size)
     per = WEEKS_A_YEAR * np.maximum(counts, 1)
-    expected = np.bincount(agency, weights=((planned + triggered) / per)[owner], minlength=len(AGENCIES))
-    present = enterprises / max(1, len(slots))
-    capacity = np.ceil(expected * present * p["reference_rate.slack"]).astype(np.int64) + 2
+    # Those of the records alone, so that slots for later entrants change nothing.
+    demand = np.where(slots < enterprises, (planned + triggered) / per, 0.0)
+    expected = np.bincount(agency, weights=demand[owner], minlength=len(AGENCIES))
+    capacity = np.ceil(expected * p["reference_rate.slack"]).astype(np.int64) + 2
     groups = int(p["inspector.groups"])
     skill = ndtri(
         uniform(

@@ -166,7 +166,7 @@ class World(NamedTuple):
     """What no policy changes. E enterprises in slots, O obligations in the order of their enterprises."""
 
     start: NDArray[np.int64]  # (E+1) first obligation of each enterprise
-    entered: NDArray[np.int16]  # (E) first week in the register
+    entered: NDArray[np.int16]  # (E) first week in the register, ascending
     left: NDArray[np.int16]  # (E) first week no longer in the register
     sector: NDArray[np.uint8]  # (E)
     size: NDArray[np.uint8]  # (E)

@@ -318,9 +318,11 @@ def run(
                 review(world, state, rules, week, int(entering[0]), int(entering[1]), True)
             if at and at % WEEKS_A_YEAR == 0:
                 state.visits[:] = 0
+            # Slots are in the order of entry, so the slices of those still to come are the last.
+            here = [part for part in slices if world.entered[part[0]] <= week] or slices[:1]
             if at and at % rules.cadence == 0:
-                _map(pool, partial(look, week), slices)
-            parts = _map(pool, partial(work, week), slices)
+                _map(pool, partial(look, week), here)
+            parts = _map(pool, partial(work, week), here)
             who, mask, signals, events = (np.concatenate([part[k] for part in parts]) for k in range(4))
             counts[at] = sum(part[4] for part in parts)
             expected = sum(part[5] for part in parts)

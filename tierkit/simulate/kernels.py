@@ -837,20 +837,23 @@ def _place(value: Any, cuts: Any, slack: Any, current: Any) -> Any:  # pragma: n
 
 
 @njit(cache=True, nogil=True)
-def sums(world: Any, state: Any, rules: Any, e: Any, week: Any) -> Any:  # pragma: no cover
+def _sums(
+    conduct: Any, conduct_week: Any, fade: Any, record_until: Any, adverse_until: Any, update: Any,
+    e: Any, first: Any, last: Any, week: Any,
+) -> Any:  # fmt: skip  # pragma: no cover
     """Return what the records add to an enterprise's margin and points in a week."""
-    _fade_to(state.conduct, state.conduct_week, rules.fade, e, week)
+    _fade_to(conduct, conduct_week, fade, e, week)
     margin = np.int64(0)
     points = np.int64(0)
-    for b in range(state.conduct.shape[1]):
-        margin += state.conduct[e, b, 0]
-        points += state.conduct[e, b, 1]
-    for i in range(world.start[e], world.start[e + 1]):
-        if week < state.record_until[i]:
-            points += rules.update[_PENALTY, 1]
+    for b in range(conduct.shape[1]):
+        margin += conduct[e, b, 0]
+        points += conduct[e, b, 1]
+    for i in range(first, last):
+        if week < record_until[i]:
+            points += update[_PENALTY, 1]
     for kind in range(7):
-        if week < state.adverse_until[e, kind]:
-            points += rules.update[_ADVERSE + kind, 1]
+        if week < adverse_until[e, kind]:
+            points += update[_ADVERSE + kind, 1]
     return margin, points
 
 
@@ -858,7 +861,10 @@ def sums(world: Any, state: Any, rules: Any, e: Any, week: Any) -> Any:  # pragm
 def set_offsets(world: Any, state: Any, rules: Any, week: Any, offset: Any) -> None:  # pragma: no cover
     """Write what the records add to every enterprise's margin and points to ``offset``."""
     for e in range(len(world.entered)):
-        offset[e, 0], offset[e, 1] = sums(world, state, rules, e, week)
+        offset[e, 0], offset[e, 1] = _sums(
+            state.conduct, state.conduct_week, rules.fade, state.record_until, state.adverse_until,
+            rules.update, e, world.start[e], world.start[e + 1], week,
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -872,11 +878,22 @@ def review(
     """
     cuts = len(rules.credit_cut)
     tops = len(rules.composite_cut)
+    start, entered, left, sectors = world.start, world.entered, world.left, world.sector
+    agency, item_class, hunch = world.agency, world.item_class, world.hunch
+    rate, tier_rate, scope_agency, fall = rules.rate, rules.tier_rate, rules.scope_agency, rules.fall
+    gradient, centre, gradient_shift = rules.gradient, rules.gradient_centre, rules.gradient_shift
+    hidden_step, hidden_shift = rules.hidden, rules.hidden_shift
+    known_rate, routine = state.known_rate, state.routine
+    conduct, conduct_week, fade, update = state.conduct, state.conduct_week, rules.fade, rules.update
+    record_until, adverse_until = state.record_until, state.adverse_until
     for e in range(lo, hi):
-        if week >= world.left[e] or week < world.entered[e]:
+        if week >= left[e] or week < entered[e]:
             continue
-        sector = world.sector[e]
-        added, earned = sums(world, state, rules, e, week)
+        sector = sectors[e]
+        first, last = start[e], start[e + 1]
+        added, earned = _sums(
+            conduct, conduct_week, fade, record_until, adverse_until, update, e, first, last, week
+        )
         margin = np.int64(state.margin0[e]) + added - state.offset[e, 0]
         points = np.int64(state.points0[e]) + earned - state.offset[e, 1] + rules.sector_offset[sector]
         level = _place(
@@ -940,18 +957,17 @@ def review(
         )
         state.listed[e] = 1 if listed else 0
         shift = np.int64(0)
-        if rules.gradient != 0:
-            shift = ((added - rules.gradient_centre) * rules.gradient) >> 16
-            shift = min(max(shift - rules.gradient_shift, -SHIFT_LIMIT), SHIFT_LIMIT)
-        for i in range(world.start[e], world.start[e + 1]):
-            inside = 1 if scoped and rules.scope_agency[world.agency[i]] == 1 else 0
-            step = np.int64(rules.tier_rate[inside, tier, world.item_class[i]])
-            if step == NO_TIER_RATE or rules.rate[i] == 0:
-                state.known_rate[i] = 0
-                state.routine[i] = 0
+        if gradient != 0:
+            shift = ((added - centre) * gradient) >> 16
+            shift = min(max(shift - gradient_shift, -SHIFT_LIMIT), SHIFT_LIMIT)
+        for i in range(first, last):
+            inside = 1 if scoped and scope_agency[agency[i]] == 1 else 0
+            step = np.int64(tier_rate[inside, tier, item_class[i]])
+            if step == NO_TIER_RATE or rate[i] == 0:
+                known_rate[i] = 0
+                routine[i] = 0
                 continue
-            place = np.int64(rules.rate[i]) + step + shift
-            hidden = ((np.int64(world.hunch[i]) * rules.hidden) >> 16) - rules.hidden_shift
-            known = min(max(place, 1), TOP_INDEX)
-            state.known_rate[i] = known
-            state.routine[i] = rules.fall[min(max(known + hidden, 1), TOP_INDEX)]
+            hidden = ((np.int64(hunch[i]) * hidden_step) >> 16) - hidden_shift
+            known = min(max(np.int64(rate[i]) + step + shift, 1), TOP_INDEX)
+            known_rate[i] = known
+            routine[i] = fall[min(max(known + hidden, 1), TOP_INDEX)]
