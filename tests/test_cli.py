@@ -532,6 +532,82 @@ def test_an_altered_model_is_refused_by_the_name_of_its_file(
     assert "risk.txt: is altered" in ended.err
 
 
+def test_score_gives_everybody_a_tier_and_counts_add_up(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    out = tmp_path / "new" / "tiers.parquet"
+    who = ("--as-of", AS_OF, "--policy", "jiading-2025")
+    ended = tierkit("score", model, town, *who, "--reasons", 2, "--out", out)
+    assert ended.status == 0, ended.err
+    tiers = pd.read_parquet(out)
+    assert {"tier", "tier_reason", "risk_probability", "credit_points"} <= set(tiers)
+    counts = tierkit(
+        "score", model, town, *who, "--chunk-rows", 700, "--reasons", 2, "--out", out, "--json"
+    ).data
+    assert counts["rows_in"] == 3000
+    assert counts["rows_in"] == sum(counts[one] for one in ("scored", "rejected", "closed", "not_registered"))
+    assert counts["scored"] == sum(counts["tiers"].values()) == len(tiers)
+    pd.testing.assert_frame_equal(pd.read_parquet(out), tiers)
+
+
+def test_score_puts_what_breaks_the_contract_into_a_reject_file(
+    tierkit: Tierkit, model: Path, tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    town = tmp_path / "town"
+    assert tierkit("synth", "--enterprises", 300, "--seed", 8, "--format", "csv", "--out", town).status == 0
+    (town / "manifest.json").unlink()
+    heading, first, *rest = (town / "enterprises.csv").read_text("utf-8").splitlines()
+    broken = first.replace(first.split(",")[0], "9" * 18)
+    (town / "enterprises.csv").write_text("\n".join([heading, broken, *rest]) + "\n", "utf-8")
+    out = tmp_path / "tiers.parquet"
+    ended = tierkit("score", model, town, "--as-of", AS_OF, "--policy", "legacy", "--out", out, "--json")
+    assert ended.status == 0, ended.err
+    assert ended.data["rejected"] == 1
+    assert len(pd.read_parquet(ended.data["rejects"])) >= 1
+
+
+def test_score_lists_all_that_is_wrong_and_writes_nothing(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
+) -> None:
+    wrong = ("--as-of", "20241230", "--policy", "legcy", "--previous", tmp_path / "nothing.parquet")
+    more = ("--reasons", -1, "--chunk-rows", 0, "--out", tmp_path / "tiers.xlsx")
+    ended = tierkit("score", town, town.with_name("twn"), *wrong, *more, "--json")
+    assert ended.status == 2
+    places = [one["place"] for one in ended.data["problems"]]
+    options = ["--as-of", "--policy legcy", "--previous", "--reasons", "--chunk-rows", "--out"]
+    assert places == ["DIR", *options], ended.data
+    assert list(tmp_path.iterdir()) == []
+    ended = tierkit(
+        "score", town, town, "--as-of", AS_OF, "--policy", "legacy", "--out", tmp_path / "tiers.parquet"
+    )
+    assert ended.status == 2, "a dataset is no model"
+    assert "risk.txt: is missing" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_simulate_takes_its_tiers_from_a_model(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
+) -> None:
+    from tierkit.report import Run
+
+    run = tmp_path / "run"
+    options = ("--policy", "jiading-2025", "--weeks", 4, "--replicates", 2, "--kappa", 0.1, "--out", run)
+    without = tierkit("simulate", town, *options, "--json")
+    assert without.status == 0
+    assert "rule score stands in" in without.data["warnings"][0]
+    with_model = tierkit("simulate", town, "--model", model, *options, "--json")
+    assert with_model.status == 0, with_model.err
+    assert "warnings" not in with_model.data
+    assert with_model.data["headline"] != without.data["headline"]
+    kept = Run.read(run)
+    assert kept.tiers is not None
+    assert set(kept.tiers["policy"]) == {"jiading-2025"}
+
+
 # Inputs and outputs
 
 

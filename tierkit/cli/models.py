@@ -30,6 +30,7 @@ SCHEMES = ("naive", "random", "weighted")
 def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
     command(app, "train")(train)
+    command(app, "score")(score)
     command(app, "explain")(explain)
 
 
@@ -73,6 +74,65 @@ def train(
     ]
     text = f"{table(rows)}\n\nWrote '{out}', trained on what was known before {as_of}."
     return Answer({"folder": str(out), "manifest": about}, text)
+
+
+def score(
+    model: ModelFolder,
+    folder: Data,
+    as_of: AsOf,
+    policy: Annotated[str, typer.Option(metavar="POLICY", help="Under which tiers are given.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The tiers, FILE.parquet.")],
+    previous: Previous = None,
+    reasons: Annotated[int, typer.Option(metavar="K", help="Reason codes of each score.")] = 0,
+    chunk_rows: Annotated[
+        int, typer.Option(metavar="N", help="Enterprises at a time; sets memory.")
+    ] = 65_536,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run stopped.")] = False,
+) -> Answer:
+    """Give every enterprise its scores and tier."""
+    given = Given()
+    given.folder("MODEL", model, holds=["manifest.json"])
+    given.folder("DIR", folder)
+    day = given.date("--as-of", as_of)
+    meant = given.policy("--policy", policy)
+    if previous is not None:
+        given.file("--previous", previous)
+    given.at_least("--reasons", reasons, 0)
+    given.at_least("--chunk-rows", chunk_rows, 1)
+    given.out_file("--out", out, [".parquet"])
+    given.settle()
+
+    from tierkit import batch
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with show() as progress, given.blame("--resume", "Give the same inputs, or leave out --resume."):
+        done = batch.score(
+            model,
+            folder,
+            day,
+            meant or policy,
+            out,
+            previous,
+            reasons,
+            chunk_rows,
+            resume,
+            threads=cores(),
+            progress=progress,
+        )
+    counts = ("rows_in", "scored", "rejected", "closed", "not_registered", "flagged")
+    rows = [{"": name.replace("_", " "), "enterprises": getattr(done, name)} for name in counts]
+    rows += [{"": f"in {tier}", "enterprises": n} for tier, n in done.tiers.items()]
+    wrong = [
+        {"table": name, "rows": one["rows"], "rejected": one["rejected"]}
+        for name, one in done.records.items()
+        if one["rejected"]
+    ]
+    parts = [
+        table(rows, right=["enterprises"]),
+        *([table(wrong, right=["rows", "rejected"])] if wrong else []),
+    ]
+    rejects = f", and what was rejected to '{done.rejects}'" if done.rejected or wrong else ""
+    return Answer(done.to_dict(), "\n\n".join([*parts, f"Wrote '{out}'{rejects}."]))
 
 
 def explain(

@@ -1,5 +1,6 @@
 """``tierkit simulate``, ``report`` and ``demo``: what policies would do, and pages that tell it."""
 
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tierkit.policy import Policy
+    from tierkit.schema import Dataset
 
 __all__ = ["add_to"]
 
@@ -45,6 +47,10 @@ def simulate(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
     baseline: Annotated[str, typer.Option(metavar="POLICY", help="What to compare with.")] = "legacy",
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Whose scores the tiers rest on; a rule score if not given."),
+    ] = None,
     kappa: Annotated[
         list[float] | None,
         typer.Option(
@@ -59,6 +65,8 @@ def simulate(
     kappas = sorted(set(kappa or KAPPAS))
     given = Given()
     given.folder("DIR", folder, holds=["manifest.json"])
+    if model is not None:
+        given.folder("MODEL", model, holds=["manifest.json"])
     loaded = [given.policy("--baseline", baseline), *(given.policy("--policy", one) for one in policy)]
     policies = [one for one in loaded if one is not None]
     if len(policies) == len(loaded):
@@ -87,12 +95,14 @@ def simulate(
         )
     given.settle()
     base, *reforms = policies
+    scores, tiers = _scored(model, data, policies)
     with show() as progress:
         runs = [
             compare(
                 world,
                 base,
                 reforms,
+                scores=scores,
                 replicates=replicates,
                 weeks=weeks,
                 seed=seed,
@@ -108,6 +118,8 @@ def simulate(
         policies=tuple(policies),
         kappa=shown,
         weeks=weeks,
+        tiers=tiers,
+        scores=scores,
         visits=Run.visits_frame(runs[kappas.index(shown)].visits),
         facts={
             "version": __version__,
@@ -126,6 +138,30 @@ def simulate(
         {"folder": str(out), "facts": run.facts, "headline": headline.to_dict("records")},
         f"{_headline(headline)}\n\n{what}",
     )
+
+
+def _scored(
+    model: Path | None, data: "Dataset", policies: "Sequence[Policy]"
+) -> "tuple[pd.DataFrame | None, pd.DataFrame | None]":
+    """Return everybody's scores at the end of the records, and tier under each policy that rests on them."""
+    on_models = [one for one in policies if one["scoring.basis"] == "model"]
+    if model is None:
+        if on_models:
+            names = ", ".join(one.name for one in on_models)
+            warnings.warn(
+                f"without --model, the rule score stands in for the models that {names} rests on",
+                stacklevel=2,
+            )
+        return None, None
+    import pandas as pd
+
+    from tierkit.artifact import Model
+    from tierkit.tiers import assign
+
+    scores = Model.load(model).score(data, str(data.manifest["as_of"]), threads=cores())
+    columns = ["enterprise_id", "tier", "risk_level", "credit_grade", "tier_reason", "unmonitored"]
+    tiers = [assign(scores, one)[columns].assign(policy=one.name) for one in on_models]
+    return scores, pd.concat(tiers, ignore_index=True) if tiers else None
 
 
 def report(
