@@ -14,6 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tierkit.explain import Reason, Reasons
+from tierkit.policy import Policy
+from tierkit.report import Case, Run
+from tierkit.schema import Label
+
 mpl.use("Agg")
 
 POLICIES = ["legacy", "shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025", "minhang-2023"]
@@ -166,6 +171,73 @@ def make_visits() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def make_reasons(enterprise_id: str = "91310114TK0000001X", policy: str = "shanghai-2025") -> Reasons:
+    """Return one enterprise's reasons, of both scores and with a composite sum."""
+    facts = [
+        ("risk", "findings_2y", "conduct", 3.0, 0.62),
+        ("risk", "sector", "structure", "catering", 0.31),
+        ("risk", "age_years", "structure", 1.2, 0.18),
+        ("risk", "days_since_clean_check", "conduct", 40.0, -0.22),
+        ("risk", "ordinary_complaints_1y", "complaints", 2.0, 0.09),
+        ("risk", "employees", "structure", 4.0, -0.05),
+        ("credit", "penalties_open", "conduct", 1.0, -24.5),
+        ("credit", "registered_capital", "structure", 10.0, -11.25),
+    ]
+    reasons = tuple(
+        Reason(*fact, composite=-40 * fact[-1] if fact[0] == "risk" else fact[-1]) for fact in facts
+    )
+    margin = -2.1 + sum(fact[-1] for fact in facts if fact[0] == "risk")
+    start = 700.0
+    total = start + sum(reason.composite or 0.0 for reason in reasons)
+    return Reasons(
+        enterprise_id=enterprise_id, policy=policy, tier="T4", risk_level=4, credit_grade="C",
+        tier_reason="composite",
+        rule=Label(
+            "综合评价627.0分，列为T4（重点关注）。",
+            "A composite score of 627.0 points makes tier T4 (close watch).",
+        ),
+        reasons=reasons, risk_base=-2.1, risk_margin=margin, risk_probability=0.24,
+        risk_boundaries=(-2.3, -1.7, -1.3), credit_best=610.0, credit_points=610 - 24.5 - 11.25,
+        credit_boundaries=(480.0, 540.0, 600.0), composite=(start, 0.0, total), distance_risk=-0.31,
+        distance_credit=float("nan"), unmonitored=False, held=False, flags=(),
+    )  # fmt: skip
+
+
+def make_run() -> Run:
+    """Return a run with everything that a report can show."""
+    moments = pd.DataFrame(
+        [
+            ("finding rate", "检查发现率", 0.137, 0.128, 0.146, 0.10, 0.15, True, 5475, "I27"),
+            ("penalised", "受处罚占比", 0.04, 0.03, 0.05, 0.01, 0.025, False, 293, "assumption"),
+            ("change of harm", "危害变化", 0.01, 0.0, 0.02, np.nan, np.nan, True, 20000, ""),
+        ],
+        columns=["moment", "zh", "value", "low", "high", "lowest", "highest", "holds", "n", "source"],
+    )
+    calibration = pd.DataFrame(
+        [(0.05, 0.04, 0.02, 0.08, 300), (0.2, 0.19, 0.14, 0.25, 100)],
+        columns=["predicted", "observed", "low", "high", "n"],
+    )
+    enterprise = {
+        "name": "上海信兴餐饮有限公司",
+        "district": "jiading",
+        "sector": "catering",
+        "size": "micro",
+    }
+    points = np.random.default_rng(3).normal(580, 30, 400)
+    return Run(
+        summary=make_summary(),
+        policies=tuple(Policy.load(name) for name in POLICIES),
+        tiers=make_tiers(),
+        scores=pd.DataFrame({"credit_points": points}),
+        visits=make_visits(),
+        moments=moments,
+        calibration=calibration,
+        metrics={"risk": {"n": 1500, "auc": 0.69}, "credit": {"n": 4200, "auc": 0.71}},
+        cases=(Case(reasons=make_reasons(), enterprise={**enterprise, "ownership": "private"}),),
+        facts={"version": "0.1.0", "seed": 7, "data_hash": "ab" * 32},
+    )
+
+
 @pytest.fixture(scope="session")
 def summary() -> pd.DataFrame:
     """Return a comparison's summary."""
@@ -182,6 +254,12 @@ def tier_frame() -> pd.DataFrame:
 def visit_frame() -> pd.DataFrame:
     """Return visits per enterprise under each policy."""
     return make_visits()
+
+
+@pytest.fixture(scope="session")
+def report_run() -> Run:
+    """Return a run to report."""
+    return make_run()
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,9 @@ __all__ = ["Words", "figure", "render", "svg"]
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _TAGS = {"zh": "zh-CN", "en": "en"}
 _SCALE = 1.12  # figures are drawn for 8 inches of paper; a screen has room for a little more
+_LONG = re.compile(r"-?\d+\.\d{4,}")
+_ID = re.compile(r'\bid="([^"]+)"')
+_ID_USE = re.compile(r'(url\(#|href="#)([^")]+)([")])')
 _STRONG = re.compile(r"\*\*(.+?)\*\*")
 
 
@@ -143,9 +146,12 @@ def svg(ax: Axes, prefix: str, label: str) -> Markup:
     body = body[body.index("<svg") : body.rindex("</svg>")]
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.S)
     body = body[body.index(">") + 1 :]
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", body)
     body = re.sub(r"\s*\n\s*", " ", body)
+    # matplotlib's ids hash positions to the last bit, which its layout does not repeat; three decimals do.
+    body = _LONG.sub(lambda number: f"{float(number.group()):.3f}".rstrip("0").rstrip("."), body)
+    ids = {old: f"{prefix}-{k}" for k, old in enumerate(dict.fromkeys(_ID.findall(body)))}
+    body = _ID.sub(lambda found: f'id="{ids[found.group(1)]}"', body)
+    body = _ID_USE.sub(lambda found: f"{found.group(1)}{ids[found.group(2)]}{found.group(3)}", body)
     head = Markup(
         '<svg class="figure" role="img" aria-label="{}" viewBox="0 0 {:g} {:g}" style="max-width:{:g}px;'
         'stroke-linejoin:round;stroke-linecap:butt" xmlns:xlink="http://www.w3.org/1999/xlink">'
