@@ -28,6 +28,18 @@ def _other_values(
     return pd.Series(rng.permutation(values.to_numpy(dtype=object)), index=values.index)
 
 
+def _settle(changed: pd.DataFrame, frame: pd.DataFrame, name: str, as_of: pd.Timestamp) -> None:
+    """Change the changed cells once more, so that each row keeps the contract by itself."""
+    spec = TABLES[name]
+    for first, last in spec.orders:
+        hidden = ~(frame[last] < as_of) & changed[last].notna()
+        early = hidden & (pd.to_datetime(changed[first]) > pd.to_datetime(changed[last]))
+        changed.loc[early, last] = changed.loc[early, first]
+    for value, day in (*spec.together, *spec.decided):
+        none = changed[day].isna()
+        changed.loc[none, value] = None if (value, day) in spec.together else "none"
+
+
 def scramble(data: Dataset, as_of: pd.Timestamp, seed: int = 0) -> Dataset:
     """Return the dataset with every cell that is known on ``as_of``, later or never replaced; no truth.
 
@@ -54,6 +66,7 @@ def scramble(data: Dataset, as_of: pd.Timestamp, seed: int = 0) -> Dataset:
                 fresh = _other_values(column, frame.loc[hidden, column.name], as_of, rng)
             changed.loc[hidden, column.name] = fresh.astype(object)
         known = spec.columns["enterprise_id"].known_from if "enterprise_id" in spec.columns else None
+        _settle(changed, frame, name, as_of)
         if known is not None and name != "enterprises":
             later = ~(frame[known] < as_of)
             fate = rng.integers(0, 3, len(frame))

@@ -27,6 +27,7 @@ __all__ = ["RiskModel"]
 Floats = NDArray[np.float64]
 
 _FORMAT = "tierkit-risk-1"
+_MANY_ROWS = 10_000
 _FIXED = {
     "objective": "binary",
     "max_depth": 6,  # exact attribution takes tables of 2 to the number of features on a path
@@ -191,8 +192,10 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         matrix = self.matrix(X)
         if not len(matrix):
             return np.empty(0)
+        # Threads that have little to do cost more than they give.
+        threads = self.num_threads if len(matrix) > _MANY_ROWS else 1
         raw: Floats = np.asarray(
-            self.booster_.predict(matrix, raw_score=True, num_threads=self.num_threads), np.float64
+            self.booster_.predict(matrix, raw_score=True, num_threads=threads), np.float64
         )
         return raw
 

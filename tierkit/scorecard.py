@@ -187,7 +187,7 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
         table["points"] = -self._factor * table["log_odds"] + 0.0
         table.loc[0, "log_odds"] = intercept
         table.loc[0, "points"] = self.base_points - self._factor * (np.log(self.base_odds) + intercept)
-        self.table_ = _typed(table)
+        self._keep(table)
         self._check_range()
 
     def _place(self, name: str, rows: Sequence[Mapping[Any, Any]], matrix: Floats) -> NDArray[np.int64]:
@@ -245,28 +245,45 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
         frame = estimators.rows(self, X)
         matrix = self.inputs_.read(frame, self.on_unseen)
         out: dict[str, NDArray[np.int64]] = {}
-        for name, part in self.table_.iloc[1:].groupby("feature", sort=False):
-            where = self._place(str(name), part.to_dict("records"), matrix)
-            out[str(name)] = part.index.to_numpy()[where]
+        for name, rows in self._rows_.items():
+            out[name] = self._place(name, rows, matrix) + self._first_[name]
         return pd.DataFrame(out, index=frame.index)
 
-    def _sum(self, X: Any, column: str) -> Floats:
+    def _keep(self, table: pd.DataFrame) -> None:
+        """Store the table, and each feature's rows of it as scoring looks them up."""
+        self.table_ = _typed(table)
+        names = self.table_["feature"].to_list()
+        self._rows_: dict[str, list[dict[Any, Any]]] = {name: [] for name in dict.fromkeys(names[1:])}
+        self._first_ = {name: names.index(name) for name in self._rows_}
+        for row in self.table_[["feature", "kind", "lower", "levels"]].iloc[1:].to_dict("records"):
+            self._rows_[row["feature"]].append(row)
+
+    def _sums(self, X: Any, *columns: str) -> list[Floats]:
         where = self.bin_rows(X)
-        values = self.table_[column].to_numpy()
-        total = np.full(len(where), values[0])
-        for name in where.columns:  # feature by feature: a row's bits do not depend on the other rows
-            total += values[where[name].to_numpy()]
-        return total
+        sums = []
+        for column in columns:
+            values = self.table_[column].to_numpy()
+            total = np.full(len(where), values[0])
+            for name in where.columns:  # feature by feature: a row's bits do not depend on the other rows
+                total += values[where[name].to_numpy()]
+            sums.append(total)
+        return sums
+
+    def points_and_log_odds(self, X: Any) -> tuple[Floats, Floats]:
+        """Return `points` and `log_odds`, each of shape (n,), by looking the bins up once."""
+        check_is_fitted(self)
+        points, log_odds = self._sums(X, "points", "log_odds")
+        return points, log_odds
 
     def points(self, X: Any) -> Floats:
         """Return credit points, shape (n,); more is more trustworthy."""
         check_is_fitted(self)
-        return self._sum(X, "points")
+        return self._sums(X, "points")[0]
 
     def log_odds(self, X: Any) -> Floats:
         """Return the log-odds of the adverse event, shape (n,)."""
         check_is_fitted(self)
-        return self._sum(X, "log_odds")
+        return self._sums(X, "log_odds")[0]
 
     def predict_proba(self, X: Any) -> Floats:
         """Return the probabilities of no event and of the event, shape (n, 2)."""
@@ -325,7 +342,7 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
         interval = table["kind"] == "interval"
         table["lower"] = table["lower"].astype(np.float64).mask(interval & table["lower"].isna(), -np.inf)
         table["upper"] = table["upper"].astype(np.float64).mask(interval & table["upper"].isna(), np.inf)
-        card.table_ = _typed(table)
+        card._keep(table)
         return card
 
 

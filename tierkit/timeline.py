@@ -12,17 +12,21 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tierkit.schema import TABLES, Column, DataError, Dataset, Problem, Table, empty, read_dataset
 from tierkit.schema.dataset import arrow_table
 from tierkit.schema.folder import open_folder
 
-__all__ = ["COMPLAINANT_DAYS", "TIMED", "Timeline", "known_sql"]
+__all__ = ["COMPLAINANT_DAYS", "TIMED", "Source", "Timeline", "is_declared", "known_sql"]
+
+Source: TypeAlias = Dataset | Mapping[str, Any] | str | os.PathLike[str]
+"""What features can be taken from: a dataset in memory, or a folder."""
 
 TIMED = ("enterprises", "obligations", "inspections", "credit_events", "complaints", "signals")
 """Tables that have a view: those of records of an enterprise that features may use."""
@@ -95,8 +99,9 @@ class Timeline:
 
     Parameters
     ----------
-    data : Dataset or path
-        Frames, or a folder of Parquet files, which DuckDB then reads itself, or of CSV files.
+    data : Dataset, mapping or path
+        Frames by table name (or Parquet files of the declared types by table name), or a folder of Parquet
+        files, which DuckDB then reads itself, or of CSV files.
     threads : int
         Threads of DuckDB; no result depends on it.
 
@@ -110,9 +115,7 @@ class Timeline:
     ['s1']
     """
 
-    def __init__(
-        self, data: Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str], threads: int = 1
-    ) -> None:
+    def __init__(self, data: Source, threads: int = 1) -> None:
         self._base = duckdb.connect(
             config={
                 "threads": threads,
@@ -174,18 +177,28 @@ class Timeline:
             self._viewed = True
 
     def query(self, sql: str) -> pd.DataFrame:
-        """Return the answer to a query over the views."""
-        return self._base.execute(sql).df()
+        """Return the answer to a query over the views.
 
-    def arrow(self, sql: str) -> Any:
-        """Return the answer to a query over the views as an Arrow table."""
-        return self._base.execute(sql).to_arrow_table()
+        Raises
+        ------
+        DataError
+            If a file behind them cannot be read to its end.
+        """
+        try:
+            return self._base.execute(sql).df()
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            reason = str(error).splitlines()[0]
+            remedy = "Copy or make the dataset again."
+            raise DataError([Problem("", "", 0, (), f"a table cannot be read: {reason}", remedy)]) from error
 
 
-def _sources(data: Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str]) -> dict[str, Any]:
+def _sources(data: Source) -> dict[str, Any]:
     """Return each timed table as a Parquet file or an Arrow table; a table that is absent is empty."""
     if isinstance(data, Mapping):
-        return {name: _arrow(data.get(name), TABLES[name]) for name in TIMED}
+        return {
+            name: data[name] if isinstance(data.get(name), Path) else _arrow(data.get(name), TABLES[name])
+            for name in TIMED
+        }
     folder = open_folder(data)
     problems: Iterable[Problem] = [p for p in folder.problems if p.table in ("", "manifest.json", *TIMED)]
     if "enterprises" not in folder.files:
@@ -193,15 +206,31 @@ def _sources(data: Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str]
         problems = [*problems, Problem("enterprises", "", 0, (), "is missing", remedy)]
     if problems:
         raise DataError(problems)
-    texts = [name for name in TIMED if name in folder.files and folder.files[name].suffix != ".parquet"]
+    there = [name for name in TIMED if name in folder.files]
+    # What is not Parquet, or not of the declared types, is read and cast here.
+    texts = [name for name in there if not is_declared(folder.files[name], TABLES[name])]
     read = read_dataset(data, texts) if texts else {}
     return {
         name: folder.files[name]
-        if name in folder.files and name not in texts
+        if name in there and name not in texts
         else _arrow(read.get(name), TABLES[name])
         for name in TIMED
     }
 
 
-def _arrow(frame: pd.DataFrame | None, table: Table) -> Any:
+def is_declared(path: Path, table: Table) -> bool:
+    """Return whether a file is Parquet and holds the table's columns in the declared types."""
+    if path.suffix != ".parquet":
+        return False
+    try:
+        found = pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        message, remedy = f"{path.name} cannot be read: {reason}", "Copy or make the file again."
+        raise DataError([Problem(table.name, "", 0, (), message, remedy)]) from error
+    types = {name: found.field(name).type for name in found.names}
+    return all(types.get(column.name) == column.arrow_type for column in table)
+
+
+def _arrow(frame: Any, table: Table) -> Any:
     return arrow_table(empty(table.name) if frame is None else frame, table.name)

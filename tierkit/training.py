@@ -24,10 +24,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.features import features_of, on_register, read_by
-from tierkit.features.building import Source
 from tierkit.metrics import effective_size
 from tierkit.schema import DataError, Problem
-from tierkit.timeline import Timeline
+from tierkit.timeline import Source, Timeline
 
 __all__ = [
     "ADVERSE",

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
+from scipy.special import expit
 
 from tierkit.artifact.folder import ModelError, json_text, read_folder, write_folder
 from tierkit.features import GRAVITY, features_of, on_register, standing
-from tierkit.features.building import Source, check_ids
+from tierkit.features.building import check_ids
 from tierkit.inputs import flag_text
 from tierkit.policy import Policy, PolicyError
 from tierkit.risk import RiskModel
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import Timeline
+from tierkit.timeline import Source, Timeline
 
 __all__ = ["Model"]
 
@@ -103,6 +104,7 @@ class Model:
         """
         of_risk, of_credit = X[list(self.risk.inputs_.names)], X[list(self.credit.inputs_.names)]
         margin = self.risk.margin(of_risk)
+        points, log_odds = self.credit.points_and_log_odds(of_credit)
         flags = pd.concat([self.risk.check(of_risk), self.credit.check(of_credit)], axis=1)
         return pd.DataFrame(
             {
@@ -110,8 +112,8 @@ class Model:
                 "sector": X["sector"].to_numpy(),
                 "risk_margin": margin,
                 "risk_probability": self.risk.calibration_.probability(margin),
-                "credit_points": self.credit.points(of_credit),
-                "credit_probability": self.credit.predict_proba(of_credit)[:, 1],
+                "credit_points": points,
+                "credit_probability": expit(log_odds),
                 "red_line": pd.Categorical([None] * len(X) if red_line is None else red_line, list(GRAVITY)),
                 "flags": flag_text(flags.loc[:, ~flags.columns.duplicated()]).to_numpy(),
             }

@@ -18,7 +18,6 @@ from tierkit import __version__
 from tierkit.artifact.folder import FORMAT, plain
 from tierkit.artifact.model import Model
 from tierkit.features import monotone, read_by
-from tierkit.features.building import Source
 from tierkit.metrics import measures
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
@@ -28,7 +27,7 @@ from tierkit.schema.dataset import arrow_table
 from tierkit.schema.files import PARQUET_OPTIONS, ROW_GROUP, sha256
 from tierkit.schema.folder import open_folder
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import TIMED
+from tierkit.timeline import TIMED, Source
 from tierkit.training import Scheme, credit_frame, hold_out, time_split, training_frame
 
 __all__ = ["train"]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 
 import pandas as pd
 
 from tierkit.features.catalogue import FEATURES, GRAVITY, RECORD_DAYS, Feature
-from tierkit.schema import LEVELS, DataError, Dataset, Problem
-from tierkit.timeline import Timeline
+from tierkit.schema import LEVELS, DataError, Problem
+from tierkit.timeline import Source, Timeline
 
 __all__ = ["build", "build_rows", "check_ids", "features_of", "features_sql", "on_register", "standing"]
-
-Source = Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str]
 
 
 def _value(feature: Feature) -> str:

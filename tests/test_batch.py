@@ -1,0 +1,390 @@
+"""A batch: counts that add up, the same bytes however it is cut, and killed runs that end like whole ones."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from leakage import scramble
+from make_dataset import make_dataset
+
+from tierkit import batch, features
+from tierkit.artifact import Model, ModelError, train
+from tierkit.batch import rejects_path, score
+from tierkit.explain import reason_codes
+from tierkit.policy import Policy, PolicyError
+from tierkit.schema import DataError, Dataset, write_dataset
+from tierkit.tiers import assign
+
+AS_OF = pd.Timestamp("2024-03-01")
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return make_dataset(400, seed=4, records=3000)
+
+
+@pytest.fixture(scope="module")
+def model(data) -> Model:
+    return train(data, AS_OF)
+
+
+@pytest.fixture(scope="module")
+def policy(data, model) -> Policy:
+    """Return a policy whose cut-offs part these enterprises into tiers of some size."""
+    scores = model.score(data, AS_OF)
+    cuts = {
+        "scoring.risk_cutoffs": [round(float(q), 3) for q in scores["risk_probability"].quantile([0.4, 0.7])],
+        "scoring.credit_cutoffs": [round(float(q), 1) for q in scores["credit_points"].quantile([0.2, 0.6])],
+    }
+    return Policy.load("jiading-2025").reform(
+        cuts, name="near", assumption="the quantiles of these enterprises"
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(data, tmp_path_factory) -> Path:
+    return write_dataset(data, tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(model, policy, folder, tmp_path_factory):
+    """Return the report and the path of a run in one chunk."""
+    out = tmp_path_factory.mktemp("whole") / "scores.parquet"
+    return score(model, folder, AS_OF, policy, out), out
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_the_output_is_scores_and_tiers(model, policy, data, whole) -> None:
+    report, out = whole
+    found = pd.read_parquet(out)
+    scores = model.score(data, AS_OF)
+    tiers = assign(scores, policy, as_of=AS_OF.date())
+    assert found["enterprise_id"].tolist() == scores["enterprise_id"].tolist()
+    for column in ("risk_margin", "risk_probability", "credit_points", "credit_probability"):
+        np.testing.assert_array_equal(found[column], scores[column])
+    for column in ("tier", "risk_level", "credit_grade", "tier_reason", "unmonitored", "held", "changed"):
+        assert found[column].tolist() == tiers[column].tolist()
+    np.testing.assert_array_equal(found["distance_risk"], tiers["distance_risk"])
+    assert found["red_line"].isna().tolist() == tiers["red_line"].isna().tolist()
+    assert set(found["policy"]) == {"near"}
+    assert (pd.to_datetime(found["assigned_on"]) == AS_OF).all()
+    assert left(out.parent) == {"scores.parquet", "scores.rejects.parquet"}
+    assert report.tiers == found["tier"].value_counts().to_dict()
+    assert len(report.tiers) >= 3
+
+
+def test_counts_add_up(data, whole) -> None:
+    report, out = whole
+    firms = data["enterprises"]
+    born = firms["registered_on"] < AS_OF
+    closed = born & (firms["closed_on"] < AS_OF)
+    assert report.rows_in == 400
+    assert report.closed == closed.sum() > 0
+    assert report.not_registered == (~born).sum() > 0
+    assert report.rejected == pq.read_metadata(rejects_path(out)).num_rows == 0
+    assert report.scored == (born & ~closed).sum()
+    assert report.rows_in == report.scored + report.rejected + report.closed + report.not_registered
+    told = json.loads(pq.read_schema(out).metadata[b"tierkit"])
+    assert told["scored"] == report.scored
+    assert told["as_of"] == "2024-03-01"
+    json.dumps(report.to_dict())
+
+
+@pytest.mark.parametrize(("chunk_rows", "threads"), [(67, 1), (1, 2), (400, 2), (399, 1)])
+def test_chunks_and_threads_change_no_byte(
+    model, policy, folder, whole, tmp_path, chunk_rows, threads
+) -> None:
+    few = folder
+    if chunk_rows == 1:  # a chunk a row is slow: a dozen enterprises will do
+        few = tmp_path / "few"
+        rows = make_dataset(12, seed=4, records=300)
+        write_dataset(rows, few)
+        score(model, few, AS_OF, policy, tmp_path / "whole.parquet")
+        expected = (tmp_path / "whole.parquet").read_bytes()
+    else:
+        expected = whole[1].read_bytes()
+    out = tmp_path / "scores.parquet"
+    score(model, few, AS_OF, policy, out, chunk_rows=chunk_rows, threads=threads)
+    assert out.read_bytes() == expected
+
+
+def test_row_groups_have_one_size_however_rows_come(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tierkit.batch.staging.ROW_GROUP", 10)
+    schema = pa.schema([("x", pa.int64())])
+    files = []
+    for step in (1, 7, 10, 100):
+        path = tmp_path / f"{step}.parquet"
+        with batch.staging.parquet_writer(path, schema) as write:
+            for start in range(0, 33, step):
+                write(pa.table({"x": np.arange(start, min(start + step, 33))}))
+        files.append(path.read_bytes())
+        assert [pq.read_metadata(path).row_group(i).num_rows for i in range(4)] == [10, 10, 10, 3]
+    assert len(set(files)) == 1
+
+
+class Killed(BaseException):
+    """What kill -9 would do, as far as files go."""
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(model, policy, folder, whole, tmp_path) -> None:
+    out = tmp_path / "scores.parquet"
+
+    def until(_: str, done: int, __: int) -> None:
+        if done >= 150:
+            raise Killed
+
+    with pytest.raises(Killed):
+        score(model, folder, AS_OF, policy, out, chunk_rows=50, progress=until)
+    work = tmp_path / ".scores.parquet.work"
+    assert left(tmp_path) == {work.name}
+    parts = sorted(work.glob("part-*.parquet"))
+    assert len(parts) == 3
+    # The last part was cut off in the middle: it is there, but nothing says that it is whole.
+    parts[-1].write_bytes(parts[-1].read_bytes()[:-10])
+    parts[-1].with_suffix(".json").unlink()
+    kept = parts[0].stat().st_mtime_ns
+    done: list[int] = []
+    score(
+        model,
+        folder,
+        AS_OF,
+        policy,
+        out,
+        chunk_rows=50,
+        resume=True,
+        progress=lambda _, n, __: done.append(n),
+    )
+    assert out.read_bytes() == whole[1].read_bytes()
+    assert left(tmp_path) == {"scores.parquet", "scores.rejects.parquet"}
+    assert kept
+    assert done[-1] == 400
+
+
+def test_finished_parts_are_not_scored_again(model, policy, folder, tmp_path, monkeypatch) -> None:
+    out = tmp_path / "scores.parquet"
+
+    def stop(_: str, done: int, __: int) -> None:
+        if done >= 300:
+            raise Killed
+
+    with pytest.raises(Killed):
+        score(model, folder, AS_OF, policy, out, chunk_rows=100, progress=stop)
+    seen: list[int] = []
+    original = Model.score_features
+
+    def counted(self, X, ids, red_line=None):
+        seen.append(len(X))
+        return original(self, X, ids, red_line)
+
+    monkeypatch.setattr(Model, "score_features", counted)
+    score(model, folder, AS_OF, policy, out, chunk_rows=100, resume=True)
+    assert len(seen) == 1
+
+
+def test_resuming_with_other_inputs_is_refused(model, policy, folder, whole, tmp_path) -> None:
+    out = tmp_path / "scores.parquet"
+
+    def stop(_: str, done: int, __: int) -> None:
+        if done:
+            raise Killed
+
+    with pytest.raises(Killed):
+        score(model, folder, AS_OF, "legacy", out, chunk_rows=100, progress=stop)
+    with pytest.raises(ValueError, match="had other inputs: chunk_rows, policy, policy_name"):
+        score(model, folder, AS_OF, policy, out, resume=True)
+    score(model, folder, AS_OF, policy, out)
+    assert out.read_bytes() == whole[1].read_bytes()
+
+
+def spoil(data: Dataset, tmp_path: Path) -> Path:
+    """Write the dataset with rows that break the contract, as a careless exporter would."""
+    folder = write_dataset(data, tmp_path / "spoilt")
+    (folder / "manifest.json").unlink()  # whose hashes would show that tables were edited
+    firms = pd.read_parquet(folder / "enterprises.parquet")
+    firms.loc[3, "sector"] = "banking"
+    firms.loc[5, "enterprise_id"] = firms.loc[6, "enterprise_id"]
+    firms.loc[9, "enterprise_id"] = firms.loc[9, "enterprise_id"][:-1] + "?"
+    firms.loc[11, "registered_capital"] = np.inf
+    firms.loc[12, "employees"] = -4
+    firms.to_parquet(folder / "enterprises.parquet")
+    seen = pd.read_parquet(folder / "inspections.parquet")
+    seen.loc[[0, 1], "finding"] = "dreadful"
+    seen.to_parquet(folder / "inspections.parquet")
+    return folder
+
+
+def test_bad_rows_go_to_the_reject_file_with_their_reasons(model, policy, data, tmp_path) -> None:
+    folder = spoil(data, tmp_path)
+    outs = []
+    for chunk_rows in (400, 70):
+        out = tmp_path / f"scores{chunk_rows}.parquet"
+        report = score(model, folder, AS_OF, policy, out, chunk_rows=chunk_rows)
+        rejects = pd.read_parquet(rejects_path(out))
+        mine = rejects[rejects["table"] == "enterprises"].set_index("row")["reason"]
+        assert mine.index.tolist() == [4, 6, 7, 10, 12, 13]
+        for row, word in (
+            (4, "sector"),
+            (6, "more than once"),
+            (7, "more than once"),
+            (10, "check character"),
+        ):
+            assert word in mine[row]
+        assert "registered_capital" in mine[12]
+        assert "employees" in mine[13]
+        assert report.rejected == 6
+        assert report.rows_in == 400 == report.scored + 6 + report.closed + report.not_registered
+        assert report.records["inspections"] == {"rows": 3000, "rejected": 2}
+        assert rejects[rejects["table"] == "inspections"]["row"].tolist() == [1, 2]
+        assert rejects["key"].str.len().gt(0).all()
+        outs.append((out.read_bytes(), rejects_path(out).read_bytes()))
+    assert outs[0] == outs[1]
+    # What is left is scored as if the bad rows had never been there.
+    clean = {
+        **data,
+        "enterprises": data["enterprises"].drop(index=[3, 5, 6, 9, 11, 12]),
+        "inspections": data["inspections"].drop(index=[0, 1]),
+    }
+    expected = model.score(Dataset({n: f.reset_index(drop=True) for n, f in clean.items()}), AS_OF)
+    found = pd.read_parquet(tmp_path / "scores70.parquet")
+    assert found["enterprise_id"].tolist() == expected["enterprise_id"].tolist()
+    np.testing.assert_array_equal(found["risk_margin"], expected["risk_margin"])
+
+
+@pytest.mark.parametrize("format", ["csv", "csv.gz"])
+def test_csv_gives_the_same_rows(model, policy, data, whole, tmp_path, format) -> None:
+    folder = write_dataset(data, tmp_path / "csv", format=format)
+    score(model, folder, AS_OF, policy, tmp_path / "scores.parquet", chunk_rows=111)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "scores.parquet"), pd.read_parquet(whole[1]), check_exact=True
+    )
+
+
+def test_no_byte_comes_from_the_future_or_the_truth(model, policy, data, whole, tmp_path) -> None:
+    folder = write_dataset(scramble(data, AS_OF, seed=2), tmp_path / "later")
+    (folder / "truth.parquet").write_bytes(b"not even a table")
+    score(model, folder, AS_OF, policy, tmp_path / "scores.parquet")
+    found, expected = pd.read_parquet(tmp_path / "scores.parquet"), pd.read_parquet(whole[1])
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_reasons_are_those_of_explain(model, policy, data, folder, whole, tmp_path) -> None:
+    score(model, folder, AS_OF, policy, tmp_path / "scores.parquet", reasons=2, chunk_rows=100)
+    found = pd.read_parquet(tmp_path / "scores.parquet")
+    codes = reason_codes(model.risk, model.credit, features.build(data, AS_OF), 2)
+    assert [c for c in found if "_reason_" in c or "_effect_" in c] == codes.columns.tolist()
+    for column in codes:
+        assert found[column].astype(str).tolist() == codes[column].astype(str).tolist()
+    pd.testing.assert_frame_equal(found[pd.read_parquet(whole[1]).columns], pd.read_parquet(whole[1]))
+
+
+def test_the_last_assignment_counts(model, policy, data, folder, whole, tmp_path) -> None:
+    first = pd.read_parquet(whole[1])
+    later = AS_OF + pd.Timedelta(weeks=2)
+    report = score(model, folder, later, policy, tmp_path / "next.parquet", previous=whole[1])
+    found = pd.read_parquet(tmp_path / "next.parquet").set_index("enterprise_id")
+    scores = model.score(data, later)
+    expected = assign(scores, policy, first, as_of=later.date()).set_index("enterprise_id")
+    assert found["tier"].tolist() == expected["tier"].tolist()
+    assert found["held"].tolist() == expected["held"].tolist()
+    stands = pd.to_datetime(found["assigned_on"])
+    assert (stands[found["changed"]] == later).all()
+    assert (stands[~found["changed"]] == AS_OF).all()
+    assert (~found["changed"]).sum() > 0
+    # A CSV of the same, with an older row of each enterprise beside it and one from the future.
+    columns = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
+    table = first[columns].astype({"assigned_on": "str"})
+    other = [table.assign(assigned_on=day, tier="T4") for day in ("2023-01-01", "2031-01-01")]
+    pd.concat([other[0], table, other[1]]).to_csv(tmp_path / "tiers.csv", index=False)
+    score(
+        model, folder, later, policy, tmp_path / "csv.parquet", previous=tmp_path / "tiers.csv", chunk_rows=90
+    )
+    again = pd.read_parquet(tmp_path / "csv.parquet").set_index("enterprise_id")
+    pd.testing.assert_frame_equal(again, found)
+    assert report.scored == len(found)
+
+
+def test_a_bad_last_assignment_is_refused_before_anything_is_written(
+    model, policy, folder, whole, tmp_path
+) -> None:
+    first = pd.read_parquet(whole[1])
+    out = tmp_path / "scores.parquet"
+    with pytest.raises(DataError, match="unknown level"):
+        score(model, folder, AS_OF, policy, out, previous=first.assign(tier="T9"))
+    cut = tmp_path / "cut.parquet"
+    cut.write_bytes(whole[1].read_bytes()[:500])
+    with pytest.raises(DataError, match=r"cut\.parquet cannot be read"):
+        score(model, folder, AS_OF, policy, out, previous=cut)
+    assert left(tmp_path) == {"cut.parquet"}
+
+
+def test_bad_tables_are_all_listed_and_nothing_is_left(model, policy, data, folder, tmp_path) -> None:
+    out = tmp_path / "scores.parquet"
+    other = write_dataset(data, tmp_path / "other")
+    (other / "manifest.json").unlink()
+    pd.read_parquet(other / "signals.parquet").drop(columns="raised_on").to_parquet(other / "signals.parquet")
+    path = other / "complaints.parquet"
+    path.write_bytes(path.read_bytes()[:900])
+    with pytest.raises(DataError) as caught:
+        score(model, other, AS_OF, policy, out)
+    tables = {problem.table for problem in caught.value.problems}
+    assert tables == {"signals", "complaints"}
+    edited = write_dataset(data, tmp_path / "edited")
+    pd.read_parquet(edited / "signals.parquet").iloc[1:].to_parquet(edited / "signals.parquet")
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(DataError, match="SHA-256 differs"):
+        score(model, edited, AS_OF, policy, out)
+    with pytest.raises(DataError, match="enterprises"):
+        score(model, tmp_path / "nothing", AS_OF, policy, out)
+    assert left(tmp_path) == {"other", "edited", "nothing"}
+
+
+def test_an_empty_table_of_enterprises_gives_an_empty_file(model, policy, data, tmp_path) -> None:
+    empty = Dataset({name: frame.iloc[:0] for name, frame in data.items()})
+    folder = write_dataset(empty, tmp_path / "empty")
+    report = score(model, folder, AS_OF, policy, tmp_path / "scores.parquet")
+    assert (report.rows_in, report.scored) == (0, 0)
+    found = pd.read_parquet(tmp_path / "scores.parquet")
+    assert len(found) == 0
+    assert "tier" in found
+
+
+def test_parameters_are_checked_together(model, policy, folder, tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"must end in \.parquet") as caught:
+        score(model, folder, AS_OF, policy, tmp_path / "no" / "scores.xlsx", reasons=-1, chunk_rows=0)
+    for word in ("folder that is not there", "'reasons'", "'chunk_rows'"):
+        assert word in str(caught.value)
+    with pytest.raises(PolicyError):
+        score(model, folder, AS_OF, "no-such-policy", tmp_path / "scores.parquet")
+    with pytest.raises(ModelError):
+        score(tmp_path / "no-model", folder, AS_OF, policy, tmp_path / "scores.parquet")
+    assert left(tmp_path) == set()
+
+
+def test_a_full_disk_leaves_no_file_under_a_final_name(
+    model, policy, folder, whole, tmp_path, monkeypatch
+) -> None:
+    out = tmp_path / "scores.parquet"
+    real = pq.write_table
+    calls = []
+
+    def full(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr("tierkit.batch.scoring.pq.write_table", full)
+    with pytest.raises(OSError, match="No space left"):
+        score(model, folder, AS_OF, policy, out, chunk_rows=100)
+    assert not out.exists()
+    assert not rejects_path(out).exists()
+    monkeypatch.undo()
+    score(model, folder, AS_OF, policy, out, chunk_rows=100, resume=True)
+    assert out.read_bytes() == whole[1].read_bytes()

@@ -1,0 +1,426 @@
+"""Score a whole city in chunks: the same bits for any chunk size, resumable, and whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tierkit import __version__
+from tierkit.artifact import Model
+from tierkit.batch.staging import REJECTS, Rejects, Staged, parquet_writer, stage
+from tierkit.explain import reason_codes
+from tierkit.features import features_of, on_register, standing
+from tierkit.policy import Policy
+from tierkit.progress import Progress, quiet
+from tierkit.schema import DataError, Folder, Problem, open_folder, replacing
+from tierkit.schema.files import sha256
+from tierkit.tiers import assign
+from tierkit.timeline import TIMED, Timeline
+
+__all__ = ["CHUNK_ROWS", "Report", "rejects_path", "score"]
+
+CHUNK_ROWS = 1 << 16
+_PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a batch did; the counts add up: rows in = scored + rejected + closed + not registered.
+
+    Parameters
+    ----------
+    out, rejects : str
+        The two files.
+    rows_in : int
+        Rows of the table of enterprises.
+    scored, rejected : int
+        Rows with a tier, and rows that break the contract.
+    closed, not_registered : int
+        Enterprises that had closed before the date, or were not registered before it.
+    flagged : int
+        Scored rows in which a model met something that it never saw at fit.
+    tiers : mapping of str to int
+        Scored rows by tier.
+    records : mapping of str to mapping
+        For each other table its rows and how many were rejected.
+    """
+
+    out: str
+    rejects: str
+    rows_in: int
+    scored: int
+    rejected: int
+    closed: int
+    not_registered: int
+    flagged: int
+    tiers: Mapping[str, int]
+    records: Mapping[str, Mapping[str, int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+
+def rejects_path(out: str | os.PathLike[str]) -> Path:
+    """Return where the reject file of an output lies.
+
+    Examples
+    --------
+    >>> rejects_path("scores.parquet").name
+    'scores.rejects.parquet'
+    """
+    path = Path(out)
+    return path.with_name(f"{path.stem}.rejects.parquet")
+
+
+def score(
+    model: Model | str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    as_of: date | str,
+    policy: Policy | str,
+    out: str | os.PathLike[str],
+    previous: pd.DataFrame | str | os.PathLike[str] | None = None,
+    reasons: int = 0,
+    chunk_rows: int = CHUNK_ROWS,
+    resume: bool = False,
+    *,
+    threads: int = 1,
+    progress: Progress = quiet,
+) -> Report:
+    """Score and tier every enterprise of a dataset, and write one Parquet file.
+
+    The file holds the scores of `tierkit.artifact.Model.score` and the tiers of `tierkit.tiers.assign`, one
+    row an enterprise in the order of their table, and ``assigned_on``, the day since which the tier stands.
+    Rows that break the contract go to a reject file beside it. Both appear whole, under their names, at the
+    end.
+
+    Parameters
+    ----------
+    model : Model or path
+    data : path
+        Folder of the dataset.
+    as_of : date
+        Cells known on this day or later are not used.
+    policy : Policy, or name or path of one
+    out : path
+        A ``.parquet`` file.
+    previous : DataFrame or path, optional
+        The last assignment, for hysteresis and dwell: an earlier output, or a table of tiers; of several rows
+        of an enterprise the last up to the date counts.
+    reasons : int
+        Reason codes of each score in the output; see `tierkit.explain.reason_codes`.
+    chunk_rows : int
+        Enterprises at a time; it changes no bit, only memory.
+    resume : bool
+        Go on where a run with the same inputs was cut off; else begin anew.
+    threads : int
+        It changes no bit.
+    progress : Progress
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ModelError
+        If the model folder is refused.
+    DataError
+        If tables or the last assignment cannot be read, or a table's columns break the contract.
+    ValueError
+        If a parameter is out of range, or a run to resume had other inputs.
+    """
+    target = Path(out).resolve()
+    _check(target, reasons, chunk_rows)
+    loaded = model if isinstance(model, Model) else Model.load(model)
+    loaded.risk.set_params(num_threads=threads)
+    chosen = policy if isinstance(policy, Policy) else Policy.load(policy)
+    day = pd.Timestamp(as_of).date()
+    last = _last(previous, day)
+    nobody = pd.DataFrame({"enterprise_id": [], "sector": [], "risk_probability": [], "credit_points": []})
+    assign(nobody, chosen, last, as_of=day)  # so that a bad assignment or policy shows before the work
+    folder = open_folder(data)
+    key = _key(loaded, folder, chosen, day, last, reasons, chunk_rows)
+    work = target.with_name(f".{target.name}.work")
+    _prepare(work, key, resume)
+    try:
+        staged = _staged(folder, work, chunk_rows)
+    except DataError:  # nothing to resume, and nothing may be left behind
+        shutil.rmtree(work)
+        raise
+    job = _Job(loaded, chosen, day, last, reasons)
+    with Timeline(staged.files, threads) as timeline:
+        ids = timeline.ids()
+        starts = range(0, max(len(ids), 1), chunk_rows)
+        tally: Counter[str] = Counter()
+        progress("scoring", 0, len(ids))
+        for number, start in enumerate(starts):
+            part = work / f"part-{number:06d}"
+            if not part.with_suffix(".json").exists():
+                table, counts = job.chunk(timeline, ids.iloc[start : start + chunk_rows])
+                with replacing(part.with_suffix(".parquet")) as temporary:
+                    pq.write_table(table, temporary, compression="zstd", compression_level=1)
+                with replacing(
+                    part.with_suffix(".json")
+                ) as temporary:  # last: it says that the part is whole
+                    temporary.write_text(json.dumps(counts), "utf-8")
+            tally.update(json.loads(part.with_suffix(".json").read_text("utf-8")))
+            progress("scoring", min(start + chunk_rows, len(ids)), len(ids))
+    report = _report(target, staged, tally)
+    _assemble(target, work, len(starts), report, key)
+    shutil.rmtree(work)
+    return report
+
+
+def _check(target: Path, reasons: int, chunk_rows: int) -> None:
+    problems = []
+    if target.suffix != ".parquet":
+        problems.append(f"'out' must end in .parquet. Got '{target.name}' instead.")
+    if target.is_dir():
+        problems.append(f"'out' is a folder: {target}. Give the name of a file.")
+    if not target.parent.is_dir():
+        problems.append(f"'out' lies in a folder that is not there: {target.parent}. Make it first.")
+    if reasons < 0:
+        problems.append(f"'reasons' must be at least 0. Got {reasons} instead.")
+    if chunk_rows < 1:
+        problems.append(f"'chunk_rows' must be at least 1. Got {chunk_rows} instead.")
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _last(previous: pd.DataFrame | str | os.PathLike[str] | None, day: date) -> pd.DataFrame | None:
+    """Return the last assignment of each enterprise up to the date."""
+    if previous is None:
+        return None
+    frame = previous if isinstance(previous, pd.DataFrame) else _read(Path(previous))
+    frame = frame[[name for name in _PREVIOUS if name in frame]].reset_index(drop=True)
+    if {"enterprise_id", "assigned_on"} <= set(frame):
+        frame = frame.assign(assigned_on=pd.to_datetime(frame["assigned_on"], errors="coerce"))
+        frame = frame[~(frame["assigned_on"] > pd.Timestamp(day))]
+        frame = frame.sort_values("assigned_on", kind="stable", na_position="first")
+        frame = frame.drop_duplicates("enterprise_id", keep="last")
+    return frame
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype={"enterprise_id": "str"})
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        remedy = "Give an earlier output, or a table of tiers, as Parquet or CSV."
+        raise DataError(
+            [Problem("previous", "", 0, (), f"{path} cannot be read: {reason}", remedy)]
+        ) from error
+
+
+def _key(
+    model: Model,
+    folder: Folder,
+    policy: Policy,
+    day: date,
+    last: pd.DataFrame | None,
+    reasons: int,
+    chunk_rows: int,
+) -> dict[str, Any]:
+    """Return everything that the result depends on, and the chunk size, which its parts depend on."""
+    return {
+        "tierkit": __version__,
+        "model": _digest(_model_text(model)),
+        "data": {name: sha256(path) for name, path in folder.files.items() if name in TIMED},
+        "policy": policy.hash,
+        "policy_name": policy.name,
+        "as_of": day.isoformat(),
+        "previous": "" if last is None else _digest(last.to_csv(index=False)),
+        "reasons": reasons,
+        "chunk_rows": chunk_rows,
+    }
+
+
+def _model_text(model: Model) -> str:
+    trees, rest = model.risk.to_parts()
+    rest["parameters"].pop("num_threads")
+    return trees + json.dumps(rest, sort_keys=True) + model.credit.to_json()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _prepare(work: Path, key: Mapping[str, Any], resume: bool) -> None:
+    """Make the folder of the unfinished run, or take it up again if it was one of the same inputs."""
+    listed = work / "key.json"
+    if resume and listed.exists():
+        before = json.loads(listed.read_text("utf-8"))
+        other = sorted(name for name in {*key, *before} if before.get(name) != key.get(name))
+        if other:
+            raise ValueError(
+                f"The unfinished run in {work} had other inputs: {', '.join(other)}. "
+                "Run it with the same ones, or without resuming."
+            )
+        return
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    with replacing(listed) as temporary:
+        temporary.write_text(json.dumps(key, indent=1), "utf-8")
+
+
+def _staged(folder: Folder, work: Path, chunk_rows: int) -> Staged:
+    """Sort the rows, or take up what was sorted before."""
+    done = work / "staged.json"
+    if done.exists():
+        kept = json.loads(done.read_text("utf-8"))
+        files = {name: Path(path) for name, path in kept["files"].items()}
+        return Staged(files, kept["rows"], kept["rejected"])
+    with parquet_writer(work / "rejects.parquet", REJECTS) as write:
+        staged = stage(folder, work, Rejects(write), chunk_rows)
+    kept = {
+        "files": {name: str(path.resolve()) for name, path in staged.files.items()},
+        "rows": dict(staged.rows),
+        "rejected": dict(staged.rejected),
+    }
+    with replacing(done) as temporary:
+        temporary.write_text(json.dumps(kept, indent=1), "utf-8")
+    return staged
+
+
+@dataclass(frozen=True)
+class _Job:
+    model: Model
+    policy: Policy
+    day: date
+    last: pd.DataFrame | None
+    reasons: int
+
+    def chunk(self, timeline: Timeline, ids: pd.Series) -> tuple[Any, dict[str, int]]:
+        """Score and tier some enterprises."""
+        ids = ids.reset_index(drop=True)
+        timeline.ask(pd.DataFrame({"enterprise_id": ids, "as_of": pd.Timestamp(self.day)}))
+        here = on_register(timeline)
+        features = features_of(timeline)
+        born = features["sector"].notna()
+        X = features[here].reset_index(drop=True)
+        red_line = standing(timeline)[here].reset_index(drop=True)
+        scores = self.model.score_features(X, ids[here], red_line)
+        last = None if self.last is None else self.last[self.last["enterprise_id"].isin(ids)]
+        tiers = assign(scores, self.policy, last, as_of=self.day)
+        parts = [
+            scores.drop(columns="red_line"),
+            tiers.drop(columns="enterprise_id"),
+            self._since(tiers, last),
+        ]
+        if self.reasons:
+            parts.append(reason_codes(self.model.risk, self.model.credit, X, self.reasons))
+        table = _arrow(pd.concat(parts, axis=1).assign(policy=self.policy.name), self.reasons)
+        counts = {
+            "closed": int((born & ~here).sum()),
+            "not_registered": int((~born).sum()),
+            "scored": len(X),
+            "flagged": int((scores["flags"] != "").sum()),
+            **{f"tier_{tier}": int(n) for tier, n in tiers["tier"].value_counts(sort=False).items() if n},
+        }
+        return table, counts
+
+    def _since(self, tiers: pd.DataFrame, last: pd.DataFrame | None) -> pd.Series:
+        """Return the day since which each tier stands."""
+        today = pd.Series(pd.Timestamp(self.day), index=tiers.index, name="assigned_on")
+        if last is None or "assigned_on" not in last:
+            return today
+        before = last.set_index("enterprise_id")["assigned_on"].reindex(tiers["enterprise_id"]).to_numpy()
+        return today.where(tiers["changed"].to_numpy(), pd.Series(before, index=tiers.index))
+
+
+def _schema(reasons: int) -> Any:
+    text, number, yes, day = pa.string(), pa.float64(), pa.bool_(), pa.date32()
+    columns = {
+        "enterprise_id": text,
+        "sector": text,
+        "risk_margin": number,
+        "risk_probability": number,
+        "credit_points": number,
+        "credit_probability": number,
+        "tier": text,
+        "risk_level": pa.int8(),
+        "credit_grade": text,
+        "tier_reason": text,
+        "distance_risk": number,
+        "distance_credit": number,
+        "unmonitored": yes,
+        "held": yes,
+        "changed": yes,
+        "composite_points": number,
+        "red_line": text,
+        "flags": text,
+        "assigned_on": day,
+        "policy": text,
+    }
+    for axis in ("risk", "credit"):
+        for k in range(1, reasons + 1):
+            columns |= {f"{axis}_reason_{k}": text, f"{axis}_effect_{k}": number}
+    return pa.schema(list(columns.items()))
+
+
+def _arrow(frame: pd.DataFrame, reasons: int) -> Any:
+    schema = _schema(reasons)
+    arrays = []
+    for field in schema:
+        values = frame[field.name]
+        if pa.types.is_string(field.type):
+            values = values.astype("object")
+        elif pa.types.is_date(field.type):
+            values = values.to_numpy().astype("datetime64[D]")
+        # NaN is a missing number here: there is no boundary to be distant from, or no composite.
+        arrays.append(pa.array(values, field.type, from_pandas=True))
+    return pa.table(arrays, schema=schema)
+
+
+def _report(target: Path, staged: Staged, tally: Counter[str]) -> Report:
+    rows, rejected = staged.rows["enterprises"], staged.rejected["enterprises"]
+    report = Report(
+        out=str(target),
+        rejects=str(rejects_path(target)),
+        rows_in=rows,
+        scored=tally["scored"],
+        rejected=rejected,
+        closed=tally["closed"],
+        not_registered=tally["not_registered"],
+        flagged=tally["flagged"],
+        tiers={k.removeprefix("tier_"): n for k, n in sorted(tally.items()) if k.startswith("tier_")},
+        records={
+            name: {"rows": staged.rows[name], "rejected": staged.rejected[name]}
+            for name in staged.rows
+            if name != "enterprises"
+        },
+    )
+    total = report.scored + report.rejected + report.closed + report.not_registered
+    if total != rows or sum(report.tiers.values()) != report.scored:
+        raise RuntimeError(f"The counts do not add up: {report}")
+    return report
+
+
+def _assemble(target: Path, work: Path, parts: int, report: Report, key: Mapping[str, Any]) -> None:
+    """Write the parts as one file, whatever their size was, and put both files into their places."""
+    about = {name: value for name, value in key.items() if name != "chunk_rows"}
+    counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects")}
+    metadata = {"tierkit": json.dumps({**about, **counts}, sort_keys=True)}
+    with parquet_writer(work / "scores.parquet", _schema(int(key["reasons"])), metadata) as write:
+        for number in range(parts):
+            write(pq.read_table(work / f"part-{number:06d}.parquet"))
+    if pq.read_metadata(work / "scores.parquet").num_rows != report.scored:
+        raise RuntimeError(f"The file does not hold the {report.scored} rows that were scored.")
+    # The scores last: when they are there, all is done.
+    (work / "rejects.parquet").replace(rejects_path(target))
+    (work / "scores.parquet").replace(target)

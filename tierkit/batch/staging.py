@@ -1,0 +1,222 @@
+"""Sort a dataset's rows before a batch: those that keep the contract, and those that go to the reject file.
+
+A table whose rows all keep the contract, in the declared types, is used where it lies; any other is written
+again, without the rows that do not. Tables are read so many rows at a time, so memory does not grow with
+them; only the ids of the enterprises are held, to find those that occur twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tierkit.schema import (
+    PARQUET_OPTIONS,
+    ROW_GROUP,
+    TABLES,
+    DataError,
+    Folder,
+    Problem,
+    Table,
+    replacing,
+    row_problems,
+)
+from tierkit.schema.rows import check_rows
+from tierkit.timeline import TIMED, is_declared
+
+__all__ = ["REJECTS", "Rejects", "Staged", "parquet_writer", "stage"]
+
+REJECTS = pa.schema(
+    [("table", pa.string()), ("row", pa.int64()), ("key", pa.string()), ("reason", pa.string())]
+)
+"""Columns of the reject file: where the row was (counted from 1), its key as it stands, and what is wrong."""
+
+_TWICE = "enterprise_id: occurs more than once"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Tables ready to be read.
+
+    Parameters
+    ----------
+    files : mapping of str to Path
+        A Parquet file in the declared types for each table that there is.
+    rows, rejected : mapping of str to int
+        Rows of each table as it came, and how many of them were sent to the reject file.
+    """
+
+    files: Mapping[str, Path]
+    rows: Mapping[str, int]
+    rejected: Mapping[str, int]
+
+
+@contextmanager
+def parquet_writer(path: Path, schema: Any, metadata: Mapping[str, str] | None = None) -> Iterator[Any]:
+    """Give a function that takes tables of any size and writes them in row groups of one size.
+
+    So the bytes do not depend on how the rows came. The file appears when all went well.
+    """
+    told = schema.with_metadata(dict(metadata)) if metadata else schema
+    waiting: list[Any] = []
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, told, **_options(metadata)) as writer:
+
+        def flush(all_of_it: bool) -> None:
+            data = pa.concat_tables(waiting)
+            whole = data.num_rows if all_of_it else data.num_rows // ROW_GROUP * ROW_GROUP
+            for start in range(0, whole, ROW_GROUP):
+                part = data.slice(start, min(ROW_GROUP, whole - start)).combine_chunks()
+                writer.write_table(part.replace_schema_metadata(told.metadata), ROW_GROUP)
+            waiting[:] = [data.slice(whole)]
+
+        def write(table: Any) -> None:
+            waiting.append(table.cast(schema))
+            if sum(part.num_rows for part in waiting) >= ROW_GROUP:
+                flush(False)
+
+        yield write
+        write(schema.empty_table())
+        flush(True)
+        writer.close()
+
+
+def _options(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    # The schema is stored only where it carries metadata; types are plain either way.
+    return {**PARQUET_OPTIONS, "store_schema": bool(metadata)}
+
+
+class Rejects:
+    """Collects rejected rows, and writes them with `parquet_writer`."""
+
+    def __init__(self, write: Any) -> None:
+        self._write = write
+
+    def add(self, table: Table, chunk: Any, first: int, reasons: NDArray[np.object_]) -> int:
+        """Write the rows of a chunk that have a reason; return how many."""
+        where = np.flatnonzero(reasons != "")
+        if where.size:
+            keys = [pc.cast(chunk.column(name), pa.string()).take(where) for name in table.key]
+            key = pc.binary_join_element_wise(*keys, "|", null_handling="replace", null_replacement="")
+            names = pa.array([table.name] * where.size, pa.string())
+            texts = pa.array(reasons[where].tolist(), pa.string())
+            self._write(pa.table([names, pa.array(where + first + 1), key, texts], schema=REJECTS))
+        return int(where.size)
+
+
+def stage(folder: Folder, work: Path, rejects: Rejects, chunk_rows: int) -> Staged:
+    """Sort the rows of all tables that features read.
+
+    Parameters
+    ----------
+    folder : Folder
+        As from `tierkit.schema.open_folder`.
+    work : Path
+        Where tables are written that cannot be used as they lie.
+    rejects : Rejects
+    chunk_rows : int
+
+    Returns
+    -------
+    Staged
+
+    Raises
+    ------
+    DataError
+        If a table is missing, unreadable or altered, or its columns are not those of the contract: then no
+        row of it can be judged.
+    """
+    problems = [p for p in folder.problems if p.table in ("", "manifest.json", *TIMED)]
+    if "enterprises" not in folder.files:
+        remedy = "Add enterprises.parquet, enterprises.csv or enterprises.csv.gz."
+        problems.append(Problem("enterprises", "", 0, (), "is a table that is missing", remedy))
+    if problems:
+        raise DataError(problems)
+    files: dict[str, Path] = {}
+    rows: dict[str, int] = {}
+    rejected: dict[str, int] = {}
+    for name in TIMED:
+        if name not in folder.files:
+            continue
+        try:
+            rows[name], rejected[name] = _sort(folder, TABLES[name], work, rejects, chunk_rows)
+        except DataError as error:
+            problems += error.problems
+            continue
+        as_it_lies = not rejected[name] and is_declared(folder.files[name], TABLES[name])
+        files[name] = folder.files[name] if as_it_lies else work / f"{name}.parquet"
+    if problems:
+        raise DataError(problems)
+    return Staged(files, rows, rejected)
+
+
+def _sort(folder: Folder, table: Table, work: Path, rejects: Rejects, chunk_rows: int) -> tuple[int, int]:
+    """Write the rows of a table that keep the contract, if it cannot be used as it lies."""
+    twice = _repeated(folder, table) if table.name == "enterprises" else None
+    usable = is_declared(folder.files[table.name], table)
+    first = bad = 0
+    # Most tables are clean and are only read; one that turns out not to be is read again and written.
+    for attempt in ("read", "write"):
+        with parquet_writer(work / f"{table.name}.parquet", table.arrow_schema) as write:
+            first = bad = 0
+            for chunk in folder.chunks(table, chunk_rows):
+                reasons = _reasons(chunk, table, folder.as_of, twice)
+                keep = reasons == ""
+                if attempt == "write" or not usable:
+                    bad += rejects.add(table, chunk, first, reasons)
+                    write(_declared(chunk.filter(pa.array(keep)), table))
+                else:
+                    bad += int((~keep).sum())
+                first += chunk.num_rows
+        if not usable or not bad:
+            break
+    if usable and not bad:
+        (work / f"{table.name}.parquet").unlink()
+    return first, bad
+
+
+def _reasons(chunk: Any, table: Table, as_of: date | None, twice: Any) -> NDArray[np.object_]:
+    reasons = row_problems(chunk, table.name, as_of).to_numpy(dtype=object)
+    if twice is not None and len(twice):
+        repeated = pc.is_in(pc.cast(chunk.column("enterprise_id"), pa.string()), value_set=twice)
+        here = repeated.to_numpy(zero_copy_only=False)
+        reasons[here] = [f"{old}; {_TWICE}" if old else _TWICE for old in reasons[here]]
+    return reasons
+
+
+def _repeated(folder: Folder, table: Table) -> Any:
+    """Return the ids that more than one row has: neither row can be trusted."""
+    try:
+        parts = [pc.cast(ids, pa.string()) for ids in _ids(folder, table)]
+    except (KeyError, pa.ArrowException):
+        return pa.array([], pa.string())  # the column is missing or of a wrong type, which is told later
+    counted = pc.value_counts(pa.chunked_array([one for part in parts for one in part.chunks], pa.string()))
+    many = pc.and_(pc.greater(counted.field("counts"), 1), pc.is_valid(counted.field("values")))
+    return counted.field("values").filter(many)
+
+
+def _ids(folder: Folder, table: Table) -> Iterator[Any]:
+    path = folder.files[table.name]
+    if path.suffix != ".parquet":
+        for chunk in folder.chunks(table, ROW_GROUP):
+            yield chunk.column("enterprise_id")
+        return
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(ROW_GROUP, columns=["enterprise_id"]):
+            yield pa.chunked_array([batch.column("enterprise_id")])
+
+
+def _declared(chunk: Any, table: Table) -> Any:
+    """Return rows that keep the contract in the declared types."""
+    cells = check_rows(chunk, table).cells
+    schema = table.arrow_schema
+    return pa.table([pc.cast(cells[field.name].array, field.type) for field in schema], schema=schema)
