@@ -150,7 +150,7 @@ def test_matrix_says_when_a_cell_holds_several_tiers() -> None:
         {"risk_level": [1, 1, 1, 2], "credit_grade": ["A", "A", "A", "B"], "tier": ["T1", "T1", "T2", "T4"]}
     )
     words = [text.get_text() for text in plot.matrix(frame).texts]
-    assert words == ["3", "T1 67%", "0", "0", "1", "T4"]
+    assert words == ["T1 67%", "3", "0", "0", "T4", "1"]
 
 
 def test_points_shares_are_of_the_right_grade() -> None:
