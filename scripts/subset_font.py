@@ -4,8 +4,9 @@ Usage::
 
     python scripts/subset_font.py NotoSansSC-Regular.otf [--check]
 
-The original is ``Sans/SubsetOTF/SC/NotoSansSC-Regular.otf`` of https://github.com/notofonts/noto-cjk (version 2.004), which several
-packages carry; its hash is checked so that a different version is noticed rather than vendored unseen.
+The original is ``Sans/SubsetOTF/SC/NotoSansSC-Regular.otf`` of https://github.com/notofonts/noto-cjk (version
+2.004), which several packages carry; its hash is checked so that a different version is noticed rather than
+vendored unseen.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from fontTools.ttLib import TTFont
 ORIGINAL_SHA256 = "faa6c9df652116dde789d351359f3d7e5d2285a2b2a1f04a2d7244df706d5ea9"
 TARGET = Path(__file__).resolve().parents[1] / "tierkit" / "assets" / "fonts" / "NotoSansSC-subset.otf"
 
-#: The subset has its own name, so that matplotlib and browsers never mix it up with a full Noto Sans SC that is installed.
+#: The subset has its own name, so that nothing mixes it up with a full Noto Sans SC that is installed.
 FAMILY = "Tierkit Sans SC"
 
-#: Beyond GB 2312: Latin letters with marks, and the typographic, mathematical and arrow characters that the texts use.
+#: Beyond GB 2312: Latin letters with marks, and typographic, mathematical and arrow characters in texts.
 EXTRA_RANGES = [
     (0x0020, 0x007E),  # ASCII
     (0x00A0, 0x017F),  # Latin-1 and Latin Extended-A
@@ -94,13 +95,15 @@ def make(original: Path) -> bytes:
 
 def main() -> int:
     """Write the subset, or with ``--check`` compare it with the vendored file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("original", type=Path)
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     arguments = parser.parse_args()
     digest = hashlib.sha256(arguments.original.read_bytes()).hexdigest()
     if digest != ORIGINAL_SHA256:
-        print(f"{arguments.original} has sha256 {digest}, not {ORIGINAL_SHA256}; take version 2.004, SubsetOTF/SC.", file=sys.stderr)
+        wrong = f"{arguments.original} has sha256 {digest}, not {ORIGINAL_SHA256}"
+        print(f"{wrong}; take version 2.004, SubsetOTF/SC.", file=sys.stderr)
         return 2
     made = make(arguments.original)
     if arguments.check:

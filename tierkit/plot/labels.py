@@ -51,7 +51,8 @@ class PercentTicks(Formatter):
 def wrap(words: str, ems: float) -> list[str]:
     """Break text into lines of at most `ems` em widths, between words or between Chinese characters.
 
-    matplotlib does not wrap text without spaces; a full-width character counts one em and any other a little less than half.
+    matplotlib does not wrap text without spaces. A full-width character counts one em, any other a little
+    less than half.
 
     Examples
     --------
