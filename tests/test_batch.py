@@ -388,3 +388,14 @@ def test_a_full_disk_leaves_no_file_under_a_final_name(
     monkeypatch.undo()
     score(model, folder, AS_OF, policy, out, chunk_rows=100, resume=True)
     assert out.read_bytes() == whole[1].read_bytes()
+
+
+def test_staging_in_parts_gives_the_same(model, policy, data, tmp_path, monkeypatch) -> None:
+    folder = spoil(data, tmp_path)
+    outs = []
+    for size in (1 << 16, 90):
+        monkeypatch.setattr("tierkit.batch.staging._AT_ONCE", size)
+        out = tmp_path / f"scores{size}.parquet"
+        score(model, folder, AS_OF, policy, out)
+        outs.append((out.read_bytes(), rejects_path(out).read_bytes()))
+    assert outs[0] == outs[1]

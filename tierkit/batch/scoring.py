@@ -156,7 +156,7 @@ def score(
     work = target.with_name(f".{target.name}.work")
     _prepare(work, key, resume)
     try:
-        staged = _staged(folder, work, chunk_rows)
+        staged = _staged(folder, work)
     except DataError:  # nothing to resume, and nothing may be left behind
         shutil.rmtree(work)
         raise
@@ -278,7 +278,7 @@ def _prepare(work: Path, key: Mapping[str, Any], resume: bool) -> None:
         temporary.write_text(json.dumps(key, indent=1), "utf-8")
 
 
-def _staged(folder: Folder, work: Path, chunk_rows: int) -> Staged:
+def _staged(folder: Folder, work: Path) -> Staged:
     """Sort the rows, or take up what was sorted before."""
     done = work / "staged.json"
     if done.exists():
@@ -286,7 +286,7 @@ def _staged(folder: Folder, work: Path, chunk_rows: int) -> Staged:
         files = {name: Path(path) for name, path in kept["files"].items()}
         return Staged(files, kept["rows"], kept["rejected"])
     with parquet_writer(work / "rejects.parquet", REJECTS) as write:
-        staged = stage(folder, work, Rejects(write), chunk_rows)
+        staged = stage(folder, work, Rejects(write))
     kept = {
         "files": {name: str(path.resolve()) for name, path in staged.files.items()},
         "rows": dict(staged.rows),

@@ -41,6 +41,7 @@ REJECTS = pa.schema(
 )
 """Columns of the reject file: where the row was (counted from 1), its key as it stands, and what is wrong."""
 
+_AT_ONCE = 1 << 16  # rows that are checked together
 _TWICE = "enterprise_id: occurs more than once"
 
 
@@ -113,7 +114,7 @@ class Rejects:
         return int(where.size)
 
 
-def stage(folder: Folder, work: Path, rejects: Rejects, chunk_rows: int) -> Staged:
+def stage(folder: Folder, work: Path, rejects: Rejects) -> Staged:
     """Sort the rows of all tables that features read.
 
     Parameters
@@ -123,7 +124,6 @@ def stage(folder: Folder, work: Path, rejects: Rejects, chunk_rows: int) -> Stag
     work : Path
         Where tables are written that cannot be used as they lie.
     rejects : Rejects
-    chunk_rows : int
 
     Returns
     -------
@@ -148,7 +148,7 @@ def stage(folder: Folder, work: Path, rejects: Rejects, chunk_rows: int) -> Stag
         if name not in folder.files:
             continue
         try:
-            rows[name], rejected[name] = _sort(folder, TABLES[name], work, rejects, chunk_rows)
+            rows[name], rejected[name] = _sort(folder, TABLES[name], work, rejects)
         except DataError as error:
             problems += error.problems
             continue
@@ -159,7 +159,7 @@ def stage(folder: Folder, work: Path, rejects: Rejects, chunk_rows: int) -> Stag
     return Staged(files, rows, rejected)
 
 
-def _sort(folder: Folder, table: Table, work: Path, rejects: Rejects, chunk_rows: int) -> tuple[int, int]:
+def _sort(folder: Folder, table: Table, work: Path, rejects: Rejects) -> tuple[int, int]:
     """Write the rows of a table that keep the contract, if it cannot be used as it lies."""
     twice = _repeated(folder, table) if table.name == "enterprises" else None
     usable = is_declared(folder.files[table.name], table)
@@ -168,7 +168,7 @@ def _sort(folder: Folder, table: Table, work: Path, rejects: Rejects, chunk_rows
     for attempt in ("read", "write"):
         with parquet_writer(work / f"{table.name}.parquet", table.arrow_schema) as write:
             first = bad = 0
-            for chunk in folder.chunks(table, chunk_rows):
+            for chunk in folder.chunks(table, _AT_ONCE):
                 reasons = _reasons(chunk, table, folder.as_of, twice)
                 keep = reasons == ""
                 if attempt == "write" or not usable:
