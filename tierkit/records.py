@@ -38,6 +38,7 @@ __all__ = ["state_columns", "write_records"]
 _NO_DATE = np.datetime64("NaT", "us")
 _RATED_BLOCK = 9
 _EVENT_BLOCK = 10
+_OFFSITE_VISIT = 50
 _COMPLAINT_WEIGHTS = (0.6, 0.3, 0.1)  # hotline, platform, letter; assumed
 _SEVERITY = {
     "abnormal_list": "minor",
@@ -58,6 +59,12 @@ def _levels(names: tuple[str, ...], codes: Any) -> NDArray[np.object_]:
 def _numbered(letter: str, n: int) -> pd.Series:
     """Return ids in order; text even where there are none, as a quiet city may have."""
     return pd.Series([f"{letter}{k:09d}" for k in range(1, n + 1)], dtype="str")
+
+
+def _codes(letter: str, days: list[str], owner: Any, number: Any) -> pd.Series:
+    """Return codes of a day, an enterprise and a number; text even where there are none."""
+    parts = zip(days, owner, number, strict=True)
+    return pd.Series([f"{letter}{day}-{e:08d}-{n:02d}" for day, e, n in parts], dtype="str")
 
 
 class _Calendar:
@@ -106,7 +113,9 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
     obligation = log["obligation"].to_numpy(np.int64)
     owner = world.enterprise[obligation].astype(np.int64)
     week = log["week"].to_numpy(np.int64)
-    visit = log["visit"].to_numpy(np.int64)
+    offsite = log["mode"].to_numpy() == MODES.index("offsite")
+    # Nobody calls for an off-site check; each has a number of its own, past those of agencies.
+    visit = np.where(offsite, _OFFSITE_VISIT + world.local[obligation], log["visit"]).astype(np.int64)
     words = draws(run.seed, run.replicate, owner, ENTERPRISE_LEVEL, Block.VISIT, week, visit)
     inspected = calendar.day(week, _whole(words[0], 0, 4))
     own = draws(run.seed, run.replicate, owner, world.local[obligation], _RATED_BLOCK, week)
@@ -121,18 +130,15 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
         < expit(np.log(happy / (1 - happy))[:, None] + np.array([2.2, 1.4, 0.6, -0.3]))
     ).sum(axis=1)
     rated = calendar.known(
-        inspected + _whole(words[3], 0, 7).astype("timedelta64[D]"), uniform(words[1]) < share
+        inspected + _whole(words[3], 0, 7).astype("timedelta64[D]"), (uniform(words[1]) < share) & ~offsite
     )
     propensity, served = _propensity(run, log)
-    stamp = np.datetime_as_string(inspected, unit="D").astype(object)
-    stamp = np.array([s.replace("-", "") for s in stamp], object)
+    stamp = [s.replace("-", "") for s in np.datetime_as_string(inspected, unit="D").tolist()]
     agency = _levels(AGENCIES, world.agency[obligation])
     table = pd.DataFrame(
         {
-            "check_code": [
-                f"{s}-{o:08d}-{n:02d}" for s, o, n in zip(stamp, owner, world.local[obligation], strict=True)
-            ],
-            "visit_id": [f"V{s}-{o:08d}-{n:02d}" for s, o, n in zip(stamp, owner, visit, strict=True)],
+            "check_code": _codes("", stamp, owner, world.local[obligation]),
+            "visit_id": _codes("V", stamp, owner, visit),
             "enterprise_id": ids[owner],
             "agency": agency,
             "item_class": _levels(ITEM_CLASSES, world.item_class[obligation]),
@@ -147,7 +153,9 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
             "propensity": propensity,
             "served_share": served,
             "policy": run.policy.name,
-            "inspector": [f"{a}-{g + 1}" for a, g in zip(agency, log["inspector"], strict=True)],
+            "inspector": pd.Series(
+                [f"{a}-{g + 1}" for a, g in zip(agency, log["inspector"], strict=True)], dtype="str"
+            ),
         }
     )
     table.loc[np.isnat(rated), "rating"] = pd.NA
@@ -251,7 +259,8 @@ def _complainants(
     """Return a hash for each complainant; professional ones are few, ranked by a Zipf law."""
     p, frame = run.frame.parameters, run.frame
     words = draws(run.seed, run.replicate, owner, number, Block.SIGNAL, week)
-    people = max(3, round(p["complaint.professional_people"] * frame.enterprises / 1000))
+    known = int((frame.world.entered < run.end.week).sum())  # slots of later entrants are none of theirs
+    people = max(3, round(p["complaint.professional_people"] * known / 1000))
     weight = np.cumsum(np.arange(1, people + 1, dtype=np.float64) ** -p["complaint.zipf"])
     rank = np.searchsorted(weight / weight[-1], uniform(words[2]), side="right")
     names = [

@@ -16,7 +16,16 @@ from tierkit import __version__
 from tierkit.policy import Policy
 from tierkit.population import Population, draw
 from tierkit.records import state_columns, write_records
-from tierkit.schema import AGENCIES, ITEM_CLASSES, SCHEMA_VERSION, TABLES, Dataset, conform, write_dataset
+from tierkit.schema import (
+    AGENCIES,
+    ITEM_CLASSES,
+    SCHEMA_VERSION,
+    TABLES,
+    Dataset,
+    conform,
+    data_dictionary,
+    write_dataset,
+)
 from tierkit.simulate import run
 from tierkit.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
 
@@ -220,18 +229,29 @@ def make_folder(
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Make a synthetic dataset and write it to a folder; see `make`."""
+    """Make a synthetic dataset and write it to a folder, with its data dictionary; see `make`."""
     data, _world = make(enterprises, seed, threads=threads, progress=progress)
-    return write_dataset(data, folder, format)
+    place = write_dataset(data, folder, format)
+    for lang, name in (("en", "dictionary.md"), ("zh", "dictionary.zh-CN.md")):
+        (place / name).write_text(data_dictionary(lang), encoding="utf-8")
+    return place
 
 
-def world_of(data: Dataset, *, horizon_weeks: int = WEEKS_A_YEAR, params: Parameters | None = None) -> Frame:
+def world_of(
+    data: Dataset,
+    *,
+    policy: Policy | None = None,
+    horizon_weeks: int = WEEKS_A_YEAR,
+    params: Parameters | None = None,
+) -> Frame:
     """Return the world that goes on from a synthetic dataset, out of its manifest and truth.
 
     Parameters
     ----------
     data : Dataset
         With the tables ``truth`` and ``truth_enterprises``.
+    policy : Policy, optional
+        The policy of its past, whose base rates set the agencies' capacities; ``legacy`` if absent.
     horizon_weeks : int
         Weeks after the records for which the world has slots for entrants.
     params : Parameters, optional
@@ -244,7 +264,7 @@ def world_of(data: Dataset, *, horizon_weeks: int = WEEKS_A_YEAR, params: Parame
     Raises
     ------
     ValueError
-        If the dataset is not synthetic, has no truth, or was made with other parameters.
+        If the dataset is not synthetic, has no truth, or was made with another policy or parameters.
     """
     manifest = data.manifest
     missing = [name for name in ("truth", "truth_enterprises") if name not in data]
@@ -258,9 +278,13 @@ def world_of(data: Dataset, *, horizon_weeks: int = WEEKS_A_YEAR, params: Parame
         raise ValueError(
             "The dataset was made with other parameters of the world; make it again with this version."
         )
-    population = draw(
-        int(manifest["enterprises"]), int(manifest["seed"]), Policy.load("legacy"), horizon_weeks, p
-    )
+    reference = policy or Policy.load("legacy")
+    if manifest["policy"] != reference.name:
+        raise ValueError(
+            f"The dataset was made under the policy '{manifest['policy']}', not '{reference.name}'; "
+            "hand that policy over."
+        )
+    population = draw(int(manifest["enterprises"]), int(manifest["seed"]), reference, horizon_weeks, p)
     frame = population.frame
     world, week = frame.world, int(manifest["week"])
     known = world.entered < week

@@ -261,6 +261,8 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     by_kind = base_rates(policy, p)
     owner = world.enterprise.astype(np.int64)
     yearly = by_kind[world.sector, world.size][owner] / np.maximum(counts, 1)[owner]
+    here = frame.alive()
+    held = max(counts[here].mean(), 1) if here.any() else 1  # of those in the register, not of slots to come
     severity = np.cumsum([p[f"violation.severity.{s}"] for s in SEVERITIES])
     half = p["deterrence.half_life"]
     age = 2.0 ** (-np.arange(FADE_WEEKS) / half)
@@ -310,7 +312,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         floor=int(_weekly(policy["frequency.random_floor"])),
         campaign=np.where(
             _flags(SECTORS, policy["campaign.sectors"], 1),
-            int(_weekly(policy["campaign.rate"] / max(counts.mean(), 1))),
+            int(_weekly(policy["campaign.rate"] / held)),
             0,
         ).astype(np.uint32),
         commitment=_certain(policy["commitment.check_share"]),
