@@ -229,6 +229,12 @@ def training_frame(
     ------
     DataError
         If no row is left.
+
+    Examples
+    --------
+    >>> rows = training_frame("data/synthetic", "2024-12-30", "random")
+    >>> set(rows.rows["channel"]), bool(rows.rows["as_of"].max() < pd.Timestamp("2024-12-30"))
+    ({'random'}, True)
     """
     if scheme not in SCHEMES:
         raise ValueError(f"'scheme' must be one of {', '.join(SCHEMES)}. Got {scheme!r} instead.")
@@ -289,6 +295,12 @@ def credit_frame(data: Source, as_of: date | str, *, threads: int = 1) -> Traini
     ------
     DataError
         If the records do not reach back far enough.
+
+    Examples
+    --------
+    >>> rows = credit_frame("data/synthetic", "2024-12-30")
+    >>> rows.report["snapshots"], rows.rows["as_of"].unique().tolist()
+    (1, [Timestamp('2023-12-30 00:00:00')])
     """
     day = pd.Timestamp(as_of)
     with Timeline(data, threads) as timeline:

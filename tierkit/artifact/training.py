@@ -95,6 +95,13 @@ def train(
         If the records are too few or reach back too little.
     ValueError
         If a part of the rows holds one class only.
+
+    Examples
+    --------
+    >>> model = train("data/synthetic", "2024-12-30")
+    >>> scores = model.score("data/synthetic", "2024-12-30")
+    >>> bool(scores["risk_probability"].between(0, 1).all()), model.manifest["scheme"]
+    (True, 'weighted')
     """
     day = pd.Timestamp(as_of).date()
     progress("training", 0, 4)

@@ -141,6 +141,16 @@ def score(
         If tables or the last assignment cannot be read, or a table's columns break the contract.
     ValueError
         If a parameter is out of range, or a run to resume had other inputs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tierkit.artifact import train
+    >>> model = train("data/synthetic", "2024-12-30")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = score(model, "data/synthetic", "2024-12-30", "jiading-2025", f"{folder}/scores.parquet")
+    >>> report.rows_in == report.scored + report.rejected + report.closed + report.not_registered
+    True
     """
     target = Path(out).resolve()
     _check(target, reasons, chunk_rows)

@@ -117,6 +117,12 @@ def build(
     ------
     DataError
         If ``ids`` names enterprises that the dataset does not have, or tables cannot be read.
+
+    Examples
+    --------
+    >>> X = build("data/synthetic", "2024-12-30")
+    >>> bool((X["findings_2y"] >= X["findings_1y"]).all()), X.index.name
+    (True, 'enterprise_id')
     """
     with Timeline(data, threads) as timeline:
         known = timeline.ids()
@@ -149,6 +155,13 @@ def build_rows(data: Source, pairs: pd.DataFrame, *, threads: int = 1) -> pd.Dat
     ------
     DataError
         If an enterprise is not in the dataset, or tables cannot be read.
+
+    Examples
+    --------
+    >>> one = build("data/synthetic", "2024-12-30").index[0]
+    >>> pairs = pd.DataFrame({"enterprise_id": one, "as_of": ["2023-12-30", "2024-12-30"]})
+    >>> build_rows("data/synthetic", pairs)["age_years"].diff().iloc[1].round(3).item()
+    1.002
     """
     with Timeline(data, threads) as timeline:
         check_ids(pairs["enterprise_id"], timeline.ids())
