@@ -1,6 +1,8 @@
 """The compiled engine and the plain one follow the same rules, so they give the same bits."""
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from scipy.special import expit
 
 from tests.plain_engine import PlainRun, plain_run
 from tests.worlds import ALL_ON, LEGACY, busy_world, changes, load, plain_world, policy_of, scores_of
+from tierkit.keyed_random import Block
 from tierkit.policy import presets
 from tierkit.population import draw
 from tierkit.schema import CHANNELS, DISPOSITIONS, FINDINGS, MODES
@@ -154,6 +157,15 @@ def test_same_bits_from_states_on_the_edges_of_the_rules(action: str, cadence: i
         scores = scores_of(frame, seed) if seed else None
         policy = policy_of(ALL_ON | changes | {"scoring.basis": "model", "lenience.rectify_first": seed == 1})
         both(frame, policy, 42, kappa=[0.0, 0.1, 2.0][seed], scores=scores)
+
+
+def test_the_page_of_rules_names_every_column_account_channel_and_block() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "engine.md").read_text("utf-8")
+    named = [*LOG, *TALLY, *CHANNELS, *DISPOSITIONS[1:]]
+    assert [name for name in named if not re.search(rf"\b{name.replace('_', '[ _]')}\b", page)] == []
+    assert [
+        int(row) for row in re.findall(r"^\| (\d) \| (?:obligation|enterprise)", page, re.MULTILINE)
+    ] == list(Block)
 
 
 def test_the_comparison_is_able_to_fail() -> None:
