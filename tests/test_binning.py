@@ -1,6 +1,7 @@
 """Bins of one variable: by hand, in the declared direction, and under degenerate input."""
 
 import logging
+import signal
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,12 @@ def sample(n: int = 4000, seed: int = 0, slope: float = 0.8):
     x = rng.normal(size=n)
     event = (rng.random(n) < 1 / (1 + np.exp(2 - slope * x))).astype(np.int64)
     return x, event
+
+
+def test_ctrl_c_still_raises_after_a_fit() -> None:
+    binning.cuts(*sample())
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_weight_of_evidence_by_hand(monkeypatch) -> None:

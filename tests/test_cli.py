@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -606,6 +607,58 @@ def test_simulate_takes_its_tiers_from_a_model(
     kept = Run.read(run)
     assert kept.tiers is not None
     assert set(kept.tiers["policy"]) == {"jiading-2025"}
+
+
+# Accidents
+
+
+def stopped(how: signal.Signals, out: Path) -> tuple[int, str]:
+    """Run the demo, stop it when it trains, and return exit status and what it said."""
+    command = [sys.executable, "-m", "tierkit", "demo", "--enterprises", "3000", "--out", str(out)]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.parent.glob(".*/model")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(how)
+    _, said = running.communicate(timeout=60)
+    return running.returncode, said
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
+    status, said = stopped(signal.SIGINT, tmp_path / "demo")
+    assert (status, list(tmp_path.iterdir())) == (130, [])
+    assert "Interrupted" in said
+    assert "Traceback" not in said
+
+
+def test_a_killed_run_leaves_no_folder_of_its_name_and_the_next_clears_up(tmp_path: Path) -> None:
+    status, _ = stopped(signal.SIGKILL, tmp_path / "demo")
+    assert status == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".")
+    with whole_folder(tmp_path / "demo"):
+        pass
+    assert [one.name for one in tmp_path.iterdir()] == ["demo"]
+
+
+def test_a_full_disk_leaves_no_half_file(town: Path, model: Path, tmp_path: Path) -> None:
+    who = f"--as-of {AS_OF} --policy legacy"
+    commands = {
+        "synth": f"synth --enterprises 3000 --out '{tmp_path}/city'",
+        "train": f"train '{town}' --as-of {AS_OF} --out '{tmp_path}/model'",
+        "score": f"score '{model}' '{town}' {who} --out '{tmp_path}/tiers.parquet'",
+    }
+    for name, command in commands.items():
+        shell = f"ulimit -f 24; exec '{sys.executable}' -m tierkit {command}"  # no file beyond 24 KiB
+        ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+        assert ended.returncode == 1, (name, ended.stderr)
+        assert "Traceback" not in ended.stderr
+        assert "The system refused" in ended.stderr
+        assert "too large" in ended.stderr
+    final = [one for one in tmp_path.iterdir() if not one.name.startswith(".")]  # a dot: to be resumed
+    assert [file for one in final for file in (one.rglob("*") if one.is_dir() else [one])] == []
 
 
 # Inputs and outputs

@@ -10,6 +10,8 @@ the declared order are pooled.
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -47,6 +49,17 @@ def _quiet_import() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(silent)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Take Ctrl-C back: the solver inside optbinning leaves it to kill the process, clean-up undone."""
+    ours = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if ours is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, ours)
 
 
 def _optimal(**settings: Any) -> Any:
@@ -155,7 +168,9 @@ def cuts(
         sign = 1 if rank[event == 1].mean() >= rank.mean() else -1
     binning = _optimal(
         monotonic_trend=_TREND[sign], max_n_bins=max_bins, min_prebin_size=share, min_bin_size=share
-    ).fit(x, event)
+    )
+    with _interruptible():
+        binning.fit(x, event)
     found = [float(cut) for cut in binning.splits]
     return _pooled(x, event, found or _perfect_cut(x, event, share), sign)
 

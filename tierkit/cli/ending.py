@@ -142,8 +142,7 @@ def _tell(error: Exception, as_json: bool, debug: bool) -> int:
         if as_json:
             _print_json({"status": "fault", "message": message})
         else:
-            again = "" if debug else "\nRun it again with --debug for the traceback, and report it."
-            print(f"A fault of tierkit's, not of your input: {message}{again}", file=sys.stderr)
+            print(_blame(error, message, debug), file=sys.stderr)
         return FAULT_OF_OURS
     if as_json:
         _print_json({"status": "bad input", "problems": problems})
@@ -151,6 +150,13 @@ def _tell(error: Exception, as_json: bool, debug: bool) -> int:
         count = f"{len(problems)} problem{'s' * (len(problems) != 1)}; nothing was written."
         print(table(problems) + f"\n\n{count}", file=sys.stderr)
     return BAD_INPUT
+
+
+def _blame(error: Exception, message: str, debug: bool) -> str:
+    if isinstance(error, OSError):
+        return f"The system refused: {error}. Nothing was left half-written under its own name."
+    again = "" if debug else "\nRun it again with --debug for the traceback, and report it."
+    return f"A fault of tierkit's, not of your input: {message}{again}"
 
 
 def _problems(error: Exception) -> list[dict[str, Any]] | None:
