@@ -262,6 +262,14 @@ def report_run() -> Run:
     return make_run()
 
 
+@pytest.fixture(scope="session")
+def bare_run(report_run: Run) -> Run:
+    """Return a run with nothing but the headline's summary."""
+    rows = report_run.summary
+    rows = rows[(rows["group"] == "all") & (rows["weeks"] == 52) & (rows["kappa"] == 0.1)]
+    return Run(summary=rows, policies=report_run.policies)
+
+
 @pytest.fixture(autouse=True)
 def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
     """Give the examples in docstrings a ``summary``, and close the figures they draw."""

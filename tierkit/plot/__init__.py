@@ -5,7 +5,7 @@ every common colour vision deficiency. The Chinese font comes with the package.
 """
 
 from tierkit.plot.changes import kappa, outcomes, trade_off
-from tierkit.plot.effects import effects, policy_label
+from tierkit.plot.effects import effects, horizon, policy_label
 from tierkit.plot.explanation import waterfall
 from tierkit.plot.policies import fairness, load, visits
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
@@ -16,6 +16,7 @@ __all__ = [
     "canvas",
     "effects",
     "fairness",
+    "horizon",
     "kappa",
     "load",
     "matrix",

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tierkit import texts
-from tierkit.plot.effects import caption, effects, policy_label
+from tierkit.plot.effects import caption, effects, horizon, policy_label
 from tierkit.plot.labels import PercentTicks, halo, place_labels, spread
 from tierkit.plot.style import INK, canvas, policy_color, style, whiskers
 
@@ -265,9 +265,7 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
             ax.yaxis.set_major_formatter(PercentTicks(sign=True))
             ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
             ax.grid(axis="y")
-            over = int(rows["over"].iloc[0])
-            whole = "figure.kappa.after" if over == weeks else "figure.kappa.in_year"
-            ax.set_title(texts.text(whole, lang, n=weeks // 52))
+            ax.set_title(horizon(weeks, int(rows["over"].iloc[0]), lang))
         bottom, top = axes[0, -1].get_ylim()
         ends.sort()
         placed = spread([end[0] for end in ends], 0.062 * (top - bottom))

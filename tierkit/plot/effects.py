@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from tierkit import texts
 
-__all__ = ["caption", "effects", "policy_axis", "policy_label"]
+__all__ = ["caption", "effects", "horizon", "policy_axis", "policy_label"]
 
 
 def policy_label(policy: str, lang: str) -> str:
@@ -121,6 +121,32 @@ def caption(
     n, replicates = int(row["n"]), int(row["replicates"])
     conditions = texts.text("caption.run", lang, n=n, replicates=replicates, weeks=weeks, kappa=f"{kappa:g}")
     return f"{conditions} {texts.text(extra, lang)}"
+
+
+def horizon(weeks: int, over: int, lang: str) -> str:
+    """Return in words which weeks a measure is of.
+
+    Parameters
+    ----------
+    weeks : int
+        Length of the run.
+    over : int
+        The last weeks of it that are measured.
+    lang : {"zh", "en"}
+
+    Examples
+    --------
+    >>> horizon(52, 52, "en"), horizon(260, 52, "en"), horizon(26, 26, "en"), horizon(260, 52, "zh")
+    ('over 1 year', 'in year 5', 'over 26 weeks', '第 5 年')
+    """
+    years, rest = divmod(weeks, 52)
+    if over == weeks:
+        return (
+            texts.text("horizon.weeks", lang, n=weeks) if rest else texts.text("horizon.years", lang, n=years)
+        )
+    if over == 52 and not rest:
+        return texts.text("horizon.in_year", lang, n=years)
+    return texts.text("horizon.last_weeks", lang, n=over, weeks=weeks)
 
 
 def policy_axis(ax: Axes, policies: Sequence[str], lang: str) -> None:

@@ -32,7 +32,8 @@ def headline(run: Run, lang: str) -> list[str]:
     """Return the result in two sentences, with numbers and intervals.
 
     The first is about the first plan: load and finding rate, and in the same breath findings, what was missed
-    and harm. The second compares the plans, and says what five years and deterrence would do.
+    and harm. The second compares the plans and says what more years and more deterrence would do, or, where
+    one plan was run under one condition, how much is left to complaints.
 
     Parameters
     ----------
@@ -71,26 +72,41 @@ def headline(run: Run, lang: str) -> list[str]:
             harm=said("harm", first),
         )
     ]
-    least = min(plans, key=lambda name: tables.effect(run, "inspections", name).relative)
-    safest = min(plans, key=lambda name: tables.effect(run, "harm", name).relative)
-    far = kappa, weeks = _worst_case(run)
-    worst = max(plans, key=lambda name: tables.effect(run, "harm", name, *far).relative)
-    sentences.append(
-        texts.text(
-            "report.headline.second",
-            lang,
-            n=len(plans),
-            least=plot.policy_label(least, lang),
-            inspections=said("inspections", least),
-            safest=plot.policy_label(safest, lang),
-            harm=said("harm", safest),
-            kappa=f"{kappa:g}",
-            year=weeks // 52,
-            worst=plot.policy_label(worst, lang),
-            worst_harm=said("harm", worst, *far),
-        )
-    )
+    sentences.append(_second(run, plans, lang, said))
     return sentences
+
+
+def _second(run: Run, plans: list[str], lang: str, said: Callable[..., str]) -> str:
+    """Return the headline's second sentence."""
+    clauses = []
+    if len(plans) > 1:
+        least = min(plans, key=lambda name: tables.effect(run, "inspections", name).relative)
+        safest = min(plans, key=lambda name: tables.effect(run, "harm", name).relative)
+        compared = {
+            "least": plot.policy_label(least, lang),
+            "inspections": said("inspections", least),
+            "safest": plot.policy_label(safest, lang),
+            "harm": said("harm", safest),
+        }
+        clauses.append(texts.text("report.headline.compared", lang, n=len(plans), **compared))
+    far = kappa, weeks = _worst_case(run)
+    if far != (run.kappa, run.weeks):
+        worst = max(plans, key=lambda name: tables.effect(run, "harm", name, *far).relative)
+        over = int(run.effects["harm", worst, *far]["over"])
+        text_id = "report.headline.far" if len(plans) > 1 else "report.headline.far_one"
+        told = {
+            "when": plot.horizon(weeks, over, lang),
+            "worst": plot.policy_label(worst, lang),
+            "harm": said("harm", worst, *far),
+        }
+        clauses.append(texts.text(text_id, lang, kappa=f"{kappa:g}", **told))
+    if not clauses:
+        share, base = (
+            tables.effect(run, "trigger_share", p.name).value for p in (run.policies[1], run.policies[0])
+        )
+        clauses.append(texts.text("report.headline.trigger", lang, base=base, share=share))
+    sentence = texts.text("report.headline.join", lang).join(clauses)
+    return texts.text("report.headline.end", lang, sentence=sentence[0].upper() + sentence[1:])
 
 
 def _worst_case(run: Run) -> tuple[float, int]:
@@ -205,7 +221,7 @@ def index(run: Run, out: str | Path) -> Path:
 
     Examples
     --------
-    >>> page = index(getfixture("report_run"), getfixture("tmp_path"))
+    >>> page = index(getfixture("bare_run"), getfixture("tmp_path"))
     >>> "http://" in page.read_text("utf-8").replace("http://www.w3.org", "")
     False
     """

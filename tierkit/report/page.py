@@ -81,6 +81,10 @@ class Words:
         """Return what is given in both languages."""
         return self.each({"zh": zh, "en": en}.__getitem__)
 
+    def horizon(self, weeks: int, over: int) -> Markup:
+        """Return which weeks a measure is of."""
+        return self.each(lambda lang: plot.horizon(weeks, over, lang))
+
     def fact(self, name: str) -> Markup:
         """Return what a fact or measure of a model is called; one that has no text keeps its own name."""
         return self._known(f"fact.{name}", name)

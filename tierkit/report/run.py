@@ -96,11 +96,9 @@ class Run:
     def effects(self) -> Mapping[tuple[str, str, float, int], dict[Any, Any]]:
         """Rows of all enterprises together: (measure, policy, kappa, weeks) → row."""
         rows = self.summary[self.summary["group"] == "all"]
-        base = rows["baseline_value"].astype(float).where(lambda value: value != 0)
-        ends = {f"relative_{end}": rows[f"difference_{end}"] / base for end in ("low", "high")}
         return {
             (str(row["measure"]), str(row["policy"]), float(row["kappa"]), int(row["weeks"])): row
-            for row in rows.assign(**ends).to_dict("records")
+            for row in rows.to_dict("records")
         }
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 
 from tierkit import plot, texts
 from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
+from tierkit.population import items
 from tierkit.report.run import Run
 from tierkit.schema import LEVELS, TIERS, Label
 
@@ -43,6 +45,7 @@ _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_sh
 _SHARES = frozenset(
     {"finding_rate", "random_finding_rate", "trigger_share", "prevalence", "never_visited_share"}
 )
+_MOST_RELATIVE = 10.0  # a count that was next to nothing before has no meaningful change in per cent
 _DECIMALS = {"weeks_to_detection": 1}
 _POINTS = Label("点", "pts")
 
@@ -102,19 +105,24 @@ def cell(row: Mapping[Any, Any], measure: str) -> Cell:
         return own
     low, high = row["difference_low"], row["difference_high"]
     sure = bool(low > 0 or high < 0)
-    if measure in _SHARES:
-        change = texts.signed(row["difference"] * 100, 1)
-        ends = texts.interval(low * 100, high * 100, 1, sign=True) if np.isfinite(low) else ""
-    else:
-        digits = 1 if abs(row["relative"]) < 0.1 else 0
-        change = texts.percent(row["relative"], digits, sign=True)
-        ends = _ends(row, digits)
+    change, ends = _change(row, measure)
     return Cell(own.value, own.interval, change, ends, measure in _SHARES, sure, float(row["relative"]))
 
 
-def _ends(row: Mapping[Any, Any], digits: int) -> str:
-    low, high = row["relative_low"], row["relative_high"]
-    return texts.interval(low, high, digits, share=True, sign=True) if np.isfinite(low) else ""
+def _change(row: Mapping[Any, Any], measure: str) -> tuple[str, str]:
+    """Return the change and its interval: points of a share, else per cent, or plain where that is idle."""
+    ends = [float(row[f"difference_{end}"]) for end in ("low", "high")]
+    if measure in _SHARES:
+        scale, digits = 100.0, 1 if abs(row["difference"]) >= 0.005 else 2
+    elif not abs(row["relative"]) < _MOST_RELATIVE:
+        scale, digits = 1.0, _DECIMALS.get(measure, 0)
+    else:
+        base, digits = float(row["baseline_value"]), 1 if abs(row["relative"]) < 0.1 else 0
+        ends = [end / base for end in ends]
+        interval = texts.interval(ends[0], ends[1], digits, share=True, sign=True)
+        return texts.percent(row["relative"], digits, sign=True), interval if np.isfinite(ends[0]) else ""
+    interval = texts.interval(ends[0] * scale, ends[1] * scale, digits, sign=True)
+    return texts.signed(row["difference"] * scale, digits), interval if np.isfinite(ends[0]) else ""
 
 
 def effect(run: Run, measure: str, policy: str, kappa: float | None = None, weeks: int | None = None) -> Cell:
@@ -187,7 +195,9 @@ def _tier_rows(run: Run, measure: str, policy: str) -> pd.DataFrame:
 def _tier_counts(run: Run, policy: str) -> dict[str, int]:
     if run.tiers is not None:
         chosen = run.tiers[run.tiers["policy"].astype(str) == policy]
-        return {str(tier): int(n) for tier, n in chosen["tier"].astype(str).value_counts().items()}
+        if len(chosen):
+            return {str(tier): int(n) for tier, n in chosen["tier"].astype(str).value_counts().items()}
+    # A policy on the engine's own rule score has no assignment of model scores; the engine counted its tiers.
     if not (run.summary["group"] == "tier").any():
         return {}
     return {str(tier): int(n) for tier, n in _tier_rows(run, "inspections", policy)["n"].items()}
@@ -260,7 +270,12 @@ def _one(value: Any, lang: str) -> str:
         if isinstance(value[0], list | tuple):
             return " / ".join(" ".join(map(str, row)) for row in value)
         return texts.join((_one(part, lang) for part in value), lang)
-    known = [
-        labels[value] for labels in (LEVELS["sector"], LEVELS["agency"], LEVELS["grade"]) if value in labels
-    ]
-    return known[0].text(lang) if known else str(value)
+    levels = (LEVELS["sector"], LEVELS["agency"], LEVELS["grade"], _item_names())
+    return next((labels[value].text(lang) for labels in levels if value in labels), str(value))
+
+
+@functools.cache
+def _item_names() -> Mapping[str, Label]:
+    """Return what each item is called, by its id."""
+    rows = items()[["item", "name_zh", "name_en"]].itertuples(index=False)
+    return {str(item): Label(str(zh), str(en)) for item, zh, en in rows}
