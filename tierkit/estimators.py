@@ -82,7 +82,9 @@ def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
             "Give two classes, the event as the second."
         )
     if len(classes) < 2:
-        raise ValueError(f"The target holds one class only: {classes[0]!r}. Give rows of both classes.")
+        raise ValueError(
+            f"The target holds one class only: {classes.tolist()[0]!r}. Give rows of both classes."
+        )
     estimator.inputs_ = Inputs.learn(frame)
     estimator.classes_ = classes
     estimator.n_features_in_ = frame.shape[1]

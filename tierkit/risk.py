@@ -170,7 +170,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         weight: Floats = _check_sample_weight(
             sample_weight, frame, dtype=np.float64, ensure_non_negative=True
         )
-        heavy = [c for i, c in enumerate(self.classes_) if weight[event == i].sum() > 0]
+        heavy = [c for i, c in enumerate(self.classes_.tolist()) if weight[event == i].sum() > 0]
         if len(heavy) < 2:
             raise ValueError(f"Rows of one class only carry weight: {heavy}. Give weight to both classes.")
         return weight
