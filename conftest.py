@@ -5,6 +5,7 @@ The numbers are made up, near those of a real run; what they must show is the sh
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -272,8 +273,11 @@ def bare_run(report_run: Run) -> Run:
 
 @pytest.fixture(autouse=True)
 def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Give the examples in docstrings a ``summary``, and close the figures they draw."""
+    """Give the examples in docstrings a ``summary`` and a ``run``, and close the figures they draw."""
     if isinstance(request.node, pytest.DoctestItem):
         request.node.dtest.globs["summary"] = make_summary()
+        if request.node.dtest.name.startswith("tierkit.report"):
+            whole, bare = (request.getfixturevalue(name) for name in ("report_run", "bare_run"))
+            request.node.dtest.globs["run"] = dataclasses.replace(bare, cases=whole.cases)
     yield
     plt.close("all")

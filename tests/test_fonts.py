@@ -6,13 +6,17 @@ import base64
 import io
 import re
 import warnings
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 from fontTools.ttLib import TTFont
 
 from tierkit import fonts, plot, texts
+from tierkit.policy import SPEC, STATUSES, UNITS
+from tierkit.population import items
 from tierkit.schema import LEVELS
+from tierkit.tiers import REASONS
 
 
 def test_the_font_is_openly_licensed_and_not_called_like_the_original() -> None:
@@ -54,6 +58,19 @@ def test_every_label_of_a_level_can_be_drawn() -> None:
         for lang in texts.LANGUAGES
     )
     assert fonts.missing(labels) == []
+
+
+@pytest.mark.parametrize("file", sorted(fonts.path().parents[2].rglob("*.toml")), ids=lambda file: file.name)
+def test_every_declared_word_can_be_drawn(file: Path) -> None:
+    # Policies with their sources, features with their sentences, names that the synthetic world is made of.
+    assert fonts.missing(file.read_text(encoding="utf-8")) == []
+
+
+def test_labels_declared_in_code_can_be_drawn() -> None:
+    labels = [spec.label for spec in SPEC.values()] + [spec.about for spec in SPEC.values()]
+    labels += [*UNITS.values(), *STATUSES.values(), *REASONS.values()]
+    assert fonts.missing("".join(label.text(lang) for label in labels for lang in texts.LANGUAGES)) == []
+    assert fonts.missing("".join(items()["name_zh"]) + "".join(items()["name_en"])) == []
 
 
 def test_what_the_font_lacks_is_named() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tierkit import texts
+from tierkit.schema import LEVELS
 
 PACKAGE = Path(texts.__file__).parent
 # A plural's field n may be written out in one language ("one visit") and not be needed in the other.
@@ -23,6 +24,15 @@ def test_no_text_is_empty_and_the_fields_agree(text_id: str) -> None:
     assert texts.fields(text_id, "zh") == texts.fields(text_id, "en")
     values = dict.fromkeys(texts.fields(text_id, "en"), 2)
     assert all(texts.text(text_id, lang, **values).strip() for lang in LANGUAGES)
+
+
+@pytest.mark.parametrize("kind", sorted(LEVELS))
+def test_every_level_has_a_label_in_both_languages(kind: str) -> None:
+    for level, label in LEVELS[kind].items():
+        assert label.zh.strip(), level
+        assert label.en.strip(), level
+        assert not any("\u4e00" <= char <= "\u9fff" for char in label.en), level
+        assert kind == "grade" or any("\u4e00" <= char <= "\u9fff" for char in label.zh), level
 
 
 def _asked() -> tuple[set[str], set[str]]:

@@ -52,8 +52,8 @@ def dossier(
 
     Examples
     --------
-    >>> run = getfixture("report_run")
-    >>> page = dossier(run.cases[0], run.policies[1], as_of="2024-12-30", lang="en")
+    >>> case, policy = run.cases[0], run.policies[1]  # run = Run.read("build/demo/run")
+    >>> page = dossier(case, policy, as_of="2024-12-30", lang="en")
     >>> page.startswith("<!doctype html>"), "<script" in page
     (True, False)
     """
