@@ -258,6 +258,17 @@ def test_a_saved_run_is_read_back_the_same(report_run: report.Run, tmp_path: Pat
         report.Run.read(tmp_path)
 
 
+def test_a_policys_name_is_no_path(bare_run: report.Run, tmp_path: Path) -> None:
+    legacy = bare_run.policies[0]
+    odd = legacy.reform({"frequency.base_rate": 0.4}, name="../../odd name")
+    rows = bare_run.summary[bare_run.summary["policy"].isin(["legacy", "jinshan-2025"])]
+    rows = rows.assign(policy=rows["policy"].replace({"jinshan-2025": odd.name}))
+    folder = report.Run(summary=rows, policies=(legacy, odd)).save(tmp_path / "deep" / "run")
+    assert sorted(file.name for file in (folder / "policies").iterdir()) == ["00.toml", "01.toml"]
+    assert [one.name for one in tmp_path.iterdir()] == ["deep"]
+    assert report.Run.read(folder).policies[1].hash == odd.hash
+
+
 HOSTILE = {
     "script": ("<script>alert(1)</script>", "<script>alert(1)</script>"),
     "attribute": ("\"'><img src=x onerror=alert(1)>", "\"'><img src=x onerror=alert(1)>"),

@@ -127,8 +127,9 @@ class Run:
             frame = getattr(self, name)
             if frame is not None:
                 frame.to_parquet(place / f"{name}.parquet", index=False)
-        for policy in self.policies:
-            (place / "policies" / f"{policy.name}.toml").write_text(policy.to_toml(), encoding="utf-8")
+        # Numbered, since a policy's name is text from somebody's file and no safe file name.
+        for k, policy in enumerate(self.policies):
+            (place / "policies" / f"{k:02d}.toml").write_text(policy.to_toml(), encoding="utf-8")
         rest = {
             "policies": [policy.name for policy in self.policies],
             "kappa": self.kappa,
@@ -170,5 +171,5 @@ class Run:
             Case(reasons=Reasons.from_dict(case["reasons"]), enterprise=case["enterprise"])
             for case in rest.pop("cases")
         )
-        policies = tuple(Policy.load(place / "policies" / f"{name}.toml") for name in names)
+        policies = tuple(Policy.load(place / "policies" / f"{k:02d}.toml") for k in range(len(names)))
         return cls(policies=policies, cases=cases, **frames, **rest)
