@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from scipy.optimize import brentq
 from scipy.special import logit
 
 from tierkit import artifact
-from tierkit.policy import Policy, PolicyWarning, amend
+from tierkit.policy import Parameter, Policy, PolicyWarning, amend
 from tierkit.schema import TIERS
 from tierkit.synth import make
 from tierkit.tiers import assign
@@ -51,13 +52,18 @@ def main() -> None:
             changes["scoring.reference"] = reference
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PolicyWarning)
-            new = policy.reform(changes, name=policy.name, assumption=why)
-            path.write_text(amend(text, {k: new.parameter(k) for k in changes}), encoding="utf-8")
+            path.write_text(amend(text, restated(policy, changes, why)), encoding="utf-8")
             shown = assign(scores, Policy.load(path.stem)) if not policy.oracle else pd.DataFrame()
         if len(shown):
             share = shown["tier"].value_counts(normalize=True).reindex(TIERS).round(3).tolist()
             print(f"{path.stem}: {dict(changes)}\n  tiers {share}, listed {shown['unmonitored'].mean():.3f}")
     print(f"done on {dt.date.today().isoformat()}")
+
+
+def restated(policy: Policy, changes: dict[str, Any], why: str) -> dict[str, Parameter]:
+    """Return the parameters with their new values, each with the date and source that it had."""
+    new = policy.reform(changes, name=policy.name, assumption=why)
+    return {k: replace(policy.parameter(k), value=new[k], assumption=why) for k in changes}
 
 
 def stated(text: str, path: str) -> bool:

@@ -118,7 +118,7 @@ def test_a_plan_cites_clauses_of_its_own_document(name, document):
 # The numbers of the presets, from the table of preset parameters in the domain notes
 TABLE = {
     "shanghai-2025": {
-        "scoring.logic": "composite", "frequency.tier.T1.general": 0.4, "frequency.tier.T2.key": 0.7,
+        "scoring.logic": "composite", "frequency.tier.T1.general": 0.2, "frequency.tier.T2.key": 0.5,
         "frequency.tier.T3.key": 1.0, "frequency.tier.T4.key": 1.0, "depth.tier.T4": 1.5,
         "lists.unmonitored.target_share": 0.22, "lists.no_disturb.target_share": 0.20, "campaign.rate": 0.0,
         "cap.planned_visits": 0, "check_code.unregistered_share": 0.02, "check_code.window_weeks": 4,

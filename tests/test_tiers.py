@@ -31,6 +31,27 @@ from tierkit.tiers.distance import distances
 with warnings.catch_warnings():  # a ladder without random audits warns of it
     warnings.simplefilter("ignore", PolicyWarning)
     POLICIES = {name: Policy.load(name) for name in presets()}
+
+
+def rounded(policy):
+    """Return a preset with round cut-offs, by which examples can be worked by hand; its own may move."""
+    three = len(policy["scoring.risk_cutoffs"]) == 2
+    return policy.reform(
+        {
+            "scoring.risk_cutoffs": [0.09, 0.24] if three else [0.09, 0.15, 0.24],
+            "scoring.credit_cutoffs": [480, 600] if three else [480, 540, 600],
+            "scoring.composite_cutoffs": [525, 610, 690],
+            "lists.unmonitored.max_risk": 0.09,
+            "lists.unmonitored.min_points": 600,
+        },
+        name=policy.name,
+    )
+
+
+ROUND = {
+    name: rounded(POLICIES[name])
+    for name in ("legacy", *(n for n in POLICIES if n.endswith(("-2025", "-2023"))))
+}
 NAMES = [name for name in presets() if name != "oracle"]
 RULES = {name: TierRule.of(policy) for name, policy in POLICIES.items()}
 
@@ -274,7 +295,7 @@ def test_an_assignment_repeated_stays(name):
 
 def test_order_index_and_strangers_make_no_difference():
     rng = np.random.default_rng(3)
-    policy = POLICIES["jiading-2025"]
+    policy = ROUND["jiading-2025"]
     scores = frame(rng.beta(1, 6, 200), rng.normal(570, 60, 200))
     first = assign(scores, policy)
     old = previous_of(first, weeks_ago=5)
@@ -294,7 +315,7 @@ def test_order_index_and_strangers_make_no_difference():
 
 
 def test_at_a_cutoff_a_score_belongs_above():
-    policy = POLICIES["jiading-2025"]
+    policy = ROUND["jiading-2025"]
     out = assign(frame([0.0899, 0.09, 0.2399, 0.24], [599.9, 600, 479.9, 480]), policy)
     assert out["risk_level"].tolist() == [1, 2, 2, 3]
     assert out["credit_grade"].tolist() == ["B", "A", "C", "B"]
@@ -310,7 +331,7 @@ def test_steps_are_rounded_log_odds():
 
 def test_composite_score_by_hand():
     # 600 points and even odds: no log-odds, so the composite is 600; at 3 : 1, 600 - 40 ln 3 = 556.06
-    out = assign(frame([0.5, 0.75, 0.25], 600), POLICIES["shanghai-2025"])
+    out = assign(frame([0.5, 0.75, 0.25], 600), ROUND["shanghai-2025"])
     assert out["composite_points"].tolist() == pytest.approx([600, 556.06, 643.94], abs=1 / 16)
     assert out["tier"].tolist() == ["T3", "T3", "T2"]  # 525, 610 and 690 are the cut-offs
     # 610 - 600 points up; ln(x) = -10/40 less risk, with 5 points of hysteresis on top
@@ -319,7 +340,7 @@ def test_composite_score_by_hand():
 
 
 def test_at_a_composite_cutoff_one_step_down_is_below():
-    policy = POLICIES["shanghai-2025"].reform({"review.hysteresis_points": 0})
+    policy = ROUND["shanghai-2025"].reform({"review.hysteresis_points": 0})
     out = assign(frame([0.5], 610), policy)
     assert out["tier"].tolist() == ["T2"]
     assert out["distance_credit"].tolist() == [-1 / 16]
@@ -330,7 +351,7 @@ def test_at_a_composite_cutoff_one_step_down_is_below():
 
 
 def test_hysteresis_keeps_a_tier_until_the_cutoff_is_passed_by_the_margin():
-    policy = POLICIES["jiading-2025"].reform({"review.hysteresis_margin": 0.1, "review.dwell_weeks": 0})
+    policy = ROUND["jiading-2025"].reform({"review.hysteresis_margin": 0.1, "review.dwell_weeks": 0})
     cut = log(0.09 / 0.91)
     margins = cut + np.array([-0.2, 0.05, -0.05, 0.09, 0.11, 0.05, -0.09, -0.11])
     tier, levels, reasons, held = None, [], [], []
@@ -346,7 +367,7 @@ def test_hysteresis_keeps_a_tier_until_the_cutoff_is_passed_by_the_margin():
 
 
 def test_dwell_keeps_a_tier_for_its_weeks_but_not_against_a_red_line():
-    policy = POLICIES["jiading-2025"]
+    policy = ROUND["jiading-2025"]
     first = assign(frame([0.05], 650), policy)
     worse = frame([0.5], 400)
     young = assign(worse, policy, previous_of(first, weeks_ago=12))
@@ -363,7 +384,7 @@ def test_dwell_keeps_a_tier_for_its_weeks_but_not_against_a_red_line():
 
 
 def test_weeks_are_counted_from_the_day_since_which_a_tier_stands():
-    policy = POLICIES["jiading-2025"]
+    policy = ROUND["jiading-2025"]
     first = assign(frame([0.05, 0.05], 650), policy)
     old = (
         previous_of(first).drop(columns="weeks_ago").assign(assigned_on=[date(2025, 1, 6), date(2025, 1, 7)])
@@ -373,7 +394,7 @@ def test_weeks_are_counted_from_the_day_since_which_a_tier_stands():
 
 
 def test_a_red_line_caps_the_grade_and_says_so():
-    policy = POLICIES["legacy"]
+    policy = ROUND["legacy"]
     kinds = [None, "serious_dishonesty", "penalty", "tax_arrears"]
     out = assign(frame([0.05] * 4, 650, red_line=kinds), policy)
     assert out["credit_grade"].tolist() == ["A", "D", "A", "A"]
@@ -383,10 +404,10 @@ def test_a_red_line_caps_the_grade_and_says_so():
     worse = assign(frame([0.05], 300, red_line="serious_dishonesty"), policy)
     assert worse["tier_reason"].tolist() == ["matrix"]
     # under a composite the cap is one of tiers
-    composite = assign(frame([0.05], 900, red_line="serious_dishonesty"), POLICIES["jinshan-2025"])
+    composite = assign(frame([0.05], 900, red_line="serious_dishonesty"), ROUND["jinshan-2025"])
     assert composite[["tier", "tier_reason"]].to_numpy().tolist() == [["T4", "red_line"]]
     # three grades only: a cap of D is a cap of the worst
-    assert assign(frame([0.05], 900, red_line="serious_dishonesty"), POLICIES["jiading-2025"])[
+    assert assign(frame([0.05], 900, red_line="serious_dishonesty"), ROUND["jiading-2025"])[
         "credit_grade"
     ].tolist() == ["C"]
 
@@ -395,7 +416,7 @@ def test_outside_the_scope_everybody_is_in_the_neutral_tier():
     scores = frame(
         np.linspace(0.01, 0.9, len(SECTORS)), 300, sector=list(SECTORS), red_line="serious_dishonesty"
     )
-    out = assign(scores, POLICIES["minhang-2023"])
+    out = assign(scores, ROUND["minhang-2023"])
     inside = scores["sector"].isin(["labour_dispatch", "ecology"])
     assert set(out["tier"][~inside]) == {NEUTRAL_TIER}
     assert set(out["tier_reason"][~inside]) == {"out_of_scope"}
@@ -404,13 +425,13 @@ def test_outside_the_scope_everybody_is_in_the_neutral_tier():
 
 
 def test_sector_offsets_move_grades():
-    policy = POLICIES["legacy"].reform({"scoring.sector_offset.gas": -30})
+    policy = ROUND["legacy"].reform({"scoring.sector_offset.gas": -30})
     out = assign(frame([0.05, 0.05], 610, sector=["gas", "retail"]), policy)
     assert out["credit_grade"].tolist() == ["B", "A"]
 
 
 def test_the_unmonitored_list_asks_for_both_scores():
-    policy = POLICIES["shanghai-2025"]
+    policy = ROUND["shanghai-2025"]
     out = assign(
         frame(
             [0.09, 0.0902, 0.05, 0.05],
@@ -420,13 +441,13 @@ def test_the_unmonitored_list_asks_for_both_scores():
         policy,
     )
     assert out["unmonitored"].tolist() == [True, False, False, False]
-    assert not assign(frame([0.01], 900), POLICIES["legacy"])["unmonitored"].any()
+    assert not assign(frame([0.01], 900), ROUND["legacy"])["unmonitored"].any()
 
 
 def test_a_previous_level_that_the_policy_does_not_have_counts_as_none():
     # four levels under legacy; three under Jiading
-    old = previous_of(assign(frame([0.9], 300), POLICIES["legacy"]), weeks_ago=0)
-    out = assign(frame([0.05], 650), POLICIES["jiading-2025"], old)
+    old = previous_of(assign(frame([0.9], 300), ROUND["legacy"]), weeks_ago=0)
+    out = assign(frame([0.05], 650), ROUND["jiading-2025"], old)
     assert out[["tier", "held"]].to_numpy().tolist() == [["T1", False]]
 
 
@@ -441,7 +462,7 @@ def test_the_oracle_follows_the_truth_and_nobody_else_sees_it():
     with pytest.raises(DataError, match="rests on it"):
         assign(scores, POLICIES["oracle"])
     with pytest.raises(DataError, match="is not for policy 'legacy'"):
-        assign(scores, POLICIES["legacy"], oracle_probability=truth)
+        assign(scores, ROUND["legacy"], oracle_probability=truth)
     with pytest.raises(DataError, match="is not a probability") as caught:
         assign(scores, POLICIES["oracle"], oracle_probability=truth.drop("e1"))
     assert caught.value.problems[0].rows == 1
@@ -455,7 +476,7 @@ def test_scores_that_are_no_numbers_are_listed_by_row():
     scores["sector"] = ["retail", "retial", "gas", "gas", None]
     scores.loc[4, "red_line"] = "murder"
     with pytest.raises(DataError) as caught:
-        assign(scores, POLICIES["legacy"])
+        assign(scores, ROUND["legacy"])
     problems = {(one.column, one.message): (one.rows, one.examples) for one in caught.value.problems}
     assert problems == {
         ("sector", "has an unknown level"): (2, ("row 2, e1: retial", "row 5, e4: nan")),
@@ -471,13 +492,13 @@ def test_ids_and_columns_are_checked():
     scores = frame([0.1, 0.2, 0.3], 600)
     scores["enterprise_id"] = ["a", "a", None]
     with pytest.raises(DataError) as caught:
-        assign(scores, POLICIES["legacy"])
+        assign(scores, ROUND["legacy"])
     assert [(one.message, one.rows) for one in caught.value.problems] == [
         ("is empty", 1),
         ("is there twice", 1),
     ]
     with pytest.raises(DataError) as caught:
-        assign(scores[["sector"]], POLICIES["legacy"])
+        assign(scores[["sector"]], ROUND["legacy"])
     assert [one.column for one in caught.value.problems] == [
         "enterprise_id",
         "risk_probability",
@@ -486,7 +507,7 @@ def test_ids_and_columns_are_checked():
     texts = frame([0.1], 600).astype({"credit_points": object})
     texts.loc[0, "credit_points"] = "many"
     with pytest.raises(DataError, match="is not a finite number"):
-        assign(texts, POLICIES["legacy"])
+        assign(texts, ROUND["legacy"])
 
 
 @pytest.mark.parametrize(
@@ -505,36 +526,36 @@ def test_previous_tiers_are_checked(change, message):
     old = pd.DataFrame(
         {"enterprise_id": ["e0"], "tier": "T1", "risk_level": 1, "credit_grade": "A", "weeks_ago": 3}
     )
-    assign(scores, POLICIES["legacy"], old)
+    assign(scores, ROUND["legacy"], old)
     with pytest.raises(DataError, match=message):
-        assign(scores, POLICIES["legacy"], old.assign(**change))
+        assign(scores, ROUND["legacy"], old.assign(**change))
 
 
 def test_previous_days_need_a_day_to_count_to():
     scores = frame([0.1], 600)
     old = pd.DataFrame({"enterprise_id": ["e0"], "tier": "T1", "risk_level": 1, "credit_grade": "A"})
     with pytest.raises(DataError, match="assigned_on: is missing"):
-        assign(scores, POLICIES["legacy"], old)
+        assign(scores, ROUND["legacy"], old)
     dated = old.assign(assigned_on=pd.Timestamp("2025-02-03"))
     with pytest.raises(DataError, match="cannot be dated back"):
-        assign(scores, POLICIES["legacy"], dated)
+        assign(scores, ROUND["legacy"], dated)
     with pytest.raises(DataError, match="is no day up to 2025-01-06"):
-        assign(scores, POLICIES["legacy"], dated, as_of=date(2025, 1, 6))
+        assign(scores, ROUND["legacy"], dated, as_of=date(2025, 1, 6))
     with pytest.raises(DataError, match=r"previous\.tier: is missing"):
-        assign(scores, POLICIES["legacy"], old[["enterprise_id"]])
+        assign(scores, ROUND["legacy"], old[["enterprise_id"]])
 
 
 def test_an_empty_table_gives_an_empty_one():
     empty = frame([], [])
-    out = assign(empty, POLICIES["shanghai-2025"])
+    out = assign(empty, ROUND["shanghai-2025"])
     assert out.empty
-    full = assign(frame([0.1], 600), POLICIES["shanghai-2025"])
+    full = assign(frame([0.1], 600), ROUND["shanghai-2025"])
     assert list(out.columns) == list(full.columns)
-    assert assign(frame([0.1], 600), POLICIES["legacy"], out)["tier"].notna().all()
+    assert assign(frame([0.1], 600), ROUND["legacy"], out)["tier"].notna().all()
 
 
 def test_level_columns_hold_all_declared_levels():
-    out = assign(frame([0.1], 600), POLICIES["legacy"])
+    out = assign(frame([0.1], 600), ROUND["legacy"])
     assert tuple(out["tier"].cat.categories) == TIERS
     assert tuple(out["credit_grade"].cat.categories) == GRADES
     assert tuple(out["tier_reason"].cat.categories) == tuple(REASONS)
@@ -545,16 +566,16 @@ def test_level_columns_hold_all_declared_levels():
 
 
 def test_every_reason_reads_as_a_sentence_in_both_languages():
-    jiading = POLICIES["jiading-2025"]
+    jiading = ROUND["jiading-2025"]
     first = assign(frame([0.05], 650), jiading)
     just_past = frame([0.091], 650)
     cases = {
         "matrix": (first, jiading),
-        "composite": (assign(frame([0.05], 650), POLICIES["shanghai-2025"]), POLICIES["shanghai-2025"]),
+        "composite": (assign(frame([0.05], 650), ROUND["shanghai-2025"]), ROUND["shanghai-2025"]),
         "red_line": (assign(frame([0.05], 650, red_line="serious_dishonesty"), jiading), jiading),
         "held_by_margin": (assign(just_past, jiading, previous_of(first)), jiading),
         "held_by_dwell": (assign(frame([0.9], 650), jiading, previous_of(first, 1)), jiading),
-        "out_of_scope": (assign(frame([0.05], 650), POLICIES["minhang-2023"]), POLICIES["minhang-2023"]),
+        "out_of_scope": (assign(frame([0.05], 650), ROUND["minhang-2023"]), ROUND["minhang-2023"]),
     }
     assert set(cases) == set(REASONS)
     for reason, (assigned, policy) in cases.items():
