@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 DEPENDENCIES = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(text) for text in PROJECT["project"]["optional-dependencies"]["dev"]]
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "duckdb": "python-duckdb", "brotli": "brotli-python"}
+CONDA_NAMES = {"matplotlib": "matplotlib-base", "duckdb": "python-duckdb"}
 MODULES = sorted((ROOT / "tierkit").rglob("*.py"))
 TARGETS = {"demo", "test", "lint", "bench", "data", "notebooks", "clean", "help"}
 
