@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from tierkit import texts
 from tierkit.compare import Comparison
 from tierkit.policy import Policy
 from tierkit.schema import TIERS, Dataset
@@ -170,7 +171,7 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
             out.append(
                 (
                     f"{policy}: change of {label}",
-                    f"{policy}：{label}",
+                    f"{policy}：{texts.text(f'measure.{name}', 'zh')}变化",
                     value,
                     low,
                     high,
