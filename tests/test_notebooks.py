@@ -1,0 +1,158 @@
+"""Every notebook runs in a fresh kernel, says the same again, and asserts what its sentences quote."""
+
+import base64
+import io
+import re
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MOST_LINES = 7
+MOST_SECONDS = 600  # a limit for a busy machine; alone on two cores a notebook takes less than one minute
+
+ALL = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@cache
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def code(path: Path) -> list[Any]:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def outputs(cell: Any) -> list[tuple[str, str]]:
+    """Return a cell's outputs as kind and content; pictures decoded elsewhere."""
+    found = []
+    for one in cell.get("outputs", []):
+        if one.output_type == "stream":
+            found.append((one.name, one.text))
+        elif one.output_type == "error":
+            found.append(("error", one.ename))
+        else:
+            found += sorted(one.data.items())
+    return found
+
+
+def quoted(text: str) -> list[str]:
+    """Return the numbers in bold."""
+    return [one for one in re.findall(r"\*\*([^*]+)\*\*", text) if re.search(r"\d", one)]
+
+
+def picture(content: str) -> np.ndarray:
+    return plt.imread(io.BytesIO(base64.b64decode(content)), format="png")
+
+
+def test_there_is_a_quick_start() -> None:
+    assert "01_quickstart" in {path.stem for path in NOTEBOOKS}
+
+
+@ALL
+def test_format_is_valid_and_asks_for_the_kernel_that_everybody_has(path: Path) -> None:
+    nbformat.validate(read(path))
+    assert read(path).metadata.kernelspec.name == "python3"
+
+
+@ALL
+def test_cells_are_short(path: Path) -> None:
+    for cell in code(path):
+        assert len([line for line in cell.source.splitlines() if line]) <= MOST_LINES, cell.source
+
+
+@ALL
+def test_outputs_are_kept_and_without_complaint(path: Path) -> None:
+    assert [cell.execution_count for cell in code(path)] == list(range(1, len(code(path)) + 1))
+    kinds = {kind for cell in code(path) for kind, _ in outputs(cell)}
+    assert "image/png" in kinds
+    assert kinds <= {"stdout", "text/plain", "text/html", "image/png"}, "no tracebacks, no warnings"
+    text = "".join(content for cell in code(path) for kind, content in outputs(cell) if kind != "image/png")
+    assert str(ROOT) not in text
+    assert not re.search(r"/(home|root|tmp|Users)/", text)
+
+
+@ALL
+def test_every_figure_is_followed_by_a_finding_in_both_languages(path: Path) -> None:
+    cells = read(path).cells
+    figures = [k for k, cell in enumerate(cells) if "image/png" in dict(outputs(cell))]
+    assert figures
+    for k in figures:
+        after = cells[k + 1].source
+        assert after.startswith("**结论**"), cells[k].source
+        assert "**Finding**" in after
+
+
+@ALL
+def test_every_number_of_a_finding_is_asserted_above_it(path: Path) -> None:
+    asserted, found = "", 0
+    for cell in read(path).cells:
+        if cell.cell_type == "code":
+            asserted += "\n".join(line for line in cell.source.splitlines() if line.startswith("assert "))
+        else:
+            assert [one for one in quoted(cell.source) if f'"{one}"' not in asserted] == []
+            found += len(quoted(cell.source))
+    assert found > 20
+
+
+@ALL
+def test_both_languages_quote_the_same_numbers(path: Path) -> None:
+    for cell in read(path).cells:
+        if cell.source.startswith("**结论**"):
+            chinese, _, rest = cell.source.partition("**Finding**")
+            english = rest.partition("\n\n")[0]
+            assert sorted(quoted(chinese)) == sorted(quoted(english)) != []
+
+
+@ALL
+def test_chinese_is_followed_by_english(path: Path) -> None:
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            assert re.search(r"[\u4e00-\u9fff]", cell.source), cell.source
+            assert re.search(r"[A-Za-z]{3,} [a-z]{2,}", cell.source), cell.source
+
+
+@pytest.mark.slow
+@ALL
+def test_runs_in_a_fresh_kernel_and_says_the_same_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the client's; those of the code appear in the outputs
+        from nbclient import NotebookClient
+
+        again = nbformat.read(path, as_version=4)
+        for cell in again.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        where = {"metadata": {"path": str(path.parent)}}
+        NotebookClient(again, timeout=MOST_SECONDS, kernel_name="python3", resources=where).execute()
+    for old, new in zip(code(path), (c for c in again.cells if c.cell_type == "code"), strict=True):
+        before, after = outputs(old), outputs(new)
+        assert [kind for kind, _ in before] == [kind for kind, _ in after], old.source
+        for (kind, kept), (_, seen) in zip(before, after, strict=True):
+            if kind == "image/png":
+                assert_alike(picture(kept), picture(seen), old.source)
+            else:
+                assert seen == kept, old.source
+
+
+def assert_alike(a: np.ndarray, b: np.ndarray, source: str) -> None:
+    """Compare pictures by their pixels; a file's other bytes depend on the libraries that wrote it."""
+    assert a.shape == b.shape, source
+    assert np.abs(a - b).mean() < 1e-3, source
+
+
+def test_pictures_that_differ_are_told_apart() -> None:
+    picture = np.zeros((10, 10, 4))
+    other = picture.copy()
+    other[2:4] = 1.0
+    assert_alike(picture, picture, "")
+    with pytest.raises(AssertionError):
+        assert_alike(picture, other, "")
