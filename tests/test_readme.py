@@ -119,9 +119,8 @@ def test_every_link_and_path_leads_somewhere(lang: str) -> None:
 
 @BOTH
 def test_every_module_is_in_the_layout_once_and_in_order(lang: str) -> None:
-    table = [row for row in rows(lang) if row]
-    start = table.index(["cli"])
-    listed = table[start:]
+    named = [row for row in rows(lang) if row]
+    listed = named[named.index(["cli"]) : named.index(["credit_code", "fonts", "progress", "texts"]) + 1]
     here = {path.stem for path in (ROOT / "tierkit").glob("[a-z]*.py")}
     here |= {path.parent.name for path in (ROOT / "tierkit").glob("*/__init__.py")}
     assert sorted(name for row in listed for name in row) == sorted(here)
@@ -149,7 +148,7 @@ def test_what_was_measured_says_where_and_when(lang: str) -> None:
     assert re.search(r"\d+ (s\b|秒)", section)
     assert re.search(r"20\d\d-\d\d-\d\d", section)
     assert "x86-64" in section
-    figures = [sorted(re.findall(r"\d[\d,.-]*", measured(each))) for each in READMES]
+    figures = [sorted(re.findall(r"\d(?:[\d,.-]*\d)?", measured(each))) for each in READMES]
     assert figures[0] == figures[1]
 
 
