@@ -20,7 +20,17 @@ from scipy.special import expit, ndtri
 from tierkit import credit_code
 from tierkit.keyed_random import ENTERPRISE_LEVEL, Domain, draws, threshold, uniform
 from tierkit.policy import Policy
-from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, LEVELS, OWNERSHIPS, SECTORS, SIZES, conform
+from tierkit.schema import (
+    AGENCIES,
+    DISTRICTS,
+    ITEM_CLASSES,
+    LEVELS,
+    OWNERSHIPS,
+    SECTORS,
+    SEVERITIES,
+    SIZES,
+    conform,
+)
 from tierkit.world import (
     LOG_ONE,
     LONG_AGO,
@@ -34,7 +44,7 @@ from tierkit.world import (
     parameters,
 )
 
-__all__ = ["Population", "base_rates", "draw", "hazard_intercept", "items"]
+__all__ = ["Population", "base_rates", "draw", "hazard_intercept", "items", "violation_weeks"]
 
 CELLS = len(AGENCIES) * len(ITEM_CLASSES)
 """Kinds of obligation: one for each agency and item class; the number of an obligation is its kind."""
@@ -178,6 +188,20 @@ def hazard_intercept(p: Parameters) -> float:
     return float(brentq(excess, -8.0, 2.0, xtol=1e-12))
 
 
+def violation_weeks(p: Parameters) -> NDArray[np.float64]:
+    """Return the weeks that a new violation lasts on average unless found, parted by severity, shape (3,).
+
+    The share of each severity times its mean duration; the sum is the mean duration of a new violation, and
+    the shares of the sum are those of the violations that exist at a time.
+
+    Examples
+    --------
+    >>> violation_weeks(parameters()).round(2).tolist()
+    [12.0, 10.67, 8.0]
+    """
+    return np.array([p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in SEVERITIES])
+
+
 def _choose(u: NDArray[np.float64], names: tuple[str, ...], shares: dict[str, float]) -> NDArray[np.uint8]:
     weight = np.array([shares[name] for name in names], np.float64)
     edges = np.cumsum(weight / weight.sum())
@@ -274,9 +298,7 @@ def draw(
     z = np.sqrt(common) * latent[owner] + np.sqrt(1 - common) * own
     item_class = (number % len(ITEM_CLASSES)).astype(np.uint8)
     odds = hazard_intercept(p) + shift[owner] + p["hazard.latent_sd"] * z + p["hazard.key_item"] * item_class
-    duration = sum(
-        p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious")
-    )
+    duration = violation_weeks(p).sum()
     rho = float(p["hazard.hunch_share"])
     hunch = rho * z + np.sqrt(1 - rho**2) * ndtri(uo[2])
     agency = (number // len(ITEM_CLASSES)).astype(np.uint8)
@@ -394,9 +416,7 @@ def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Paramete
     words = uniform(
         draws(seed, 0, world.enterprise, world.local, _OBLIGATION_BLOCK + 2, domain=Domain.POPULATION)
     )
-    stock = np.array(
-        [p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious")]
-    )
+    stock = violation_weeks(p)
     severity = 1 + np.searchsorted(np.cumsum(stock / stock.sum())[:2], words[1], side="right")
     there = (words[0] < expit(odds)) & (world.entered[world.enterprise] == 0)
     return State(

@@ -16,6 +16,7 @@ from scipy.special import logit
 
 from tierkit.keyed_random import MAX_SEED
 from tierkit.policy import Policy
+from tierkit.population import CELLS, violation_weeks
 from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
 from tierkit.simulate.kernels import LOG, TALLY, advance, bind, review, set_offsets, settle
 from tierkit.simulate.rules import Rules, compile_rules
@@ -26,7 +27,6 @@ __all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
 
 CHUNK_OBLIGATIONS = 16_384
 """Obligations that a slice holds: small enough for the second-level cache."""
-MOST_OBLIGATIONS = 24
 _PERCEIVED_ONE = 1 << 16
 
 
@@ -145,11 +145,8 @@ def oracle_scores(frame: Frame, detection: float) -> pd.DataFrame:
     DataFrame
         ``enterprise_id``, ``risk_probability``, ``credit_points``.
     """
-    world, p = frame.world, frame.parameters
-    duration = sum(
-        p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in ("minor", "moderate", "serious")
-    )
-    odds = np.exp(world.hazard / LOG_ONE + LOG_MIN) * duration
+    world = frame.world
+    odds = np.exp(world.hazard / LOG_ONE + LOG_MIN) * violation_weeks(frame.parameters).sum()
     total = np.add.reduceat(odds / (1 + odds), world.start[:-1])
     risk = np.clip(detection * total / np.diff(world.start), 1e-6, 1 - 1e-6)
     return pd.DataFrame(
@@ -327,8 +324,8 @@ def run(
             counts[at] = sum(part[4] for part in parts)
             expected = sum(part[5] for part in parts)
             n = len(who)
-            plan = np.empty((n * MOST_OBLIGATIONS, 8), np.int64)
-            log = np.empty((n * (MOST_OBLIGATIONS + 1), len(LOG)), np.int32)
+            plan = np.empty((n * CELLS, 8), np.int64)
+            log = np.empty((n * (CELLS + 1), len(LOG)), np.int32)
             inspected = np.zeros(len(TIERS), np.int64)
             rows, saved[at] = settle(
                 world,

@@ -21,8 +21,6 @@ __all__ = ["LOG", "TALLY", "advance", "bind", "review", "set_offsets", "settle"]
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(6)
 ONSITE, JOINT, OFFSITE = range(3)
-MOST = 24
-"""Most obligations of an enterprise."""
 FIRST_WEEKS = 104
 """Weeks without a finding after which an offence counts as the first."""
 FLIP_WEEKS = 26
@@ -57,7 +55,6 @@ TALLY = (
 ) = range(12)
 
 _FOUND, _CLEAN, _PENALTY, _SUBSTANTIATED, _ADVERSE = 0, 3, 4, 5, 6
-_SHIFT = np.uint64(32)
 _B_WEEK, _B_SEVERITY, _B_SIGNAL, _B_DEMAND, _B_INSPECTION, _B_CONSEQUENCE, _B_ENTERPRISE = (
     int(b)
     for b in (
