@@ -35,7 +35,7 @@ data: setup ## make data/synthetic again, bit for bit
 	@$(VENV_PYTHON) -m tierkit synth --enterprises 2000 --seed 2025 --out data/synthetic
 
 notebooks: setup ## run every notebook in place
-	@$(VENV_PYTHON) -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	@$(VENV_PYTHON) -m jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 clean: ## remove what was built (the environment stays; rm -r .venv removes that too)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

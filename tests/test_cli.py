@@ -19,7 +19,7 @@ from tierkit.cli import app, main
 from tierkit.cli.ending import as_data
 from tierkit.cli.given import Given, nearest
 from tierkit.cli.table import cell, table
-from tierkit.cli.whole import is_ours, whole_folder
+from tierkit.folders import is_ours, whole_folder
 from tierkit.policy import Policy, presets
 
 
@@ -447,6 +447,30 @@ def test_train_shows_how_good_the_models_are_and_makes_the_same_folder_again(
     for said in ("auc", "calibration error", "random audits", "credit"):
         assert said in ended.out
     assert files(tmp_path / "again") == files(model)
+
+
+def test_train_says_when_there_is_too_little_to_judge_by(tierkit: Tierkit, tmp_path: Path) -> None:
+    ended = tierkit("train", "data/synthetic", "--as-of", AS_OF, "--out", tmp_path / "model")
+    assert ended.status == 0, ended.err
+    assert "Too few to judge by: risk, later random audits (2 events)." in ended.out
+
+
+@pytest.mark.parametrize("day", ["2024-12-31", "2030-01-01"])
+def test_nothing_is_asked_about_days_after_the_records_end(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path, day: str
+) -> None:
+    to_score = ("--policy", "jiading-2025", "--out", tmp_path / "scores.parquet")
+    to_explain = ("--enterprise", some_id(town), "--out", tmp_path / "page.html")
+    for arguments in (
+        ("train", town, "--as-of", day, "--out", tmp_path / "model"),
+        ("score", model, town, "--as-of", day, *to_score),
+        ("explain", model, town, "--as-of", day, *to_explain),
+    ):
+        ended = tierkit(*arguments)
+        assert ended.status == 2
+        assert f"no records reach to {day}: they end on {AS_OF}" in ended.err
+        assert f"Give a date up to {AS_OF}." in ended.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_train_lists_all_that_is_wrong_and_writes_nothing(

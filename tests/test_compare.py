@@ -7,6 +7,7 @@ from tierkit.compare import HEADLINE, compare
 from tierkit.outcomes import run_and_measure
 from tierkit.policy import Policy
 from tierkit.synth import make
+from tierkit.texts import text
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,9 @@ def test_equal_policies_and_names_are_refused(world, legacy):
 def test_the_headline_never_shows_a_finding_rate_alone(comparison):
     shown = comparison._repr_html_()
     for name in HEADLINE:
-        assert name in shown
+        assert f">{text(f'measure.{name}', 'en')}<" in shown
     assert "<script>" not in shown
+    assert "e+0" not in shown
+    assert len(repr(comparison)) < 200
     with pytest.raises(KeyError, match="No measure"):
         comparison.table("channel", ("harm",))

@@ -48,6 +48,12 @@ def test_henan_on_dandong_draws_less_than_the_law_asks():
         moments.draw_ratio(henan, {"T1": 1.0})
 
 
+def test_the_ladder_is_among_the_moments_and_its_check_fires():
+    table = moments.of_ladder()
+    assert table["holds"].all()
+    assert table["value"].round(4).tolist() == [0.0239, 0.0061]
+
+
 def test_a_plan_is_shown_with_what_its_finding_rate_hides():
     _, world = make(1500, seed=4)
     shown = compare(world, Policy.load("legacy"), Policy.load("shanghai-2025"), replicates=2, weeks=20)

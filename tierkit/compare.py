@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from scipy.stats import t as student
 from tierkit.outcomes import Outcome, run_and_measure
 from tierkit.policy import Policy, diff
 from tierkit.simulate import Run
+from tierkit.texts import interval, number, percent, signed, text
 from tierkit.world import WEEKS_A_YEAR, Frame
 
 __all__ = ["HEADLINE", "Comparison", "compare"]
@@ -34,7 +36,7 @@ HEADLINE = (
 _KEYS = ["group", "level", "measure", "unit"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Reforms against their baseline on one world.
 
@@ -92,24 +94,38 @@ class Comparison:
         key = rows["policy"].map(place).astype(int) * len(order) + rows["measure"].map(order).astype(int)
         return rows.iloc[np.argsort(key.to_numpy(), kind="stable")].reset_index(drop=True)
 
+    def __repr__(self) -> str:
+        """Return what was compared, in a line."""
+        reforms = ", ".join(self.policies[1:])
+        return (
+            f"Comparison({reforms} against {self.baseline}: {self.over} of {self.weeks} weeks, "
+            f"κ = {self.kappa:g}, {self.replicates} replicates)"
+        )
+
     def _repr_html_(self) -> str:
         table = self.table()
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in HEADLINE)
+        head = "".join(f"<th>{html.escape(text(f'measure.{name}', 'en'))}</th>" for name in HEADLINE)
         body = []
-        columns = ["value", "difference", "difference_low", "difference_high"]
-
         for policy in self.policies:
             mine = table[table["policy"] == policy].set_index("measure").loc[list(HEADLINE)]
-            cells = "".join(
-                f"<td>{value:,.4g}<br><small>{change:+,.3g} [{low:+,.3g}, {high:+,.3g}]</small></td>"
-                for value, change, low, high in mine[columns].itertuples(index=False)
-            )
+            cells = "".join(f"<td>{_cell(row)}</td>" for row in mine.to_dict("records"))
             body.append(f"<tr><th>{html.escape(policy)}</th>{cells}</tr>")
         return (
             f"<p>Against <b>{html.escape(self.baseline)}</b>, last {self.over} of {self.weeks} weeks, "
-            f"κ = {self.kappa}, {self.replicates} replicates; differences with 95 % intervals.</p>"
+            f"κ = {self.kappa:g}, {self.replicates} replicates; differences with 95% intervals.</p>"
             f"<table><tr><th></th>{head}</tr>{''.join(body)}</table>"
         )
+
+
+def _cell(row: Mapping[Any, Any]) -> str:
+    """Return a value and below it its difference from the baseline, as a cell of a page."""
+    share = "/" in row["unit"] or row["unit"].startswith("share")
+    value = percent(row["value"], 1) if share else number(row["value"])
+    if row["policy"] == row["baseline"]:
+        return value
+    scale, digits = (100, 1) if share else (1, 0)
+    change, low, high = (scale * row[key] for key in ("difference", "difference_low", "difference_high"))
+    return f"{value}<br><small>{signed(change, digits)} {interval(low, high, digits, sign=True)}</small>"
 
 
 def _interval(

@@ -142,9 +142,10 @@ def run(
     headline = runs[0]
     clock.done("simulation")
 
-    table = pd.concat(
-        [moments.of_records(data), moments.of_truth(data), moments.of_comparison(headline)], ignore_index=True
-    )
+    told_of = (
+        moments.of_records(data), moments.of_truth(data), moments.of_comparison(headline), moments.of_ladder()
+    )  # fmt: skip
+    table = pd.concat(told_of, ignore_index=True)
     cases = _cases(model, data, scores, policies[1])
     facts = _facts(data, model, enterprises, seed, replicates, folder / "model")
     told = report.Run(

@@ -6,7 +6,9 @@ on purpose: the world is made to be consistent with what is known of Shanghai, n
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,10 +16,10 @@ from scipy.stats import norm
 
 from tierkit import texts
 from tierkit.compare import Comparison
-from tierkit.policy import Policy
+from tierkit.policy import Policy, PolicyWarning
 from tierkit.schema import TIERS, Dataset
 
-__all__ = ["LEGAL_FLOOR", "draw_ratio", "of_comparison", "of_records", "of_truth"]
+__all__ = ["LEGAL_FLOOR", "decimals", "draw_ratio", "of_comparison", "of_ladder", "of_records", "of_truth"]
 
 LEGAL_FLOOR = 0.03
 """Share of enterprises that a province must draw a year (SAMR order, 2014, revised 2025; source C13)."""
@@ -55,6 +57,23 @@ _PLAN = {
     ),
     "finding_rate": _Moment(
         "shanghai-2025: change of finding rate", "上海方案：发现率变化", 0.03, 1.0, "C25: up to 19 %"
+    ),
+}
+
+_LADDER = {
+    "draws": _Moment(
+        "henan-2021 on Dandong's classes: draws per enterprise-year",
+        "河南抽取比例用于丹东分类：每户每年抽取次数",
+        0.02385,
+        0.02395,
+        "C8, C9: 2.39 %",
+    ),
+    "shortfall": _Moment(
+        "the same: shortfall against the legal floor of 3 %",
+        "同上：低于 3% 法定下限",
+        1e-9,
+        LEGAL_FLOOR,
+        "C13",
     ),
 }
 
@@ -185,6 +204,41 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
         else:
             out.append(_row(moment, value, low, high, int(r["n"])))
     return pd.DataFrame(out, columns=_COLUMNS)
+
+
+def of_ladder() -> pd.DataFrame:
+    """Return what a published ladder must come to, and that the check of the legal floor fires on it.
+
+    Henan's draw ratios on Dandong's published classes; both are counts of whole populations, so that the
+    interval is the value. Columns as in `of_records`.
+
+    Examples
+    --------
+    >>> of_ladder()[["value", "holds"]].round(4).to_numpy().tolist()
+    [[0.0239, True], [0.0061, True]]
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PolicyWarning)  # that the ladder has no random floor is known
+        henan = Policy.load("henan-2021")
+    ratio = draw_ratio(henan, dict(zip(TIERS, DANDONG, strict=True)))
+    short = LEGAL_FLOOR - ratio
+    n = sum(DANDONG)
+    rows = [
+        _row(_LADDER["draws"], ratio, ratio, ratio, n),
+        _row(_LADDER["shortfall"], short, short, short, n),
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def decimals(moment: Mapping[Any, Any]) -> int:
+    """Return how many decimals a row of a table of moments is shown with: four where it is all below 0.05.
+
+    Examples
+    --------
+    >>> decimals({"value": 0.0239, "high": 0.0239}), decimals({"value": 0.4, "high": 0.5})
+    (4, 3)
+    """
+    return 4 if max(abs(moment["value"]), abs(moment["high"])) < 0.05 else 3
 
 
 def draw_ratio(policy: Policy, shares: dict[str, float]) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -23,7 +24,7 @@ from tierkit.schema import TABLES, Column, DataError, Dataset, Problem, Table, e
 from tierkit.schema.dataset import arrow_table
 from tierkit.schema.folder import open_folder
 
-__all__ = ["COMPLAINANT_DAYS", "TIMED", "Source", "Timeline", "is_declared", "known_sql"]
+__all__ = ["COMPLAINANT_DAYS", "TIMED", "Source", "Timeline", "check_recorded", "is_declared", "known_sql"]
 
 Source: TypeAlias = Dataset | Mapping[str, Any] | str | os.PathLike[str]
 """What features can be taken from: a dataset in memory, or a folder."""
@@ -124,7 +125,8 @@ class Timeline:
                 "autoload_known_extensions": "false",
             }
         )
-        for table, source in _sources(data).items():
+        sources, self._until = _sources(data)
+        for table, source in sources.items():
             if isinstance(source, Path):
                 escaped = str(source).replace("'", "''")
                 self._base.execute(f"CREATE TEMP VIEW raw_{table} AS SELECT * FROM read_parquet('{escaped}')")
@@ -156,8 +158,15 @@ class Timeline:
         ----------
         pairs : DataFrame of shape (n, any)
             Columns ``enterprise_id`` and ``as_of``. A pair's number, from 0, is ``row`` in the views.
+
+        Raises
+        ------
+        DataError
+            If a date lies after the end of the records.
         """
         days = pd.to_datetime(pairs["as_of"]).to_numpy().astype("datetime64[D]")
+        if days.size:
+            check_recorded(days.max().item(), self._until)
         asked = pa.table(
             {
                 "row": pa.array(range(len(pairs)), pa.int64()),
@@ -192,13 +201,40 @@ class Timeline:
             raise DataError([Problem("", "", 0, (), f"a table cannot be read: {reason}", remedy)]) from error
 
 
-def _sources(data: Source) -> dict[str, Any]:
-    """Return each timed table as a Parquet file or an Arrow table; a table that is absent is empty."""
+def check_recorded(as_of: date, until: date | None) -> None:
+    """Refuse a date after the end of the records: years without records would pass for years without events.
+
+    Parameters
+    ----------
+    as_of : date
+        The day before which things are to be known.
+    until : date or None
+        The day up to which there are records, if that is known.
+
+    Raises
+    ------
+    DataError
+
+    Examples
+    --------
+    >>> check_recorded(date(2024, 12, 30), until=date(2024, 12, 30))
+    """
+    if until is not None and as_of > until:
+        message = f"no records reach to {as_of}: they end on {until}"
+        raise DataError([Problem("", "as_of", 0, (), message, f"Give a date up to {until}.")])
+
+
+def _sources(data: Source) -> tuple[dict[str, Any], date | None]:
+    """Return each timed table as a Parquet file or an Arrow table, and the day up to which there are records.
+
+    A table that is absent is empty.
+    """
     if isinstance(data, Mapping):
-        return {
+        given = {
             name: data[name] if isinstance(data.get(name), Path) else _arrow(data.get(name), TABLES[name])
             for name in TIMED
         }
+        return given, data.as_of if isinstance(data, Dataset) else None
     folder = open_folder(data)
     problems: Iterable[Problem] = [p for p in folder.problems if p.table in ("", "manifest.json", *TIMED)]
     if "enterprises" not in folder.files:
@@ -210,12 +246,13 @@ def _sources(data: Source) -> dict[str, Any]:
     # What is not Parquet, or not of the declared types, is read and cast here.
     texts = [name for name in there if not is_declared(folder.files[name], TABLES[name])]
     read = read_dataset(data, texts) if texts else {}
-    return {
+    found = {
         name: folder.files[name]
         if name in there and name not in texts
         else _arrow(read.get(name), TABLES[name])
         for name in TIMED
     }
+    return found, folder.as_of
 
 
 def is_declared(path: Path, table: Table) -> bool:

@@ -6,13 +6,14 @@ import hashlib
 import json
 import math
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tierkit.folders import whole_folder
 
 __all__ = ["FILES", "FORMAT", "MANIFEST", "ModelError", "json_text", "plain", "read_folder", "write_folder"]
 
@@ -122,21 +123,8 @@ def write_folder(target: Path, files: Mapping[str, bytes], manifest: Mapping[str
         raise ModelError(target, ["It holds files that are no model. Give another name."])
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     signed = _signed({**manifest, "files": hashes}).encode("utf-8")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    try:
+    with whole_folder(target) as draft:
         for name, content in {**files, MANIFEST: signed}.items():
             with (draft / name).open("wb") as file:
                 file.write(content)
                 os.fsync(file.fileno())
-        if target.exists():
-            old = draft.with_name(f"{draft.name}-old")
-            target.rename(old)
-            draft.rename(target)
-            shutil.rmtree(old)
-        else:
-            draft.rename(target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

@@ -27,7 +27,7 @@ from tierkit.progress import Progress, quiet
 from tierkit.schema import DataError, Folder, Problem, open_folder, replacing
 from tierkit.schema.files import sha256
 from tierkit.tiers import assign
-from tierkit.timeline import TIMED, Timeline
+from tierkit.timeline import TIMED, Timeline, check_recorded
 
 __all__ = ["CHUNK_ROWS", "Report", "rejects_path", "score"]
 
@@ -138,7 +138,8 @@ def score(
     ModelError
         If the model folder is refused.
     DataError
-        If tables or the last assignment cannot be read, or a table's columns break the contract.
+        If tables or the last assignment cannot be read, a table's columns break the contract, or the records
+        end before the date.
     ValueError
         If a parameter is out of range, or a run to resume had other inputs.
 
@@ -162,6 +163,7 @@ def score(
     nobody = pd.DataFrame({"enterprise_id": [], "sector": [], "risk_probability": [], "credit_points": []})
     assign(nobody, chosen, last, as_of=day)  # so that a bad assignment or policy shows before the work
     folder = open_folder(data)
+    check_recorded(day, folder.as_of)
     key = _key(loaded, folder, chosen, day, last, reasons, chunk_rows)
     work = target.with_name(f".{target.name}.work")
     _prepare(work, key, resume)

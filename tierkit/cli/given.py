@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tierkit.cli.ending import BadInputError, Fault
-from tierkit.cli.whole import is_ours
+from tierkit.folders import is_ours
 
 if TYPE_CHECKING:
     import pandas as pd

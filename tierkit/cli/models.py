@@ -24,6 +24,8 @@ Previous = Annotated[
 ]
 
 LANGUAGES = ("zh", "en")
+FEW_EVENTS = 10
+"""Below so many events a ranking is hardly told from luck: the standard error of its AUC is above 0.09."""
 SCHEMES = ("naive", "random", "weighted")
 
 
@@ -72,8 +74,10 @@ def train(
         {"tested on": name, **{key: _short(value) for key, value in test.items()}}
         for name, test in tests.items()
     ]
-    text = f"{table(rows)}\n\nWrote '{out}', trained on what was known before {as_of}."
-    return Answer({"folder": str(out), "manifest": about}, text)
+    few = [f"{name} ({test['events']} events)" for name, test in tests.items() if test["events"] < FEW_EVENTS]
+    doubt = f"\n\nToo few to judge by: {', '.join(few)}." if few else ""
+    text = f"{table(rows)}{doubt}\n\nWrote '{out}', trained on what was known before {as_of}."
+    return Answer({"folder": str(out), "manifest": about, "too_few_to_judge_by": few}, text)
 
 
 def score(

@@ -12,7 +12,7 @@ from tierkit import __version__
 from tierkit.cli.ending import Answer, command
 from tierkit.cli.given import MAX_SEED, Given, cores
 from tierkit.cli.table import table
-from tierkit.cli.whole import whole_folder
+from tierkit.folders import whole_folder
 from tierkit.progress import show
 
 if TYPE_CHECKING:
@@ -257,19 +257,20 @@ def _headline(headline: "pd.DataFrame") -> str:
 
 def _acceptance(moments: list[dict[str, Any]]) -> str:
     """Return each moment of the world beside the range in which it must lie."""
+    from tierkit.moments import decimals
     from tierkit.texts import interval, number
 
-    rows = [
-        {
+    rows = []
+    for one in moments:
+        digits = decimals(one)
+        ranged = one["lowest"] == one["lowest"]
+        row = {
             "moment": one["moment"],
-            "value": f"{number(one['value'], 3)} {interval(one['low'], one['high'], 3)}",
-            "must_be_in": ""
-            if one["lowest"] != one["lowest"]
-            else interval(one["lowest"], one["highest"], 3),
-            "holds": "" if one["lowest"] != one["lowest"] else "yes" if one["holds"] else "NO",
+            "value": f"{number(one['value'], digits)} {interval(one['low'], one['high'], digits)}",
+            "must_be_in": interval(one["lowest"], one["highest"], digits) if ranged else "",
+            "holds": ("yes" if one["holds"] else "NO") if ranged else "",
             "n": round(one["n"]),
             "source": one["source"],
         }
-        for one in moments
-    ]
+        rows.append(row)
     return table(rows, right=["n"])

@@ -164,9 +164,11 @@ def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> sh
     ((200, 1), 'log-odds', 'risk margin (log-odds)')
     """
     # Imported here, since it takes seconds, and scoring and batches do without it. Its import uses what
-    # matplotlib means to deprecate, which is nothing that a user of ours could mend.
+    # matplotlib means to deprecate, and in a notebook it asks for a progress bar's widgets, which it then
+    # does without: nothing that a user of ours could mend.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)
+        warnings.filterwarnings("ignore", "IProgress not found")
         import shap
 
     values, base = contributions(model, X)

@@ -71,7 +71,7 @@ class Reason:
         return texts.text("reason.costs", lang, value=texts.number(-self.effect, 1))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Reasons:
     """Why an enterprise is in its tier.
 
@@ -131,6 +131,13 @@ class Reasons:
     held: bool
     flags: tuple[str, ...]
     lang: str = "zh"
+
+    def __repr__(self) -> str:
+        """Return the tier and how many facts lie behind it, in a line."""
+        return (
+            f"Reasons({self.enterprise_id}: {self.tier} under {self.policy}, "
+            f"{len(self.of('risk'))} risk and {len(self.of('credit'))} credit reasons)"
+        )
 
     def of(self, axis: str) -> tuple[Reason, ...]:
         """Return the reasons of one score, the strongest first."""

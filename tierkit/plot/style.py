@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -59,8 +59,12 @@ _OTHER_POLICY_COLORS = ("#0f766e", "#a16207", "#9d4edd", "#475569")
 _HEADER_TITLE, _HEADER_LINE, _FOOTER_LINE = 0.30, 0.19, 0.165  # inches
 
 
-def style() -> contextlib.AbstractContextManager[None]:
-    """Return a context in which matplotlib draws in tierkit's style, Chinese included.
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Give a context in which matplotlib draws in tierkit's style, Chinese included.
+
+    Only what the style sets is set back afterwards: whatever else changed meanwhile stays, such as the
+    interactive mode, which a notebook's first figure switches on.
 
     Examples
     --------
@@ -68,47 +72,51 @@ def style() -> contextlib.AbstractContextManager[None]:
     ...     mpl.rcParams["font.family"]
     ['Tierkit Sans SC']
     """
-    return mpl.rc_context(
-        {
-            "font.family": [fonts.register()],
-            "font.size": 9.5,
-            "text.color": INK["text"],
-            "axes.unicode_minus": True,
-            "axes.edgecolor": INK["line"],
-            "axes.labelcolor": INK["soft"],
-            "axes.labelsize": 9,
-            "axes.linewidth": 0.8,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.spines.left": False,
-            "axes.titlesize": 10,
-            "axes.titlelocation": "left",
-            "axes.titlepad": 7,
-            "axes.grid": False,
-            "axes.axisbelow": True,
-            "grid.color": INK["grid"],
-            "grid.linewidth": 0.8,
-            "xtick.color": INK["line"],
-            "ytick.color": INK["line"],
-            "xtick.labelcolor": INK["soft"],
-            "ytick.labelcolor": INK["text"],
-            "xtick.labelsize": 8.5,
-            "ytick.labelsize": 9.5,
-            "xtick.major.size": 3,
-            "ytick.major.size": 0,
-            "legend.frameon": False,
-            "legend.fontsize": 8.5,
-            "legend.handlelength": 0.9,
-            "legend.handleheight": 0.9,
-            "figure.facecolor": INK["paper"],
-            "savefig.facecolor": INK["paper"],
-            "figure.dpi": 110,
-            "savefig.dpi": 160,
-            "svg.fonttype": "none",
-            "svg.hashsalt": "tierkit",
-            "lines.solid_capstyle": "butt",
-        }
-    )
+    settings: dict[Any, Any] = {
+        "font.family": [fonts.register()],
+        "font.size": 9.5,
+        "text.color": INK["text"],
+        "axes.unicode_minus": True,
+        "axes.edgecolor": INK["line"],
+        "axes.labelcolor": INK["soft"],
+        "axes.labelsize": 9,
+        "axes.linewidth": 0.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "axes.titlesize": 10,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 7,
+        "axes.grid": False,
+        "axes.axisbelow": True,
+        "grid.color": INK["grid"],
+        "grid.linewidth": 0.8,
+        "xtick.color": INK["line"],
+        "ytick.color": INK["line"],
+        "xtick.labelcolor": INK["soft"],
+        "ytick.labelcolor": INK["text"],
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 9.5,
+        "xtick.major.size": 3,
+        "ytick.major.size": 0,
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+        "legend.handlelength": 0.9,
+        "legend.handleheight": 0.9,
+        "figure.facecolor": INK["paper"],
+        "savefig.facecolor": INK["paper"],
+        "figure.dpi": 110,
+        "savefig.dpi": 160,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "tierkit",
+        "lines.solid_capstyle": "butt",
+    }
+    before: dict[Any, Any] = {name: mpl.rcParams[name] for name in settings}
+    mpl.rcParams.update(settings)
+    try:
+        yield
+    finally:
+        mpl.rcParams.update(before)
 
 
 def policy_color(policy: str) -> str:

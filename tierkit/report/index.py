@@ -13,6 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from tierkit import plot, texts
+from tierkit.moments import decimals
 from tierkit.policy import STATUSES, Policy
 from tierkit.report import tables
 from tierkit.report.page import Words, figure, render
@@ -245,7 +246,9 @@ def index(run: Run, out: str | Path) -> Path:
         kappa_keys=keys,
         kappa_rows=kappa_rows,
         tier_rows=tables.tier_table(run),
-        moments=[] if run.moments is None else run.moments.to_dict("records"),
+        moments=[]
+        if run.moments is None
+        else [{**one, "digits": decimals(one)} for one in run.moments.to_dict("records")],
         metrics=run.metrics,
         cases=[_case(case, k, words) for k, case in enumerate(run.cases)],
         changed=[(policy, tables.parameters(policy, baseline)) for policy in run.policies[1:]],
