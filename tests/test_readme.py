@@ -120,7 +120,9 @@ def test_every_link_and_path_leads_somewhere(lang: str) -> None:
 @BOTH
 def test_every_module_is_in_the_layout_once_and_in_order(lang: str) -> None:
     named = [row for row in rows(lang) if row]
-    listed = named[named.index(["cli"]) : named.index(["credit_code", "folders", "fonts", "progress", "texts"]) + 1]
+    listed = named[
+        named.index(["cli"]) : named.index(["credit_code", "folders", "fonts", "progress", "texts"]) + 1
+    ]
     here = {path.stem for path in (ROOT / "tierkit").glob("[a-z]*.py")}
     here |= {path.parent.name for path in (ROOT / "tierkit").glob("*/__init__.py")}
     assert sorted(name for row in listed for name in row) == sorted(here)
