@@ -38,6 +38,8 @@ NOTHING, WARNED, RECTIFIED, PENALISED, SEALED = range(5)
 TRUE, MISTAKEN, PROFESSIONAL, INCIDENT, ALERT = range(5)
 IGNORED, OPENED, ARRANGED_ALREADY = range(3)
 HONOUR, COMMITMENT_BREACH = 6, 4
+GUIDED = 3
+RELABELLED = 6
 NO_RATE, BY_LOT, BY_ORDER = -1, -2, -3
 """What a row says of its propensity where it is not the routine rate."""
 MOST_RARE, MOST_FREQUENT = 1, 6144
@@ -73,7 +75,12 @@ class Check:
     age: int = 0
     cause: int = 0
     shares: bool = False
+    coded: bool = True
     goes: bool = True
+
+    def relabel(self) -> None:
+        """Go under the name of a trigger."""
+        self.channel, self.cause, self.shares, self.coded = TRIGGER, RELABELLED, False, True
 
 
 @dataclass
@@ -120,6 +127,8 @@ class PlainEngine:
         self.first_week = frame.week
         self.size = frame.enterprises
         self.owner = self.world.enterprise
+        self.stratum = 1 + 2 * self.rules.tagged[self.world.sector][self.owner]
+        self.stratum += self.rules.own_table[self.world.agency]
         self.held = np.diff(self.world.start)
         self.in_scope = self.rules.scope_sector[self.world.sector] == 1
         self.obligation_in_scope = (
@@ -157,14 +166,28 @@ class PlainEngine:
             everybody = np.arange(self.size)
             s.offset[:] = np.stack(self._earned(everybody, week), axis=1)
         s.perceived0[:] = s.perceived
+        if self.rules.interval:
+            s.phase[:] = self._draw(Block.PHASE, 0, np.arange(len(self.owner)))[0]
         for nothing_yet in (s.fear, s.visits, s.changes, s.flips, s.weeks):
             nothing_yet[:] = 0
+        self.reregister(week)
         here = self._registered(week)
         s.spells[:] = np.bincount(self.owner[(s.violation > 0) & here[self.owner]], minlength=self.size)
         self.review(week, here, fresh=True)
 
     def _registered(self, week: int) -> Flags:
-        return (self.world.entered <= week) & (week < self.world.left)
+        return (self.world.entered <= week) & (week < self.state.left)
+
+    def reregister(self, week: int) -> None:
+        """Let enterprises of the worst grade close and go on, without records, in the slots kept for them."""
+        s, world = self.state, self.world
+        for e in np.flatnonzero((world.entered == week) & (world.successor_of >= 0)):
+            old = int(world.successor_of[e])
+            if week < s.left[old] and s.grade[old] == len(self.rules.credit_cut):
+                s.left[old] = week
+                s.perceived[e], s.perceived0[e] = s.perceived[old], s.perceived0[old]
+                mine, theirs = (slice(world.start[k], world.start[k + 1]) for k in (e, old))
+                s.violation[mine], s.since[mine] = s.violation[theirs], s.since[theirs]
 
     def _fade(self, who: Ints, week: int) -> None:
         """Let the sums of an enterprise's conduct fade to a week, rounding down."""
@@ -245,12 +268,13 @@ class PlainEngine:
             lean[w] = np.clip(((added - r.gradient_centre) * r.gradient >> 16) - r.gradient_shift, -768, 768)
         o = np.flatnonzero(who[self.owner])
         mine = self.owner[o]
-        step = r.tier_rate[self.obligation_in_scope[o], s.tier[mine], self.world.item_class[o]]
+        stratum = np.where(self.obligation_in_scope[o], self.stratum[o], 0)
+        step = r.tier_rate[stratum, s.tier[mine], self.world.item_class[o]]
         drawn = (r.rate[o] > 0) & (step > -30_000)
         known = np.clip(r.rate[o] + step + lean[mine], MOST_RARE, MOST_FREQUENT)
         hunch = (self.world.hunch[o] * r.hidden >> 16) - r.hidden_shift
         s.known_rate[o] = np.where(drawn, known, 0)
-        s.routine[o] = np.where(drawn, r.fall[np.clip(known + hunch, MOST_RARE, MOST_FREQUENT)], 0)
+        s.routine[o] = np.where(drawn, r.chance[np.clip(known + hunch, MOST_RARE, MOST_FREQUENT)], 0)
 
     # The week of every enterprise by itself
 
@@ -398,28 +422,34 @@ class PlainEngine:
                 reason = "list"
             elif self.quiet[i]:
                 reason = "item"
-            elif check.age == 0 and self.covered[i] and y[0] < r.substitution:
+            if reason is None and check.age == 0 and self.covered[i] and y[0] < r.substitution:
                 alarm = y[1] < (r.sensitivity if s.violation[i] else r.false_alarm)
                 if not alarm:
                     reason = "offsite"
                     self._write(now, check, e, mode=OFFSITE)
-            has_code = y[3] >= r.unregistered
-            if reason is None and refuses and has_code:
+            check.coded = bool(y[3] >= r.unregistered)
+            if reason is None and refuses and check.coded:
                 lately = week - s.last_visit[e] <= r.window and s.last_agency[e] != agency
                 if lately or holder not in (None, agency):
                     reason = "window"
                 else:
                     holder = agency
-            if reason is not None:
+            if reason in ("list", "item", "window") and self._relabels(week, i):
+                check.relabel()
+            elif reason is not None:
                 now.count(agency, reason)
                 checks.pop()
             else:
-                check.shares = may_join and bool(has_code)
+                check.shares = may_join and check.coded
         if any(check.shares for check in checks):
             checks += self._bring_forward(now, e, {i for i, *_ in asked}, merges)
         if r.cap > 0:
             self._cap(now, e, checks)
         return checks
+
+    def _relabels(self, week: int, i: int) -> bool:
+        """Tell whether a check that was stopped is made all the same, under the name of a trigger."""
+        return bool(self._draw(Block.SEVERITY, week, np.array([i]))[1, 0] < self.rules.relabelled)
 
     def _bring_forward(self, now: Week, e: int, asked: set[int], merges: bool) -> Iterator[Check]:
         """Yield the routine inspections that lie ahead within the window and can share this visit."""
@@ -429,13 +459,19 @@ class PlainEngine:
         for i in range(world.start[e], world.start[e + 1]):
             if i in asked or s.due_week[i] != NEVER or self.quiet[i] or self.covered[i] or not len(ahead):
                 continue
-            lot = self._draw(Block.WEEK, ahead, np.full(len(ahead), i))[1]
+            lot = self._routine_lot(self._draw(Block.WEEK, ahead, np.full(len(ahead), i))[1], i, ahead)
             drawn = ahead[(lot < s.routine[i]) & (ahead > s.merged_until[i])]
             if len(drawn):
                 s.merged_until[i] = drawn[0]
                 agency = int(world.agency[i])
                 now.count(agency, "new")
                 yield Check(i, agency, ROUTINE, int(drawn[0]), shares=True)
+
+    def _routine_lot(self, lot: Ints, obligation: Any, week: Any) -> Ints:
+        """Return the lot of a routine draw: as drawn, or once an interval where these are fixed."""
+        if not self.rules.interval:
+            return lot
+        return (week * self.state.routine[obligation] + self.state.phase[obligation]) % (1 << 32)
 
     def _cap(self, now: Week, e: int, checks: list[Check]) -> None:
         """Drop planned checks that would need a visit past the cap of their agency's level."""
@@ -445,15 +481,18 @@ class PlainEngine:
         for agency, _ in visiting:
             made[level_of[agency]] += 1
         for check in checks:
-            if check.channel not in (COMMITMENT, ROUTINE):
+            if check.channel not in (COMMITMENT, ROUTINE) or not check.coded:
                 continue
             level = int(level_of[check.agency])
             visit = (level, True) if check.shares else (check.agency, False)
             if visit in visiting:
                 continue
             if made[level] >= self.rules.cap:
-                check.goes = False
-                now.count(check.agency, "cap")
+                if self._relabels(now.number, check.obligation):
+                    check.relabel()
+                else:
+                    check.goes = False
+                    now.count(check.agency, "cap")
             else:
                 made[level] += 1
                 visiting.add(visit)
@@ -464,7 +503,7 @@ class PlainEngine:
             queue = [check for check in checks if check.goes and check.agency == agency]
             for check in queue:
                 now.demanded[agency, check.channel] += 1
-            room = self.rules.capacity[agency]
+            room = max(self.rules.capacity[agency], now.demanded[agency, RANDOM])
             if len(queue) > room:
                 waiting = np.array([check.obligation for check in queue])
                 lots = self._draw(Block.DEMAND, now.number, waiting)[2].tolist()
@@ -504,16 +543,19 @@ class PlainEngine:
                 disposition, until = self._decide(week, e, check, severity, int(y[2]), int(y[3]))
             else:
                 self._remember(e, "clean_check", week)
+                if check.channel == COMMITMENT and r.guidance and self._first(week, i):
+                    s.found_week[i], s.found_kind[i] = week, GUIDED
             level = int(self.world.agency_level[agency])
             call = ("joint", level) if joint else ("alone", agency)
-            if check.channel in (RANDOM, COMMITMENT, ROUTINE) and call not in called:
+            if check.channel in (RANDOM, COMMITMENT, ROUTINE) and check.coded and call not in called:
                 called.add(call)
                 s.visits[e, level] = min(s.visits[e, level] + 1, 255)
-            s.last_visit[e], s.last_agency[e] = week, agency
+            if check.coded:
+                s.last_visit[e], s.last_agency[e] = week, agency
             now.count(agency, "joint" if joint else "alone")
             now.inspected[tier] += 1
             known = NO_RATE
-            if check.channel == ROUTINE and not (self.covered[i] and r.substitution > 0):
+            if check.channel == ROUTINE and not (r.interval or (self.covered[i] and r.substitution > 0)):
                 known = int(s.known_rate[i])
             elif check.channel == RANDOM:
                 known = BY_LOT
@@ -522,8 +564,12 @@ class PlainEngine:
             self._write(
                 now, check, e, mode=JOINT if joint else ONSITE, finding=severity if found else 0,
                 disposition=disposition, violation=severity, since=since, inspector=inspector,
-                visit=0 if joint else 1 + agency, known_rate=known, record_until=until,
+                visit=0 if joint else 1 + agency, known_rate=known, record_until=until, coded=check.coded,
             )  # fmt: skip
+
+    def _first(self, week: int, i: int) -> bool:
+        """Tell whether an obligation was not found in violation for two years."""
+        return bool(week - self.state.found_week[i] > 104 or self.state.found_kind[i] == GUIDED)
 
     def _decide(
         self, week: int, e: int, check: Check, severity: int, lot: int, waiver: int
@@ -531,7 +577,7 @@ class PlainEngine:
         """Return the disposition of a finding and when its record closes; reset what it resets."""
         s, r, i = self.state, self.rules, check.obligation
         z = self._draw(Block.CONSEQUENCE, week, np.array([i]))[:, 0]
-        first = week - s.found_week[i] > 104
+        first = self._first(week, i)
         slight = severity == 1 and (first or not r.first_only)
         slight = slight and (bool(r.off_list) or self.world.item_class[i] == 0)
         spared = bool(r.rectify_first) and severity == 2 and first
@@ -565,16 +611,19 @@ class PlainEngine:
             "disposition": NOTHING, "violation": self.state.violation[i], "since": self.state.since[i],
             "drawn": check.drawn, "inspector": 0, "visit": 0, "tier": self.state.tier[e], "age": check.age,
             "cause": check.cause, "known_rate": NO_RATE, "record_until": 0,
+            "coded": True,
         } | facts  # fmt: skip
         now.rows.append([int(row[name]) for name in LOG])
 
     def week(self, at: int, now: Week) -> tuple[list[list[int]], list[list[int]], Ints]:
         """Run one week; return its signals, its credit events and its counts of states."""
         week, s = now.number, self.state
+        if at > 0:
+            self.reregister(week)
         registered = self._registered(week)
         if at > 0:
             self.review(week, registered & (self.world.entered == week), fresh=True)
-            if at % 52 == 0:
+            if at % self.rules.cap_period == 0:
                 s.visits[:] = 0
             if at % self.rules.cadence == 0:
                 self.review(week, registered, fresh=False)
@@ -583,7 +632,9 @@ class PlainEngine:
         expected = np.zeros(4, np.int64)
         np.add.at(expected, s.tier[registered], self.world.base_rate[registered])
         events, verified = self.credit_events(week, registered)
-        x = self._draw(Block.WEEK, week, np.arange(len(self.owner)))
+        everything = np.arange(len(self.owner))
+        x = self._draw(Block.WEEK, week, everything)
+        x[1] = self._routine_lot(x[1], everything, week)
         counts = self.behave(week, x[0], here)
         today = here & (s.due_week == week)
         due = np.where(today, s.due_channel & 15, NO_CHANNEL)

@@ -50,10 +50,11 @@ def test_same_bits_under_every_preset(preset: str) -> None:
         both(frame, load(preset), 70, kappa=0.1, scores=scores_of(frame, seed))
 
 
+@pytest.mark.parametrize("schedule", ["lottery", "interval"])
 @pytest.mark.parametrize("action", ["none", "merge", "refuse"])
-def test_same_bits_with_every_instrument_on_and_each_of_them_at_work(action: str) -> None:
+def test_same_bits_with_every_instrument_on_and_each_of_them_at_work(action: str, schedule: str) -> None:
     frame = busy_world()
-    policy = policy_of(ALL_ON | {"check_code.action": action})
+    policy = policy_of(ALL_ON | {"check_code.action": action, "frequency.schedule": schedule})
     fast = both(frame, policy, 110, kappa=0.25, seed=9, replicate=3)
 
     log = fast.table()
@@ -66,7 +67,10 @@ def test_same_bits_with_every_instrument_on_and_each_of_them_at_work(action: str
         ("disposition", DISPOSITIONS),
     ):
         assert set(log[column]) == set(range(len(levels))), column
-    assert set(log["cause"]) >= {0, 1, 2, 3, 4, 5}
+    assert set(log["cause"]) == {0, 1, 2, 3, 4, 5, 6}
+    assert set(log["coded"]) == {0, 1}
+    rated = log["known_rate"] > 0
+    assert rated.any() == (schedule == "lottery")
     assert set(fast.signals[:, 2]) == {0, 1, 2, 3, 4}
     assert set(fast.signals[:, 3]) == {0, 1, 2}
     assert set(fast.events[:, 2]) == set(range(7))
@@ -78,6 +82,9 @@ def test_same_bits_with_every_instrument_on_and_each_of_them_at_work(action: str
     weeks = np.arange(frame.week + 1, fast.end.week)
     assert np.isin(frame.world.entered, weeks).any()
     assert np.isin(frame.world.left, weeks).any()
+    gone = state.left != frame.world.left
+    assert gone[frame.world.successor_of[np.isin(frame.world.entered, weeks)]].any()
+    assert set(state.found_kind) == {0, 1, 2, 3}
 
 
 @settings(max_examples=80)
@@ -132,7 +139,7 @@ def at_random(frame: Frame, seed: int) -> Frame:
 
     state.violation[:] = rng.integers(0, 4, m)
     state.found_week[:] = ago(0, 1, 103, 104, 105, 106, 1022, 1023, 1024, 2000)
-    state.found_kind[:] = rng.integers(0, 3, m)
+    state.found_kind[:] = rng.integers(0, 4, m)
     state.record_until[:] = ago(-10, -4, -1, 0, 1, 50)
     state.merged_until[:] = ago(-6, -2, -1, 0, 1, 1000)
     state.due_week[:] = np.where(rng.random(m) < 0.2, week + rng.integers(0, 6, m), NEVER)

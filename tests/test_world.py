@@ -92,7 +92,7 @@ def test_a_frame_knows_its_date_and_who_is_there() -> None:
     assert frame.origin + dt.timedelta(weeks=frame.known_from) == frame.parameters["calendar.start"]
     here = frame.alive()
     assert here.tolist() == [
-        a <= frame.week < b for a, b in zip(frame.world.entered, frame.world.left, strict=True)
+        a <= frame.week < b for a, b in zip(frame.world.entered, frame.state.left, strict=True)
     ]
     assert 0 < here.sum() < frame.enterprises == len(frame.ids)
     assert f"{here.sum():,} enterprises" in frame._repr_html_()

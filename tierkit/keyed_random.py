@@ -60,13 +60,14 @@ class Block(IntEnum):
     """A block of four decisions of one week; the comment names its four lanes."""
 
     WEEK = 0  # fall or mend · routine draw · random audit (from below) or campaign (from above) · signal
-    SEVERITY = 1  # severity of a new violation
+    SEVERITY = 1  # severity of a new violation · a check that was stopped is made as a trigger
     SIGNAL = 2  # opens a check · recognised as professional · complainant · day
     DEMAND = 3  # goes off site · off-site result · lot among equals · escapes the register
     INSPECTION = 4  # detected · inspector · disposition · minor breach let off
     CONSEQUENCE = 5  # repair taken up · repair delay · follow-up · sealed
     VISIT = 6  # day of the visit · rated · rating · days to the decision
     ENTERPRISE = 7  # adverse event · its repair taken up · repair delay · commitment check
+    PHASE = 8  # where in its fixed interval an obligation is at week 0
 
 
 @njit(cache=True, nogil=True, inline="always")

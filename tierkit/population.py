@@ -261,10 +261,18 @@ def draw(
     future = -(-round(enterprises * p["turnover.entry"]) * horizon_weeks // WEEKS_A_YEAR)
     entered, known, _end = _calendar(enterprises, future, p)
     slots = np.arange(len(entered))
-    u = [
+    own = [
         uniform(draws(seed, 0, slots, ENTERPRISE_LEVEL, block, domain=Domain.POPULATION))
         for block in range(_ENTERPRISE_BLOCKS)
     ]
+    life = np.floor(np.log(own[1][1]) / np.log1p(-p["turnover.exit"] / WEEKS_A_YEAR)).astype(np.int64) + 1
+    left = np.maximum(entered, known) + life
+    left = np.where(left > LAST_EXIT, NEVER, left)
+    kept = min(p["turnover.reregister"] / p["turnover.entry"], 1.0) if p["turnover.entry"] else 0.0
+    successor_of = _successors(entered, left, own[4][3], kept)
+    # Whoever may re-register as another is that other's twin, all but in name, age and the time it has left.
+    twin = np.where(successor_of >= 0, successor_of, slots)
+    u = [block[:, twin] for block in own[:4]] + own[4:]
     sector = _choose(u[0][0], SECTORS, p.group("share.sector"))
     size = _choose(u[0][1], SIZES, p.group("share.size"))
     ownership = _choose(u[0][2], OWNERSHIPS, p.group("share.ownership"))
@@ -272,9 +280,6 @@ def draw(
     size = np.where(individual, np.minimum(size, SIZES.index("small")), size).astype(np.uint8)
     district = _choose(u[0][3], DISTRICTS, p.group("share.district"))
     latent = ndtri(u[1][0])
-    life = np.floor(np.log(u[1][1]) / np.log1p(-p["turnover.exit"] / WEEKS_A_YEAR)).astype(np.int64) + 1
-    left = np.maximum(entered, known) + life
-    left = np.where(left > LAST_EXIT, NEVER, left)
     age_days = np.where(entered > 0, 0, np.minimum(-np.log(u[1][2]) * 8 * 365.25, 45 * 365.0) + 30).astype(
         np.int64
     )
@@ -282,7 +287,7 @@ def draw(
     commitment = u[2][2] < np.where(licensed, p["commitment.share_licensed"], p["commitment.share"])
     phase = np.where(commitment, (u[2][3] * p["commitment.renewal"]).astype(np.int64), -1)
 
-    obligation = _obligations(seed, slots, sector, p)
+    obligation = _obligations(seed, twin, sector, p)
     owner, number, uo = obligation
     counts = np.bincount(owner, minlength=len(slots))
     start = np.concatenate([[0], np.cumsum(counts)])
@@ -294,8 +299,7 @@ def draw(
         + np.where(size == SIZES.index("large"), p["hazard.large"], 0.0)
     )
     common = float(p["hazard.enterprise_share"])
-    own = ndtri(uo[1])
-    z = np.sqrt(common) * latent[owner] + np.sqrt(1 - common) * own
+    z = np.sqrt(common) * latent[owner] + np.sqrt(1 - common) * ndtri(uo[1])
     item_class = (number % len(ITEM_CLASSES)).astype(np.uint8)
     odds = hazard_intercept(p) + shift[owner] + p["hazard.latent_sd"] * z + p["hazard.key_item"] * item_class
     duration = violation_weeks(p).sum()
@@ -326,6 +330,7 @@ def draw(
         start=start.astype(np.int64),
         entered=entered.astype(np.int16),
         left=left.astype(np.int16),
+        successor_of=successor_of.astype(np.int32),
         sector=sector,
         size=size,
         ownership=ownership,
@@ -354,10 +359,32 @@ def draw(
     return Population(frame, latent, facts["enterprises"], facts["agencies"], table, facts["obligations"])
 
 
+def _successors(
+    entered: NDArray[np.int64], left: NDArray[np.int64], u: NDArray[np.float64], share: float
+) -> NDArray[np.int64]:
+    """Return for each slot the slot of the enterprise that may re-register as this one, or -1.
+
+    A share of the entrants' slots is kept for it, each for one of those in the register in week 0 that is still
+    there when the entrant comes, and no two for the same.
+    """
+    first = int(np.searchsorted(entered, 1))
+    out = np.full(len(entered), -1)
+    kept = first + np.flatnonzero(u[first:] < share)
+    old = np.minimum((u[kept] / share * first).astype(np.int64), first - 1) if first and share else kept[:0]
+    there = left[old] > entered[kept[: len(old)]]
+    old, kept = old[there], kept[: len(old)][there]
+    old, place = np.unique(old, return_index=True)
+    out[kept[place]] = old
+    return out
+
+
 def _obligations(
     seed: int, slots: NDArray[np.int64], sector: NDArray[np.uint8], p: Parameters
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return owner, number and five uniforms of every obligation, in the order of their owners."""
+    """Return owner, number and five uniforms of every obligation, in the order of their owners.
+
+    The draws are those of the given slots; the owners are their places.
+    """
     chance = np.zeros((len(SECTORS), CELLS))
     for s, name in enumerate(SECTORS):
         own = p.group(f"applicability.{name}")
@@ -368,7 +395,7 @@ def _obligations(
     for cell in range(CELLS):
         words = draws(seed, 0, slots, cell, _OBLIGATION_BLOCK, domain=Domain.POPULATION)
         taken = np.flatnonzero(words[0] < limit[sector, cell])
-        more = draws(seed, 0, taken, cell, _OBLIGATION_BLOCK + 1, domain=Domain.POPULATION)
+        more = draws(seed, 0, slots[taken], cell, _OBLIGATION_BLOCK + 1, domain=Domain.POPULATION)
         owners.append(taken)
         numbers.append(np.full(len(taken), cell))
         values.append(np.vstack([uniform(words[:, taken]), uniform(more[:1])]))
@@ -432,8 +459,10 @@ def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Paramete
         due_age=np.zeros(m, np.uint8),
         merged_until=np.full(m, -1, np.int16),
         routine=np.zeros(m, np.uint32),
+        phase=np.zeros(m, np.uint32),
         bound=np.zeros(m, np.uint32),
         known_rate=np.zeros(m, np.int16),
+        left=world.left.copy(),
         tier=np.zeros(n, np.uint8),
         before=np.zeros(n, np.uint8),
         risk_level=np.zeros(n, np.uint8),

@@ -158,11 +158,14 @@ def make(
     end = past.end
     known = end.world.entered < end.week
     tables = {
-        "enterprises": _before(population.enterprises, end, known, ("closed_on",)),
+        "enterprises": _before(_closing(population.enterprises, end), end, known, ("closed_on",)),
         "agencies": population.agencies,
         "items": population.items,
         "obligations": _before(
-            population.obligations, end, known[end.world.enterprise.astype(np.int64)], ("valid_to",)
+            _closing(population.obligations, end, end.world.enterprise.astype(np.int64)),
+            end,
+            known[end.world.enterprise.astype(np.int64)],
+            ("valid_to",),
         ),
         **write_records(past),
         **_truth(population, end, months, known),
@@ -181,6 +184,17 @@ def make(
         "parameters_hash": end.parameters.hash,
     }
     return Dataset(tables, manifest), end
+
+
+def _closing(table: pd.DataFrame, end: Frame, slots: NDArray[np.int64] | None = None) -> pd.DataFrame:
+    """Return the table with the dates on which those closed that re-registered under another name."""
+    column = "closed_on" if slots is None else "valid_to"
+    gone = end.state.left != end.world.left
+    closed = pd.Timestamp(end.origin) + pd.to_timedelta(end.state.left.astype(np.int64) * 7, unit="D")
+    dates, early = pd.Series(closed), pd.Series(gone)
+    if slots is not None:
+        dates, early = dates.iloc[slots].reset_index(drop=True), early.iloc[slots].reset_index(drop=True)
+    return table.assign(**{column: table[column].mask(early, dates.astype(table[column].dtype))})
 
 
 def _before(

@@ -33,6 +33,7 @@ __all__ = [
     "log_index",
     "parameters",
     "probability_table",
+    "rate_table",
 ]
 
 WEEKS_A_YEAR = 52
@@ -162,12 +163,28 @@ def probability_table() -> NDArray[np.uint32]:
     return table
 
 
+@cache
+def rate_table() -> NDArray[np.uint32]:
+    """Return the share of weeks, times 2**32, in which a fixed interval of each log index falls: the rate.
+
+    At most one a week; 0 for never.
+    """
+    rate = np.exp(np.arange(int(-LOG_MIN * LOG_ONE) + 1) / LOG_ONE + LOG_MIN)
+    table = np.minimum(np.rint(rate * 2.0**32), 2**32 - 1).astype(np.uint32)
+    table[0] = 0
+    table.setflags(write=False)
+    return table
+
+
 class World(NamedTuple):
     """What no policy changes. E enterprises in slots, O obligations in the order of their enterprises."""
 
     start: NDArray[np.int64]  # (E+1) first obligation of each enterprise
     entered: NDArray[np.int16]  # (E) first week in the register, ascending
-    left: NDArray[np.int16]  # (E) first week no longer in the register
+    left: NDArray[np.int16]  # (E) first week no longer in the register, unless it re-registers before
+    successor_of: NDArray[
+        np.int32
+    ]  # (E) slot of the enterprise that may re-register as this one; -1 for none
     sector: NDArray[np.uint8]  # (E)
     size: NDArray[np.uint8]  # (E)
     ownership: NDArray[np.uint8]  # (E)
@@ -195,7 +212,7 @@ class State(NamedTuple):
     violation: NDArray[np.uint8]  # (O) 0 compliant, else severity 1-3
     since: NDArray[np.int16]  # (O) week in which the violation began
     found_week: NDArray[np.int16]  # (O) week of the last finding
-    found_kind: NDArray[np.uint8]  # (O) 0 none, 1 without a penalty, 2 with one
+    found_kind: NDArray[np.uint8]  # (O) 0 none, 1 without a penalty, 2 with one, 3 guidance
     record_week: NDArray[np.int16]  # (O) week of the last penalty
     record_severity: NDArray[np.uint8]  # (O)
     record_until: NDArray[np.int16]  # (O) week in which that record is repaired or no longer shown
@@ -204,8 +221,10 @@ class State(NamedTuple):
     due_age: NDArray[np.uint8]  # (O) how often it was put off
     merged_until: NDArray[np.int16]  # (O) routine draws up to this week were brought forward
     routine: NDArray[np.uint32]  # (O) weekly threshold of the routine draw
+    phase: NDArray[np.uint32]  # (O) where in its interval a routine inspection is, if intervals are fixed
     bound: NDArray[np.uint32]  # (O) weekly threshold of a fall, specific deterrence apart
     known_rate: NDArray[np.int16]  # (O) log index of that rate as the records explain it
+    left: NDArray[np.int16]  # (E) first week no longer in the register
     tier: NDArray[np.uint8]  # (E) 0 = T1
     before: NDArray[np.uint8]  # (E) the tier before this one
     risk_level: NDArray[np.uint8]  # (E) 0 = level 1
@@ -282,7 +301,7 @@ class Frame:
 
     def alive(self) -> NDArray[np.bool_]:
         """Return who is in the register in the week that comes next, shape (E,)."""
-        alive: NDArray[np.bool_] = (self.world.entered <= self.week) & (self.week < self.world.left)
+        alive: NDArray[np.bool_] = (self.world.entered <= self.week) & (self.week < self.state.left)
         return alive
 
     def _repr_html_(self) -> str:

@@ -322,7 +322,13 @@ _OBLIGATION_STATE = (
     ("violation", "违法状态", "0 compliant, 1 minor, 2 moderate, 3 serious", "code", 8),
     ("since", "状态起始周", "week in which the violation began", "week", 16),
     ("found_week", "上次发现周", "week of the last finding", "week", 16),
-    ("found_kind", "上次发现类别", "last finding: 0 none, 1 without a penalty, 2 with one", "code", 8),
+    (
+        "found_kind",
+        "上次发现类别",
+        "last: 0 none, 1 finding without a penalty, 2 with one, 3 guidance",
+        "code",
+        8,
+    ),
     ("record_week", "上次处罚周", "week of the last penalty", "week", 16),
     ("record_severity", "上次处罚程度", "severity of the last penalty", "code", 8),
     ("record_until", "记录关闭周", "week in which that record closes", "week", 16),
@@ -332,6 +338,7 @@ _OBLIGATION_STATE = (
     ("merged_until", "提前合并至周", "routine draws up to this week were brought forward", "week", 16),
 )
 _ENTERPRISE_STATE = (
+    ("left", "退出登记周", "first week no longer in the register; 32,000 for never", "week", 16),
     ("tier", "等级", "tier", "code", 8),
     ("before", "前一等级", "tier before", "code", 8),
     ("risk_level", "风险等级", "risk level", "code", 8),

@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from tierkit.keyed_random import MAX_SEED
+from tierkit.keyed_random import MAX_SEED, Block, draws
 from tierkit.policy import Policy
 from tierkit.population import CELLS, violation_weeks
 from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
-from tierkit.simulate.kernels import LOG, TALLY, advance, bind, review, set_offsets, settle
+from tierkit.simulate.kernels import LOG, TALLY, advance, bind, reregister, review, set_offsets, settle
 from tierkit.simulate.rules import Rules, compile_rules
 from tierkit.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
 from tierkit.world import LOG_MIN, LOG_ONE, WEEKS_A_YEAR, Frame, State
@@ -43,7 +43,7 @@ class Run:
         The world after the last week.
     kappa : float
     seed, replicate : int
-    log : int32 array of shape (inspections, 16)
+    log : int32 array of shape (inspections, 17)
         Columns as in `tierkit.simulate.LOG`.
     signals : int32 array of shape (signals, 5)
         Week, obligation, kind (true, mistaken, professional, incident, alert), opened (0 no, 1 yes,
@@ -188,10 +188,16 @@ def _starting_scores(state: State, frame: Frame, policy: Policy, scores: pd.Data
         where[known] = own
 
 
-def _prepare(frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | None) -> State:
+def _prepare(
+    frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | None, seed: int, replicate: int
+) -> State:
     """Return the state at the start of a run under a policy."""
     state = frame.state.copy()
-    n = frame.enterprises
+    n, world = frame.enterprises, frame.world
+    entering = np.searchsorted(world.entered, [frame.week, frame.week + 1])
+    reregister(world, state, len(rules.credit_cut), frame.week, int(entering[0]), int(entering[1]))
+    if rules.interval:
+        state.phase[:] = draws(seed, replicate, world.enterprise, world.local, Block.PHASE)[0]
     if policy.oracle:
         scores = oracle_scores(frame, float(policy["depth.detection"]))
     elif policy["scoring.basis"] == "rule":
@@ -208,7 +214,7 @@ def _prepare(frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | 
     state.flips[:] = 0
     state.weeks[:] = 0
     there = state.violation > 0
-    there &= frame.alive()[frame.world.enterprise]
+    there &= ((world.entered <= frame.week) & (frame.week < state.left))[world.enterprise]
     state.spells[:] = np.bincount(frame.world.enterprise[there], minlength=n)
     review(frame.world, state, rules, frame.week, 0, n, True)
     return state
@@ -273,7 +279,7 @@ def run(
     if threads < 1 or chunk_obligations < 1:
         raise ValueError("The 'threads' and 'chunk_obligations' must be at least 1.")
     rules = compile_rules(policy, frame, kappa)
-    state = _prepare(frame, policy, rules, scores)
+    state = _prepare(frame, policy, rules, scores, seed, replicate)
     first_tier = state.tier.copy()
     world = frame.world
     slices = _slices(world.start, chunk_obligations)
@@ -312,8 +318,10 @@ def run(
             week = frame.week + at
             entering = np.searchsorted(world.entered, [week, week + 1])
             if entering[1] > entering[0] and at > 0:
-                review(world, state, rules, week, int(entering[0]), int(entering[1]), True)
-            if at and at % WEEKS_A_YEAR == 0:
+                lo, hi = int(entering[0]), int(entering[1])
+                reregister(world, state, len(rules.credit_cut), week, lo, hi)
+                review(world, state, rules, week, lo, hi, True)
+            if at and at % rules.cap_period == 0:
                 state.visits[:] = 0
             # Slots are in the order of entry, so the slices of those still to come are the last.
             here = [part for part in slices if world.entered[part[0]] <= week] or slices[:1]

@@ -17,10 +17,15 @@ from tierkit.keyed_random import ENTERPRISE_LEVEL, Block, philox
 from tierkit.simulate.rules import ADVERSE_EVERY, FADE_WEEKS, NO_TIER_RATE, REFERENCE_DEPTH
 from tierkit.world import LOG_ONE, NEVER
 
-__all__ = ["LOG", "TALLY", "advance", "bind", "review", "set_offsets", "settle"]
+__all__ = ["LOG", "TALLY", "advance", "bind", "reregister", "review", "set_offsets", "settle"]
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(6)
 ONSITE, JOINT, OFFSITE = range(3)
+ALONE_WITH_CODE, SHARES, WITHOUT_CODE = range(3)
+RELABELLED = 6
+"""Cause of a planned check that is made under the name of a trigger."""
+GUIDANCE = 3
+"""Kind of last finding of an obligation that was clean and given guidance."""
 FIRST_WEEKS = 104
 """Weeks without a finding after which an offence counts as the first."""
 FLIP_WEEKS = 26
@@ -31,7 +36,7 @@ TOP_INDEX = 6144
 
 LOG = (
     "week", "obligation", "channel", "mode", "finding", "disposition", "violation", "since",
-    "drawn", "inspector", "visit", "tier", "age", "cause", "known_rate", "record_until",
+    "drawn", "inspector", "visit", "tier", "age", "cause", "known_rate", "record_until", "coded",
 )  # fmt: skip
 """Columns of an inspection's row."""
 TALLY = (
@@ -86,6 +91,19 @@ def _fill(
 
 
 @njit(cache=True, nogil=True)
+def _turn(week: Any, routine: Any, phase: Any) -> Any:  # pragma: no cover
+    """Return what stands for the routine draw at fixed intervals: below the threshold once an interval."""
+    return (np.int64(week) * np.int64(routine) + np.int64(phase)) & 0xFFFFFFFF
+
+
+@njit(cache=True, nogil=True)
+def _turns(week: Any, routine: Any, phase: Any, lo: Any, hi: Any, out: Any) -> None:  # pragma: no cover
+    """Put fixed intervals in the place of a slice's routine draws."""
+    for i in range(lo, hi):
+        out[1, i - lo] = np.uint32(_turn(week, routine[i], phase[i]))
+
+
+@njit(cache=True, nogil=True)
 def _log(value: Any, mantissa: Any, two: Any) -> Any:  # pragma: no cover
     """Return the natural logarithm of a positive integer in steps of 1/LOG_ONE, from a table."""
     bits = 0
@@ -127,6 +145,15 @@ def _add_event(
     conduct[e, b, 0] += update[event, 0]
     if not record:
         conduct[e, b, 1] += update[event, 1]
+
+
+@njit(cache=True, nogil=True)
+def _relabels(k0: Any, k1: Any, e: Any, number: Any, week: Any, share: Any) -> Any:  # pragma: no cover
+    """Tell whether a planned check that was stopped is made under the name of a trigger."""
+    if share == 0:
+        return False
+    _y0, y1, _y2, _y3 = _block(k0, k1, e, number, _B_SEVERITY, week)
+    return y1 < share
 
 
 @njit(cache=True, nogil=True)
@@ -300,7 +327,7 @@ def advance(
     Returns how many rows each has.
     """
     # Fields of a named tuple are bound once: in a loop each access would count references.
-    start, entered, left = world.start, world.entered, world.left
+    start, entered, left = world.start, world.entered, state.left
     item_class, hazard, local = world.item_class, world.hazard, world.local
     permit, base_rate, professional = world.permit_phase, world.base_rate, world.professional
     violation, since, due_week, due_channel = state.violation, state.since, state.due_week, state.due_channel
@@ -325,6 +352,8 @@ def advance(
     bound = state.bound
     a = start[lo]
     _fill(k0, k1, world.enterprise, local, week, a, start[hi], draws)
+    if rules.interval == 1:
+        _turns(week, routine, state.phase, a, start[hi], draws)
     most = np.int64(rules.genuine.max()) + np.int64(rules.incident.max()) + np.int64(rules.alert.max())
     n = 0
     n_signals = 0
@@ -422,7 +451,7 @@ def advance(
 def _write(
     log: Any, r: Any, week: Any, i: Any, channel: Any, mode: Any, finding: Any, disposition: Any,
     violation: Any, since: Any, drawn: Any, inspector: Any, visit: Any, tier: Any, age: Any, cause: Any,
-    known: Any, until: Any,
+    known: Any, until: Any, coded: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
     log[r, 0] = week
     log[r, 1] = i
@@ -440,6 +469,7 @@ def _write(
     log[r, 13] = cause
     log[r, 14] = known
     log[r, 15] = until
+    log[r, 16] = coded
 
 
 @njit(cache=True, nogil=True)
@@ -450,7 +480,8 @@ def _propose(
     """Pass the demand through lists, off-site checks, the check-code window, merging and the cap.
 
     ``plan`` gets a row for each inspection that may go ahead: obligation, channel, age, group
-    (1 = may share a visit), week of the draw, cause, agency, 1 (goes ahead). Returns the rows of
+    (1 = may share a visit, 2 = without a check code), week of the draw, cause, agency, 1 (goes ahead).
+    Returns the rows of
     ``plan`` and of ``log`` (off-site checks that found nothing).
     """
     n_plan = 0
@@ -493,15 +524,15 @@ def _propose(
                 if state.due_week[i] != NEVER:
                     tally[agency, BY_DUPLICATE] += 1
                     continue
+                stop = -1
                 if state.listed[e] == 1:
-                    tally[agency, BY_LIST] += 1
-                    continue
-                if rules.quiet_item[world.item[i]] == 1:
-                    tally[agency, BY_ITEM] += 1
-                    continue
+                    stop = BY_LIST
+                elif rules.quiet_item[world.item[i]] == 1:
+                    stop = BY_ITEM
                 y0, y1, _y2, y3 = _block(k0, k1, e, world.local[i], _B_DEMAND, week)
                 if (
-                    age == 0
+                    stop < 0
+                    and age == 0
                     and _covered(
                         world.offsite[i],
                         rules.coverage,
@@ -514,22 +545,32 @@ def _propose(
                     if y1 >= (rules.sensitivity if v > 0 else rules.false_alarm):
                         tally[agency, REPLACED] += 1
                         _write(log, n_log, week, i, channel, OFFSITE, 0, 0, v, state.since[i], week, 0, 0,
-                               state.tier[e], age, 0, -1, 0)  # fmt: skip
+                               state.tier[e], age, 0, -1, 0, 1)  # fmt: skip
                         n_log += 1
                         continue
                 registered = y3 >= rules.unregistered
-                if rules.code == 2 and registered:
+                if stop < 0 and rules.code == 2 and registered:
                     recent = week - np.int64(state.last_visit[e]) <= rules.window
                     if (recent and np.int64(state.last_agency[e]) != agency) or (
                         code_agency >= 0 and code_agency != agency
                     ):
-                        tally[agency, BY_WINDOW] += 1
-                        continue
-                    code_agency = agency
-                group = 1 if joins and registered else 0
-                lead = lead or group == 1
+                        stop = BY_WINDOW
+                    else:
+                        code_agency = agency
+                if stop >= 0 and not _relabels(k0, k1, e, world.local[i], week, rules.relabelled):
+                    tally[agency, stop] += 1
+                    continue
+                if stop >= 0:
+                    channel = TRIGGER
+                    cause = RELABELLED
+                    group = ALONE_WITH_CODE
+                elif not registered:
+                    group = WITHOUT_CODE
+                else:
+                    group = SHARES if joins else ALONE_WITH_CODE
+                lead = lead or group == SHARES
             else:
-                group = 0
+                group = ALONE_WITH_CODE
             plan[n_plan, 0] = i
             plan[n_plan, 1] = channel
             plan[n_plan, 2] = age
@@ -563,10 +604,13 @@ def _propose(
                     )
                 ):
                     continue
-                for t in range(week + 1, min(week + reach, np.int64(world.left[e]) - 1) + 1):
+                for t in range(week + 1, min(week + reach, np.int64(state.left[e]) - 1) + 1):
                     if t <= state.merged_until[i]:
                         continue
-                    _y0, y1, _y2, _y3 = _block(k0, k1, e, world.local[i], _B_WEEK, t)
+                    if rules.interval == 1:
+                        y1 = _turn(t, state.routine[i], state.phase[i])
+                    else:
+                        _y0, y1, _y2, _y3 = _block(k0, k1, e, world.local[i], _B_WEEK, t)
                     if y1 < np.int64(state.routine[i]):
                         state.merged_until[i] = t
                         tally[world.agency[i], NEW] += 1
@@ -591,18 +635,23 @@ def _propose(
                         seen_agency[plan[r, 6]] = 1
                         extra[level] += 1
             for r in range(first_row, n_plan):
-                if plan[r, 1] < COMMITMENT:
+                if plan[r, 1] < COMMITMENT or plan[r, 3] == WITHOUT_CODE:
                     continue
                 agency = plan[r, 6]
                 level = world.agency_level[agency]
-                fresh = seen[level, 1] == 0 if plan[r, 3] == 1 else seen_agency[agency] == 0
+                fresh = seen[level, 1] == 0 if plan[r, 3] == SHARES else seen_agency[agency] == 0
                 if fresh:
                     if np.int64(state.visits[e, level]) + extra[level] >= rules.cap:
-                        plan[r, 7] = 0
-                        tally[agency, BY_CAP] += 1
+                        if _relabels(k0, k1, e, world.local[plan[r, 0]], week, rules.relabelled):
+                            plan[r, 1] = TRIGGER
+                            plan[r, 3] = ALONE_WITH_CODE
+                            plan[r, 5] = RELABELLED
+                        else:
+                            plan[r, 7] = 0
+                            tally[agency, BY_CAP] += 1
                         continue
                     extra[level] += 1
-                    if plan[r, 3] == 1:
+                    if plan[r, 3] == SHARES:
                         seen[level, 1] = 1
                     else:
                         seen_agency[agency] = 1
@@ -615,7 +664,7 @@ def _ration(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, plan: Any, n_plan: Any,
     tally: Any, demanded: Any, served: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
-    """Serve each agency up to its capacity: by channel, then by lot; put the rest off."""
+    """Serve each agency's audits by lot, and others up to its capacity: by channel, then by lot; put off."""
     for r in range(n_plan):
         if plan[r, 7] == 1:
             demanded[plan[r, 6], plan[r, 1]] += 1
@@ -624,7 +673,8 @@ def _ration(
         for channel in range(6):
             total += demanded[agency, channel]
             served[agency, channel] = demanded[agency, channel]
-        if total <= rules.capacity[agency]:
+        room = max(rules.capacity[agency], demanded[agency, RANDOM])
+        if total <= room:
             continue
         rows = np.empty(total, np.int64)
         keys = np.empty(total, np.int64)
@@ -637,7 +687,7 @@ def _ration(
                 keys[k] = (np.int64(plan[r, 1]) << 32) | y2
                 k += 1
         order = np.argsort(keys, kind="mergesort")
-        for k in range(rules.capacity[agency], total):
+        for k in range(room, total):
             r = rows[order[k]]
             i = plan[r, 0]
             plan[r, 7] = 0
@@ -671,7 +721,7 @@ def _inspect(
         seen[:] = 0
         together = 0
         for r in range(at, end):
-            if plan[r, 7] == 1 and plan[r, 3] == 1 and seen[0, plan[r, 6]] == 0:
+            if plan[r, 7] == 1 and plan[r, 3] == SHARES and seen[0, plan[r, 6]] == 0:
                 seen[0, plan[r, 6]] = 1
                 together += 1
         seen[:] = 0
@@ -683,7 +733,8 @@ def _inspect(
             i = plan[r, 0]
             channel = plan[r, 1]
             agency = plan[r, 6]
-            joint = plan[r, 3] == 1 and together > 1
+            joint = plan[r, 3] == SHARES and together > 1
+            coded = plan[r, 3] != WITHOUT_CODE
             visit = 0 if joint else 1 + agency
             v = np.int64(state.violation[i])
             since = np.int64(state.since[i])
@@ -696,7 +747,7 @@ def _inspect(
             disposition = 0
             until = 0
             if found:
-                first = week - np.int64(state.found_week[i]) > FIRST_WEEKS
+                first = week - np.int64(state.found_week[i]) > FIRST_WEEKS or state.found_kind[i] == GUIDANCE
                 eligible = v == 1 and (rules.first_only == 0 or first)
                 eligible = eligible and (rules.off_list == 1 or world.item_class[i] == 0)
                 z0, z1, z2, z3 = _block(k0, k1, e, world.local[i], _B_CONSEQUENCE, week)
@@ -768,25 +819,34 @@ def _inspect(
                     week,
                     False,
                 )
-            if channel == RANDOM or channel >= COMMITMENT:
+                old = week - np.int64(state.found_week[i]) > FIRST_WEEKS or state.found_kind[i] == GUIDANCE
+                if channel == COMMITMENT and rules.guidance == 1 and old:
+                    state.found_week[i] = week
+                    state.found_kind[i] = GUIDANCE
+            if (channel == RANDOM or channel >= COMMITMENT) and coded:
                 level = world.agency_level[agency]
                 place = level if joint else 2 + agency
                 if seen[1, place] == 0:
                     seen[1, place] = 1
                     state.visits[e, level] = min(np.int64(state.visits[e, level]) + 1, 255)
-            state.last_visit[e] = week
-            state.last_agency[e] = agency
+            if coded:
+                state.last_visit[e] = week
+                state.last_agency[e] = agency
             tally[agency, JOINTLY if joint else ALONE] += 1
             inspected[tier] += 1
             known = -1
-            if channel == ROUTINE and not (
-                _covered(
-                    world.offsite[i],
-                    rules.coverage,
-                    rules.offsite_sector[world.sector[e]],
-                    rules.offsite_agency[world.agency[i]],
+            if (
+                channel == ROUTINE
+                and rules.interval == 0
+                and not (
+                    _covered(
+                        world.offsite[i],
+                        rules.coverage,
+                        rules.offsite_sector[world.sector[e]],
+                        rules.offsite_agency[world.agency[i]],
+                    )
+                    and rules.substitution > 0
                 )
-                and rules.substitution > 0
             ):
                 known = np.int64(state.known_rate[i])
             elif channel == RANDOM:
@@ -794,7 +854,8 @@ def _inspect(
             elif channel == CAMPAIGN:
                 known = -3
             _write(log, n_log, week, i, channel, JOINT if joint else ONSITE, finding, disposition, v, since,
-                   plan[r, 4], group, visit, tier, plan[r, 2], plan[r, 5], known, until)  # fmt: skip
+                   plan[r, 4], group, visit, tier, plan[r, 2], plan[r, 5], known, until,
+                   1 if coded else 0)  # fmt: skip
             n_log += 1
         at = end
     return n_log, saved
@@ -865,6 +926,26 @@ def set_offsets(world: Any, state: Any, rules: Any, week: Any, offset: Any) -> N
 
 
 @njit(cache=True, nogil=True)
+def reregister(world: Any, state: Any, worst: Any, week: Any, lo: Any, hi: Any) -> None:  # pragma: no cover
+    """Let those who enter in slots ``lo`` to ``hi`` take over from a predecessor of the worst grade.
+
+    The predecessor leaves the register with its records; its violations go on in the new one's slot, which
+    holds the same obligations.
+    """
+    for e in range(lo, hi):
+        old = np.int64(world.successor_of[e])
+        if old < 0 or week >= state.left[old] or np.int64(state.grade[old]) != worst:
+            continue
+        state.left[old] = week
+        state.perceived[e] = state.perceived[old]
+        state.perceived0[e] = state.perceived0[old]
+        shift = world.start[e] - world.start[old]
+        for i in range(world.start[old], world.start[old + 1]):
+            state.violation[i + shift] = state.violation[i]
+            state.since[i + shift] = state.since[i]
+
+
+@njit(cache=True, nogil=True)
 def review(
     world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any, fresh: Any
 ) -> None:  # pragma: no cover
@@ -875,9 +956,10 @@ def review(
     """
     cuts = len(rules.credit_cut)
     tops = len(rules.composite_cut)
-    start, entered, left, sectors = world.start, world.entered, world.left, world.sector
+    start, entered, left, sectors = world.start, world.entered, state.left, world.sector
     agency, item_class, hunch = world.agency, world.item_class, world.hunch
-    rate, tier_rate, scope_agency, fall = rules.rate, rules.tier_rate, rules.scope_agency, rules.fall
+    rate, tier_rate, scope_agency, chance = rules.rate, rules.tier_rate, rules.scope_agency, rules.chance
+    own_table = rules.own_table
     gradient, centre, gradient_shift = rules.gradient, rules.gradient_centre, rules.gradient_shift
     hidden_step, hidden_shift = rules.hidden, rules.hidden_shift
     known_rate, routine = state.known_rate, state.routine
@@ -957,9 +1039,11 @@ def review(
         if gradient != 0:
             shift = ((added - centre) * gradient) >> 16
             shift = min(max(shift - gradient_shift, -SHIFT_LIMIT), SHIFT_LIMIT)
+        tagged = 1 + 2 * np.int64(rules.tagged[sector])
         for i in range(first, last):
-            inside = 1 if scoped and scope_agency[agency[i]] == 1 else 0
-            step = np.int64(tier_rate[inside, tier, item_class[i]])
+            inside = scoped and scope_agency[agency[i]] == 1
+            stratum = tagged + np.int64(own_table[agency[i]]) if inside else np.int64(0)
+            step = np.int64(tier_rate[stratum, tier, item_class[i]])
             if step == NO_TIER_RATE or rate[i] == 0:
                 known_rate[i] = 0
                 routine[i] = 0
@@ -967,4 +1051,4 @@ def review(
             hidden = ((np.int64(hunch[i]) * hidden_step) >> 16) - hidden_shift
             known = min(max(np.int64(rate[i]) + step + shift, 1), TOP_INDEX)
             known_rate[i] = known
-            routine[i] = fall[min(max(known + hidden, 1), TOP_INDEX)]
+            routine[i] = chance[min(max(known + hidden, 1), TOP_INDEX)]

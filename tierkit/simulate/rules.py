@@ -20,6 +20,7 @@ from tierkit.world import (
     World,
     log_index,
     probability_table,
+    rate_table,
 )
 
 __all__ = [
@@ -74,7 +75,7 @@ class Rules(NamedTuple):
     fall: NDArray[np.uint32]  # threshold by log index
     severity: NDArray[np.uint32]  # (2) cumulative: minor, moderate
     mend: NDArray[np.uint32]  # (4) by state
-    deterrence: NDArray[np.int16]  # (3, FADE_WEEKS) by kind of finding and its age
+    deterrence: NDArray[np.int16]  # (4, FADE_WEEKS) by kind of finding (3 = guidance) and its age
     kappa: int  # 2**-16
     memory: int  # weight of this week in the perceived rate, 2**-16
     log_mantissa: NDArray[np.int64]  # (2048) log of 1 + m/2048, in 1/LOG_ONE
@@ -87,13 +88,18 @@ class Rules(NamedTuple):
     opens: NDArray[np.uint32]  # (5) true, mistaken, professional, incident, alert
     filtered: NDArray[np.uint32]  # (2) recognised as professional: other, professional
     filtered_opens: int
+    relabelled: int
     delay: int
     # credit events that no inspection bears
     adverse: NDArray[np.int16]  # (7) log index of the rate over ADVERSE_EVERY weeks
     adverse_earliest: int
     # planned demand
     rate: NDArray[np.int16]  # (O) log index of the base rate
-    tier_rate: NDArray[np.int16]  # (2, 4, 2) out of or in scope, tier, item class: log multiplier
+    tier_rate: NDArray[np.int16]  # (5, 4, 2) stratum, tier, item class: log multiplier
+    tagged: NDArray[np.uint8]  # (16) sectors with the tag
+    own_table: NDArray[np.uint8]  # (12) agencies with a table of their own
+    chance: NDArray[np.uint32]  # threshold of a routine draw by log index
+    interval: int  # routine inspections at fixed intervals
     gradient: int  # log rate a margin step, 2**-16
     gradient_centre: int  # margin steps
     gradient_shift: int  # keeps the mean rate
@@ -122,10 +128,12 @@ class Rules(NamedTuple):
     joint_window: int
     unregistered: int
     cap: int
+    cap_period: int
     capacity: NDArray[np.int64]  # (12)
     max_postpone: int
     # inspection and after
     detect: NDArray[np.uint32]  # (12, groups, 5)
+    guidance: int
     waiver: int
     first_only: int
     off_list: int
@@ -234,6 +242,24 @@ def _detection(policy: Policy, world: World) -> NDArray[np.uint32]:
     return _limits(expit(odds))
 
 
+def _tier_rates(policy: Policy) -> NDArray[np.float64]:
+    """Return the logarithm of what multiplies the base rate, by stratum, tier and item class.
+
+    Stratum 0 is out of scope; the others are 1 + 2 × tagged + agency with a table of its own. Where inspectors
+    set the tier aside in a share of their choices, a multiple m becomes (1 - share) m + share.
+    """
+    own = np.array([[policy[f"frequency.tier.{t}.{c}"] for c in ITEM_CLASSES] for t in TIERS], np.float64)
+    by_tag, by_table = (
+        np.array([policy[f"{family}.tier.{t}"] for t in TIERS], np.float64)[:, None]
+        for family in ("strata", "agency_table")
+    )
+    override = float(policy["frequency.override"])
+    strata = np.stack([own, own * by_table, own * by_tag, own * by_tag * by_table])
+    with np.errstate(divide="ignore"):
+        inside = np.log((1 - override) * strata + override)
+    return np.concatenate([np.zeros((1, *own.shape)), inside])
+
+
 def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     """Return the policy as the engine's integers.
 
@@ -266,16 +292,15 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     severity = np.cumsum([p[f"violation.severity.{s}"] for s in SEVERITIES])
     half = p["deterrence.half_life"]
     age = 2.0 ** (-np.arange(FADE_WEEKS) / half)
-    deterrence = np.stack([0 * age, p["deterrence.found"] * age, p["deterrence.found_penalised"] * age])
-    tier_rate = np.zeros((2, len(TIERS), len(ITEM_CLASSES)))
-    for t, tier in enumerate(TIERS):
-        for c, item_class in enumerate(ITEM_CLASSES):
-            with np.errstate(divide="ignore"):
-                tier_rate[1, t, c] = np.log(policy[f"frequency.tier.{tier}.{item_class}"])
+    sizes = (0.0, *(p[f"deterrence.{kind}"] for kind in ("found", "found_penalised", "guidance")))
+    deterrence = np.outer(sizes, age)
+    tier_rate = _tier_rates(policy)
     gradient, sd = float(policy["scoring.rule_gradient"]), float(policy["scoring.rule_sd"])
     hidden = float(policy["scoring.hidden_gradient"])
     true = [p[f"complaint.true_{s}"] for s in SEVERITIES]
-    quantile = -np.log1p(-(np.arange(256) + 0.5) / 256) * policy["repair.mean_delay_weeks"]
+    letters = "letters_" if policy["repair.two_letters"] else ""
+    quantile = -np.log1p(-(np.arange(256) + 0.5) / 256) * policy[f"repair.{letters}mean_delay_weeks"]
+    interval = policy["frequency.schedule"] == "interval"
     tier_rule = TierRule.of(policy)
     return Rules(
         fall=probability_table(),
@@ -295,6 +320,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         ),
         filtered=_limits([policy[f"professional_filter.{k}"] for k in ("false_positive", "recall")]),
         filtered_opens=_certain(policy["professional_filter.weight"]),
+        relabelled=_certain(policy["trigger.relabelled_share"]),
         delay=int(policy["trigger.delay_weeks"]),
         adverse=log_index([p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in ADVERSE]).astype(
             np.int16
@@ -304,6 +330,10 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(
             np.int16
         ),
+        tagged=_flags(SECTORS, policy["strata.tags"], 0),
+        own_table=_flags(AGENCIES, policy["agency_table.agencies"], 0),
+        chance=rate_table() if interval else probability_table(),
+        interval=int(interval),
         gradient=round(gradient / sd * LOG_ONE / MARGIN_ONE * 65536),
         gradient_centre=round(policy["scoring.rule_mean"] * MARGIN_ONE),
         gradient_shift=round(gradient**2 / 2 * LOG_ONE),
@@ -335,9 +365,11 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         joint_window=int(policy["joint.window_weeks"]),
         unregistered=_certain(policy["check_code.unregistered_share"]),
         cap=int(policy["cap.planned_visits"]),
+        cap_period=int(policy["cap.period_weeks"]),
         capacity=np.floor(world.capacity * policy["capacity.multiplier"]).astype(np.int64),
         max_postpone=int(policy["capacity.max_postpone_weeks"]),
         detect=_detection(policy, world),
+        guidance=int(policy["commitment.guidance"]),
         waiver=_certain(policy["lenience.minor_waiver"]),
         first_only=int(policy["lenience.first_only"]),
         off_list=int(policy["lenience.off_list"]),
@@ -346,7 +378,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         sealed=_certain(policy["disposition.sealed_share"]),
         follow=_limits([0.0, *(policy[f"trigger.followup.{s}"] for s in SEVERITIES)]),
         follow_weeks=int(policy["trigger.followup_weeks"]),
-        take_up=_certain(policy["repair.take_up"]),
+        take_up=_certain(policy[f"repair.{letters}take_up"]),
         repair_delay=np.rint(quantile).astype(np.int16),
         earliest=np.array([0, *(policy[f"repair.earliest_weeks.{s}"] for s in SEVERITIES)], np.int16),
         display=int(policy["repair.display_weeks"]),
