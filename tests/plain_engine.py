@@ -455,7 +455,7 @@ class PlainEngine:
         """Yield the routine inspections that lie ahead within the window and can share this visit."""
         s, r, world, week = self.state, self.rules, self.world, now.number
         reach = max(r.window if merges else 0, r.joint_window if r.joint_sector[world.sector[e]] == 1 else 0)
-        ahead = np.arange(week + 1, min(week + reach, world.left[e] - 1) + 1)
+        ahead = np.arange(week + 1, min(week + reach, s.left[e] - 1) + 1)
         for i in range(world.start[e], world.start[e + 1]):
             if i in asked or s.due_week[i] != NEVER or self.quiet[i] or self.covered[i] or not len(ahead):
                 continue

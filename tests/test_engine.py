@@ -72,8 +72,15 @@ def watched(
 
 def staying(frame: Frame) -> Frame:
     """Return the world without those who would leave."""
-    left = np.where(frame.world.left > frame.week, NEVER, frame.world.left).astype(np.int16)
-    return dataclasses.replace(frame, world=frame.world._replace(left=left))
+    state = frame.state.copy()
+    state.left[:] = np.where(state.left > frame.week, NEVER, state.left)
+    return dataclasses.replace(under_one_name(frame), state=state)
+
+
+def under_one_name(frame: Frame) -> Frame:
+    """Return the world in which nobody re-registers."""
+    nobody = np.full_like(frame.world.successor_of, -1)
+    return dataclasses.replace(frame, world=frame.world._replace(successor_of=nobody))
 
 
 # Equal bits
@@ -147,7 +154,7 @@ UNCOUPLED = {
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_outcomes_of_t1_to_t3_are_equal_under_a_reform_of_t4_alone(seed: int) -> None:
-    frame = busy_world(150, seed)
+    frame = under_one_name(busy_world(150, seed))
     base = policy_of(UNCOUPLED)
     (a, tiers_a), (b, tiers_b) = (
         watched(frame, policy, 78, "tier", "violation", "conduct", seed=seed)
@@ -182,15 +189,18 @@ def test_outcomes_of_t1_to_t3_are_equal_under_a_reform_of_t4_alone(seed: int) ->
     [
         {"capacity.multiplier": 0.7},
         {"check_code.action": "merge", "check_code.window_weeks": 4},
-        {"kappa": 1.0},
+        {"kappa": 2.0},
+        {"re-registers": True},
     ],
-    ids=["capacity", "merging", "deterrence"],
+    ids=["capacity", "merging", "deterrence", "re-registration"],
 )
 def test_each_coupling_carries_a_reform_of_t4_to_the_others(coupling: dict[str, Any]) -> None:
     # so that the test above is not equal for want of anything happening
     frame = busy_world(150, 1)
+    if "re-registers" not in coupling:
+        frame = under_one_name(frame)
     kappa = coupling.get("kappa", 0.0)
-    base = policy_of(UNCOUPLED | {k: v for k, v in coupling.items() if k != "kappa"})
+    base = policy_of(UNCOUPLED | {k: v for k, v in coupling.items() if "." in k})
     runs = [watched(frame, p, 78, "tier", kappa=kappa) for p in (base, policy_of(T4_ALONE, base))]
     never = ~np.any([(seen["tier"] == 3).any(axis=0) for _, seen in runs], axis=0)
     a, b = (rows[never[rows["slot"]]].to_numpy() for rows in (table(done) for done, _ in runs))
@@ -201,7 +211,7 @@ def test_each_coupling_carries_a_reform_of_t4_to_the_others(coupling: dict[str, 
 
 
 def test_every_draw_is_equal_under_unequal_policies() -> None:
-    frame = busy_world(150, 2)
+    frame = under_one_name(busy_world(150, 2))
     other = policy_of(
         ALL_ON | {"frequency.random_floor": LEGACY["frequency.random_floor"], "capacity.multiplier": 0.5}
     )
@@ -259,8 +269,10 @@ def check_accounts(done: Run) -> None:
     turned = (done.demanded - done.served).sum(axis=2)
     assert (turned >= done.tally[:, :, lost].sum(axis=2)).all()  # some were arranged already
     room = np.floor(done.frame.world.capacity * done.policy["capacity.multiplier"])
+    room = np.maximum(room, done.demanded[:, :, RANDOM])  # audits by lot pass
     assert (done.served.sum(axis=2) <= room).all()
     assert ((done.served.sum(axis=2) == room) | (turned == 0)).all()
+    assert np.array_equal(done.served[:, :, RANDOM], done.demanded[:, :, RANDOM])
     joint = made[made["mode"] == JOINT].groupby(["week", "slot"])["agency"].nunique() - 1
     saved = joint.groupby("week").sum().reindex(range(done.frame.week, done.end.week), fill_value=0)
     assert np.array_equal(done.saved, saved)
@@ -318,7 +330,8 @@ def test_what_is_put_off_comes_back_the_next_week_and_lapses_in_time(longest: in
 def visits_of(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the visits by lot or plan by enterprise, level and year; agencies that go together make one."""
     on_site = rows[rows["channel"].isin([RANDOM, COMMITMENT, ROUTINE]) & (rows["mode"] != OFFSITE)]
-    on_site = on_site.assign(year=on_site["at"] // 52, by_lot=on_site["channel"] == RANDOM)
+    on_site = on_site[on_site["coded"] == 1]  # what no register holds, no cap can count
+    on_site = on_site.assign(year=on_site["at"] // 40, by_lot=on_site["channel"] == RANDOM)
     visits = on_site.groupby(["slot", "level", "year", "week", "visit"])["by_lot"].any().reset_index()
     weekly = (
         visits.groupby(["slot", "level", "year", "week"]).size().groupby(["slot", "level", "year"]).cumsum()
@@ -345,14 +358,14 @@ def test_nobody_is_visited_more_often_than_the_cap_allows(
     assert planned.groupby(["slot", "level", "year"]).size().max() <= cap
 
 
-def test_the_cap_counts_afresh_every_52_weeks_and_never_stops_a_trigger() -> None:
+def test_the_cap_counts_afresh_every_period_and_never_stops_a_trigger() -> None:
     done = run(busy_world(), policy_of(ALL_ON | {"cap.planned_visits": 1, "capacity.multiplier": 100.0}), 110)
     rows = table(done)
     visits = visits_of(rows)[lambda visits: ~visits["by_lot"]]
     assert set(visits["year"]) == {0, 1, 2}
     assert visits.groupby(["slot", "level"]).size().max() > 1
     triggered = rows[rows["channel"].isin([TRIGGER, FOLLOWUP])]
-    assert triggered.groupby(["slot", "level", triggered["at"] // 52]).size().max() > 1
+    assert triggered.groupby(["slot", "level", triggered["at"] // 40]).size().max() > 1
 
 
 def test_listed_enterprises_get_no_planned_inspection_but_by_lot_and_by_order() -> None:
@@ -364,7 +377,7 @@ def test_listed_enterprises_get_no_planned_inspection_but_by_lot_and_by_order() 
     assert set(rows.loc[listed, "channel"]) >= {RANDOM, TRIGGER, CAMPAIGN}
     assert set(rows.loc[~listed, "channel"]) == set(range(6))
     assert done.tally[:, :, TALLY.index("list")].sum() > 0
-    alive = (frame.world.entered <= frame.week + 59) & (frame.world.left > frame.week + 59)
+    alive = (frame.world.entered <= frame.week + 59) & (done.end.state.left > frame.week + 59)
     assert 0.1 < seen["listed"][-1][alive].mean() < 0.9
 
 
@@ -382,11 +395,12 @@ def test_listed_items_get_no_planned_inspection_but_by_lot_and_by_order() -> Non
 
 def test_random_audits_are_on_site_alone_at_reference_depth_and_wait_for_nobody() -> None:
     frame = busy_world()
-    reform = {"capacity.multiplier": 2.0, "depth.detection": 1.0, "depth.inspector_sd": 0.0}
+    reform = {"capacity.multiplier": 0.0, "frequency.random_floor": 0.3}
     blind = {f"depth.tier.{tier}": 1e-9 for tier in TIERS}  # planned checks see nothing, audits by lot all
     done = run(frame, policy_of(ALL_ON | reform), 60)
     lot = table(done)[lambda rows: rows["channel"] == RANDOM]
     assert len(lot) > 100
+    assert done.served.sum() == len(lot)  # nobody else has room
     assert set(lot["mode"]) == {ONSITE}
     assert (lot["age"] == 0).all()
     done = run(frame, policy_of(ALL_ON | {"depth.inspector_sd": 0.0} | blind), 60)
@@ -474,7 +488,7 @@ def test_a_trigger_comes_after_its_delay_and_only_once() -> None:
         assert len(checks) > 50
         assert all(opened[key] == cause for key, cause in checks.items())
         audited = {*zip(rows["obligation"], rows["week"], strict=True)}
-        gone = dict(enumerate(frame.world.left.tolist()))
+        gone = dict(enumerate(done.end.state.left.tolist()))
         for i, week in (
             opened.keys() - checks.keys()
         ):  # an audit by lot stood in, the enterprise left, or the run ended
@@ -492,11 +506,11 @@ def test_nobody_is_inspected_before_entry_or_after_exit() -> None:
         (frame.world.enterprise[done.signals[:, 1]], done.signals[:, 0]),
     ):
         assert (frame.world.entered[slots] <= weeks).all()
-        assert (weeks < frame.world.left[slots]).all()
+        assert (weeks < done.end.state.left[slots]).all()
     came = (frame.world.entered > frame.week) & (frame.world.entered < done.end.week)
     assert np.isin(rows["slot"], np.flatnonzero(came)).any()
     alive = (frame.world.entered[:, None] <= np.arange(frame.week, done.end.week)) & (
-        np.arange(frame.week, done.end.week) < frame.world.left[:, None]
+        np.arange(frame.week, done.end.week) < done.end.state.left[:, None]
     )
     held = np.diff(frame.world.start)
     assert np.array_equal(done.counts.sum(axis=(1, 2, 3)), held @ alive)
@@ -754,7 +768,7 @@ def test_what_mends_for_certain_is_gone_the_next_week() -> None:
     frame = busy_world()
     mends = {f"violation.mend.{name}": 1.0 for name in ("minor", "moderate", "serious")}
     done = run(with_parameters(frame, mends), LEGACY, 20)
-    stayed = frame.world.left[frame.world.enterprise] >= done.end.week
+    stayed = done.end.state.left[frame.world.enterprise] >= done.end.week
     violating = stayed & (done.end.state.violation > 0)
     assert violating.any()
     assert (done.end.state.since[violating] == done.end.week - 1).all()

@@ -123,7 +123,7 @@ TABLE = {
         "lists.unmonitored.target_share": 0.22, "lists.no_disturb.target_share": 0.20, "campaign.rate": 0.0,
         "cap.planned_visits": 0, "check_code.unregistered_share": 0.02, "check_code.window_weeks": 4,
         "offsite.substitution": 0.8, "offsite.coverage": 0.1, "depth.inspector_sd": 0.1,
-        "lenience.minor_waiver": 0.8, "repair.take_up": 0.65, "repair.mean_delay_weeks": 4.0,
+        "lenience.minor_waiver": 0.8, "repair.letters_take_up": 0.65, "repair.letters_mean_delay_weeks": 4.0,
         "professional_filter.recall": 0.6, "professional_filter.false_positive": 0.02,
         "commitment.check_share": 0.3,
     },
@@ -132,7 +132,7 @@ TABLE = {
         "frequency.tier.T2.key": 1.0, "frequency.tier.T3.key": 1.5, "frequency.tier.T4.general": 2.0,
         "depth.tier.T4": 1.2, "lists.unmonitored.target_share": 0.22, "lists.no_disturb.target_share": 0.2,
         "check_code.unregistered_share": 0.02, "offsite.substitution": 0.8, "offsite.coverage": 0.1,
-        "lenience.minor_waiver": 0.7, "repair.take_up": 0.7, "professional_filter.recall": 0.5,
+        "lenience.minor_waiver": 0.7, "repair.letters_take_up": 0.7, "professional_filter.recall": 0.5,
         "professional_filter.false_positive": 0.02, "commitment.check_share": 0.3,
     },
     "jiading-2025": {

@@ -330,6 +330,7 @@ def one_each(seed: int) -> Frame:
 def test_a_cap_cuts_the_binomial_of_visits(seed: int, cap: int) -> None:
     frame = one_each(seed)
     given = {"frequency.base_rate": 8.0, "lists.no_disturb.items": ["water-k2"], "cap.planned_visits": cap}
+    given["check_code.unregistered_share"] = 0.0
     done = run(frame, bare(EQUAL | FLAT | given), 52)
     q = weekly(8.0 / np.diff(frame.world.start))
     k = np.arange(53)

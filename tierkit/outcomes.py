@@ -171,9 +171,9 @@ def measure(
     week, obligation, channel, mode, finding, disposition = (log[:, k] for k in range(6))
     who = owner[obligation]
     agency = world.agency[obligation].astype(np.int64)
-    exposed = np.clip(np.minimum(world.left, last) - np.maximum(world.entered, first), 0, None).astype(
-        np.int64
-    )
+    exposed = np.clip(
+        np.minimum(done.end.state.left, last) - np.maximum(world.entered, first), 0, None
+    ).astype(np.int64)
     there = exposed > 0
     state = done.end.state
     weeks = state.weeks.astype(np.float64)
@@ -338,7 +338,7 @@ def run_and_measure(
         return done, measure(done, tier=tier)
     kept: list[_Start] = []
     owner = frame.world.enterprise.astype(np.int64)
-    alive = (frame.world.entered <= first) & (first < frame.world.left)
+    alive = (frame.world.entered <= first) & (first < frame.state.left)
 
     def observe(week: int, state: State) -> None:
         if week == first - 1:
