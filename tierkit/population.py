@@ -364,8 +364,8 @@ def _successors(
 ) -> NDArray[np.int64]:
     """Return for each slot the slot of the enterprise that may re-register as this one, or -1.
 
-    A share of the entrants' slots is kept for it, each for one of those in the register in week 0 that is still
-    there when the entrant comes, and no two for the same.
+    A share of the entrants' slots is kept for it, each for one of those in the register in week 0 that is
+    still there when the entrant comes, and no two for the same.
     """
     first = int(np.searchsorted(entered, 1))
     out = np.full(len(entered), -1)

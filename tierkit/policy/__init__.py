@@ -3,17 +3,20 @@
 from tierkit.policy.checks import Value
 from tierkit.policy.core import Policy, check, diff
 from tierkit.policy.editing import amend
+from tierkit.policy.instruments import INSTRUMENTS, Instrument, without
 from tierkit.policy.loading import presets
 from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
 from tierkit.policy.reading import STATUSES, Meta, Parameter
 from tierkit.policy.specification import RENAMED, SCORE_EVENTS, SPEC, UNITS, Spec
 
 __all__ = [
+    "INSTRUMENTS",
     "RENAMED",
     "SCORE_EVENTS",
     "SPEC",
     "STATUSES",
     "UNITS",
+    "Instrument",
     "Meta",
     "Parameter",
     "Policy",
@@ -26,4 +29,5 @@ __all__ = [
     "check",
     "diff",
     "presets",
+    "without",
 ]

@@ -1,0 +1,278 @@
+"""Each instrument does what it says, and nothing when it is switched off alone."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.test_theory import EQUAL, FLAT, agrees, bare, weekly, with_hazard, world
+from tests.worlds import ALL_ON, busy_world, policy_of, with_parameters
+from tierkit.policy import INSTRUMENTS, SPEC, Policy, PolicyWarning, without
+from tierkit.population import base_rates
+from tierkit.schema import AGENCIES, SECTORS
+from tierkit.simulate import TALLY, Run, compile_rules, run
+from tierkit.synth import make
+from tierkit.world import WEEKS_A_YEAR, log_index, parameters, rate_table
+
+SEEDS = (1, 2, 3)
+ROUTINE = 5
+
+# Switching off
+
+
+def happens(what: str) -> Callable[[Run], float]:
+    return lambda done: done.tally[:, :, TALLY.index(what)].sum()
+
+
+def rules(name: str) -> Callable[[Run], Any]:
+    return lambda done: getattr(compile_rules(done.policy, done.frame, 0.0), name)
+
+
+PROBES: dict[str, Callable[[Run], Any]] = {
+    "frequency": lambda done: np.ptp(np.exp(rules("tier_rate")(done)[1] / 512.0)) > 1e-9,
+    "depth": lambda done: np.ptp(rules("detect")(done).astype(float), axis=2).max(),
+    "inspectors": lambda done: np.ptp(rules("detect")(done).astype(float), axis=1).max(),
+    "list": happens("list"),
+    "items": happens("item"),
+    "random_floor": lambda done: (done.log[:, 2] == 0).sum(),
+    "triggers": lambda done: (done.signals[:, 3] == 1).sum() + _followed_up(done),
+    "professional_filter": lambda done: done.signals[:, 4].sum(),
+    "check_code": happens("window"),
+    "uncoded": lambda done: (done.log[:, 16] == 0).sum(),
+    "cap": happens("cap"),
+    "relabelling": lambda done: (done.log[:, 13] == 6).sum(),
+    "campaign": lambda done: (done.log[:, 2] == 3).sum(),
+    "joint": happens("joint"),
+    "offsite": happens("offsite"),
+    "sector_credit": lambda done: np.abs(rules("sector_offset")(done)).sum(),
+    "strata": lambda done: rules("tagged")(done).sum(),
+    "agency_tables": lambda done: rules("own_table")(done).sum(),
+    "override": lambda done: done.policy["frequency.override"],
+    "red_lines": lambda done: rules("red_line")(done).sum(),
+    "hysteresis": lambda done: rules("dwell")(done) + rules("slack_margin")(done),
+    "lenience": lambda done: (done.log[:, 5] == 1).sum(),
+    "two_letters": lambda done: rules("take_up")(done) - round(done.policy["repair.take_up"] * 2**32),
+    "repair": lambda done: _repaired(done),
+    "commitment": lambda done: (done.log[:, 2] == 4).sum(),
+    "guidance": lambda done: (done.end.state.found_kind == 3).sum(),
+    "capacity": happens("put_off"),
+}
+"""What is there under a policy with everything on, and not when the instrument is switched off alone."""
+
+
+def _followed_up(done: Run) -> int:
+    late = done.log[:, 0] > done.frame.week + 40  # what the past had arranged is over by then
+    return int((late & (done.log[:, 2] == 2)).sum())
+
+
+def _repaired(done: Run) -> int:
+    fined = done.log[done.log[:, 5] >= 3]
+    return int((fined[:, 15] < fined[:, 0] + done.policy["repair.display_weeks"]).sum())
+
+
+@pytest.fixture(scope="module")
+def everything() -> Run:
+    # refusing gives the window and joint inspections something to do at once
+    on = ALL_ON | {"check_code.action": "refuse", "check_code.window_weeks": 1}
+    return run(busy_world(), policy_of(on), 70)
+
+
+def test_every_instrument_has_a_probe_and_holds_parameters_that_there_are() -> None:
+    assert list(PROBES) == list(INSTRUMENTS)
+    assert {path for one in INSTRUMENTS.values() for path in one.off} <= set(SPEC)
+
+
+@pytest.mark.filterwarnings("ignore::tierkit.policy.PolicyWarning")
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_an_instrument_is_there_and_gone_when_switched_off_alone(name: str, everything: Run) -> None:
+    assert PROBES[name](everything) > 0
+    off = without(everything.policy, name)
+    done = run(everything.frame, off, 70)
+    assert PROBES[name](done) == 0
+    # nothing else was touched
+    assert {path for path in SPEC if off[path] != everything.policy[path]} <= set(INSTRUMENTS[name].off)
+
+
+def test_what_cannot_be_switched_off_is_named() -> None:
+    with pytest.raises(ValueError, match=r"no instrument caps; there are frequency, depth"):
+        without(Policy.load("legacy"), "caps")
+    with pytest.warns(PolicyWarning, match="random_floor"):
+        without(Policy.load("legacy"), "random_floor")
+
+
+# Closed forms
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_tags_tables_and_overrides_multiply_the_draws(seed: int) -> None:
+    frame = world(seed)
+    tier, share = "T3", 0.25
+    given = {
+        "scoring.matrix": [[tier] * 4] * 4,
+        f"frequency.tier.{tier}.general": 0.4,
+        f"frequency.tier.{tier}.key": 2.0,
+        "strata.tags": ["retail", "ict"],
+        f"strata.tier.{tier}": 3.0,
+        "agency_table.agencies": ["fire", "labour"],
+        f"agency_table.tier.{tier}": 0.5,
+        "frequency.override": share,
+        "frequency.base_rate": 1.0,
+    }
+    done = run(frame, bare(given), 52)
+    w = frame.world
+    rate = (base_rates(done.policy, frame.parameters)[w.sector, w.size] / np.diff(w.start))[w.enterprise]
+    tagged = np.isin(w.sector, [SECTORS.index(s) for s in ("retail", "ict")])[w.enterprise]
+    table = np.isin(w.agency, [AGENCIES.index(a) for a in ("fire", "labour")])
+    own = np.where(w.item_class == 0, 0.4, 2.0) * np.where(tagged, 3.0, 1.0) * np.where(table, 0.5, 1.0)
+    q = weekly(rate * ((1 - share) * own + share))
+    drawn = done.log[:, 1]
+    for tag in (False, True):
+        for at in (False, True):
+            mine = (tagged == tag) & (table == at)
+            expected = 52 * q[mine].sum()
+            assert expected > 500
+            assert agrees(mine[drawn].sum(), expected, 52 * (q[mine] * (1 - q[mine])).sum())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fixed_intervals_come_as_often_as_the_rate_says_and_evenly(seed: int) -> None:
+    frame = world(seed)
+    rate, weeks = 6.0, 104
+    given = {"frequency.base_rate": rate, "frequency.schedule": "interval"}
+    done = run(frame, bare(EQUAL | FLAT | given), weeks, seed=seed)
+    held = np.diff(frame.world.start)
+    share = rate_table()[log_index(rate / held / WEEKS_A_YEAR)][frame.world.enterprise] / 2.0**32
+    times = np.bincount(done.log[:, 1], minlength=frame.obligations)
+    # a systematic sample: each obligation has the whole part of weeks × share, or one more
+    assert ((times == np.floor(weeks * share)) | (times == np.ceil(weeks * share))).all()
+    rest = weeks * share % 1
+    assert agrees(times.sum(), (weeks * share).sum(), (rest * (1 - rest)).sum())
+    order = np.lexsort((done.log[:, 0], done.log[:, 1]))
+    row = done.log[order]
+    gap = np.diff(row[:, 0])[np.diff(row[:, 1]) == 0]
+    wanted = 1 / share[row[1:, 1]][np.diff(row[:, 1]) == 0]
+    assert (np.abs(gap - wanted) < 1).all()
+    assert set(done.log[:, 14]) == {-1}  # no week is a lottery: nothing overlaps, and no propensity is told
+
+
+def test_records_at_fixed_intervals_tell_no_propensity() -> None:
+    by_interval = Policy.load("legacy").reform({"frequency.schedule": "interval"}, name="by-interval")
+    data, _ = make(400, 3, policy=by_interval)
+    told = data["inspections"].groupby("channel", observed=True)["propensity"].count()
+    assert told["routine"] == 0
+    assert told["random"] > 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_the_items_list_stops_is_relabelled_at_its_share(seed: int) -> None:
+    frame = world(seed)
+    given = {
+        "frequency.base_rate": 3.0,
+        "lists.no_disturb.items": ["fire-g1", "fire-g2", "fire-g3", "fire-k1", "fire-k2"],
+        "trigger.relabelled_share": 0.3,
+    }
+    done = run(frame, bare(EQUAL | given), 52)
+    relabelled = (done.log[:, 13] == 6).sum()
+    stopped = done.tally[:, :, TALLY.index("item")].sum()
+    n = relabelled + stopped
+    assert n > 5000
+    assert agrees(relabelled, 0.3 * n, 0.21 * n)
+    rows = done.log[done.log[:, 13] == 6]
+    assert set(rows[:, 2]) == {1}  # under the name of a trigger
+    assert set(frame.world.agency[rows[:, 1]]) == {AGENCIES.index("fire")}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_guidance_lowers_the_hazard_of_those_who_got_it_and_nobody_elses(seed: int) -> None:
+    frame = with_hazard(world(seed, violation=0), 0.02)
+    guided = np.random.default_rng(seed).random(frame.obligations) < 0.5
+    state = frame.state.copy()
+    state.found_kind[:] = np.where(guided, 3, 0)
+    state.found_week[:] = frame.week
+    by = {"deterrence.guidance": 0.4, "deterrence.half_life": 10_000.0}
+    frame = with_parameters(dataclasses.replace(frame, state=state), by)
+    done = run(frame, bare({}), 1)
+    fell = done.end.state.violation > 0
+    for mine, hazard in ((guided, 0.02 * np.exp(-0.4)), (~guided, 0.02)):
+        p = -np.expm1(-hazard)
+        n = mine.sum()
+        assert agrees(fell[mine].sum(), n * p, n * p * (1 - p) + (0.002 * n * p) ** 2)  # steps of 1/512
+
+
+def test_guidance_is_given_where_a_commitment_check_finds_nothing() -> None:
+    frame = busy_world()
+    given = {"commitment.check_share": 1.0, "commitment.guidance": True, "capacity.multiplier": 1000.0}
+    done = run(frame, policy_of(given), 20)
+    rows = done.log[done.log[:, 2] == 4]
+    clean = rows[rows[:, 4] == 0]
+    kind = done.end.state.found_kind[clean[:, 1]]
+    assert len(clean) > 20
+    # those found in violation within two years keep that; all others carry guidance or a later finding
+    assert (kind == 3).mean() > 0.5
+    assert (kind != 0).all()
+    assert (run(frame, policy_of(given | {"commitment.guidance": False}), 20).end.state.found_kind != 3).all()
+
+
+def test_those_of_the_worst_grade_re_register_at_their_rate() -> None:
+    rate = 0.10
+    frame = make(20_000, 4, params=parameters().replace({"turnover.reregister": rate}))[1]
+    worst = policy_of({f"red_lines.{kind}": "A" for kind in ("serious_dishonesty", "abnormal_list")})
+    # everybody has the worst grade: below a cut-off that nobody reaches
+    worst = worst.reform({"scoring.credit_cutoffs": [997, 998, 999]}, name="worst")
+    done = run(frame, worst, 52)
+    state, w = done.end.state, frame.world
+    gone = state.left != frame.state.left
+    there = (w.entered == 0) & (frame.state.left > frame.week)
+    n = int(there.sum())
+    # a slot is kept for each at most once, so the yearly chance is that of one of 12 % × n slots
+    expected = rate * there.sum()
+    assert abs(gone.sum() - expected) < 4 * np.sqrt(expected) + 0.1 * expected
+    assert (w.entered[gone] == 0).all()
+    twins = np.flatnonzero(np.isin(w.successor_of, np.flatnonzero(gone)))
+    assert (w.entered[twins] == state.left[w.successor_of[twins]]).all()
+    for e in twins[:50]:
+        old = int(w.successor_of[e])
+        mine, theirs = (slice(w.start[k], w.start[k + 1]) for k in (e, old))
+        for field in ("agency", "item_class", "item", "hunch", "offsite"):
+            assert np.array_equal(getattr(w, field)[mine], getattr(w, field)[theirs])
+        younger = w.hazard[mine].astype(int) - w.hazard[theirs]
+        assert set(np.abs(younger - round(0.3 * 512))) <= {0, 1} or not younger.any()
+        assert w.sector[e] == w.sector[old]
+        assert w.size[e] == w.size[old]
+        assert frame.ids[e] != frame.ids[old]
+    clean = policy_of({}).reform({"scoring.credit_cutoffs": [1, 2, 3]}, name="clean")
+    assert (
+        run(frame, clean, 52).end.state.left == frame.state.left
+    ).all()  # nobody has the worst grade, nobody goes
+    assert n > 15_000
+
+
+def test_a_successor_takes_over_violations_and_no_records() -> None:
+    frame = busy_world(150, 1)
+    seen: dict[int, np.ndarray] = {}
+    done = run(
+        frame,
+        policy_of(ALL_ON),
+        60,
+        observe=lambda week, state: seen.setdefault(week, state.violation.copy()) is None,
+    )
+    w, state = frame.world, done.end.state
+    entered = (w.entered > frame.week) & (w.entered < done.end.week)
+    twins = [
+        e
+        for e in np.flatnonzero(entered & (w.successor_of >= 0))
+        if state.left[w.successor_of[e]] == w.entered[e] != w.left[w.successor_of[e]]
+    ]
+    assert twins
+    took = 0
+    for e in twins:
+        old, week = int(w.successor_of[e]), int(w.entered[e])
+        before = seen[week - 1][w.start[old] : w.start[old + 1]]
+        after = seen[week][w.start[e] : w.start[e + 1]]
+        kept = (after == before) & (before > 0)  # mended or found within its first week apart
+        took += kept.sum()
+        events = done.events[(done.events[:, 1] == old) & (done.events[:, 0] >= week)]
+        assert len(events) == 0
+    assert took > 0
