@@ -51,7 +51,9 @@ INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
         "triggers": _instrument(
             "触发式检查",
             "triggers",
-            {f"trigger.{kind}": 0.0 for kind in _SIGNALS} | _family("trigger.followup.", 0.0),
+            {f"trigger.{kind}": 0.0 for kind in _SIGNALS}
+            | {"professional_filter.weight": 0.0}
+            | _family("trigger.followup.", 0.0),
         ),
         "professional_filter": _instrument(
             "职业举报识别",

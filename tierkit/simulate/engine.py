@@ -21,7 +21,7 @@ from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
 from tierkit.simulate.kernels import LOG, TALLY, advance, bind, reregister, review, set_offsets, settle
 from tierkit.simulate.rules import Rules, compile_rules
 from tierkit.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
-from tierkit.world import LOG_MIN, LOG_ONE, WEEKS_A_YEAR, Frame, State
+from tierkit.world import LOG_MIN, LOG_ONE, Frame, State
 
 __all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
 
