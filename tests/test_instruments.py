@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.test_theory import EQUAL, FLAT, agrees, bare, weekly, with_hazard, world
-from tests.worlds import ALL_ON, busy_world, policy_of, with_parameters
+from tests.worlds import ALL_ON, LEGACY, busy_world, policy_of, with_parameters
 from tierkit.policy import INSTRUMENTS, SPEC, Policy, PolicyWarning, without
 from tierkit.population import base_rates
 from tierkit.schema import AGENCIES, SECTORS
@@ -242,7 +242,7 @@ def test_those_of_the_worst_grade_re_register_at_their_rate() -> None:
         assert w.sector[e] == w.sector[old]
         assert w.size[e] == w.size[old]
         assert frame.ids[e] != frame.ids[old]
-    clean = policy_of({}).reform({"scoring.credit_cutoffs": [1, 2, 3]}, name="clean")
+    clean = without(LEGACY, "red_lines").reform({"scoring.credit_cutoffs": [1, 2, 3]}, name="clean")
     left = run(frame, clean, 52).end.state.left  # nobody has the worst grade, so nobody goes
     assert set(left[left != frame.state.left]) <= {frame.week}  # in the first week the past's grade stands
     assert n > 15_000

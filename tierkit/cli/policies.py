@@ -1,4 +1,4 @@
-"""``tierkit policy``: what a policy holds, how two differ, what is wrong with a file."""
+"""``tierkit policy``: what policies hold, how two differ, what is wrong with one, what carries a clause."""
 
 import warnings
 from typing import Annotated, Any
@@ -96,3 +96,38 @@ def check_file(
     rows = [describe(one) for one in problems]
     text = f"{file} can be used."
     return Answer({"file": file, "notes": rows}, text + (f"\n\n{table(rows)}" if rows else ""))
+
+
+@command(app, "coverage")
+def clause_coverage(
+    parameter: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only clauses that name this parameter, or one of this family."),
+    ] = None,
+    lang: Annotated[str, typer.Option(metavar="LANG", help="zh or en.")] = "en",
+) -> Answer:
+    """Map each clause of the five plans to what carries it, or say why nothing does."""
+    from tierkit.policy import REFERENCES, STANDINGS, clauses_naming, coverage, coverage_summary
+
+    given = Given()
+    given.one_of("--lang", lang, ("zh", "en"))
+    if parameter is not None:
+        with given.blame("--parameter", "'tierkit policy show legacy' lists the parameters."):
+            wanted = {one.id for one in clauses_naming(parameter)}
+    given.settle()
+    frame = coverage(lang)
+    labels = {name: label.text(lang) for name, label in {**STANDINGS, **REFERENCES}.items()}
+    if parameter is not None:
+        frame = frame[frame["clause_id"].isin(wanted)]
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    text = table([{**row, "standing": labels[row["standing"]]} for row in rows])
+    if parameter is not None:
+        return Answer({"parameter": parameter, "clauses": rows}, text or f"No clause names '{parameter}'.")
+    summary = coverage_summary().reset_index().to_dict("records")
+    counts = [{str(key): value for key, value in row.items()} for row in summary]
+    shown = [{labels.get(key, key): value for key, value in row.items()} for row in counts]
+    text += f"\n\n{table(shown, right=list(shown[0])[1:])}\n\n{_EXTRA}"
+    return Answer({"clauses": rows, "summary": counts}, text)
+
+
+_EXTRA = "Extra clauses are beyond the 99 and not counted; they are here because a policy file cites them."

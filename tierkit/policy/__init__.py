@@ -2,20 +2,38 @@
 
 from tierkit.policy.checks import Value
 from tierkit.policy.core import Policy, check, diff
+from tierkit.policy.covering import (
+    REFERENCES,
+    STANDINGS,
+    STEPS,
+    Clause,
+    Reference,
+    clauses,
+    clauses_naming,
+    coverage,
+    coverage_summary,
+    read_clauses,
+)
 from tierkit.policy.editing import amend
 from tierkit.policy.instruments import INSTRUMENTS, Instrument, without
 from tierkit.policy.loading import presets
+from tierkit.policy.plans import PLANS, plans_page
 from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
 from tierkit.policy.reading import STATUSES, Meta, Parameter
 from tierkit.policy.specification import RENAMED, SCORE_EVENTS, SPEC, UNITS, Spec
 
 __all__ = [
     "INSTRUMENTS",
+    "PLANS",
+    "REFERENCES",
     "RENAMED",
     "SCORE_EVENTS",
     "SPEC",
+    "STANDINGS",
     "STATUSES",
+    "STEPS",
     "UNITS",
+    "Clause",
     "Instrument",
     "Meta",
     "Parameter",
@@ -23,11 +41,18 @@ __all__ = [
     "PolicyError",
     "PolicyProblem",
     "PolicyWarning",
+    "Reference",
     "Spec",
     "Value",
     "amend",
     "check",
+    "clauses",
+    "clauses_naming",
+    "coverage",
+    "coverage_summary",
     "diff",
+    "plans_page",
     "presets",
+    "read_clauses",
     "without",
 ]

@@ -245,8 +245,8 @@ def _detection(policy: Policy, world: World) -> NDArray[np.uint32]:
 def _tier_rates(policy: Policy) -> NDArray[np.float64]:
     """Return the logarithm of what multiplies the base rate, by stratum, tier and item class.
 
-    Stratum 0 is out of scope; the others are 1 + 2 × tagged + agency with a table of its own. Where inspectors
-    set the tier aside in a share of their choices, a multiple m becomes (1 - share) m + share.
+    Stratum 0 is out of scope; the others are 1 + 2 × tagged + agency with a table of its own. Where
+    inspectors set the tier aside in a share of their choices, a multiple m becomes (1 - share) m + share.
     """
     own = np.array([[policy[f"frequency.tier.{t}.{c}"] for c in ITEM_CLASSES] for t in TIERS], np.float64)
     by_tag, by_table = (
