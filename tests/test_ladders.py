@@ -20,6 +20,7 @@ from tierkit.outcomes import run_and_measure
 from tierkit.policy import Policy, check
 from tierkit.population import base_rates
 from tierkit.schema import SECTORS, SIZES, TIERS
+from tierkit.simulate import run as run_simulation
 from tierkit.synth import make
 from tierkit.tiers import assign
 from tierkit.world import parameters
@@ -104,6 +105,21 @@ def test_a_ladder_loads_and_compares_against_legacy(name: str) -> None:
     inspections = shown.table(measures=["inspections"]).set_index("policy")
     assert inspections.loc[name, "value"] > 0
     assert inspections.loc[name, "difference"] != 0
+
+
+@pytest.mark.parametrize("name", ["henan-2021", "huashan-2021", "customs-2019"])
+def test_what_is_drawn_is_what_the_ladder_declares(name: str) -> None:
+    _, world = make(4000, seed=7)
+    policy = load(name)
+    done = run_simulation(world, policy, 13)  # up to the first review, so that tiers stay
+    stays = (world.world.entered <= world.week) & (world.world.left > world.week + 13)
+    log = done.table()
+    who = world.world.enterprise[log["obligation"].to_numpy()]
+    drawn = int(((log["channel"].to_numpy() == 5) & stays[who]).sum())
+    rates = ladders.ladder([policy])["general"].to_numpy()
+    expected = rates[done.first_tier[stays]].sum() * 13 / 52
+    assert expected > 15
+    assert abs(drawn - expected) < 4 * math.sqrt(expected)
 
 
 # The floor
