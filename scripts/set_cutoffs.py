@@ -22,7 +22,7 @@ from scipy.special import logit
 
 from tierkit import artifact
 from tierkit.policy import Parameter, Policy, PolicyWarning, amend
-from tierkit.schema import TIERS
+from tierkit.schema import SECTORS, TIERS
 from tierkit.synth import make
 from tierkit.tiers import assign
 
@@ -33,11 +33,9 @@ THREE = (0.62, 0.28, 0.10)
 
 
 def main() -> None:
-    """Score the reference world, set each policy's cut-offs, and print the shares."""
+    """Score the reference world, set each policy's cut-offs, and print the shares of those in its scope."""
     data, world = make(ENTERPRISES, SEED)
     scores = artifact.train(data, world.date, seed=SEED).score(data, world.date)
-    risk = scores["risk_probability"].to_numpy(float)
-    points = scores["credit_points"].to_numpy(float)
     reference = f"{ENTERPRISES:,} enterprises, seed {SEED}, as of {world.date.isoformat()}"
     why = f"set from the target shares on the reference world of {reference}"
     for path in sorted(FOLDER.glob("*.toml")):
@@ -45,6 +43,9 @@ def main() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PolicyWarning)
             policy = Policy.load(path.stem)
+        sectors = list(policy["scoring.scope_sectors"] or SECTORS)
+        scored = scores[scores["sector"].isin(sectors)]
+        risk, points = (scored[name].to_numpy(float) for name in ("risk_probability", "credit_points"))
         changes = {k: v for k, v in cutoffs(policy, risk, points).items() if stated(text, k)}
         if not changes:
             continue
@@ -53,7 +54,7 @@ def main() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PolicyWarning)
             path.write_text(amend(text, restated(policy, changes, why)), encoding="utf-8")
-            shown = assign(scores, Policy.load(path.stem)) if not policy.oracle else pd.DataFrame()
+            shown = assign(scored, Policy.load(path.stem)) if not policy.oracle else pd.DataFrame()
         if len(shown):
             share = shown["tier"].value_counts(normalize=True).reindex(TIERS).round(3).tolist()
             print(f"{path.stem}: {dict(changes)}\n  tiers {share}, listed {shown['unmonitored'].mean():.3f}")

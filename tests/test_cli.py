@@ -168,6 +168,41 @@ def test_policy_list_names_every_preset(tierkit: Tierkit) -> None:
     assert all(name in tierkit("policy", "list").out for name in presets())
 
 
+def test_policy_ladder_lays_policies_side_by_side_and_warns(tierkit: Tierkit, tmp_path: Path) -> None:
+    ended = tierkit("policy", "ladder", "shanghai-2025", "henan-2021")
+    assert ended.status == 0, ended.err
+    _, first, second = ended.out.splitlines()[:3]
+    assert first.split()[:3] == ["shanghai-2025", "in", "force"]
+    assert second.split()[-2:] == ["0.0302", "0.0239"]
+    assert "Below" not in ended.out
+    assert {one["policy"] for one in tierkit("policy", "ladder", "--json").data["ladder"]} == set(presets())
+    file = tmp_path / "less.toml"
+    # 0.04 × (0.62 × 0.2 + 0.25 × 0.5 + 0.10 + 0.03) + 0.005 = 0.02016
+    changes = {"frequency.base_rate": 0.04, "frequency.random_floor": 0.005}
+    less = Policy.load("shanghai-2025").reform(changes, name="less")
+    file.write_text(less.to_toml(against=Policy.load("legacy")), "utf-8")
+    said = tierkit("policy", "ladder", file).out
+    assert "Below the legal floor: as the only draw, less reaches 2.02% of the enterprises a year" in said
+    (only,) = tierkit("policy", "ladder", file, "--json").data["floor"]
+    assert (only["breach"], round(only["ratio"], 6)) == (True, 0.02016)
+    assert tierkit("policy", "ladder", "henna-2021").status == 2
+
+
+def test_simulate_warns_of_a_policy_below_the_legal_floor(
+    tierkit: Tierkit, city: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "less.toml"
+    less = Policy.load("uniform-3pct").reform({"frequency.random_floor": 0.02}, name="less")
+    file.write_text(less.to_toml(against=Policy.load("legacy")), "utf-8")
+    few = ("--weeks", 4, "--replicates", 2, "--kappa", 0, "--out", tmp_path / "run")
+    said = tierkit("simulate", city, "--policy", "uniform-3pct", "--policy", file, *few)
+    assert said.status == 0, said.err
+    (line,) = [line for line in said.out.splitlines() if "legal floor" in line]
+    assert line.startswith("Below the legal floor: as the only draw, less reaches 2.00% of the enterprises")
+    told = tierkit("simulate", city, "--policy", "uniform-3pct", "--policy", file, *few, "--json").data
+    assert [one["breach"] for one in told["floor"]] == [False, False, True]
+
+
 def test_policy_show_can_be_read_again(tierkit: Tierkit, tmp_path: Path) -> None:
     file = tmp_path / "copy.toml"
     file.write_text(tierkit("policy", "show", "shanghai-2025").out, "utf-8")

@@ -4,8 +4,7 @@ import pytest
 
 from tierkit import moments
 from tierkit.compare import compare
-from tierkit.policy import Policy, PolicyWarning
-from tierkit.schema import TIERS
+from tierkit.policy import Policy
 from tierkit.synth import make
 
 
@@ -34,18 +33,6 @@ def test_exposure_is_counted_by_hand():
     table = moments.of_records(data).set_index("moment")
     checks = (data["inspections"]["mode"] != "offsite").sum()
     assert table.loc["inspections per enterprise-year", "value"] == pytest.approx(checks / years, rel=1e-12)
-
-
-def test_henan_on_dandong_draws_less_than_the_law_asks():
-    with pytest.warns(PolicyWarning, match="random_floor"):
-        henan = Policy.load("henan-2021")
-    ratio = moments.draw_ratio(henan, dict(zip(TIERS, moments.DANDONG, strict=True)))
-    # (31,107 × 1 % + 12,044 × 2 % + 3,682 × 10 % + 721 × 30 %) / 47,554
-    assert ratio == pytest.approx(1136.45 / 47554, rel=1e-12)
-    assert round(100 * ratio, 2) == 2.39
-    assert ratio < moments.LEGAL_FLOOR
-    with pytest.raises(ValueError, match="must be those of T1, T2, T3, T4"):
-        moments.draw_ratio(henan, {"T1": 1.0})
 
 
 def test_the_ladder_is_among_the_moments_and_its_check_fires():

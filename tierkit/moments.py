@@ -16,15 +16,12 @@ from scipy.stats import norm
 
 from tierkit import texts
 from tierkit.compare import Comparison
+from tierkit.ladders import DANDONG, LEGAL_FLOOR, draw_ratio
 from tierkit.policy import Policy, PolicyWarning
-from tierkit.schema import TIERS, Dataset
+from tierkit.schema import Dataset
 
-__all__ = ["LEGAL_FLOOR", "decimals", "draw_ratio", "of_comparison", "of_ladder", "of_records", "of_truth"]
+__all__ = ["decimals", "of_comparison", "of_ladder", "of_records", "of_truth"]
 
-LEGAL_FLOOR = 0.03
-"""Share of enterprises that a province must draw a year (SAMR order, 2014, revised 2025; source C13)."""
-DANDONG = (31_107, 12_044, 3_682, 721)
-"""Enterprises of classes A to D in Dandong, 2023 (source C8)."""
 _DAYS_A_YEAR = 364  # a simulated year has 52 weeks
 _COLUMNS = ["moment", "zh", "value", "low", "high", "lowest", "highest", "holds", "n", "source"]
 
@@ -220,9 +217,9 @@ def of_ladder() -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PolicyWarning)  # that the ladder has no random floor is known
         henan = Policy.load("henan-2021")
-    ratio = draw_ratio(henan, dict(zip(TIERS, DANDONG, strict=True)))
+    ratio = draw_ratio(henan, DANDONG)
     short = LEGAL_FLOOR - ratio
-    n = sum(DANDONG)
+    n = sum(DANDONG.values())
     rows = [
         _row(_LADDER["draws"], ratio, ratio, ratio, n),
         _row(_LADDER["shortfall"], short, short, short, n),
@@ -239,40 +236,3 @@ def decimals(moment: Mapping[Any, Any]) -> int:
     (4, 3)
     """
     return 4 if max(abs(moment["value"]), abs(moment["high"])) < 0.05 else 3
-
-
-def draw_ratio(policy: Policy, shares: dict[str, float]) -> float:
-    """Return the planned draws per enterprise and year that a policy gives to given shares of tiers.
-
-    This is the ratio that the legal floor of three in a hundred is about: the declared base rate times
-    the multiplier of each tier (general items), weighted by the tier's share. The random floor, which is
-    drawn by obligation, comes on top and is not counted.
-
-    Parameters
-    ----------
-    policy : Policy
-    shares : dict of str to float
-        Share of the enterprises by tier; they are scaled to sum to one.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If the shares are not those of the four tiers.
-
-    Examples
-    --------
-    >>> henan = Policy.load("henan-2021")
-    >>> round(draw_ratio(henan, dict(zip(TIERS, DANDONG))), 4)
-    0.0239
-    """
-    if set(shares) != set(TIERS):
-        raise ValueError(f"The 'shares' must be those of {', '.join(TIERS)}. Got {sorted(shares)}.")
-    total = sum(shares.values())
-    return float(
-        policy["frequency.base_rate"]
-        * sum(shares[t] / total * policy[f"frequency.tier.{t}.general"] for t in TIERS)
-    )

@@ -56,6 +56,7 @@ MEASURES = (
     Measure("trigger_share", "share of inspections", "triggered", "inspections", groups=_BY_AGENCY),
     Measure("prevalence", "share of obligations", "violation_weeks", "obligation_weeks"),
     Measure("never_visited_share", "share of enterprises", "unvisited", "enterprises"),
+    Measure("drawn_share", "share of enterprises", "drawn", "enterprises"),
     Measure("repeat_visits_30d", "visits", "repeats"),
     Measure("multi_agency_30d", "visits", "multi_agency"),
     Measure("penalties", "penalties", "penalties", groups=_BY_CHANNEL),
@@ -79,6 +80,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "district": DISTRICTS,
     "channel": CHANNELS,
 }
+_DRAWN = [CHANNELS.index(name) for name in ("random", "routine")]
 _SUPPRESSED = [TALLY.index(name) for name in ("list", "item", "window", "cap", "duplicate", "lapsed")]
 
 
@@ -219,6 +221,7 @@ def measure(
         "harm": weeks @ harm,
         "detection_weeks": count(found, week - log[:, 7]),
         "unvisited": (there & (visits == 0)).astype(np.float64),
+        "drawn": (count(np.isin(channel, _DRAWN)) > 0).astype(np.float64),
         "repeats": count_visits(visit["repeat"].astype(np.float64)),
         "multi_agency": count_visits(visit["multi"].astype(np.float64)),
         "penalties": count(disposition >= 3),

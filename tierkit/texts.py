@@ -19,7 +19,19 @@ from pathlib import Path
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-__all__ = ["LANGUAGES", "fields", "ids", "interval", "join", "number", "percent", "plain", "signed", "text"]
+__all__ = [
+    "LANGUAGES",
+    "fields",
+    "ids",
+    "interval",
+    "join",
+    "number",
+    "percent",
+    "plain",
+    "policy_label",
+    "signed",
+    "text",
+]
 
 #: The languages, and the name of each one's catalogue folder.
 LANGUAGES = {"zh": "zh_CN", "en": "en"}
@@ -203,6 +215,18 @@ def join(parts: Iterable[str], lang: str) -> str:
     ('风险、信用', 'risk, credit')
     """
     return ("、" if _language(lang) == "zh" else ", ").join(parts)
+
+
+def policy_label(policy: str, lang: str) -> str:
+    """Return the short name of a preset in one language; another policy's own name as it is.
+
+    Examples
+    --------
+    >>> policy_label("jinshan-2025", "zh"), policy_label("mine", "zh")
+    ('金山 2025', 'mine')
+    """
+    text_id = f"policy.{policy}"
+    return text(text_id, lang) if text_id in ids(lang) else plain(policy, 24)
 
 
 def plain(value: str, limit: int | None = None) -> str:

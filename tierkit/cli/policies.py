@@ -47,6 +47,42 @@ def list_policies() -> Answer:
     return Answer({"policies": rows}, table(rows, right=["differs_in"]))
 
 
+@command(app, "ladder")
+def show_ladders(
+    policies: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[POLICY]...", help="Presets or TOML files; all presets if not given."),
+    ] = None,
+) -> Answer:
+    """Lay side by side how often each tier is inspected, against the legal floor."""
+    from tierkit.ladders import FLOORS, check_floor, ladder, ladder_table
+    from tierkit.policy import PolicyWarning, presets
+
+    warnings.simplefilter("ignore", PolicyWarning)  # for who uses one of them, not for who reads its ladder
+    names = dict.fromkeys(policies or presets())
+    given = Given()
+    loaded = [given.policy("POLICY", name) for name in names]
+    given.settle()
+    chosen = [one for one in loaded if one is not None]
+    checks = [check_floor(one) for one in chosen]
+    shown = ladder_table(chosen, "en").reset_index().to_dict("records")
+    about = (
+        "Of each tier: routine inspections per enterprise-year as declared, general / key items where they "
+        f"differ, over all agencies. {FLOORS[-1].source.en} asks for draws of {FLOORS[-1].share:.0%} of the "
+        "enterprises a year, of the market regulators alone."
+    )
+    low = [line.replace("**", "") for check in checks for line in check.sentences("en")]
+    rows: list[dict[str, Any]] = [{str(key): value for key, value in row.items()} for row in shown]
+    return Answer(
+        {
+            "unit": "inspections/enterprise-year",
+            "ladder": ladder(chosen).to_dict("records"),
+            "floor": [check.to_dict() for check in checks],
+        },
+        "\n\n".join([table(rows), about, *low]),
+    )
+
+
 @command(app, "show")
 def show(policy: Name) -> Answer:
     """Show every value of a policy with its unit and where it comes from, as TOML."""

@@ -82,7 +82,7 @@ def simulate(
     import pandas as pd
 
     from tierkit.compare import HEADLINE, compare
-    from tierkit.report import Run
+    from tierkit.report import Run, floor_checks
     from tierkit.schema import read_dataset
     from tierkit.synth import world_of
 
@@ -134,9 +134,16 @@ def simulate(
         run.save(draft)
     headline = run.summary[(run.summary["group"] == "all") & run.summary["measure"].isin(HEADLINE)]
     what = f"Differences from {base.name} over {weeks} weeks, with 95 % intervals. Wrote '{out}'."
+    floors = floor_checks(run)
+    low = [line.replace("**", "") for check in floors for line in check.sentences("en")]
     return Answer(
-        {"folder": str(out), "facts": run.facts, "headline": headline.to_dict("records")},
-        f"{_headline(headline)}\n\n{what}",
+        {
+            "folder": str(out),
+            "facts": run.facts,
+            "headline": headline.to_dict("records"),
+            "floor": [check.to_dict() for check in floors],
+        },
+        "\n\n".join([_headline(headline), *low, what]),
     )
 
 

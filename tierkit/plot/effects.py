@@ -9,20 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tierkit import texts
+from tierkit.texts import policy_label
 
 __all__ = ["caption", "effects", "horizon", "policy_axis", "policy_label"]
-
-
-def policy_label(policy: str, lang: str) -> str:
-    """Return the short name of a preset in one language; another policy's own name as it is.
-
-    Examples
-    --------
-    >>> policy_label("jinshan-2025", "zh"), policy_label("mine", "zh")
-    ('金山 2025', 'mine')
-    """
-    text_id = f"policy.{policy}"
-    return texts.text(text_id, lang) if text_id in texts.ids(lang) else texts.plain(policy, 24)
 
 
 def effects(

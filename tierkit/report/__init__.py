@@ -3,5 +3,6 @@
 from tierkit.report.dossier import dossier
 from tierkit.report.index import headline, index, summary_json
 from tierkit.report.run import Case, Run
+from tierkit.report.tables import floor_checks
 
-__all__ = ["Case", "Run", "dossier", "headline", "index", "summary_json"]
+__all__ = ["Case", "Run", "dossier", "floor_checks", "headline", "index", "summary_json"]

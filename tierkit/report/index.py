@@ -13,6 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from tierkit import plot, texts
+from tierkit.ladders import FloorCheck
 from tierkit.moments import decimals
 from tierkit.policy import STATUSES, Policy
 from tierkit.report import tables
@@ -23,7 +24,8 @@ from tierkit.schema import GRADES
 __all__ = ["headline", "index", "summary_json"]
 
 _SECTIONS = (
-    "results", "load", "harm", "tiers", "examples", "method", "moments", "limits", "parameters", "versions",
+    "results", "floor", "load", "harm", "tiers", "examples", "method", "moments", "limits", "parameters",
+    "versions",
 )  # fmt: skip
 _LIMITS = 8
 _STEPS = 7
@@ -243,6 +245,7 @@ def index(run: Run, out: str | Path) -> Path:
         measures=tables.BESIDE,
         beside=tables.beside(run, tables.BESIDE),
         all_measures=tables.all_measures(run),
+        floors=[(check, _warnings(check, words)) for check in tables.floor_checks(run)],
         kappa_keys=keys,
         kappa_rows=kappa_rows,
         tier_rows=tables.tier_table(run),
@@ -265,6 +268,12 @@ def index(run: Run, out: str | Path) -> Path:
     return target
 
 
+def _warnings(check: FloorCheck, words: Words) -> list[Markup]:
+    """Return what a check of the legal floor warns of, in both languages."""
+    told = (check.sentences(lang) for lang in ("zh", "en"))
+    return [words.pair(zh, en) for zh, en in zip(*told, strict=True)]
+
+
 def _sections(run: Run) -> list[str]:
     """Return the sections that the page has, in its order."""
     there = {"examples": bool(run.cases), "moments": run.moments is not None and len(run.moments) > 0}
@@ -284,12 +293,13 @@ def summary_json(run: Run) -> dict[str, Any]:
     dict
         ``headline`` (zh, en), ``conditions``, ``policies`` (name, title, document, hash), ``results`` (a
         row a case, policy and measure, of all enterprises), ``tiers`` (enterprises by policy and tier),
+        ``floor`` (declared draws against the legal floor),
         ``moments``, ``metrics``, ``facts``. Missing numbers are null.
 
     Examples
     --------
     >>> sorted(summary_json(run))  # run = Run.read("build/demo/run")
-    ['conditions', 'facts', 'headline', 'metrics', 'moments', 'policies', 'results', 'tiers']
+    ['conditions', 'facts', 'floor', 'headline', 'metrics', 'moments', 'policies', 'results', 'tiers']
     """
     rows = run.summary[run.summary["group"] == "all"].drop(columns=["group", "level"])
     tiers: dict[str, dict[str, int]] = {}
@@ -305,6 +315,7 @@ def summary_json(run: Run) -> dict[str, Any]:
         "policies": [_policy_json(policy) for policy in run.policies],
         "results": _plain(rows.to_dict("records")),
         "tiers": tiers,
+        "floor": [check.to_dict() for check in tables.floor_checks(run)],
         "moments": [] if run.moments is None else _plain(run.moments.to_dict("records")),
         "metrics": _plain({name: dict(values) for name, values in run.metrics.items()}),
         "facts": _plain(dict(run.facts)),

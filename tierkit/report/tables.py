@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tierkit import plot, texts
+from tierkit.ladders import FloorCheck, check_floor
 from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
 from tierkit.population import items
 from tierkit.report.run import Run
 from tierkit.schema import LEVELS, TIERS, Label
+from tierkit.world import WEEKS_A_YEAR
 
 __all__ = [
     "BESIDE",
@@ -24,6 +27,7 @@ __all__ = [
     "all_measures",
     "beside",
     "effect",
+    "floor_checks",
     "kappa_table",
     "parameters",
     "tier_table",
@@ -43,7 +47,14 @@ BESIDE = (
 KAPPA_MEASURES = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
 _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
 _SHARES = frozenset(
-    {"finding_rate", "random_finding_rate", "trigger_share", "prevalence", "never_visited_share"}
+    {
+        "finding_rate",
+        "random_finding_rate",
+        "trigger_share",
+        "prevalence",
+        "never_visited_share",
+        "drawn_share",
+    }
 )
 _MOST_RELATIVE = 10.0  # a count that was next to nothing before has no meaningful change in per cent
 _DECIMALS = {"weeks_to_detection": 1}
@@ -185,6 +196,44 @@ def tier_table(run: Run) -> list[tuple[str, str, str, str, list[Cell]]]:
             ]
             rows.append((policy.name, tier, texts.number(n), texts.percent(n / total, 1), cells))
     return rows
+
+
+def floor_checks(run: Run) -> list[FloorCheck]:
+    """Hold every policy of a run against the legal floor in force on the run's last day.
+
+    Tier shares are those of the run. A policy for some sectors alone has ordinary tiers elsewhere, so where
+    the run does not tell whom it leaves out, its target shares stand in. What was drawn is shown where a
+    whole year was measured.
+
+    Examples
+    --------
+    >>> [check.breach for check in floor_checks(run)]  # run = Run.read("build/demo/run")
+    [False, False, False, False, False, False]
+    """
+    on = None
+    if "as_of" in run.facts:
+        on = date.fromisoformat(str(run.facts["as_of"])) + timedelta(weeks=run.weeks)
+    checks = []
+    for policy in run.policies:
+        shares = _shares_in_scope(run, policy)
+        row = run.effects.get(("drawn_share", policy.name, run.kappa, run.weeks))
+        year = row is not None and int(row["over"]) == WEEKS_A_YEAR
+        realised = (float(row["value"]), float(row["low"]), float(row["high"])) if row and year else None
+        of_run = shares is not None
+        checks.append(check_floor(policy, shares, on=on, of_run=of_run, realised=realised))
+    return checks
+
+
+def _shares_in_scope(run: Run, policy: Policy) -> dict[str, int] | None:
+    """Return the enterprises in a policy's scope by tier, as far as the run tells them."""
+    counts: dict[str, int] = {}
+    if not policy["scoring.scope_sectors"]:
+        counts = _tier_counts(run, policy.name)
+    elif run.tiers is not None and "tier_reason" in run.tiers:
+        own = run.tiers["policy"].astype(str) == policy.name
+        inside = own & (run.tiers["tier_reason"].astype(str) != "out_of_scope")
+        counts = {str(t): int(n) for t, n in run.tiers.loc[inside, "tier"].astype(str).value_counts().items()}
+    return {tier: counts.get(tier, 0) for tier in TIERS} if sum(counts.values()) else None
 
 
 def _tier_rows(run: Run, measure: str, policy: str) -> pd.DataFrame:
