@@ -193,8 +193,9 @@ class Outcome:
         Parameters
         ----------
         tier : uint8 array of shape (E,)
-            0 = T1; 4 = entered after the start.
+            0 = T1; of those who entered after the start it is not read.
         """
+        tier = _entered(self.frame, tier)
         return Outcome(self.frame, tier, self.sums, {"tier": _by("tier", tier, self.sums)})
 
     def per_enterprise(self) -> pd.DataFrame:
