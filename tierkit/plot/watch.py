@@ -1,10 +1,13 @@
-"""Figures of what has to be watched: drift over the years, moves between tiers, and triggers as a way round."""
+"""Figures of what to watch: drift over the years, moves between tiers, and triggers as a way round."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -14,14 +17,17 @@ from tierkit.plot.effects import caption, effects, policy_axis, policy_label
 from tierkit.plot.labels import PercentTicks, spread
 from tierkit.plot.style import COLORS, INK, canvas, is_dark, policy_color, style, whiskers
 
-__all__ = ["drift", "transitions", "triggers"]
+__all__ = ["FEWEST", "drift", "transitions", "triggers"]
+
+FEWEST = 30
+"""Of fewer enterprises in a tier the drift is not drawn."""
 
 
 def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence", lang: str = "en") -> AxesRow:
     """Draw a measure of those whom each plan put into a tier, year by year, one panel a κ.
 
     The change is from the baseline on the same enterprises under the same draws, so it is not a matter of
-    who is in the tier.
+    who is in the tier. Plans with fewer than 30 enterprises in the tier are left out.
 
     Parameters
     ----------
@@ -38,7 +44,7 @@ def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence",
     Raises
     ------
     KeyError
-        If there are no such rows.
+        If there are no such rows of a plan with 30 enterprises in the tier.
 
     Examples
     --------
@@ -46,23 +52,22 @@ def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence",
     >>> [ax.get_title(loc="left") for ax in axes]
     ['κ = 0', 'κ = 0.1', 'κ = 0.25']
     """
-    rows = years[(years["group"] == "tier") & (years["level"] == tier) & (years["measure"] == measure)]
+    within = years[(years["group"] == "tier") & (years["level"] == tier)]
+    within = within.assign(policy=within["policy"].astype(str), baseline=within["baseline"].astype(str))
+    counts = within[(within["measure"] == "inspections") & (within["policy"] != within["baseline"])]
+    counts = counts[(counts["year"] == 1) & (counts["n"] >= FEWEST)]
+    plans = list(dict.fromkeys(counts["policy"]))
+    rows = within[(within["measure"] == measure) & within["policy"].isin(plans)]
     if rows.empty:
-        raise KeyError(f"There are no years of '{measure}' in {tier}; compare by year.")
+        raise KeyError(f"There are no years of '{measure}' with {FEWEST} enterprises in {tier}.")
     kappas = sorted({float(one) for one in rows["kappa"]})
-    plans = [name for name in dict.fromkeys(rows["policy"].astype(str)) if name != rows["baseline"].iloc[0]]
     base = rows["baseline_value"].astype(float)
     rows = rows.assign(
-        policy=rows["policy"].astype(str),
         change=rows["difference"] / base,
         low=rows["difference_low"] / base,
         high=rows["difference_high"] / base,
     )
     offsets = np.linspace(-0.16, 0.16, len(plans)) if len(plans) > 1 else np.zeros(1)
-    counts = years[
-        (years["group"] == "tier") & (years["level"] == tier) & (years["measure"] == "inspections")
-    ]
-    counts = counts[(counts["year"] == 1) & counts["policy"].astype(str).isin(plans)]
     with style():
         _, axes = canvas(
             texts.text("figure.drift.title", lang, tier=tier, measure=texts.text(f"measure.{measure}", lang)),
@@ -98,7 +103,7 @@ def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence",
                 whiskers(ax, at, y, mine["low"], mine["high"], color, vertical=True, size=4)
                 ends.append((float(y[-1]), policy_label(plan, lang), color))
             ax.axhline(0, color=INK["soft"], linewidth=0.9, zorder=1)
-            ax.set_xlim(0.6, last + 0.4 + (0.42 * last if ax is axes[0, -1] else 0))
+            ax.set_xlim(0.6, last + 0.4 + (0.5 * last if ax is axes[0, -1] else 0))
             ax.set_xticks(range(1, last + 1))
             ax.yaxis.set_major_formatter(PercentTicks(sign=True))
             ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
@@ -172,9 +177,9 @@ def transitions(
             for x, last in enumerate(lasts):
                 cell = cells.loc[(first, last)].to_dict()
                 share = 0.0 if np.isnan(cell["share"]) else float(cell["share"])
-                color = COLORS["tier"].get(last, INK["line"])
-                ax.add_patch(_square(x, y, 0.94, INK["band"]))
-                ax.add_patch(_square(x, y, 0.94 * share**0.5, color))
+                color = _tint(COLORS["tier"].get(last, INK["soft"]), share)
+                square = Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=color, linewidth=0)
+                ax.add_patch(square)
                 if not cell["n"]:
                     continue
                 digits = 1 if 0 < share < 0.1 else 0
@@ -182,7 +187,7 @@ def transitions(
                 if np.isfinite(cell["low"]) and cell["high"] > cell["low"]:
                     low, high = cell["low"] / cell["n"], cell["high"] / cell["n"]
                     text += f"\n{texts.interval(max(low, 0.0), high, 1, share=True)}"
-                ink = "white" if share > 0.5 and is_dark(color) else INK["text"]
+                ink = "white" if is_dark(color) else INK["text"]
                 ax.text(x, y, text, ha="center", va="center", fontsize=7, color=ink, linespacing=1.3)
         names = [texts.text("tier.left", lang) if last == "left" else last for last in lasts]
         ax.set_xticks(range(len(lasts)), names)
@@ -201,8 +206,10 @@ def transitions(
     return ax
 
 
-def _square(x: float, y: float, side: float, color: str) -> Rectangle:
-    return Rectangle((x - side / 2, y - side / 2), side, side, facecolor=color, linewidth=0)
+def _tint(color: str, share: float) -> str:
+    """Return a colour the paler, the smaller the share."""
+    rgb = np.array(to_rgb(color)) * share**0.5 + 1 - share**0.5
+    return to_hex(rgb)
 
 
 def triggers(summary: pd.DataFrame, *, lang: str = "en", kappa: float = 0.1, weeks: int = 52) -> AxesRow:
@@ -234,7 +241,7 @@ def triggers(summary: pd.DataFrame, *, lang: str = "en", kappa: float = 0.1, wee
     >>> [ax.get_title(loc="left") for ax in axes]
     ['trigger share', 'finding rate of triggered inspections']
     """
-    of = {"group": "shield", "kappa": kappa, "weeks": weeks}
+    of: dict[str, Any] = {"group": "shield", "kappa": kappa, "weeks": weeks}
     shielded = effects(summary, "inspections", level="shielded", **of)
     policies = list(shielded.loc[shielded["n"] > 0, "policy"])
     if not policies:
@@ -277,5 +284,7 @@ def triggers(summary: pd.DataFrame, *, lang: str = "en", kappa: float = 0.1, wee
         ]
         axes[0, 0].set_yticks(range(len(policies)), labels)
         axes[0, 0].tick_params(axis="y", labelsize=8.5)
+        for label in axes[0, 0].get_yticklabels():
+            label.set_linespacing(1.4)
     panels: AxesRow = axes[0]
     return panels
