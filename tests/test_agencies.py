@@ -67,9 +67,9 @@ def test_the_page_says_kappa_and_escapes_names(city, comparison):
 
 
 def test_what_was_not_run_is_refused(comparison):
-    with pytest.raises(KeyError, match="nothing by 'agency' at kappa = 0.5"):
+    with pytest.raises(KeyError, match=r"nothing by 'agency' at kappa = 0\.5"):
         scoreboard(comparison.summary, kappa=0.5, weeks=26)
-    with pytest.raises(KeyError, match="No policy 'mine'; there are"):
+    with pytest.raises(KeyError, match=r"No policy 'mine'; there are"):
         scoreboard(comparison.summary, weeks=26).table("mine")
 
 

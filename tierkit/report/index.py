@@ -24,7 +24,8 @@ from tierkit.schema import GRADES
 __all__ = ["headline", "index", "summary_json"]
 
 _SECTIONS = (
-    "results", "load", "agencies", "harm", "tiers", "examples", "method", "moments", "limits", "parameters", "versions",
+    "results", "load", "agencies", "harm", "tiers", "examples", "method", "moments", "limits", "parameters",
+    "versions",
 )  # fmt: skip
 _LIMITS = 8
 _STEPS = 7
