@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tierkit.agencies import MEASURES as SCOREBOARD
 from tierkit.explain import Reason, Reasons
 from tierkit.policy import Policy
 from tierkit.report import Case, Run
@@ -134,6 +135,61 @@ def make_summary() -> pd.DataFrame:
                 base = n * 0.36 * (1 + 0.35 * i)
                 row = _row(policy, group, level, "inspections", 0.1, 52, base, changes[0] * (1 + 0.08 * i))
                 rows.append({**row, "n": n})
+        rows += _watched(policy, changes[0])
+    return pd.DataFrame(rows)
+
+
+AGENCY_SHARES = {"market_regulation": 0.5, "fire": 0.3, "ecology": 0.2}
+TIER_SIZES = {"T1": 12400, "T2": 5100, "T3": 2000, "T4": 500}
+
+
+def _watched(policy: str, change: float) -> list[dict[str, Any]]:
+    """Return rows by agency, by tier and of the shielded, who are none under the baseline."""
+    rows = []
+    for agency, share in AGENCY_SHARES.items():
+        for measure in SCOREBOARD:
+            part = 1.0 if UNITS.get(measure) == "share" else share
+            base = BASE.get(measure, 0.0) * part
+            rows.append(_row(policy, "agency", agency, measure, 0.1, 52, base, change))
+    for tier, n in TIER_SIZES.items():
+        for measure, base in (("inspections", 0.4), ("tier_changes", 0.2), ("flip_flops", 0.02)):
+            row = _row(policy, "tier", tier, measure, 0.1, 52, base * n, change)
+            rows.append({**row, "n": n})
+    for measure, base in (("inspections", 400.0), ("trigger_share", 0.3), ("trigger_finding_rate", 0.25)):
+        for level in ("shielded", "open"):
+            none = policy == "legacy" and level == "shielded"
+            row = _row(policy, "shield", level, measure, 0.1, 52, np.nan if none else base, 0.3 * change)
+            rows.append({**row, "n": 0 if none else 400})
+    rows.append(_row(policy, "all", "all", "relabelled", 0.1, 52, 30.0, change))
+    return rows
+
+
+def make_years() -> pd.DataFrame:
+    """Return a frame like ``Comparison.years``: five years at three strengths of deterrence."""
+    rows = []
+    for policy in POLICIES:
+        for kappa in (0.0, 0.1, 0.25):
+            for year in range(1, 6):
+                for tier, n in TIER_SIZES.items():
+                    for measure, base in (("inspections", 4000.0), ("prevalence", 0.12), ("harm", 2e5)):
+                        change = 0.0 if policy == "legacy" else kappa * 0.1 * year * (1 + CHANGES[policy][4])
+                        row = _row(policy, "tier", tier, measure, kappa, 260, base, change)
+                        rows.append({**row, "year": year, "n": n})
+    return pd.DataFrame(rows)
+
+
+def make_transitions() -> pd.DataFrame:
+    """Return a frame like ``Comparison.transitions``."""
+    rows = []
+    for policy in POLICIES:
+        for k, (first, n) in enumerate(TIER_SIZES.items()):
+            for j, last in enumerate((*TIER_SIZES, "left")):
+                share = 0.75 if j == k else 0.09 if last == "left" else 0.16 / 3
+                rows.append({
+                    "policy": policy, "kappa": 0.1, "weeks": 52, "first": first, "last": last,
+                    "enterprises": n * share, "low": n * (share - 0.01), "high": n * (share + 0.01),
+                    "share": share, "replicates": 20, "n": n,
+                })  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -227,6 +283,12 @@ def make_run() -> Run:
     points = np.random.default_rng(3).normal(580, 30, 400)
     return Run(
         summary=make_summary(),
+        years=make_years(),
+        transitions=make_transitions(),
+        ratings=pd.DataFrame(
+            [("fire", 3.9, 3.7, 4.1, 120), ("water", 4.0, np.nan, np.nan, 1)],
+            columns=["agency", "value", "low", "high", "n"],
+        ),
         policies=tuple(Policy.load(name) for name in POLICIES),
         tiers=make_tiers(),
         scores=pd.DataFrame({"credit_points": points}),
@@ -273,9 +335,11 @@ def bare_run(report_run: Run) -> Run:
 
 @pytest.fixture(autouse=True)
 def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Give the examples in docstrings a ``summary`` and a ``run``, and close the figures they draw."""
+    """Give the examples in docstrings a ``summary``, its kin and a ``run``; close the figures they draw."""
     if isinstance(request.node, pytest.DoctestItem):
         request.node.dtest.globs["summary"] = make_summary()
+        request.node.dtest.globs["years"] = make_years()
+        request.node.dtest.globs["moved"] = make_transitions()
         if request.node.dtest.name.startswith("tierkit.report"):
             whole, bare = (request.getfixturevalue(name) for name in ("report_run", "bare_run"))
             request.node.dtest.globs["run"] = dataclasses.replace(bare, cases=whole.cases)

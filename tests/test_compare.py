@@ -6,6 +6,7 @@ from scipy.stats import ttest_1samp, ttest_rel
 from tierkit.compare import HEADLINE, compare
 from tierkit.outcomes import run_and_measure
 from tierkit.policy import Policy
+from tierkit.simulate import run
 from tierkit.synth import make
 from tierkit.texts import text
 
@@ -98,3 +99,84 @@ def test_the_headline_never_shows_a_finding_rate_alone(comparison):
     assert len(repr(comparison)) < 200
     with pytest.raises(KeyError, match="No measure"):
         comparison.table("channel", ("harm",))
+
+
+@pytest.fixture(scope="module")
+def five(world, legacy):
+    plans = [Policy.load("shanghai-2025"), Policy.load("jinshan-2025")]
+    return compare(world, legacy, plans, replicates=3, weeks=104, over=52, by_year=True, kappa=0.25)
+
+
+def row_of(frame, policy, measure, level, **more):
+    mine = frame[(frame["policy"] == policy) & (frame["measure"] == measure) & (frame["level"] == level)]
+    for name, wanted in more.items():
+        mine = mine[mine[name] == wanted]
+    assert len(mine) == 1
+    return mine.iloc[0]
+
+
+def test_years_are_measured_in_the_same_runs(world, legacy, five):
+    alone = compare(
+        world, legacy, [Policy.load("shanghai-2025"), Policy.load("jinshan-2025")], replicates=3, weeks=52,
+        kappa=0.25,
+    )  # fmt: skip
+    assert sorted(set(five.years["year"])) == [1, 2]
+    assert set(five.years["group"]) == {"all", "tier"}
+    shown = [name for name in alone.summary if name not in ("weeks", "over")]
+    within = alone.summary["group"].isin(["all", "tier"])
+    for year, whole in ((1, alone.summary), (2, five.summary)):
+        mine = five.years.loc[five.years["year"] == year, shown].reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, whole.loc[within, shown].reset_index(drop=True), check_exact=True)
+
+
+def test_by_tier_the_baseline_is_measured_on_the_same_enterprises(world, legacy, five):
+    plan = Policy.load("jinshan-2025")
+    owner = world.world.enterprise
+    gaps, before = [], []
+    for replicate in range(3):
+        runs = [run(world, one, 104, seed=0, replicate=replicate, kappa=0.25) for one in (plan, legacy)]
+        mine = (runs[0].first_tier == 0) & (world.world.entered <= world.week)
+        found = []
+        for one in runs:
+            log = one.table()
+            log = log[(log["mode"] < 2) & (log["week"] >= world.week + 52) & (log["finding"] > 0)]
+            found.append(mine[owner[log["obligation"]]].sum())
+        gaps.append(found[0] - found[1])
+        before.append(found[1])
+    assert not np.array_equal(runs[0].first_tier[mine], runs[1].first_tier[mine])
+    row = row_of(five.years, "jinshan-2025", "findings", "T1", year=2)
+    assert row["baseline_value"] == pytest.approx(np.mean(before), rel=1e-12)
+    assert row["difference"] == pytest.approx(np.mean(gaps), rel=1e-12)
+    interval = ttest_1samp(gaps, 0).confidence_interval(0.95)
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx(tuple(interval), rel=1e-9)
+    own = row_of(five.years, "legacy", "findings", "T1", year=2)
+    assert own["difference"] == 0
+
+
+def test_transitions_count_everybody_once(world, five):
+    alive = world.alive()
+    for policy in five.policies:
+        mine = five.transitions[five.transitions["policy"] == policy]
+        assert mine["enterprises"].sum() == pytest.approx(alive.sum())
+        assert mine.groupby("first")["share"].sum().to_numpy() == pytest.approx(1)
+        left = mine.loc[mine["last"] == "left", "enterprises"].sum()
+        assert left == (world.world.left[alive] < world.week + 104).sum() > 0
+    runs = [run(world, Policy.load("jinshan-2025"), 104, seed=0, replicate=r, kappa=0.25) for r in range(3)]
+    stayed = alive & (world.world.left >= world.week + 104)
+    moved = [((one.first_tier == 1) & (one.end.state.tier == 2))[stayed].sum() for one in runs]
+    assert min(moved) > 0
+    cell = five.transitions.query("policy == 'jinshan-2025' and first == 'T2' and last == 'T3'").iloc[0]
+    assert cell["enterprises"] == pytest.approx(np.mean(moved))
+    interval = ttest_1samp(moved, 0).confidence_interval(0.95)
+    assert (cell["low"], cell["high"]) == pytest.approx(tuple(interval), rel=1e-9)
+    assert cell["n"] == (alive & (runs[0].first_tier == 1)).sum()
+
+
+def test_years_are_whole_and_there_when_asked_for(world, legacy, comparison):
+    assert comparison.years.empty
+    assert set(comparison.years.columns) == {*comparison.summary.columns, "year"}
+    reform = Policy.load("uniform-3pct")
+    with pytest.raises(ValueError, match="whole years of 52"):
+        compare(world, legacy, reform, weeks=60, by_year=True)
+    with pytest.raises(ValueError, match=r"'over' must be in 1 … 4. Got 5"):
+        compare(world, legacy, reform, weeks=4, over=5)

@@ -1,10 +1,20 @@
 from collections import Counter, defaultdict
+from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from tierkit.outcomes import GROUPS, MEASURES, measure, run_and_measure
+from tierkit.outcomes import (
+    GROUPS,
+    MEASURES,
+    RELABELLED,
+    measure,
+    run_and_measure,
+    run_and_measure_windows,
+)
 from tierkit.policy import Policy
 from tierkit.population import items
 from tierkit.simulate import run
@@ -19,13 +29,18 @@ def world():
 
 
 @pytest.fixture(scope="module")
-def done(world):
-    return run(world, Policy.load("jinshan-2025"), 52, kappa=0.1)
+def both(world):
+    return run_and_measure(world, Policy.load("jinshan-2025"), 52, kappa=0.1)
 
 
 @pytest.fixture(scope="module")
-def outcome(done):
-    return measure(done)
+def done(both):
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def outcome(both):
+    return both[1]
 
 
 def value(outcome, name, group="all", level="all"):
@@ -137,3 +152,146 @@ def test_every_finding_rate_has_its_company():
 def test_over_out_of_range_is_refused(world):
     with pytest.raises(ValueError, match="'over' must be in 1 … 4"):
         run_and_measure(world, Policy.load("legacy"), 4, over=5)
+
+
+def test_a_run_measured_alone_gives_the_same_without_what_needs_its_list(done, outcome):
+    alone = measure(done).values()
+    rows = outcome.values()
+    rows = rows[rows["group"] != "shield"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, rows, check_exact=True)
+
+
+def test_by_agency_a_joint_visit_is_shared_by_those_that_take_part(done, outcome):
+    log = done.table()
+    world = done.frame.world
+    spent = items()["minutes"].to_list()
+    members, first = defaultdict(set), {}
+    hours = Counter()
+    for row in log[log["mode"] < 2].itertuples():
+        visit = (int(world.enterprise[row.obligation]), row.week, row.visit)
+        agency = int(world.agency[row.obligation])
+        members[visit].add(agency)
+        first.setdefault(visit, (agency, row.channel, row.mode))
+        hours[agency] += spent[world.item[row.obligation]] * 2 / 60
+    assert max(map(len, members.values())) > 1
+    visits, repeats, multi = Counter(), Counter(), Counter()
+    before = {}
+    for visit in sorted(members):
+        enterprise, week, _ = visit
+        lead, channel, _ = first[visit]
+        share = Fraction(1, len(members[visit]))
+        for agency in members[visit]:
+            visits[agency] += share
+            hours[agency] += float(share) * 2
+        if channel == 2:
+            continue
+        if enterprise in before and week - before[enterprise][0] <= 4:
+            for agency in members[visit]:
+                repeats[agency] += share
+                multi[agency] += share * (before[enterprise][1] != lead)
+        before[enterprise] = (week, lead)
+    for at, name in enumerate(GROUPS["agency"]):
+        assert value(outcome, "visits", "agency", name) == pytest.approx(float(visits[at]))
+        assert value(outcome, "repeat_visits_30d", "agency", name) == pytest.approx(float(repeats[at]))
+        assert value(outcome, "multi_agency_30d", "agency", name) == pytest.approx(float(multi[at]))
+        assert value(outcome, "inspector_hours", "agency", name) == pytest.approx(hours[at])
+
+
+def test_those_who_enter_later_stand_apart_from_the_tiers(done, outcome):
+    owner = done.frame.world.enterprise[done.table()["obligation"]]
+    later = done.frame.world.entered > done.frame.week
+    on_site = (done.table()["mode"] < 2).to_numpy()
+    assert value(outcome, "inspections", "tier", "entered") == (later[owner] & on_site).sum() > 0
+    for at, tier in enumerate(GROUPS["tier"][:4]):
+        mine = ~later & (done.first_tier == at)
+        assert value(outcome, "inspections", "tier", tier) == (mine[owner] & on_site).sum()
+
+
+def test_the_distribution_of_visits_is_that_of_the_counts(outcome):
+    per = outcome.visits_per_enterprise
+    per = per[per >= 0]
+    names = ["never_visited_share", "visited_once_share", "visited_twice_share", "visited_thrice_share"]
+    shares = [value(outcome, name) for name in names]
+    assert shares == pytest.approx([(per == k).mean() for k in range(4)])
+    assert value(outcome, "visited_more_share") == pytest.approx((per > 3).mean())
+    assert sum(shares) + value(outcome, "visited_more_share") == pytest.approx(1)
+
+
+def test_counts_of_each_enterprise_add_up_to_every_group(outcome):
+    frame = outcome.per_enterprise()
+    assert frame["enterprise_id"].is_unique
+    assert set(frame.attrs["units"]) == set(frame.columns[6:])
+    for group in ("sector", "size", "ownership", "district", "tier"):
+        for name in ("inspections", "findings", "harm", "repeats", "flips"):
+            told = frame.groupby(group, observed=False)[name].sum()
+            np.testing.assert_allclose(told, outcome.parts[group][name].iloc[: len(told)], rtol=1e-12)
+    entered = frame["tier"].isna()
+    assert frame.loc[entered, "visits"].sum() == outcome.parts["tier"]["visits"]["entered"]
+
+
+def test_the_shielded_are_those_on_the_list_or_at_the_cap(world, done):
+    policy = Policy.load("jinshan-2025").reform(
+        {"lists.unmonitored.enabled": True, "lists.unmonitored.max_risk": 0.3, "frequency.base_rate": 4.0},
+        name="listed",
+    )
+    listed = []
+    run(world, policy, 1, kappa=0.1, observe=lambda week, state: listed.append(state.listed.copy()))
+    done, outcome = run_and_measure(world, policy, 52, kappa=0.1)
+    owner, level = world.world.enterprise, world.world.agency_level[world.world.agency]
+    calls = defaultdict(set)
+    for row in done.table().itertuples():
+        if row.mode < 2 and row.channel in (0, 4, 5) and getattr(row, "coded", 1):
+            calls[int(owner[row.obligation]), int(level[row.obligation])].add((row.week, row.visit))
+    cap = policy["cap.planned_visits"]
+    capped = {enterprise for (enterprise, _), days in calls.items() if len(days) >= cap}
+    shielded = listed[0] == 1
+    assert 0 < len(capped) < shielded.sum()
+    # The engine's own count at the end of the year says the same.
+    assert set(np.flatnonzero((done.end.state.visits >= cap).any(axis=1))) == capped
+    shielded[list(capped)] = True
+    log = done.table()
+    log = log[log["mode"] < 2]
+    inside = shielded[owner[log["obligation"]]]
+    triggered = log["channel"].isin([1, 2]).to_numpy()
+    for name, mine in (("shielded", inside), ("open", ~inside)):
+        assert value(outcome, "inspections", "shield", name) == mine.sum() > 0
+        assert value(outcome, "trigger_share", "shield", name) == pytest.approx(triggered[mine].mean())
+        found = (log["finding"] > 0).to_numpy()[mine & triggered]
+        assert value(outcome, "trigger_finding_rate", "shield", name) == pytest.approx(found.mean())
+
+
+def test_relabelled_checks_are_those_whose_cause_says_so(done):
+    log = done.log.copy()
+    triggers = np.flatnonzero((log[:, 2] == 1) & (log[:, 3] < 2))
+    log[triggers[::3], 13] = RELABELLED
+    told = measure(replace(done, log=log))
+    assert value(told, "relabelled") == len(triggers[::3]) > 0
+    agency = done.frame.world.agency[log[triggers[::3], 1]]
+    assert told.parts["agency"]["relabelled"].tolist() == np.bincount(agency, minlength=12).tolist()
+    assert value(measure(done), "relabelled") == 0
+
+
+def test_windows_of_one_run_add_up_to_the_whole(world):
+    policy = Policy.load("shanghai-2025")
+    given = {"kappa": 0.1}
+    done, (a, b, c, whole) = run_and_measure_windows(
+        world, policy, 30, [(0, 10), (10, 22), (22, 30), (0, 30)], **given
+    )
+    again, late = run_and_measure(world, policy, 30, over=8, **given)
+    np.testing.assert_array_equal(done.log, again.log)
+    pd.testing.assert_frame_equal(c.values(), late.values(), check_exact=True)
+    for name in ("inspections", "visits", "findings", "harm", "violation_weeks", "tier_changes", "put_off"):
+        by = {"all", "agency"} if name in ("inspections", "put_off", "visits") else {"all", "tier"}
+
+        def told(one, name=name, by=by):
+            rows = one.values()
+            return rows.loc[(rows["measure"] == name) & rows["group"].isin(by), "value"].to_numpy()
+
+        np.testing.assert_allclose(sum(told(part) for part in (a, b, c)), told(whole), rtol=1e-12)
+    assert whole.values().equals(run_and_measure(world, policy, 30, **given)[1].values())
+
+
+@pytest.mark.parametrize("window", [(0, 5), (-1, 2), (2, 2), (3, 1)])
+def test_a_window_beyond_the_run_is_refused(world, window):
+    with pytest.raises(ValueError, match=r"A window must be in 0 … 4 and hold a week"):
+        run_and_measure_windows(world, Policy.load("legacy"), 4, [window])

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from tierkit import fonts, plot
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
+from tierkit.report import Run
 
 BINS = pd.DataFrame({
     "predicted": [0.05, 0.1, 0.2], "observed": [0.04, 0.12, 0.19], "low": [0.02, 0.08, 0.14],
@@ -27,16 +28,20 @@ BINS = pd.DataFrame({
 
 @pytest.fixture
 def figures(
-    summary: pd.DataFrame, tier_frame: pd.DataFrame, visit_frame: pd.DataFrame
+    summary: pd.DataFrame, tier_frame: pd.DataFrame, visit_frame: pd.DataFrame, report_run: Run
 ) -> dict[str, Callable[[str], object]]:
     jiading = tier_frame[tier_frame["policy"] == "jiading-2025"]
     points = np.random.default_rng(1).normal(560, 40, 500)
+    years, moved = report_run.years, report_run.transitions
     return {
         "load": lambda lang: plot.load(summary, lang=lang),
         "outcomes": lambda lang: plot.outcomes(summary, lang=lang),
         "trade_off": lambda lang: plot.trade_off(summary, lang=lang),
         "kappa": lambda lang: plot.kappa(summary, lang=lang),
         "visits": lambda lang: plot.visits(visit_frame, lang=lang),
+        "drift": lambda lang: plot.drift(years, lang=lang),
+        "transitions": lambda lang: plot.transitions(moved, "minhang-2023", lang=lang),
+        "triggers": lambda lang: plot.triggers(summary, lang=lang),
         "fairness": lambda lang: plot.fairness(summary, "size", "jinshan-2025", lang=lang),
         "tier_sizes": lambda lang: plot.tier_sizes(tier_frame, lang=lang),
         "matrix": lambda lang: plot.matrix(jiading, lang=lang, policy="jiading-2025"),
@@ -50,7 +55,7 @@ def figures(
 
 NAMES = [
     "load", "outcomes", "trade_off", "kappa", "visits", "fairness", "tier_sizes", "matrix", "calibration",
-    "points", "waterfall",
+    "points", "waterfall", "drift", "transitions", "triggers",
 ]  # fmt: skip
 
 
@@ -208,3 +213,57 @@ def test_wrap_keeps_every_character_and_the_width() -> None:
     lines = wrap(text, 12)
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert all(line[0] not in "，。、" for line in lines)
+
+
+def test_drift_draws_the_paired_change_of_each_year(report_run: Run) -> None:
+    years = report_run.years
+    assert years is not None
+    axes = plot.drift(years, tier="T2", measure="harm")
+    assert [ax.get_title(loc="left") for ax in axes] == ["κ = 0", "κ = 0.1", "κ = 0.25"]
+    rows = years[(years["policy"] == "jinshan-2025") & (years["level"] == "T2") & (years["kappa"] == 0.25)]
+    rows = rows[rows["measure"] == "harm"].sort_values("year")
+    drawn = [
+        line.get_ydata() for line in axes[2].lines if line.get_color() == plot.policy_color("jinshan-2025")
+    ]
+    np.testing.assert_allclose(drawn[0], rows["difference"] / rows["baseline_value"], atol=1e-12)
+
+
+def test_drift_leaves_out_plans_with_next_to_nobody_in_the_tier(report_run: Run) -> None:
+    years = report_run.years
+    assert years is not None
+    few = years.assign(n=np.where(years["policy"] == "jinshan-2025", 29, years["n"]))
+    shown = "\n".join(text.get_text() for text in plot.drift(few)[2].texts)
+    assert "Jinshan" not in shown
+    assert "Jiading" in shown
+    with pytest.raises(KeyError, match="no years of 'prevalence' with 30 enterprises in T1"):
+        plot.drift(years.assign(n=29))
+
+
+def test_transitions_write_every_share_with_its_interval(report_run: Run) -> None:
+    moved = report_run.transitions
+    assert moved is not None
+    ax = plot.transitions(moved, "jinshan-2025")
+    cells = [text.get_text() for text in ax.texts]
+    assert len(cells) == 20
+    assert cells[0] == "75%\n[74.0%, 76.0%]"
+    assert cells[4] == "9.0%\n[8.0%, 10.0%]"
+    assert ax.get_yticklabels()[3].get_text() == "T4  n = 500"
+    with pytest.raises(KeyError, match=r"no moves under 'jinshan-2025' at kappa = 0\.5"):
+        plot.transitions(moved, "jinshan-2025", kappa=0.5)
+
+
+def test_triggers_show_the_shielded_beside_the_others(summary: pd.DataFrame) -> None:
+    axes = plot.triggers(summary)
+    assert [label.get_text().split("\n")[0] for label in axes[0].get_yticklabels()][
+        -1
+    ] == "Minhang 2023 (draft)"
+    assert len(axes[0].get_yticklabels()) == 5  # nobody is shielded under the baseline
+    rows = summary[(summary["group"] == "shield") & (summary["measure"] == "trigger_share")]
+    points = [line for line in axes[0].lines if line.get_marker() == "o"]
+    for level, hollow in (("open", True), ("shielded", False)):
+        wanted = rows.loc[(rows["level"] == level) & (rows["policy"] != "legacy"), "value"]
+        drawn = [p.get_xdata()[0] for p in points if (p.get_markerfacecolor() == INK["paper"]) == hollow]
+        np.testing.assert_allclose(drawn, wanted)
+    nobody = summary[(summary["group"] != "shield") | (summary["level"] == "open")]
+    with pytest.raises(KeyError):
+        plot.triggers(nobody)

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
 
-from tierkit import fonts, report, texts
+from tierkit import agencies, fonts, report, texts
 from tierkit.report import tables
 from tierkit.report.page import Words, record
 
@@ -181,6 +181,47 @@ def test_the_kappa_table_has_every_case(report_run: report.Run) -> None:
     assert all(len(cells) == 6 for _, _, cells in rows)
 
 
+def test_every_sentence_of_the_headline_says_its_kappa(report_run: report.Run) -> None:
+    for lang in ("zh", "en"):
+        sentences = report.headline(report_run, lang)
+        assert len(sentences) == 3
+        assert all("κ = " in sentence for sentence in sentences)
+        assert all(sentences[2].count(f"κ = {kappa}") == 2 for kappa in ("0)", "0.1)", "0.25)"))
+    cell = tables.effect(report_run, "harm", "shanghai-2025", 0.25, 260)
+    assert f"**{cell.change}** {cell.change_interval} (κ = 0.25)" in report.headline(report_run, "en")[2]
+
+
+def test_the_scoreboard_has_the_agencies_that_had_anything_to_do(report_run: report.Run, page: Page) -> None:
+    told = dict(tables.scoreboard(report_run))
+    assert list(told) == [policy.name for policy in report_run.policies]
+    assert [agency for agency, _ in told["legacy"]] == ["market_regulation", "fire", "ecology"]
+    values = dict(zip(agencies.MEASURES, told["legacy"][0][1], strict=True))
+    assert (values["findings"].value, values["finding_rate"].value) == ("505", "12.6%")
+    assert values["findings"].interval
+    assert tables.rating_table(report_run) == [
+        ("fire", "3.90", "[3.70, 4.10]", "120"), ("water", "4.00", "", "1"),
+    ]  # fmt: skip
+    assert "agencies" in page.values("id")
+
+
+def test_moves_are_those_of_the_frame_and_per_100(report_run: report.Run) -> None:
+    rows = tables.move_table(report_run)
+    assert len(rows) == 6 * 4
+    name, tier, n, cells = rows[0]
+    assert (name, tier, n) == ("legacy", "T1", "12,400")
+    assert [one.value for one in cells] == ["75.0%", "5.3%", "5.3%", "5.3%", "9.0%", "20.0", "2.0"]
+    assert cells[0].interval == "[74.0%, 76.0%]"
+
+
+def test_the_drift_table_has_the_first_and_last_year_at_each_kappa(report_run: report.Run) -> None:
+    keys, rows = tables.drift_table(report_run)
+    assert keys == [(kappa, year) for kappa in (0.0, 0.1, 0.25) for year in (1, 5)]
+    assert len(rows) == 5 * 4 * 2
+    row = next(one for one in rows if one[:3] == ("jinshan-2025", "T1", "harm"))
+    assert row[3] == "12,400"
+    assert row[4][-1].change == texts.percent(0.25 * 0.5 * (1 - 0.031), sign=True)
+
+
 def test_tier_shares_add_up(report_run: report.Run) -> None:
     rows = tables.tier_table(report_run)
     for policy in report_run.policies:
@@ -238,7 +279,7 @@ def test_summary_json_is_strict_json_and_holds_the_results(report_run: report.Ru
         raise AssertionError(f"{word} is no JSON")
 
     data = json.loads((site / "summary.json").read_text("utf-8"), parse_constant=refuse)
-    assert len(data["results"]) == 6 * 6 * 18
+    assert len(data["results"]) == 6 * (6 * 18 + 1)
     assert data["policies"][3]["hash"] == report_run.policies[3].hash
     assert sum(data["tiers"]["jiading-2025"].values()) == 4000
     assert data["moments"][2]["lowest"] is None
@@ -248,7 +289,9 @@ def test_summary_json_is_strict_json_and_holds_the_results(report_run: report.Ru
 def test_a_saved_run_is_read_back_the_same(report_run: report.Run, tmp_path: Path) -> None:
     folder = report_run.save(tmp_path / "run")
     again = report.Run.read(folder)
-    for name in ("summary", "tiers", "scores", "visits", "moments", "calibration"):
+    for name in (
+        "summary", "years", "transitions", "tiers", "scores", "visits", "ratings", "moments", "calibration",
+    ):  # fmt: skip
         pd.testing.assert_frame_equal(getattr(again, name), getattr(report_run, name))
     assert str(again.cases) == str(report_run.cases)  # as text, since NaN is not itself
     assert [p.hash for p in again.policies] == [p.hash for p in report_run.policies]

@@ -7,16 +7,17 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from tierkit.outcomes import Outcome, run_and_measure
+from tierkit.outcomes import Outcome, run_and_measure_windows
 from tierkit.policy import Policy, diff
-from tierkit.simulate import Run
+from tierkit.schema import TIERS
+from tierkit.simulate import Run, run
 from tierkit.texts import interval, number, percent, signed, text
 from tierkit.world import WEEKS_A_YEAR, Frame
 
@@ -33,7 +34,10 @@ HEADLINE = (
     "trigger_share",
 )
 """Measures that are always shown together."""
+LAST = (*TIERS, "left")
+"""Where an enterprise may be at the end of a run."""
 _KEYS = ["group", "level", "measure", "unit"]
+_YEARLY = ("all", "tier")
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +50,15 @@ class Comparison:
         One row a policy, group, level and measure: ``value`` with ``low`` and ``high``,
         ``baseline_value``, the paired ``difference`` with its own interval, ``relative``, ``replicates``
         and ``n``. Intervals are 95 % Student intervals of the mean over replicates; with one replicate
-        they are missing. The baseline stands among the policies with a difference of zero.
+        they are missing. The baseline stands among the policies with a difference of zero. By tier, a
+        reform is compared with the baseline on the same enterprises: those that the reform puts there.
+    years : DataFrame
+        The same for each year of the run, with a column ``year``, of all enterprises and by tier; empty
+        unless asked for.
+    transitions : DataFrame
+        ``policy``, ``first`` and ``last`` (tier at the start and at the end, or ``left``), ``enterprises``
+        with ``low`` and ``high``, ``share`` of ``n``, those of the first tier; of who was in the register at
+        the start.
     baseline : str
     policies : tuple of str
         Baseline first.
@@ -63,6 +75,8 @@ class Comparison:
     """
 
     summary: pd.DataFrame
+    years: pd.DataFrame
+    transitions: pd.DataFrame
     baseline: str
     policies: tuple[str, ...]
     kappa: float
@@ -150,6 +164,7 @@ def compare(
     replicates: int = 20,
     weeks: int = WEEKS_A_YEAR,
     over: int | None = None,
+    by_year: bool = False,
     seed: int = 0,
     kappa: float = 0.1,
     threads: int = 2,
@@ -172,6 +187,8 @@ def compare(
         Length of a run.
     over : int, optional
         Measure the last so many weeks; all if absent.
+    by_year : bool
+        Measure each year of the same runs, too; they must last whole years.
     seed : int
         Seed of the draws.
     kappa : float
@@ -212,25 +229,38 @@ def compare(
     if replicates < 1:
         raise ValueError(f"The 'replicates' must be at least 1. Got {replicates}.")
     over = weeks if over is None else over
+    if not 1 <= over <= weeks:
+        raise ValueError(f"The 'over' must be in 1 … {weeks}. Got {over}.")
+    if by_year and weeks % WEEKS_A_YEAR:
+        raise ValueError(f"By year, the 'weeks' must be whole years of {WEEKS_A_YEAR}. Got {weeks}.")
+    windows = [(weeks - over, weeks)]
+    windows += [(at, at + WEEKS_A_YEAR) for at in range(0, weeks, WEEKS_A_YEAR)] if by_year else []
     total = len(policies) * replicates
     lock = threading.Lock()
     done = 0
     first: dict[str, NDArray[np.uint8]] = {}
     visits: dict[str, NDArray[np.int64]] = {}
+    # Whom a reform puts into a tier at the start is no matter of luck, so a week of one run tells it.
+    options: dict[str, Any] = {"seed": seed, "kappa": kappa, "scores": scores}
+    cohorts = [run(world, policy, 1, **options).first_tier for policy in policies[1:]]
 
-    def one(job: tuple[int, int]) -> pd.DataFrame:
+    def one(job: tuple[int, int]) -> _Told:
         nonlocal done
         which, replicate = job
-        finished, outcome = _once(world, policies[which], weeks, over, seed, replicate, kappa, scores)
+        distinct = list(dict.fromkeys(windows))
+        finished, measured = run_and_measure_windows(
+            world, policies[which], weeks, distinct, replicate=replicate, **options
+        )
         with lock:
             if replicate == 0:
                 first[names[which]] = finished.first_tier
-                seen = outcome.visits_per_enterprise
+                seen = measured[0].visits_per_enterprise
                 visits[names[which]] = np.bincount(seen[seen >= 0])
             done += 1
             if progress is not None:
                 progress(done, total)
-        return outcome.values()
+        outcomes = [measured[distinct.index(window)] for window in windows]
+        return _tell(finished, outcomes, cohorts if which == 0 else [])
 
     jobs = [(which, replicate) for replicate in range(replicates) for which in range(len(policies))]
     if threads > 1:
@@ -238,41 +268,14 @@ def compare(
             results = list(pool.map(one, jobs))
     else:
         results = [one(job) for job in jobs]
-    keys = results[0][_KEYS]
-    value = np.stack([frame["value"].to_numpy(np.float64) for frame in results])
-    count = np.stack([frame["n"].to_numpy(np.float64) for frame in results])
-    value = value.reshape(replicates, len(policies), -1)
-    count = count.reshape(replicates, len(policies), -1)
-    rows = []
-    for which, name in enumerate(names):
-        mean, low, high = _interval(value[:, which])
-        base = value[:, 0].mean(axis=0)
-        change, change_low, change_high = _interval(value[:, which] - value[:, 0])
-        relative = np.divide(change, base, out=np.full_like(base, np.nan), where=base != 0)
-        rows.append(
-            keys.assign(
-                policy=name,
-                baseline=baseline.name,
-                kappa=kappa,
-                weeks=weeks,
-                over=over,
-                value=mean,
-                low=low,
-                high=high,
-                baseline_value=base,
-                difference=change,
-                difference_low=change_low,
-                difference_high=change_high,
-                relative=relative,
-                replicates=replicates,
-                n=np.rint(count[:, which].mean(axis=0)).astype(np.int64),
-            )
-        )
-    summary = pd.concat(rows, ignore_index=True)
-    front = ["policy", "baseline", *_KEYS, "kappa", "weeks", "over"]
-    summary = summary[front + [c for c in summary.columns if c not in front]]
+    told = [results[which :: len(policies)] for which in range(len(policies))]
+    common = {"baseline": baseline.name, "kappa": kappa, "weeks": weeks, "over": over}
+    frames = [_summarise(told, names, at, common) for at in range(len(windows))]
+    years = [frame.assign(year=year, over=WEEKS_A_YEAR) for year, frame in enumerate(frames[1:], 1)]
     return Comparison(
-        summary,
+        frames[0],
+        pd.concat(years, ignore_index=True) if years else frames[0].iloc[:0].assign(year=0),
+        _transitions(told, names, common),
         baseline.name,
         tuple(names),
         kappa,
@@ -286,16 +289,99 @@ def compare(
     )
 
 
-def _once(
-    world: Frame,
-    policy: Policy,
-    weeks: int,
-    over: int,
-    seed: int,
-    replicate: int,
-    kappa: float,
-    scores: pd.DataFrame | None,
-) -> tuple[Run, Outcome]:
-    return run_and_measure(
-        world, policy, weeks, over=over, seed=seed, replicate=replicate, kappa=kappa, scores=scores
+class _Told(NamedTuple):
+    """What one run of one policy has to tell: a value and an n a row and window."""
+
+    keys: list[pd.DataFrame]
+    told: list[NDArray[np.float64]]
+    counts: list[NDArray[np.float64]]
+    cohorts: list[list[NDArray[np.float64]]]  # by window and reform: the rows by tier, for its tiers
+    moved: NDArray[np.int64]  # enterprises by tier at the start and at the end
+
+
+def _tell(done: Run, outcomes: Sequence[Outcome], cohorts: Sequence[NDArray[np.uint8]]) -> _Told:
+    frames = [outcomes[0].values(), *(outcome.only(_YEARLY).values() for outcome in outcomes[1:])]
+    by_tier = [
+        [outcome.by_tier(tier).values()["value"].to_numpy(np.float64) for tier in cohorts]
+        for outcome in outcomes
+    ]
+    alive = done.frame.alive()
+    end = done.frame.week + done.weeks
+    last = np.where(done.end.state.left < end, np.int64(len(TIERS)), done.end.state.tier)
+    cell = done.first_tier[alive].astype(np.int64) * len(LAST) + last[alive]
+    moved = np.bincount(cell, minlength=len(TIERS) * len(LAST)).reshape(len(TIERS), len(LAST))
+    return _Told(
+        [frame[_KEYS] for frame in frames],
+        [frame["value"].to_numpy(np.float64) for frame in frames],
+        [frame["n"].to_numpy(np.float64) for frame in frames],
+        by_tier,
+        moved,
     )
+
+
+def _summarise(
+    told: Sequence[Sequence[_Told]], names: Sequence[str], at: int, common: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return the rows of one window: what each policy did, beside the baseline under the same draws."""
+    keys = told[0][0].keys[at]
+    tier = (keys["group"] == "tier").to_numpy()
+    rows = []
+    for which, name in enumerate(names):
+        value = np.stack([one.told[at] for one in told[which]])
+        against = np.stack([one.told[at] for one in told[0]])
+        if which:
+            against[:, tier] = np.stack([one.cohorts[at][which - 1] for one in told[0]])
+        count = np.stack([one.counts[at] for one in told[which]])
+        mean, low, high = _interval(value)
+        base = against.mean(axis=0)
+        change, change_low, change_high = _interval(value - against)
+        relative = np.divide(change, base, out=np.full_like(base, np.nan), where=base != 0)
+        rows.append(
+            keys.assign(
+                policy=name,
+                **common,
+                value=mean,
+                low=low,
+                high=high,
+                baseline_value=base,
+                difference=change,
+                difference_low=change_low,
+                difference_high=change_high,
+                relative=relative,
+                replicates=len(value),
+                n=np.rint(count.mean(axis=0)).astype(np.int64),
+            )
+        )
+    summary = pd.concat(rows, ignore_index=True)
+    front = ["policy", "baseline", *_KEYS, "kappa", "weeks", "over"]
+    return summary[front + [c for c in summary.columns if c not in front]]
+
+
+def _transitions(
+    told: Sequence[Sequence[_Told]], names: Sequence[str], common: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return how many enterprises of each first tier were where in the end."""
+    frames = []
+    for runs, name in zip(told, names, strict=True):
+        moved = np.stack([one.moved for one in runs]).astype(np.float64)
+        n = moved.sum(axis=2).mean(axis=0)  # the same in every replicate
+        mean, low, high = _interval(moved)
+        share = np.divide(mean, n[:, None], out=np.full_like(mean, np.nan), where=n[:, None] > 0)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "policy": name,
+                    "kappa": common["kappa"],
+                    "weeks": common["weeks"],
+                    "first": np.repeat(TIERS, len(LAST)),
+                    "last": np.tile(LAST, len(TIERS)),
+                    "enterprises": mean.ravel(),
+                    "low": low.ravel(),
+                    "high": high.ravel(),
+                    "share": share.ravel(),
+                    "replicates": len(moved),
+                    "n": np.repeat(n.astype(np.int64), len(LAST)),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)

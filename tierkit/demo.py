@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit import __version__, artifact, explain, features, metrics, moments, report, training
+from tierkit import __version__, agencies, artifact, explain, features, metrics, moments, report, training
 from tierkit.compare import Comparison, compare
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
@@ -150,12 +150,15 @@ def run(
     facts = _facts(data, model, enterprises, seed, replicates, folder / "model")
     told = report.Run(
         summary=pd.concat([one.summary for one in runs], ignore_index=True),
+        years=pd.concat([one.years for one in runs if len(one.years)], ignore_index=True),
+        transitions=pd.concat([one.transitions for one in runs], ignore_index=True),
         policies=tuple(policies),
         kappa=KAPPA,
         weeks=WEEKS_A_YEAR,
         tiers=tiers,
         scores=scores,
         visits=report.Run.visits_frame(headline.visits),
+        ratings=agencies.ratings(data["inspections"]),
         moments=table,
         calibration=_calibration(data, model),
         metrics={
@@ -199,6 +202,7 @@ def _simulate(
             replicates=runs,
             weeks=weeks,
             over=WEEKS_A_YEAR,
+            by_year=weeks > WEEKS_A_YEAR,
             seed=seed,
             kappa=kappa,
             threads=threads,

@@ -7,7 +7,7 @@ was missed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,14 +17,37 @@ from numpy.typing import NDArray
 
 from tierkit.policy import Policy
 from tierkit.population import items
-from tierkit.schema import AGENCIES, CHANNELS, DISTRICTS, OWNERSHIPS, SECTORS, SEVERITIES, SIZES, TIERS
-from tierkit.simulate import TALLY, Run, run
+from tierkit.schema import (
+    AGENCIES,
+    AGENCY_LEVELS,
+    CHANNELS,
+    DISTRICTS,
+    MODES,
+    OWNERSHIPS,
+    SECTORS,
+    SEVERITIES,
+    SIZES,
+    TIERS,
+)
+from tierkit.simulate import LOG, TALLY, Run, run
 from tierkit.world import Frame, State
 
-__all__ = ["GROUPS", "MEASURES", "Measure", "Outcome", "measure", "run_and_measure"]
+__all__ = [
+    "GROUPS",
+    "MEASURES",
+    "RELABELLED",
+    "Mark",
+    "Measure",
+    "Outcome",
+    "measure",
+    "run_and_measure",
+    "run_and_measure_windows",
+]
 
 REPEAT_WEEKS = 4
 """Weeks within which a second visit counts as a repeat: 30 days, rounded down to whole weeks."""
+RELABELLED = 6
+"""The `cause` of a planned check that was stopped and made all the same under a trigger's name."""
 
 
 class Measure(NamedTuple):
@@ -37,15 +60,18 @@ class Measure(NamedTuple):
     groups: tuple[str, ...] = ("all", "tier", "sector", "size", "ownership", "district")
 
 
-_BY_AGENCY = ("all", "tier", "sector", "size", "ownership", "district", "agency")
-_BY_CHANNEL = (*_BY_AGENCY, "channel")
+_BY_ENTERPRISE = ("all", "tier", "sector", "size", "ownership", "district")
+_BY_AGENCY = (*_BY_ENTERPRISE, "agency")
+_BY_SHIELD = (*_BY_AGENCY, "shield")
+_BY_CHANNEL = (*_BY_SHIELD, "channel")
 _WHOLE = ("all", "agency")
 MEASURES = (
     Measure("inspections", "inspections", "inspections", groups=_BY_CHANNEL),
     Measure("planned_inspections", "inspections", "planned", groups=_BY_CHANNEL),
-    Measure("visits", "visits", "visits"),
-    Measure("inspector_hours", "hours", "inspector_hours"),
-    Measure("enterprise_hours", "hours", "enterprise_hours"),
+    Measure("triggered_inspections", "inspections", "triggered", groups=_BY_CHANNEL),
+    Measure("visits", "visits", "visits", groups=_BY_AGENCY),
+    Measure("inspector_hours", "hours", "inspector_hours", groups=_BY_AGENCY),
+    Measure("enterprise_hours", "hours", "enterprise_hours", groups=_BY_AGENCY),
     Measure("findings", "findings", "findings", groups=_BY_CHANNEL),
     Measure("finding_rate", "findings/inspection", "findings", "inspections", groups=_BY_CHANNEL),
     Measure("violations", "violations", "violations"),
@@ -53,15 +79,25 @@ MEASURES = (
     Measure("violation_weeks", "obligation-weeks", "violation_weeks"),
     Measure("harm", "harm units", "harm"),
     Measure("weeks_to_detection", "weeks", "detection_weeks", "findings", groups=_BY_CHANNEL),
-    Measure("trigger_share", "share of inspections", "triggered", "inspections", groups=_BY_AGENCY),
+    Measure("trigger_share", "share of inspections", "triggered", "inspections", groups=_BY_SHIELD),
+    Measure(
+        "trigger_finding_rate", "findings/inspection", "triggered_findings", "triggered", groups=_BY_SHIELD
+    ),
+    Measure("relabelled", "inspections", "relabelled", groups=_BY_SHIELD),
     Measure("prevalence", "share of obligations", "violation_weeks", "obligation_weeks"),
     Measure("never_visited_share", "share of enterprises", "unvisited", "enterprises"),
     Measure("drawn_share", "share of enterprises", "drawn", "enterprises"),
-    Measure("repeat_visits_30d", "visits", "repeats"),
-    Measure("multi_agency_30d", "visits", "multi_agency"),
+    Measure("visited_once_share", "share of enterprises", "visited_1", "enterprises"),
+    Measure("visited_twice_share", "share of enterprises", "visited_2", "enterprises"),
+    Measure("visited_thrice_share", "share of enterprises", "visited_3", "enterprises"),
+    Measure("visited_more_share", "share of enterprises", "visited_more", "enterprises"),
+    Measure("repeat_visits_30d", "visits", "repeats", groups=_BY_AGENCY),
+    Measure("multi_agency_30d", "visits", "multi_agency", groups=_BY_AGENCY),
     Measure("penalties", "penalties", "penalties", groups=_BY_CHANNEL),
     Measure("random_audits", "inspections", "audits", groups=_BY_AGENCY),
     Measure("random_finding_rate", "findings/inspection", "audit_findings", "audits", groups=_BY_AGENCY),
+    Measure("uncoded", "inspections", "uncoded", groups=_BY_AGENCY),
+    Measure("uncoded_share", "share of inspections", "uncoded", "inspections", groups=_BY_AGENCY),
     Measure("replaced_offsite", "inspections", "offsite", groups=_WHOLE),
     Measure("suppressed", "inspections", "suppressed", groups=_WHOLE),
     Measure("put_off", "inspections", "put_off", groups=_WHOLE),
@@ -69,35 +105,58 @@ MEASURES = (
     Measure("tier_changes", "changes", "changes"),
     Measure("flip_flops", "changes", "flips"),
 )
-"""The summary, in the order in which it is shown."""
+"""The summary, in the order in which it is shown.
+
+By agency, a joint visit is shared equally by the agencies that take part. Enterprises are *shielded* if
+planned checks of theirs are stopped by list or cap: on the unmonitored list when the measured weeks begin,
+or with as many planned visits at one level of agency, within one period of the cap, as the cap allows.
+"""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "all": ("all",),
-    "tier": TIERS,
+    "tier": (*TIERS, "entered"),
     "agency": AGENCIES,
     "sector": SECTORS,
     "size": SIZES,
     "ownership": OWNERSHIPS,
     "district": DISTRICTS,
+    "shield": ("shielded", "open"),
     "channel": CHANNELS,
 }
+"""Levels of each group; enterprises that entered after the start of the run have no tier at its start."""
 _DRAWN = [CHANNELS.index(name) for name in ("random", "routine")]
 _SUPPRESSED = [TALLY.index(name) for name in ("list", "item", "window", "cap", "duplicate", "lapsed")]
+_RANDOM, _TRIGGER, _FOLLOWUP = (CHANNELS.index(name) for name in ("random", "trigger", "followup"))
+_CAMPAIGN = CHANNELS.index("campaign")
+_JOINT, _OFFSITE = MODES.index("joint"), MODES.index("offsite")
+_PENALISED = 3  # dispositions from here on are penalties
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Sums of one run: for each group a frame of levels × parts, and visits per enterprise.
+    """Sums of one run over some weeks, for each enterprise and by group.
 
     Attributes
     ----------
+    frame : Frame
+        The world at the start of the run.
+    tier : uint8 array of shape (E,)
+        Tier by which enterprises are grouped: 0 = T1, 4 = entered after the start.
+    sums : mapping of str to float array of shape (E,)
+        Additive parts of the measures, for every slot.
     parts : mapping of str to DataFrame
         Group → levels × additive parts.
-    visits_per_enterprise : int array of shape (E,)
-        Visits in the measured weeks; -1 for enterprises not in the register then.
     """
 
+    frame: Frame
+    tier: NDArray[np.uint8]
+    sums: Mapping[str, NDArray[np.float64]]
     parts: Mapping[str, pd.DataFrame]
-    visits_per_enterprise: NDArray[np.int64]
+
+    @property
+    def visits_per_enterprise(self) -> NDArray[np.int64]:
+        """Visits in the measured weeks, shape (E,); -1 for enterprises not in the register then."""
+        there = self.sums["enterprises"] > 0
+        return np.where(there, self.sums["visits"], -1).astype(np.int64)
 
     def values(self) -> pd.DataFrame:
         """Return the measures: ``group``, ``level``, ``measure``, ``unit``, ``value``, ``n``.
@@ -108,6 +167,8 @@ class Outcome:
         rows = []
         for m in MEASURES:
             for group in m.groups:
+                if group not in self.parts:
+                    continue
                 part = self.parts[group]
                 top = part[m.top].to_numpy(np.float64)
                 if m.bottom:
@@ -122,40 +183,136 @@ class Outcome:
                 ]
         return pd.DataFrame(rows, columns=["group", "level", "measure", "unit", "value", "n"])
 
+    def only(self, groups: Sequence[str]) -> Outcome:
+        """Return the same with some of the groups."""
+        return Outcome(self.frame, self.tier, self.sums, {group: self.parts[group] for group in groups})
 
-class _Start(NamedTuple):
-    """What had been counted when the measured weeks began."""
+    def by_tier(self, tier: NDArray[np.uint8]) -> Outcome:
+        """Return the same enterprises grouped by other tiers, with that group alone.
 
+        So a baseline can be measured for those whom a reform puts into a tier.
+
+        Parameters
+        ----------
+        tier : uint8 array of shape (E,)
+            0 = T1; of those who entered after the start it is not read.
+        """
+        tier = _entered(self.frame, tier)
+        return Outcome(self.frame, tier, self.sums, {"tier": _by("tier", tier, self.sums)})
+
+    def per_enterprise(self) -> pd.DataFrame:
+        """Return counts of each enterprise in the register in the measured weeks, one row each.
+
+        Returns
+        -------
+        DataFrame
+            ``enterprise_id``, ``tier`` (missing for those who entered later), ``sector``, ``size``,
+            ``ownership``, ``district`` and the counts; their units are in ``attrs["units"]``.
+
+        Examples
+        --------
+        >>> from tierkit.synth import make
+        >>> counts = run_and_measure(make(80, seed=1)[1], Policy.load("legacy"), 8)[1].per_enterprise()
+        >>> counts.attrs["units"]["harm"]
+        'harm units'
+        """
+        there = self.sums["enterprises"] > 0
+        world = self.frame.world
+        out = pd.DataFrame({"enterprise_id": self.frame.ids[there]})
+        tier = np.where(self.tier[there] < len(TIERS), self.tier[there].astype(np.int8), np.int8(-1))
+        out["tier"] = pd.Categorical.from_codes(tier, dtype=pd.CategoricalDtype(list(TIERS)))
+        for name in ("sector", "size", "ownership", "district"):
+            codes = getattr(world, name)[there]
+            out[name] = pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(GROUPS[name])))
+        for name in PART_UNITS:
+            out[name] = self.sums[name][there]
+        out.attrs["units"] = dict(PART_UNITS)
+        return out
+
+
+PART_UNITS: Mapping[str, str] = {
+    "obligation_weeks": "obligation-weeks",
+    "inspections": "inspections",
+    "planned": "inspections",
+    "triggered": "inspections",
+    "relabelled": "inspections",
+    "uncoded": "inspections",
+    "audits": "inspections",
+    "visits": "visits",
+    "repeats": "visits",
+    "multi_agency": "visits",
+    "inspector_hours": "hours",
+    "enterprise_hours": "hours",
+    "findings": "findings",
+    "triggered_findings": "findings",
+    "audit_findings": "findings",
+    "violations": "violations",
+    "missed": "violations",
+    "violation_weeks": "obligation-weeks",
+    "harm": "harm units",
+    "detection_weeks": "weeks",
+    "penalties": "penalties",
+    "changes": "changes",
+    "flips": "changes",
+}
+"""Counts of an enterprise and their units; ``violation_weeks`` are of all severities."""
+
+
+class Mark(NamedTuple):
+    """What a run had counted when a week began."""
+
+    week: int
     weeks: NDArray[np.uint16]
-    spells: NDArray[np.int64]
+    spells: NDArray[np.uint16]
+    standing: NDArray[np.int64]  # violations that existed
     changes: NDArray[np.uint8]
     flips: NDArray[np.uint8]
+    listed: NDArray[np.uint8]  # who was on the unmonitored list in that week
 
 
-def _start(state: State, alive: NDArray[np.bool_], owner: NDArray[np.int64]) -> _Start:
-    """Return counts as they are now, less the violations that exist now."""
+def _mark(week: int, state: State, frame: Frame) -> Mark:
+    """Return a copy of the counts at the beginning of a week; the list is that of the week before."""
+    owner = frame.world.enterprise
+    alive = (frame.world.entered <= week) & (week < state.left)
     there = (state.violation > 0) & alive[owner]
-    now = np.bincount(owner[there], minlength=len(alive))
-    return _Start(
-        state.weeks.copy(), state.spells.astype(np.int64) - now, state.changes.copy(), state.flips.copy()
+    standing = np.bincount(owner[there], minlength=len(alive))
+    return Mark(
+        week, state.weeks.copy(), state.spells.copy(), standing, state.changes.copy(), state.flips.copy(),
+        state.listed.copy(),
+    )  # fmt: skip
+
+
+def _entered(frame: Frame, tier: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return tiers in which those who enter after the start of a run stand apart."""
+    return np.where(frame.world.entered > frame.week, np.uint8(len(TIERS)), tier).astype(np.uint8)
+
+
+def _by(group: str, code: NDArray[Any], sums: Mapping[str, NDArray[np.float64]]) -> pd.DataFrame:
+    levels = list(GROUPS[group])
+    code = code.astype(np.int64)
+    return pd.DataFrame(
+        {name: np.bincount(code, weights=row, minlength=len(levels)) for name, row in sums.items()},
+        index=levels,
     )
 
 
 def measure(
     done: Run,
-    first_week: int | None = None,
-    start: _Start | None = None,
+    since: Mark | None = None,
+    until: Mark | None = None,
+    *,
     tier: NDArray[np.uint8] | None = None,
 ) -> Outcome:
-    """Measure a run.
+    """Measure a run, or some weeks of it.
 
     Parameters
     ----------
     done : Run
-    first_week : int, optional
-        Week from which to measure; the run's first if absent. Needs `start`, see `run_and_measure`.
-    start : optional
-        Counts at that week.
+    since : Mark, optional
+        What had been counted when the measured weeks began; without it they begin with the run, and who was
+        on the list then is not known, so that the group ``shield`` is left out.
+    until : Mark, optional
+        The same at the week after the last measured one; the end of the run if absent.
     tier : uint8 array of shape (E,), optional
         Tier by which enterprises are grouped, 0 = T1; the run's own at its start if absent.
 
@@ -166,138 +323,253 @@ def measure(
     frame = done.frame
     world, p = frame.world, frame.parameters
     n = frame.enterprises
-    first = frame.week if first_week is None else first_week
-    last = frame.week + done.weeks
+    first = frame.week if since is None else since.week
+    last = frame.week + done.weeks if until is None else until.week
     owner = world.enterprise.astype(np.int64)
-    log = done.log[(done.log[:, 0] >= first) & (done.log[:, 3] < 2)].astype(np.int64)
-    week, obligation, channel, mode, finding, disposition = (log[:, k] for k in range(6))
+    log = done.log
+    inside = (log[:, 0] >= first) & (log[:, 0] < last) & (log[:, LOG.index("mode")] != _OFFSITE)
+    log = log[inside].astype(np.int64)
+    column = {name: log[:, k] for k, name in enumerate(LOG)}
+    week, channel, obligation = column["week"], column["channel"], column["obligation"]
     who = owner[obligation]
     agency = world.agency[obligation].astype(np.int64)
     exposed = np.clip(
         np.minimum(done.end.state.left, last) - np.maximum(world.entered, first), 0, None
     ).astype(np.int64)
     there = exposed > 0
-    state = done.end.state
-    weeks = state.weeks.astype(np.float64)
-    spells = state.spells.astype(np.int64)
+    state = done.end.state if until is None else until
+    weeks, spells = state.weeks.astype(np.float64), state.spells.astype(np.int64)
     changes, flips = state.changes.astype(np.int64), state.flips.astype(np.int64)
-    if start is not None:
-        weeks = weeks - start.weeks
-        spells = spells - start.spells
-        changes = changes - start.changes
-        flips = flips - start.flips
+    if since is not None:
+        weeks = weeks - since.weeks
+        spells = spells - (since.spells.astype(np.int64) - since.standing)
+        changes, flips = changes - since.changes, flips - since.flips
     harm = np.array([p[f"violation.harm.{s}"] for s in SEVERITIES], np.float64)
 
-    visit = _visits(week, who, log[:, 10], agency, channel, mode, n)
+    found = column["finding"] > 0
+    planned = (channel == _RANDOM) | (channel >= _CAMPAIGN)
+    triggered = (channel == _TRIGGER) | (channel == _FOLLOWUP)
+    coded = column["coded"]
+    by_inspection: dict[str, NDArray[Any]] = {
+        "inspections": np.ones(len(log)),
+        "planned": planned,
+        "triggered": triggered,
+        "relabelled": column["cause"] == RELABELLED,
+        "uncoded": coded == 0,
+        "findings": found,
+        "triggered_findings": triggered & found,
+        "detection_weeks": np.where(found, week - column["since"], 0),
+        "penalties": column["disposition"] >= _PENALISED,
+        "audits": channel == _RANDOM,
+        "audit_findings": (channel == _RANDOM) & found,
+    }
+    visit = _visits(week, who, column["visit"], agency, channel, column["mode"])
     minutes = items()["minutes"].to_numpy(np.int64)[world.item[obligation]]
     people, travel = p["burden.inspectors"], p["burden.onsite_minutes_travel"]
-    hours = np.where(visit["joint"], p["burden.enterprise_hours_joint"], p["burden.enterprise_hours_single"])
+    by_visit: dict[str, NDArray[Any]] = {
+        "visits": np.ones(len(visit.who)),
+        "travel_hours": np.full(len(visit.who), travel * people / 60),
+        "enterprise_hours": np.where(
+            visit.joint, p["burden.enterprise_hours_joint"], p["burden.enterprise_hours_single"]
+        ),
+        "repeats": visit.repeat,
+        "multi_agency": visit.multi,
+    }
 
-    def count(mask: Any = slice(None), weights: Any = None) -> NDArray[np.float64]:
-        return np.bincount(who[mask], weights=None if weights is None else weights[mask], minlength=n).astype(
-            np.float64
-        )
+    def gathered(
+        code: NDArray[np.int64],
+        size: int,
+        visit_code: NDArray[np.int64],
+        of: Any = slice(None),
+        share: Any = 1.0,
+    ) -> dict[str, Any]:
+        """Return sums over inspections by their code, and over visits, or shares of visits, by theirs."""
+        out = {
+            name: np.bincount(code, weights=row.astype(np.float64), minlength=size)
+            for name, row in by_inspection.items()
+        }
+        for name, row in by_visit.items():
+            out[name] = np.bincount(visit_code, weights=row[of] * share, minlength=size)
+        hours = np.bincount(code, weights=minutes * (people / 60), minlength=size)
+        out["inspector_hours"] = hours + out.pop("travel_hours")
+        return out
 
-    def count_visits(weights: Any = None) -> NDArray[np.float64]:
-        return np.bincount(visit["who"], weights=weights, minlength=n).astype(np.float64)
-
-    found = finding > 0
-    visits = count_visits()
-    findings = count(found)
-    part = {
+    sums = gathered(who, n, visit.who)
+    visits = sums["visits"]
+    sums |= {
         "n": there.astype(np.float64),
         "enterprises": there.astype(np.float64),
         "obligation_weeks": exposed.astype(np.float64) * np.diff(world.start),
-        "inspections": count(),
-        "planned": count((channel == 0) | (channel >= 3)),
-        "triggered": count((channel == 1) | (channel == 2)),
-        "visits": visits,
-        "inspector_hours": (count(weights=minutes) + count_visits() * travel) * people / 60,
-        "enterprise_hours": count_visits(hours),
-        "findings": findings,
         "violations": spells.astype(np.float64),
-        "missed": spells - findings,
+        "missed": spells - sums["findings"],
         "violation_weeks": weeks.sum(axis=1),
         "harm": weeks @ harm,
-        "detection_weeks": count(found, week - log[:, 7]),
         "unvisited": (there & (visits == 0)).astype(np.float64),
-        "drawn": (count(np.isin(channel, _DRAWN)) > 0).astype(np.float64),
-        "repeats": count_visits(visit["repeat"].astype(np.float64)),
-        "multi_agency": count_visits(visit["multi"].astype(np.float64)),
-        "penalties": count(disposition >= 3),
-        "audits": count(channel == 0),
-        "audit_findings": count((channel == 0) & found),
+        "drawn": (np.bincount(who[np.isin(channel, _DRAWN)], minlength=n) > 0).astype(np.float64),
+        "visited_1": (there & (visits == 1)).astype(np.float64),
+        "visited_2": (there & (visits == 2)).astype(np.float64),
+        "visited_3": (there & (visits == 3)).astype(np.float64),
+        "visited_more": (there & (visits > 3)).astype(np.float64),
         "changes": changes.astype(np.float64),
         "flips": flips.astype(np.float64),
     }
-    names = list(part)
-    sums = np.stack([part[name] for name in names])
-    codes = {
+    tier = _entered(frame, done.first_tier if tier is None else tier)
+    codes: dict[str, NDArray[Any]] = {
         "all": np.zeros(n, np.int64),
-        "tier": (done.first_tier if tier is None else tier).astype(np.int64),
-        "sector": world.sector.astype(np.int64),
-        "size": world.size.astype(np.int64),
-        "ownership": world.ownership.astype(np.int64),
-        "district": world.district.astype(np.int64),
+        "tier": tier,
+        "sector": world.sector,
+        "size": world.size,
+        "ownership": world.ownership,
+        "district": world.district,
     }
-    parts = {
-        group: pd.DataFrame(
-            {
-                name: np.bincount(code, weights=row, minlength=len(GROUPS[group]))
-                for name, row in zip(names, sums, strict=True)
-            },
-            index=list(GROUPS[group]),
+    if since is not None:
+        counted = (planned & (channel != _CAMPAIGN)) & (coded == 1)
+        level = world.agency_level[agency].astype(np.int64)
+        capped = _at_the_cap(
+            done, week[counted], who[counted], column["visit"][counted], level[counted], agency[counted]
         )
-        for group, code in codes.items()
-    }
-    by_inspection = {
-        "n": np.ones(len(log)),
-        "inspections": np.ones(len(log)),
-        "planned": (channel == 0) | (channel >= 3),
-        "triggered": (channel == 1) | (channel == 2),
-        "findings": found,
-        "detection_weeks": np.where(found, week - log[:, 7], 0),
-        "penalties": disposition >= 3,
-        "audits": channel == 0,
-        "audit_findings": (channel == 0) & found,
-    }
-    for group, code in (("agency", agency), ("channel", channel)):
-        parts[group] = pd.DataFrame(
-            {
-                k: np.bincount(code, weights=v.astype(np.float64), minlength=len(GROUPS[group]))
-                for k, v in by_inspection.items()
-            },
-            index=list(GROUPS[group]),
-        )
-    tally = done.tally[first - frame.week :].sum(axis=0).astype(np.float64)
-    for name, column in (
-        ("offsite", tally[:, TALLY.index("offsite")]),
-        ("suppressed", tally[:, _SUPPRESSED].sum(axis=1)),
-        ("put_off", tally[:, TALLY.index("put_off")]),
+        codes["shield"] = np.where((since.listed == 1) | capped, 0, 1)
+    parts = {group: _by(group, code, sums) for group, code in codes.items()}
+    parts["agency"] = pd.DataFrame(
+        gathered(agency, len(AGENCIES), visit.agency, visit.of, visit.share), index=list(AGENCIES)
+    )
+    parts["channel"] = pd.DataFrame(
+        {
+            name: np.bincount(channel, weights=row.astype(np.float64), minlength=len(CHANNELS))
+            for name, row in by_inspection.items()
+        },
+        index=list(CHANNELS),
+    )
+    for group in ("agency", "channel"):
+        parts[group]["n"] = parts[group]["inspections"]
+    tally = done.tally[first - frame.week : last - frame.week].sum(axis=0).astype(np.float64)
+    for name, fates in (
+        ("offsite", [TALLY.index("offsite")]),
+        ("suppressed", _SUPPRESSED),
+        ("put_off", [TALLY.index("put_off")]),
     ):
-        parts["agency"][name] = column
-        parts["all"][name] = column.sum()
-    parts["all"]["visits_saved"] = float(done.saved[first - frame.week :].sum())
-    return Outcome(parts, np.where(there, visits, -1).astype(np.int64))
+        parts["agency"][name] = tally[:, fates].sum(axis=1)
+        parts["all"][name] = tally[:, fates].sum()
+    parts["all"]["visits_saved"] = float(done.saved[first - frame.week : last - frame.week].sum())
+    return Outcome(frame, tier, sums, parts)
+
+
+class _Visits(NamedTuple):
+    """One entry a visit; and one entry a visit and agency that took part."""
+
+    who: NDArray[np.int64]
+    joint: NDArray[np.bool_]
+    repeat: NDArray[np.bool_]  # within 30 days of the visit before
+    multi: NDArray[np.bool_]  # the same, and by another agency
+    of: NDArray[np.int64]  # number of the visit
+    agency: NDArray[np.int64]
+    share: NDArray[np.float64]  # of the visit that counts for this agency
 
 
 def _visits(
     week: NDArray[np.int64], who: NDArray[np.int64], number: NDArray[np.int64], agency: NDArray[np.int64],
-    channel: NDArray[np.int64], mode: NDArray[np.int64], n: int,
-) -> dict[str, NDArray[Any]]:  # fmt: skip
-    """Return one entry a visit: who, joint, repeat within 30 days, repeat by another agency."""
+    channel: NDArray[np.int64], mode: NDArray[np.int64],
+) -> _Visits:  # fmt: skip
+    """Return the visits that a log of inspections tells of."""
     key = (who * 8192 + week) * 32 + number
-    _, index = np.unique(key, return_index=True)
-    out: dict[str, NDArray[Any]] = {"who": who[index], "joint": mode[index] == 1}
+    _, index, inverse = np.unique(key, return_index=True, return_inverse=True)
     again = np.zeros(len(index), np.bool_)
     multi = np.zeros(len(index), np.bool_)
     # A follow-up is meant to be a second visit, so it is no repeat.
-    mine = np.flatnonzero(channel[index] != 2)
+    mine = np.flatnonzero(channel[index] != _FOLLOWUP)
     w, e, a = week[index][mine], who[index][mine], agency[index][mine]
     close = (e[1:] == e[:-1]) & (w[1:] - w[:-1] <= REPEAT_WEEKS)
     again[mine[1:]] = close
     multi[mine[1:]] = close & (a[1:] != a[:-1])
-    return out | {"repeat": again, "multi": multi}
+    pairs = np.unique(inverse * len(AGENCIES) + agency)
+    of = pairs // len(AGENCIES)
+    share = 1 / np.bincount(of, minlength=len(index))[of]
+    return _Visits(who[index], mode[index] == _JOINT, again, multi, of, pairs % len(AGENCIES), share)
+
+
+def _at_the_cap(
+    done: Run, week: NDArray[np.int64], who: NDArray[np.int64], number: NDArray[np.int64],
+    level: NDArray[np.int64], agency: NDArray[np.int64],
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Return who had as many planned visits at one level in one period as the cap allows, shape (E,)."""
+    n, cap = done.frame.enterprises, int(done.policy["cap.planned_visits"])
+    if cap == 0:
+        return np.zeros(n, np.bool_)
+    weeks = int(done.policy["cap.period_weeks"])
+    # A joint visit counts once a level, any other once an agency, which its number tells.
+    visit = np.unique(((who * 8192 + week) * 32 + number) * len(AGENCY_LEVELS) + level)
+    of, level = np.divmod(visit, len(AGENCY_LEVELS))
+    of, at = of // 32 // 8192, of // 32 % 8192
+    period, count = np.unique(
+        (of * 8192 + (at - done.frame.week) // weeks) * len(AGENCY_LEVELS) + level, return_counts=True
+    )
+    out = np.zeros(n, np.bool_)
+    out[period[count >= cap] // len(AGENCY_LEVELS) // 8192] = True
+    return out
+
+
+def run_and_measure_windows(
+    frame: Frame,
+    policy: Policy,
+    weeks: int,
+    windows: Sequence[tuple[int, int]],
+    *,
+    tier: NDArray[np.uint8] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> tuple[Run, list[Outcome]]:
+    """Run a policy once and measure some spans of its weeks.
+
+    Parameters
+    ----------
+    frame, policy, weeks, **options
+        As in `tierkit.simulate.run`.
+    windows : sequence of (int, int)
+        First week of each span and the week after its last, 0 being the run's first.
+    tier : uint8 array of shape (E,), optional
+        As in `measure`.
+    progress : callable, optional
+        Called with the weeks done and all weeks.
+
+    Returns
+    -------
+    Run, list of Outcome
+        An outcome a window, in their order.
+
+    Raises
+    ------
+    ValueError
+        If a window is not within the run.
+
+    Examples
+    --------
+    >>> from tierkit.synth import make
+    >>> _, halves = run_and_measure_windows(make(60, 1)[1], Policy.load("legacy"), 8, [(0, 4), (4, 8)])
+    >>> len(halves)
+    2
+    """
+    for lo, hi in windows:
+        if not 0 <= lo < hi <= weeks:
+            raise ValueError(f"A window must be in 0 … {weeks} and hold a week. Got ({lo}, {hi}).")
+    edges = {frame.week + edge for window in windows for edge in window}
+    marks: dict[int, Mark] = {}
+    begin = frame.week
+
+    def observe(week: int, state: State) -> None:
+        if week == begin and begin in edges:
+            none = np.zeros_like(state.changes)
+            marks[begin] = Mark(
+                begin, np.zeros_like(state.weeks), np.zeros_like(state.spells),
+                np.zeros(frame.enterprises, np.int64), none, none, state.listed.copy(),
+            )  # fmt: skip
+        if week in marks:  # reviews come first in a week, so this is the list that held in it
+            marks[week] = marks[week]._replace(listed=state.listed.copy())
+        if week + 1 in edges and week + 1 < begin + weeks:
+            marks[week + 1] = _mark(week + 1, state, frame)
+
+    done = run(frame, policy, weeks, progress=progress, observe=observe, **options)
+    out = [measure(done, marks[frame.week + lo], marks.get(frame.week + hi), tier=tier) for lo, hi in windows]
+    return done, out
 
 
 def run_and_measure(
@@ -335,17 +607,7 @@ def run_and_measure(
     over = weeks if over is None else over
     if not 1 <= over <= weeks:
         raise ValueError(f"The 'over' must be in 1 … {weeks}. Got {over}.")
-    first = frame.week + weeks - over
-    if over == weeks:
-        done = run(frame, policy, weeks, progress=progress, **options)
-        return done, measure(done, tier=tier)
-    kept: list[_Start] = []
-    owner = frame.world.enterprise.astype(np.int64)
-    alive = (frame.world.entered <= first) & (first < frame.state.left)
-
-    def observe(week: int, state: State) -> None:
-        if week == first - 1:
-            kept.append(_start(state, alive, owner))
-
-    done = run(frame, policy, weeks, progress=progress, observe=observe, **options)
-    return done, measure(done, first, kept[0], tier)
+    done, (outcome,) = run_and_measure_windows(
+        frame, policy, weeks, [(weeks - over, weeks)], tier=tier, progress=progress, **options
+    )
+    return done, outcome

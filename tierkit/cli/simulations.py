@@ -81,10 +81,12 @@ def simulate(
 
     import pandas as pd
 
+    from tierkit.agencies import ratings
     from tierkit.compare import HEADLINE, compare
     from tierkit.report import Run, floor_checks
     from tierkit.schema import read_dataset
     from tierkit.synth import world_of
+    from tierkit.world import WEEKS_A_YEAR
 
     data = read_dataset(folder)
     try:
@@ -105,6 +107,7 @@ def simulate(
                 scores=scores,
                 replicates=replicates,
                 weeks=weeks,
+                by_year=weeks > WEEKS_A_YEAR and weeks % WEEKS_A_YEAR == 0,
                 seed=seed,
                 kappa=one,
                 threads=cores(),
@@ -115,12 +118,15 @@ def simulate(
     shown = min(kappas, key=lambda one: abs(one - HEADLINE_KAPPA))
     run = Run(
         summary=pd.concat([one.summary for one in runs], ignore_index=True),
+        years=pd.concat([one.years for one in runs], ignore_index=True),
+        transitions=pd.concat([one.transitions for one in runs], ignore_index=True),
         policies=tuple(policies),
         kappa=shown,
         weeks=weeks,
         tiers=tiers,
         scores=scores,
         visits=Run.visits_frame(runs[kappas.index(shown)].visits),
+        ratings=ratings(data["inspections"]),
         facts={
             "version": __version__,
             "enterprises": data.manifest["enterprises"],

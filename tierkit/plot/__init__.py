@@ -10,10 +10,12 @@ from tierkit.plot.explanation import waterfall
 from tierkit.plot.policies import fairness, load, visits
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
 from tierkit.plot.style import canvas, policy_color, style
+from tierkit.plot.watch import drift, transitions, triggers
 
 __all__ = [
     "calibration",
     "canvas",
+    "drift",
     "effects",
     "fairness",
     "horizon",
@@ -28,6 +30,8 @@ __all__ = [
     "tier_label",
     "tier_sizes",
     "trade_off",
+    "transitions",
+    "triggers",
     "visits",
     "waterfall",
 ]

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from tierkit import plot, texts
+from tierkit import agencies, plot, texts
 from tierkit.ladders import FloorCheck
 from tierkit.moments import decimals
+from tierkit.plot.watch import FEWEST
 from tierkit.policy import STATUSES, Policy
 from tierkit.report import tables
 from tierkit.report.page import Words, figure, render
@@ -24,19 +25,20 @@ from tierkit.schema import GRADES
 __all__ = ["headline", "index", "summary_json"]
 
 _SECTIONS = (
-    "results", "floor", "load", "harm", "tiers", "examples", "method", "moments", "limits", "parameters",
-    "versions",
+    "results", "floor", "load", "agencies", "harm", "tiers", "examples", "method", "moments", "limits",
+    "parameters", "versions",
 )  # fmt: skip
 _LIMITS = 8
 _STEPS = 7
 
 
 def headline(run: Run, lang: str) -> list[str]:
-    """Return the result in two sentences, with numbers and intervals.
+    """Return the result in two or three sentences, with numbers and intervals, each with its κ.
 
     The first is about the first plan: load and finding rate, and in the same breath findings, what was missed
     and harm. The second compares the plans and says what more years and more deterrence would do, or, where
-    one plan was run under one condition, how much is left to complaints.
+    one plan was run under one condition, how much is left to complaints. The third, where there are several
+    conditions, gives the first plan's harm under each.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def headline(run: Run, lang: str) -> list[str]:
     --------
     >>> sentences = headline(run, "en")  # run = Run.read("build/demo/run")
     >>> sentences[0].partition(" and the")[0]
-    'Under **Shanghai 2025**, inspections change by **−52%** [−55%, −49%] from Legacy'
+    'Under **Shanghai 2025** (κ = 0.1), inspections change by **−52%** [−55%, −49%] from Legacy'
     """
     first, plans = run.policies[1].name, [policy.name for policy in run.policies[1:]]
 
@@ -67,6 +69,7 @@ def headline(run: Run, lang: str) -> list[str]:
             lang,
             plan=plot.policy_label(first, lang),
             baseline=plot.policy_label(run.policies[0].name, lang),
+            kappa=f"{run.kappa:g}",
             inspections=said("inspections", first),
             base=base,
             rate=rate,
@@ -76,6 +79,28 @@ def headline(run: Run, lang: str) -> list[str]:
         )
     ]
     sentences.append(_second(run, plans, lang, said))
+    cases = tables.cases(run)
+    if len(cases) > 1:
+        join = texts.text("report.headline.join", lang)
+        horizons = [
+            texts.text(
+                "report.headline.at_kappas",
+                lang,
+                when=plot.horizon(weeks, over, lang),
+                changes=texts.join(
+                    [f"{said('harm', first, k, w)} (κ = {k:g})" for w, _, k in cases if w == weeks], lang
+                ),
+            )
+            for weeks, over in dict.fromkeys((weeks, over) for weeks, over, _ in cases)
+        ]
+        sentences.append(
+            texts.text(
+                "report.headline.kappas",
+                lang,
+                plan=plot.policy_label(first, lang),
+                harm=join.join(horizons),
+            )
+        )
     return sentences
 
 
@@ -91,7 +116,8 @@ def _second(run: Run, plans: list[str], lang: str, said: Callable[..., str]) -> 
             "safest": plot.policy_label(safest, lang),
             "harm": said("harm", safest),
         }
-        clauses.append(texts.text("report.headline.compared", lang, n=len(plans), **compared))
+        said_at = f"{run.kappa:g}"
+        clauses.append(texts.text("report.headline.compared", lang, n=len(plans), kappa=said_at, **compared))
     far = kappa, weeks = _worst_case(run)
     if far != (run.kappa, run.weeks):
         worst = max(plans, key=lambda name: tables.effect(run, "harm", name, *far).relative)
@@ -107,7 +133,9 @@ def _second(run: Run, plans: list[str], lang: str, said: Callable[..., str]) -> 
         share, base = (
             tables.effect(run, "trigger_share", p.name).value for p in (run.policies[1], run.policies[0])
         )
-        clauses.append(texts.text("report.headline.trigger", lang, base=base, share=share))
+        clauses.append(
+            texts.text("report.headline.trigger", lang, base=base, share=share, kappa=f"{run.kappa:g}")
+        )
     sentence = texts.text("report.headline.join", lang).join(clauses)
     return texts.text("report.headline.end", lang, sentence=sentence[0].upper() + sentence[1:])
 
@@ -132,6 +160,14 @@ def _figures(run: Run, words: Words) -> dict[str, Markup]:
         makers["load"] = lambda lang: plot.load(run.summary, lang=lang, **case)
     if run.summary[["kappa", "weeks"]].drop_duplicates().shape[0] > 1:
         makers["kappa"] = lambda lang: plot.kappa(run.summary, lang=lang)
+    shielded = run.summary[(run.summary["group"] == "shield") & (run.summary["level"] == "shielded")]
+    if (shielded["n"] > 0).any():
+        makers["triggers"] = lambda lang: plot.triggers(run.summary, lang=lang, **case)
+    years, moved = run.years, run.transitions
+    if years is not None and _many_in_t1(years):
+        makers["drift"] = lambda lang: plot.drift(years, lang=lang)
+    if moved is not None:
+        makers["transitions"] = lambda lang: plot.transitions(moved, first, lang=lang, **case)
     for group in ("ownership", "size"):
         if group in groups:
             makers[f"fairness_{group}"] = partial(_fairness, run, group, first)
@@ -163,6 +199,12 @@ def _in_order(run: Run, frame: pd.DataFrame | None) -> pd.DataFrame | None:
         return None
     place = {policy.name: k for k, policy in enumerate(run.policies)}
     return frame.iloc[np.argsort(frame["policy"].astype(str).map(place).to_numpy(), kind="stable")]
+
+
+def _many_in_t1(years: pd.DataFrame) -> bool:
+    """Return whether any plan has enough enterprises in T1 for the drift to be drawn."""
+    rows = years[(years["level"] == "T1") & (years["measure"] == "inspections") & (years["n"] >= FEWEST)]
+    return bool((rows["policy"].astype(str) != rows["baseline"].astype(str)).any())
 
 
 def _fairness(run: Run, group: str, policy: str, lang: str) -> Any:
@@ -234,6 +276,7 @@ def index(run: Run, out: str | Path) -> Path:
     words = Words()
     baseline = run.policies[0]
     keys, kappa_rows = tables.kappa_table(run)
+    drift_keys, drift_rows = tables.drift_table(run)
     told = headline(run, "zh"), headline(run, "en")
     page = render(
         "index.html.j2",
@@ -248,7 +291,13 @@ def index(run: Run, out: str | Path) -> Path:
         floors=[(check, _warnings(check, words)) for check in tables.floor_checks(run)],
         kappa_keys=keys,
         kappa_rows=kappa_rows,
+        drift_keys=drift_keys,
+        drift_rows=drift_rows,
         tier_rows=tables.tier_table(run),
+        move_rows=tables.move_table(run),
+        agency_measures=agencies.MEASURES,
+        agency_rows=tables.scoreboard(run),
+        rating_rows=tables.rating_table(run),
         moments=[]
         if run.moments is None
         else [{**one, "digits": decimals(one)} for one in run.moments.to_dict("records")],
@@ -276,7 +325,12 @@ def _warnings(check: FloorCheck, words: Words) -> list[Markup]:
 
 def _sections(run: Run) -> list[str]:
     """Return the sections that the page has, in its order."""
-    there = {"examples": bool(run.cases), "moments": run.moments is not None and len(run.moments) > 0}
+    by_agency = (run.summary["group"] == "agency").any() or run.ratings is not None
+    there = {
+        "agencies": by_agency,
+        "examples": bool(run.cases),
+        "moments": run.moments is not None and len(run.moments) > 0,
+    }
     return [name for name in _SECTIONS if there.get(name, True)]
 
 

@@ -85,6 +85,10 @@ class Words:
         """Return which weeks a measure is of."""
         return self.each(lambda lang: plot.horizon(weeks, over, lang))
 
+    def year(self, year: int) -> Markup:
+        """Return which year of a run a measure is of."""
+        return self.each(lambda lang: texts.text("horizon.in_year", lang, n=year))
+
     def fact(self, name: str) -> Markup:
         """Return what a fact or measure of a model is called; one that has no text keeps its own name."""
         return self._known(f"fact.{name}", name)

@@ -16,7 +16,9 @@ from tierkit.policy import Policy
 
 __all__ = ["Case", "Run"]
 
-_FRAMES = ("summary", "tiers", "scores", "visits", "moments", "calibration")
+_FRAMES = (
+    "summary", "years", "transitions", "tiers", "scores", "visits", "ratings", "moments", "calibration",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,10 @@ class Run:
         The headline's kappa, one of the summary's.
     weeks : int
         The headline's horizon, one of the summary's.
+    years : DataFrame, optional
+        ``Comparison.years``; those of several kappas one below the other.
+    transitions : DataFrame, optional
+        ``Comparison.transitions``; likewise.
     tiers : DataFrame, optional
         ``policy``, ``enterprise_id``, ``tier``, ``risk_level``, ``credit_grade``: every policy's assignment
         of the same scores (`tierkit.tiers.assign`), one below the other.
@@ -57,6 +63,8 @@ class Run:
     visits : DataFrame, optional
         ``policy``, ``visits``, ``enterprises``: how many enterprises got how many visits; from
         ``Comparison.visits`` by `visits_frame`.
+    ratings : DataFrame, optional
+        `tierkit.agencies.ratings` of the records.
     moments : DataFrame, optional
         `tierkit.moments`.
     calibration : DataFrame, optional
@@ -73,9 +81,12 @@ class Run:
     policies: tuple[Policy, ...]
     kappa: float = 0.1
     weeks: int = 52
+    years: pd.DataFrame | None = None
+    transitions: pd.DataFrame | None = None
     tiers: pd.DataFrame | None = None
     scores: pd.DataFrame | None = None
     visits: pd.DataFrame | None = None
+    ratings: pd.DataFrame | None = None
     moments: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

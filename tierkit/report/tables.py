@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit import plot, texts
+from tierkit import agencies, plot, texts
 from tierkit.ladders import FloorCheck, check_floor
+from tierkit.outcomes import MEASURES
 from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
 from tierkit.population import items
 from tierkit.report.run import Run
@@ -26,10 +27,15 @@ __all__ = [
     "ParameterRow",
     "all_measures",
     "beside",
+    "cases",
+    "drift_table",
     "effect",
     "floor_checks",
     "kappa_table",
+    "move_table",
     "parameters",
+    "rating_table",
+    "scoreboard",
     "tier_table",
 ]
 
@@ -46,16 +52,7 @@ BESIDE = (
 """What stands beside the finding rate, from burden to harm."""
 KAPPA_MEASURES = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
 _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
-_SHARES = frozenset(
-    {
-        "finding_rate",
-        "random_finding_rate",
-        "trigger_share",
-        "prevalence",
-        "never_visited_share",
-        "drawn_share",
-    }
-)
+_SHARES = frozenset(m.name for m in MEASURES if m.bottom and m.unit != "weeks")
 _MOST_RELATIVE = 10.0  # a count that was next to nothing before has no meaningful change in per cent
 _DECIMALS = {"weeks_to_detection": 1}
 _POINTS = Label("点", "pts")
@@ -162,12 +159,17 @@ def all_measures(run: Run) -> list[tuple[str, str, list[Cell]]]:
     ]
 
 
+def cases(run: Run) -> list[tuple[int, int, float]]:
+    """Return the cases that were run: weeks, weeks measured, kappa."""
+    found = run.summary[["weeks", "over", "kappa"]].drop_duplicates().sort_values(["weeks", "kappa"])
+    return [(int(w), int(o), float(k)) for w, o, k in found.itertuples(index=False)]
+
+
 def kappa_table(
     run: Run, measures: Sequence[str] = KAPPA_MEASURES
 ) -> tuple[list[tuple[int, int, float]], list[tuple[str, str, list[Cell]]]]:
     """Return the cases (weeks, weeks measured, kappa), and a row a plan and measure of one cell a case."""
-    cases = run.summary[["weeks", "over", "kappa"]].drop_duplicates().sort_values(["weeks", "kappa"])
-    keys = [(int(w), int(o), float(k)) for w, o, k in cases.itertuples(index=False)]
+    keys = cases(run)
     rows = [
         (policy.name, measure, [effect(run, measure, policy.name, k, w) for w, _, k in keys])
         for policy in run.policies[1:]
@@ -234,6 +236,111 @@ def _shares_in_scope(run: Run, policy: Policy) -> dict[str, int] | None:
         inside = own & (run.tiers["tier_reason"].astype(str) != "out_of_scope")
         counts = {str(t): int(n) for t, n in run.tiers.loc[inside, "tier"].astype(str).value_counts().items()}
     return {tier: counts.get(tier, 0) for tier in TIERS} if sum(counts.values()) else None
+
+
+def scoreboard(run: Run) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
+    """Return for each policy a row an agency that had anything to do, of one cell a measure.
+
+    Examples
+    --------
+    >>> [len(rows) for _, rows in scoreboard(run)]  # run = Run.read("build/demo/run")
+    []
+    """
+    if not (run.summary["group"] == "agency").any():
+        return []
+    board = agencies.scoreboard(run.summary, kappa=run.kappa, weeks=run.weeks)
+    rows = {(row["policy"], row["agency"], row["measure"]): row for row in board.rows.to_dict("records")}
+    return [
+        (
+            policy.name,
+            [
+                (str(agency), [_own(rows.get((policy.name, agency, m)), m) for m in agencies.MEASURES])
+                for agency in board.table(policy.name).index
+            ],
+        )
+        for policy in run.policies
+    ]
+
+
+def _own(row: Mapping[Any, Any] | None, measure: str) -> Cell:
+    """Return a policy's own value, which may be of nothing."""
+    if row is None or not np.isfinite(row["value"]):
+        return Cell("–", "")
+    return Cell(_written(row["value"], measure), _range(row["low"], row["high"], measure))
+
+
+def rating_table(run: Run) -> list[tuple[str, str, str, str]]:
+    """Return a row an agency: mean rating in the records, its interval, and how many."""
+    if run.ratings is None:
+        return []
+    return [
+        (
+            str(row["agency"]),
+            texts.number(row["value"], 2),
+            texts.interval(row["low"], row["high"], 2) if np.isfinite(row["low"]) else "",
+            texts.number(row["n"]),
+        )
+        for row in run.ratings.to_dict("records")
+    ]
+
+
+def move_table(run: Run) -> list[tuple[str, str, str, list[Cell]]]:
+    """Return a row a policy and first tier: enterprises, where they are in the end, changes, flip-flops.
+
+    The first five cells are shares of the row's enterprises in T1 to T4 and of those that left; the last two
+    are per 100 enterprises.
+    """
+    if run.transitions is None:
+        return []
+    own = run.transitions[
+        np.isclose(run.transitions["kappa"].astype(float), run.kappa)
+        & (run.transitions["weeks"] == run.weeks)
+    ]
+    out = []
+    for policy in run.policies:
+        mine = own[own["policy"].astype(str) == policy.name]
+        for tier in TIERS:
+            rows = mine[mine["first"] == tier].to_dict("records")
+            n = int(rows[0]["n"]) if rows else 0
+            cells = [
+                Cell(texts.percent(row["share"], 1), _range(row["low"] / n, row["high"] / n, "prevalence"))
+                if n
+                else Cell("–", "")
+                for row in rows
+            ]
+            for measure in ("tier_changes", "flip_flops"):
+                row = _tier_rows(run, measure, policy.name).loc[tier].to_dict()
+                value, low, high = (100 * row[key] / max(n, 1) for key in ("value", "low", "high"))
+                shown = Cell(texts.number(value, 1), texts.interval(low, high, 1) if np.isfinite(low) else "")
+                cells.append(shown if n else Cell("–", ""))
+            out.append((policy.name, tier, texts.number(n), cells))
+    return out
+
+
+def drift_table(
+    run: Run, measures: Sequence[str] = ("prevalence", "harm")
+) -> tuple[list[tuple[float, int]], list[tuple[str, str, str, str, list[Cell]]]]:
+    """Return the cases (kappa, year), and a row a plan, tier and measure: its n, and one change a case.
+
+    Cases are the first and the last year at each kappa. The baseline is measured on the same enterprises.
+    """
+    if run.years is None or run.years.empty:
+        return [], []
+    last = int(run.years["year"].max())
+    kappas = sorted({float(kappa) for kappa in run.years["kappa"]})
+    keys = [(kappa, year) for kappa in kappas for year in dict.fromkeys((1, last))]
+    rows = {
+        (row["policy"], row["level"], row["measure"], float(row["kappa"]), int(row["year"])): row
+        for row in run.years[run.years["group"] == "tier"].to_dict("records")
+    }
+    out = []
+    for policy in run.policies[1:]:
+        for tier in TIERS:
+            n = int(rows[policy.name, tier, "inspections", *keys[0]]["n"])
+            for measure in measures:
+                cells = [cell(rows[policy.name, tier, measure, *key], measure) for key in keys]
+                out.append((policy.name, tier, measure, texts.number(n), cells if n else []))
+    return keys, [row for row in out if row[-1]]
 
 
 def _tier_rows(run: Run, measure: str, policy: str) -> pd.DataFrame:

@@ -1,0 +1,217 @@
+"""The agencies' scoreboard: what each did under each policy, with intervals, and how it was rated.
+
+A finding rate stands here between inspections and findings, beside repeats and what was put off: an
+agency that goes where it is easy to find something has a high rate and nothing else. Ratings are given by
+enterprises, so they are of records; a simulated run has none.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from tierkit.outcomes import GROUPS
+from tierkit.schema import LEVELS
+from tierkit.texts import interval, number, percent, text
+
+__all__ = ["MEASURES", "Scoreboard", "ratings", "scoreboard"]
+
+MEASURES = (
+    "inspections",
+    "finding_rate",
+    "findings",
+    "weeks_to_detection",
+    "trigger_share",
+    "visits",
+    "repeat_visits_30d",
+    "multi_agency_30d",
+    "put_off",
+    "uncoded_share",
+    "relabelled",
+)
+"""What is shown of an agency, the finding rate with findings beside it."""
+
+
+@dataclass(frozen=True, repr=False)
+class Scoreboard:
+    """What each agency did under each policy.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        A row a policy, agency and measure: ``policy``, ``agency``, ``measure``, ``unit``, ``value``,
+        ``low``, ``high``, ``difference`` from the baseline with its interval, ``replicates`` and ``n``. A
+        joint visit is shared equally by the agencies that take part.
+    ratings : DataFrame
+        `ratings` of the records; empty where there are none.
+    kappa : float
+    weeks, over : int
+        Length of the runs, and the last weeks of them that are measured.
+    """
+
+    rows: pd.DataFrame
+    ratings: pd.DataFrame
+    kappa: float
+    weeks: int
+    over: int
+
+    def table(self, policy: str) -> pd.DataFrame:
+        """Return the values of one policy: agencies that had anything to do × measures.
+
+        Raises
+        ------
+        KeyError
+            If the policy was not run.
+        """
+        own = self.rows[self.rows["policy"] == policy]
+        if own.empty:
+            raise KeyError(f"No policy '{policy}'; there are {list(self.rows['policy'].unique())}.")
+        wide = own.pivot_table(index="agency", columns="measure", values="value", observed=True, dropna=False)
+        busy = wide[["inspections", "put_off"]].sum(axis=1) > 0
+        order = [agency for agency in GROUPS["agency"] if agency in wide.index and busy[agency]]
+        return wide.loc[order, [name for name in MEASURES if name in wide.columns]]
+
+    def __repr__(self) -> str:
+        """Return what it is of, in a line."""
+        policies = ", ".join(self.rows["policy"].unique())
+        return f"Scoreboard({policies}: {self.over} of {self.weeks} weeks, κ = {self.kappa:g})"
+
+    def _repr_html_(self) -> str:
+        parts = [
+            f"<p>Agencies, last {self.over} of {self.weeks} weeks, κ = {self.kappa:g}, "
+            f"{int(self.rows['replicates'].iloc[0])} replicates; 95% intervals.</p>"
+        ]
+        found = self.rows.to_dict("records")
+        rows = {(one["policy"], one["agency"], one["measure"]): one for one in found}
+        for policy in self.rows["policy"].unique():
+            wide = self.table(policy)
+            head = "".join(f"<th>{html.escape(text(f'measure.{name}', 'en'))}</th>" for name in wide)
+            body = []
+            for agency in wide.index:
+                cells = "".join(f"<td>{_cell(rows[policy, agency, name])}</td>" for name in wide)
+                body.append(f"<tr><th>{html.escape(LEVELS['agency'][agency].en)}</th>{cells}</tr>")
+            parts.append(
+                f"<p><b>{html.escape(policy)}</b></p><table><tr><th></th>{head}</tr>{''.join(body)}</table>"
+            )
+        if len(self.ratings):
+            body = [
+                f"<tr><th>{html.escape(LEVELS['agency'][str(one['agency'])].en)}</th>"
+                f"<td>{number(one['value'], 2)}<br><small>{interval(one['low'], one['high'], 2)}</small></td>"
+                f"<td>{number(one['n'])}</td></tr>"
+                for one in self.ratings.to_dict("records")
+            ]
+            head = f"<tr><th></th><th>{html.escape(text('report.agencies.rating', 'en'))}</th><th>n</th></tr>"
+            parts.append(f"<table>{head}{''.join(body)}</table>")
+        return "".join(parts)
+
+
+def _cell(row: Mapping[Any, Any]) -> str:
+    share = "/" in row["unit"] or row["unit"].startswith("share")
+    value = percent(row["value"], 1) if share else number(row["value"])
+    if not np.isfinite(row["low"]):
+        return value
+    return f"{value}<br><small>{interval(row['low'], row['high'], 1 if share else 0, share=share)}</small>"
+
+
+def scoreboard(
+    summary: pd.DataFrame,
+    *,
+    kappa: float = 0.1,
+    weeks: int = 52,
+    rated: pd.DataFrame | None = None,
+) -> Scoreboard:
+    """Return the agencies' scoreboard of a comparison.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        ``Comparison.summary``.
+    kappa, weeks
+        Which run of the comparison.
+    rated : DataFrame, optional
+        `ratings` of the records.
+
+    Returns
+    -------
+    Scoreboard
+
+    Raises
+    ------
+    KeyError
+        If the summary has nothing by agency under these conditions.
+
+    Examples
+    --------
+    >>> from tierkit.compare import compare
+    >>> from tierkit.policy import Policy
+    >>> from tierkit.synth import make
+    >>> legacy, plan = Policy.load("legacy"), Policy.load("jinshan-2025")
+    >>> done = compare(make(80, seed=1)[1], legacy, plan, replicates=2, weeks=8)
+    >>> board = scoreboard(done.summary, weeks=8)
+    >>> board
+    Scoreboard(legacy, jinshan-2025: 8 of 8 weeks, κ = 0.1)
+    >>> board.table("legacy").columns[1]
+    'finding_rate'
+    """
+    rows = summary[
+        (summary["group"] == "agency")
+        & np.isclose(summary["kappa"].astype(float), kappa)
+        & (summary["weeks"] == weeks)
+        & summary["measure"].isin(MEASURES)
+    ]
+    if rows.empty:
+        raise KeyError(f"The summary has nothing by 'agency' at kappa = {kappa} over {weeks} weeks.")
+    kept = [
+        "policy", "agency", "measure", "unit", "value", "low", "high", "difference", "difference_low",
+        "difference_high", "replicates", "n",
+    ]  # fmt: skip
+    told = rows.rename(columns={"level": "agency"}).astype(
+        {"policy": "str", "agency": "str", "measure": "str"}
+    )
+    none = ratings(pd.DataFrame({"agency": [], "rating": []}))
+    return Scoreboard(
+        told[kept].reset_index(drop=True),
+        none if rated is None else rated,
+        kappa,
+        weeks,
+        int(rows["over"].iloc[0]),
+    )
+
+
+def ratings(inspections: pd.DataFrame) -> pd.DataFrame:
+    """Return how enterprises rated each agency's inspections.
+
+    Parameters
+    ----------
+    inspections : DataFrame
+        The table ``inspections`` of the records, or its columns ``agency`` and ``rating`` (1 to 5).
+
+    Returns
+    -------
+    DataFrame
+        ``agency``, ``value`` (mean of the ratings), ``low`` and ``high`` (95 % Student interval; missing
+        below two ratings) and ``n``, in the order of the agencies; those without a rating are left out.
+        Ratings are given by those who care to, so an interval covers luck and not who answers.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"agency": ["fire", "fire", "fire", "water"], "rating": [3, 4, 5, pd.NA]})
+    >>> ratings(rows).round(2).values.tolist()
+    [['fire', 4.0, 1.52, 6.48, 3]]
+    """
+    given = inspections[["agency", "rating"]].dropna()
+    rows = []
+    for agency, own in given.groupby(given["agency"].astype(str))["rating"]:
+        stars = own.to_numpy(np.float64)
+        n = len(stars)
+        half = student.ppf(0.975, n - 1) * stars.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+        rows.append((agency, stars.mean(), stars.mean() - half, stars.mean() + half, n))
+    out = pd.DataFrame(rows, columns=["agency", "value", "low", "high", "n"])
+    place = {agency: at for at, agency in enumerate(GROUPS["agency"])}
+    return out.iloc[np.argsort(out["agency"].map(place).to_numpy(), kind="stable")].reset_index(drop=True)
