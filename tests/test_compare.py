@@ -162,8 +162,11 @@ def test_transitions_count_everybody_once(world, five):
         left = mine.loc[mine["last"] == "left", "enterprises"].sum()
         assert left == (world.world.left[alive] < world.week + 104).sum() > 0
     runs = [run(world, Policy.load("jinshan-2025"), 104, seed=0, replicate=r, kappa=0.25) for r in range(3)]
-    stayed = alive & (world.world.left >= world.week + 104)
-    moved = [((one.first_tier == 1) & (one.end.state.tier == 2))[stayed].sum() for one in runs]
+    stayed = [alive & (one.end.state.left >= world.week + 104) for one in runs]
+    moved = [
+        ((one.first_tier == 1) & (one.end.state.tier == 2) & here).sum()
+        for one, here in zip(runs, stayed, strict=True)
+    ]
     assert min(moved) > 0
     cell = five.transitions.query("policy == 'jinshan-2025' and first == 'T2' and last == 'T3'").iloc[0]
     assert cell["enterprises"] == pytest.approx(np.mean(moved))
