@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tierkit import texts
 from tierkit.plot.effects import policy_label
-from tierkit.plot.labels import PercentTicks, halo, place_labels
+from tierkit.plot.labels import PercentTicks, halo
 from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
 
 __all__ = ["screening", "tornado"]
 
-_RANGE = 1000.0
-"""Effects smaller than the largest by this are not drawn."""
+AxesRow = np.ndarray[tuple[int], np.dtype[np.object_]]
+"""Axes side by side."""
 _ENDS = {"low": COLORS["channel"]["commitment"], "high": COLORS["channel"]["trigger"]}
 
 
@@ -29,10 +28,11 @@ def _rows(frame: pd.DataFrame, measure: str, kind: str) -> tuple[pd.DataFrame, d
     return chosen, chosen.iloc[0].to_dict()
 
 
-def screening(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en", top: int = 8) -> Axes:
+def screening(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en", top: int = 12) -> AxesRow:
     """Draw what each uncertain number does to the change of a measure, and how much that depends on the rest.
 
-    Both axes are logarithmic; what does nothing, or a thousandth of the largest effect, is not drawn.
+    Left, the mean absolute effect μ* with its interval, and as a tick what noise alone would reach; right,
+    on the same scale, the standard deviation σ of the effect.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ def screening(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en
     measure : str
     lang : {"zh", "en"}
     top : int
-        How many of those that stand out from the noise are named.
+        How many numbers are shown, the largest effects first.
 
     Returns
     -------
-    Axes
+    array of Axes, shape (2,)
 
     Raises
     ------
@@ -54,18 +54,17 @@ def screening(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en
 
     Examples
     --------
-    >>> ax = screening(frame, measure="harm")  # frame = screen(...).frame
-    >>> ax.get_xlabel()
-    'mean absolute effect on the change, μ* (percentage points)'
+    >>> axes = screening(screened, measure="harm")  # screened = screen(...).frame
+    >>> [ax.get_xlabel() for ax in axes]
+    ['mean absolute effect μ*', 'spread of the effect σ']
     """
     rows, fact = _rows(frame, measure, "screening")
-    rows = rows[rows["mu_star"] > rows["mu_star"].max() / _RANGE]
-    effect, sigma, half = (rows[name].to_numpy(float) for name in ("mu_star", "sigma", "mu_star_conf"))
-    least = 0.6 * float(effect.min()) if len(effect) else 1 / _RANGE
-    low, high = np.maximum(effect - half, least), effect + half
-    sigma = np.maximum(sigma, least)
-    most = 2.2 * max([least, *high, *sigma])
+    rows = rows.nsmallest(top, "rank")
+    effect, half, noise, sigma = (
+        rows[name].to_numpy(float) for name in ("mu_star", "mu_star_conf", "noise", "sigma")
+    )
     solid = rows["stands_out"].to_numpy(bool)
+    y = np.arange(len(rows))
     with style():
         _, axes = canvas(
             texts.text("figure.screening.title", lang, measure=texts.text(f"measure.{measure}", lang)),
@@ -75,30 +74,34 @@ def screening(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en
                 lang,
                 **{name: int(fact[name]) for name in ("enterprises", "weeks", "trajectories", "replicates")},
             ),
-            height=3.8,
+            height=0.3 * len(rows) + 0.6,
+            ncols=2,
+            sharex=True,
+            sharey=True,
+            width_ratios=[3, 2],
         )
-        ax: Axes = axes[0, 0]
-        ax.set(xscale="log", yscale="log", xlim=(least, most), ylim=(0.8 * least, most))
-        ax.grid(True)
-        ax.plot([least, most], [least, most], color=INK["line"], linewidth=1.0, linestyle="--", zorder=1)
+        left, right = axes[0]
         for mask, color in ((~solid, COLORS["direction"]["none"]), (solid, COLORS["channel"]["routine"])):
-            spots = (effect[mask], sigma[mask], low[mask], high[mask])
-            whiskers(ax, *spots, color, size=5.0, hollow=mask is not solid)
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
-            axis.set_minor_formatter(NullFormatter())
-        ax.set_xlabel(texts.text("axis.effect", lang))
-        ax.set_ylabel(texts.text("axis.sigma", lang))
-        named = np.flatnonzero(solid)[:top]
-        points = np.column_stack([effect[named], sigma[named]])
-        labels = [str(one) for one in rows[f"label_{lang}"].iloc[named]]
-        boxes = np.column_stack([low[named], high[named], sigma[named], sigma[named]])
-        # The diagonal is named where it ends, as one more label, so that no other stands there.
-        points = np.vstack([points, [most / 1.5, most / 1.5]])
-        boxes = np.vstack([boxes, np.repeat(most / 1.5, 4)])
-        labels.append(texts.text("figure.screening.diagonal", lang))
-        place_labels(ax, points, labels, [INK["text"]] * len(named) + [INK["soft"]], boxes)
-    return ax
+            at, spread = effect[mask], half[mask]
+            hollow = mask is not solid
+            whiskers(left, at, y[mask], np.maximum(at - spread, 0), at + spread, color, hollow=hollow)
+            nothing = np.full(int(mask.sum()), np.nan)
+            whiskers(right, sigma[mask], y[mask], nothing, nothing, color, hollow=hollow)
+        left.vlines(noise, y - 0.3, y + 0.3, color=COLORS["channel"]["trigger"], linewidth=1.6, zorder=5)
+        names = [
+            f"{row[f'label_{lang}']} {_value(row, row['low'])}–{row['high']:g}"
+            for row in rows.to_dict("records")
+        ]
+        left.set_yticks(y, names)
+        left.set_ylim(len(rows) - 0.4, -0.6)
+        left.set_xlim(-0.02 * max([1e-9, *(effect + half)]), None)
+        left.set_xlabel(texts.text("axis.effect", lang))
+        right.set_xlabel(texts.text("axis.sigma", lang))
+        for ax in (left, right):
+            ax.xaxis.set_major_formatter(PercentTicks())
+            ax.grid(axis="x")
+    row: AxesRow = axes[0]
+    return row
 
 
 def tornado(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en", top: int = 10) -> Axes:
@@ -159,9 +162,8 @@ def tornado(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en",
             ax.hlines(y, low, high, color=INK["text"], linewidth=1.1, zorder=3)
             for at, row, left, right in zip(y, mine.to_dict("records"), low, high, strict=True):
                 beyond = row["change"] < 0
-                setting = f"{'× ' if row['unit'] == 'multiple' else ''}{row['setting']:g}"
                 ax.annotate(
-                    setting,
+                    _value(row, row["setting"]),
                     (float(left if beyond else right), float(at)),
                     xytext=(-4 if beyond else 4, 0),
                     textcoords="offset points",
@@ -180,10 +182,13 @@ def tornado(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en",
         ax.xaxis.set_major_formatter(PercentTicks(sign=True))
         ax.grid(axis="x")
         ax.set_xlabel(texts.text("axis.change_of", lang, measure=texts.text(f"measure.{measure}", lang)))
-        ax.legend(
-            loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2, handletextpad=0.4
-        )
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2, handletextpad=0.4)
     return ax
+
+
+def _value(row: dict[Any, Any], value: float) -> str:
+    """Return a number as it is, a multiple with its sign."""
+    return f"{'× ' if row['unit'] == 'multiple' else ''}{value:g}"
 
 
 def _policies(fact: dict[Any, Any], lang: str) -> dict[str, str]:
