@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tierkit.outcomes import MEASURES, run_and_measure
 from tierkit.policy import SPEC, Policy, diff
 from tierkit.schema import Dataset
+from tierkit.sensitivity.design import check_finite
 from tierkit.sensitivity.ranges import Uncertain, uncertain
 from tierkit.synth import history, make
 from tierkit.world import Frame, parameters
@@ -114,6 +115,7 @@ class Case:
             old = before(kappa, *at)
             new = measured(self.policy(self.reform, point, "policies", "reform"), kappa, at)
             found.append(np.divide(new - old, old, out=np.full_like(old, np.nan), where=old != 0))
+            check_finite(found[-1], self.measures)  # before any more cities are made
         return np.array(found)
 
 

@@ -160,6 +160,7 @@ def morris(
         def run_path(step: Callable[[], None]) -> NDArray[np.float64]:
             points = [dict(zip(names, row, strict=True)) for row in (low + paths[j] * (high - low)).tolist()]
             found = np.asarray(evaluate(points, seeds[j * replicates + r]), np.float64)
+            check_finite(found, measures)
             step()
             return found
 
@@ -167,7 +168,6 @@ def morris(
 
     jobs = [job(j, r) for j in range(trajectories) for r in range(replicates)]
     found = np.stack(in_threads(jobs, len(jobs), threads, progress))
-    check_finite(found, measures)
     values = found.reshape(trajectories, replicates, count + 1, len(measures))
     which, effects = _elementary(paths, values)
     frames = []

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from tierkit.policy import Policy
 from tierkit.sensitivity.cases import MEASURED, Score, case_of
-from tierkit.sensitivity.design import Progress, check_finite, city_seeds, in_threads
+from tierkit.sensitivity.design import Progress, city_seeds, in_threads
 from tierkit.sensitivity.ranges import Uncertain
 from tierkit.world import WEEKS_A_YEAR
 
@@ -95,7 +95,6 @@ def tornado(
 
     jobs = [job(one) for one in city_seeds(seed, replicates)]
     values = np.stack(in_threads(jobs, replicates, threads, progress))
-    check_finite(values, case.measures)
     rows = []
     for m, measure in enumerate(case.measures):
         base = values[:, 0, m]
