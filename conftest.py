@@ -228,6 +228,49 @@ def make_visits() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+_UNKNOWN = {
+    "depth.detection": ("现场发现概率", "detection on site", "probability", 0.5, 0.9),
+    "frequency.tier.T1": ("T1频次倍数", "frequency at T1", "multiple", 0.5, 2.0),
+    "frequency.base_rate": ("计划检查基准频次", "base rate of planned inspections", "multiple", 0.6, 2.4),
+    "kappa": ("一般威慑强度κ", "general deterrence κ", "log-hazard/log-rate", 0.0, 0.25),
+    "violation.harm.serious": ("严重违法危害", "harm of a serious violation", "harm/violation-week", 20, 80),
+}
+
+
+def make_screened() -> pd.DataFrame:
+    """Return a frame like that of a screening."""
+    rows = [
+        {
+            "measure": measure, "parameter": name, "label_zh": zh, "label_en": en, "acts": "policies",
+            "unit": unit, "low": low, "high": high, "mu": 0.09 / (k + 1), "mu_star": 0.1 / (k + 1),
+            "mu_star_conf": 0.04 / (k + 1), "sigma": 0.03 * (k % 3), "noise": 0.03,
+            "stands_out": k < 3, "rank": k + 1, "policy": "jinshan-2025", "baseline": "legacy",
+            "weeks": 52, "trajectories": 10, "replicates": 2, "enterprises": 5000,
+        }
+        for measure in ("findings", "harm")
+        for k, (name, (zh, en, unit, low, high)) in enumerate(_UNKNOWN.items())
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def make_swings() -> pd.DataFrame:
+    """Return a frame like that of a tornado."""
+    rows = []
+    for measure in ("findings", "harm"):
+        for k, (name, (zh, en, unit, low, high)) in enumerate(_UNKNOWN.items()):
+            for end, setting, change in (("low", low, -0.06), ("high", high, 0.05 - 0.02 * k)):
+                change /= k + 1
+                rows.append({
+                    "measure": measure, "parameter": name, "label_zh": zh, "label_en": en, "unit": unit,
+                    "end": end, "setting": setting, "base": 1.0, "relative": change - 0.13,
+                    "base_relative": -0.13, "base_relative_low": -0.15, "base_relative_high": -0.11,
+                    "change": change, "change_low": change - 0.01, "change_high": change + 0.01,
+                    "rank": k + 1, "policy": "jinshan-2025", "baseline": "legacy", "kappa": 0.1,
+                    "weeks": 52, "replicates": 10, "enterprises": 5000,
+                })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def make_reasons(enterprise_id: str = "91310114TK0000001X", policy: str = "shanghai-2025") -> Reasons:
     """Return one enterprise's reasons, of both scores and with a composite sum."""
     facts = [
@@ -320,6 +363,18 @@ def visit_frame() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
+def screened() -> pd.DataFrame:
+    """Return what a screening found."""
+    return make_screened()
+
+
+@pytest.fixture(scope="session")
+def swings() -> pd.DataFrame:
+    """Return what a tornado found."""
+    return make_swings()
+
+
+@pytest.fixture(scope="session")
 def report_run() -> Run:
     """Return a run to report."""
     return make_run()
@@ -340,6 +395,8 @@ def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
         request.node.dtest.globs["summary"] = make_summary()
         request.node.dtest.globs["years"] = make_years()
         request.node.dtest.globs["moved"] = make_transitions()
+        request.node.dtest.globs["screened"] = make_screened()
+        request.node.dtest.globs["swings"] = make_swings()
         if request.node.dtest.name.startswith("tierkit.report"):
             whole, bare = (request.getfixturevalue(name) for name in ("report_run", "bare_run"))
             request.node.dtest.globs["run"] = dataclasses.replace(bare, cases=whole.cases)

@@ -373,6 +373,93 @@ def test_simulate_shows_headline_with_intervals_and_writes_a_run(
     assert files(run) == before
 
 
+def test_simulate_says_how_many_replicates_a_width_takes(
+    tierkit: Tierkit, city: Path, tmp_path: Path
+) -> None:
+    from tierkit.compare import replicates_for
+
+    asked = ("simulate", city, "--policy", "uniform-3pct", "--weeks", 8, "--kappa", 0.1)
+    ended = tierkit(*asked, "--replicates", 3, "--out", tmp_path / "run", "--json")
+    row = next(
+        one
+        for one in ended.data["headline"]
+        if one["policy"] == "uniform-3pct" and one["measure"] == "inspections"
+    )
+    takes = replicates_for(row, 0.1 * abs(row["difference"]))
+    assert row["replicates_for_10_percent"] == takes._asdict()
+    shown = tierkit(*asked, "--replicates", 3, "--out", tmp_path / "run").out.splitlines()
+    assert shown[0].endswith("replicates for ± 10 %")
+    assert shown[1].endswith(f"{takes.needed:,} [{takes.low:,}, {takes.high:,}]")
+    one = tierkit(*asked, "--replicates", 1, "--out", tmp_path / "run")
+    assert one.status == 0
+    assert "replicates for" not in one.out  # one shows no spread
+
+
+@pytest.fixture
+def few_unknowns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Leave a few uncertain numbers, as all of them take long."""
+    from tierkit.sensitivity import cases, uncertain
+
+    names = ["depth.detection", "frequency.base_rate", "frequency.tier.T1", "kappa"]
+    few = tuple(one for one in uncertain() if one.name in names)
+    monkeypatch.setattr(cases, "uncertain", lambda: few)
+    return names
+
+
+def test_sensitivity_writes_frames_and_figures_in_both_languages(
+    tierkit: Tierkit, few_unknowns: list[str], tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    out = tmp_path / "sensitivity"
+    asked = ("sensitivity", "--enterprises", 400, "--seed", 5, "--policy", "minhang-2023", "--out", out)
+    asked += ("--trajectories", 2, "--cities", 2, "--weeks", 12, "--measure", "visits")
+    ended = tierkit(*asked)
+    assert ended.status == 0, ended.err
+    assert ended.out.startswith("visits: ")
+    assert ended.out.endswith(f"Wrote '{out}'.\n")
+    assert "the rule score stands in for the models that minhang-2023 rests on" in ended.err
+    pictures = [f"{kind}-visits-{lang}.png" for kind in ("screening", "tornado") for lang in ("en", "zh")]
+    assert sorted(one.name for one in out.iterdir()) == sorted(
+        [*pictures, "screening.parquet", "tornado.parquet", "summary.json"]
+    )
+    frame = pd.read_parquet(out / "screening.parquet")
+    assert set(frame["measure"]) == {"visits"}
+    assert sorted(frame["parameter"]) == few_unknowns
+    swings = pd.read_parquet(out / "tornado.parquet")
+    stands = set(frame.loc[frame["stands_out"], "parameter"])
+    assert set(swings["parameter"]) == (stands or set(frame["parameter"]))
+    before = files(out)
+    again = tierkit(*asked, "--json")
+    assert again.status == 0
+    assert again.data["facts"]["enterprises"] == 400
+    assert [one["parameter"] for one in again.data["first"]] == list(
+        frame.loc[frame["stands_out"], "parameter"]
+    )
+    assert files(out) == before
+
+
+def test_sensitivity_lists_all_that_is_wrong(tierkit: Tierkit, tmp_path: Path) -> None:
+    out = tmp_path / "sensitivity"
+    ended = tierkit(
+        "sensitivity", "--enterprises", 5, "--policy", "legacy", "--trajectories", 1, "--levels", 3,
+        "--replicates", 1, "--cities", 1, "--kappa", 9, "--weeks", 0, "--measure", "harn", "--out", out,
+        "--json",
+    )  # fmt: skip
+    assert ended.status == 2
+    assert [one["place"] for one in ended.data["problems"]] == [
+        "--policy", "--enterprises", "--trajectories", "--levels", "--replicates", "--cities", "--kappa",
+        "--weeks", "--measure",
+    ]  # fmt: skip
+    assert "did you mean 'harm'?" in ended.data["problems"][-1]["message"]
+    assert not out.exists()
+    small = ("--enterprises", 100, "--weeks", 1, "--trajectories", 2, "--measure", "findings")
+    ended = tierkit("sensitivity", "--policy", "uniform-3pct", *small, "--out", out)
+    assert ended.status == 2
+    assert "take more enterprises or weeks" in ended.err
+    assert not out.exists()
+
+
 def test_report_tells_a_run_in_one_page(tierkit: Tierkit, city: Path, tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "report"
     options = ("--policy", "jinshan-2025", "--weeks", 8, "--replicates", 2, "--kappa", 0.1)

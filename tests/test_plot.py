@@ -28,7 +28,12 @@ BINS = pd.DataFrame({
 
 @pytest.fixture
 def figures(
-    summary: pd.DataFrame, tier_frame: pd.DataFrame, visit_frame: pd.DataFrame, report_run: Run
+    summary: pd.DataFrame,
+    tier_frame: pd.DataFrame,
+    visit_frame: pd.DataFrame,
+    report_run: Run,
+    screened: pd.DataFrame,
+    swings: pd.DataFrame,
 ) -> dict[str, Callable[[str], object]]:
     jiading = tier_frame[tier_frame["policy"] == "jiading-2025"]
     points = np.random.default_rng(1).normal(560, 40, 500)
@@ -50,12 +55,15 @@ def figures(
         "waterfall": lambda lang: plot.waterfall(
             [0.4, -0.3, 0.1], -2, ["发现问题 2 次", "b", "c"], lang=lang, cutoffs=[-1.9]
         ),
+        "screening": lambda lang: plot.screening(screened, lang=lang),
+        "tornado": lambda lang: plot.tornado(swings, lang=lang),
     }
 
 
 NAMES = [
     "load", "outcomes", "trade_off", "kappa", "visits", "fairness", "tier_sizes", "matrix", "calibration",
-    "points", "waterfall", "drift", "transitions", "triggers",
+    "points", "waterfall", "drift", "transitions", "triggers", "screening",
+    "tornado",
 ]  # fmt: skip
 
 
@@ -182,6 +190,35 @@ def test_fairness_shows_rates_per_100_enterprises_and_year(summary: pd.DataFrame
     ].iloc[0]
     hollow = [line for line in ax.lines if line.get_markerfacecolor() == INK["paper"]]
     np.testing.assert_allclose(hollow[1].get_xdata()[0], rows["baseline_value"] / rows["n"] * 100, atol=1e-9)
+
+
+def test_a_screening_shows_effects_with_intervals_and_noise(screened: pd.DataFrame) -> None:
+    left, right = plot.screening(screened, measure="harm", top=4)
+    assert [text.get_text() for text in left.get_yticklabels()][1] == "frequency at T1 × 0.5–2"
+    # Hollow first: the fourth stands not out; then the three that do.
+    hollow, solid = (line for line in left.lines if len(line.get_xdata()))
+    np.testing.assert_allclose(hollow.get_xdata(), [0.025], atol=1e-12)
+    np.testing.assert_allclose(solid.get_xdata(), [0.1, 0.05, 0.1 / 3], atol=1e-12)
+    assert hollow.get_markerfacecolor() == INK["paper"] != solid.get_markerfacecolor()
+    ends = sorted(float(x) for bar in left.collections for x in bar.get_segments()[0][:, 0])
+    np.testing.assert_allclose(ends[-2:], [0.06, 0.14], atol=1e-12)
+    noise = [segment[:, 0].tolist() for segment in left.collections[-1].get_segments()]
+    assert noise == [[0.03, 0.03]] * 4
+    np.testing.assert_allclose(right.lines[-1].get_xdata(), [0.0, 0.03, 0.06], atol=1e-12)
+    with pytest.raises(KeyError, match="has no 'visits'; it has findings, harm"):
+        plot.screening(screened, measure="visits")
+
+
+def test_a_tornado_runs_from_the_comparison_as_it_is_to_either_end(swings: pd.DataFrame) -> None:
+    ax = plot.tornado(swings, measure="harm", top=3)
+    low, high = ax.containers
+    np.testing.assert_allclose([bar.get_width() for bar in low], [-0.06, -0.03, -0.02], atol=1e-12)
+    np.testing.assert_allclose([bar.get_width() for bar in high], [0.05, 0.015, 0.01 / 3], atol=1e-12)
+    assert {bar.get_x() for bar in high} == {-0.13}
+    assert [text.get_text() for text in ax.texts] == ["0.5", "× 0.5", "× 0.6", "0.9", "× 2", "× 2.4"]
+    assert "−13.0% [−15.0%, −11.0%]" in words_of(ax).replace("\n", " ")
+    with pytest.raises(KeyError, match="has no 'visits'"):
+        plot.tornado(swings, measure="visits")
 
 
 def test_svg_is_the_same_on_every_run(summary: pd.DataFrame) -> None:

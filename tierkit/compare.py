@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import chi2
 from scipy.stats import t as student
 
 from tierkit.outcomes import Outcome, run_and_measure_windows
@@ -21,7 +22,7 @@ from tierkit.simulate import Run, run
 from tierkit.texts import interval, number, percent, signed, text
 from tierkit.world import WEEKS_A_YEAR, Frame
 
-__all__ = ["HEADLINE", "Comparison", "compare"]
+__all__ = ["HEADLINE", "Comparison", "Replicates", "compare", "replicates_for"]
 
 HEADLINE = (
     "inspections",
@@ -38,6 +39,19 @@ LAST = (*TIERS, "left")
 """Where an enterprise may be at the end of a run."""
 _KEYS = ["group", "level", "measure", "unit"]
 _YEARLY = ("all", "tier")
+
+
+class Replicates(NamedTuple):
+    """How many replicates an interval of a wanted width needs, and how many more than were run.
+
+    ``low`` and ``high`` are the 95 % interval of ``needed``, from that of the standard deviation over so few
+    replicates.
+    """
+
+    needed: int
+    low: int
+    high: int
+    more: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,6 +122,65 @@ class Comparison:
         key = rows["policy"].map(place).astype(int) * len(order) + rows["measure"].map(order).astype(int)
         return rows.iloc[np.argsort(key.to_numpy(), kind="stable")].reset_index(drop=True)
 
+    def replicates_for(
+        self,
+        width: float,
+        measure: str = "findings",
+        policy: str | None = None,
+        *,
+        relative: bool = False,
+        group: str = "all",
+        level: str = "all",
+    ) -> Replicates:
+        """Return how many replicates the 95 % interval of a difference needs to be as narrow as wanted.
+
+        Parameters
+        ----------
+        width : float
+            The wanted half width: ``difference ± width``.
+        measure : str
+        policy : str, optional
+            The reform; needed if there are several.
+        relative : bool
+            Whether the width is a share of the difference's size, 0.1 for ± 10 % of it.
+        group, level : str
+            Whose difference.
+
+        Returns
+        -------
+        Replicates
+
+        Raises
+        ------
+        ValueError
+            If the width is not above zero, there was one replicate alone, or the policy is not one of the
+            reforms.
+        KeyError
+            If the summary has no such row.
+
+        Examples
+        --------
+        >>> from tierkit.synth import make
+        >>> legacy = Policy.load("legacy")
+        >>> twice = legacy.reform({"frequency.base_rate": 0.67}, name="twice")
+        >>> comparison = compare(make(60, seed=1)[1], legacy, twice, replicates=3, weeks=4)
+        >>> row = comparison.table(measures=["visits"]).iloc[1]
+        >>> half = row["difference_high"] - row["difference"]
+        >>> comparison.replicates_for(half * 1.001, "visits").needed  # what was run gives that width
+        3
+        """
+        reforms = self.policies[1:]
+        if policy is None and len(reforms) == 1:
+            policy = reforms[0]
+        if policy not in reforms:
+            raise ValueError(f"The 'policy' must be one of {list(reforms)}. Got {policy!r}.")
+        table = self.table(group, (measure,))
+        rows = table[(table["policy"] == policy) & (table["level"] == level)]
+        if rows.empty:
+            raise KeyError(f"No '{level}' in the group '{group}'; there are {sorted(set(table['level']))}.")
+        row = rows.iloc[0].to_dict()
+        return replicates_for(row, width * abs(row["difference"]) if relative else width)
+
     def __repr__(self) -> str:
         """Return what was compared, in a line."""
         reforms = ", ".join(self.policies[1:])
@@ -153,6 +226,65 @@ def _interval(
         return mean, nothing, nothing
     half = student.ppf(0.975, r - 1) * values.std(axis=0, ddof=1) / np.sqrt(r)
     return mean, mean - half, mean + half
+
+
+def replicates_for(row: Mapping[Any, Any], width: float) -> Replicates:
+    """Return how many replicates give the difference of a row of `Comparison.summary` a half width.
+
+    The smallest n with ``t(.975, n - 1) s / √n`` at most the width, s being the standard deviation of the
+    paired difference over the replicates that were run. Its interval takes the ends of the χ² interval of s.
+
+    Parameters
+    ----------
+    row : mapping
+        With ``difference_low``, ``difference_high`` and ``replicates``.
+    width : float
+        The wanted half width.
+
+    Returns
+    -------
+    Replicates
+
+    Raises
+    ------
+    ValueError
+        If the width is not above zero, or there was one replicate alone.
+
+    Examples
+    --------
+    >>> half = student.ppf(0.975, 9) / np.sqrt(10)  # ten replicates, standard deviation 1
+    >>> row = {"difference_low": -half, "difference_high": half, "replicates": 10}
+    >>> replicates_for(row, 0.5)
+    Replicates(needed=18, low=10, high=54, more=8)
+    """
+    run = int(row["replicates"])
+    if run < 2:
+        raise ValueError("One replicate shows no spread; run at least 2, then ask how many more it takes.")
+    if not width > 0:
+        raise ValueError(f"The 'width' must be above zero. Got {width}.")
+    half = (row["difference_high"] - row["difference_low"]) / 2
+    if not np.isfinite(half):
+        raise ValueError("The difference has no interval, as its measure has no value in some replicate.")
+    sd = half * np.sqrt(run) / student.ppf(0.975, run - 1)
+    ends = sd * np.sqrt((run - 1) / chi2.ppf([0.975, 0.025], run - 1))
+    needed, low, high = (_needed(float(one) / width) for one in (sd, *ends))
+    return Replicates(needed, low, high, max(needed - run, 0))
+
+
+def _needed(ratio: float) -> int:
+    """Return the smallest n ≥ 2 with ``t(.975, n - 1) / √n × ratio ≤ 1``; the left side falls with n."""
+
+    def enough(n: int) -> bool:
+        return bool(student.ppf(0.975, n - 1) * ratio <= np.sqrt(n) * (1 + 1e-12))  # rounding, no more
+
+    high = 2
+    while not enough(high):
+        high *= 2
+    low = high // 2  # not enough, or 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
 
 
 def compare(

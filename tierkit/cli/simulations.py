@@ -18,10 +18,11 @@ from tierkit.progress import show
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tierkit.compare import Replicates
     from tierkit.policy import Policy
     from tierkit.schema import Dataset
 
-__all__ = ["add_to"]
+__all__ = ["MOST_KAPPA", "MOST_REPLICATES", "MOST_WEEKS", "add_to", "warn_of_rule_scores"]
 
 KAPPAS = (0.0, 0.1, 0.25)
 """Nobody knows κ, so a result is shown at three."""
@@ -139,6 +140,10 @@ def simulate(
     with whole_folder(out) as draft:
         run.save(draft)
     headline = run.summary[(run.summary["group"] == "all") & run.summary["measure"].isin(HEADLINE)]
+    needed: list[Any] = headline.to_dict("records")
+    for row in needed:
+        takes = _takes(row)
+        row["replicates_for_10_percent"] = None if takes is None else takes._asdict()
     what = f"Differences from {base.name} over {weeks} weeks, with 95 % intervals. Wrote '{out}'."
     floors = floor_checks(run)
     low = [line.replace("**", "") for check in floors for line in check.sentences("en")]
@@ -146,7 +151,7 @@ def simulate(
         {
             "folder": str(out),
             "facts": run.facts,
-            "headline": headline.to_dict("records"),
+            "headline": needed,
             "floor": [check.to_dict() for check in floors],
         },
         "\n\n".join([_headline(headline), *low, what]),
@@ -159,12 +164,7 @@ def _scored(
     """Return everybody's scores at the end of the records, and tier under each policy that rests on them."""
     on_models = [one for one in policies if one["scoring.basis"] == "model"]
     if model is None:
-        if on_models:
-            names = ", ".join(one.name for one in on_models)
-            warnings.warn(
-                f"without --model, the rule score stands in for the models that {names} rests on",
-                stacklevel=2,
-            )
+        warn_of_rule_scores(policies)
         return None, None
     import pandas as pd
 
@@ -175,6 +175,14 @@ def _scored(
     columns = ["enterprise_id", "tier", "risk_level", "credit_grade", "tier_reason", "unmonitored"]
     tiers = [assign(scores, one)[columns].assign(policy=one.name) for one in on_models]
     return scores, pd.concat(tiers, ignore_index=True) if tiers else None
+
+
+def warn_of_rule_scores(policies: "Sequence[Policy]") -> None:
+    """Warn of policies whose tiers rest on models, where no model is given."""
+    names = ", ".join(one.name for one in policies if one["scoring.basis"] == "model")
+    if names:
+        said = f"without --model, the rule score stands in for the models that {names} rests on"
+        warnings.warn(said, stacklevel=2)
 
 
 def report(
@@ -251,11 +259,13 @@ def _check_that_they_differ(given: Given, policies: "Sequence[Policy]") -> None:
 
 
 def _headline(headline: "pd.DataFrame") -> str:
-    """Return a row a policy and measure, with the difference at each κ."""
+    """Return a row a policy and measure, with the difference at each κ and the replicates it takes."""
     from tierkit.texts import interval, number, percent, signed, text
 
     rows: dict[tuple[str, str], dict[str, str]] = {}
+    needs: dict[tuple[str, str], str] = {}
     found: list[Any] = headline[headline["policy"] != headline["baseline"]].to_dict("records")
+    shown_kappa = min((row["kappa"] for row in found), key=lambda one: abs(one - HEADLINE_KAPPA))
     for one in found:
         share = one["unit"].startswith("share") or one["unit"] == "findings/inspection"
         value = percent(one["baseline_value"], 1) if share else number(one["baseline_value"])
@@ -265,7 +275,21 @@ def _headline(headline: "pd.DataFrame") -> str:
         shown = f"{signed(change, digits)} {interval(low, high, digits, sign=True)}{unit}"
         start = {"policy": one["policy"], "measure": label, one["baseline"]: value}
         rows.setdefault((one["policy"], label), start)[f"κ = {one['kappa']:g}"] = shown
-    return table(list(rows.values()))
+        takes = _takes(one)
+        if takes is not None and one["kappa"] == shown_kappa:
+            needs[one["policy"], label] = f"{number(takes.needed)} {interval(takes.low, takes.high)}"
+    column = "replicates for ± 10 %"
+    return table([{**row, column: needs.get(key, "")} for key, row in rows.items()])
+
+
+def _takes(row: dict[str, Any]) -> "Replicates | None":
+    """Return how many replicates give the difference an interval of ± 10 % of it; None if nothing can."""
+    from tierkit.compare import replicates_for
+
+    try:
+        return replicates_for(row, 0.1 * abs(row["difference"]))
+    except ValueError:  # one replicate, or no difference
+        return None
 
 
 def _acceptance(moments: list[dict[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from tierkit.plot.effects import effects, horizon, policy_label
 from tierkit.plot.explanation import waterfall
 from tierkit.plot.policies import fairness, load, visits
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
+from tierkit.plot.sensitivity import screening, tornado
 from tierkit.plot.style import canvas, policy_color, style
 from tierkit.plot.watch import drift, transitions, triggers
 
@@ -26,9 +27,11 @@ __all__ = [
     "points",
     "policy_color",
     "policy_label",
+    "screening",
     "style",
     "tier_label",
     "tier_sizes",
+    "tornado",
     "trade_off",
     "transitions",
     "triggers",

@@ -1,0 +1,15 @@
+"""Which of the numbers that nobody knows decide a comparison: Morris screening, and one at a time.
+
+A comparison rests on assumptions about the plan, about practice, about the city and about κ. `screen` moves
+all of them over their ranges at once and ranks what each does to the reform's relative difference; `tornado`
+moves one at a time from where it is. A replicate here is a whole city of its own, drawn with its history
+from a seed of its own, so that what is said holds for such cities and not for one of them.
+"""
+
+from tierkit.sensitivity.cases import MEASURED
+from tierkit.sensitivity.design import morris
+from tierkit.sensitivity.ranges import Uncertain, uncertain
+from tierkit.sensitivity.screening import Screening, screen
+from tierkit.sensitivity.swings import tornado
+
+__all__ = ["MEASURED", "Screening", "Uncertain", "morris", "screen", "tornado", "uncertain"]
