@@ -143,8 +143,10 @@ def test_draws_are_spread_as_the_intervals_say_and_keyed() -> None:
 
 
 def test_more_records_make_narrower_intervals() -> None:
-    one, two = (errors(estimate(city(), until))["frequency.base_rate"] for until in (NEW_YEAR, "2024-12-30"))
-    assert 0.6 < two / one < 0.85
+    one, two = (
+        errors(estimate(city(), until))["frequency.random_floor"] for until in (NEW_YEAR, "2024-12-30")
+    )
+    assert 0.65 < two / one < 0.76
 
 
 def test_off_site_checks_are_a_share_of_those_that_can_be() -> None:

@@ -159,7 +159,7 @@ class Backtest:
 
         ``low`` to ``high`` is Wilson's interval, as if cells were independent. They are not, as they share
         rates: ``expected_low`` to ``expected_high`` is where 95 % of the replicates' own coverage lies, each
-        held against the intervals of all others; there it should be if policy and engine are right.
+        trading places with what happened; there it should be if policy and engine are right.
         """
         cells = self.table()
         judged = cells[cells["judged"]]
@@ -173,10 +173,12 @@ class Backtest:
         mask = self.counts.mean(axis=0) >= self.least
         draws = self.counts[:, mask]
         own = []
-        for r in range(self.replicates) if self.replicates > FEWEST_REPLICATES else ():
-            below, above = prediction_interval(np.delete(draws, r, axis=0))
+        for r in range(self.replicates):
+            others = draws.copy()
+            others[r] = self.observed[mask]
+            below, above = prediction_interval(others)
             own.append(float(((below <= draws[r]) & (draws[r] <= above)).mean()))
-        expected = np.quantile(own, [0.025, 0.975]) if own else (np.nan, np.nan)
+        expected = np.quantile(own, [0.025, 0.975])
         return {
             "cells": n,
             "inside": k,
@@ -209,10 +211,12 @@ def _of_run(done: Run) -> NDArray[np.int64]:
     return np.bincount(place, minlength=int(np.prod(_SHAPE))).reshape(_SHAPE)
 
 
-def _of_records(data: Dataset, since: pd.Timestamp, until: pd.Timestamp) -> NDArray[np.int64]:
-    """Return the inspections of the records by agency, channel and sector."""
+def _of_records(
+    data: Dataset, since: pd.Timestamp, until: pd.Timestamp, ids: NDArray[np.object_]
+) -> NDArray[np.int64]:
+    """Return the inspections of the records by agency, channel and sector, of enterprises of the world."""
     rows = data["inspections"]
-    rows = rows[rows["inspected_on"].between(since, until, "left")]
+    rows = rows[rows["inspected_on"].between(since, until, "left") & rows["enterprise_id"].isin(ids)]
     of = pd.Series(
         data["enterprises"]["sector"].astype(str).to_numpy(),
         index=data["enterprises"]["enterprise_id"].astype(str),
@@ -251,7 +255,8 @@ def backtest(
     as_of : date
         A Monday. Nothing known on it or later is used for the policy.
     world : Frame, optional
-        The world on that date; if absent, that of the synthetic dataset, made again up to it.
+        The world on that date; if absent, that of the synthetic dataset, made again up to it. What
+        happened is counted for its enterprises alone.
     history : History, optional
         The policy of the past; estimated from the records if absent.
     policy : Policy, optional
@@ -323,4 +328,4 @@ def backtest(
             counts = list(pool.map(one, jobs))
     else:
         counts = [one(replicate) for replicate in jobs]
-    return Backtest(found, since.date(), until.date(), np.stack(counts), _of_records(data, since, until))
+    return Backtest(found, since.date(), until.date(), np.stack(counts), _of_records(data, since, until, frame.ids))
