@@ -328,4 +328,5 @@ def backtest(
             counts = list(pool.map(one, jobs))
     else:
         counts = [one(replicate) for replicate in jobs]
-    return Backtest(found, since.date(), until.date(), np.stack(counts), _of_records(data, since, until, frame.ids))
+    happened = _of_records(data, since, until, frame.ids)
+    return Backtest(found, since.date(), until.date(), np.stack(counts), happened)
