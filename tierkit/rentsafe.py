@@ -45,6 +45,7 @@ _STATES = ("early", "due", "overdue")
 _RULE = np.array([[0.5, 1.5], [1.5, 0.5], [1.5, 0.5]])  # Jeffreys' prior and one building that kept the rule
 _POINTS_A_LOG_ODDS = 10.0  # scale on which calibration starts; it finds the slope
 _LOWEST_RISK = 1e-4
+_NEAREST = 100  # evaluations of which one lends what followed it
 
 
 def tier_of(score: Any) -> NDArray[np.object_]:
@@ -89,7 +90,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         raise ValueError(
             f"'{path}' has no column {', '.join(missing)}; give the file of RentSafe evaluations."
         )
-    date = pd.to_datetime(raw["evaluation_date"], errors="coerce", format="%Y-%m-%d")
+    days = raw["evaluation_date"].astype("str")
+    days = days.where(days.str.fullmatch(r"\d{4}-\d{2}-\d{2}"))  # pandas would read "today" as a date
+    date = pd.to_datetime(days, errors="coerce", format="%Y-%m-%d")
     score = pd.to_numeric(raw["score"], errors="coerce")
     after = pd.to_numeric(raw["policy_next_years"], errors="coerce")
     good = score.between(0, 100)
@@ -176,15 +179,15 @@ class Ladder:
         By ``tier`` and ``state`` (early, due, overdue): ``value``, ``low``, ``high`` and ``n`` buildings.
     counts : int array of shape (years, 4, 3, 2)
         Buildings evaluated and not, by year, tier and state.
-    next_scores : tuple of float arrays
-        By tier, the scores that followed.
+    moves : float array of shape (pairs, 2)
+        Scores and those that followed, by the former.
     """
 
     until: int
     fitted: tuple[int, ...]
     chances: pd.DataFrame
     counts: NDArray[np.int64]
-    next_scores: tuple[NDArray[np.float64], ...]
+    moves: NDArray[np.float64]
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Return chances by tier and state, drawn within their errors.
@@ -196,6 +199,13 @@ class Ladder:
         seen = self.counts[again].sum(axis=0) + _RULE
         chance: NDArray[np.float64] = rng.beta(seen[..., 0], seen[..., 1])
         return chance
+
+    def next_scores(self, scores: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return a score that followed one of the hundred scores nearest to each, drawn at random."""
+        reach = min(_NEAREST // 2, len(self.moves) - 1)
+        place = np.searchsorted(self.moves[:, 0], scores) + rng.integers(-reach, reach + 1, len(scores))
+        after: NDArray[np.float64] = self.moves[np.clip(place, 0, len(self.moves) - 1), 1]
+        return after
 
 
 def ladder(evaluations: pd.DataFrame, until: int) -> Ladder:
@@ -229,12 +239,9 @@ def ladder(evaluations: pd.DataFrame, until: int) -> Ladder:
         tier = pd.Categorical(rows["tier"], TIERS).codes
         np.add.at(counts[k], (tier, _relation(last, year), 1 - rows["evaluated"].to_numpy(np.int64)), 1)
     after = known.groupby("building_id")["score"].shift(-1)
-    moved = tuple(
-        after[(known["tier"] == tier) & after.notna()].to_numpy(np.float64)
-        if ((known["tier"] == tier) & after.notna()).any()
-        else known["score"].to_numpy(np.float64)
-        for tier in TIERS
-    )
+    moved = known["score"].to_frame().assign(after=after).dropna().sort_values("score", kind="stable")
+    if moved.empty:
+        raise ValueError(f"No building was evaluated twice before {until}; give a later year.")
     total = counts.sum(axis=0)
     seen = total + _RULE
     tiers, states = (part.ravel() for part in np.meshgrid(TIERS, _STATES, indexing="ij"))
@@ -249,7 +256,7 @@ def ladder(evaluations: pd.DataFrame, until: int) -> Ladder:
             "n": total.sum(axis=-1).ravel(),
         }
     )
-    return Ladder(until, fitted, chances, counts, moved)
+    return Ladder(until, fitted, chances, counts, moved.to_numpy(np.float64))
 
 
 def years(
@@ -291,16 +298,14 @@ def years(
     owed = np.zeros_like(made)
     for r in range(replicates):
         chance = found.draw(rng)
-        tier, when = tier0.copy(), year0.copy()
+        tier, when, score = tier0.copy(), year0.copy(), last["score"].to_numpy(np.float64).copy()
         for k in range(ahead):
             state = np.sign(until + k - when - wait[tier]) + 1
             hit = rng.random(len(tier)) < chance[tier, state]
             made[r, k] = np.bincount(tier[hit], minlength=len(TIERS))
             owed[r, k] = np.bincount(tier[state > 0], minlength=len(TIERS))
-            for t in range(len(TIERS)):
-                mine = np.flatnonzero(hit & (tier == t))
-                score = rng.choice(found.next_scores[t], len(mine))
-                tier[mine] = pd.Categorical(tier_of(score), TIERS).codes
+            score[hit] = found.next_scores(score[hit], rng)
+            tier[hit] = pd.Categorical(tier_of(score[hit]), TIERS).codes
             when[hit] = until + k
     rows = []
     for k in range(ahead):

@@ -100,7 +100,7 @@ def backtest_years(frame: pd.DataFrame, *, lang: str = "en") -> Axes:
     >>> row = {"year": 2021, "due": 1592.0, "predicted": 1442.0, "low": 889.0, "high": 1750.0}
     >>> row |= {"observed": 1440, "inside": True}
     >>> ax = backtest_years(pd.DataFrame([row | {"tier": tier} for tier in ("all", *TIERS)]), lang="en")
-    >>> ax.get_title()
+    >>> ax.get_title(loc="left")
     'all'
     """
     with style():
@@ -135,7 +135,7 @@ def backtest_years(frame: pd.DataFrame, *, lang: str = "en") -> Axes:
             )
             ax.set_xlim(at.min() - 0.6, at.max() + 0.6)
             ax.set_ylim(bottom=0, top=1.08 * float(rows[["high", "observed", "due"]].to_numpy().max()))
-            ax.set_xticks(at, [f"\u2019{int(year) % 100:02d}" for year in at])
+            ax.set_xticks(at, [str(int(year)) for year in at])
             ax.yaxis.set_major_formatter(_COUNT)
             ax.yaxis.set_major_locator(MaxNLocator(4))
             ax.tick_params(axis="y", labelsize=8)
