@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
+from datetime import date
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -16,14 +17,34 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tierkit import fonts, plot
+from tierkit.backtest import Backtest
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
 from tierkit.report import Run
+from tierkit.schema import TIERS
 
 BINS = pd.DataFrame({
     "predicted": [0.05, 0.1, 0.2], "observed": [0.04, 0.12, 0.19], "low": [0.02, 0.08, 0.14],
     "high": [0.08, 0.17, 0.25], "n": [300, 200, 100],
 })  # fmt: skip
+
+YEARS = pd.DataFrame([
+    {"year": year, "tier": tier, "due": 90.0, "predicted": 80.0, "low": 60.0, "high": 95.0, "observed": seen,
+     "inside": seen < 96}
+    for year, seen in ((2019, 90), (2020, 140), (2021, 70), (2022, 61)) for tier in ("all", *TIERS)
+])  # fmt: skip
+
+
+def rerun() -> Backtest:
+    """Return a rerun of which a fifth of the cells lie outside."""
+    rng = np.random.default_rng(0)
+    mean = rng.uniform(2, 40, (12, 6, 16)) * (rng.random((12, 6, 16)) < 0.1)
+    observed = np.where(rng.random(mean.shape) < 0.2, 3 * mean, mean).round().astype(np.int64)
+    day = date(2024, 1, 1)
+    return Backtest(None, day, date(2024, 12, 30), rng.poisson(mean, (39, *mean.shape)), observed)  # type: ignore[arg-type]
+
+
+RERUN = rerun()
 
 
 @pytest.fixture
@@ -52,6 +73,8 @@ def figures(
         "matrix": lambda lang: plot.matrix(jiading, lang=lang, policy="jiading-2025"),
         "calibration": lambda lang: plot.calibration(BINS, lang=lang),
         "points": lambda lang: plot.points(points, [500, 550, 580], lang=lang),
+        "backtest": lambda lang: plot.backtest(RERUN, lang=lang),
+        "backtest_years": lambda lang: plot.backtest_years(YEARS, lang=lang),
         "waterfall": lambda lang: plot.waterfall(
             [0.4, -0.3, 0.1], -2, ["发现问题 2 次", "b", "c"], lang=lang, cutoffs=[-1.9]
         ),
@@ -63,7 +86,7 @@ def figures(
 NAMES = [
     "load", "outcomes", "trade_off", "kappa", "visits", "fairness", "tier_sizes", "matrix", "calibration",
     "points", "waterfall", "drift", "transitions", "triggers", "screening",
-    "tornado",
+    "tornado", "backtest", "backtest_years",
 ]  # fmt: skip
 
 
@@ -304,3 +327,22 @@ def test_triggers_show_the_shielded_beside_the_others(summary: pd.DataFrame) -> 
     nobody = summary[(summary["group"] != "shield") | (summary["level"] == "open")]
     with pytest.raises(KeyError):
         plot.triggers(nobody)
+
+
+def test_a_rerun_draws_every_judged_cell_inside_or_outside() -> None:
+    ax = plot.backtest(RERUN)
+    cells = RERUN.table()
+    cells = cells[cells["judged"]]
+    inside, outside = (line.get_ydata() for line in ax.lines)
+    assert len(inside) == cells["inside"].sum() == RERUN.coverage["inside"]
+    assert len(outside) == (~cells["inside"]).sum() > 5
+    assert sorted(outside) == sorted(cells.loc[~cells["inside"], "observed"])
+
+
+def test_years_draw_what_was_due_and_what_happened() -> None:
+    ax = plot.backtest_years(YEARS)
+    axes = ax.figure.axes
+    assert axes[0].get_title(loc="left") == "all"
+    assert len(axes) == 5
+    due, inside, outside = (line.get_ydata().tolist() for line in ax.lines)
+    assert (due, inside, outside) == ([90.0] * 4, [90.0, 70.0, 61.0], [140.0])

@@ -29,7 +29,7 @@ from tierkit.schema import (
 from tierkit.simulate import run
 from tierkit.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
 
-__all__ = ["history", "make", "make_folder", "world_of"]
+__all__ = ["history", "make", "make_folder", "world_at", "world_of"]
 
 
 def history(
@@ -39,10 +39,11 @@ def history(
     policy: Policy | None = None,
     params: Parameters | None = None,
     horizon_weeks: int = WEEKS_A_YEAR,
+    weeks: int | None = None,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Population, Any, dict[int, NDArray[np.uint8]]]:
-    """Draw a population and run it through its burn-in and its years of records.
+    """Draw a population and run it through its burn-in and its years of records, or the first weeks of these.
 
     Returns
     -------
@@ -56,7 +57,8 @@ def history(
     legacy = policy or Policy.load("legacy")
     population = draw(enterprises, seed, legacy, horizon_weeks, params)
     p = population.frame.parameters
-    burn_in, weeks = int(p["calendar.burn_in_weeks"]), int(p["calendar.history_weeks"])
+    burn_in = int(p["calendar.burn_in_weeks"])
+    weeks = int(p["calendar.history_weeks"]) if weeks is None else weeks
     total = burn_in + weeks
 
     def shifted(offset: int) -> Callable[[int, int], None] | None:
@@ -280,24 +282,8 @@ def world_of(
     ValueError
         If the dataset is not synthetic, has no truth, or was made with another policy or parameters.
     """
+    reference, p = _origins(data, policy, params)
     manifest = data.manifest
-    missing = [name for name in ("truth", "truth_enterprises") if name not in data]
-    if not manifest.get("synthetic") or missing:
-        raise ValueError(
-            "A simulation goes on from the truth of a synthetic dataset; this one has no "
-            f"{' and no '.join(missing) or 'synthetic manifest'}. Make one with 'tierkit synth'."
-        )
-    p = params or parameters()
-    if manifest["parameters_hash"] != p.hash:
-        raise ValueError(
-            "The dataset was made with other parameters of the world; make it again with this version."
-        )
-    reference = policy or Policy.load("legacy")
-    if manifest["policy"] != reference.name:
-        raise ValueError(
-            f"The dataset was made under the policy '{manifest['policy']}', not '{reference.name}'; "
-            "hand that policy over."
-        )
     population = draw(int(manifest["enterprises"]), int(manifest["seed"]), reference, horizon_weeks, p)
     frame = population.frame
     world, week = frame.world, int(manifest["week"])
@@ -322,3 +308,99 @@ def world_of(
                 for k in range(flat.shape[1]):
                     flat[rows, k] = data[table][f"{name}_{k}"].to_numpy(np.int64)
     return Frame(world, state, week, frame.origin, frame.ids, frame.seed, p, frame.known_from)
+
+
+def _origins(data: Dataset, policy: Policy | None, params: Parameters | None) -> tuple[Policy, Parameters]:
+    """Return the policy and parameters with which a synthetic dataset was made, or say what is wrong."""
+    manifest = data.manifest
+    missing = [name for name in ("truth", "truth_enterprises") if name not in data]
+    if not manifest.get("synthetic") or missing:
+        raise ValueError(
+            "A simulation goes on from the truth of a synthetic dataset; this one has no "
+            f"{' and no '.join(missing) or 'synthetic manifest'}. Make one with 'tierkit synth'."
+        )
+    p = params or parameters()
+    if manifest["parameters_hash"] != p.hash:
+        raise ValueError(
+            "The dataset was made with other parameters of the world; make it again with this version."
+        )
+    reference = policy or Policy.load("legacy")
+    if manifest["policy"] != reference.name:
+        raise ValueError(
+            f"The dataset was made under the policy '{manifest['policy']}', not '{reference.name}'; "
+            "hand that policy over."
+        )
+    return reference, p
+
+
+def world_at(
+    data: Dataset,
+    date: dt.date,
+    *,
+    policy: Policy | None = None,
+    horizon_weeks: int = WEEKS_A_YEAR,
+    params: Parameters | None = None,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Frame:
+    """Return the world of a synthetic dataset as it was on an earlier date, by making its past again.
+
+    Parameters
+    ----------
+    data : Dataset
+        With the tables ``truth`` and ``truth_enterprises``.
+    date : datetime.date
+        A Monday after the first week of the records, at the latest the day on which they end.
+    policy : Policy, optional
+        The policy of its past; ``legacy`` if absent.
+    horizon_weeks : int
+        Weeks after the end of the records for which the world has slots for entrants.
+    params : Parameters, optional
+        Parameters with which the dataset was made; the default ones if absent.
+    threads : int
+        Threads of the engine; the result does not depend on it.
+    progress : callable, optional
+        Called with the weeks done and all weeks.
+
+    Returns
+    -------
+    Frame
+
+    Raises
+    ------
+    ValueError
+        If the dataset is not synthetic, was made otherwise, or has no such week.
+
+    Examples
+    --------
+    >>> data, end = make(50, seed=1)
+    >>> world_at(data, dt.date(2024, 1, 1)).week, end.week
+    (104, 156)
+    """
+    reference, p = _origins(data, policy, params)
+    manifest = data.manifest
+    start, last = (dt.date.fromisoformat(str(manifest[key])) for key in ("start", "as_of"))
+    days = (date - start).days
+    if days % 7 or not 7 <= days <= (last - start).days:
+        raise ValueError(
+            f"The world can be put back to a Monday after {start} and not after {last}. Got {date}."
+        )
+    _population, past, _months = history(
+        int(manifest["enterprises"]),
+        int(manifest["seed"]),
+        policy=reference,
+        params=p,
+        horizon_weeks=horizon_weeks,
+        weeks=days // 7,
+        threads=threads,
+        progress=progress,
+    )
+    again = write_records(past)["inspections"]["check_code"].astype(str)
+    rows = data["inspections"]
+    kept = rows.loc[rows["inspected_on"] < pd.Timestamp(date), "check_code"].astype(str)
+    if set(again) != set(kept):
+        raise ValueError(
+            f"The inspections before {date} are not those of the dataset's seed; make the dataset again."
+        )
+    end: Frame = past.end
+    return end

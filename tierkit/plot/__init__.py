@@ -4,6 +4,7 @@ Every figure carries its n, its conditions and its intervals in the caption. The
 every common colour vision deficiency. The Chinese font comes with the package.
 """
 
+from tierkit.plot.backtests import backtest, backtest_years
 from tierkit.plot.changes import kappa, outcomes, trade_off
 from tierkit.plot.effects import effects, horizon, policy_label
 from tierkit.plot.explanation import waterfall
@@ -14,6 +15,8 @@ from tierkit.plot.style import canvas, policy_color, style
 from tierkit.plot.watch import drift, transitions, triggers
 
 __all__ = [
+    "backtest",
+    "backtest_years",
     "calibration",
     "canvas",
     "drift",

@@ -1,0 +1,332 @@
+"""Rerun a past year under the policy of the past, and compare the load with what happened.
+
+The policy is estimated from the records up to a date (`tierkit.history`), with no look at the truth or at
+what came later. The world is put back to that date: who is in the register, when they come and go, and
+how they behave are given, for a synthetic dataset by making its past again. So what is tested is the
+estimated policy, the engine and the width of its intervals, not the knowledge of behaviour; to test that as
+well, hand over a world whose hazards come from calibrated risk (`tierkit.scored`). Each replicate has a
+policy drawn within the errors of its estimation and draws of its own, never those of what happened.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tierkit.history import History, estimate
+from tierkit.metrics import wilson_interval
+from tierkit.policy import Policy
+from tierkit.schema import AGENCIES, CHANNELS, SECTORS, Dataset
+from tierkit.simulate import Run, run
+from tierkit.synth import world_at
+from tierkit.texts import number, percent
+from tierkit.world import WEEKS_A_YEAR, Frame
+
+__all__ = ["DIMENSIONS", "Backtest", "backtest", "prediction_interval"]
+
+DIMENSIONS = ("agency", "channel", "sector")
+"""What a cell of the load is."""
+LEAST_EXPECTED = 5.0
+"""Inspections that a cell must be expected to have, to be judged: fewer say little of a year's rate."""
+FEWEST_REPLICATES = 39
+"""With fewer the most extreme of them do not reach the 2.5 % at either end."""
+_LEVELS = {"agency": AGENCIES, "channel": CHANNELS, "sector": SECTORS}
+_SHAPE = tuple(len(_LEVELS[name]) for name in DIMENSIONS)
+
+
+def prediction_interval(draws: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the interval into which one more draw like these falls in 95 % of cases.
+
+    With R draws its ends are the k-th smallest and the k-th largest, k = ⌊0.025 (R + 1)⌋: one more draw is
+    equally likely to take each of the R + 1 places, so it lies inside with probability 1 - 2k/(R + 1) at
+    least, more where there are ties.
+
+    Parameters
+    ----------
+    draws : array of shape (R, ...)
+        At least 39 draws.
+
+    Returns
+    -------
+    low, high : float array of shape (...)
+
+    Examples
+    --------
+    >>> low, high = prediction_interval(np.arange(39))
+    >>> float(low), float(high)
+    (0.0, 38.0)
+    """
+    ordered = np.sort(np.asarray(draws, np.float64), axis=0)
+    place = int(0.025 * (len(ordered) + 1))
+    if place < 1:
+        raise ValueError(
+            f"A 95 % prediction interval needs at least {FEWEST_REPLICATES} replicates. Got {len(ordered)}."
+        )
+    return ordered[place - 1], ordered[-place]
+
+
+@dataclass(frozen=True, repr=False)
+class Backtest:
+    """Predicted and observed load of a past period, by agency, channel and sector.
+
+    Attributes
+    ----------
+    history : History
+        The policy and what it was estimated from.
+    since, until : datetime.date
+        The period that was predicted.
+    counts : int array of shape (replicates, 12, 6, 16)
+        Inspections of each replicate by agency, channel and sector.
+    observed : int array of shape (12, 6, 16)
+        What happened.
+    least : float
+        Inspections that a cell must be expected to have, to be judged.
+    """
+
+    history: History
+    since: dt.date
+    until: dt.date
+    counts: NDArray[np.int64]
+    observed: NDArray[np.int64]
+    least: float = LEAST_EXPECTED
+
+    @property
+    def replicates(self) -> int:
+        """Number of replicates."""
+        return len(self.counts)
+
+    def table(self, by: Sequence[str] = DIMENSIONS) -> pd.DataFrame:
+        """Return a row a cell: levels, ``predicted`` and its interval, ``observed``, ``inside``, ``judged``.
+
+        Parameters
+        ----------
+        by : sequence of {"agency", "channel", "sector"}
+            What to tell apart; the rest is summed, and without any there is one row.
+
+        Returns
+        -------
+        DataFrame
+            Cells that were neither expected nor seen are left out. ``judged`` cells have an expected
+            load of at least `least`, whatever was seen.
+
+        Raises
+        ------
+        ValueError
+            If a dimension is unknown or comes twice.
+        """
+        if unknown := [name for name in by if name not in DIMENSIONS]:
+            raise ValueError(f"A cell has {', '.join(DIMENSIONS)}. Got {', '.join(map(repr, unknown))}.")
+        if len(set(by)) < len(by):
+            raise ValueError(f"Give each dimension of a cell once. Got {list(by)}.")
+        kept = [name for name in DIMENSIONS if name in by]
+        out = tuple(k for k, name in enumerate(DIMENSIONS) if name not in by)
+        draws = self.counts.sum(axis=tuple(k + 1 for k in out)).reshape(self.replicates, -1)
+        observed = self.observed.sum(axis=out).reshape(-1)
+        low, high = prediction_interval(draws)
+        predicted = draws.mean(axis=0)
+        shape = [len(_LEVELS[name]) for name in kept]
+        places = np.indices(shape).reshape(len(kept), len(predicted))
+        levels = {
+            name: np.array(_LEVELS[name], object)[place] for name, place in zip(kept, places, strict=True)
+        }
+        cells = pd.DataFrame(
+            {
+                **levels,
+                "predicted": predicted,
+                "low": low,
+                "high": high,
+                "observed": observed,
+                "inside": (low <= observed) & (observed <= high),
+                "judged": predicted >= self.least,
+            }
+        )
+        there: pd.DataFrame = cells.loc[(predicted > 0) | (observed > 0)]
+        return there.reset_index(drop=True)
+
+    @cached_property
+    def coverage(self) -> dict[str, float]:
+        """Return in how many judged cells the observed load lies inside its interval, and how sure that is.
+
+        ``low`` to ``high`` is Wilson's interval, as if cells were independent. They are not, as they share
+        rates: ``expected_low`` to ``expected_high`` is where 95 % of the replicates' own coverage lies, each
+        trading places with what happened; there it should be if policy and engine are right.
+        """
+        cells = self.table()
+        judged = cells[cells["judged"]]
+        n, k = len(judged), int(judged["inside"].sum())
+        if not n:
+            raise ValueError(
+                f"No cell is expected to have {self.least:g} inspections; "
+                "take a larger world or a longer period."
+            )
+        low, high = wilson_interval(k, n)
+        mask = self.counts.mean(axis=0) >= self.least
+        draws = self.counts[:, mask]
+        own = []
+        for r in range(self.replicates):
+            others = draws.copy()
+            others[r] = self.observed[mask]
+            below, above = prediction_interval(others)
+            own.append(float(((below <= draws[r]) & (draws[r] <= above)).mean()))
+        expected = np.quantile(own, [0.025, 0.975])
+        return {
+            "cells": n,
+            "inside": k,
+            "share": k / n,
+            "low": float(low),
+            "high": float(high),
+            "expected_low": float(expected[0]),
+            "expected_high": float(expected[1]),
+        }
+
+    def __repr__(self) -> str:
+        """Return the coverage, in a line."""
+        found = self.coverage
+        return (
+            f"Backtest({self.since}..{self.until - dt.timedelta(days=1)}: {number(found['inside'])} of "
+            f"{number(found['cells'])} cells inside, {percent(found['share'], 1)})"
+        )
+
+    def _repr_html_(self) -> str:
+        shown = self.table(["channel"]).to_html(index=False, float_format="{:.1f}".format)
+        return f"<p><b>{html.escape(repr(self))}</b></p>{shown}"
+
+
+def _of_run(done: Run) -> NDArray[np.int64]:
+    """Return the inspections of a run by agency, channel and sector."""
+    log, world = done.table(), done.frame.world
+    obligation = log["obligation"].to_numpy(np.int64)
+    sector = world.sector[world.enterprise[obligation].astype(np.int64)]
+    place = np.ravel_multi_index((world.agency[obligation], log["channel"], sector), _SHAPE)
+    return np.bincount(place, minlength=int(np.prod(_SHAPE))).reshape(_SHAPE)
+
+
+def _of_records(
+    data: Dataset, since: pd.Timestamp, until: pd.Timestamp, ids: NDArray[np.object_]
+) -> NDArray[np.int64]:
+    """Return the inspections of the records by agency, channel and sector, of enterprises of the world."""
+    rows = data["inspections"]
+    rows = rows[rows["inspected_on"].between(since, until, "left") & rows["enterprise_id"].isin(ids)]
+    of = pd.Series(
+        data["enterprises"]["sector"].astype(str).to_numpy(),
+        index=data["enterprises"]["enterprise_id"].astype(str),
+    )
+    codes = [
+        pd.Categorical(values.astype(str), _LEVELS[name]).codes.astype(np.int64)
+        for name, values in zip(
+            DIMENSIONS,
+            (rows["agency"], rows["channel"], rows["enterprise_id"].astype(str).map(of)),
+            strict=True,
+        )
+    ]
+    return np.bincount(np.ravel_multi_index(codes, _SHAPE), minlength=int(np.prod(_SHAPE))).reshape(_SHAPE)
+
+
+def backtest(
+    data: Dataset,
+    as_of: Any,
+    *,
+    world: Frame | None = None,
+    history: History | None = None,
+    policy: Policy | None = None,
+    weeks: int = WEEKS_A_YEAR,
+    replicates: int = 119,
+    seed: int = 0,
+    kappa: float = 0.0,
+    threads: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> Backtest:
+    """Predict the load after a date from the records before it, and hold it against what happened.
+
+    Parameters
+    ----------
+    data : Dataset
+        Records that go on for `weeks` after the date.
+    as_of : date
+        A Monday. Nothing known on it or later is used for the policy.
+    world : Frame, optional
+        The world on that date; if absent, that of the synthetic dataset, made again up to it. What
+        happened is counted for its enterprises alone.
+    history : History, optional
+        The policy of the past; estimated from the records if absent.
+    policy : Policy, optional
+        The policy under which a synthetic dataset was made; ``legacy`` if absent. Only its world is made with
+        it, the prediction is not.
+    weeks : int
+        How long to predict.
+    replicates : int
+        Runs, each with a policy drawn within the errors of its estimation; at least 39. Numbers such as
+        39, 79, 119 give an interval of exactly 95 %.
+    seed : int
+        Seed of the runs' draws.
+    kappa : float
+        Strength of general deterrence.
+    threads : int
+        Runs at a time; the result does not depend on it.
+    progress : callable, optional
+        Called with the runs done and all runs.
+
+    Returns
+    -------
+    Backtest
+
+    Raises
+    ------
+    ValueError
+        If the records end too early, the dataset cannot be put back or a number is out of range.
+
+    Examples
+    --------
+    >>> from tierkit.synth import make
+    >>> data, world = make(400, seed=1)
+    >>> backtest(data, "2024-01-01", replicates=39).replicates
+    39
+    """
+    if replicates < FEWEST_REPLICATES:
+        raise ValueError(f"The 'replicates' must be at least {FEWEST_REPLICATES}. Got {replicates}.")
+    since = pd.Timestamp(as_of)
+    until = since + pd.Timedelta(weeks=weeks)
+    last = data.manifest.get("as_of")
+    ends = pd.Timestamp(last) if last else data["inspections"]["inspected_on"].max()
+    if weeks < 1 or until > ends:
+        raise ValueError(
+            f"The records end on {ends:%Y-%m-%d}; {weeks} weeks from {since:%Y-%m-%d} are not in them. "
+            "Give an earlier date or fewer weeks."
+        )
+    frame = world or world_at(data, since.date(), policy=policy, threads=threads)
+    if frame.date != since.date():
+        raise ValueError(f"The world is that of {frame.date}, not of {since:%Y-%m-%d}.")
+    found = history or estimate(data, since)
+    lock = threading.Lock()
+    done = 0
+
+    def one(replicate: int) -> NDArray[np.int64]:
+        nonlocal done
+        # Replicate 0 under the world's own seed is what happened; none of these is.
+        counts = _of_run(
+            run(frame, found.draw(seed, replicate), weeks, seed=seed, replicate=replicate, kappa=kappa)
+        )
+        with lock:
+            done += 1
+            if progress is not None:
+                progress(done, replicates)
+        return counts
+
+    jobs = range(1, replicates + 1)
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            counts = list(pool.map(one, jobs))
+    else:
+        counts = [one(replicate) for replicate in jobs]
+    happened = _of_records(data, since, until, frame.ids)
+    return Backtest(found, since.date(), until.date(), np.stack(counts), happened)

@@ -1,0 +1,195 @@
+"""``tierkit backtest``: run a past year again under the policy of its past, and compare."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tierkit import __version__
+from tierkit.cli.ending import Answer, command
+from tierkit.cli.given import MAX_SEED, Given, cores
+from tierkit.cli.table import table
+from tierkit.folders import whole_folder
+from tierkit.progress import show
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["add_to"]
+
+FEWEST_REPLICATES = 39
+MOST_REPLICATES = 1999
+MOST_WEEKS = 520
+_REMEDY = "Give a date after the first half year and at least --weeks before the records end."
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to an application."""
+    command(app, "backtest")(backtest)
+
+
+def backtest(
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="A folder of tables.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="A Monday; the policy is from the records before it.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Make the world of its scores; of the truth if not given."),
+    ] = None,
+    rentsafe: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Instead of DIR: the public file of RentSafe evaluations."),
+    ] = None,
+    weeks: Annotated[int, typer.Option(metavar="W", help="How long to predict.")] = 52,
+    replicates: Annotated[int, typer.Option(metavar="R", help="Runs; 39, 79, 119 … fit 95 % best.")] = 119,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write what was found.")] = None,
+) -> Answer:
+    """Hold a past year's load against what its own past predicts."""
+    given = Given()
+    if (folder is None) == (rentsafe is None):
+        given.note("DIR", "there must be a folder of tables or --rentsafe, one of the two", "Give one.")
+    if folder is not None:
+        given.folder("DIR", folder, holds=["manifest.json"])
+        if as_of is None:
+            given.note("--as-of", "is missing", "Give the Monday from which to predict, as YYYY-MM-DD.")
+        else:
+            given.date("--as-of", as_of)
+    if rentsafe is not None:
+        given.file("--rentsafe", rentsafe)
+        for name, value in (("--as-of", as_of), ("--model", model)):
+            if value is not None:
+                given.note(name, "belongs to a folder of tables", "Leave it out; every year is predicted.")
+    elif model is not None:
+        given.folder("--model", model, holds=["manifest.json"])
+    given.between("--weeks", weeks, 1, MOST_WEEKS)
+    given.between("--replicates", replicates, FEWEST_REPLICATES, MOST_REPLICATES)
+    given.between("--seed", seed, 0, MAX_SEED)
+    if out is not None:
+        given.out_folder("--out", out)
+    given.settle()
+    if rentsafe is not None:
+        data, text, frames, policy = _ladder(given, rentsafe, replicates, seed)
+    else:
+        data, text, frames, policy = _records(given, str(folder), str(as_of), model, weeks, replicates, seed)
+    if out is not None:
+        with whole_folder(out) as draft:
+            for name, frame in frames.items():
+                frame.to_csv(draft / f"{name}.csv", index=False, float_format="%.9g")
+            if policy:
+                (draft / "history.toml").write_text(policy, "utf-8")
+            summary = {"version": __version__, "seed": seed, "replicates": replicates, **data}
+            (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+        text += f" Wrote '{out}'."
+    return Answer(data, text)
+
+
+def _records(
+    given: Given, folder: str, as_of: str, model: Path | None, weeks: int, replicates: int, seed: int
+) -> "tuple[dict[str, Any], str, dict[str, pd.DataFrame], str]":
+    from tierkit.backtest import backtest as rerun
+    from tierkit.schema import read_dataset
+    from tierkit.texts import interval, number, percent
+
+    data = read_dataset(folder)
+    world = None
+    if model is not None:
+        import datetime as dt
+
+        from tierkit.artifact import Model
+        from tierkit.scored import table_of, world_from_scores
+
+        with given.blame("--model", "Give a model that was trained on records before --as-of."):
+            loaded = Model.load(model)
+            trained = str(loaded.manifest["as_of"])
+            if trained > as_of:
+                raise ValueError(f"the model was trained as of {trained} and has seen what it would predict")
+            scores = loaded.score(data, as_of, threads=cores())
+        room = dict(zip(data["agencies"]["agency"].astype(str), data["agencies"]["capacity"], strict=True))
+        world = world_from_scores(
+            table_of(data, scores, as_of), dt.date.fromisoformat(as_of), capacity=room, seed=seed
+        )
+    with given.blame("DIR", _REMEDY), show() as progress:
+        result = rerun(
+            data,
+            as_of,
+            world=world,
+            weeks=weeks,
+            replicates=replicates,
+            seed=seed,
+            threads=cores(),
+            progress=partial(progress, "rerunning"),
+        )
+        found = result.coverage
+    groups = ("channel", "agency", "sector")
+    tables = [("all", result.table([])), *((one, result.table([one])) for one in groups)]
+    rows = [
+        {
+            "by": group,
+            "level": one.get(group, "all"),
+            "predicted": f"{number(one['predicted'])} {interval(one['low'], one['high'], 0)}",
+            "observed": number(one["observed"]),
+            "inside": "yes" if one["inside"] else "NO",
+        }
+        for group, cells in tables
+        for one in cells.to_dict("records")
+    ]
+    n, inside = number(found["cells"]), number(found["inside"])
+    told = (
+        f"{inside} of {n} cells of agency, channel and sector with at least {result.least:g} inspections "
+        f"expected lie inside their 95 % intervals: {percent(found['share'], 1)} "
+        f"{interval(100 * found['low'], 100 * found['high'], 1)}; to be expected "
+        f"{interval(100 * found['expected_low'], 100 * found['expected_high'], 1)}. "
+        f"The policy was {result.history.policy.parameter('frequency.base_rate').assumption}."
+    )
+    frames = {"cells": result.table(), "estimates": result.history.estimates}
+    answer = {"coverage": found, "rows": rows, "policy": result.history.policy.hash}
+    policy = result.history.policy.to_toml(against=result.history.base)
+    return answer, f"{table(rows, right=['observed'])}\n\n{told}", frames, policy
+
+
+def _ladder(
+    given: Given, file: Path, replicates: int, seed: int
+) -> "tuple[dict[str, Any], str, dict[str, pd.DataFrame], str]":
+    import pandas as pd
+
+    from tierkit.rentsafe import ladder, read, years
+    from tierkit.texts import interval, number
+
+    with given.blame("--rentsafe", "Correct the file, or fetch it again."):
+        rows = read(file)
+        first, last = (int(one) for one in (rows["date"].dt.year.min(), rows["date"].dt.year.max()))
+        if last - first < 3:
+            raise ValueError(f"the evaluations go from {first} to {last}; a backtest needs four years")
+    parts = []
+    with show() as progress:
+        asked = range(first + 2, last)  # the last year may not be whole
+        for k, year in enumerate(asked):
+            parts.append(years(rows, year, replicates=replicates, seed=seed))
+            progress("predicting year by year", k + 1, len(asked))
+    frame = pd.concat(parts, ignore_index=True)
+    shown = [
+        {
+            "year": str(one["year"]),
+            "tier": one["tier"],
+            "due": number(one["due"]),
+            "predicted": f"{number(one['predicted'])} {interval(one['low'], one['high'], 0)}",
+            "observed": number(one["observed"]),
+            "inside": "yes" if one["inside"] else "NO",
+        }
+        for one in frame.to_dict("records")
+    ]
+    text = (
+        f"{table(shown, right=['due', 'observed'])}\n\nEach year is predicted from the years before it; "
+        "intervals of 95 %, errors of estimation included. Only buildings known before and still registered "
+        "are in it."
+    )
+    return (
+        {"years": frame.to_dict("records")},
+        text,
+        {"years": frame, "chances": ladder(rows, last).chances},
+        "",
+    )
