@@ -33,7 +33,7 @@ def test_the_scoreboard_is_the_mean_of_what_each_run_measured(city, comparison):
         told = [
             one[(one["measure"] == name) & (one["level"] == "market_regulation")]["value"] for one in runs
         ]
-        assert np.isfinite(values := np.array([one.item() for one in told])).all()
+        values = np.array([one.item() for one in told])
         row = board.rows.query("policy == '<b>plan' and agency == 'market_regulation' and measure == @name")
         assert row["value"].item() == pytest.approx(values.mean())
         if values.std() > 0:
