@@ -172,7 +172,8 @@ def make_years() -> pd.DataFrame:
             for year in range(1, 6):
                 for tier, n in TIER_SIZES.items():
                     for measure, base in (("inspections", 4000.0), ("prevalence", 0.12), ("harm", 2e5)):
-                        change = 0.0 if policy == "legacy" else kappa * 0.1 * year * (1 + CHANGES[policy][4])
+                        change = kappa * 0.1 * year * (1 + CHANGES.get(policy, (0.0,) * 5)[4])
+                        change *= policy != "legacy"
                         row = _row(policy, "tier", tier, measure, kappa, 260, base, change)
                         rows.append({**row, "year": year, "n": n})
     return pd.DataFrame(rows)
@@ -390,7 +391,7 @@ def bare_run(report_run: Run) -> Run:
 
 @pytest.fixture(autouse=True)
 def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Give the examples in docstrings a ``summary``, its kin and a ``run``; close the figures they draw."""
+    """Give examples in docstrings a ``summary``, its kin and a ``run``, and close the figures they draw."""
     if isinstance(request.node, pytest.DoctestItem):
         request.node.dtest.globs["summary"] = make_summary()
         request.node.dtest.globs["years"] = make_years()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from scipy.stats import t as student
 
-from tierkit.outcomes import Outcome, run_and_measure_windows
+from tierkit.outcomes import GROUPS, Outcome, run_and_measure_windows
 from tierkit.policy import Policy, diff
 from tierkit.schema import TIERS
 from tierkit.simulate import Run, run
@@ -367,6 +367,7 @@ def compare(
         raise ValueError(f"By year, the 'weeks' must be whole years of {WEEKS_A_YEAR}. Got {weeks}.")
     windows = [(weeks - over, weeks)]
     windows += [(at, at + WEEKS_A_YEAR) for at in range(0, weeks, WEEKS_A_YEAR)] if by_year else []
+    groups = [tuple(GROUPS), *[_YEARLY] * (len(windows) - 1)]
     total = len(policies) * replicates
     lock = threading.Lock()
     done = 0
@@ -379,19 +380,17 @@ def compare(
     def one(job: tuple[int, int]) -> _Told:
         nonlocal done
         which, replicate = job
-        distinct = list(dict.fromkeys(windows))
-        finished, measured = run_and_measure_windows(
-            world, policies[which], weeks, distinct, replicate=replicate, **options
+        finished, outcomes = run_and_measure_windows(
+            world, policies[which], weeks, windows, groups=groups, replicate=replicate, **options
         )
         with lock:
             if replicate == 0:
                 first[names[which]] = finished.first_tier
-                seen = measured[0].visits_per_enterprise
+                seen = outcomes[0].visits_per_enterprise
                 visits[names[which]] = np.bincount(seen[seen >= 0])
             done += 1
             if progress is not None:
                 progress(done, total)
-        outcomes = [measured[distinct.index(window)] for window in windows]
         return _tell(finished, outcomes, cohorts if which == 0 else [])
 
     jobs = [(which, replicate) for replicate in range(replicates) for which in range(len(policies))]
@@ -432,23 +431,15 @@ class _Told(NamedTuple):
 
 
 def _tell(done: Run, outcomes: Sequence[Outcome], cohorts: Sequence[NDArray[np.uint8]]) -> _Told:
-    frames = [outcomes[0].values(), *(outcome.only(_YEARLY).values() for outcome in outcomes[1:])]
-    by_tier = [
-        [outcome.by_tier(tier).values()["value"].to_numpy(np.float64) for tier in cohorts]
-        for outcome in outcomes
-    ]
+    numbers = [outcome.numbers() for outcome in outcomes]
+    by_tier = [[outcome.by_tier(tier).numbers()[0] for tier in cohorts] for outcome in outcomes]
     alive = done.frame.alive()
     end = done.frame.week + done.weeks
     last = np.where(done.end.state.left < end, np.int64(len(TIERS)), done.end.state.tier)
     cell = done.first_tier[alive].astype(np.int64) * len(LAST) + last[alive]
     moved = np.bincount(cell, minlength=len(TIERS) * len(LAST)).reshape(len(TIERS), len(LAST))
-    return _Told(
-        [frame[_KEYS] for frame in frames],
-        [frame["value"].to_numpy(np.float64) for frame in frames],
-        [frame["n"].to_numpy(np.float64) for frame in frames],
-        by_tier,
-        moved,
-    )
+    rows = [outcome.rows for outcome in outcomes]
+    return _Told(rows, [value for value, _ in numbers], [n for _, n in numbers], by_tier, moved)
 
 
 def _summarise(

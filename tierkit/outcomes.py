@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,28 +165,32 @@ class Outcome:
         ``n`` is what the measure is a sum or a mean of: the denominator of a ratio, else enterprises
         (or inspections, by agency and channel).
         """
-        rows = []
-        for m in MEASURES:
-            for group in m.groups:
-                if group not in self.parts:
-                    continue
-                part = self.parts[group]
-                top = part[m.top].to_numpy(np.float64)
-                if m.bottom:
-                    bottom = part[m.bottom].to_numpy(np.float64)
-                    value = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
-                    n = bottom
-                else:
-                    value, n = top, part["n"].to_numpy(np.float64)
-                rows += [
-                    (group, level, m.name, m.unit, float(v), float(c))
-                    for level, v, c in zip(part.index, value, n, strict=True)
-                ]
-        return pd.DataFrame(rows, columns=["group", "level", "measure", "unit", "value", "n"])
+        value, n = self.numbers()
+        return self.rows.assign(value=value, n=n)
 
-    def only(self, groups: Sequence[str]) -> Outcome:
-        """Return the same with some of the groups."""
-        return Outcome(self.frame, self.tier, self.sums, {group: self.parts[group] for group in groups})
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Columns ``group``, ``level``, ``measure`` and ``unit`` of `values`."""
+        return _rows(tuple(self.parts))
+
+    def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the columns ``value`` and ``n`` of `values` alone, which is quicker."""
+        parts = {
+            group: dict(zip(part.columns, part.to_numpy(np.float64).T, strict=True))
+            for group, part in self.parts.items()
+        }
+        value, n = [], []
+        for m in MEASURES:
+            for part in (parts[group] for group in m.groups if group in parts):
+                top = part[m.top]
+                if m.bottom:
+                    bottom = part[m.bottom]
+                    value.append(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0))
+                    n.append(bottom)
+                else:
+                    value.append(top)
+                    n.append(part["n"])
+        return np.concatenate(value), np.concatenate(n)
 
     def by_tier(self, tier: NDArray[np.uint8]) -> Outcome:
         """Return the same enterprises grouped by other tiers, with that group alone.
@@ -258,6 +263,19 @@ PART_UNITS: Mapping[str, str] = {
 """Counts of an enterprise and their units; ``violation_weeks`` are of all severities."""
 
 
+@cache
+def _rows(groups: tuple[str, ...]) -> pd.DataFrame:
+    """Return the rows of `Outcome.values` that there are for some groups."""
+    rows = [
+        (group, level, m.name, m.unit)
+        for m in MEASURES
+        for group in m.groups
+        if group in groups
+        for level in GROUPS[group]
+    ]
+    return pd.DataFrame(rows, columns=["group", "level", "measure", "unit"])
+
+
 class Mark(NamedTuple):
     """What a run had counted when a week began."""
 
@@ -302,6 +320,7 @@ def measure(
     until: Mark | None = None,
     *,
     tier: NDArray[np.uint8] | None = None,
+    groups: Sequence[str] = tuple(GROUPS),
 ) -> Outcome:
     """Measure a run, or some weeks of it.
 
@@ -315,6 +334,8 @@ def measure(
         The same at the week after the last measured one; the end of the run if absent.
     tier : uint8 array of shape (E,), optional
         Tier by which enterprises are grouped, 0 = T1; the run's own at its start if absent.
+    groups : sequence of str
+        Groups to measure, of `GROUPS`; all if absent.
 
     Returns
     -------
@@ -422,35 +443,35 @@ def measure(
         "ownership": world.ownership,
         "district": world.district,
     }
-    if since is not None:
+    if since is not None and "shield" in groups:
         counted = (planned & (channel != _CAMPAIGN)) & (coded == 1)
         level = world.agency_level[agency].astype(np.int64)
         capped = _at_the_cap(
             done, week[counted], who[counted], column["visit"][counted], level[counted], agency[counted]
         )
         codes["shield"] = np.where((since.listed == 1) | capped, 0, 1)
-    parts = {group: _by(group, code, sums) for group, code in codes.items()}
-    parts["agency"] = pd.DataFrame(
-        gathered(agency, len(AGENCIES), visit.agency, visit.of, visit.share), index=list(AGENCIES)
-    )
-    parts["channel"] = pd.DataFrame(
-        {
+    parts = {group: _by(group, code, sums) for group, code in codes.items() if group in groups}
+    if "agency" in groups:
+        told = gathered(agency, len(AGENCIES), visit.agency, visit.of, visit.share)
+        parts["agency"] = pd.DataFrame(told | {"n": told["inspections"]}, index=list(AGENCIES))
+    if "channel" in groups:
+        told = {
             name: np.bincount(channel, weights=row.astype(np.float64), minlength=len(CHANNELS))
             for name, row in by_inspection.items()
-        },
-        index=list(CHANNELS),
-    )
-    for group in ("agency", "channel"):
-        parts[group]["n"] = parts[group]["inspections"]
+        }
+        parts["channel"] = pd.DataFrame(told | {"n": told["inspections"]}, index=list(CHANNELS))
     tally = done.tally[first - frame.week : last - frame.week].sum(axis=0).astype(np.float64)
     for name, fates in (
         ("offsite", [TALLY.index("offsite")]),
         ("suppressed", _SUPPRESSED),
         ("put_off", [TALLY.index("put_off")]),
     ):
-        parts["agency"][name] = tally[:, fates].sum(axis=1)
-        parts["all"][name] = tally[:, fates].sum()
-    parts["all"]["visits_saved"] = float(done.saved[first - frame.week : last - frame.week].sum())
+        if "agency" in parts:
+            parts["agency"][name] = tally[:, fates].sum(axis=1)
+        if "all" in parts:
+            parts["all"][name] = tally[:, fates].sum()
+    if "all" in parts:
+        parts["all"]["visits_saved"] = float(done.saved[first - frame.week : last - frame.week].sum())
     return Outcome(frame, tier, sums, parts)
 
 
@@ -514,6 +535,7 @@ def run_and_measure_windows(
     weeks: int,
     windows: Sequence[tuple[int, int]],
     *,
+    groups: Sequence[Sequence[str]] | None = None,
     tier: NDArray[np.uint8] | None = None,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
@@ -526,6 +548,8 @@ def run_and_measure_windows(
         As in `tierkit.simulate.run`.
     windows : sequence of (int, int)
         First week of each span and the week after its last, 0 being the run's first.
+    groups : sequence of sequence of str, optional
+        Groups to measure in each span; all if absent.
     tier : uint8 array of shape (E,), optional
         As in `measure`.
     progress : callable, optional
@@ -568,7 +592,11 @@ def run_and_measure_windows(
             marks[week + 1] = _mark(week + 1, state, frame)
 
     done = run(frame, policy, weeks, progress=progress, observe=observe, **options)
-    out = [measure(done, marks[frame.week + lo], marks.get(frame.week + hi), tier=tier) for lo, hi in windows]
+    wanted = [tuple(GROUPS)] * len(windows) if groups is None else groups
+    out = [
+        measure(done, marks[frame.week + lo], marks.get(frame.week + hi), tier=tier, groups=some)
+        for (lo, hi), some in zip(windows, wanted, strict=True)
+    ]
     return done, out
 
 

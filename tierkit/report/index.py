@@ -88,7 +88,17 @@ def headline(run: Run, lang: str) -> list[str]:
                 lang,
                 when=plot.horizon(weeks, over, lang),
                 changes=texts.join(
-                    [f"{said('harm', first, k, w)} (κ = {k:g})" for w, _, k in cases if w == weeks], lang
+                    [
+                        texts.text(
+                            "report.headline.at_kappa",
+                            lang,
+                            change=said("harm", first, kappa, weeks),
+                            kappa=f"{kappa:g}",
+                        )
+                        for lasting, _, kappa in cases
+                        if lasting == weeks
+                    ],
+                    lang,
                 ),
             )
             for weeks, over in dict.fromkeys((weeks, over) for weeks, over, _ in cases)
