@@ -183,3 +183,12 @@ def test_years_are_whole_and_there_when_asked_for(world, legacy, comparison):
         compare(world, legacy, reform, weeks=60, by_year=True)
     with pytest.raises(ValueError, match=r"'over' must be in 1 … 4. Got 5"):
         compare(world, legacy, reform, weeks=4, over=5)
+
+
+def test_progress_counts_the_weeks_of_all_runs() -> None:
+    seen: list[tuple[int, int]] = []
+    compare(
+        make(40, seed=2)[1], Policy.load("legacy"), Policy.load("uniform-3pct"), replicates=2, weeks=3,
+        threads=2, progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert seen == [(k, 12) for k in range(1, 13)]

@@ -196,7 +196,7 @@ def compare(
     threads : int
         Runs at a time; the result does not depend on it.
     progress : callable, optional
-        Called with the runs done and all runs.
+        Called with the weeks done and all weeks, those of all runs together.
 
     Returns
     -------
@@ -235,7 +235,7 @@ def compare(
         raise ValueError(f"By year, the 'weeks' must be whole years of {WEEKS_A_YEAR}. Got {weeks}.")
     windows = [(weeks - over, weeks)]
     windows += [(at, at + WEEKS_A_YEAR) for at in range(0, weeks, WEEKS_A_YEAR)] if by_year else []
-    total = len(policies) * replicates
+    total = len(policies) * replicates * weeks
     lock = threading.Lock()
     done = 0
     first: dict[str, NDArray[np.uint8]] = {}
@@ -244,21 +244,24 @@ def compare(
     options: dict[str, Any] = {"seed": seed, "kappa": kappa, "scores": scores}
     cohorts = [run(world, policy, 1, **options).first_tier for policy in policies[1:]]
 
-    def one(job: tuple[int, int]) -> _Told:
+    def step(_done: int, _weeks: int) -> None:
         nonlocal done
+        with lock:
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+    def one(job: tuple[int, int]) -> _Told:
         which, replicate = job
         distinct = list(dict.fromkeys(windows))
         finished, measured = run_and_measure_windows(
-            world, policies[which], weeks, distinct, replicate=replicate, **options
+            world, policies[which], weeks, distinct, replicate=replicate, progress=step, **options
         )
         with lock:
             if replicate == 0:
                 first[names[which]] = finished.first_tier
                 seen = measured[0].visits_per_enterprise
                 visits[names[which]] = np.bincount(seen[seen >= 0])
-            done += 1
-            if progress is not None:
-                progress(done, total)
         outcomes = [measured[distinct.index(window)] for window in windows]
         return _tell(finished, outcomes, cohorts if which == 0 else [])
 
