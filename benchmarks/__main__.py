@@ -121,7 +121,7 @@ def peer(way: str, size: int, sizes: Sizes) -> dict[str, Any] | None:
         return None
     # A year of a million of Mesa's agents takes minutes and tells no more than some weeks of it.
     weeks, runs = (52, sizes.runs) if way == "starsim" else (52 if size <= sizes.mesa else 6, 1)
-    check = sizes.small[0] // 5
+    check = sizes.small[0] // 2
     return child("small", way=way, enterprises=size, threads=1, weeks=weeks, runs=runs, check=check)
 
 
