@@ -28,7 +28,8 @@ lint: setup ## style, types and layers alone
 	@$(VENV_PYTHON) -m mypy
 	@$(VENV_PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
-bench: setup ## measure speed and memory
+bench: setup ## measure speed and memory beside other libraries
+	@$(PYTHON) scripts/set_up.py bench
 	@$(VENV_PYTHON) -m benchmarks
 
 data: setup ## make data/synthetic again, bit for bit
@@ -40,5 +41,5 @@ notebooks: setup ## run every notebook in place
 clean: ## remove what was built (the environment stays; rm -r .venv removes that too)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-lock: ## resolve pyproject.toml's dependencies into requirements.lock again
+lock: ## resolve pyproject.toml's dependencies into the locks again
 	@$(PYTHON) scripts/lock.py

@@ -1,123 +1,236 @@
-"""Measure the main parts and write the table: ``make bench``.
+"""Measure speed and memory side by side in one run and write the tables: ``make bench``.
 
-Each figure is the median of three runs after a warm-up. Timings say nothing by themselves; take the
-ratios, and measure again side by side on the machine at hand.
+Every measurement has a process of its own, so that its peak of memory is its own, and says how busy the
+machine was before it. Timings say nothing by themselves; take the ratios, and measure again on the machine
+at hand. ``python -m benchmarks --quick`` does the same at small sizes, to see that it works.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
+import importlib.util
+import json
 import os
 import platform
-import resource
-import statistics
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))  # the plain engine is a test's oracle
-
-from plain_engine import plain_run  # noqa: E402  needs the path above
-
-from tierkit import explain, features, training  # noqa: E402
-from tierkit.keyed_random import Block, pack, philox_many  # noqa: E402
-from tierkit.policy import Policy  # noqa: E402
-from tierkit.risk import RiskModel  # noqa: E402
-from tierkit.simulate import run  # noqa: E402
-from tierkit.synth import make  # noqa: E402
-from tierkit.world import Frame  # noqa: E402
-
-RUNS = 3
-WEEKS = 26
-PACKAGES = ("numpy", "numba", "pandas", "duckdb", "lightgbm", "shap", "optbinning", "scikit-learn")
+PACKAGES = ("numpy", "numba", "pandas", "mesa", "starsim", "duckdb", "lightgbm", "shap", "scikit-learn")
+GENERATOR = "Philox4x32-10"
+REACHABLE = 7.3e8
+"""Enterprise-weeks a second that a prototype of the small model reached with two threads and keyed Philox."""
+MILLION, CITY = 1_000_000, 3_400_000
+POLICY = "shanghai-2025"
 
 
-def seconds(task: Callable[[], object], runs: int = RUNS) -> float:
-    """Return the median wall time of a task."""
-    task()
-    times = []
-    for _ in range(runs):
+class Sizes(NamedTuple):
+    """How much to measure."""
+
+    small: tuple[int, ...]
+    mesa: int  # enterprises of the largest small model that Mesa steps through a whole year
+    engine: tuple[int, ...]
+    plain: tuple[int, ...]
+    city: int
+    rest: int
+    weeks: int
+    runs: int
+
+
+ENGINE = (10_000, 100_000, 340_000, CITY)
+FULL = Sizes((100_000, MILLION), 100_000, ENGINE, (10_000, 100_000), CITY, 20_000, 26, 3)
+QUICK = Sizes((2_000, 4_000), 2_000, (400, 1_000), (400,), 400, 600, 4, 1)
+
+
+class Table:
+    """Rows of a table that is printed as it grows and written at the end."""
+
+    def __init__(self, title: str, note: str, *head: str) -> None:
+        self.lines = [f"## {title}", "", note, "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        print(f"\n{title}\n{' · '.join(head)}", flush=True)
+
+    def row(self, *cells: str) -> None:
+        """Add a row and print it."""
+        self.lines.append(f"| {' | '.join(cells)} |")
+        print("  " + " · ".join(cells), flush=True)
+
+
+def child(what: str, **options: Any) -> dict[str, Any]:
+    """Measure something in a process of its own; return what it found and the load of the machine before."""
+    load = os.getloadavg()[0]
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks.one", json.dumps({"what": what, **options})],
+        cwd=ROOT, check=True, stdout=subprocess.PIPE, encoding="utf-8",
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return found | {"load": load}
+
+
+def sci(value: float) -> str:
+    """Return a rate as 1.23e+08 is read most easily."""
+    mantissa, power = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(power)}"
+
+
+def mib(peak: float) -> str:
+    """Return bytes in MiB."""
+    return f"{peak / 2**20:,.0f}"
+
+
+def small(sizes: Sizes) -> Table:
+    """Measure the small model in every implementation that is installed."""
+    table = Table(
+        "The small model",
+        f"52 weeks, inspection by tier rate, detection 0.7, reset on detection, hazard per enterprise. "
+        f"tierkit draws by {GENERATOR}, keyed. Each first gives inspections and findings within 4 standard "
+        f"errors of what is expected, over the year and in each quarter. Mesa and starsim have one thread. "
+        f"Memory is that above the imports.",
+        "implementation", "enterprises", "threads", "enterprise-weeks/s", "tierkit is … times as fast",
+        "bytes an enterprise", "load before",
+    )  # fmt: skip
+    for size in sizes.small:
+        peers = {way: peer(way, size, sizes) for way in ("starsim", "mesa")}
+        for threads in (1, 2):
+            options = {"enterprises": size, "threads": threads, "runs": 5, "check": sizes.small[0]}
+            found = {way: child("small", way=way, **options) for way in ("tierkit", "numpy")} | peers
+            mine = found["tierkit"]["rate"]
+            for way, one in found.items():
+                own = "1" if way in peers else str(threads)
+                if one is None:
+                    table.row(way, f"{size:,}", own, "not installed; `make bench` installs it", "", "", "")
+                    continue
+                times = f"{mine / one['rate']:,.1f} (tierkit on {threads})" if way != "tierkit" else ""
+                cells = (sci(one["rate"]), times, f"{one['bytes']:,.0f}", f"{one['load']:.2f}")
+                table.row(way, f"{size:,}", own, *cells)
+    table.lines += [
+        "",
+        f"At {sizes.small[-1]:,} and two threads tierkit makes {mine / REACHABLE:.2f} times the "
+        f"{sci(REACHABLE)} of a prototype with keyed Philox2x32-10; half of it was the aim.",
+    ]
+    return table
+
+
+def peer(way: str, size: int, sizes: Sizes) -> dict[str, Any] | None:
+    """Measure another library's implementation, if it is installed."""
+    if importlib.util.find_spec(way) is None:
+        return None
+    # A year of a million of Mesa's agents takes minutes and tells no more than some weeks of it.
+    weeks, runs = (52, sizes.runs) if way == "starsim" else (52 if size <= sizes.mesa else 6, 1)
+    check = sizes.small[0] // 2
+    return child("small", way=way, enterprises=size, threads=1, weeks=weeks, runs=runs, check=check)
+
+
+def engine(sizes: Sizes) -> Table:
+    """Measure the full model beside the plain engine of the tests."""
+    table = Table(
+        "The full model",
+        f"{sizes.weeks} weeks under Jinshan's plan, κ = 0.1, from a city as drawn. The plain engine gives "
+        f"the same bits. Peak is that of the process, imports and compiler included; bytes are those above "
+        f"them, by obligation: world, first and running state, and all that a run needs.",
+        "engine", "enterprises", "threads", "enterprise-weeks/s", "beside", "peak MiB", "bytes an obligation",
+        "load before",
+    )  # fmt: skip
+    plain = {}
+    for size in sizes.plain:
+        one = plain[size] = child("plain", enterprises=size, weeks=sizes.weeks)
+        table.row(
+            "plain NumPy", f"{size:,}", "1", sci(one["rate"]), "", mib(one["peak"]), f"{one['bytes']:,.0f}",
+            f"{one['load']:.2f}",
+        )  # fmt: skip
+    seconds = {}
+    for size in sizes.engine:
+        runs = 1 if size == max(sizes.engine) else sizes.runs
+        found = child("engine", enterprises=size, threads=[1, 2], runs=runs, weeks=sizes.weeks)
+        base = plain.get(size) or plain[max(sizes.plain)]
+        for threads in ("1", "2"):
+            one = found[threads]
+            beside = f"{one['rate'] / base['rate']:,.0f} times plain"
+            if threads == "2":
+                beside += f", {one['rate'] / found['1']['rate']:.2f} times one thread"
+            seconds[size, threads] = one["seconds"]
+            table.row(
+                "tierkit", f"{size:,}", threads, sci(one["rate"]), beside, mib(one["peak"]),
+                f"{one['bytes']:,.0f}", f"{found['load']:.2f}",
+            )  # fmt: skip
+    before, last = sizes.engine[-2:]
+    ratios = [seconds[last, threads] / seconds[before, threads] for threads in ("1", "2")]
+    table.lines += [
+        "",
+        f"From {before:,} to {last:,} enterprises the time grows {ratios[0]:.1f} times on one thread and "
+        f"{ratios[1]:.1f} times on two. Where plain was not run, its rate at {max(sizes.plain):,} stands "
+        f"beside. The arrays of the world, its state at the start and the running state take "
+        f"{found['kept']:.0f} bytes an obligation; drawing {last:,} enterprises took "
+        f"{found['drawing']['seconds']:.0f} s and a peak of {mib(found['drawing']['peak'])} MiB.",
+    ]
+    return table
+
+
+def city(sizes: Sizes) -> Table:
+    """Run one command over a city and measure its time and memory."""
+    table = Table(
+        "A whole city in one command",
+        "Draw the city, live through its past (a year to settle and two of records), then a baseline and a "
+        "reform over 52 weeks, with all the measures.",
+        "command", "seconds", "peak MiB", "load before",
+    )  # fmt: skip
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as place:
+        options = f"simulate --enterprises {sizes.city} --policy {POLICY} --replicates 1 --kappa 0.1"
+        command = [sys.executable, "-m", "tierkit", *options.split(), "--out", str(Path(place) / "run")]
         start = time.perf_counter()
-        task()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        _pid, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        spent = time.perf_counter() - start
+    if process.returncode:
+        raise SystemExit("the command failed")
+    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    table.row(f"`tierkit {options}`", f"{spent:,.0f}", mib(peak), f"{load:.2f}")
+    return table
 
 
-def engine(world: Frame, threads: int) -> float:
-    """Return enterprise-weeks a second of the full model, all instruments of Jinshan's plan on."""
-    policy = Policy.load("jinshan-2025")
-    spent = seconds(lambda: run(world, policy, WEEKS, kappa=0.1, threads=threads))
-    return int(world.alive().sum()) * WEEKS / spent
+def rest(sizes: Sizes) -> Table:
+    """Measure the generator and the parts before the simulation."""
+    table = Table("The rest", "Two threads where there is a choice.", "what", "figure")
+    found = child("rest", enterprises=sizes.rest, runs=sizes.runs)
+    table.row(
+        f"{GENERATOR}, blocks of four draws into memory, one thread", f"{sci(found['blocks'])} blocks/s"
+    )
+    table.row(f"features as of a date, {sizes.rest:,} enterprises", f"{found['features']:,.0f} rows/s")
+    table.row(f"risk model, {found['rows']:,} rows", f"{found['fit']:.2f} s")
+    table.row("exact SHAP values", f"{found['shap']:,.0f} rows/s")
+    return table
 
 
 def main() -> None:
-    """Print the table and write it to results.md."""
-    rows: list[tuple[str, str, str]] = []
-
-    def row(what: str, value: float, unit: str, beside: str = "") -> None:
-        rows.append((what, f"{value:,.3g} {unit}", beside))
-        print(f"{what:<60} {value:>12,.4g} {unit}  {beside}", flush=True)
-
-    small = make(1_000, seed=1)[1]
-    plain_seconds = seconds(lambda: plain_run(small, Policy.load("jinshan-2025"), WEEKS, kappa=0.1), 1)
-    plain = int(small.alive().sum()) * WEEKS / plain_seconds
-    row("plain engine of the tests, 1,000 enterprises", plain, "enterprise-weeks/s")
-    fast = engine(small, 1)
-    row(
-        "engine, 1,000 enterprises, one thread",
-        fast,
-        "enterprise-weeks/s",
-        f"{fast / plain:,.0f} times plain",
-    )
-    for size in (10_000, 100_000):
-        world = make(size, seed=1, threads=2)[1]
-        one = engine(world, 1)
-        row(
-            f"engine, {size:,} enterprises, one thread",
-            one,
-            "enterprise-weeks/s",
-            f"{one / plain:,.0f} times plain",
-        )
-        two = engine(world, 2)
-        row(
-            f"engine, {size:,} enterprises, two threads",
-            two,
-            "enterprise-weeks/s",
-            f"{two / one:.2f} times one thread",
-        )
-    counters = pack(range(1_000_000), 0, Block.WEEK, 3)
-    spent = seconds(lambda: philox_many((1, 2), counters))
-    row("floor: one block of draws an obligation and week, one thread", 1e6 / spent, "blocks/s")
-
-    data, world = make(20_000, seed=1, threads=2)
-    as_of = world.date
-    spent = seconds(lambda: features.build(data, as_of, threads=2))
-    X = features.build(data, as_of)
-    row("features as of a date, 20,000 enterprises", len(X) / spent, "rows/s")
-    rows_ = training.training_frame(data, as_of)
-    spent = seconds(lambda: RiskModel(num_threads=2).fit(rows_.X, rows_.y, rows_.weight))
-    row(f"risk model, {len(rows_.X):,} rows", spent, "s")
-    model = RiskModel(num_threads=2).fit(rows_.X, rows_.y, rows_.weight)
-    spent = seconds(lambda: explain.contributions(model, X))
-    row("exact SHAP values", len(X) / spent, "rows/s")
-
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    """Print the tables and write them to results.md."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.md"), metavar="FILE")
+    given = parser.parse_args()
+    sizes = QUICK if given.quick else FULL
+    start = time.perf_counter()
+    tables = [part(sizes) for part in (small, engine, city, rest)]
+    spent = time.perf_counter() - start
+    there = [name for name in PACKAGES if importlib.util.find_spec(name.replace("scikit-learn", "sklearn"))]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in there)
     text = [
         "# Speed and memory",
         "",
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {versions}. "
-        f"Medians of {RUNS}; {WEEKS} weeks of the full model under Jinshan's plan, κ = 0.1. "
-        f"Largest resident memory of the whole program {memory:.2f} GiB. `make bench` measures again.",
-        "",
-        "| what | figure | beside |",
-        "|---|---|---|",
-        *(f"| {what} | {value} | {beside} |" for what, value, beside in rows),
+        f"Medians of {sizes.runs} runs or more, one run of the largest sizes. `make bench` measures again, "
+        f"in {spent / 60:.0f} minutes here. Take the ratios: the times are this machine's.",
         "",
     ]
-    Path(__file__).with_name("results.md").write_text("\n".join(text), encoding="utf-8")
+    for table in tables:
+        text += [*table.lines, ""]
+    given.out.write_text("\n".join(text), encoding="utf-8")
+    print(f"\nWrote '{given.out}' after {spent:.0f} s.")
 
 
 if __name__ == "__main__":

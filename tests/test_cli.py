@@ -460,6 +460,33 @@ def test_sensitivity_lists_all_that_is_wrong(tierkit: Tierkit, tmp_path: Path) -
     assert not out.exists()
 
 
+def test_simulate_draws_a_city_in_memory_that_is_the_one_of_its_folder(
+    tierkit: Tierkit, tmp_path: Path
+) -> None:
+    options = ("--policy", "shanghai-2025", "--weeks", 4, "--replicates", 2, "--kappa", 0.1, "--seed", 7)
+    made = tierkit("synth", "--enterprises", 150, "--seed", 7, "--out", tmp_path / "city")
+    assert made.status == 0, made.err
+    written = tierkit("simulate", tmp_path / "city", *options, "--out", tmp_path / "a", "--json")
+    drawn = tierkit("simulate", "--enterprises", 150, *options, "--out", tmp_path / "b", "--json")
+    assert (written.status, drawn.status) == (0, 0), drawn.err
+    assert written.data["headline"] == drawn.data["headline"]
+    assert written.data["facts"] == drawn.data["facts"]
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_simulate_wants_one_city(tierkit: Tierkit, city: Path, tmp_path: Path) -> None:
+    options = ("--policy", "shanghai-2025", "--out", tmp_path / "run")
+    for arguments in ((), (city, "--enterprises", 100)):
+        ended = tierkit("simulate", *arguments, *options)
+        assert ended.status == 2
+        assert "Give either DIR or --enterprises." in ended.err
+    none = tierkit("simulate", "--enterprises", 0, "--model", tmp_path / "model", *options)
+    assert none.status == 2
+    for said in ("--enterprises", "no records to score"):
+        assert said in none.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_report_tells_a_run_in_one_page(tierkit: Tierkit, city: Path, tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "report"
     options = ("--policy", "jinshan-2025", "--weeks", 8, "--replicates", 2, "--kappa", 0.1)

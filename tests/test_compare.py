@@ -257,3 +257,12 @@ def test_what_has_no_value_somewhere_has_no_number_of_replicates():
     row = {"difference_low": np.nan, "difference_high": np.nan, "replicates": 3}
     with pytest.raises(ValueError, match="no interval"):
         replicates_for(row, 1.0)
+
+
+def test_progress_counts_the_weeks_of_all_runs() -> None:
+    seen: list[tuple[int, int]] = []
+    compare(
+        make(40, seed=2)[1], Policy.load("legacy"), Policy.load("uniform-3pct"), replicates=2, weeks=3,
+        threads=2, progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert seen == [(k, 12) for k in range(1, 13)]

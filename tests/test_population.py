@@ -1,6 +1,7 @@
 """Who is in the synthetic world: shares, obligations, latent propensity, calendar, slots that never move."""
 
 import datetime as dt
+import tracemalloc
 from functools import cache
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.special import expit
 from tests.worlds import LEGACY, policy_of
 from tierkit import credit_code
 from tierkit.policy import Policy
-from tierkit.population import Population, base_rates, draw, hazard_intercept, items
+from tierkit.population import Population, base_rates, draw, draw_frame, hazard_intercept, items
 from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SEVERITIES, SIZES
 from tierkit.world import LOG_MIN, LOG_ONE, NEVER, parameters
 
@@ -364,3 +365,23 @@ def test_a_world_of_one_enterprise_can_be_drawn() -> None:
 def test_arguments_out_of_range_are_refused(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         draw(*arguments)  # type: ignore[arg-type]
+
+
+def test_chunks_and_tables_change_no_bit_of_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = draw(3_000, 4, LEGACY).frame
+    monkeypatch.setattr("tierkit.population._CHUNK", 700)
+    parts = draw_frame(3_000, 4, LEGACY)
+    for one, other in ((whole.world, parts.world), (whole.state, parts.state)):
+        for a, b in zip(one, other, strict=True):
+            assert a.dtype == b.dtype
+            assert np.array_equal(a, b)
+    assert list(whole.ids) == list(parts.ids)
+
+
+def test_drawing_takes_at_most_what_a_city_can_afford() -> None:
+    draw_frame(100, 1, LEGACY)
+    tracemalloc.start()
+    frame = draw_frame(40_000, 1, LEGACY)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak / frame.obligations < 230  # of which chunks of a fixed size take some 60 here

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 DEPENDENCIES = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(text) for text in PROJECT["project"]["optional-dependencies"]["dev"]]
+BENCHMARKS = [Requirement(text) for text in PROJECT["project"]["optional-dependencies"]["bench"]]
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "duckdb": "python-duckdb"}
 MODULES = sorted((ROOT / "tierkit").rglob("*.py"))
 TARGETS = {"demo", "test", "lint", "bench", "data", "notebooks", "clean", "help"}
@@ -51,10 +52,10 @@ def tracked() -> list[Path]:
 
 
 def test_every_dependency_has_bounds_and_a_reason() -> None:
-    for one in [*DEPENDENCIES, *DEVELOPMENT]:
+    for one in [*DEPENDENCIES, *DEVELOPMENT, *BENCHMARKS]:
         assert {specifier.operator for specifier in one.specifier} == {">=", "<"}, one
     lines = (ROOT / "pyproject.toml").read_text("utf-8").splitlines()
-    for one in [*DEPENDENCIES, *DEVELOPMENT]:
+    for one in [*DEPENDENCIES, *DEVELOPMENT, *BENCHMARKS]:
         line = next(line for line in lines if line.startswith(f'  "{one.name}>='))
         assert re.search(r"#\s+\w+.{5,}$", line), f"no reason beside {one.name}"
 
@@ -78,22 +79,23 @@ def test_environment_for_conda_equals_the_dependencies() -> None:
     assert environment() == {**wanted, "pip": ""}
 
 
-def pins() -> dict[str, str]:
-    text = (ROOT / "requirements.lock").read_text("utf-8")
+def pins(lock: str = "requirements.lock") -> dict[str, str]:
+    text = (ROOT / lock).read_text("utf-8")
     return {
         canonicalize_name(name): version
         for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)
     }
 
 
-def test_lock_pins_and_hashes_everything_and_names_no_index() -> None:
-    text = (ROOT / "requirements.lock").read_text("utf-8")
+@pytest.mark.parametrize(("lock", "least"), [("requirements.lock", 100), ("requirements-bench.lock", 2)])
+def test_lock_pins_and_hashes_everything_and_names_no_index(lock: str, least: int) -> None:
+    text = (ROOT / lock).read_text("utf-8")
     body = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(
         re.match(r"[\w.-]+==[^\s;]+( ; .+)? \\$|    --hash=sha256:[0-9a-f]{64}( \\)?$", line) for line in body
     )
     entries = re.split(r"^(?=\w)", "\n".join(body), flags=re.MULTILINE)[1:]
-    assert len(entries) == len(pins()) > 100
+    assert len(entries) == len(pins(lock)) > least
     assert all("--hash=sha256:" in entry for entry in entries)
     assert not re.search(r"https?:|--(extra-)?index|--find-links|--trusted", text)
 
@@ -102,6 +104,15 @@ def test_lock_covers_the_dependencies_within_their_bounds() -> None:
     locked = pins()
     for one in [*DEPENDENCIES, *DEVELOPMENT, *map(Requirement, PROJECT["build-system"]["requires"])]:
         assert one.specifier.contains(locked[canonicalize_name(one.name)]), one
+
+
+def test_the_lock_of_the_benchmarks_goes_on_top_and_holds_what_nothing_else_needs() -> None:
+    base, extra = pins(), pins("requirements-bench.lock")
+    assert not base.keys() & extra.keys()
+    for one in BENCHMARKS:
+        assert one.specifier.contains(extra[canonicalize_name(one.name)]), one
+    needed = {canonicalize_name(one.name) for one in [*DEPENDENCIES, *DEVELOPMENT]}
+    assert not needed & extra.keys()
 
 
 def test_installed_versions_are_those_of_the_lock() -> None:
@@ -122,7 +133,7 @@ def set_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The set-up script, at work in a copy of the project in a folder with an awkward name."""
     root = tmp_path / "有 空格 的 folder"
     root.mkdir()
-    for name in ("pyproject.toml", "requirements.lock"):
+    for name in ("pyproject.toml", "requirements.lock", "requirements-bench.lock"):
         shutil.copy(ROOT / name, root / name)
     spec = importlib.util.spec_from_file_location("set_up", ROOT / "scripts" / "set_up.py")
     assert spec is not None
@@ -134,6 +145,7 @@ def set_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
         "VENV": root / ".venv",
         "PYTHON": root / ".venv/bin/python",
         "LOCK": root / "requirements.lock",
+        "BENCH_LOCK": root / "requirements-bench.lock",
     }
     places |= {"STAMP": root / ".venv/set-up.json", "LOG": root / "build/set-up.log"}
     for name, place in places.items():
@@ -163,6 +175,29 @@ def test_set_up_does_nothing_the_second_time(set_up: ModuleType, monkeypatch: py
     set_up.STAMP.write_text(json.dumps({**stamp, "folder": "/elsewhere"}), "utf-8")
     assert set_up.main() == 0
     assert steps[7:] == installed, "a moved folder needs no network"
+
+
+def test_set_up_adds_what_the_benchmarks_need_only_for_them(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks: list[str] = []
+
+    def note(command: list[str | Path], failure: str, steps: int = 0) -> bool:
+        locks.extend(Path(part).name for part in command if str(part).endswith(".lock"))
+        set_up.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+        set_up.PYTHON.touch()
+        return True
+
+    monkeypatch.setattr(set_up, "run", note)
+    assert set_up.main([]) == 0
+    assert locks == ["requirements.lock"]
+    for _ in range(2):
+        assert set_up.main(["bench"]) == 0
+        assert set_up.main([]) == 0
+    assert locks == ["requirements.lock", "requirements-bench.lock"]
+    set_up.BENCH_LOCK.write_text("# another lock\n", "utf-8")
+    assert set_up.main(["bench"]) == 0
+    assert locks[2:] == ["requirements-bench.lock"]
 
 
 def test_set_up_tells_why_it_stopped(

@@ -25,7 +25,7 @@ from tierkit.schema import (
     validate,
 )
 from tierkit.simulate import Run, run
-from tierkit.synth import history, make, make_folder, world_of
+from tierkit.synth import grow, history, make, make_folder, world_of
 from tierkit.world import Frame, parameters
 
 P = parameters()
@@ -444,3 +444,13 @@ def test_a_policy_of_the_past_is_named_in_its_records() -> None:
 def test_arguments_out_of_range_are_refused(arguments: tuple[int, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(*arguments)
+
+
+def test_a_world_grown_without_its_records_is_the_one_that_they_lead_to() -> None:
+    told: list[tuple[int, int]] = []
+    grown = grow(150, 6, progress=lambda done, total: told.append((done, total)))
+    made = make(150, 6)[1]
+    for one, other in ((grown.world, made.world), (grown.state, made.state)):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    assert (grown.week, grown.date, list(grown.ids)) == (made.week, made.date, list(made.ids))
+    assert told == [(k, grown.week) for k in range(1, grown.week + 1)]

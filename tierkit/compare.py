@@ -328,7 +328,7 @@ def compare(
     threads : int
         Runs at a time; the result does not depend on it.
     progress : callable, optional
-        Called with the runs done and all runs.
+        Called with the weeks done and all weeks, those of all runs together.
 
     Returns
     -------
@@ -368,7 +368,7 @@ def compare(
     windows = [(weeks - over, weeks)]
     windows += [(at, at + WEEKS_A_YEAR) for at in range(0, weeks, WEEKS_A_YEAR)] if by_year else []
     groups = [tuple(GROUPS), *[_YEARLY] * (len(windows) - 1)]
-    total = len(policies) * replicates
+    total = len(policies) * replicates * weeks
     lock = threading.Lock()
     done = 0
     first: dict[str, NDArray[np.uint8]] = {}
@@ -377,20 +377,30 @@ def compare(
     options: dict[str, Any] = {"seed": seed, "kappa": kappa, "scores": scores}
     cohorts = [run(world, policy, 1, **options).first_tier for policy in policies[1:]]
 
-    def one(job: tuple[int, int]) -> _Told:
+    def step(_done: int, _weeks: int) -> None:
         nonlocal done
+        with lock:
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+    def one(job: tuple[int, int]) -> _Told:
         which, replicate = job
         finished, outcomes = run_and_measure_windows(
-            world, policies[which], weeks, windows, groups=groups, replicate=replicate, **options
+            world,
+            policies[which],
+            weeks,
+            windows,
+            groups=groups,
+            replicate=replicate,
+            progress=step,
+            **options,
         )
         with lock:
             if replicate == 0:
                 first[names[which]] = finished.first_tier
                 seen = outcomes[0].visits_per_enterprise
                 visits[names[which]] = np.bincount(seen[seen >= 0])
-            done += 1
-            if progress is not None:
-                progress(done, total)
         return _tell(finished, outcomes, cohorts if which == 0 else [])
 
     jobs = [(which, replicate) for replicate in range(replicates) for which in range(len(policies))]

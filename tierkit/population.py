@@ -44,7 +44,15 @@ from tierkit.world import (
     parameters,
 )
 
-__all__ = ["Population", "base_rates", "draw", "hazard_intercept", "items", "violation_weeks"]
+__all__ = [
+    "Population",
+    "base_rates",
+    "draw",
+    "draw_frame",
+    "hazard_intercept",
+    "items",
+    "violation_weeks",
+]
 
 CELLS = len(AGENCIES) * len(ITEM_CLASSES)
 """Kinds of obligation: one for each agency and item class; the number of an obligation is its kind."""
@@ -52,7 +60,8 @@ CELLS = len(AGENCIES) * len(ITEM_CLASSES)
 LAST_EXIT = 3_900
 """Week, some 75 years on, after which an exit is not given a date."""
 
-_ENTERPRISE_BLOCKS = 5
+_CHUNK = 1 << 16
+"""Enterprises or obligations whose draws are held at a time; the result does not depend on it."""
 _OBLIGATION_BLOCK = 16
 _INSPECTOR_BLOCK = 32
 _MUNICIPAL = {"emergency", "ecology", "construction", "transport", "water"}
@@ -253,6 +262,48 @@ def draw(
     ValueError
         If `enterprises` is not in 1 … 20 million or the horizon is negative.
     """
+    frame, latent, age_days = _draw(enterprises, seed, reference, horizon_weeks, params)
+    table = items()
+    facts = _facts(frame, age_days, latent, table)
+    return Population(frame, latent, facts["enterprises"], facts["agencies"], table, facts["obligations"])
+
+
+def draw_frame(
+    enterprises: int,
+    seed: int,
+    reference: Policy,
+    horizon_weeks: int = WEEKS_A_YEAR,
+    params: Parameters | None = None,
+) -> Frame:
+    """Draw the world of a population without the tables of its register, which take most of the memory.
+
+    Parameters
+    ----------
+    enterprises, seed, reference, horizon_weeks, params
+        As in `draw`.
+
+    Returns
+    -------
+    Frame
+        The same as that of `draw`.
+
+    Raises
+    ------
+    ValueError
+        As in `draw`.
+
+    Examples
+    --------
+    >>> draw_frame(50, 1, Policy.load("legacy"), horizon_weeks=0).enterprises
+    50
+    """
+    return _draw(enterprises, seed, reference, horizon_weeks, params)[0]
+
+
+def _draw(
+    enterprises: int, seed: int, reference: Policy, horizon_weeks: int, params: Parameters | None
+) -> tuple[Frame, NDArray[np.float64], NDArray[np.int64]]:
+    """Return the world in week 0, and the latent propensity and age in days of every enterprise."""
     if not 1 <= enterprises <= 20_000_000:
         raise ValueError(f"The number of 'enterprises' must be in 1 … 20,000,000. Got {enterprises}.")
     if horizon_weeks < 0:
@@ -261,18 +312,15 @@ def draw(
     future = -(-round(enterprises * p["turnover.entry"]) * horizon_weeks // WEEKS_A_YEAR)
     entered, known, _end = _calendar(enterprises, future, p)
     slots = np.arange(len(entered))
-    own = [
-        uniform(draws(seed, 0, slots, ENTERPRISE_LEVEL, block, domain=Domain.POPULATION))
-        for block in range(_ENTERPRISE_BLOCKS)
-    ]
-    life = np.floor(np.log(own[1][1]) / np.log1p(-p["turnover.exit"] / WEEKS_A_YEAR)).astype(np.int64) + 1
+    stays = np.log1p(-p["turnover.exit"] / WEEKS_A_YEAR)
+    life = np.floor(np.log(_uniforms(seed, slots, 1)[1]) / stays).astype(np.int64) + 1
     left = np.maximum(entered, known) + life
     left = np.where(left > LAST_EXIT, NEVER, left)
     kept = min(p["turnover.reregister"] / p["turnover.entry"], 1.0) if p["turnover.entry"] else 0.0
-    successor_of = _successors(entered, left, own[4][3], kept)
+    successor_of = _successors(entered, left, _uniforms(seed, slots, 4)[3], kept)
     # Whoever may re-register as another is that other's twin, all but in name, age and the time it has left.
     twin = np.where(successor_of >= 0, successor_of, slots)
-    u = [block[:, twin] for block in own[:4]] + own[4:]
+    u = [_uniforms(seed, twin, block) for block in range(3)]
     sector = _choose(u[0][0], SECTORS, p.group("share.sector"))
     size = _choose(u[0][1], SIZES, p.group("share.size"))
     ownership = _choose(u[0][2], OWNERSHIPS, p.group("share.ownership"))
@@ -286,9 +334,9 @@ def draw(
     licensed = np.isin(sector, [SECTORS.index(s) for s in ("catering", "food", "culture")])
     commitment = u[2][2] < np.where(licensed, p["commitment.share_licensed"], p["commitment.share"])
     phase = np.where(commitment, (u[2][3] * p["commitment.renewal"]).astype(np.int64), -1)
+    del u
 
-    obligation = _obligations(seed, twin, sector, p)
-    owner, number, uo = obligation
+    owner, number, words = _obligations(seed, twin, sector, p)
     counts = np.bincount(owner, minlength=len(slots))
     start = np.concatenate([[0], np.cumsum(counts)])
     young = age_days < 2 * 365
@@ -299,19 +347,19 @@ def draw(
         + np.where(size == SIZES.index("large"), p["hazard.large"], 0.0)
     )
     common = float(p["hazard.enterprise_share"])
-    z = np.sqrt(common) * latent[owner] + np.sqrt(1 - common) * ndtri(uo[1])
+    z = np.sqrt(common) * latent[owner] + np.sqrt(1 - common) * ndtri(uniform(words[1]))
     item_class = (number % len(ITEM_CLASSES)).astype(np.uint8)
     odds = hazard_intercept(p) + shift[owner] + p["hazard.latent_sd"] * z + p["hazard.key_item"] * item_class
     duration = violation_weeks(p).sum()
     rho = float(p["hazard.hunch_share"])
-    hunch = rho * z + np.sqrt(1 - rho**2) * ndtri(uo[2])
+    hunch = rho * z + np.sqrt(1 - rho**2) * ndtri(uniform(words[2]))
+    del z
     agency = (number // len(ITEM_CLASSES)).astype(np.uint8)
-    in_class = np.where(item_class == 0, 3, 2)
-    nth = np.minimum((uo[3] * in_class).astype(np.int64), in_class - 1)
-    item = (agency * 5 + np.where(item_class == 0, 0, 3) + nth).astype(np.uint8)
-    table = items()
-    can_offsite = table["offsite"].to_numpy(bool)[item]
-    rank = np.minimum(uo[4] * 65_534, 65_533).astype(np.int64)
+    in_class = np.where(item_class == 0, 3, 2).astype(np.uint8)
+    nth = np.minimum((uniform(words[3]) * in_class).astype(np.uint8), in_class - 1)
+    item = agency * 5 + item_class * 3 + nth
+    can_offsite = items()["offsite"].to_numpy(bool)[item]
+    rank = np.minimum(uniform(words[4]) * 65_534, 65_533).astype(np.uint16)
 
     planned, triggered = _reference_rates(reference, p, sector, size)
     per = WEEKS_A_YEAR * np.maximum(counts, 1)
@@ -339,8 +387,8 @@ def draw(
         professional=_professional(sector, counts, p),
         adverse=np.rint(p["adverse.latent"] * latent * LOG_ONE).astype(np.int16),
         base_rate=np.rint((planned + triggered) / WEEKS_A_YEAR * 2**24).astype(np.uint32),
-        enterprise=owner.astype(np.uint32),
-        local=number.astype(np.uint8),
+        enterprise=owner,
+        local=number,
         agency=agency,
         item_class=item_class,
         item=item,
@@ -355,8 +403,12 @@ def draw(
     ids = credit_code.make(slots, division, np.where(individual, "2", "1")).to_numpy(object)
     origin = p["calendar.start"] - pd.Timedelta(weeks=known).to_pytimedelta()
     frame = Frame(world, _first_state(world, seed, odds, p), 0, origin, ids, seed, p, known)
-    facts = _facts(frame, u, age_days, latent, table)
-    return Population(frame, latent, facts["enterprises"], facts["agencies"], table, facts["obligations"])
+    return frame, latent, age_days
+
+
+def _uniforms(seed: int, slots: NDArray[np.int64], block: int) -> NDArray[np.float64]:
+    """Return the four uniforms of a block of every enterprise, shape (4, E)."""
+    return uniform(draws(seed, 0, slots, ENTERPRISE_LEVEL, block, domain=Domain.POPULATION))
 
 
 def _successors(
@@ -380,8 +432,8 @@ def _successors(
 
 def _obligations(
     seed: int, slots: NDArray[np.int64], sector: NDArray[np.uint8], p: Parameters
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return owner, number and five uniforms of every obligation, in the order of their owners.
+) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint32]]:
+    """Return owner, number and five draws of every obligation, in the order of their owners.
 
     The draws are those of the given slots; the owners are their places.
     """
@@ -392,16 +444,18 @@ def _obligations(
             chance[s, 2 * a : 2 * a + 2] = own.get(agency, p[f"applicability.all.{agency}"])
     limit = threshold(chance)
     owners, numbers, values = [], [], []
-    for cell in range(CELLS):
-        words = draws(seed, 0, slots, cell, _OBLIGATION_BLOCK, domain=Domain.POPULATION)
-        taken = np.flatnonzero(words[0] < limit[sector, cell])
-        more = draws(seed, 0, slots[taken], cell, _OBLIGATION_BLOCK + 1, domain=Domain.POPULATION)
-        owners.append(taken)
-        numbers.append(np.full(len(taken), cell))
-        values.append(np.vstack([uniform(words[:, taken]), uniform(more[:1])]))
-    owner, number = np.concatenate(owners), np.concatenate(numbers)
-    order = np.lexsort((number, owner))
-    return owner[order], number[order], np.concatenate(values, axis=1)[:, order]
+    for lo in range(0, len(slots), _CHUNK):
+        mine = slots[lo : lo + _CHUNK]
+        words = np.stack(
+            [draws(seed, 0, mine, k, _OBLIGATION_BLOCK, domain=Domain.POPULATION) for k in range(CELLS)],
+            axis=2,
+        )
+        who, cell = np.nonzero(words[0] < limit[sector[lo : lo + _CHUNK]])
+        more = draws(seed, 0, mine[who], cell, _OBLIGATION_BLOCK + 1, domain=Domain.POPULATION)
+        owners.append((lo + who).astype(np.uint32))
+        numbers.append(cell.astype(np.uint8))
+        values.append(np.vstack([words[:, who, cell], more[:1]]))
+    return np.concatenate(owners), np.concatenate(numbers), np.concatenate(values, axis=1)
 
 
 def _reference_rates(
@@ -440,14 +494,19 @@ def _professional(sector: NDArray[np.uint8], counts: NDArray[np.int64], p: Param
 def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameters) -> State:
     """Return week 0: compliance drawn from the stationary shares, no records."""
     n, m = len(world.entered), len(world.enterprise)
-    words = uniform(
-        draws(seed, 0, world.enterprise, world.local, _OBLIGATION_BLOCK + 2, domain=Domain.POPULATION)
-    )
     stock = violation_weeks(p)
-    severity = 1 + np.searchsorted(np.cumsum(stock / stock.sum())[:2], words[1], side="right")
-    there = (words[0] < expit(odds)) & (world.entered[world.enterprise] == 0)
+    edges = np.cumsum(stock / stock.sum())[:2]
+    violation = np.zeros(m, np.uint8)
+    for lo in range(0, m, _CHUNK):
+        mine = slice(lo, lo + _CHUNK)
+        owner = world.enterprise[mine]
+        words = uniform(
+            draws(seed, 0, owner, world.local[mine], _OBLIGATION_BLOCK + 2, domain=Domain.POPULATION)
+        )
+        there = (words[0] < expit(odds[mine])) & (world.entered[owner] == 0)
+        violation[mine] = np.where(there, 1 + np.searchsorted(edges, words[1], side="right"), 0)
     return State(
-        violation=np.where(there, severity, 0).astype(np.uint8),
+        violation=violation,
         since=np.zeros(m, np.int16),
         found_week=np.full(m, LONG_AGO, np.int16),
         found_kind=np.zeros(m, np.uint8),
@@ -490,7 +549,6 @@ def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Paramete
 
 def _facts(
     frame: Frame,
-    u: list[NDArray[np.float64]],
     age_days: NDArray[np.int64],
     latent: NDArray[np.float64],
     table: pd.DataFrame,
@@ -498,6 +556,9 @@ def _facts(
     """Return the register's tables."""
     world, p = frame.world, frame.parameters
     n = frame.enterprises
+    slots = np.arange(n)
+    twin = np.where(world.successor_of >= 0, world.successor_of, slots)
+    u = [*(_uniforms(frame.seed, twin, block) for block in range(4)), _uniforms(frame.seed, slots, 4)]
     origin = pd.Timestamp(frame.origin)
     # An entrant registers on a day of the week before the first in which it can be inspected.
     entry = origin + pd.to_timedelta(

@@ -6,7 +6,6 @@ import datetime as dt
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from tierkit import __version__
 from tierkit.policy import Policy
-from tierkit.population import Population, draw
+from tierkit.population import Population, draw, draw_frame
 from tierkit.records import state_columns, write_records
 from tierkit.schema import (
     AGENCIES,
@@ -26,10 +25,10 @@ from tierkit.schema import (
     data_dictionary,
     write_dataset,
 )
-from tierkit.simulate import run
+from tierkit.simulate import Run, run
 from tierkit.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
 
-__all__ = ["history", "make", "make_folder", "world_at", "world_of"]
+__all__ = ["grow", "history", "make", "make_folder", "world_at", "world_of"]
 
 
 def history(
@@ -42,7 +41,7 @@ def history(
     weeks: int | None = None,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Population, Any, dict[int, NDArray[np.uint8]]]:
+) -> tuple[Population, Run, dict[int, NDArray[np.uint8]]]:
     """Draw a population and run it through its burn-in and its years of records, or the first weeks of these.
 
     Returns
@@ -56,17 +55,7 @@ def history(
     """
     legacy = policy or Policy.load("legacy")
     population = draw(enterprises, seed, legacy, horizon_weeks, params)
-    p = population.frame.parameters
-    burn_in = int(p["calendar.burn_in_weeks"])
-    weeks = int(p["calendar.history_weeks"]) if weeks is None else weeks
-    total = burn_in + weeks
-
-    def shifted(offset: int) -> Callable[[int, int], None] | None:
-        return None if progress is None else lambda done, _all: progress(offset + done, total)
-
-    frame = population.frame
-    if burn_in:
-        frame = _without_records(run(frame, legacy, burn_in, threads=threads, progress=shifted(0)).end)
+    frame = _burnt_in(population.frame, legacy, threads, progress, weeks)
     months: dict[int, NDArray[np.uint8]] = {}
 
     def observe(week: int, state: State) -> None:
@@ -74,8 +63,84 @@ def history(
         if monday.day <= 7:
             months[monday.year * 100 + monday.month] = state.violation.copy()
 
-    past = run(frame, legacy, weeks, threads=threads, progress=shifted(burn_in), observe=observe)
+    past = _recorded(frame, legacy, threads, progress, observe, weeks)
     return population, past, months
+
+
+def grow(
+    enterprises: int,
+    seed: int,
+    *,
+    policy: Policy | None = None,
+    params: Parameters | None = None,
+    horizon_weeks: int = WEEKS_A_YEAR,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Frame:
+    """Make the world at the end of the records without the records, for a city too large for its tables.
+
+    Parameters
+    ----------
+    enterprises, seed, policy, params, horizon_weeks, threads, progress
+        As in `make`.
+
+    Returns
+    -------
+    Frame
+        The same as that of `make`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> grow(50, seed=1).date == make(50, seed=1)[1].date
+    True
+    """
+    legacy = policy or Policy.load("legacy")
+    frame = draw_frame(enterprises, seed, legacy, horizon_weeks, params)
+    return _recorded(_burnt_in(frame, legacy, threads, progress), legacy, threads, progress).end
+
+
+def _shifted(
+    frame: Frame, progress: Callable[[int, int], None] | None, weeks: int | None
+) -> Callable[[int, int], None] | None:
+    """Return the progress of a run from this world on as that of burn-in and records together."""
+    total = int(frame.parameters["calendar.burn_in_weeks"]) + _weeks(frame, weeks)
+    return None if progress is None else lambda done, _all: progress(frame.week + done, total)
+
+
+def _weeks(frame: Frame, weeks: int | None) -> int:
+    """Return how many weeks of records are wanted: all of them unless told."""
+    return int(frame.parameters["calendar.history_weeks"]) if weeks is None else weeks
+
+
+def _burnt_in(
+    frame: Frame,
+    legacy: Policy,
+    threads: int,
+    progress: Callable[[int, int], None] | None,
+    weeks: int | None = None,
+) -> Frame:
+    burn_in = int(frame.parameters["calendar.burn_in_weeks"])
+    if not burn_in:
+        return frame
+    past = run(frame, legacy, burn_in, threads=threads, progress=_shifted(frame, progress, weeks))
+    return _without_records(past.end)
+
+
+def _recorded(
+    frame: Frame,
+    legacy: Policy,
+    threads: int,
+    progress: Callable[[int, int], None] | None,
+    observe: Callable[[int, State], None] | None = None,
+    weeks: int | None = None,
+) -> Run:
+    shifted = _shifted(frame, progress, weeks)
+    return run(frame, legacy, _weeks(frame, weeks), threads=threads, progress=shifted, observe=observe)
 
 
 def _without_records(frame: Frame) -> Frame:

@@ -13,7 +13,7 @@ from tierkit.cli.ending import Answer, command
 from tierkit.cli.given import MAX_SEED, Given, cores
 from tierkit.cli.table import table
 from tierkit.folders import whole_folder
-from tierkit.progress import show
+from tierkit.progress import Progress, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tierkit.compare import Replicates
     from tierkit.policy import Policy
     from tierkit.schema import Dataset
+    from tierkit.world import Frame
 
 __all__ = ["MOST_KAPPA", "MOST_REPLICATES", "MOST_WEEKS", "add_to", "warn_of_rule_scores"]
 
@@ -29,6 +30,7 @@ KAPPAS = (0.0, 0.1, 0.25)
 
 HEADLINE_KAPPA = 0.1
 LEAST_TO_LEARN = 500
+MOST_ENTERPRISES = 20_000_000
 MOST_KAPPA = 2
 MOST_WEEKS = 520
 MOST_REPLICATES = 1000
@@ -42,11 +44,17 @@ def add_to(app: typer.Typer) -> None:
 
 
 def simulate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A synthetic city.")],
     policy: Annotated[
         list[str], typer.Option(metavar="POLICY", help="The reform; may be given several times.")
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="A synthetic city, unless one is drawn here.")
+    ] = None,
+    enterprises: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Draw a city of so many in memory, without its records."),
+    ] = None,
     baseline: Annotated[str, typer.Option(metavar="POLICY", help="What to compare with.")] = "legacy",
     model: Annotated[
         Path | None,
@@ -60,12 +68,25 @@ def simulate(
     ] = None,
     weeks: Annotated[int, typer.Option(metavar="W", help="How long to run.")] = 52,
     replicates: Annotated[int, typer.Option(metavar="R", help="Runs of each policy; intervals need 2.")] = 20,
-    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the draws.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="S", help="Seed of the draws, and of the city if it is drawn here.")
+    ] = 0,
 ) -> Answer:
     """Compare what policies would do, with intervals."""
     kappas = sorted(set(kappa or KAPPAS))
     given = Given()
-    given.folder("DIR", folder, holds=["manifest.json"])
+    if (folder is None) == (enterprises is None):
+        given.note(
+            "DIR",
+            "one city is needed, from a folder or drawn here",
+            "Give either DIR or --enterprises.",
+        )
+    elif folder is not None:
+        given.folder("DIR", folder, holds=["manifest.json"])
+    elif enterprises is not None:
+        given.between("--enterprises", enterprises, 1, MOST_ENTERPRISES)
+        if model is not None:
+            given.note("--model", "a city drawn here has no records to score", "Give DIR, or leave it out.")
     if model is not None:
         given.folder("MODEL", model, holds=["manifest.json"])
     loaded = [given.policy("--baseline", baseline), *(given.policy("--policy", one) for one in policy)]
@@ -85,21 +106,12 @@ def simulate(
     from tierkit.agencies import ratings
     from tierkit.compare import HEADLINE, compare
     from tierkit.report import Run, floor_checks
-    from tierkit.schema import read_dataset
-    from tierkit.synth import world_of
     from tierkit.world import WEEKS_A_YEAR
 
-    data = read_dataset(folder)
-    try:
-        world = world_of(data, horizon_weeks=weeks)
-    except ValueError as error:
-        given.note(
-            "DIR", str(error), "Give a folder that this version's 'tierkit synth' made, truth included."
-        )
-    given.settle()
     base, *reforms = policies
-    scores, tiers = _scored(model, data, policies)
     with show() as progress:
+        data, world = _city(given, folder, enterprises, seed, weeks, progress)
+        scores, tiers = _scored(model, data, policies)
         runs = [
             compare(
                 world,
@@ -127,13 +139,13 @@ def simulate(
         tiers=tiers,
         scores=scores,
         visits=Run.visits_frame(runs[kappas.index(shown)].visits),
-        ratings=ratings(data["inspections"]),
+        ratings=ratings(data["inspections"]) if data else None,
         facts={
             "version": __version__,
-            "enterprises": data.manifest["enterprises"],
+            "enterprises": data.manifest["enterprises"] if data else enterprises,
             "seed": seed,
             "replicates": replicates,
-            "as_of": data.manifest["as_of"],
+            "as_of": world.date.isoformat(),
             "world_hash": world.parameters.hash,
         },
     )
@@ -158,12 +170,29 @@ def simulate(
     )
 
 
+def _city(
+    given: Given, folder: Path | None, enterprises: int | None, seed: int, weeks: int, progress: Progress
+) -> "tuple[Dataset | None, Frame]":
+    """Return the records of a folder and the world that goes on from them, or a world drawn here."""
+    from tierkit.schema import read_dataset
+    from tierkit.synth import grow, world_of
+
+    if enterprises is not None:
+        watch = partial(progress, "drawing the city and its past")
+        return None, grow(enterprises, seed, horizon_weeks=weeks, threads=cores(), progress=watch)
+    assert folder is not None
+    data = read_dataset(folder)
+    remedy = "Give a folder that this version's 'tierkit synth' made, truth included."
+    with given.blame("DIR", remedy):
+        return data, world_of(data, horizon_weeks=weeks)
+
+
 def _scored(
-    model: Path | None, data: "Dataset", policies: "Sequence[Policy]"
+    model: Path | None, data: "Dataset | None", policies: "Sequence[Policy]"
 ) -> "tuple[pd.DataFrame | None, pd.DataFrame | None]":
     """Return everybody's scores at the end of the records, and tier under each policy that rests on them."""
     on_models = [one for one in policies if one["scoring.basis"] == "model"]
-    if model is None:
+    if model is None or data is None:
         warn_of_rule_scores(policies)
         return None, None
     import pandas as pd

@@ -285,8 +285,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     p, world = frame.parameters, frame.world
     counts = np.diff(world.start)
     by_kind = base_rates(policy, p)
-    owner = world.enterprise.astype(np.int64)
-    yearly = by_kind[world.sector, world.size][owner] / np.maximum(counts, 1)[owner]
+    yearly = by_kind[world.sector, world.size] / np.maximum(counts, 1)  # of each of its obligations
     here = frame.alive()
     held = max(counts[here].mean(), 1) if here.any() else 1  # of those in the register, not of slots to come
     severity = np.cumsum([p[f"violation.severity.{s}"] for s in SEVERITIES])
@@ -326,7 +325,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
             np.int16
         ),
         adverse_earliest=int(policy["repair.earliest_weeks.minor"]),
-        rate=log_index(yearly / WEEKS_A_YEAR).astype(np.int16),
+        rate=log_index(yearly / WEEKS_A_YEAR).astype(np.int16)[world.enterprise],
         tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(
             np.int16
         ),

@@ -1,0 +1,140 @@
+"""One measurement in a process of its own: ``python -m benchmarks.one '{"what": "small", …}'`` prints JSON.
+
+A process of its own has a peak of memory of its own, and nothing that an earlier measurement left behind.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.memory import peak_bytes, start_again
+from benchmarks.small import model
+
+ROOT = Path(__file__).parent.parent
+POLICY, KAPPA = "jinshan-2025", 0.1
+
+
+def timed(task: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the wall time of a task and what it returned."""
+    start = time.perf_counter()
+    done = task()
+    return time.perf_counter() - start, done
+
+
+def small(
+    way: str, enterprises: int, threads: int, runs: int, weeks: int = model.WEEKS, check: int = 0
+) -> dict[str, Any]:
+    """Time an implementation of the small model, after asserting at a size that it gives what it must."""
+    module = importlib.import_module(f"benchmarks.small.{way}_way")
+    if check:
+        city = model.city(check)
+        worst = model.disagreement(city, module.prepare(city, model.WEEKS, 7, threads)())
+        assert worst < model.STANDARD_ERRORS, f"{way} differs by {worst:.1f} standard errors"
+    city = model.city(enterprises)
+    module.prepare(model.city(1_000), weeks, 0, threads)()  # compiles, or loads what is compiled
+    before = start_again()
+    spent = [timed(module.prepare(city, weeks, seed, threads))[0] for seed in range(runs)]
+    return {
+        "rate": enterprises * weeks / statistics.median(spent),
+        "peak": peak_bytes(),
+        "bytes": (peak_bytes() - before) / enterprises,
+    }
+
+
+def engine(enterprises: int, threads: list[int], runs: int, weeks: int) -> dict[str, Any]:
+    """Time the full model, all instruments of a plan on, over a city as drawn; memory by obligation."""
+    from tierkit.policy import Policy
+    from tierkit.population import draw_frame
+    from tierkit.simulate import run
+
+    policy, legacy = Policy.load(POLICY), Policy.load("legacy")
+    run(draw_frame(300, 1, legacy), policy, 2, kappa=KAPPA, threads=2)  # compiles, or loads what is compiled
+    before = start_again()
+    spent, frame = timed(lambda: draw_frame(enterprises, 1, legacy, weeks))
+    found: dict[str, Any] = {"drawing": {"seconds": spent, "peak": peak_bytes()}}
+    at_work = int(frame.alive().sum())
+    for count in threads:
+        start_again()
+        times = [
+            timed(lambda count=count: run(frame, policy, weeks, kappa=KAPPA, threads=count))[0]
+            for _ in range(runs)
+        ]
+        found[str(count)] = {
+            "seconds": statistics.median(times),
+            "rate": at_work * weeks / statistics.median(times),
+            "peak": peak_bytes(),
+            "bytes": (peak_bytes() - before) / frame.obligations,
+        }
+    kept = sum(part.nbytes for part in (*frame.world, *frame.state, *frame.state))
+    found["kept"] = kept / frame.obligations
+    found["obligations"] = frame.obligations
+    return found
+
+
+def plain(enterprises: int, weeks: int) -> dict[str, Any]:
+    """Time the plain NumPy engine of the tests, after asserting that both engines give the same bits."""
+    sys.path.insert(0, str(ROOT / "tests"))  # the plain engine is a test's oracle
+    from plain_engine import plain_run
+
+    from tierkit.policy import Policy
+    from tierkit.population import draw_frame
+    from tierkit.simulate import run
+
+    policy, legacy = Policy.load(POLICY), Policy.load("legacy")
+    frame = draw_frame(enterprises, 1, legacy, weeks)
+    fast = run(frame, policy, weeks, kappa=KAPPA)
+    before = start_again()
+    spent, slow = timed(lambda: plain_run(frame, policy, weeks, kappa=KAPPA))
+    for name in ("log", "signals", "events", "tally", "counts"):
+        assert np.array_equal(getattr(fast, name), getattr(slow, name)), f"the engines' {name} differ"
+    return {
+        "rate": int(frame.alive().sum()) * weeks / spent,
+        "peak": peak_bytes(),
+        "bytes": (peak_bytes() - before) / frame.obligations,
+    }
+
+
+def rest(enterprises: int, runs: int) -> dict[str, Any]:
+    """Time the generator, features, the risk model and its explanation."""
+    from tierkit import explain, features, training
+    from tierkit.keyed_random import Block, pack, philox_many
+    from tierkit.risk import RiskModel
+    from tierkit.synth import make
+
+    def median(task: Callable[[], Any]) -> float:
+        task()
+        return statistics.median(timed(task)[0] for _ in range(runs))
+
+    counters = pack(range(1_000_000), 0, Block.WEEK, 3)
+    blocks = 1e6 / median(lambda: philox_many((1, 2), counters))
+    data, world = make(enterprises, seed=1, threads=2)
+    X = features.build(data, world.date)
+    rows = training.training_frame(data, world.date)
+    fitted = RiskModel(num_threads=2).fit(rows.X, rows.y, rows.weight)
+    return {
+        "blocks": blocks,
+        "features": len(X) / median(lambda: features.build(data, world.date, threads=2)),
+        "rows": len(rows.X),
+        "fit": median(lambda: RiskModel(num_threads=2).fit(rows.X, rows.y, rows.weight)),
+        "shap": len(X) / median(lambda: explain.contributions(fitted, X)),
+    }
+
+
+def main() -> None:
+    """Do the measurement that the argument describes and print what was found as JSON."""
+    options = json.loads(sys.argv[1])
+    what = {"small": small, "engine": engine, "plain": plain, "rest": rest}[options.pop("what")]
+    print(json.dumps(what(**options)))
+
+
+if __name__ == "__main__":
+    main()

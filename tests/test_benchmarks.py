@@ -1,0 +1,122 @@
+"""The benchmarks measure what they say: every implementation of the small model gives the model's moments."""
+
+import importlib
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.memory import peak_bytes, start_again
+from benchmarks.precision import differences, table
+from benchmarks.small import model, tierkit_way
+from benchmarks.small.model import DETECTION, STANDARD_ERRORS, TIER_RATE, City, city, disagreement, expected
+from tierkit.compare import HEADLINE
+from tierkit.keyed_random import philox_many, threshold
+from tierkit.policy import Policy
+from tierkit.synth import grow
+
+ROOT = Path(__file__).resolve().parent.parent
+WAYS = ["tierkit", "numpy", "starsim", "mesa"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.filterwarnings("ignore")  # of other libraries
+def test_every_implementation_gives_the_moments_of_the_model(way: str) -> None:
+    if way in ("starsim", "mesa") and importlib.util.find_spec(way) is None:
+        pytest.skip(f"{way} is installed by make bench alone")
+    module = importlib.import_module(f"benchmarks.small.{way}_way")
+    small = city(20_000)
+    for seed in (1, 2):
+        assert disagreement(small, module.prepare(small, model.WEEKS, seed, 2)()) < STANDARD_ERRORS
+
+
+def test_the_moments_are_those_of_the_model_followed_by_hand() -> None:
+    # one enterprise of T4: in violation before the first inspections with h, found with h r d
+    one = City(np.array([0.5]), np.array([3], np.uint8))
+    mean, variance = expected(one, 2)
+    found = 0.5 * 0.05 * 0.7
+    assert mean[:, 0] == pytest.approx([0.05, found])
+    left = 0.5 - found
+    assert mean[1, 1] == pytest.approx((left + (1 - left) * 0.5) * 0.05 * 0.7)
+    assert variance[:, 0] == pytest.approx([0.05 * 0.95, found * (1 - found)])
+
+
+def test_a_wrong_model_disagrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = city(100_000)
+    right = tierkit_way.prepare(small, model.WEEKS, 1)()
+    assert disagreement(small, right) < STANDARD_ERRORS
+    monkeypatch.setattr(tierkit_way, "DETECTION", DETECTION + 0.05)
+    assert disagreement(small, tierkit_way.prepare(small, model.WEEKS, 1)()) > STANDARD_ERRORS
+    assert disagreement(small, np.roll(right, 1, axis=1)[:, ::-1]) > STANDARD_ERRORS
+    assert disagreement(small._replace(hazard=small.hazard * 1.1), right) > STANDARD_ERRORS
+
+
+def test_the_compiled_small_model_is_the_rule_applied_to_the_keyed_draws() -> None:
+    small = city(5_000)
+    fall, inspect, find = (
+        threshold(p) for p in (small.hazard, TIER_RATE[small.tier], TIER_RATE[small.tier] * DETECTION)
+    )
+    violation = np.zeros(5_000, bool)
+    by_hand = np.zeros((2, 6), np.int64)
+    slots, none = np.arange(5_000, dtype=np.uint64), np.zeros(5_000, np.uint64)
+    for week in range(6):
+        block = philox_many((9, 0), np.stack([slots, none, none + np.uint64(week // 2), none]))
+        x, y = block[2 * (week % 2)], block[2 * (week % 2) + 1]
+        violation |= x < fall
+        found = violation & (y < find)
+        by_hand[:, week] = (y < inspect).sum(), found.sum()
+        violation &= ~found
+    for threads, size in ((1, 1 << 16), (2, 700)):
+        assert np.array_equal(tierkit_way.prepare(small, 6, 9, threads, size)(), by_hand)
+    with pytest.raises(ValueError, match="must be even"):
+        tierkit_way.prepare(small, 7, 9)
+
+
+def test_the_peak_of_memory_is_that_since_the_start() -> None:
+    before = start_again()
+    block = np.ones(40_000_000, np.uint8)
+    assert 35e6 < peak_bytes() - before < 60e6
+    del block
+
+
+def test_the_engine_takes_at_most_200_bytes_an_obligation() -> None:
+    asked = {"what": "engine", "enterprises": 40_000, "threads": [2], "runs": 1, "weeks": 4}
+    told = subprocess.run(
+        [sys.executable, "-m", "benchmarks.one", json.dumps(asked)],
+        cwd=ROOT, check=True, capture_output=True, encoding="utf-8",
+    ).stdout  # fmt: skip
+    found = json.loads(told.splitlines()[-1])
+    assert 60 < found["kept"] < found["2"]["bytes"] < 200
+
+
+def test_keyed_draws_sharpen_a_comparison() -> None:
+    world = grow(600, 1)
+    legacy = Policy.load("legacy")
+    small = legacy.reform({"frequency.tier.T4.key": 2.0}, name="small")
+    found = table(*differences(world, legacy, [small], 6, 12, lambda done, total: None)["small"])
+    assert list(found.index) == list(HEADLINE)
+    assert found.loc["violations_missed", "ratio"] > 4
+    assert (found["replicates"] == found["ratio"] ** 2).all()
+
+
+@pytest.mark.slow
+def test_all_measurements_run_and_are_written(tmp_path: Path) -> None:
+    out = tmp_path / "results.md"
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--out", out],
+        cwd=ROOT, check=False, capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    text = out.read_text("utf-8")
+    for said in (
+        "## The small model",
+        "times plain",
+        "bytes an obligation",
+        "| `tierkit simulate",
+        "blocks/s",
+    ):
+        assert said in text
