@@ -412,8 +412,8 @@ def test_sensitivity_writes_frames_and_figures_in_both_languages(
     import pandas as pd
 
     out = tmp_path / "sensitivity"
-    asked = ("sensitivity", "--enterprises", 400, "--seed", 5, "--policy", "minhang-2023", "--out", out)
-    asked += ("--trajectories", 2, "--cities", 2, "--weeks", 12, "--measure", "visits")
+    asked = ("sensitivity", "--enterprises", 150, "--seed", 5, "--policy", "minhang-2023", "--out", out)
+    asked += ("--trajectories", 2, "--cities", 2, "--weeks", 8, "--measure", "visits")
     ended = tierkit(*asked)
     assert ended.status == 0, ended.err
     assert ended.out.startswith("visits: ")
@@ -432,7 +432,7 @@ def test_sensitivity_writes_frames_and_figures_in_both_languages(
     before = files(out)
     again = tierkit(*asked, "--json")
     assert again.status == 0
-    assert again.data["facts"]["enterprises"] == 400
+    assert again.data["facts"]["enterprises"] == 150
     assert [one["parameter"] for one in again.data["first"]] == list(
         frame.loc[frame["stands_out"], "parameter"]
     )

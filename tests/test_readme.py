@@ -261,7 +261,7 @@ def test_commands_print_what_the_readmes_show(tmp_path: Path) -> None:
         for typed, block in shown(lang):
             if platform.machine() in ("x86_64", "AMD64"):  # elsewhere the last bits of a model may differ
                 assert "".join(said[line] for line in typed) == block.text
-    table = re.findall(r"^my +(\S+) .*\[(.+), (.+)\]$", shown("en")[2][1].text, re.MULTILINE)
+    table = re.findall(r"^my +(\S+) .*?\[(.+?), (.+?)\]", shown("en")[2][1].text, re.MULTILINE)
     signs = {name: low[0] + high[0] for name, low, high in table}
     said_below = {"inspections": "++", "findings": "++", "harm": "−−"}
     assert {name: signs[name] for name in said_below} == said_below

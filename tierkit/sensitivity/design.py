@@ -133,6 +133,7 @@ def morris(
 
     Examples
     --------
+    >>> from tierkit.sensitivity import uncertain
     >>> a, b = [one for one in uncertain() if one.name in ("kappa", "depth.detection")]
     >>> def line(points, seed):
     ...     return np.array([[point["kappa"]] for point in points])

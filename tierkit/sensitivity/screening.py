@@ -184,6 +184,7 @@ def screen(
 
     Examples
     --------
+    >>> from tierkit.sensitivity import uncertain
     >>> legacy, plan = Policy.load("legacy"), Policy.load("jinshan-2025")
     >>> few = [one for one in uncertain() if one.name in ("kappa", "violation.harm.serious")]
     >>> screening = screen(300, legacy, plan, chosen=few, measures=["violations"], trajectories=2, weeks=4)

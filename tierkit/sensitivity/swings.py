@@ -72,6 +72,7 @@ def tornado(
 
     Examples
     --------
+    >>> from tierkit.sensitivity import uncertain
     >>> legacy, plan = Policy.load("legacy"), Policy.load("jinshan-2025")
     >>> few = [one for one in uncertain() if one.name == "violation.harm.serious"]
     >>> frame = tornado(300, legacy, plan, chosen=few, measures=["violations"], replicates=2, weeks=4)
