@@ -12,6 +12,7 @@ from tierkit.history import estimate
 from tierkit.policy import Policy
 from tierkit.records import state_columns
 from tierkit.schema import Dataset
+from tierkit.scored import table_of, world_from_scores
 from tierkit.simulate import run
 from tierkit.synth import make, world_at, world_of
 from tierkit.world import WEEKS_A_YEAR, Frame
@@ -149,3 +150,19 @@ def test_it_says_what_is_wrong() -> None:
 def test_it_shows_itself() -> None:
     assert repr(result_of()).startswith("Backtest(2024-01-01..2024-12-29: ")
     assert "commitment" in result_of()._repr_html_()
+
+
+def test_a_world_of_scores_alone_tells_the_year_too() -> None:
+    data, _ = city()
+    rows, own = data["inspections"], data["enterprises"]
+    early = rows[rows["inspected_on"] < pd.Timestamp(NEW_YEAR)].merge(own[["enterprise_id", "sector"]])
+    found = (early["finding"] != "none").groupby(early["sector"].astype(str))
+    risk = (found.sum() + 1) / (found.count() + 8)
+    scores = own[["enterprise_id"]].assign(risk_probability=own["sector"].astype(str).map(risk).fillna(0.125))
+    room = dict(zip(data["agencies"]["agency"].astype(str), data["agencies"]["capacity"], strict=True))
+    world = world_from_scores(table_of(data, scores, NEW_YEAR), NEW_YEAR, capacity=room)
+    result = backtest(data, NEW_YEAR, world=world, replicates=39)
+    later = late(data)
+    assert result.observed.sum() == later["enterprise_id"].isin(world.ids).sum() < len(later)
+    assert 0.88 <= result.coverage["share"] <= 1
+    assert result.table([])["inside"].item()

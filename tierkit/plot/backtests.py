@@ -38,7 +38,10 @@ def backtest(result: Backtest, *, lang: str = "en") -> Axes:
 
     Examples
     --------
-    >>> ax = backtest(result, lang="en")  # result = tierkit.backtest.backtest(data, "2024-01-01")
+    >>> import datetime as dt
+    >>> from tierkit.backtest import Backtest
+    >>> counts, day = np.full((39, 12, 6, 16), 6), dt.date(2024, 1, 1)
+    >>> ax = backtest(Backtest(None, day, day, counts, counts[0]))  # the policy of the past is not drawn
     >>> ax.get_ylabel()
     'inspections in the cell'
     """
