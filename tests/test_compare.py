@@ -266,3 +266,11 @@ def test_progress_counts_the_weeks_of_all_runs() -> None:
         threads=2, progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     assert seen == [(k, 12) for k in range(1, 13)]
+
+
+def test_a_large_world_is_run_by_all_threads_at_once_and_tells_the_same(world, legacy, monkeypatch):
+    options = {"replicates": 2, "weeks": 6, "threads": 2}
+    small = compare(world, legacy, Policy.load("shanghai-2025"), **options)
+    monkeypatch.setattr("tierkit.compare.LARGE_WORLD", 0)
+    large = compare(world, legacy, Policy.load("shanghai-2025"), **options)
+    pd.testing.assert_frame_equal(small.summary, large.summary, check_exact=True)

@@ -37,6 +37,8 @@ HEADLINE = (
 """Measures that are always shown together."""
 LAST = (*TIERS, "left")
 """Where an enterprise may be at the end of a run."""
+LARGE_WORLD = 5_000_000
+"""Obligations from which a run has the memory to itself."""
 _KEYS = ["group", "level", "measure", "unit"]
 _YEARLY = ("all", "tier")
 
@@ -326,7 +328,7 @@ def compare(
     kappa : float
         Strength of general deterrence.
     threads : int
-        Runs at a time; the result does not depend on it.
+        Runs at a time, or threads of one run at a time if the world is large; no result depends on it.
     progress : callable, optional
         Called with the weeks done and all weeks, those of all runs together.
 
@@ -373,8 +375,12 @@ def compare(
     done = 0
     first: dict[str, NDArray[np.uint8]] = {}
     visits: dict[str, NDArray[np.int64]] = {}
+    # A large world is run once at a time, by all threads, as every run has a state of its own in memory.
+    at_a_time = threads if world.obligations <= LARGE_WORLD else 1
     # Whom a reform puts into a tier at the start is no matter of luck, so a week of one run tells it.
-    options: dict[str, Any] = {"seed": seed, "kappa": kappa, "scores": scores}
+    options: dict[str, Any] = {
+        "seed": seed, "kappa": kappa, "scores": scores, "threads": threads // at_a_time,
+    }  # fmt: skip
     cohorts = [run(world, policy, 1, **options).first_tier for policy in policies[1:]]
 
     def step(_done: int, _weeks: int) -> None:
@@ -404,11 +410,8 @@ def compare(
         return _tell(finished, outcomes, cohorts if which == 0 else [])
 
     jobs = [(which, replicate) for replicate in range(replicates) for which in range(len(policies))]
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            results = list(pool.map(one, jobs))
-    else:
-        results = [one(job) for job in jobs]
+    with ThreadPoolExecutor(at_a_time) as pool:
+        results = list(pool.map(one, jobs))
     told = [results[which :: len(policies)] for which in range(len(policies))]
     common = {"baseline": baseline.name, "kappa": kappa, "weeks": weeks, "over": over}
     frames = [_summarise(told, names, at, common) for at in range(len(windows))]
