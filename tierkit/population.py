@@ -49,8 +49,10 @@ __all__ = [
     "base_rates",
     "draw",
     "draw_frame",
+    "first_state",
     "hazard_intercept",
     "items",
+    "professional_limits",
     "violation_weeks",
 ]
 
@@ -384,7 +386,7 @@ def _draw(
         ownership=ownership,
         district=district,
         permit_phase=phase.astype(np.int16),
-        professional=_professional(sector, counts, p),
+        professional=professional_limits(sector, counts, p),
         adverse=np.rint(p["adverse.latent"] * latent * LOG_ONE).astype(np.int16),
         base_rate=np.rint((planned + triggered) / WEEKS_A_YEAR * 2**24).astype(np.uint32),
         enterprise=owner,
@@ -402,7 +404,7 @@ def _draw(
     division = np.array([credit_code.DIVISIONS[d] for d in DISTRICTS], object)[district]
     ids = credit_code.make(slots, division, np.where(individual, "2", "1")).to_numpy(object)
     origin = p["calendar.start"] - pd.Timedelta(weeks=known).to_pytimedelta()
-    frame = Frame(world, _first_state(world, seed, odds, p), 0, origin, ids, seed, p, known)
+    frame = Frame(world, first_state(world, seed, odds, p), 0, origin, ids, seed, p, known)
     return frame, latent, age_days
 
 
@@ -481,8 +483,18 @@ def base_rates(policy: Policy, p: Parameters) -> NDArray[np.float64]:
     return rates
 
 
-def _professional(sector: NDArray[np.uint8], counts: NDArray[np.int64], p: Parameters) -> NDArray[np.uint32]:
-    """Return the weekly threshold of a professional complaint against each enterprise."""
+def professional_limits(
+    sector: NDArray[np.uint8], counts: NDArray[np.int64], p: Parameters
+) -> NDArray[np.uint32]:
+    """Return the weekly threshold of a professional complaint against each enterprise, shape (E,).
+
+    Parameters
+    ----------
+    sector : uint8 array of shape (E,)
+    counts : int array of shape (E,)
+        Obligations of each; nobody complains where there are none.
+    p : Parameters
+    """
     special = p.group("complaint.sector")
     weight = np.array([special.get(s, special["other"]) for s in SECTORS])
     share = np.array([p[f"share.sector.{s}"] for s in SECTORS])
@@ -491,8 +503,17 @@ def _professional(sector: NDArray[np.uint8], counts: NDArray[np.int64], p: Param
     return np.where(counts > 0, limit, 0).astype(np.uint32)
 
 
-def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameters) -> State:
-    """Return week 0: compliance drawn from the stationary shares, no records."""
+def first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameters) -> State:
+    """Return the state of week 0: compliance drawn from the stationary shares, no records.
+
+    Parameters
+    ----------
+    world : World
+    seed : int
+    odds : float array of shape (O,)
+        Log-odds of being in violation.
+    p : Parameters
+    """
     n, m = len(world.entered), len(world.enterprise)
     stock = violation_weeks(p)
     edges = np.cumsum(stock / stock.sum())[:2]
