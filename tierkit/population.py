@@ -44,10 +44,21 @@ from tierkit.world import (
     parameters,
 )
 
-__all__ = ["Population", "base_rates", "draw", "hazard_intercept", "items", "violation_weeks"]
+__all__ = [
+    "MOST_ENTERPRISES",
+    "Population",
+    "base_rates",
+    "draw",
+    "hazard_intercept",
+    "items",
+    "violation_weeks",
+]
 
 CELLS = len(AGENCIES) * len(ITEM_CLASSES)
 """Kinds of obligation: one for each agency and item class; the number of an obligation is its kind."""
+
+MOST_ENTERPRISES = 20_000_000
+"""Largest city that can be drawn."""
 
 LAST_EXIT = 3_900
 """Week, some 75 years on, after which an exit is not given a date."""
@@ -92,7 +103,7 @@ _TOWNS = (
 _EMPLOYEES = {"micro": (1, 9), "small": (10, 99), "medium": (100, 299), "large": (300, 5000)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Population:
     """Enterprises and obligations as drawn, with the engine's starting point.
 
@@ -112,6 +123,10 @@ class Population:
     agencies: pd.DataFrame
     items: pd.DataFrame
     obligations: pd.DataFrame
+
+    def __repr__(self) -> str:
+        """Return the size of the city, in a line."""
+        return f"Population({self.frame!r})"
 
 
 @cache
@@ -253,8 +268,10 @@ def draw(
     ValueError
         If `enterprises` is not in 1 … 20 million or the horizon is negative.
     """
-    if not 1 <= enterprises <= 20_000_000:
-        raise ValueError(f"The number of 'enterprises' must be in 1 … 20,000,000. Got {enterprises}.")
+    if not 1 <= enterprises <= MOST_ENTERPRISES:
+        raise ValueError(
+            f"The number of 'enterprises' must be in 1 … {MOST_ENTERPRISES:,}. Got {enterprises}."
+        )
     if horizon_weeks < 0:
         raise ValueError(f"The 'horizon_weeks' must not be negative. Got {horizon_weeks}.")
     p = params or parameters()
