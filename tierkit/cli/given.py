@@ -81,7 +81,7 @@ class Given:
         self.settle()
 
     def folder(self, place: str, path: Path, kind: str, *, holds: Sequence[str] = ()) -> Path:
-        """Note it unless the path is a folder that can be read, holds certain files and is of no other kind."""
+        """Note it unless a folder can be read there, of no other kind and with certain files in it."""
         self._inputs.append(path)
         if not path.exists():
             self.note(place, f"'{path}' does not exist", "Give a folder that exists." + _sibling(path))

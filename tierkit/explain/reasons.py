@@ -129,7 +129,7 @@ class Reasons:
     composite: tuple[float, float, float] | None
     distance_risk: float
     distance_credit: float
-    buffered: bool
+    buffered: bool = False
     unmonitored: bool
     held: bool
     flags: tuple[str, ...]

@@ -254,7 +254,7 @@ _MANY_NAMES = 20  # more than these are not listed
 
 
 def _near(path: str) -> str:
-    """Return a did-you-mean for an unknown path: by its first unknown word, or what the table before it has."""
+    """Return a did-you-mean for the first unknown word of a path, or what the table before it has."""
     known = _TABLES | set(SPEC)
     table = next((one for one in _upwards(path) if one in _TABLES), "")
     word, _, rest = path.removeprefix(f"{table}.").partition(".")

@@ -19,10 +19,10 @@ from tierkit.schema.columns import Table
 
 __all__ = [
     "FORMATS",
-    "Malformed",
-    "MalformedRowsError",
     "PARQUET_OPTIONS",
     "ROW_GROUP",
+    "Malformed",
+    "MalformedRowsError",
     "UnreadableError",
     "flush",
     "load_file",
