@@ -45,6 +45,7 @@ from tierkit.world import (
 )
 
 __all__ = [
+    "MOST_ENTERPRISES",
     "Population",
     "base_rates",
     "draw",
@@ -58,6 +59,9 @@ __all__ = [
 
 CELLS = len(AGENCIES) * len(ITEM_CLASSES)
 """Kinds of obligation: one for each agency and item class; the number of an obligation is its kind."""
+
+MOST_ENTERPRISES = 20_000_000
+"""Largest city that can be drawn."""
 
 LAST_EXIT = 3_900
 """Week, some 75 years on, after which an exit is not given a date."""
@@ -103,7 +107,7 @@ _TOWNS = (
 _EMPLOYEES = {"micro": (1, 9), "small": (10, 99), "medium": (100, 299), "large": (300, 5000)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Population:
     """Enterprises and obligations as drawn, with the engine's starting point.
 
@@ -123,6 +127,10 @@ class Population:
     agencies: pd.DataFrame
     items: pd.DataFrame
     obligations: pd.DataFrame
+
+    def __repr__(self) -> str:
+        """Return the size of the city, in a line."""
+        return f"Population({self.frame!r})"
 
 
 @cache
@@ -306,8 +314,10 @@ def _draw(
     enterprises: int, seed: int, reference: Policy, horizon_weeks: int, params: Parameters | None
 ) -> tuple[Frame, NDArray[np.float64], NDArray[np.int64]]:
     """Return the world in week 0, and the latent propensity and age in days of every enterprise."""
-    if not 1 <= enterprises <= 20_000_000:
-        raise ValueError(f"The number of 'enterprises' must be in 1 … 20,000,000. Got {enterprises}.")
+    if not 1 <= enterprises <= MOST_ENTERPRISES:
+        raise ValueError(
+            f"The number of 'enterprises' must be in 1 … {MOST_ENTERPRISES:,}. Got {enterprises}."
+        )
     if horizon_weeks < 0:
         raise ValueError(f"The 'horizon_weeks' must not be negative. Got {horizon_weeks}.")
     p = params or parameters()
