@@ -261,7 +261,7 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
                 ends.append((float(y[-1]), policy_label(plan, lang), color))
             ax.axhline(0, color=INK["soft"], linewidth=0.9, zorder=1)
             names = [f"κ = {k:g}\n{counted(int(of_case[k]), lang)}" for k in kappas]
-            ax.set_xticks(range(len(kappas)), names)
+            ax.set_xticks(range(len(kappas)), names, linespacing=1.4)
             ax.set_xlim(-0.4, len(kappas) - 0.6 + (0.75 if ax is axes[0, -1] else 0))
             ax.yaxis.set_major_formatter(PercentTicks(sign=True))
             ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)

@@ -173,7 +173,7 @@ def _best(
     )
     tied = [plans[0]]
     tied += [one for one in plans[1:] if not run.told_apart(measure, plans[0], one, kappa, weeks)]
-    kind = "one" if len(tied) == 1 else "tied" if len(tied) < len(plans) else "none"
+    kind = "one" if len(tied) == 1 else "none" if plans[-1] in tied else "tied"
     shown = [
         texts.text(
             "report.headline.plan",
@@ -377,6 +377,7 @@ def _page(run: Run) -> str:
         statuses=STATUSES,
         sections=_sections(run),
         steps=_steps(run),
+        kappas=", ".join(f"{kappa:g}" for kappa in dict.fromkeys(kappa for _, _, kappa in tables.cases(run))),
         limits=range(1, _LIMITS + 1),
     )
 
