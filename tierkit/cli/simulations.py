@@ -31,6 +31,14 @@ KAPPAS = (0.0, 0.1, 0.25)
 HEADLINE_KAPPA = 0.1
 _LEGACY = "legacy"
 LEAST_TO_LEARN = 500
+_ONE_REPLICATE = (
+    "One replicate has no intervals: no difference can be told from the luck of one draw. "
+    "Give --replicates 2 or more."
+)
+_RANGES = (
+    "Ranges are ours, around the published figures named; shanghai-2025's frequencies were set so that its "
+    "change of\ninspections lies in its range."
+)
 MOST_KAPPA = 2
 MOST_WEEKS = 520
 MOST_REPLICATES = 1000
@@ -143,6 +151,7 @@ def simulate(
         summary=pd.concat([one.summary for one in runs], ignore_index=True),
         years=pd.concat([one.years for one in runs], ignore_index=True),
         transitions=pd.concat([one.transitions for one in runs], ignore_index=True),
+        by_replicate=pd.concat([one.by_replicate for one in runs], ignore_index=True),
         policies=tuple(policies),
         kappa=shown,
         weeks=weeks,
@@ -167,7 +176,10 @@ def simulate(
         takes = _takes(row)
         row["replicates_for_10_percent"] = None if takes is None else takes._asdict()
     of_file = ", the baseline that the reform names," if named not in (None, _LEGACY) else ""
-    what = f"Differences from {base.name}{of_file} over {weeks} weeks, with 95 % intervals. {wrote} '{out}'."
+    with_what = "with 95 % intervals" if replicates > 1 else "of one replicate"
+    what = f"Differences from {base.name}{of_file} over {weeks} weeks, {with_what}. {wrote} '{out}'."
+    if replicates == 1:
+        what = f"{_ONE_REPLICATE}\n\n{what}"
     floors = floor_checks(run)
     low = [line.replace("**", "") for check in floors for line in check.sentences("en")]
     return Answer(
@@ -337,14 +349,16 @@ def _headline(headline: "pd.DataFrame") -> str:
         label = text(f"measure.{one['measure']}", "en")
         scale, digits, unit = (100, 1, " points") if share else (1, 0, "")
         change, low, high = (scale * one[key] for key in ("difference", "difference_low", "difference_high"))
-        shown = f"{signed(change, digits)} {interval(low, high, digits, sign=True)}{unit}"
+        ends = f" {interval(low, high, digits, sign=True)}" if low == low else ""
+        shown = f"{signed(change, digits)}{ends}{unit}"
         start = {"policy": one["policy"], "measure": label, one["baseline"]: value}
         rows.setdefault((one["policy"], label), start)[f"κ = {one['kappa']:g}"] = shown
         takes = _takes(one)
         if takes is not None and one["kappa"] == shown_kappa:
             needs[one["policy"], label] = f"{number(takes.needed)} {interval(takes.low, takes.high)}"
     column = "replicates for ± 10 %"
-    return table([{**row, column: needs.get(key, "")} for key, row in rows.items()])
+    extra = {key: {column: needs.get(key, "")} for key in rows} if needs else {}
+    return table([{**row, **extra.get(key, {})} for key, row in rows.items()])
 
 
 def _takes(row: dict[str, Any]) -> "Replicates | None":
@@ -375,4 +389,4 @@ def _acceptance(moments: list[dict[str, Any]]) -> str:
             "source": one["source"],
         }
         rows.append(row)
-    return table(rows, right=["n"])
+    return table(rows, right=["n"]) + "\n\n" + _RANGES
