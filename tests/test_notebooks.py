@@ -52,8 +52,9 @@ def picture(content: str) -> np.ndarray:
     return plt.imread(io.BytesIO(base64.b64decode(content)), format="png")
 
 
-def test_there_is_a_quick_start() -> None:
-    assert "01_quickstart" in {path.stem for path in NOTEBOOKS}
+@pytest.mark.parametrize("name", ["01_quickstart", "06_five_plans"])
+def test_the_notebook_is_there(name: str) -> None:
+    assert name in {path.stem for path in NOTEBOOKS}
 
 
 @ALL
