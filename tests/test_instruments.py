@@ -102,6 +102,14 @@ def test_what_cannot_be_switched_off_is_named() -> None:
         without(Policy.load("legacy"), "random_floor")
 
 
+def test_what_is_left_has_the_name_it_is_given_or_says_what_is_gone() -> None:
+    jinshan = Policy.load("jinshan-2025")
+    assert without(jinshan, "check_code", "cap").name == "jinshan-2025-without-check-code-cap"
+    named = without(jinshan, "cap", name="− cap")
+    assert named.name == "− cap"
+    assert named.values == without(jinshan, "cap").values
+
+
 # Closed forms
 
 

@@ -18,10 +18,13 @@ from matplotlib.figure import Figure
 
 from tierkit import fonts, plot
 from tierkit.backtest import Backtest
+from tierkit.compare import compare
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
+from tierkit.policy import Policy
 from tierkit.report import Run
 from tierkit.schema import TIERS
+from tierkit.synth import make
 
 BINS = pd.DataFrame({
     "predicted": [0.05, 0.1, 0.2], "observed": [0.04, 0.12, 0.19], "low": [0.02, 0.08, 0.14],
@@ -327,6 +330,19 @@ def test_triggers_show_the_shielded_beside_the_others(summary: pd.DataFrame) -> 
     nobody = summary[(summary["group"] != "shield") | (summary["level"] == "open")]
     with pytest.raises(KeyError):
         plot.triggers(nobody)
+
+
+def test_the_n_of_the_shielded_are_enterprises_as_the_caption_says() -> None:
+    _, world = make(300, seed=1)
+    plan = Policy.load("jinshan-2025").reform({"lists.unmonitored.max_risk": 1.0}, name="plan")
+    found = compare(world, Policy.load("legacy"), plan, replicates=2, weeks=4).summary
+    rows = found[(found["policy"] == "plan") & (found["measure"] == "inspections")]
+    n = rows.set_index(["group", "level"])["n"]["shield"]
+    assert n["shielded"] > 0
+    assert n.sum() == rows.set_index("group")["n"]["all"] >= world.alive().sum()
+    (ax, _) = plot.triggers(found, weeks=4)
+    assert f"n = {n['shielded']}," in ax.get_yticklabels()[0].get_text()
+    assert any("n: enterprises shielded" in text.get_text() for text in ax.figure.texts)
 
 
 def test_a_rerun_draws_every_judged_cell_inside_or_outside() -> None:

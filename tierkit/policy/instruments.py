@@ -98,7 +98,7 @@ INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
 """Name of an instrument → its label and what switches it off."""
 
 
-def without(policy: Policy, *names: str) -> Policy:
+def without(policy: Policy, *names: str, name: str | None = None) -> Policy:
     """Return a policy with some instruments switched off, to see what each of them does.
 
     Parameters
@@ -106,11 +106,13 @@ def without(policy: Policy, *names: str) -> Policy:
     policy : Policy
     *names : str
         Keys of `INSTRUMENTS`.
+    name : str, optional
+        Name of the new policy, such as a short one for figures; that of the policy and what it goes without
+        if not given.
 
     Returns
     -------
     Policy
-        Named after the policy and what it goes without.
 
     Raises
     ------
@@ -123,16 +125,16 @@ def without(policy: Policy, *names: str) -> Policy:
     >>> capless.name, capless["cap.planned_visits"]
     ('jinshan-2025-without-cap', 0)
     """
-    unknown = [name for name in names if name not in INSTRUMENTS]
+    unknown = [one for one in names if one not in INSTRUMENTS]
     if unknown or not names:
         raise ValueError(
             f"There is no instrument {', '.join(unknown) or 'given'}; there are {', '.join(INSTRUMENTS)}."
         )
     off: dict[str, Any] = {}
-    for name in names:
-        off |= INSTRUMENTS[name].off
+    for one in names:
+        off |= INSTRUMENTS[one].off
     return policy.reform(
         off,
-        name=f"{policy.name}-without-{'-'.join(name.replace('_', '-') for name in names)}",
+        name=name or f"{policy.name}-without-{'-'.join(one.replace('_', '-') for one in names)}",
         assumption="switched off to see what it does",
     )
