@@ -450,6 +450,15 @@ def test_simulate_shows_headline_with_intervals_and_writes_a_run(
     assert files(run) == before
 
 
+def test_simulate_promises_no_interval_of_one_replicate(tierkit: Tierkit, city: Path, tmp_path: Path) -> None:
+    options = ("--policy", "uniform-3pct", "--weeks", 8, "--kappa", 0, "--replicates", 1)
+    ended = tierkit("simulate", city, *options, "--out", tmp_path / "run")
+    assert ended.status == 0
+    assert "One replicate has no intervals" in ended.out
+    assert "[–, –]" not in ended.out
+    assert "95 %" not in ended.out
+
+
 def test_simulate_says_how_many_replicates_a_width_takes(
     tierkit: Tierkit, city: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "Cell",
     "ParameterRow",
     "all_measures",
+    "auc_half_width",
     "beside",
     "cases",
     "drift_table",
@@ -260,7 +261,7 @@ def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, s
     Examples
     --------
     >>> weak_models({"risk": {"n": 239, "events": 19, "auc": 0.54}, "credit": {"n": 1e4, "auc": 0.7}})
-    [('risk', '0.540', '[0.403, 0.677]', 19)]
+    [('risk', '0.540', '[0.402, 0.678]', 19)]
     """
     found = []
     for name, one in metrics.items():
@@ -270,13 +271,24 @@ def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, s
         misses = float(one["n"]) - hits
         if not (hits > 0 and misses > 0):
             continue
-        both, twice = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-        variance = auc * (1 - auc) + (hits - 1) * (both - auc**2) + (misses - 1) * (twice - auc**2)
-        half = 1.96 * (variance / (hits * misses)) ** 0.5
+        half = auc_half_width(auc, hits, misses)
         if auc - half <= 0.5:
             interval = texts.interval(auc - half, min(auc + half, 1.0), 3)
             found.append((name, texts.number(auc, 3), interval, round(hits)))
     return found
+
+
+def auc_half_width(auc: float, hits: float, misses: float) -> float:
+    """Return half of Hanley and McNeil's 95 % interval of an AUC.
+
+    Examples
+    --------
+    >>> round(auc_half_width(0.7, 100, 900), 3)
+    0.059
+    """
+    both, twice = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (hits - 1) * (both - auc**2) + (misses - 1) * (twice - auc**2)
+    return float(1.96 * (variance / (hits * misses)) ** 0.5)
 
 
 def floor_checks(run: Run) -> list[FloorCheck]:
