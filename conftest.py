@@ -141,6 +141,7 @@ def make_summary() -> pd.DataFrame:
 
 AGENCY_SHARES = {"market_regulation": 0.5, "fire": 0.3, "ecology": 0.2}
 TIER_SIZES = {"T1": 12400, "T2": 5100, "T3": 2000, "T4": 500}
+ENTERED = 1200
 
 
 def _watched(policy: str, change: float) -> list[dict[str, Any]]:
@@ -151,7 +152,7 @@ def _watched(policy: str, change: float) -> list[dict[str, Any]]:
             part = 1.0 if UNITS.get(measure) == "share" else share
             base = BASE.get(measure, 0.0) * part
             rows.append(_row(policy, "agency", agency, measure, 0.1, 52, base, change))
-    for tier, n in TIER_SIZES.items():
+    for tier, n in {**TIER_SIZES, "entered": ENTERED}.items():
         for measure, base in (("inspections", 0.4), ("tier_changes", 0.2), ("flip_flops", 0.02)):
             row = _row(policy, "tier", tier, measure, 0.1, 52, base * n, change)
             rows.append({**row, "n": n})
@@ -177,6 +178,22 @@ def make_years() -> pd.DataFrame:
                         row = _row(policy, "tier", tier, measure, kappa, 260, base, change)
                         rows.append({**row, "year": year, "n": n})
     return pd.DataFrame(rows)
+
+
+def make_by_replicate() -> pd.DataFrame:
+    """Return a frame like ``Comparison.by_replicate``: plans that share their luck, 5 units apart in harm."""
+    luck = np.linspace(-100.0, 100.0, 20)
+    frames = [
+        pd.DataFrame({
+            "policy": policy, "measure": measure, "kappa": kappa, "weeks": weeks,
+            "replicate": range(20), "value": 1000.0 + luck + 5 * place + 0.01 * luck * (place % 2),
+        })
+        for place, policy in enumerate(POLICIES)
+        for measure in ("inspections", "harm")
+        for kappa in (0.0, 0.1, 0.25)
+        for weeks in (52, 260)
+    ]  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
 
 
 def make_transitions() -> pd.DataFrame:
@@ -329,6 +346,7 @@ def make_run() -> Run:
         summary=make_summary(),
         years=make_years(),
         transitions=make_transitions(),
+        by_replicate=make_by_replicate(),
         ratings=pd.DataFrame(
             [("fire", 3.9, 3.7, 4.1, 120), ("water", 4.0, np.nan, np.nan, 1)],
             columns=["agency", "value", "low", "high", "n"],

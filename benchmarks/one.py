@@ -35,13 +35,13 @@ def small(
 ) -> dict[str, Any]:
     """Time an implementation of the small model, after asserting at a size that it gives what it must."""
     module = importlib.import_module(f"benchmarks.small.{way}_way")
+    module.prepare(model.city(1_000), weeks, 0, threads)()  # compiles, or loads what is compiled
+    before = start_again()
     if check:
         city = model.city(check)
         worst = model.disagreement(city, module.prepare(city, model.WEEKS, 7, threads)())
         assert worst < model.STANDARD_ERRORS, f"{way} differs by {worst:.1f} standard errors"
     city = model.city(enterprises)
-    module.prepare(model.city(1_000), weeks, 0, threads)()  # compiles, or loads what is compiled
-    before = start_again()
     spent = [timed(module.prepare(city, weeks, seed, threads))[0] for seed in range(runs)]
     return {
         "rate": enterprises * weeks / statistics.median(spent),

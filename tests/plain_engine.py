@@ -178,12 +178,20 @@ class PlainEngine:
     def _registered(self, week: int) -> Flags:
         return (self.world.entered <= week) & (week < self.state.left)
 
+    def _discredited(self, e: int, week: int) -> bool:
+        """Tell whether this week's records come to the worst credit grade."""
+        s, r = self.state, self.rules
+        earned = self._earned(np.array([e]), week)[1][0]
+        points = s.points0[e] + earned - s.offset[e, 1] + r.sector_offset[self.world.sector[e]]
+        capped = (week < s.adverse_until[e, :6]) & (r.red_line >= len(r.credit_cut))
+        return bool(points < r.credit_cut[0] or capped.any())
+
     def reregister(self, week: int) -> None:
         """Let enterprises of the worst grade close and go on, without records, in the slots kept for them."""
         s, world = self.state, self.world
         for e in np.flatnonzero((world.entered == week) & (world.successor_of >= 0)):
             old = int(world.successor_of[e])
-            if week < s.left[old] and s.grade[old] == len(self.rules.credit_cut):
+            if week < s.left[old] and self._discredited(old, week):
                 s.left[old] = week
                 s.perceived[e], s.perceived0[e] = s.perceived[old], s.perceived0[old]
                 mine, theirs = (slice(world.start[k], world.start[k + 1]) for k in (e, old))

@@ -72,6 +72,7 @@ def test_the_output_is_scores_and_tiers(model, policy, data, whole) -> None:
     for column in ("tier", "risk_level", "credit_grade", "tier_reason", "unmonitored", "held", "changed"):
         assert found[column].tolist() == tiers[column].tolist()
     np.testing.assert_array_equal(found["distance_risk"], tiers["distance_risk"])
+    assert found["buffered"].tolist() == tiers["buffered"].tolist()
     assert found["red_line"].isna().tolist() == tiers["red_line"].isna().tolist()
     assert set(found["policy"]) == {"near"}
     assert (pd.to_datetime(found["assigned_on"]) == AS_OF).all()

@@ -72,6 +72,20 @@ def test_shared_draws_make_the_difference_sharper(world, legacy):
     assert np.std(paired) < np.std(apart)
 
 
+def test_values_by_replicate_are_those_that_the_summary_is_made_of(comparison):
+    kept = comparison.by_replicate
+    assert set(kept["measure"]) == set(HEADLINE)
+    wide = kept[kept["measure"] == "harm"].pivot_table(index="replicate", columns="policy", values="value")
+    assert len(wide) == comparison.replicates
+    rows = comparison.table(measures=("harm",)).set_index("policy")
+    np.testing.assert_allclose(wide.mean()[rows.index], rows["value"], rtol=1e-12)
+    reform = comparison.policies[1]
+    gaps = wide[reform] - wide[comparison.baseline]
+    interval = ttest_1samp(gaps, 0).confidence_interval(0.95)
+    row = rows.loc[reform]
+    np.testing.assert_allclose([row["difference_low"], row["difference_high"]], interval, rtol=1e-9)
+
+
 def test_one_replicate_has_no_interval(world, legacy):
     one = compare(world, legacy, Policy.load("uniform-3pct"), replicates=1, weeks=4)
     row = one.table(measures=("inspections",)).iloc[1]

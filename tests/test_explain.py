@@ -215,6 +215,31 @@ def test_each_score_has_its_own_sum_and_a_composite_has_one(
         assert explain.Reasons.from_dict(why.to_dict()).to_dict() == why.to_dict()
 
 
+def test_who_stands_at_a_cutoff_is_told_so_and_hysteresis_is_named_where_it_counts(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], scores: pd.DataFrame
+) -> None:
+    policy = Policy.load("shanghai-2025")
+    first = assign(scores, policy)
+    at = first["composite_points"].iloc[0]  # a cut-off just where this enterprise stands
+    below, above = sorted({at - 150, at + 150})
+    policy = policy.reform({"scoring.composite_cutoffs": [below, at, above]})
+    first = assign(scores, policy)
+    before = first.assign(weeks_ago=52)
+    new, old = (
+        explain.reasons(*models, X, assigned, policy, first["enterprise_id"].iloc[0])
+        for assigned in (first, assign(scores, policy, before))
+    )
+    assert abs(new.distance_credit) < 0.2
+    assert new.distance_sentence("credit", "en") == (
+        "On credit alone, it would have to lose 0.1 points for the tier to change."
+    )
+    assert old.distance_sentence("credit", "en") == (
+        "On credit alone, it would have to lose 5.1 points for the tier to change. "
+        "That includes the hysteresis, which keeps a tier that stands."
+    )
+    assert old.distance_sentence("risk", "zh").endswith("其中已含维持原等级的缓冲。")
+
+
 def test_boundaries_are_margins_of_the_policys_probabilities(
     X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], scores: pd.DataFrame
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tierkit.policy import PLANS, Policy, clauses, plans, plans_page
+from tierkit.policy import PLANS, Policy, clauses, plans, plans_page, plans_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = {"en": DOCS / "plans.md", "zh": DOCS / "plans.zh-CN.md"}
@@ -23,6 +23,14 @@ def cells(lang):
     _, _, *rows = [line for line in table.splitlines() if line.startswith("|")]
     split = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     return {name: dict(zip(PLANS, said, strict=True)) for name, *said in split}
+
+
+@BOTH
+def test_the_table_is_what_the_page_says(lang):
+    table = plans_table(lang)
+    assert list(table.columns) == list(PLANS)
+    assert table.to_dict("index") == cells(lang)
+    assert list(table.index) == list(cells(lang))
 
 
 @BOTH
@@ -102,5 +110,6 @@ def test_every_clause_is_on_the_page_under_its_plan(lang):
 
 
 def test_an_unknown_language_is_refused():
-    with pytest.raises(ValueError, match="'lang' must be one of en, zh"):
-        plans_page("fr")
+    for made in (plans_page, plans_table):
+        with pytest.raises(ValueError, match="'lang' must be one of en, zh"):
+            made("fr")

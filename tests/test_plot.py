@@ -218,6 +218,60 @@ def test_fairness_shows_rates_per_100_enterprises_and_year(summary: pd.DataFrame
     np.testing.assert_allclose(hollow[1].get_xdata()[0], rows["baseline_value"] / rows["n"] * 100, atol=1e-9)
 
 
+def test_a_change_of_nothing_leaves_the_names_of_groups_alone(summary: pd.DataFrame) -> None:
+    mine = (summary["group"] == "size") & (summary["level"] == "medium")
+    nothing = {"value": 0.0, "low": 0.0, "high": 0.0, "relative": -1.0, "n": 9}
+    ax = plot.fairness(
+        summary.assign(**{k: summary[k].where(~mine, v) for k, v in nothing.items()}), "size", "jinshan-2025"
+    )
+    ax.figure.draw_without_rendering()
+    change = next(text for text in ax.texts if text.get_text() == "−100%").get_window_extent()
+    assert change.x0 > ax.get_window_extent().x1
+    names = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert all(name.x1 < change.x0 for name in names)
+
+
+def test_the_zero_line_strikes_no_label_through(summary: pd.DataFrame) -> None:
+    axes = plot.outcomes(summary)
+    axes[0].figure.draw_without_rendering()
+    struck = 0
+    for ax in axes:
+        lines = [
+            ax.transData.transform(segment)
+            for lines in ax.collections
+            for segment in getattr(lines, "get_segments", list)()
+            if (segment[:, 0] == 0).all()
+        ]
+        assert lines
+        for text in ax.texts:
+            box = text.get_window_extent()
+            struck += box.x0 < lines[0][0, 0] < box.x1
+            assert not any(
+                box.x0 < line[0, 0] < box.x1
+                and min(line[:, 1].max(), box.y1) - max(line[:, 1].min(), box.y0) > 2.5
+                for line in lines
+            ), text.get_text()
+    assert struck, "no label stands at zero, so that the test shows nothing"
+
+
+def test_outcomes_say_what_a_missing_bar_and_the_rates_change_mean(summary: pd.DataFrame) -> None:
+    words = " ".join(words_of(plot.outcomes(summary)[0]).split())
+    assert "where none shows, it is shorter than the dot" in words
+    assert "from 10% to 12% is +20% here and +2 points in the tables" in words
+
+
+@pytest.mark.parametrize("name", ["load", "outcomes", "trade_off", "kappa", "fairness"])
+def test_one_replicate_is_called_one_and_promised_no_interval(name: str, summary: pd.DataFrame) -> None:
+    ends = ["low", "high", "difference_low", "difference_high"]
+    once = summary.assign(replicates=1, **dict.fromkeys(ends, np.nan))
+    more = {"fairness": ("size", "jinshan-2025")}.get(name, ())
+    words = words_of(np.atleast_1d(np.asarray(getattr(plot, name)(once, *more)))[0])
+    assert "1 replicate" in words
+    assert "1 replicates" not in words
+    assert "95%" not in words
+    assert "One replicate has no intervals." in words
+
+
 def test_a_screening_shows_effects_with_intervals_and_noise(screened: pd.DataFrame) -> None:
     left, right = plot.screening(screened, measure="harm", top=4)
     assert [text.get_text() for text in left.get_yticklabels()][1] == "frequency at T1 × 0.5–2"

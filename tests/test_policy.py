@@ -450,6 +450,38 @@ def test_all_problems_stand_in_one_message():
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "hint", "in_file"),
+    [
+        ("frequency.tier.D.key", "'frequency.tier' has T1, T2, T3, T4", "has T1, T2, T3, T4"),
+        ("frequncy.tier.T4.key", "did you mean 'frequency.tier.T4.key'?", "did you mean 'frequency'?"),
+        ("frequency.tier.T4.kye", "did you mean 'frequency.tier.T4.key'?", "'frequency.tier.T4.key'?"),
+        ("cap.random_flor", "'cap' has planned_visits, period_weeks", "'cap' has planned"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_or_those_that_there_are(legacy, tmp_path, given, hint, in_file):
+    with pytest.raises(PolicyError, match=re.escape(f"'{given}' is not a parameter ({hint})")):
+        legacy.reform({given: 2})
+    file = tmp_path / "table.toml"
+    table, _, key = given.rpartition(".")
+    file.write_text(
+        f'[meta]\nname = "x"\nbaseline = "legacy"\n\n[{table}]\n'
+        f'{key} = {{ value = 2, unit = "multiple", assumption = "to see" }}\n',
+        "utf-8",
+    )
+    (problem,) = check(file)
+    assert in_file in problem.message
+
+
+def test_a_file_may_begin_with_a_byte_order_mark_and_a_warning_says_what_to_do(tmp_path):
+    file = tmp_path / "marked.toml"
+    dark = 'random_floor = { value = 0, unit = "draws/obligation-year", assumption = "to see" }'
+    text = f'[meta]\nname = "marked"\nbaseline = "legacy"\n[frequency]\n{dark}\n'
+    file.write_text(text, encoding="utf-8-sig")
+    with pytest.warns(PolicyWarning, match=r"the inspected do not\. Set a floor \(0\.01 is usual\)"):
+        assert Policy.load(file)["frequency.random_floor"] == 0
+
+
 def test_old_names_are_refused_however_they_are_written(legacy):
     for changes in ({"freq.T4.key": 2}, {"freq": {"T4": {"key": 2}}}, {"freq": {"T4.key": 2}}):
         with pytest.raises(PolicyError) as caught:

@@ -51,6 +51,19 @@ def test_lines_tell_stage_and_share_now_and_then() -> None:
     ]
 
 
+def test_a_stage_that_told_a_share_tells_its_end_however_soon() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with show(stream, clock=clock) as progress:
+        for done, seconds in enumerate((3, 4, 3, 0.2, 0)):
+            progress("training", done, 4)
+            clock.now += seconds
+    assert stream.getvalue().splitlines() == [
+        "[   3 s] training 25 %",
+        "[  10 s] training 75 %",
+        "[  10 s] training 100 %",
+    ]
+
+
 def test_bars_show_on_a_terminal_and_go_away_at_the_end() -> None:
     clock, stream = Clock(), Terminal()
     with show(stream, clock=clock) as progress:

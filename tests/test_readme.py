@@ -3,21 +3,24 @@
 ``.venv/bin/python tests/test_readme.py`` writes what the commands print into both again.
 """
 
+import importlib
 import os
 import platform
 import re
 import subprocess
 import sys
 import tomllib
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import typer
 from make_dataset import make_dataset
 from typer.main import get_command
 
+import tierkit
 import tierkit.features.building
 import tierkit.features.catalogue
 from tierkit.cli import app
@@ -136,6 +139,18 @@ def test_every_module_is_in_the_layout_once_and_in_order(lang: str) -> None:
     assert all(max(above) < min(below) for above, below in pairwise(order))
 
 
+def test_the_package_names_every_module_and_what_it_is_for() -> None:
+    here = {path.stem for path in (ROOT / "tierkit").glob("[a-z]*.py")}
+    here |= {path.parent.name for path in (ROOT / "tierkit").glob("*/__init__.py")}
+    told = re.findall(r"^    ([a-z_, ]+):", tierkit.__doc__ or "", re.MULTILINE)
+    assert sorted(name for line in told for name in line.split(", ")) == sorted(here)
+    shown = re.findall(r"^    ([a-z_]+):[^\n]*?(`.+)", tierkit.__doc__ or "", re.MULTILINE)
+    assert len(shown) >= 10
+    for module, line in shown:
+        for name in re.findall(r"`([\w.]+)`", line):
+            assert callable(reduce(getattr, name.split("."), importlib.import_module(f"tierkit.{module}")))
+
+
 def test_data_folders_of_the_package_are_named() -> None:
     folders = {path.name for path in (ROOT / "tierkit").iterdir() if path.is_dir()} - {"__pycache__"}
     data = {name for name in folders if not (ROOT / "tierkit" / name / "__init__.py").exists()}
@@ -199,12 +214,28 @@ def test_the_feature_can_be_added_and_counts_what_it_says(
     assert more[-1].sentence(2, "en") == "Serious findings in the past year: 2."
 
 
+@pytest.fixture(scope="module")
+def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo's data and model are those of the small city."""
+    from tierkit import artifact
+
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "build" / "demo").mkdir(parents=True)
+    (folder / "build" / "demo" / "data").symlink_to(ROOT / "data" / "synthetic")
+    artifact.train(ROOT / "data" / "synthetic", "2024-12-30", folder / "build" / "demo" / "model")
+    return folder
+
+
 @BOTH
-def test_the_python_code_runs(lang: str) -> None:
-    scope: dict[str, object] = {}
-    (code,) = texts_of(lang, "python")
-    exec(code, scope)  # noqa: S102 - it is our own README
-    assert scope["comparison"].policies == ("legacy", "closer")  # type: ignore[attr-defined]
+def test_the_python_code_runs(
+    lang: str, small_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(small_demo)
+    scope: dict[str, Any] = {}
+    for code in texts_of(lang, "python"):
+        exec(code, scope)  # noqa: S102 - it is our own README
+    assert "makes tier T4 (close watch)" in capsys.readouterr().out
+    assert scope["comparison"].policies == ("shanghai-2025", "closer")
 
 
 # What the commands print

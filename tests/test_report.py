@@ -16,9 +16,13 @@ import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
 
-from tierkit import agencies, fonts, report, texts
+from tierkit import agencies, fonts, moments, plot, report, texts
+from tierkit.compare import Comparison, compare
+from tierkit.policy import Policy
 from tierkit.report import tables
 from tierkit.report.page import Words, record
+from tierkit.schema import Label
+from tierkit.synth import make
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 TEMPLATES = Path(texts.__file__).parent / "templates"
@@ -158,6 +162,7 @@ def test_numbers_of_a_cell_are_those_of_the_summary(report_run: report.Run) -> N
         ("finding_rate", 0.126, 0.05, "+5.0"),
         ("prevalence", 0.14, 0.0012, "+0.12"),
         ("random_audits", 350.0, 0.0, "0.0%"),
+        ("put_off", 4.0, -3.5, "−4"),  # its interval would pass −100 %
     ],
 )
 def test_a_change_is_written_so_that_it_says_something(
@@ -226,8 +231,186 @@ def test_the_drift_table_has_the_first_and_last_year_at_each_kappa(report_run: r
 def test_tier_shares_add_up(report_run: report.Run) -> None:
     rows = tables.tier_table(report_run)
     for policy in report_run.policies:
-        counts = [int(n.replace(",", "")) for name, _, n, _, _ in rows if name == policy.name]
-        assert sum(counts) == 4000
+        own = [row for row in rows if row.policy == policy.name]
+        assert [row.tier for row in own] == ["T1", "T2", "T3", "T4", "entered"]
+        assert sum(int(row.n.replace(",", "")) for row in own) == 21_200
+        assert [row.share for row in own] == ["62.0%", "25.5%", "10.0%", "2.5%", "–"]
+        assert [row.target for row in own] == ["62.0%", "25.0%", "10.0%", "3.0%", "–"]
+    assert rows[4].cells[0].value == "40.0"  # of those that entered alone
+
+
+@pytest.fixture(scope="module")
+def real_comparison() -> Comparison:
+    """Return a comparison of two plans in a small city, some of which enter during the weeks."""
+    legacy, shanghai, minhang = map(Policy.load, ("legacy", "shanghai-2025", "minhang-2023"))
+    world = make(300, seed=1)[1]
+    return compare(world, legacy, [shanghai, minhang], replicates=2, weeks=26, threads=1)
+
+
+@pytest.fixture(scope="module")
+def real_run(real_comparison: Comparison) -> report.Run:
+    policies = tuple(map(Policy.load, real_comparison.policies))
+    return report.Run(
+        summary=real_comparison.summary,
+        by_replicate=real_comparison.by_replicate,
+        policies=policies,
+        weeks=26,
+    )
+
+
+def test_count_and_rate_of_a_tier_are_of_the_same_enterprises(real_run: report.Run) -> None:
+    rows = tables.tier_table(real_run)
+    everybody = real_run.summary[
+        (real_run.summary["measure"] == "never_visited_share") & (real_run.summary["group"] == "all")
+    ]
+    total = int(everybody["n"].iloc[0])
+    for policy in real_run.policies:
+        own = [row for row in rows if row.policy == policy.name]
+        counts = [int(row.n.replace(",", "")) for row in own]
+        assert sum(counts) == total
+        assert counts[-1] > 0, "nobody entered, so that the test shows nothing"
+        whole = real_run.effects["inspections", policy.name, 0.1, 26]["value"]
+        told = sum(
+            n * float(row.cells[0].value) / 100 / 2 for n, row in zip(counts, own, strict=True) if n
+        )  # half a year
+        assert told == pytest.approx(whole, abs=0.05 / 200 * total)
+
+
+def test_a_run_without_models_says_so_and_one_with_models_does_not(
+    real_run: report.Run, page: Page, tmp_path: Path
+) -> None:
+    without = Page(report.index(real_run, tmp_path).read_text("utf-8")).text
+    assert "No models in this run. The tiers of Shanghai 2025 and Minhang 2023 (draft)" in without
+    assert "本次推演没有模型。上海市 2025和闵行 2023（征求意见稿）" in without
+    assert "LightGBM" not in without
+    assert "The tiers of Legacy rest on the rule score" not in without
+    assert "LightGBM" in page.text
+    assert "No models in this run" not in page.text
+    assert "The tiers of Legacy rest on the rule score, not on the models." in page.text
+
+
+def test_a_plan_is_called_best_only_where_it_is_told_apart(report_run: report.Run) -> None:
+    # Each plan's values swing by 100 from replicate to replicate, all together, and are 5 apart: their
+    # intervals overlap, their paired differences are clear of zero.
+    assert report_run.told_apart("harm", "jinshan-2025", "minhang-2023", 0.1, 52)
+    _, second, _ = report.headline(report_run, "en")
+    least, safest, worst = second.split("; ")
+    assert re.search(r"\*\*Jiading 2025\*\* \(.*\) has the fewest inspections$", least)
+    assert re.fullmatch(r"\*\*Jinshan 2025\*\* \(.*\]\) has the least harm", safest)
+    assert worst.endswith("has the most harm in year 5.")
+    same = report_run.by_replicate
+    assert same is not None
+    noise = np.random.default_rng(1).normal(0, 50, len(same))
+    close = same["policy"].isin(["jinshan-2025", "minhang-2023"])
+    tied = dataclasses.replace(report_run, by_replicate=same.assign(value=same["value"] + noise * close))
+    sentence = report.headline(tied, "en")[1].split("; ")[1]
+    assert "**Jinshan 2025**" in sentence
+    assert "**Minhang 2023 (draft)**" in sentence
+    assert "not told apart" in sentence or "no plan clearly has" in sentence
+    blurred = dataclasses.replace(report_run, by_replicate=same.assign(value=1000.0))
+    sentence = report.headline(blurred, "en")[1].split("; ")[1]
+    assert re.fullmatch(
+        r"no plan clearly has the least harm, \*\*Jinshan 2025\*\* \(.*\) coming nearest", sentence
+    )
+
+
+def test_intervals_that_lie_apart_are_told_apart_without_the_replicates(bare_run: report.Run) -> None:
+    rows = bare_run.effects
+    for one, other in (("jinshan-2025", "shanghai-2025"), ("jiading-2025", "chongming-2025")):
+        a, b = (rows["harm", name, 0.1, 52] for name in (one, other))
+        apart = a["difference_high"] < b["difference_low"] or b["difference_high"] < a["difference_low"]
+        assert bare_run.told_apart("harm", one, other, 0.1, 52) == apart
+    assert bare_run.told_apart("inspections", "minhang-2023", "jiading-2025", 0.1, 52)
+    assert not bare_run.told_apart("inspections", "jiading-2025", "jiading-2025", 0.1, 52)
+
+
+def test_the_share_on_the_list_stands_beside_its_target(report_run: report.Run, tmp_path: Path) -> None:
+    assert report_run.tiers is not None
+    assert tables.listed_shares(report_run) == []
+    tiers = report_run.tiers.assign(unmonitored=np.arange(len(report_run.tiers)) % 20 == 0)
+    run = dataclasses.replace(report_run, tiers=tiers)
+    assert tables.listed_shares(run)[0] == ("shanghai-2025", 0.05, 0.22)
+    assert "minhang-2023" not in [name for name, _, _ in tables.listed_shares(run)]
+    shown = Page(report.index(run, tmp_path).read_text("utf-8")).text
+    assert "Shanghai 2025 5.0% (target 22.0%)" in shown
+    assert "上海市 2025 5.0%（目标 22.0%）" in shown
+
+
+def test_ranges_are_said_to_be_ours_and_the_calibrated_one_to_be_no_test(page: Page) -> None:
+    assert "Ranges were set before the run" not in page.text
+    assert "which need not lie inside" in page.text
+    assert "One row is no test" in page.text
+    assert "其中一行不是检验" in page.text
+    assert moments._PLAN["inspections"].source.endswith("plan set to it")
+
+
+def test_the_chinese_page_says_that_sources_are_in_english() -> None:
+    assert "用英文写成" in texts.text("report.parameters.about", "zh")
+
+
+def test_an_example_says_how_far_the_next_tier_is(page: Page, report_run: report.Run) -> None:
+    for lang in ("zh", "en"):
+        for axis in ("risk", "credit"):
+            assert report_run.cases[0].reasons.distance_sentence(axis, lang) in page.text
+
+
+def test_every_case_says_its_replicates(report_run: report.Run, tmp_path: Path) -> None:
+    rows = report_run.summary
+    few = np.where((rows["kappa"] == 0.1) & (rows["weeks"] == 52), 20, 3)
+    run = dataclasses.replace(report_run, summary=rows.assign(replicates=few))
+    assert [tables.replicates(run, kappa, 52) for kappa in (0.0, 0.1, 0.25)] == [3, 20, 3]
+    source = report.index(run, tmp_path).read_text("utf-8")
+    heads = re.findall(r'<small>κ = ([\d.]+)</small><small>.*?lang="en">(\d+ replicates)</span>', source)
+    assert heads == [("0", "3 replicates"), ("0.1", "20 replicates"), ("0.25", "3 replicates")] + [
+        (kappa, "3 replicates") for kappa in ("0", "0.1", "0.25")
+    ]
+    panels = plot.kappa(run.summary)
+    assert [tick.get_text() for tick in panels[0].get_xticklabels()] == [
+        "κ = 0\n3 replicates", "κ = 0.1\n20 replicates", "κ = 0.25\n3 replicates",
+    ]  # fmt: skip
+
+
+def test_a_reform_is_called_by_its_title(report_run: report.Run, tmp_path: Path) -> None:
+    legacy, shanghai = report_run.policies[:2]
+    title = Label("重点事项加密", "Key items twice as often")
+    meta = dataclasses.replace(shanghai.meta, title=title)
+    mine = dataclasses.replace(shanghai, name="my", meta=meta)
+    rows = report_run.summary[report_run.summary["policy"].isin(["legacy", "shanghai-2025"])]
+    rows = rows.assign(policy=rows["policy"].replace({"shanghai-2025": "my"}))
+    run = report.Run(summary=rows, policies=(legacy, mine))
+    assert report.headline(run, "en")[0].startswith("Under **Key items twice as often** (")
+    assert report.headline(run, "zh")[0].startswith("按**重点事项加密**方案")
+    source = report.index(run, tmp_path).read_text("utf-8")
+    assert not re.search(r"\bmy\b", re.sub(r"<style>.*?</style>|<[^>]*>|font-face.*", "", source, flags=re.S))
+    assert ">Key items twice as often</text>" in source  # in figures, too
+    assert texts.policy_label("my", "en") == "my"
+    twins = report.Run(
+        summary=pd.concat([rows, rows[rows["policy"] == "my"].assign(policy="other")]),
+        policies=(legacy, mine, dataclasses.replace(mine, name="other")),
+    )
+    assert report.headline(twins, "en")[0].startswith("Under **my** (")
+
+
+def test_the_interval_of_an_auc_is_as_wide_as_aucs_spread() -> None:
+    # Exponential scores, for which the formula is exact: an AUC of 3 / (3 + 1).
+    rng = np.random.default_rng(5)
+    hits, misses = rng.exponential(3.0, (3000, 40, 1)), rng.exponential(1.0, (3000, 1, 60))
+    aucs = (hits > misses).mean(axis=(1, 2))
+    assert aucs.mean() == pytest.approx(0.75, abs=0.005)
+    assert tables.auc_half_width(0.75, 40, 60) / 1.96 == pytest.approx(aucs.std(), rel=0.05)
+
+
+def test_a_weak_model_is_said_to_be_weak(report_run: report.Run, tmp_path: Path) -> None:
+    strong = {"n": 4000, "events": 400, "auc": 0.7}
+    weak = {"n": 1572, "events": 53, "auc": 0.52}
+    metrics = {"risk": weak, "credit": strong}
+    assert [name for name, *_ in tables.weak_models(metrics)] == ["risk"]
+    shown = Page(
+        report.index(dataclasses.replace(report_run, metrics=metrics), tmp_path).read_text("utf-8")
+    ).text
+    assert "Risk: an AUC of 0.520" in shown
+    assert "Credit: an AUC" not in shown
+    assert "so its rate is not events divided by rows" in shown
 
 
 def test_parameters_say_where_they_come_from(report_run: report.Run) -> None:
@@ -264,10 +447,17 @@ def test_one_replicate_has_no_intervals_and_says_nothing_false(
 ) -> None:
     rows = report_run.summary[(report_run.summary["weeks"] == 52) & (report_run.summary["kappa"] == 0.1)]
     rows = rows.assign(low=np.nan, high=np.nan, difference_low=np.nan, difference_high=np.nan)
-    once = report.Run(summary=rows.assign(replicates=1), policies=report_run.policies)
+    once = report.Run(summary=rows.assign(replicates=1, kappa=0.0), policies=report_run.policies, kappa=0.0)
     source = report.index(once, tmp_path).read_text("utf-8")
-    assert not re.search(r"\bnan\b", Page(source).text.lower())
+    shown = Page(source).text
+    assert not re.search(r"\bnan\b", shown.lower())
     assert not tables.effect(once, "harm", "jinshan-2025").sure
+    assert "[–, –]" not in shown
+    assert "1 replicates" not in shown
+    assert "One replicate has no intervals. No number here" in shown
+    assert "Bars: 95%" not in shown
+    assert "κ = 0.0" not in shown
+    assert "no plan clearly has the least harm" in report.headline(once, "en")[1]
 
 
 def test_policies_that_are_not_the_summarys_are_refused(report_run: report.Run) -> None:
@@ -291,7 +481,8 @@ def test_a_saved_run_is_read_back_the_same(report_run: report.Run, tmp_path: Pat
     folder = report_run.save(tmp_path / "run")
     again = report.Run.read(folder)
     for name in (
-        "summary", "years", "transitions", "tiers", "scores", "visits", "ratings", "moments", "calibration",
+        "summary", "years", "transitions", "by_replicate", "tiers", "scores", "visits", "ratings", "moments",
+        "calibration",
     ):  # fmt: skip
         pd.testing.assert_frame_equal(getattr(again, name), getattr(report_run, name))
     assert str(again.cases) == str(report_run.cases)  # as text, since NaN is not itself
@@ -377,6 +568,13 @@ def test_a_dossier_says_tier_rule_reasons_and_leaves_room_to_sign(
     assert all(
         value.startswith(("#", "data:")) for value in sheet.values("href") + sheet.values("xlink:href")
     )
+    total, cuts = case.reasons.composite[2], policy["scoring.composite_cutoffs"]
+    log_odds = np.log(0.24 / 0.76)
+    for part in (total, total + 40 * log_odds, *cuts):
+        assert f"{part:g}" in sheet.text or f"{part:.1f}" in sheet.text
+    assert f"40 × {texts.number(log_odds, 2)}" in sheet.text
+    assert source.count('class="cut"') == 3  # of the composite score, not of levels and grades
+    assert ("calibration" if lang == "en" else "校准") in sheet.text
     if lang == "en":
         words = sheet.text.replace(case.enterprise["name"], "").replace(policy.meta.document, "")
         assert not re.search(r"[\u4e00-\u9fff]", words)

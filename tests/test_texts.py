@@ -105,3 +105,11 @@ def test_what_is_invisible_in_a_record_is_shown() -> None:
     assert texts.plain("a\u00a0b\u3000c") == "a b\u3000c"
     long = texts.plain("企" * 10_000, limit=60)
     assert long == "企" * 60 + "… (+9,940)"
+
+
+def test_what_is_cut_for_a_figure_looks_like_no_number() -> None:
+    assert (
+        texts.short("Complaints by ordinary complainants in the past year: 1", 20) == "Complaints by ordin…"
+    )
+    assert texts.short("企业" * 8, 16) == "企业" * 3 + "企…"
+    assert texts.short("好\u202e坏", 40) == "好[U+202E]坏"

@@ -204,6 +204,8 @@ def test_distances_are_the_shortest_moves_that_a_search_finds(data):
     for k in range(min(len(margin), 3)):
         same = np.full(len(moves), k)
         now = Previous(placed.tier[same], placed.level[same], placed.grade[same], same * 0)
+        if not placed.known[k]:  # a first assignment: nothing holds the tier, so the cut-off itself counts
+            now = Previous(*(same * 0 - 1 for _ in now))
 
         def tiers(by_margin, by_points, k=k, same=same, now=now):
             return place(
@@ -289,8 +291,11 @@ def test_an_assignment_repeated_stays(name):
     scores = frame(rng.beta(1, 6, 400), rng.normal(570, 60, 400), sector=sectors, red_line=kinds)
     first = assign(scores, POLICIES[name])
     again = assign(scores, POLICIES[name], previous_of(first))
-    pd.testing.assert_frame_equal(first.drop(columns="changed"), again.drop(columns="changed"))
+    moves = ["distance_risk", "distance_credit"]
+    told_apart = ["changed", "buffered", *moves]  # whether anything stood before
+    pd.testing.assert_frame_equal(first.drop(columns=told_apart), again.drop(columns=told_apart))
     assert not again["changed"].any()
+    assert not (again[moves].abs() < first[moves].abs()).any(axis=None), "hysteresis only adds to the way"
 
 
 def test_order_index_and_strangers_make_no_difference():
@@ -334,17 +339,25 @@ def test_composite_score_by_hand():
     out = assign(frame([0.5, 0.75, 0.25], 600), ROUND["shanghai-2025"])
     assert out["composite_points"].tolist() == pytest.approx([600, 556.06, 643.94], abs=1 / 16)
     assert out["tier"].tolist() == ["T3", "T3", "T2"]  # 525, 610 and 690 are the cut-offs
-    # 610 - 600 points up; ln(x) = -10/40 less risk, with 5 points of hysteresis on top
-    assert out["distance_credit"].iloc[0] == 15
-    assert out["distance_risk"].iloc[0] == pytest.approx(-15 / 40, abs=1 / 1024)
+    # 610 - 600 points up; ln(x) = -10/40 less risk
+    assert out["distance_credit"].iloc[0] == 10
+    assert out["distance_risk"].iloc[0] == pytest.approx(-10 / 40, abs=1 / 1024)
+    # to leave a tier that stands, 5 points of hysteresis on top
+    later = assign(frame([0.5, 0.75, 0.25], 600), ROUND["shanghai-2025"], previous_of(out))
+    assert later["distance_credit"].iloc[0] == 15
+    assert later["distance_risk"].iloc[0] == pytest.approx(-15 / 40, abs=1 / 1024)
+    assert [out["buffered"].tolist(), later["buffered"].tolist()] == [[False] * 3, [True] * 3]
 
 
 def test_at_a_composite_cutoff_one_step_down_is_below():
-    policy = ROUND["shanghai-2025"].reform({"review.hysteresis_points": 0})
+    policy = ROUND["shanghai-2025"]
     out = assign(frame([0.5], 610), policy)
     assert out["tier"].tolist() == ["T2"]
     assert out["distance_credit"].tolist() == [-1 / 16]
     assert out["distance_risk"].tolist() == [1 / 1024]
+    later = assign(frame([0.5], 610), policy, previous_of(out))
+    assert later["distance_credit"].tolist() == [-5 - 1 / 16]
+    assert later["distance_risk"].tolist() == [pytest.approx(5 / 40, abs=1.5 / 1024)]
 
 
 # Hysteresis, dwell, red lines, scope

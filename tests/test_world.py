@@ -101,6 +101,16 @@ def test_a_frame_knows_its_date_and_who_is_there() -> None:
         frame.week = 3  # type: ignore[misc]
 
 
+def test_a_frame_prints_as_a_line() -> None:
+    frame = busy_world(30)
+    there = int(frame.alive().sum())
+    assert repr(frame).startswith(
+        f"Frame({there} enterprises on {frame.date}, {frame.obligations} obligations"
+    )
+    assert len(repr(frame)) < 120
+    assert len(repr(frame.parameters)) < 60
+
+
 def test_a_copied_state_shares_nothing() -> None:
     state = busy_world().state
     other = state.copy()

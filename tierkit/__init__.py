@@ -1,4 +1,39 @@
-"""Tiered supervision of enterprises by risk and credit: score, tier, simulate, explain."""
+"""Tiered supervision of enterprises by risk and credit: score, tier, simulate, explain.
+
+From records to a compared policy, a line a module with the names to begin with:
+
+Records
+    schema: the data contract; `read_dataset`, `write_dataset`, `validate`.
+    synth: a synthetic city; `make`, and `world_of`, the world that goes on from its records.
+    records, population, world: what agencies write down; who is in the city; the state of a simulation.
+    credit_code: unified social credit codes and their check characters.
+    moments: what a synthetic city must look like.
+Scores
+    timeline: the records as they were known before a date.
+    features: features as of a date; `build`.
+    training: rows to train on, their weights, the split by time.
+    risk, scorecard: the two models; `RiskModel`, `CreditScorecard`.
+    binning, calibration, estimators, inputs: what both models share.
+    metrics: how good a score is.
+    artifact: a model as a folder; `train`, `Model.load`, `Model.score`.
+    batch: a whole city, in chunks; `score`.
+Tiers and reasons
+    tiers: from scores to tiers; `assign`.
+    explain: why one enterprise is where it is; `reasons`.
+Policies
+    policy: policies as data; `Policy.load`, `Policy.reform`, `diff`.
+    ladders: how often each tier is inspected, beside what the law asks.
+    simulate: the engine; `run`.
+    outcomes: what a run did to load, findings and harm.
+    compare: reforms beside a baseline under the same draws; `compare`.
+Output
+    plot: every figure.
+    report: the page of a run and the sheet of one enterprise.
+    demo: the main job, end to end.
+    cli: the command line.
+    keyed_random, folders, fonts, progress, texts: draws; folders written whole; the Chinese font; progress;
+    texts for people.
+"""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -22,7 +22,7 @@ from tierkit.simulate import Run, run
 from tierkit.texts import interval, number, percent, signed, text
 from tierkit.world import WEEKS_A_YEAR, Frame
 
-__all__ = ["HEADLINE", "Comparison", "Replicates", "compare", "replicates_for"]
+__all__ = ["HEADLINE", "Comparison", "Replicates", "compare", "mean_interval", "replicates_for"]
 
 HEADLINE = (
     "inspections",
@@ -75,6 +75,9 @@ class Comparison:
         ``policy``, ``first`` and ``last`` (tier at the start and at the end, or ``left``), ``enterprises``
         with ``low`` and ``high``, ``share`` of ``n``, those of the first tier; of who was in the register at
         the start.
+    by_replicate : DataFrame
+        ``policy``, ``measure``, ``kappa``, ``weeks``, ``replicate``, ``value``: the `HEADLINE` measures of
+        all enterprises in each replicate, so that any two policies can be compared under the same draws.
     baseline : str
     policies : tuple of str
         Baseline first.
@@ -93,6 +96,7 @@ class Comparison:
     summary: pd.DataFrame
     years: pd.DataFrame
     transitions: pd.DataFrame
+    by_replicate: pd.DataFrame
     baseline: str
     policies: tuple[str, ...]
     kappa: float
@@ -217,10 +221,16 @@ def _cell(row: Mapping[Any, Any]) -> str:
     return f"{value}<br><small>{signed(change, digits)} {interval(low, high, digits, sign=True)}</small>"
 
 
-def _interval(
+def mean_interval(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean, low and high of the 95 % Student interval over the first axis."""
+    """Return mean, low and high of the 95 % Student interval over the first axis.
+
+    Examples
+    --------
+    >>> mean_interval(np.array([1.0, 3.0]))[0]
+    np.float64(2.0)
+    """
     r = values.shape[0]
     mean = values.mean(axis=0)
     if r < 2:
@@ -420,6 +430,7 @@ def compare(
         frames[0],
         pd.concat(years, ignore_index=True) if years else frames[0].iloc[:0].assign(year=0),
         _transitions(told, names, common),
+        _by_replicate(told, names, common),
         baseline.name,
         tuple(names),
         kappa,
@@ -468,9 +479,9 @@ def _summarise(
         if which:
             against[:, tier] = np.stack([one.cohorts[at][which - 1] for one in told[0]])
         count = np.stack([one.counts[at] for one in told[which]])
-        mean, low, high = _interval(value)
+        mean, low, high = mean_interval(value)
         base = against.mean(axis=0)
-        change, change_low, change_high = _interval(value - against)
+        change, change_low, change_high = mean_interval(value - against)
         relative = np.divide(change, base, out=np.full_like(base, np.nan), where=base != 0)
         rows.append(
             keys.assign(
@@ -493,6 +504,30 @@ def _summarise(
     return summary[front + [c for c in summary.columns if c not in front]]
 
 
+def _by_replicate(
+    told: Sequence[Sequence[_Told]], names: Sequence[str], common: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return what each policy came to in each replicate, of all enterprises."""
+    keys = told[0][0].keys[0]
+    kept = np.flatnonzero((keys["group"] == "all") & keys["measure"].isin(HEADLINE))
+    measures = keys["measure"].iloc[kept].astype(str)
+    frames = [
+        pd.DataFrame(
+            {
+                "policy": name,
+                "measure": measures.to_numpy(object),
+                "kappa": common["kappa"],
+                "weeks": common["weeks"],
+                "replicate": replicate,
+                "value": one.told[0][kept],
+            }
+        )
+        for runs, name in zip(told, names, strict=True)
+        for replicate, one in enumerate(runs)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
 def _transitions(
     told: Sequence[Sequence[_Told]], names: Sequence[str], common: Mapping[str, Any]
 ) -> pd.DataFrame:
@@ -501,7 +536,7 @@ def _transitions(
     for runs, name in zip(told, names, strict=True):
         moved = np.stack([one.moved for one in runs]).astype(np.float64)
         n = moved.sum(axis=2).mean(axis=0)  # the same in every replicate
-        mean, low, high = _interval(moved)
+        mean, low, high = mean_interval(moved)
         share = np.divide(mean, n[:, None], out=np.full_like(mean, np.nan), where=n[:, None] > 0)
         frames.append(
             pd.DataFrame(

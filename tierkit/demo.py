@@ -152,6 +152,7 @@ def run(
         summary=pd.concat([one.summary for one in runs], ignore_index=True),
         years=pd.concat([one.years for one in runs if len(one.years)], ignore_index=True),
         transitions=pd.concat([one.transitions for one in runs], ignore_index=True),
+        by_replicate=pd.concat([one.by_replicate for one in runs], ignore_index=True),
         policies=tuple(policies),
         kappa=KAPPA,
         weeks=WEEKS_A_YEAR,

@@ -7,32 +7,45 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["is_ours", "whole_folder"]
-
-_SIGNED = ("manifest.json", "run.json", "summary.json")
-"""Files by which a folder says that tierkit wrote it."""
+__all__ = ["kind_of", "whole_folder"]
 
 _DRAFT = ".tierkit-draft."
 
 
-def is_ours(folder: Path) -> bool:
-    """Return whether tierkit wrote the folder, by the manifest or summary in it.
+def kind_of(folder: Path) -> str | None:
+    """Return what tierkit wrote there, by the manifest or summary in it.
+
+    Returns
+    -------
+    str or None
+        ``"dataset"``, ``"model"``, ``"run"``, ``"page"``, ``"demo"``, which holds one of each, or what its
+        summary says it is, ``"screening"`` say; None where it is nothing of tierkit's.
 
     Examples
     --------
-    >>> is_ours(Path("no-such-folder"))
-    False
+    >>> kind_of(Path("data/synthetic"))
+    'dataset'
     """
-    for name in _SIGNED:
-        try:
-            signed = json.loads((folder / name).read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        facts = signed.get("facts", {}) if isinstance(signed, dict) else {}
-        if isinstance(signed, dict) and {"tierkit", "version"} & {*signed, *facts}:
-            return True
-    return False
+    if summary := _signed(folder / "summary.json"):
+        kind: str | None = summary.get("kind")
+        return kind or ("demo" if _signed(folder / "run" / "run.json") else "page")
+    if _signed(folder / "run.json"):
+        return "run"
+    manifest = _signed(folder / "manifest.json")
+    return ("model" if "format" in manifest else "dataset") if manifest else None
+
+
+def _signed(file: Path) -> dict[str, Any]:
+    """Return what a file says, if it says that tierkit wrote it."""
+    try:
+        said = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    return said if {"tierkit", "version"} & {*said, *said.get("facts", {})} else {}
 
 
 @contextmanager

@@ -50,7 +50,11 @@ _TRUTH = {
 }
 _PLAN = {
     "inspections": _Moment(
-        "shanghai-2025: change of inspections", "上海方案：检查变化", -0.75, -0.40, "C23: -33 %; C25: -70 %"
+        "shanghai-2025: change of inspections",
+        "上海方案：检查变化",
+        -0.75,
+        -0.40,
+        "C23: -33 %; C25: -70 %; plan set to it",
     ),
     "finding_rate": _Moment(
         "shanghai-2025: change of finding rate", "上海方案：发现率变化", 0.03, 1.0, "C25: up to 19 %"

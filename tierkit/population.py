@@ -45,17 +45,23 @@ from tierkit.world import (
 )
 
 __all__ = [
+    "MOST_ENTERPRISES",
     "Population",
     "base_rates",
     "draw",
     "draw_frame",
+    "first_state",
     "hazard_intercept",
     "items",
+    "professional_limits",
     "violation_weeks",
 ]
 
 CELLS = len(AGENCIES) * len(ITEM_CLASSES)
 """Kinds of obligation: one for each agency and item class; the number of an obligation is its kind."""
+
+MOST_ENTERPRISES = 20_000_000
+"""Largest city that can be drawn."""
 
 LAST_EXIT = 3_900
 """Week, some 75 years on, after which an exit is not given a date."""
@@ -101,7 +107,7 @@ _TOWNS = (
 _EMPLOYEES = {"micro": (1, 9), "small": (10, 99), "medium": (100, 299), "large": (300, 5000)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Population:
     """Enterprises and obligations as drawn, with the engine's starting point.
 
@@ -121,6 +127,10 @@ class Population:
     agencies: pd.DataFrame
     items: pd.DataFrame
     obligations: pd.DataFrame
+
+    def __repr__(self) -> str:
+        """Return the size of the city, in a line."""
+        return f"Population({self.frame!r})"
 
 
 @cache
@@ -304,8 +314,10 @@ def _draw(
     enterprises: int, seed: int, reference: Policy, horizon_weeks: int, params: Parameters | None
 ) -> tuple[Frame, NDArray[np.float64], NDArray[np.int64]]:
     """Return the world in week 0, and the latent propensity and age in days of every enterprise."""
-    if not 1 <= enterprises <= 20_000_000:
-        raise ValueError(f"The number of 'enterprises' must be in 1 … 20,000,000. Got {enterprises}.")
+    if not 1 <= enterprises <= MOST_ENTERPRISES:
+        raise ValueError(
+            f"The number of 'enterprises' must be in 1 … {MOST_ENTERPRISES:,}. Got {enterprises}."
+        )
     if horizon_weeks < 0:
         raise ValueError(f"The 'horizon_weeks' must not be negative. Got {horizon_weeks}.")
     p = params or parameters()
@@ -384,7 +396,7 @@ def _draw(
         ownership=ownership,
         district=district,
         permit_phase=phase.astype(np.int16),
-        professional=_professional(sector, counts, p),
+        professional=professional_limits(sector, counts, p),
         adverse=np.rint(p["adverse.latent"] * latent * LOG_ONE).astype(np.int16),
         base_rate=np.rint((planned + triggered) / WEEKS_A_YEAR * 2**24).astype(np.uint32),
         enterprise=owner,
@@ -402,7 +414,7 @@ def _draw(
     division = np.array([credit_code.DIVISIONS[d] for d in DISTRICTS], object)[district]
     ids = credit_code.make(slots, division, np.where(individual, "2", "1")).to_numpy(object)
     origin = p["calendar.start"] - pd.Timedelta(weeks=known).to_pytimedelta()
-    frame = Frame(world, _first_state(world, seed, odds, p), 0, origin, ids, seed, p, known)
+    frame = Frame(world, first_state(world, seed, odds, p), 0, origin, ids, seed, p, known)
     return frame, latent, age_days
 
 
@@ -481,8 +493,18 @@ def base_rates(policy: Policy, p: Parameters) -> NDArray[np.float64]:
     return rates
 
 
-def _professional(sector: NDArray[np.uint8], counts: NDArray[np.int64], p: Parameters) -> NDArray[np.uint32]:
-    """Return the weekly threshold of a professional complaint against each enterprise."""
+def professional_limits(
+    sector: NDArray[np.uint8], counts: NDArray[np.int64], p: Parameters
+) -> NDArray[np.uint32]:
+    """Return the weekly threshold of a professional complaint against each enterprise, shape (E,).
+
+    Parameters
+    ----------
+    sector : uint8 array of shape (E,)
+    counts : int array of shape (E,)
+        Obligations of each; nobody complains where there are none.
+    p : Parameters
+    """
     special = p.group("complaint.sector")
     weight = np.array([special.get(s, special["other"]) for s in SECTORS])
     share = np.array([p[f"share.sector.{s}"] for s in SECTORS])
@@ -491,8 +513,17 @@ def _professional(sector: NDArray[np.uint8], counts: NDArray[np.int64], p: Param
     return np.where(counts > 0, limit, 0).astype(np.uint32)
 
 
-def _first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameters) -> State:
-    """Return week 0: compliance drawn from the stationary shares, no records."""
+def first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameters) -> State:
+    """Return the state of week 0: compliance drawn from the stationary shares, no records.
+
+    Parameters
+    ----------
+    world : World
+    seed : int
+    odds : float array of shape (O,)
+        Log-odds of being in violation.
+    p : Parameters
+    """
     n, m = len(world.entered), len(world.enterprise)
     stock = violation_weeks(p)
     edges = np.cumsum(stock / stock.sum())[:2]

@@ -77,6 +77,7 @@ class _Lines:
         self._clock = clock
         self._started = self._said = clock()
         self._stage = ""
+        self._partly = False  # whether the stage's last line told a share, so that its end is awaited
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = self._clock()
@@ -84,9 +85,14 @@ class _Lines:
             return
         if stage == self._stage and done < total and now - self._said < LINE_EVERY_SECONDS:
             return
-        if stage == self._stage and done >= total and now - self._said < PATIENCE_SECONDS:
+        if (
+            stage == self._stage
+            and done >= total
+            and not self._partly
+            and now - self._said < PATIENCE_SECONDS
+        ):
             return
-        self._stage, self._said = stage, now
+        self._stage, self._said, self._partly = stage, now, 0 < done < total
         share = f" {100 * done // total:d} %" if done > 0 and total > 1 else ""
         print(f"[{now - self._started:4.0f} s] {stage}{share}", file=self._stream, flush=True)
 

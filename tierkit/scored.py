@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tierkit.keyed_random import ENTERPRISE_LEVEL, Domain, draws, uniform
 from tierkit.policy import Policy
-from tierkit.population import _first_state, _professional, base_rates, items, violation_weeks
+from tierkit.population import base_rates, first_state, items, professional_limits, violation_weeks
 from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SIZES
 from tierkit.world import NEVER, WEEKS_A_YEAR, Frame, Parameters, World, log_index, parameters
 
@@ -191,7 +191,7 @@ def world_from_scores(
         ownership=code["ownership"][first].astype(np.uint8),
         district=code["district"][first].astype(np.uint8),
         permit_phase=np.where(permit, phase * p["commitment.renewal"], -1).astype(np.int16),
-        professional=_professional(sector.astype(np.uint8), counts, p),
+        professional=professional_limits(sector.astype(np.uint8), counts, p),
         adverse=np.zeros(len(ids), np.int16),
         base_rate=np.rint(rate / WEEKS_A_YEAR * 2**24).astype(np.uint32),
         enterprise=owner.astype(np.uint32),
@@ -207,7 +207,7 @@ def world_from_scores(
         inspector_z=np.zeros((len(AGENCIES), int(p["inspector.groups"]))),
     )
     known = int(p["calendar.burn_in_weeks"])
-    state = _first_state(world, seed, np.log(odds), p)
+    state = first_state(world, seed, np.log(odds), p)
     return Frame(world, state, known, date - dt.timedelta(weeks=known), ids.to_numpy(object), seed, p, known)
 
 

@@ -7,14 +7,17 @@ of levels are the schema's, not ours.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gettext
 import io
 import math
 import string
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -29,14 +32,18 @@ __all__ = [
     "percent",
     "plain",
     "policy_label",
+    "short",
     "signed",
     "text",
+    "titled",
 ]
 
 #: The languages, and the name of each one's catalogue folder.
 LANGUAGES = {"zh": "zh_CN", "en": "en"}
 
 _NO_VALUE = "–"
+_LABEL_WIDTH = 32
+_TITLES: ContextVar[Mapping[str, Mapping[str, str]]] = ContextVar("titles", default=MappingProxyType({}))
 
 
 def _language(lang: str) -> str:
@@ -217,8 +224,30 @@ def join(parts: Iterable[str], lang: str) -> str:
     return ("、" if _language(lang) == "zh" else ", ").join(parts)
 
 
+@contextlib.contextmanager
+def titled(titles: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+    """Let `policy_label` call policies that are no presets by their titles.
+
+    Parameters
+    ----------
+    titles : mapping of str to mapping of str to str
+        Name of a policy → language → title.
+
+    Examples
+    --------
+    >>> with titled({"mine": {"zh": "我的方案", "en": "My plan"}}):
+    ...     policy_label("mine", "en")
+    'My plan'
+    """
+    before = _TITLES.set(titles)
+    try:
+        yield
+    finally:
+        _TITLES.reset(before)
+
+
 def policy_label(policy: str, lang: str) -> str:
-    """Return the short name of a preset in one language; another policy's own name as it is.
+    """Return the short name of a preset in one language; of another policy its title, if `titled` gave one.
 
     Examples
     --------
@@ -226,7 +255,31 @@ def policy_label(policy: str, lang: str) -> str:
     ('金山 2025', 'mine')
     """
     text_id = f"policy.{policy}"
-    return text(text_id, lang) if text_id in ids(lang) else plain(policy, 24)
+    if text_id in ids(lang):
+        return text(text_id, lang)
+    return short(_TITLES.get().get(policy, {}).get(lang, policy), _LABEL_WIDTH)
+
+
+def short(value: str, width: int) -> str:
+    """Return text as `plain` does, cut to a width that a figure has room for.
+
+    Parameters
+    ----------
+    value : str
+    width : int
+        Columns; a full-width character takes two.
+
+    Examples
+    --------
+    >>> short("abcdef", 4), short("一二三", 4), short("一二", 4)
+    ('abc…', '一…', '一二')
+    """
+    shown = plain(value)
+    sizes = [2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in shown]
+    if sum(sizes) <= width:
+        return shown
+    kept = next(k for k in range(len(sizes) + 1) if sum(sizes[: k + 1]) > width - 1)
+    return shown[:kept].rstrip() + "…"
 
 
 def plain(value: str, limit: int | None = None) -> str:

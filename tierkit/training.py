@@ -260,8 +260,15 @@ def training_frame(
         }
         rows = seen[seen["visited"] & settled & right & drawn].reset_index(drop=True)
         if not len(rows):
-            remedy = f"Records need a scheme other than '{scheme}', or more than {_HISTORY_DAYS} days."
-            raise _nothing(f"has no rows for the scheme '{scheme}': {report}", remedy)
+            left_out = {
+                "were off site": report["off_site"],
+                f"lie in the first {_HISTORY_DAYS} days of the records": report["too_early"],
+                "are of other channels": report["other_channels"],
+                "have no propensity": report["without_propensity"],
+            }
+            why = ", ".join(f"{n:,} {what}" for what, n in left_out.items() if n)
+            message = f"has no rows for the scheme '{scheme}': of {len(seen):,} before {day.date()}, {why}"
+            raise _nothing(message, "Give a later date, more records, or another scheme.")
         timeline.ask(rows)
         X = features_of(timeline)[read_by("risk")]
     weight = np.ones(len(rows))

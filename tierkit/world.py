@@ -56,7 +56,7 @@ class Parameter(NamedTuple):
     assumption: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Parameters:
     """The parameters of the synthetic world, read from ``tierkit/parameters/world.toml``.
 
@@ -70,6 +70,10 @@ class Parameters:
     """
 
     entries: Mapping[str, Parameter]
+
+    def __repr__(self) -> str:
+        """Return how many there are and the start of their hash."""
+        return f"Parameters({len(self.entries)} values, hash={self.hash[:12]!r})"
 
     def __getitem__(self, path: str) -> Any:
         return self.entries[path].value
@@ -254,7 +258,7 @@ class State(NamedTuple):
         return State(*parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frame:
     """A world at a moment: what never changes, its state, its calendar and who is in it.
 
@@ -283,6 +287,13 @@ class Frame:
     seed: int
     parameters: Parameters
     known_from: int
+
+    def __repr__(self) -> str:
+        """Return who is there and when, in a line."""
+        return (
+            f"Frame({int(self.alive().sum()):,} enterprises on {self.date}, "
+            f"{self.obligations:,} obligations of {self.enterprises:,} slots, seed={self.seed})"
+        )
 
     @property
     def enterprises(self) -> int:

@@ -170,7 +170,6 @@ def test_csv_of_other_programs_is_read(tmp_path: Path) -> None:
     [
         (b"", "Empty CSV file"),
         ("agency,name_zh\nfire,消防\n".encode("gb18030"), "'utf-8' codec can't decode"),
-        (b"agency,name_zh\nfire\n", "Expected 2 columns, got 1"),
         (b"PAR1....", "Empty CSV file"),
         (b"PAR1\n....\n", "PAR1: is not a declared column"),
     ],
@@ -184,6 +183,22 @@ def test_what_is_no_csv_is_refused_by_name(tmp_path: Path, content: bytes, reaso
     if "column" not in reason:
         assert "agencies: agencies.csv cannot be read: " in str(error.value)
         assert "a CSV must be in UTF-8, with one header line" in str(error.value)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_rows_with_another_number_of_fields_are_counted_below_the_header(
+    tmp_path: Path, packed: bool
+) -> None:
+    # an empty line is no row, and a row may take several lines
+    text = 'agency,name_zh\nfire,消防\n\n"fire","消\n防"\ntoo\nfire,a,b\n'
+    file = tmp_path / ("agencies.csv.gz" if packed else "agencies.csv")
+    file.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    examples = ("row 3: 1 field instead of 2: 'too'", "row 4: 3 fields instead of 2: 'fire,a,b'")
+    (told,) = [one for one in validate(tmp_path) if one.table == "agencies"]
+    assert (told.rows, told.examples) == (2, examples)
+    with pytest.raises(DataError, match=r"agencies\.csv.* has rows with another number of fields") as error:
+        read_dataset(tmp_path, ["agencies"])
+    assert error.value.problems == (told,)
 
 
 # A CSV that ends too soon may be a whole CSV of other data: only the manifest can tell.

@@ -81,6 +81,8 @@ def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     if not root.is_dir():
         raise ModelError(root, ["It is not a folder."])
     there = {path.name: path for path in root.iterdir()}
+    if not there.keys() & {*FILES}:
+        raise ModelError(root, [f"It is no model folder: there is no {', no '.join(FILES)} in it."])
     problems = [f"{name}: is missing" for name in (MANIFEST, *FILES) if name not in there]
     problems += [f"{name}: does not belong here" for name in sorted(there) if name not in (MANIFEST, *FILES)]
     problems += [

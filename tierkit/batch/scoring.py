@@ -370,6 +370,7 @@ def _schema(reasons: int) -> Any:
         "tier_reason": text,
         "distance_risk": number,
         "distance_credit": number,
+        "buffered": yes,
         "unmonitored": yes,
         "held": yes,
         "changed": yes,

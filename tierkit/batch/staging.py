@@ -31,15 +31,16 @@ from tierkit.schema import (
     replacing,
     row_problems,
 )
+from tierkit.schema.files import Malformed
 from tierkit.schema.rows import check_rows
 from tierkit.timeline import TIMED, is_declared
 
-__all__ = ["REJECTS", "Rejects", "Staged", "parquet_writer", "stage"]
+__all__ = ["REJECTS", "Rejects", "Staged", "parquet_writer", "stage", "stage_one"]
 
 REJECTS = pa.schema(
     [("table", pa.string()), ("row", pa.int64()), ("key", pa.string()), ("reason", pa.string())]
 )
-"""Columns of the reject file: where the row was (counted from 1), its key as it stands, and what is wrong."""
+"""Columns of the reject file: the row (1 is the first below the header), its key as it stands, the reason."""
 
 _AT_ONCE = 1 << 16  # rows that are checked together
 _TWICE = "enterprise_id: occurs more than once"
@@ -102,19 +103,25 @@ class Rejects:
     def __init__(self, write: Any) -> None:
         self._write = write
 
-    def add(self, table: Table, chunk: Any, first: int, reasons: NDArray[np.object_]) -> int:
-        """Write the rows of a chunk that have a reason; return how many."""
+    def add(self, table: Table, chunk: Any, numbers: NDArray[np.int64], reasons: NDArray[np.object_]) -> None:
+        """Write the rows of a chunk that have a reason, with their numbers in the table."""
         where = np.flatnonzero(reasons != "")
         if where.size:
             keys = [pc.cast(chunk.column(name), pa.string()).take(where) for name in table.key]
             key = pc.binary_join_element_wise(*keys, "|", null_handling="replace", null_replacement="")
             names = pa.array([table.name] * where.size, pa.string())
             texts = pa.array(reasons[where].tolist(), pa.string())
-            self._write(pa.table([names, pa.array(where + first + 1), key, texts], schema=REJECTS))
-        return int(where.size)
+            self._write(pa.table([names, pa.array(numbers[where]), key, texts], schema=REJECTS))
+
+    def add_malformed(self, table: Table, rows: list[Malformed]) -> None:
+        """Write rows of a CSV that have no cells to speak of."""
+        cells = [(table.name, one.row, "", str(one)) for one in rows]
+        self._write(
+            pa.Table.from_pylist([dict(zip(REJECTS.names, one, strict=True)) for one in cells], REJECTS)
+        )
 
 
-def stage(folder: Folder, work: Path, rejects: Rejects) -> Staged:
+def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None) -> Staged:
     """Sort the rows of all tables that features read.
 
     Parameters
@@ -124,6 +131,9 @@ def stage(folder: Folder, work: Path, rejects: Rejects) -> Staged:
     work : Path
         Where tables are written that cannot be used as they lie.
     rejects : Rejects
+    only : str, optional
+        The enterprise that is asked about: rows of others are neither checked nor rejected, but for
+        complaints, since those of the whole city say who complains often.
 
     Returns
     -------
@@ -148,7 +158,7 @@ def stage(folder: Folder, work: Path, rejects: Rejects) -> Staged:
         if name not in folder.files:
             continue
         try:
-            rows[name], rejected[name] = _sort(folder, TABLES[name], work, rejects)
+            rows[name], rejected[name] = _sort(folder, TABLES[name], work, rejects, only)
         except DataError as error:
             problems += error.problems
             continue
@@ -159,29 +169,76 @@ def stage(folder: Folder, work: Path, rejects: Rejects) -> Staged:
     return Staged(files, rows, rejected)
 
 
-def _sort(folder: Folder, table: Table, work: Path, rejects: Rejects) -> tuple[int, int]:
+def stage_one(folder: Folder, work: Path, enterprise_id: str) -> tuple[Staged, Any]:
+    """Sort the rows on which the features of one enterprise rest.
+
+    Parameters
+    ----------
+    folder, work
+        As for `stage`.
+    enterprise_id : str
+
+    Returns
+    -------
+    tuple of Staged and DataFrame
+        What can be read, and the rows of the enterprise that were rejected, with the columns of `REJECTS`.
+    """
+    with parquet_writer(work / "rejects.parquet", REJECTS) as write:
+        staged = stage(folder, work, Rejects(write), enterprise_id)
+    return staged, pq.read_table(work / "rejects.parquet").to_pandas()
+
+
+def _sort(folder: Folder, table: Table, work: Path, rejects: Rejects, only: str | None) -> tuple[int, int]:
     """Write the rows of a table that keep the contract, if it cannot be used as it lies."""
     twice = _repeated(folder, table) if table.name == "enterprises" else None
     usable = is_declared(folder.files[table.name], table)
-    first = bad = 0
+    size = bad = 0
+    malformed: list[Malformed] = []
     # Most tables are clean and are only read; one that turns out not to be is read again and written.
     for attempt in ("read", "write"):
         with parquet_writer(work / f"{table.name}.parquet", table.arrow_schema) as write:
-            first = bad = 0
-            for chunk in folder.chunks(table, _AT_ONCE):
+            size = bad = 0
+            for chunk in folder.chunks(table, _AT_ONCE, malformed):
+                numbers = _numbers(size, chunk.num_rows, malformed)
+                size += chunk.num_rows
+                asked = _asked(chunk, only)
+                if only is not None and table.name != "complaints":
+                    chunk, numbers, asked = chunk.filter(pa.array(asked)), numbers[asked], asked[asked]
                 reasons = _reasons(chunk, table, folder.as_of, twice)
                 keep = reasons == ""
+                bad += int((~keep).sum())
                 if attempt == "write" or not usable:
-                    bad += rejects.add(table, chunk, first, reasons)
+                    rejects.add(table, chunk, numbers, np.where(asked, reasons, ""))
                     write(_declared(chunk.filter(pa.array(keep)), table))
-                else:
-                    bad += int((~keep).sum())
-                first += chunk.num_rows
         if not usable or not bad:
             break
     if usable and not bad:
         (work / f"{table.name}.parquet").unlink()
-    return first, bad
+    if malformed:
+        rejects.add_malformed(table, [one for one in malformed if only is None or only in one.text])
+    return size + len(malformed), bad + len(malformed)
+
+
+def _numbers(before: int, size: int, malformed: list[Malformed]) -> NDArray[np.int64]:
+    """Return the numbers in their file of rows that follow ``before`` others, malformed ones not counted.
+
+    Examples
+    --------
+    >>> _numbers(1, 3, [Malformed(1, 2, 16, "too,few"), Malformed(4, 2, 16, "too,few")]).tolist()
+    [3, 5, 6]
+    """
+    above = np.array([one.row - 1 - k for k, one in enumerate(malformed)], np.int64)
+    rows = np.arange(before, before + size)
+    numbers: NDArray[np.int64] = rows + 1 + np.searchsorted(above, rows, side="right")
+    return numbers
+
+
+def _asked(chunk: Any, only: str | None) -> NDArray[np.bool_]:
+    """Return which rows are of the enterprise that is asked about; all of them where none is."""
+    if only is None or "enterprise_id" not in chunk.column_names:  # which is told later
+        return np.full(chunk.num_rows, True)
+    same = pc.fill_null(pc.equal(pc.cast(chunk.column("enterprise_id"), pa.string()), only), False)
+    return np.asarray(same.to_numpy(), np.bool_)
 
 
 def _reasons(chunk: Any, table: Table, as_of: date | None, twice: Any) -> NDArray[np.object_]:
@@ -207,7 +264,7 @@ def _repeated(folder: Folder, table: Table) -> Any:
 def _ids(folder: Folder, table: Table) -> Iterator[Any]:
     path = folder.files[table.name]
     if path.suffix != ".parquet":
-        for chunk in folder.chunks(table, ROW_GROUP):
+        for chunk in folder.chunks(table, ROW_GROUP, []):
             yield chunk.column("enterprise_id")
         return
     with pq.ParquetFile(path) as file:

@@ -1,7 +1,6 @@
 """All commands under one name, and how a call of them ends."""
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,7 +10,7 @@ from typer.main import get_command
 
 from tierkit import __version__
 from tierkit.cli import backtests, models, policies, records, sensitivity, simulations
-from tierkit.cli.ending import DONE, FAULT_OF_OURS, INTERRUPTED
+from tierkit.cli.ending import DONE, INTERRUPTED, reader_gone
 
 __all__ = ["app", "main"]
 
@@ -19,7 +18,7 @@ HELP = """\
 Tier enterprises by risk and credit, and ask what an inspection policy would do before anybody is visited.
 
 POLICY is the name of a preset (tierkit policy list) or a TOML file. Exit status: 0 done; 2 bad input or
-usage, and nothing is written; 1 a fault of tierkit's.
+usage, and nothing is written; 1 a fault of tierkit's; 130 interrupted; 141 the reader of a pipe has gone.
 """
 
 app = typer.Typer(
@@ -65,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        Always: 0 done, 2 bad input or usage, 1 a fault of ours, 130 interrupted.
+        Always: 0 done, 2 bad input or usage, 1 a fault of ours, 130 interrupted, 141 the reader of a pipe
+        has gone.
 
     Examples
     --------
@@ -86,9 +86,8 @@ def _run(arguments: list[str]) -> int:
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, head say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAULT_OF_OURS
+    except (BrokenPipeError, SystemExit):  # typer makes the one the other while it prints help
+        return reader_gone()
     return status if isinstance(status, int) else DONE
 
 

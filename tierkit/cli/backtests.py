@@ -53,7 +53,7 @@ def backtest(
     if (folder is None) == (rentsafe is None):
         given.note("DIR", "there must be a folder of tables or --rentsafe, one of the two", "Give one.")
     if folder is not None:
-        given.folder("DIR", folder, holds=["manifest.json"])
+        given.folder("DIR", folder, "dataset", holds=["manifest.json"])
         if as_of is None:
             given.note("--as-of", "is missing", "Give the Monday from which to predict, as YYYY-MM-DD.")
         else:
@@ -64,12 +64,11 @@ def backtest(
             if value is not None:
                 given.note(name, "belongs to a folder of tables", "Leave it out; every year is predicted.")
     elif model is not None:
-        given.folder("--model", model, holds=["manifest.json"])
+        given.folder("--model", model, "model", holds=["manifest.json"])
     given.between("--weeks", weeks, 1, MOST_WEEKS)
     given.between("--replicates", replicates, FEWEST_REPLICATES, MOST_REPLICATES)
     given.between("--seed", seed, 0, MAX_SEED)
-    if out is not None:
-        given.out_folder("--out", out)
+    wrote = "" if out is None else given.out_folder("--out", out, "backtest")
     given.settle()
     if rentsafe is not None:
         data, text, frames, policy = _ladder(given, rentsafe, replicates, seed)
@@ -81,9 +80,15 @@ def backtest(
                 frame.to_csv(draft / f"{name}.csv", index=False, float_format="%.9g")
             if policy:
                 (draft / "history.toml").write_text(policy, "utf-8")
-            summary = {"version": __version__, "seed": seed, "replicates": replicates, **data}
+            summary = {
+                "kind": "backtest",
+                "version": __version__,
+                "seed": seed,
+                "replicates": replicates,
+                **data,
+            }
             (draft / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
-        text += f" Wrote '{out}'."
+        text += f" {wrote} '{out}'."
     return Answer(data, text)
 
 

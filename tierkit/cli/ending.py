@@ -7,6 +7,7 @@ is raised on the way is told in one form, and in JSON where asked.
 import functools
 import inspect
 import json
+import os
 import sys
 import traceback
 import warnings
@@ -23,15 +24,18 @@ __all__ = [
     "DONE",
     "FAULT_OF_OURS",
     "INTERRUPTED",
+    "READER_GONE",
     "Answer",
     "BadInputError",
     "Fault",
     "as_data",
     "command",
     "describe",
+    "reader_gone",
 ]
 
-DONE, FAULT_OF_OURS, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAULT_OF_OURS, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
+"""Exit statuses; the last two are those of shells for a process that SIGINT or SIGPIPE ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,12 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
     def add(function: Callable[..., Answer]) -> Callable[..., None]:
         @functools.wraps(function)
         def run(*, as_json: bool, debug: bool, **given: Any) -> None:
-            raise typer.Exit(_run(functools.partial(function, **given), as_json, debug))
+            try:
+                status = _run(functools.partial(function, **given), as_json, debug, writes="out" in given)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                status = reader_gone()
+            raise typer.Exit(status)
 
         signature = inspect.signature(function)
         extra = [
@@ -104,19 +113,25 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
         keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
         run.__signature__ = signature.replace(parameters=[*keywords, *extra])  # type: ignore[attr-defined]
         run.__annotations__ = {one.name: one.annotation for one in [*keywords, *extra]}
-        app.command(name)(run)
+        app.command(name, short_help=inspect.getdoc(function))(run)  # whole, which typer would cut
         return run
 
     return add
 
 
-def _run(function: Callable[[], Answer], as_json: bool, debug: bool) -> int:
+def reader_gone() -> int:
+    """Let what is still to be printed go nowhere, since its reader, head say, has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_GONE
+
+
+def _run(function: Callable[[], Answer], as_json: bool, debug: bool, writes: bool) -> int:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
             answer = function()
         except Exception as error:
-            status = _tell(error, as_json, debug)
+            status = _tell(error, as_json, debug, writes)
         except KeyboardInterrupt:
             print("Interrupted; nothing was left half-written.", file=sys.stderr)
             status = INTERRUPTED
@@ -133,7 +148,7 @@ def _run(function: Callable[[], Answer], as_json: bool, debug: bool) -> int:
     return status
 
 
-def _tell(error: Exception, as_json: bool, debug: bool) -> int:
+def _tell(error: Exception, as_json: bool, debug: bool, writes: bool) -> int:
     if debug:
         traceback.print_exception(error)
     problems = _problems(error)
@@ -147,8 +162,9 @@ def _tell(error: Exception, as_json: bool, debug: bool) -> int:
     if as_json:
         _print_json({"status": "bad input", "problems": problems})
     else:
-        count = f"{len(problems)} problem{'s' * (len(problems) != 1)}; nothing was written."
-        print(table(problems) + f"\n\n{count}", file=sys.stderr)
+        count = f"{len(problems)} problem{'s' * (len(problems) != 1)}{'; nothing was written' * writes}."
+        rows = " Row 1 is the first below the header." if any(one.get("rows") for one in problems) else ""
+        print(table(problems) + f"\n\n{count}{rows}", file=sys.stderr)
     return BAD_INPUT
 
 

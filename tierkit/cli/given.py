@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tierkit.cli.ending import BadInputError, Fault
-from tierkit.folders import is_ours
+from tierkit.folders import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "MAX_SEED", "Given", "cores", "nearest"]
 
 FORMATS = ("parquet", "csv", "csv.gz")
+WRITERS = {
+    "dataset": "synth",
+    "model": "train",
+    "run": "simulate",
+    "page": "report",
+    "demo": "demo",
+    "screening": "sensitivity",
+    "backtest": "backtest",
+}
+"""Kind of a folder → the command that writes it."""
+IN_DEMO = {"dataset": "data", "model": "model", "run": "run"}
+"""Kind of a folder → where a demo holds one."""
 MAX_SEED = 2**32 - 1
 
 
@@ -76,8 +88,8 @@ class Given:
             self.note(place, str(error), remedy)
         self.settle()
 
-    def folder(self, place: str, path: Path, *, holds: Sequence[str] = ()) -> Path:
-        """Note it unless the path is a folder that can be read and holds certain files."""
+    def folder(self, place: str, path: Path, kind: str, *, holds: Sequence[str] = ()) -> Path:
+        """Note it unless a folder can be read there, of no other kind and with certain files in it."""
         self._inputs.append(path)
         if not path.exists():
             self.note(place, f"'{path}' does not exist", "Give a folder that exists." + _sibling(path))
@@ -86,8 +98,13 @@ class Given:
         elif not os.access(path, os.R_OK | os.X_OK):
             self.note(place, f"'{path}' may not be read", "Ask for the right to read it.")
         else:
+            found = kind_of(path)
             missing = [name for name in holds if not (path / name).is_file()]
-            if missing:
+            if found not in (None, kind):
+                inside = f", {path / IN_DEMO[kind]} say" if found == "demo" else ""
+                remedy = f"Give a {kind}, as 'tierkit {WRITERS[kind]}' writes it{inside}."
+                self.note(place, f"'{path}' is a {found}, not a {kind}", remedy)
+            elif missing:
                 remedy = f"Give a folder with {', '.join(holds)} in it."
                 self.note(place, f"'{path}' holds no {', '.join(missing)}", remedy)
         return path
@@ -116,14 +133,18 @@ class Given:
             self.note(place, f"'{text}' is not a date", remedy)
             return pd.Timestamp(1970, 1, 1)
 
-    def policy(self, place: str, name_or_path: str) -> "Policy | None":
-        """Note all that is wrong with a policy; return it if nothing is."""
+    def policy(self, place: str, name_or_path: str, *, of_models: bool = False) -> "Policy | None":
+        """Note all that is wrong with a policy, as one of the models' tiers too; return it if nothing is."""
         from tierkit.policy import Policy, PolicyError
 
         if name_or_path.endswith(".toml"):
             self._inputs.append(Path(name_or_path))
         try:
-            return Policy.load(name_or_path)
+            loaded = Policy.load(name_or_path)
+            if of_models and loaded.oracle:
+                message = f"'{loaded.name}' rests on the true probabilities, which no model gives"
+                self.note(place, message, "Give another policy; the oracle is for 'tierkit simulate'.")
+            return loaded
         except PolicyError as error:
             for one in error.problems:
                 at = f"{place} {one.place}" if one.line is None else f"{place} {one.place}, line {one.line}"
@@ -142,7 +163,7 @@ class Given:
     def between(self, place: str, value: float, low: float, high: float) -> None:
         """Note it if a number is out of range (or not a number at all)."""
         if not low <= value <= high:
-            self.note(place, f"{value} is out of range", f"Give a number from {low} to {high}.")
+            self.note(place, f"{value:,} is out of range", f"Give a number from {low:,} to {high:,}.")
 
     def one_of(self, place: str, value: str, allowed: Sequence[str]) -> None:
         """Note it if a word is none of those allowed."""
@@ -161,15 +182,27 @@ class Given:
             self.note(place, f"'{text}' is not a valid unified social credit code", _code_remedy(text))
         return text
 
-    def out_folder(self, place: str, path: Path) -> Path:
-        """Note it unless a folder can be written there without losing anything that is not ours."""
+    def out_folder(self, place: str, path: Path, kind: str) -> str:
+        """Note it unless a folder can be written there, losing nothing but what the same command wrote.
+
+        Returns
+        -------
+        str
+            What to say of it when it is done: ``"Wrote"``, or ``"Replaced"`` where there is something now.
+        """
+        full = path.is_dir() and any(path.iterdir())
         if path.exists() and not path.is_dir():
             self.note(place, f"'{path}' is a file", "Give the name of a folder.")
-        elif path.is_dir() and any(path.iterdir()) and not is_ours(path):
-            remedy = "Give a new folder, an empty one, or one that tierkit wrote."
-            self.note(place, f"'{path}' holds files that tierkit did not write", remedy)
+        elif full and (found := kind_of(path)) != kind:
+            what = (
+                f"is a {found}, which a {kind} may not replace"
+                if found
+                else "holds files that tierkit did not write"
+            )
+            remedy = f"Give a new folder, an empty one, or one that 'tierkit {WRITERS[kind]}' wrote."
+            self.note(place, f"'{path}' {what}", remedy)
         self._out(place, path)
-        return path
+        return "Replaced" if full else "Wrote"
 
     def out_file(self, place: str, path: Path, suffixes: Sequence[str]) -> Path:
         """Note it unless a file can be written there; one of the same kind is replaced."""
@@ -210,6 +243,8 @@ def _code_remedy(text: str) -> str:
 
     if len(text) == credit_code.LENGTH and credit_code.is_valid(text.upper()):
         return f"Write it in capitals: {text.upper()}."
+    if not text.isascii() or " " in text:
+        return "Give the code, not the name: column enterprise_id of the table 'enterprises'."
     if len(text) != credit_code.LENGTH:
         return f"Give all {credit_code.LENGTH} characters."
     try:

@@ -1,6 +1,8 @@
 """``tierkit train``, ``score`` and ``explain``: models, everybody's tier, and one enterprise's reasons."""
 
+import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,12 +48,12 @@ def train(
 ) -> Answer:
     """Train the risk model and the credit scorecard."""
     given = Given()
-    given.folder("DIR", folder)
+    given.folder("DIR", folder, "dataset")
     day = given.date("--as-of", as_of)
-    meant = given.policy("--policy", policy)
+    meant = given.policy("--policy", policy, of_models=True)
     given.one_of("--scheme", scheme, SCHEMES)
     given.between("--seed", seed, 0, MAX_SEED)
-    given.out_folder("--out", out)
+    wrote = given.out_folder("--out", out, "model")
     given.settle()
 
     from tierkit import artifact
@@ -76,7 +78,7 @@ def train(
     ]
     few = [f"{name} ({test['events']} events)" for name, test in tests.items() if test["events"] < FEW_EVENTS]
     doubt = f"\n\nToo few to judge by: {', '.join(few)}." if few else ""
-    text = f"{table(rows)}{doubt}\n\nWrote '{out}', trained on what was known before {as_of}."
+    text = f"{table(rows)}{doubt}\n\n{wrote} '{out}', trained on what was known before {as_of}."
     return Answer({"folder": str(out), "manifest": about, "too_few_to_judge_by": few}, text)
 
 
@@ -95,10 +97,10 @@ def score(
 ) -> Answer:
     """Give every enterprise its scores and tier."""
     given = Given()
-    given.folder("MODEL", model, holds=["manifest.json"])
-    given.folder("DIR", folder)
+    given.folder("MODEL", model, "model", holds=["manifest.json"])
+    given.folder("DIR", folder, "dataset")
     day = given.date("--as-of", as_of)
-    meant = given.policy("--policy", policy)
+    meant = given.policy("--policy", policy, of_models=True)
     if previous is not None:
         given.file("--previous", previous)
     given.at_least("--reasons", reasons, 0)
@@ -153,11 +155,11 @@ def explain(
 ) -> Answer:
     """Say why one enterprise is in its tier."""
     given = Given()
-    given.folder("MODEL", model, holds=["manifest.json"])
-    given.folder("DIR", folder)
+    given.folder("MODEL", model, "model", holds=["manifest.json"])
+    given.folder("DIR", folder, "dataset")
     day = given.date("--as-of", as_of)
     given.enterprise("--enterprise", enterprise)
-    meant = None if policy is None else given.policy("--policy", policy)
+    meant = None if policy is None else given.policy("--policy", policy, of_models=True)
     given.one_of("--lang", lang, LANGUAGES)
     if previous is not None:
         given.file("--previous", previous)
@@ -165,25 +167,25 @@ def explain(
     given.settle()
 
     from tierkit.artifact import Model
+    from tierkit.batch.staging import stage_one
     from tierkit.explain import reasons
     from tierkit.features import build
     from tierkit.report import Case, dossier
-    from tierkit.schema import read_dataset, replacing
+    from tierkit.schema import open_folder, replacing
     from tierkit.tiers import assign
+    from tierkit.timeline import check_recorded
 
     loaded = Model.load(model)
     chosen = meant or loaded.policy
-    row = _of(given, read_dataset(folder, ["enterprises"])["enterprises"], enterprise)
-    scores = loaded.score(folder, day, [enterprise])
-    if scores.empty:
-        given.note(
-            "--as-of", f"{enterprise} was not on the register on {as_of}", "Give a date on which it was."
-        )
-        given.settle()
+    opened = open_folder(folder)
+    check_recorded(day.date(), opened.as_of)
+    with TemporaryDirectory(prefix="tierkit-") as place:
+        staged, left_out = stage_one(opened, Path(place), enterprise)
+        row = _of(given, staged.files["enterprises"], left_out, enterprise, day)
+        scores = loaded.score(staged.files, day, [enterprise])
+        X = build(staged.files, day, [enterprise])
     assigned = assign(scores, chosen, None if previous is None else _last(given, previous), as_of=day.date())
-    why = reasons(
-        loaded.risk, loaded.credit, build(folder, day, [enterprise]), assigned, chosen, enterprise, lang=lang
-    )
+    why = reasons(loaded.risk, loaded.credit, X, assigned, chosen, enterprise, lang=lang)
     facts = {"version": __version__, "model_hash": loaded.manifest["sha256"]}
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as draft:
@@ -192,13 +194,33 @@ def explain(
     return Answer({"page": str(out), "reasons": why.to_dict()}, text)
 
 
-def _of(given: Given, enterprises: "pd.DataFrame", enterprise: str) -> dict[str, Any]:
-    """Return the row of one enterprise, as texts."""
-    found = enterprises[enterprises["enterprise_id"] == enterprise]
+def _of(
+    given: Given, enterprises: Path, left_out: "pd.DataFrame", enterprise: str, day: "pd.Timestamp"
+) -> dict[str, Any]:
+    """Return the row of one enterprise on the register, as texts; warn of its records that are left out."""
+    import pandas as pd
+
+    rows = [f"'{one.table}' row {one.row} ({one.reason})" for one in left_out.itertuples()]
+    found = pd.read_parquet(enterprises, filters=[("enterprise_id", "==", enterprise)])
     if found.empty:
-        given.note("--enterprise", f"{enterprise} is not in the table 'enterprises'", "Give one of its ids.")
+        if (left_out["table"] == "enterprises").any():
+            message = f"{enterprise} breaks the data contract: {'; '.join(rows)}"
+            given.note("--enterprise", message, "Mend the row; 'tierkit validate' lists everything.")
+        else:
+            message = f"{enterprise} is not in the table 'enterprises'"
+            given.note("--enterprise", message, "Give one of its column enterprise_id.")
         given.settle()
     row = found.iloc[0]
+    if pd.notna(row["closed_on"]) and pd.Timestamp(row["closed_on"]) < day:
+        message = f"{enterprise} closed on {row['closed_on']}"
+        given.note("--as-of", message, "Give a date before it closed.")
+    elif pd.Timestamp(row["registered_on"]) >= day:
+        message = f"{enterprise} was registered on {row['registered_on']}, and nothing is known of it before"
+        given.note("--as-of", message, "Give a later date.")
+    given.settle()
+    if rows:
+        shown = "; ".join(rows[:3]) + (f"; and {len(rows) - 3} more" if len(rows) > 3 else "")
+        warnings.warn(f"records that break the data contract are left out: {shown}", stacklevel=2)
     return {name: str(row[name]) for name in ("name", "sector", "size", "ownership", "district")}
 
 

@@ -28,11 +28,13 @@ def synth(
     format: Annotated[str, typer.Option(metavar="FORMAT", help="parquet, csv or csv.gz.")] = "parquet",
 ) -> Answer:
     """Make a synthetic city with two years of records."""
+    from tierkit.population import MOST_ENTERPRISES
+
     given = Given()
-    given.at_least("--enterprises", enterprises, 1)
+    given.between("--enterprises", enterprises, 1, MOST_ENTERPRISES)
     given.between("--seed", seed, 0, MAX_SEED)
     given.one_of("--format", format, FORMATS)
-    given.out_folder("--out", out)
+    wrote = given.out_folder("--out", out, "dataset")
     given.settle()
     from tierkit.synth import make_folder
 
@@ -43,7 +45,7 @@ def synth(
     rows = [{"table": name, "rows": entry["rows"]} for name, entry in manifest["tables"].items()]
     return Answer(
         {"folder": str(out), "manifest": manifest},
-        f"{table(rows, right=['rows'])}\n\nWrote '{out}', as of {manifest['as_of']}.",
+        f"{table(rows, right=['rows'])}\n\n{wrote} '{out}', as of {manifest['as_of']}.",
     )
 
 
@@ -53,7 +55,7 @@ def validate(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folde
     from tierkit.schema import validate as problems_of
 
     given = Given()
-    given.folder("DIR", folder)
+    given.folder("DIR", folder, "dataset")
     given.settle()
     problems = problems_of(folder)
     if problems:

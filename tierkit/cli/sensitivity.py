@@ -57,7 +57,7 @@ def sensitivity(
     """Rank the unknown numbers by what they do to a comparison."""
     given = Given()
     if model is not None:
-        given.folder("MODEL", model, holds=["manifest.json"])
+        given.folder("MODEL", model, "model", holds=["manifest.json"])
     base, reform = given.policy("--baseline", baseline), given.policy("--policy", policy)
     if base is not None and reform is not None and base.hash == reform.hash:
         said = f"'{reform.name}' is equal to the baseline '{base.name}'"
@@ -73,7 +73,7 @@ def sensitivity(
     given.between("--kappa", kappa, 0, MOST_KAPPA)
     given.between("--weeks", weeks, 1, MOST_WEEKS)
     measures = _measures(given, measure)
-    given.out_folder("--out", out)
+    wrote = given.out_folder("--out", out, "screening")
     given.settle()
     assert base is not None
     assert reform is not None
@@ -128,11 +128,11 @@ def sensitivity(
     first: list[Any] = screening.first().to_dict("records")
     with whole_folder(out) as draft:
         _save(draft, screening, swings)
-        summary = as_data({"facts": facts, "first": first})
+        summary = as_data({"kind": "screening", "facts": facts, "first": first})
         text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
         (draft / "summary.json").write_text(text + "\n", encoding="utf-8")
     lines = "\n".join(screening.words("en"))
-    return Answer({"folder": str(out), "facts": facts, "first": first}, f"{lines}\n\nWrote '{out}'.")
+    return Answer({"folder": str(out), "facts": facts, "first": first}, f"{lines}\n\n{wrote} '{out}'.")
 
 
 def _measures(given: Given, asked: list[str] | None) -> list[str]:

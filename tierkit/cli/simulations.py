@@ -29,8 +29,16 @@ KAPPAS = (0.0, 0.1, 0.25)
 """Nobody knows κ, so a result is shown at three."""
 
 HEADLINE_KAPPA = 0.1
+_LEGACY = "legacy"
 LEAST_TO_LEARN = 500
-MOST_ENTERPRISES = 20_000_000
+_ONE_REPLICATE = (
+    "One replicate has no intervals: no difference can be told from the luck of one draw. "
+    "Give --replicates 2 or more."
+)
+_RANGES = (
+    "Ranges are ours, around the published figures named; shanghai-2025's frequencies were set so that its "
+    "change of\ninspections lies in its range."
+)
 MOST_KAPPA = 2
 MOST_WEEKS = 520
 MOST_REPLICATES = 1000
@@ -55,7 +63,12 @@ def simulate(
         int | None,
         typer.Option(metavar="N", help="Draw a city of so many in memory, without its records."),
     ] = None,
-    baseline: Annotated[str, typer.Option(metavar="POLICY", help="What to compare with.")] = "legacy",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY", help="What to compare with; the baseline that the reforms name if not given."
+        ),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(metavar="MODEL", help="Whose scores the tiers rest on; a rule score if not given."),
@@ -82,14 +95,19 @@ def simulate(
             "Give either DIR or --enterprises.",
         )
     elif folder is not None:
-        given.folder("DIR", folder, holds=["manifest.json"])
+        given.folder("DIR", folder, "dataset", holds=["manifest.json"])
     elif enterprises is not None:
+        from tierkit.population import MOST_ENTERPRISES
+
         given.between("--enterprises", enterprises, 1, MOST_ENTERPRISES)
         if model is not None:
             given.note("--model", "a city drawn here has no records to score", "Give DIR, or leave it out.")
     if model is not None:
-        given.folder("MODEL", model, holds=["manifest.json"])
-    loaded = [given.policy("--baseline", baseline), *(given.policy("--policy", one) for one in policy)]
+        given.folder("MODEL", model, "model", holds=["manifest.json"])
+    loaded = [given.policy("--policy", one) for one in policy]
+    named = None if baseline or None in loaded else _baseline_of(given, policy)
+    wanted = baseline or named
+    loaded.insert(0, given.policy("--baseline", wanted) if wanted else None)
     policies = [one for one in loaded if one is not None]
     if len(policies) == len(loaded):
         _check_that_they_differ(given, policies)
@@ -98,7 +116,7 @@ def simulate(
     given.between("--weeks", weeks, 1, MOST_WEEKS)
     given.between("--replicates", replicates, 1, MOST_REPLICATES)
     given.between("--seed", seed, 0, MAX_SEED)
-    given.out_folder("--out", out)
+    wrote = given.out_folder("--out", out, "run")
     given.settle()
 
     import pandas as pd
@@ -133,6 +151,7 @@ def simulate(
         summary=pd.concat([one.summary for one in runs], ignore_index=True),
         years=pd.concat([one.years for one in runs], ignore_index=True),
         transitions=pd.concat([one.transitions for one in runs], ignore_index=True),
+        by_replicate=pd.concat([one.by_replicate for one in runs], ignore_index=True),
         policies=tuple(policies),
         kappa=shown,
         weeks=weeks,
@@ -156,12 +175,17 @@ def simulate(
     for row in needed:
         takes = _takes(row)
         row["replicates_for_10_percent"] = None if takes is None else takes._asdict()
-    what = f"Differences from {base.name} over {weeks} weeks, with 95 % intervals. Wrote '{out}'."
+    of_file = ", the baseline that the reform names," if named not in (None, _LEGACY) else ""
+    with_what = "with 95 % intervals" if replicates > 1 else "of one replicate"
+    what = f"Differences from {base.name}{of_file} over {weeks} weeks, {with_what}. {wrote} '{out}'."
+    if replicates == 1:
+        what = f"{_ONE_REPLICATE}\n\n{what}"
     floors = floor_checks(run)
     low = [line.replace("**", "") for check in floors for line in check.sentences("en")]
     return Answer(
         {
             "folder": str(out),
+            "baseline": base.name,
             "facts": run.facts,
             "headline": needed,
             "floor": [check.to_dict() for check in floors],
@@ -187,11 +211,31 @@ def _city(
         return data, world_of(data, horizon_weeks=weeks)
 
 
+def _baseline_of(given: Given, policies: "Sequence[str]") -> str | None:
+    """Return the baseline that all policies name; presets and files that name none stand beside legacy."""
+    import tomllib
+
+    from tierkit.policy import presets
+
+    named: dict[str, str] = {}
+    for one in policies:
+        if one in presets():
+            named[one] = _LEGACY
+        else:
+            base = tomllib.loads(Path(one).read_text("utf-8-sig"))["meta"].get("baseline", _LEGACY)
+            named[one] = base if base in presets() else str(Path(one).parent / base)
+    if len(set(named.values())) == 1:
+        return next(iter(named.values()))
+    told = ", ".join(f"{one} names {base}" for one, base in named.items())
+    given.note("--baseline", f"the policies have no baseline in common: {told}", "Say with which to compare.")
+    return None
+
+
 def _scored(
     model: Path | None, data: "Dataset | None", policies: "Sequence[Policy]"
 ) -> "tuple[pd.DataFrame | None, pd.DataFrame | None]":
     """Return everybody's scores at the end of the records, and tier under each policy that rests on them."""
-    on_models = [one for one in policies if one["scoring.basis"] == "model"]
+    on_models = [one for one in policies if one["scoring.basis"] == "model" and not one.oracle]
     if model is None or data is None:
         warn_of_rule_scores(policies)
         return None, None
@@ -208,7 +252,7 @@ def _scored(
 
 def warn_of_rule_scores(policies: "Sequence[Policy]") -> None:
     """Warn of policies whose tiers rest on models, where no model is given."""
-    names = ", ".join(one.name for one in policies if one["scoring.basis"] == "model")
+    names = ", ".join(one.name for one in policies if one["scoring.basis"] == "model" and not one.oracle)
     if names:
         said = f"without --model, the rule score stands in for the models that {names} rests on"
         warnings.warn(said, stacklevel=2)
@@ -220,15 +264,17 @@ def report(
 ) -> Answer:
     """Write the page that tells a run."""
     given = Given()
-    given.folder("RUN", run, holds=["run.json"])
-    given.out_folder("--out", out)
+    given.folder("RUN", run, "run", holds=["run.json"])
+    wrote = given.out_folder("--out", out, "page")
     given.settle()
+    from tierkit.policy import PolicyWarning
     from tierkit.report import Run, index
 
+    warnings.simplefilter("ignore", PolicyWarning)  # for who simulates a policy, not for who reads of it
     with whole_folder(out) as draft:
         index(Run.read(run), draft)
     page = out / "index.html"
-    return Answer({"page": str(page), "summary": str(out / "summary.json")}, f"Wrote '{page}'.")
+    return Answer({"page": str(page), "summary": str(out / "summary.json")}, f"{wrote} '{page}'.")
 
 
 def demo(
@@ -238,11 +284,13 @@ def demo(
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the city and of the draws.")] = 2025,
 ) -> Answer:
     """Do the main job: records, models, tiers, five plans."""
+    from tierkit.population import MOST_ENTERPRISES
+
     given = Given()
-    given.at_least("--enterprises", enterprises, LEAST_TO_LEARN)
+    given.between("--enterprises", enterprises, LEAST_TO_LEARN, MOST_ENTERPRISES)
     given.between("--replicates", replicates, 2, MOST_REPLICATES)
     given.between("--seed", seed, 0, MAX_SEED)
-    given.out_folder("--out", out)
+    replaced = given.out_folder("--out", out, "demo")
     given.settle()
 
     from tierkit.compare import HEADLINE
@@ -263,7 +311,7 @@ def demo(
     compared = compared[(compared["group"] == "all") & compared["measure"].isin(HEADLINE)]
     moments: list[Any] = done.moments.to_dict("records")
     total = sum(done.seconds.values())
-    wrote = f"Wrote '{out / 'index.html'}' in {total:.0f} s."
+    wrote = f"{replaced} '{out / 'index.html'}' in {total:.0f} s."
     parts = [*sentences, _headline(compared), _acceptance(moments), wrote]
     data = {
         "page": str(out / "index.html"),
@@ -301,14 +349,16 @@ def _headline(headline: "pd.DataFrame") -> str:
         label = text(f"measure.{one['measure']}", "en")
         scale, digits, unit = (100, 1, " points") if share else (1, 0, "")
         change, low, high = (scale * one[key] for key in ("difference", "difference_low", "difference_high"))
-        shown = f"{signed(change, digits)} {interval(low, high, digits, sign=True)}{unit}"
+        ends = f" {interval(low, high, digits, sign=True)}" if low == low else ""
+        shown = f"{signed(change, digits)}{ends}{unit}"
         start = {"policy": one["policy"], "measure": label, one["baseline"]: value}
         rows.setdefault((one["policy"], label), start)[f"κ = {one['kappa']:g}"] = shown
         takes = _takes(one)
         if takes is not None and one["kappa"] == shown_kappa:
             needs[one["policy"], label] = f"{number(takes.needed)} {interval(takes.low, takes.high)}"
     column = "replicates for ± 10 %"
-    return table([{**row, column: needs.get(key, "")} for key, row in rows.items()])
+    extra = {key: {column: needs.get(key, "")} for key in rows} if needs else {}
+    return table([{**row, **extra.get(key, {})} for key, row in rows.items()])
 
 
 def _takes(row: dict[str, Any]) -> "Replicates | None":
@@ -339,4 +389,4 @@ def _acceptance(moments: list[dict[str, Any]]) -> str:
             "source": one["source"],
         }
         rows.append(row)
-    return table(rows, right=["n"])
+    return table(rows, right=["n"]) + "\n\n" + _RANGES

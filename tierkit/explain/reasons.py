@@ -101,6 +101,8 @@ class Reasons:
         Start, rounding and sum of the composite score, where the policy has one.
     distance_risk, distance_credit : float
         Signed move of either score to where the tier changes; NaN if nothing changes it.
+    buffered : bool
+        Whether the hysteresis that keeps a last tier is part of these distances.
     unmonitored, held : bool
         On the list of those that get no planned inspection; kept by hysteresis or dwell.
     flags : tuple of str
@@ -127,6 +129,7 @@ class Reasons:
     composite: tuple[float, float, float] | None
     distance_risk: float
     distance_credit: float
+    buffered: bool = False
     unmonitored: bool
     held: bool
     flags: tuple[str, ...]
@@ -215,7 +218,9 @@ class Reasons:
             return texts.text(f"reason.distance.{axis}.none", lang)
         way = "rise" if distance > 0 else "fall"
         shown = texts.number(abs(distance), 2 if axis == "risk" else 1)
-        return texts.text(f"reason.distance.{axis}.{way}", lang, value=shown)
+        sentence = texts.text(f"reason.distance.{axis}.{way}", lang, value=shown)
+        included = self.buffered and distance != 0
+        return texts.text("reason.distance.buffered", lang, sentence=sentence) if included else sentence
 
     def _facts(self, axis: str, lang: str, top: int) -> list[str]:
         chosen = self.of(axis)
@@ -360,6 +365,7 @@ def reasons(
         composite=composite,
         distance_risk=float(known["distance_risk"]),
         distance_credit=float(known["distance_credit"]),
+        buffered=bool(known["buffered"]),
         unmonitored=bool(known["unmonitored"]),
         held=bool(known["held"]),
         flags=_flags(risk, credit, row),

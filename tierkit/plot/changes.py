@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tierkit import texts
-from tierkit.plot.effects import caption, effects, horizon, policy_label
+from tierkit.plot.effects import caption, counted, effects, horizon, intervals, policy_label
 from tierkit.plot.labels import PercentTicks, halo, place_labels, spread
 from tierkit.plot.style import INK, canvas, policy_color, style, whiskers
 
@@ -68,7 +68,7 @@ def outcomes(
         _, axes = canvas(
             texts.text("figure.outcomes.title", lang),
             texts.text("figure.outcomes.subtitle", lang, baseline=policy_label(policies[0], lang)),
-            caption(summary, lang, kappa=kappa, weeks=weeks),
+            caption(summary, lang, "caption.paired_or_dot", kappa=kappa, weeks=weeks),
             width=9.2,
             height=0.60 * len(plans) + 0.95,
             ncols=len(measures),
@@ -78,7 +78,10 @@ def outcomes(
         for ax, measure in zip(axes[0], measures, strict=True):
             frame = frames[measure].set_index("policy")
             ax.axvspan(-2, 0, color=INK["band"], zorder=0)
-            ax.axvline(0, color=INK["soft"], linewidth=1.0, zorder=1)
+            # The zero line stops where labels stand, which may be anywhere along their row.
+            for y in range(-1, len(plans)):
+                ends = ((y - 0.13, y + 0.14), (y + 0.42, y + 0.58))
+                ax.vlines([0, 0], *zip(*ends, strict=True), color=INK["soft"], linewidth=1.0, zorder=1)
             share = measure in ("finding_rate", "trigger_share", "prevalence")
             for y, policy in enumerate(plans):
                 row = frame.loc[policy].to_dict()
@@ -114,6 +117,7 @@ def outcomes(
             ax.xaxis.set_major_formatter(PercentTicks(sign=True))
             ax.set_xticks([-step, 0.0, step])
             ax.grid(axis="x")
+            ax.get_xgridlines()[1].set_visible(False)
             ax.set_xlim(-reach * 1.3, reach * 1.3)
         axes[0, 0].set_yticks(range(len(plans)), [policy_label(p, lang) for p in plans])
         axes[0, 0].set_ylim(len(plans) - 0.45, -0.6)
@@ -236,36 +240,33 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
         _, axes = canvas(
             texts.text("figure.kappa.title", lang, measure=texts.text(f"measure.{measure}", lang)),
             texts.text("figure.kappa.subtitle", lang),
-            texts.text(
-                "caption.kappa",
-                lang,
-                replicates=int(rows["replicates"].min()),
-                n=int(rows["n"].iloc[0]),
-            )
+            texts.text("caption.kappa", lang, n=int(rows["n"].iloc[0]))
             + " "
-            + texts.text("caption.paired", lang),
+            + intervals(int(rows["replicates"].max()), lang, "caption.paired"),
             ncols=len(horizons),
             height=3.3,
             sharey=True,
         )
         for ax, weeks in zip(axes[0], horizons, strict=True):
             ends = []
+            of_case = rows[rows["weeks"] == weeks].groupby("kappa")["replicates"].first()
             for plan, offset in zip(plans, offsets, strict=True):
                 cases = [effects(summary, measure, kappa=k, weeks=weeks) for k in kappas]
-                rows = pd.concat(cases).query("policy == @plan")
-                at, y = np.arange(len(kappas)) + offset, rows["relative"].to_numpy(float)
+                mine = pd.concat(cases).query("policy == @plan")
+                at, y = np.arange(len(kappas)) + offset, mine["relative"].to_numpy(float)
                 color = policy_color(plan)
                 ax.plot(at, y, color=color, linewidth=1.3, alpha=0.55)
-                ends_low, ends_high = rows["relative_low"], rows["relative_high"]
+                ends_low, ends_high = mine["relative_low"], mine["relative_high"]
                 whiskers(ax, at, y, ends_low, ends_high, color, vertical=True, size=5.5)
                 ends.append((float(y[-1]), policy_label(plan, lang), color))
             ax.axhline(0, color=INK["soft"], linewidth=0.9, zorder=1)
-            ax.set_xticks(range(len(kappas)), [f"κ = {k:g}" for k in kappas])
+            names = [f"κ = {k:g}\n{counted(int(of_case[k]), lang)}" for k in kappas]
+            ax.set_xticks(range(len(kappas)), names, linespacing=1.4)
             ax.set_xlim(-0.4, len(kappas) - 0.6 + (0.75 if ax is axes[0, -1] else 0))
             ax.yaxis.set_major_formatter(PercentTicks(sign=True))
             ax.tick_params(axis="y", labelcolor=INK["soft"], labelsize=8.5)
             ax.grid(axis="y")
-            ax.set_title(horizon(weeks, int(rows["over"].iloc[0]), lang))
+            ax.set_title(horizon(weeks, int(mine["over"].iloc[0]), lang))
         bottom, top = axes[0, -1].get_ylim()
         ends.sort()
         placed = spread([end[0] for end in ends], 0.062 * (top - bottom))

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from tierkit import texts
 from tierkit.texts import policy_label
 
-__all__ = ["caption", "effects", "horizon", "policy_axis", "policy_label"]
+__all__ = ["caption", "counted", "effects", "horizon", "intervals", "policy_axis", "policy_label"]
 
 
 def effects(
@@ -108,8 +108,31 @@ def caption(
     """
     row = effects(summary, "inspections", kappa=kappa, weeks=weeks).iloc[0].to_dict()
     n, replicates = int(row["n"]), int(row["replicates"])
-    conditions = texts.text("caption.run", lang, n=n, replicates=replicates, weeks=weeks, kappa=f"{kappa:g}")
-    return f"{conditions} {texts.text(extra, lang)}"
+    told = counted(replicates, lang)
+    conditions = texts.text("caption.run", lang, n=n, replicates=told, weeks=weeks, kappa=f"{kappa:g}")
+    return f"{conditions} {intervals(replicates, lang, extra)}"
+
+
+def counted(replicates: int, lang: str) -> str:
+    """Return a number of replicates in words.
+
+    Examples
+    --------
+    >>> counted(1, "en"), counted(20, "en")
+    ('1 replicate', '20 replicates')
+    """
+    return texts.text("count.replicates", lang, n=replicates)
+
+
+def intervals(replicates: int, lang: str, text_id: str) -> str:
+    """Return what a figure's intervals are, or that one replicate has none.
+
+    Examples
+    --------
+    >>> intervals(1, "en", "caption.paired")
+    'One replicate has no intervals.'
+    """
+    return texts.text("caption.single" if replicates == 1 else text_id, lang)
 
 
 def horizon(weeks: int, over: int, lang: str) -> str:

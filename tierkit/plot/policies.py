@@ -185,7 +185,7 @@ def fairness(
         color, labels, most = policy_color(policy), [], 0.0
         for y, level in enumerate(levels):
             row = rows.loc[level].to_dict()
-            scale = 100 / (row["n"] * weeks / 52)
+            scale = 100 / (row["n"] * row["over"] / 52)
             before, after = row["baseline_value"] * scale, row["value"] * scale
             most = max(most, before, row["high"] * scale)
             ax.hlines(y, min(before, after), max(before, after), color=INK["line"], linewidth=1.2, zorder=2)
@@ -196,10 +196,11 @@ def fairness(
                 first.append((after, policy_label(policy, lang), color))
             ax.annotate(
                 texts.percent(row["relative"], sign=True),
-                (float(np.nanmin([before, after, row["low"] * scale])), y),
-                xytext=(-9, 0),
+                (1.0, y),
+                xycoords=ax.get_yaxis_transform(),
+                xytext=(4, 0),
                 textcoords="offset points",
-                ha="right",
+                ha="left",
                 va="center",
                 fontsize=8.2,
                 color=INK["soft"],
@@ -207,7 +208,7 @@ def fairness(
             labels.append(f"{LEVELS[group][level].text(lang)}  n = {texts.number(row['n'])}")
         ax.set_yticks(range(len(levels)), labels)
         ax.set_ylim(len(levels) - 0.5, -0.9)
-        ax.set_xlim(-0.09 * most, most * 1.08)
+        ax.set_xlim(-0.03 * most, most * 1.04)
         ax.grid(axis="x")
         ax.set_xlabel(texts.text("axis.per_100", lang, measure=texts.text(f"measure.{measure}", lang)))
         for i, (value, name, shade) in enumerate(sorted(first)):

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tierkit import texts
 from tierkit.plot.changes import AxesRow
-from tierkit.plot.effects import caption, effects, policy_axis, policy_label
+from tierkit.plot.effects import caption, counted, effects, intervals, policy_axis, policy_label
 from tierkit.plot.labels import PercentTicks, spread
 from tierkit.plot.style import COLORS, INK, canvas, is_dark, policy_color, style, whiskers
 
@@ -82,10 +82,10 @@ def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence",
                 lang,
                 least=texts.number(counts["n"].min()),
                 most=texts.number(counts["n"].max()),
-                replicates=int(rows["replicates"].min()),
+                replicates=counted(int(rows["replicates"].min()), lang),
             )
             + " "
-            + texts.text("caption.paired", lang),
+            + intervals(int(rows["replicates"].min()), lang, "caption.paired"),
             ncols=len(kappas),
             height=3.2,
             width=9.0,
@@ -166,9 +166,11 @@ def transitions(
                 lang,
                 n=texts.number(own.drop_duplicates("first")["n"].sum()),
                 weeks=weeks,
-                replicates=int(own["replicates"].iloc[0]),
+                replicates=counted(int(own["replicates"].iloc[0]), lang),
                 kappa=f"{kappa:g}",
-            ),
+            )
+            + " "
+            + intervals(int(own["replicates"].iloc[0]), lang, "caption.brackets"),
             width=5.8,
             height=2.6,
         )

@@ -17,7 +17,7 @@ from tierkit.policy.covering import (
 from tierkit.policy.editing import amend
 from tierkit.policy.instruments import INSTRUMENTS, Instrument, without
 from tierkit.policy.loading import presets
-from tierkit.policy.plans import PLANS, plans_page
+from tierkit.policy.plans import PLANS, plans_page, plans_table
 from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
 from tierkit.policy.reading import STATUSES, Meta, Parameter
 from tierkit.policy.specification import RENAMED, SCORE_EVENTS, SPEC, UNITS, Spec
@@ -52,6 +52,7 @@ __all__ = [
     "coverage_summary",
     "diff",
     "plans_page",
+    "plans_table",
     "presets",
     "read_clauses",
     "without",

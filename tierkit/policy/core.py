@@ -190,7 +190,7 @@ class Policy:
         if errors or content is None:
             raise PolicyError(errors)
         for one in reading.problems:
-            warnings.warn(str(one), PolicyWarning, stacklevel=3)
+            warnings.warn(f"{one}. {one.remedy[:1].upper()}{one.remedy[1:]}.", PolicyWarning, stacklevel=3)
         return cls(*content)
 
     def reform(

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import pandas as pd
+
 from tierkit.policy.core import Policy
 from tierkit.policy.covering import REFERENCES, STANDINGS, clauses, coverage, coverage_summary
 from tierkit.policy.specification import SPEC
 from tierkit.schema import GRADES, LEVELS, SECTORS, Label
 
-__all__ = ["PLANS", "plans_page"]
+__all__ = ["PLANS", "plans_page", "plans_table"]
 
 PLANS = ("shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025", "minhang-2023")
 """The five plans, the city's first."""
@@ -348,6 +350,37 @@ _HEAD = (
 )
 
 
+def plans_table(lang: str = "en") -> pd.DataFrame:
+    """Return how the five plans differ in structure, a row a dimension, a column a plan.
+
+    Parameters
+    ----------
+    lang : {"en", "zh"}
+
+    Returns
+    -------
+    pandas.DataFrame
+        Texts, read off the values: what a plan does, and in square brackets the clauses that order it, with †
+        where a number is assumed, or ‡ where nothing is ordered and the value is that of ``legacy``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such language.
+
+    Examples
+    --------
+    >>> plans_table().loc["escalation for (T4)", "jiading-2025"]
+    'risk level 3 of 3 **AND** credit grade C of A–C [38, †]'
+    """
+    if lang not in ("en", "zh"):
+        raise ValueError(f"'lang' must be one of en, zh. Got {lang!r} instead.")
+    say = _Say(lang)
+    plans, baseline = [Policy.load(name) for name in PLANS], Policy.load(_BASELINE)
+    rows = {row.name.text(lang): [_cell(row, plan, baseline, say) for plan in plans] for row in _ROWS}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(PLANS), dtype=object)
+
+
 def plans_page(lang: str = "en") -> str:
     """Return the five plans side by side, and their clause coverage, as Markdown.
 
@@ -365,17 +398,13 @@ def plans_page(lang: str = "en") -> str:
     >>> print(plans_page().splitlines()[0])
     # The five plans
     """
-    if lang not in ("en", "zh"):
-        raise ValueError(f"'lang' must be one of en, zh. Got {lang!r} instead.")
+    table = plans_table(lang)
     say = _Say(lang)
-    plans, baseline = [Policy.load(name) for name in PLANS], Policy.load(_BASELINE)
+    plans = [Policy.load(name) for name in PLANS]
     lines = [f"# {say('五个方案', 'The five plans')}", "", _INTRO.text(lang), ""]
     lines += [f"## {say('结构上的差别', 'How they differ in structure')}", ""]
     head = [say("方面", "in"), *(f"{plan.meta.title.text(lang)} `{plan.name}`" for plan in plans)]
-    lines += _grid(
-        head,
-        ([row.name.text(lang), *(_cell(row, plan, baseline, say) for plan in plans)] for row in _ROWS),
-    )
+    lines += _grid(head, ([str(name), *row] for name, row in zip(table.index, table.to_numpy(), strict=True)))
     lines += ["", f"## {say('条款由什么承载', 'What carries each clause')}", ""]
     extra = sum(one.extra for one in clauses().values())
     lines += [_COVERED.text(lang).format(extra=extra), "", *_summary(say), ""]

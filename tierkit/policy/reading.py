@@ -141,7 +141,7 @@ def read_file(path: Path) -> str:
         If it cannot be read or is not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")  # some editors put a mark at the start
     except OSError as error:
         fault, remedy = f"cannot be read: {error.strerror}", "give the path of a policy file"
     except UnicodeDecodeError as error:
@@ -250,13 +250,24 @@ def _first_under(table: str) -> str:
     return next(path for path in SPEC if path.startswith(f"{table}."))
 
 
+_MANY_NAMES = 20  # more than these are not listed
+
+
 def _near(path: str) -> str:
-    """Return a did-you-mean for an unknown path: by its last word in the same table, then anywhere."""
-    table, _, word = path.rpartition(".")
-    known = sorted(_TABLES | set(SPEC))
-    siblings = {one.rpartition(".")[2]: one for one in known if one.rpartition(".")[0] == table}
-    anywhere = {one.rpartition(".")[2]: one for one in reversed(known)}
-    return suggestion(word, siblings) or suggestion(word, anywhere)
+    """Return a did-you-mean for the first unknown word of a path, or what the table before it has."""
+    known = _TABLES | set(SPEC)
+    table = next((one for one in _upwards(path) if one in _TABLES), "")
+    word, _, rest = path.removeprefix(f"{table}.").partition(".")
+    inside = [one for one in SPEC if table and one.startswith(f"{table}.")] or SPEC
+    names = list(dict.fromkeys(one.removeprefix(f"{table}.").partition(".")[0] for one in inside))
+    paths = {name: ".".join(part for part in (table, name, rest) if part) for name in names}
+    near = suggestion(word, {name: one for name, one in paths.items() if one in known})
+    anywhere = {one.rpartition(".")[2]: one for one in sorted(known, reverse=True)}
+    if near or (not rest and word in anywhere):
+        return near or suggestion(word, anywhere)
+    if table and len(names) <= _MANY_NAMES:
+        return f" ('{table}' has {', '.join(names)})"
+    return suggestion(path.rpartition(".")[2], anywhere)
 
 
 def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:

@@ -29,6 +29,7 @@ _SECTIONS = (
     "parameters", "versions",
 )  # fmt: skip
 _LIMITS = 8
+_FACT_WIDTH = 52
 _STEPS = 7
 
 
@@ -56,6 +57,11 @@ def headline(run: Run, lang: str) -> list[str]:
     >>> sentences[0].partition(" and the")[0]
     'Under **Shanghai 2025** (κ = 0.1), inspections change by **−52%** [−55%, −49%] from Legacy'
     """
+    with texts.titled(run.titles):
+        return _headline(run, lang)
+
+
+def _headline(run: Run, lang: str) -> list[str]:
     first, plans = run.policies[1].name, [policy.name for policy in run.policies[1:]]
 
     def said(measure: str, policy: str, kappa: float | None = None, weeks: int | None = None) -> str:
@@ -118,27 +124,25 @@ def _second(run: Run, plans: list[str], lang: str, said: Callable[..., str]) -> 
     """Return the headline's second sentence."""
     clauses = []
     if len(plans) > 1:
-        least = min(plans, key=lambda name: tables.effect(run, "inspections", name).relative)
-        safest = min(plans, key=lambda name: tables.effect(run, "harm", name).relative)
-        compared = {
-            "least": plot.policy_label(least, lang),
-            "inspections": said("inspections", least),
-            "safest": plot.policy_label(safest, lang),
-            "harm": said("harm", safest),
-        }
+        case = run.kappa, run.weeks
+        least = _best(run, "inspections", texts.text("report.headline.least", lang), lang, said, *case)
+        safest = _best(run, "harm", texts.text("report.headline.safest", lang), lang, said, *case)
         said_at = f"{run.kappa:g}"
-        clauses.append(texts.text("report.headline.compared", lang, n=len(plans), kappa=said_at, **compared))
+        clauses.append(
+            texts.text(
+                "report.headline.compared", lang, n=len(plans), kappa=said_at, least=least, safest=safest
+            )
+        )
     far = kappa, weeks = _worst_case(run)
     if far != (run.kappa, run.weeks):
-        worst = max(plans, key=lambda name: tables.effect(run, "harm", name, *far).relative)
-        over = int(run.effects["harm", worst, *far]["over"])
-        text_id = "report.headline.far" if len(plans) > 1 else "report.headline.far_one"
-        told = {
-            "when": plot.horizon(weeks, over, lang),
-            "worst": plot.policy_label(worst, lang),
-            "harm": said("harm", worst, *far),
-        }
-        clauses.append(texts.text(text_id, lang, kappa=f"{kappa:g}", **told))
+        when = plot.horizon(weeks, int(run.effects["harm", plans[0], *far]["over"]), lang)
+        if len(plans) > 1:
+            most = texts.text("report.headline.worst", lang, when=when)
+            worst = _best(run, "harm", most, lang, said, *far, most=True)
+            clauses.append(texts.text("report.headline.far", lang, kappa=f"{kappa:g}", worst=worst))
+        else:
+            told = {"worst": plot.policy_label(plans[0], lang), "harm": said("harm", plans[0], *far)}
+            clauses.append(texts.text("report.headline.far_one", lang, kappa=f"{kappa:g}", when=when, **told))
     if not clauses:
         share, base = (
             tables.effect(run, "trigger_share", p.name).value for p in (run.policies[1], run.policies[0])
@@ -148,6 +152,44 @@ def _second(run: Run, plans: list[str], lang: str, said: Callable[..., str]) -> 
         )
     sentence = texts.text("report.headline.join", lang).join(clauses)
     return texts.text("report.headline.end", lang, sentence=sentence[0].upper() + sentence[1:])
+
+
+def _best(
+    run: Run,
+    measure: str,
+    what: str,
+    lang: str,
+    said: Callable[..., str],
+    kappa: float,
+    weeks: int,
+    *,
+    most: bool = False,
+) -> str:
+    """Return which plan has the least (or most) of a measure, with those not told apart from it."""
+    sign = -1 if most else 1
+    plans = sorted(
+        (policy.name for policy in run.policies[1:]),
+        key=lambda name: sign * float(run.effects[measure, name, kappa, weeks]["relative"]),
+    )
+    tied = [plans[0]]
+    tied += [one for one in plans[1:] if not run.told_apart(measure, plans[0], one, kappa, weeks)]
+    kind = "one" if len(tied) == 1 else "none" if plans[-1] in tied else "tied"
+    shown = [
+        texts.text(
+            "report.headline.plan",
+            lang,
+            plan=plot.policy_label(name, lang),
+            change=said(measure, name, kappa, weeks),
+        )
+        for name in (tied if kind == "tied" else tied[:1])
+    ]
+    return texts.text(f"report.headline.{kind}", lang, what=what, plans=_joined(shown, lang))
+
+
+def _joined(parts: list[str], lang: str) -> str:
+    """Return a list of words in a sentence, the last joined by "and"."""
+    *others, last = parts
+    return texts.text("join.last", lang, first=texts.join(others, lang), last=last) if others else last
 
 
 def _worst_case(run: Run) -> tuple[float, int]:
@@ -238,7 +280,7 @@ def _case(case: Case, number: int, words: Words) -> dict[str, Any]:
         "reasons": reasons,
         "enterprise": case.enterprise,
         "figure": waterfall(case, words, f"case-{number}", top=8),
-        "groups": {axis: reasons.groups(axis) for axis in ("risk", "credit")},
+        "distances": {axis: partial(reasons.distance_sentence, axis) for axis in ("risk", "credit")},
     }
 
 
@@ -251,10 +293,10 @@ def waterfall(case: Case, words: Words, name: str, top: int = 9) -> Markup:
         return plot.waterfall(
             np.array([reason.effect for reason in risk]),
             reasons.risk_base,
-            [texts.plain(reason.fact(lang).rstrip("。. "), 46) for reason in risk],
+            [texts.short(reason.fact(lang).rstrip("。. "), _FACT_WIDTH) for reason in risk],
             lang=lang,
             top=top,
-            cutoffs=reasons.risk_boundaries,
+            cutoffs=() if reasons.composite else reasons.risk_boundaries,
         )
 
     return figure(words, name, draw, _title("waterfall"))
@@ -283,16 +325,31 @@ def index(run: Run, out: str | Path) -> Path:
     """
     place = Path(out)
     place.mkdir(parents=True, exist_ok=True)
+    with texts.titled(run.titles):
+        page = _page(run)
+        summary = summary_json(run)
+    target = place / "index.html"
+    target.write_text(page, encoding="utf-8")
+    text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
+    (place / "summary.json").write_text(text + "\n", encoding="utf-8")
+    return target
+
+
+def _page(run: Run) -> str:
     words = Words()
     baseline = run.policies[0]
     keys, kappa_rows = tables.kappa_table(run)
     drift_keys, drift_rows = tables.drift_table(run)
     told = headline(run, "zh"), headline(run, "en")
-    page = render(
+    return render(
         "index.html.j2",
         title={lang: texts.text("report.title", lang, n=len(run.policies) - 1) for lang in texts.LANGUAGES},
         run=run,
-        case={"n": _enterprises(run), "replicates": int(run.summary["replicates"].max())},
+        case={"n": _enterprises(run), "replicates": partial(_replicates, run)},
+        once=run.replicates == 1,
+        stand_ins=_named(_on_models(run, True)) if _on_models(run, True) and not run.has_models else None,
+        on_rule=_named(_on_models(run, False)) if _on_models(run, False) and run.has_models else None,
+        listed=_listed(run),
         headline=[words.pair(zh, en) for zh, en in zip(*told, strict=True)],
         figures=_figures(run, words),
         measures=tables.BESIDE,
@@ -300,6 +357,7 @@ def index(run: Run, out: str | Path) -> Path:
         all_measures=tables.all_measures(run),
         floors=[(check, _warnings(check, words)) for check in tables.floor_checks(run)],
         kappa_keys=keys,
+        kappa_replicates=[tables.replicates(run, kappa, weeks) for weeks, _, kappa in keys],
         kappa_rows=kappa_rows,
         drift_keys=drift_keys,
         drift_rows=drift_rows,
@@ -312,19 +370,55 @@ def index(run: Run, out: str | Path) -> Path:
         if run.moments is None
         else [{**one, "digits": decimals(one)} for one in run.moments.to_dict("records")],
         metrics=run.metrics,
+        weak=tables.weak_models(run.metrics),
         cases=[_case(case, k, words) for k, case in enumerate(run.cases)],
         changed=[(policy, tables.parameters(policy, baseline)) for policy in run.policies[1:]],
         whole=tables.parameters(baseline),
         statuses=STATUSES,
         sections=_sections(run),
-        steps=range(1, _STEPS + 1),
+        steps=_steps(run),
+        kappas=", ".join(f"{kappa:g}" for kappa in dict.fromkeys(kappa for _, _, kappa in tables.cases(run))),
         limits=range(1, _LIMITS + 1),
     )
-    target = place / "index.html"
-    target.write_text(page, encoding="utf-8")
-    text = json.dumps(summary_json(run), ensure_ascii=False, indent=1, allow_nan=False)
-    (place / "summary.json").write_text(text + "\n", encoding="utf-8")
-    return target
+
+
+def _steps(run: Run) -> list[str]:
+    """Return the ids of the method's texts; without models, one on the rule score stands for both models'."""
+    kept = [k for k in range(1, _STEPS + 1) if run.has_models or k not in (2, 3)]
+    steps = [f"report.method.{k}" for k in kept]
+    return steps if run.has_models else [steps[0], "report.method.rule", *steps[1:]]
+
+
+def _named(names: list[str]) -> Callable[[str], str]:
+    """Return for a language the short names of policies in a sentence."""
+    return lambda lang: _joined([plot.policy_label(name, lang) for name in names], lang)
+
+
+def _on_models(run: Run, on: bool) -> list[str]:
+    """Return the policies whose tiers are meant to rest on models, or those on the rule score."""
+    return [p.name for p in run.policies if (p["scoring.basis"] == "model") == on and not p.oracle]
+
+
+def _listed(run: Run) -> Callable[[str], str] | None:
+    """Return for a language how many each policy's list holds beside how many it was meant to hold."""
+    shares = tables.listed_shares(run)
+    if not shares:
+        return None
+
+    def told(lang: str) -> str:
+        parts = [
+            texts.text(
+                "report.tiers.list",
+                lang,
+                plan=plot.policy_label(name, lang),
+                share=texts.percent(share, 1),
+                target=texts.percent(target, 1),
+            )
+            for name, share, target in shares
+        ]
+        return texts.join(parts, lang)
+
+    return told
 
 
 def _warnings(check: FloorCheck, words: Words) -> list[Markup]:
@@ -342,6 +436,10 @@ def _sections(run: Run) -> list[str]:
         "moments": run.moments is not None and len(run.moments) > 0,
     }
     return [name for name in _SECTIONS if there.get(name, True)]
+
+
+def _replicates(run: Run, lang: str) -> str:
+    return texts.text("count.replicates", lang, n=run.replicates)
 
 
 def _enterprises(run: Run) -> int:

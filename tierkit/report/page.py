@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,10 @@ class Words:
         A value that is a function is called with the language; others are shown as they are.
         """
         return self.each(lambda lang: texts.text(text_id, lang, **_spoken(values, lang)))
+
+    def spoken(self, text_id: str) -> Callable[[str], str]:
+        """Return a text as a value of another text, in that one's language."""
+        return partial(texts.text, text_id)
 
     def level(self, kind: str, level: object) -> Markup:
         """Return the label of a level, such as a sector."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,13 +12,16 @@ from typing import Any, Self
 
 import pandas as pd
 
+from tierkit import texts
+from tierkit.compare import mean_interval
 from tierkit.explain import Reasons
 from tierkit.policy import Policy
 
 __all__ = ["Case", "Run"]
 
 _FRAMES = (
-    "summary", "years", "transitions", "tiers", "scores", "visits", "ratings", "moments", "calibration",
+    "summary", "years", "transitions", "by_replicate", "tiers", "scores", "visits", "ratings", "moments",
+    "calibration",
 )  # fmt: skip
 
 
@@ -55,11 +59,16 @@ class Run:
         ``Comparison.years``; those of several kappas one below the other.
     transitions : DataFrame, optional
         ``Comparison.transitions``; likewise.
+    by_replicate : DataFrame, optional
+        ``Comparison.by_replicate``; likewise. Without it two plans count as told apart only where their
+        intervals do not overlap.
     tiers : DataFrame, optional
         ``policy``, ``enterprise_id``, ``tier``, ``risk_level``, ``credit_grade``: every policy's assignment
-        of the same scores (`tierkit.tiers.assign`), one below the other.
+        of the same scores (`tierkit.tiers.assign`), one below the other; and ``unmonitored``, who is on the
+        list.
     scores : DataFrame, optional
-        With ``credit_points``.
+        With ``credit_points``: the models' scores that the tiers rest on. Without scores and tiers the page
+        says that the rule score stood in.
     visits : DataFrame, optional
         ``policy``, ``visits``, ``enterprises``: how many enterprises got how many visits; from
         ``Comparison.visits`` by `visits_frame`.
@@ -83,6 +92,7 @@ class Run:
     weeks: int = 52
     years: pd.DataFrame | None = None
     transitions: pd.DataFrame | None = None
+    by_replicate: pd.DataFrame | None = None
     tiers: pd.DataFrame | None = None
     scores: pd.DataFrame | None = None
     visits: pd.DataFrame | None = None
@@ -111,6 +121,46 @@ class Run:
             (str(row["measure"]), str(row["policy"]), float(row["kappa"]), int(row["weeks"])): row
             for row in rows.to_dict("records")
         }
+
+    @property
+    def replicates(self) -> int:
+        """Replicates of the headline's case."""
+        row = self.effects["inspections", self.policies[0].name, self.kappa, self.weeks]
+        return int(row["replicates"])
+
+    @property
+    def has_models(self) -> bool:
+        """Whether tiers rest on scores of models; without them the rule score stands in."""
+        return self.scores is not None or self.tiers is not None
+
+    @cached_property
+    def titles(self) -> Mapping[str, Mapping[str, str]]:
+        """What policies that are no presets are called: name → language → title.
+
+        One whose title, as short as a figure shows it, another has too is left out, so that its name tells
+        the two apart.
+        """
+        whole = {p.name: {lang: p.meta.title.text(lang) for lang in texts.LANGUAGES} for p in self.policies}
+        with texts.titled(whole):
+            told = {name: [texts.policy_label(name, lang) for lang in texts.LANGUAGES] for name in whole}
+        shown = Counter(label for labels in told.values() for label in set(labels))
+        return {name: whole[name] for name, labels in told.items() if all(shown[one] == 1 for one in labels)}
+
+    def told_apart(self, measure: str, one: str, other: str, kappa: float, weeks: int) -> bool:
+        """Return whether the 95 % interval of the paired difference of two policies leaves out zero.
+
+        Where the replicates are not kept, whether the two intervals of their differences from the baseline
+        lie apart: that is stricter, since paired differences spread at most as far as both together.
+        """
+        if self.by_replicate is None:
+            rows = [self.effects[measure, name, kappa, weeks] for name in (one, other)]
+            (a, b), (c, d) = ((row["difference_low"], row["difference_high"]) for row in rows)
+            return bool(b < c or d < a)  # false without intervals
+        frame = self.by_replicate
+        own = frame[(frame["measure"] == measure) & (frame["kappa"] == kappa) & (frame["weeks"] == weeks)]
+        values = own.pivot_table(index="replicate", columns="policy", values="value", observed=True)
+        _, low, high = mean_interval((values[one] - values[other]).to_numpy(float))
+        return bool(low > 0 or high < 0)
 
     @staticmethod
     def visits_frame(visits: Mapping[str, Any]) -> pd.DataFrame:

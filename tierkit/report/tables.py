@@ -26,17 +26,21 @@ __all__ = [
     "Cell",
     "ParameterRow",
     "all_measures",
+    "auc_half_width",
     "beside",
     "cases",
     "drift_table",
     "effect",
     "floor_checks",
     "kappa_table",
+    "listed_shares",
     "move_table",
     "parameters",
     "rating_table",
+    "replicates",
     "scoreboard",
     "tier_table",
+    "weak_models",
 ]
 
 BESIDE = (
@@ -118,11 +122,14 @@ def cell(row: Mapping[Any, Any], measure: str) -> Cell:
 
 
 def _change(row: Mapping[Any, Any], measure: str) -> tuple[str, str]:
-    """Return the change and its interval: points of a share, else per cent, or plain where that is idle."""
+    """Return the change and its interval: points of a share, else per cent, or plain where that is idle.
+
+    Per cent say nothing of what was next to nothing before, and an interval of a count past −100 % is none.
+    """
     ends = [float(row[f"difference_{end}"]) for end in ("low", "high")]
     if measure in _SHARES:
         scale, digits = 100.0, 1 if abs(row["difference"]) >= 0.005 else 2
-    elif not abs(row["relative"]) < _MOST_RELATIVE:
+    elif not abs(row["relative"]) < _MOST_RELATIVE or ends[0] < -float(row["baseline_value"]):
         scale, digits = 1.0, _DECIMALS.get(measure, 0)
     else:
         base, digits = float(row["baseline_value"]), 1 if abs(row["relative"]) < 0.1 else 0
@@ -178,26 +185,110 @@ def kappa_table(
     return keys, rows
 
 
-def tier_table(run: Run) -> list[tuple[str, str, str, str, list[Cell]]]:
+@dataclass(frozen=True)
+class TierRow:
+    """What became of the enterprises of one first tier under one policy.
+
+    Attributes
+    ----------
+    policy, tier : str
+        The tier at the start of the run, or ``entered``: on the register only later.
+    n, share, target : str
+        Enterprises; their share of those with a tier; the share that the policy's cut-offs were set for.
+    cells : list of Cell
+        Inspections per 100 of them and year, finding rate, prevalence, share never visited.
+    """
+
+    policy: str
+    tier: str
+    n: str
+    share: str
+    target: str
+    cells: list[Cell]
+
+
+def tier_table(run: Run) -> list[TierRow]:
     """Return a row a policy and tier: enterprises, their share, and what happened in that tier.
 
     Tiers are those at the start of the run under the policy itself, so a tier's enterprises differ from one
-    policy to the next; inspections are per 100 enterprises and year.
+    policy to the next. Enterprises are those that the measures are of; so they add up to the same number
+    under every policy, those that entered later included.
     """
-    groups = run.summary[run.summary["group"] == "tier"]
-    measured = set(groups["measure"].astype(str))
-    rows = []
+    measured = set(run.summary.loc[run.summary["group"] == "tier", "measure"].astype(str))
+    out = []
     for policy in run.policies:
-        counts = _tier_counts(run, policy.name)
-        total = max(sum(counts.values()), 1)
-        for tier in TIERS:
+        if measured:
+            rows = {
+                m: _tier_rows(run, m, policy.name).to_dict("index") for m in _TIER_MEASURES if m in measured
+            }
+            counts = {str(level): int(row["n"]) for level, row in rows["inspections"].items()}
+        else:
+            rows, counts = {}, _tier_counts(run, policy.name)
+        total = max(sum(counts.get(tier, 0) for tier in TIERS), 1)
+        for tier in (*TIERS, *(level for level in counts if level not in TIERS)):
             n = counts.get(tier, 0)
-            cells = [
-                _tier_cell(run, policy.name, tier, m, n) if m in measured else Cell("–", "")
-                for m in _TIER_MEASURES
-            ]
-            rows.append((policy.name, tier, texts.number(n), texts.percent(n / total, 1), cells))
-    return rows
+            cells = [_tier_cell(rows.get(m, {}).get(tier), m, n) for m in _TIER_MEASURES]
+            share = target = "–"
+            if tier in TIERS:
+                share = texts.percent(n / total, 1)
+                target = texts.percent(policy[f"scoring.target_shares.{tier}"], 1)
+            out.append(TierRow(policy.name, tier, texts.number(n), share, target, cells))
+    return out
+
+
+def listed_shares(run: Run) -> list[tuple[str, float, float]]:
+    """Return the policies with an unmonitored list: the share listed at the start, and its target."""
+    if run.tiers is None or "unmonitored" not in run.tiers:
+        return []
+    shares = run.tiers.groupby(run.tiers["policy"].astype(str))["unmonitored"].mean()
+    return [
+        (policy.name, float(shares[policy.name]), float(policy["lists.unmonitored.target_share"]))
+        for policy in run.policies
+        if policy["lists.unmonitored.enabled"] and policy.name in shares
+    ]
+
+
+def replicates(run: Run, kappa: float, weeks: int) -> int:
+    """Return the replicates of one case."""
+    return int(run.effects["inspections", run.policies[0].name, kappa, weeks]["replicates"])
+
+
+def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str, int]]:
+    """Return the models whose AUC is not told apart from chance: name, AUC, 95 % interval, events.
+
+    The interval is Hanley and McNeil's (1982), in which every row counts the same.
+
+    Examples
+    --------
+    >>> weak_models({"risk": {"n": 239, "events": 19, "auc": 0.54}, "credit": {"n": 1e4, "auc": 0.7}})
+    [('risk', '0.540', '[0.402, 0.678]', 19)]
+    """
+    found = []
+    for name, one in metrics.items():
+        if not {"n", "events", "auc"} <= set(one):
+            continue
+        auc, hits = float(one["auc"]), float(one["events"])
+        misses = float(one["n"]) - hits
+        if not (hits > 0 and misses > 0):
+            continue
+        half = auc_half_width(auc, hits, misses)
+        if auc - half <= 0.5:
+            interval = texts.interval(auc - half, min(auc + half, 1.0), 3)
+            found.append((name, texts.number(auc, 3), interval, round(hits)))
+    return found
+
+
+def auc_half_width(auc: float, hits: float, misses: float) -> float:
+    """Return half of Hanley and McNeil's 95 % interval of an AUC.
+
+    Examples
+    --------
+    >>> round(auc_half_width(0.7, 100, 900), 3)
+    0.059
+    """
+    both, twice = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (hits - 1) * (both - auc**2) + (misses - 1) * (twice - auc**2)
+    return float(1.96 * (variance / (hits * misses)) ** 0.5)
 
 
 def floor_checks(run: Run) -> list[FloorCheck]:
@@ -359,12 +450,10 @@ def _tier_counts(run: Run, policy: str) -> dict[str, int]:
     return {str(tier): int(n) for tier, n in _tier_rows(run, "inspections", policy)["n"].items()}
 
 
-def _tier_cell(run: Run, policy: str, tier: str, measure: str, n: int) -> Cell:
-    rows = _tier_rows(run, measure, policy)
-    if tier not in rows.index or not n:
+def _tier_cell(row: Mapping[Any, Any] | None, measure: str, n: int) -> Cell:
+    if row is None or not n:
         return Cell("–", "")
-    row = rows.loc[tier].to_dict()
-    scale = 1.0 if measure in _SHARES else 100 / (max(row["n"], 1) * run.weeks / 52)
+    scale = 1.0 if measure in _SHARES else 100 / (max(row["n"], 1) * row["over"] / WEEKS_A_YEAR)
     value, low, high = (row[key] * scale for key in ("value", "low", "high"))
     if measure in _SHARES:
         return Cell(texts.percent(value, 1), _range(low, high, measure))

@@ -4,11 +4,11 @@ import csv
 import gzip
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +21,8 @@ __all__ = [
     "FORMATS",
     "PARQUET_OPTIONS",
     "ROW_GROUP",
+    "Malformed",
+    "MalformedRowsError",
     "UnreadableError",
     "flush",
     "load_file",
@@ -52,6 +54,31 @@ _WORDS = ("id", "text", "texts")
 
 class UnreadableError(ValueError):
     """A file that is not what its name says: truncated, corrupted or of another format."""
+
+
+class Malformed(NamedTuple):
+    """A row of a CSV with another number of fields than its header.
+
+    ``row`` counts from 1, the first below the header; empty lines do not count.
+    """
+
+    row: int
+    fields: int
+    expected: int
+    text: str
+
+    def __str__(self) -> str:
+        """Put it into a few words, with the beginning of the row."""
+        shown = self.text if len(self.text) <= 40 else f"{self.text[:39]}…"
+        return f"{self.fields} field{'s' * (self.fields != 1)} instead of {self.expected}: {shown!r}"
+
+
+class MalformedRowsError(UnreadableError):
+    """A CSV with rows that have another number of fields than its header; ``rows`` are all of them."""
+
+    def __init__(self, rows: Iterable[Malformed]) -> None:
+        self.rows = tuple(rows)
+        super().__init__("; ".join(f"row {one.row} has {one}" for one in self.rows[:3]))
 
 
 @contextmanager
@@ -100,21 +127,33 @@ def save_file(data: Any, table: Table, path: Path, format: str) -> None:
             _write_csv(data, table, packed)
 
 
-def load_file(path: Path, table: Table, rows: int | None = None) -> Iterator[Any]:
+def load_file(
+    path: Path, table: Table, rows: int | None = None, malformed: list[Malformed] | None = None
+) -> Iterator[Any]:
     """Read a file as Arrow tables of ``rows`` rows, or as one, with the types that it has; a CSV is all text.
 
-    At least one table comes, if need be without rows.
+    At least one table comes, if need be without rows. Rows of a CSV with another number of fields than its
+    header are left out and added to ``malformed``, if that is given, before the first table comes.
 
     Raises
     ------
+    MalformedRowsError
+        If there are such rows, and nobody asked for them.
     UnreadableError
         If the file cannot be read to its end.
     """
+    bad: list[Malformed] = [] if malformed is None else malformed
+    read = (
+        _read_parquet(path, table, rows) if path.suffix == ".parquet" else _read_csv(path, table, rows, bad)
+    )
     try:
-        read = _read_parquet if path.suffix == ".parquet" else _read_csv
-        for part in read(path, table, rows):
+        for part in read:
+            if bad and malformed is None:
+                raise MalformedRowsError(bad)
             part.validate(full=True)
             yield part
+    except UnreadableError:
+        raise
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UnreadableError(reason[0][:200].rstrip(".")) from error
@@ -146,7 +185,7 @@ def _write_csv(data: Any, table: Table, target: Any) -> None:
     pv.write_csv(pa.table(columns, data.column_names), target, options)
 
 
-def _read_csv(path: Path, table: Table, rows: int | None) -> Iterator[Any]:
+def _read_csv(path: Path, table: Table, rows: int | None, malformed: list[Malformed]) -> Iterator[Any]:
     opened = gzip.open if path.name.endswith(".gz") else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as head:
         names = next(csv.reader(head), [])
@@ -156,9 +195,20 @@ def _read_csv(path: Path, table: Table, rows: int | None) -> Iterator[Any]:
         quoted_strings_can_be_null=False,  # "" is an empty text, nothing at all is an empty cell
         null_values=[""],
     )
+
+    def set_aside(row: Any) -> str:
+        malformed.append(Malformed(row.number - 1, row.actual_columns, row.expected_columns, row.text))
+        return "skip"
+
     with opened(path, "rb") as stream:
-        parse = pv.ParseOptions(newlines_in_values=True)
-        data = pv.read_csv(stream, parse_options=parse, convert_options=convert)
+        parse = pv.ParseOptions(newlines_in_values=True, invalid_row_handler=set_aside)
+        # One thread: others do not know the numbers of rows, and gain nothing where values hold newlines.
+        data = pv.read_csv(
+            stream,
+            read_options=pv.ReadOptions(use_threads=False),
+            parse_options=parse,
+            convert_options=convert,
+        )
     for at, name in enumerate(data.column_names):
         column, values = table.columns.get(name), data.column(at)
         if column is not None and column.kind in _WORDS:

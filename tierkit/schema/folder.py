@@ -12,7 +12,17 @@ from typing import Any
 from tierkit import __version__
 from tierkit.schema.columns import Table
 from tierkit.schema.dataset import Dataset, arrow_table, frame_of
-from tierkit.schema.files import FORMATS, UnreadableError, flush, load_file, replacing, save_file, sha256
+from tierkit.schema.files import (
+    FORMATS,
+    Malformed,
+    MalformedRowsError,
+    UnreadableError,
+    flush,
+    load_file,
+    replacing,
+    save_file,
+    sha256,
+)
 from tierkit.schema.problems import DataError, Problem
 from tierkit.schema.rows import cell_problems, check_rows
 from tierkit.schema.tables import SCHEMA_VERSION, TABLES
@@ -47,16 +57,30 @@ class Folder:
         (data,) = self.chunks(table, rows=None)
         return data
 
-    def chunks(self, table: Table, rows: int | None) -> Iterator[Any]:
-        """Read a table as it is, so many rows at a time, at least once; errors are those of `load`."""
+    def chunks(
+        self, table: Table, rows: int | None, malformed: list[Malformed] | None = None
+    ) -> Iterator[Any]:
+        """Read a table as it is, so many rows at a time, at least once; errors are those of `load`.
+
+        Rows of a CSV with another number of fields than its header are an error, or are left out and added
+        to ``malformed`` if that is given.
+        """
         path = self.files[table.name]
         listed = self.manifest.get("tables", {}).get(table.name, {}).get("sha256")
         if listed is not None and sha256(path) != listed:
             message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
-            remedy = "Restore the file, or make the dataset again; do not edit tables in place"
+            remedy = (
+                f"Restore the file or make the dataset again; or take {MANIFEST} away, and the tables are "
+                "your own: no day is known then up to which there are records, and simulate has no city"
+            )
             raise DataError([Problem(table.name, "", 0, (), message, remedy)])
         try:
-            yield from load_file(path, table, rows)
+            yield from load_file(path, table, rows, malformed)
+        except MalformedRowsError as error:
+            message = f"{path.name} has rows with another number of fields than its header"
+            remedy = 'Give each row all its fields, and put "" around a text that holds a comma'
+            examples = tuple(f"row {one.row}: {one}" for one in error.rows[:3])
+            raise DataError([Problem(table.name, "", len(error.rows), examples, message, remedy)]) from error
         except UnreadableError as error:
             message = f"{path.name} cannot be read: {error}"
             remedy = "Copy or make the file again; a CSV must be in UTF-8, with one header line"

@@ -21,7 +21,7 @@ class Problem:
     rows : int
         Number of rows concerned; 0 if the problem is not one of rows.
     examples : tuple of str
-        Up to three of them, with their row numbers counted from 1.
+        Up to three of them, with their row numbers: 1 is the first below the header.
     message : str
         What is wrong.
     remedy : str

@@ -194,8 +194,6 @@ def _prepare(
     """Return the state at the start of a run under a policy."""
     state = frame.state.copy()
     n, world = frame.enterprises, frame.world
-    entering = np.searchsorted(world.entered, [frame.week, frame.week + 1])
-    reregister(world, state, len(rules.credit_cut), frame.week, int(entering[0]), int(entering[1]))
     if rules.interval:
         state.phase[:] = draws(seed, replicate, world.enterprise, world.local, Block.PHASE)[0]
     if policy.oracle:
@@ -206,6 +204,8 @@ def _prepare(
     state.offset[:] = 0
     if scores is not None:
         set_offsets(frame.world, state, rules, frame.week, state.offset)
+    entering = np.searchsorted(world.entered, [frame.week, frame.week + 1])
+    reregister(world, state, rules, frame.week, int(entering[0]), int(entering[1]))
     state.perceived0[:] = state.perceived
     state.fear[:] = 0
     bind(frame.world, state, rules)
@@ -319,7 +319,7 @@ def run(
             entering = np.searchsorted(world.entered, [week, week + 1])
             if entering[1] > entering[0] and at > 0:
                 lo, hi = int(entering[0]), int(entering[1])
-                reregister(world, state, len(rules.credit_cut), week, lo, hi)
+                reregister(world, state, rules, week, lo, hi)
                 review(world, state, rules, week, lo, hi, True)
             if at and at % rules.cap_period == 0:
                 state.visits[:] = 0

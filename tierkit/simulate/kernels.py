@@ -926,15 +926,27 @@ def set_offsets(world: Any, state: Any, rules: Any, week: Any, offset: Any) -> N
 
 
 @njit(cache=True, nogil=True)
-def reregister(world: Any, state: Any, worst: Any, week: Any, lo: Any, hi: Any) -> None:  # pragma: no cover
+def reregister(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any) -> None:  # pragma: no cover
     """Let those who enter in slots ``lo`` to ``hi`` take over from a predecessor of the worst grade.
 
-    The predecessor leaves the register with its records; its violations go on in the new one's slot, which
-    holds the same obligations.
+    The grade is that of this week's records, without hysteresis. The predecessor leaves the register with its
+    records; its violations go on in the new one's slot, which holds the same obligations.
     """
+    cuts = len(rules.credit_cut)
     for e in range(lo, hi):
         old = np.int64(world.successor_of[e])
-        if old < 0 or week >= state.left[old] or np.int64(state.grade[old]) != worst:
+        if old < 0 or week >= state.left[old]:
+            continue
+        _margin, earned = _sums(
+            state.conduct, state.conduct_week, rules.fade, state.record_until, state.adverse_until,
+            rules.update, old, world.start[old], world.start[old + 1], week,
+        )  # fmt: skip
+        points = np.int64(state.points0[old]) + earned - state.offset[old, 1]
+        worst = points + rules.sector_offset[world.sector[old]] < rules.credit_cut[0]
+        for kind in range(6):
+            if week < state.adverse_until[old, kind] and rules.red_line[kind] >= cuts:
+                worst = True
+        if not worst:
             continue
         state.left[old] = week
         state.perceived[e] = state.perceived[old]

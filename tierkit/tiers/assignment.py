@@ -50,8 +50,10 @@ def assign(
         One row for each of ``scores``, with its index: ``enterprise_id``; ``tier``; ``risk_level``;
         ``credit_grade`` (capped); ``tier_reason`` (an id of `REASONS`); ``distance_risk`` (log-odds) and
         ``distance_credit`` (points), signed moves to the nearest boundary that changes the tier, NaN where
-        there is none; ``unmonitored``; ``held`` (whether hysteresis or dwell keeps the tier from what the
-        scores alone give); ``changed`` (whether the tier differs from the last one; true for the new, so
+        there is none; ``buffered`` (whether the hysteresis is part of them: it is for those with a last
+        assignment, and the new are told the way to the cut-off itself); ``unmonitored``; ``held`` (whether
+        hysteresis or dwell keeps the tier from what the scores alone give); ``changed`` (whether the tier
+        differs from the last one; true for the new, so
         that ``assigned_on`` is this day where it is true and the last one where not); ``composite_points``
         (NaN under a matrix); ``red_line`` (the kind where it caps the grade, else NA).
 
@@ -91,6 +93,7 @@ def assign(
             "tier_reason": _category(reason_codes(placed, rule.composite), tuple(REASONS)),
             "distance_risk": to_risk,
             "distance_credit": to_credit,
+            "buffered": placed.known & (rule.slack_margin + rule.slack_points > 0),
             "unmonitored": placed.unmonitored,
             "held": placed.tier != placed.fresh,
             "changed": placed.tier != last.tier,

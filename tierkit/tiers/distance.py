@@ -20,9 +20,11 @@ def distances(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the smallest moves of margin and of points that change the tier.
 
-    A move changes the tier if the next review gives another one, with this assignment as the previous
-    one, the hysteresis that goes with it, and its dwell over. So an enterprise whose tier is kept by the
-    dwell alone has 0 on both axes.
+    At a first assignment there is no hysteresis, and a move changes the tier if these scores, so moved,
+    would have given another one: the distance is to the cut-off itself. After a previous assignment a move
+    changes the tier if the next review gives another one, with this assignment as the previous one, the
+    hysteresis that goes with it, and its dwell over. So an enterprise whose tier is kept by the dwell alone
+    has 0 on both axes.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def distances(
     points = points + rule.sector_offset[sector]
     cap = rule.caps[red_line]
     if rule.composite:
-        risk, credit = _along_composite(rule, margin, points, cap, placed.tier)
+        risk, credit = _along_composite(rule, margin, points, cap, placed)
     else:
         risk = _nearest(_along_risk(rule, margin, placed), placed.tier, margin, _MARGIN_LIMIT, better=-1)
         credit = _nearest(
@@ -58,27 +60,28 @@ Crossing = tuple[Steps, NDArray[np.bool_], Steps]
 
 
 def _along_risk(rule: TierRule, margin: Steps, placed: Placement) -> Iterator[Crossing]:
+    slack = rule.slack_margin * placed.known
     for k, cut in enumerate(rule.risk_cuts):
         up = placed.level <= k
-        move = np.where(up, cut + rule.slack_margin, cut - rule.slack_margin - 1) - margin
+        move = np.where(up, cut + slack, cut - slack - 1) - margin
         yield move, np.full(len(margin), True), rule.matrix[np.where(up, k + 1, k), placed.grade]
 
 
 def _along_credit(rule: TierRule, points: Steps, cap: Steps, placed: Placement) -> Iterator[Crossing]:
-    worst = rule.grades - 1
+    worst, slack = rule.grades - 1, rule.slack_points * placed.known
     for k, cut in enumerate(rule.credit_cuts):
         up = worst - placed.grade <= k
-        move = np.where(up, cut + rule.slack_points, cut - rule.slack_points - 1) - points
+        move = np.where(up, cut + slack, cut - slack - 1) - points
         grade = np.maximum(worst - np.where(up, k + 1, k), np.minimum(cap, worst))
         yield move, np.full(len(points), True), rule.matrix[placed.level, grade]
 
 
 def _along_composite(
-    rule: TierRule, margin: Steps, points: Steps, cap: Steps, tier: Steps
+    rule: TierRule, margin: Steps, points: Steps, cap: Steps, placed: Placement
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the moves of each axis that carry the weighted sum past a cut-off."""
-    top = len(TIERS) - 1
-    score, slack = rule.weighted(margin, points), rule.slack_points * _WEIGHT_ONE
+    top, tier = len(TIERS) - 1, placed.tier
+    score, slack = rule.weighted(margin, points), rule.slack_points * _WEIGHT_ONE * placed.known
 
     def crossings(weight: int, sign: int) -> Iterator[Crossing]:
         for k, cut in enumerate(rule.composite_cuts):

@@ -122,6 +122,8 @@ class Placement(NamedTuple):
     """Tier that the scores alone would give: no previous one, but red lines."""
     by_red_line: NDArray[np.bool_]
     """Whether the candidate would be another but for a red line."""
+    known: NDArray[np.bool_]
+    """Whether there was a last assignment that counts, and so hysteresis and dwell."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ def place(
         candidate=np.where(in_scope, candidate, neutral),
         fresh=np.where(in_scope, fresh, neutral),
         by_red_line=(candidate != uncapped) | ((candidate == fresh) & (fresh != plain)),
+        known=known,
     )
 
 
