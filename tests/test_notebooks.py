@@ -52,9 +52,11 @@ def picture(content: str) -> np.ndarray:
     return plt.imread(io.BytesIO(base64.b64decode(content)), format="png")
 
 
-@pytest.mark.parametrize("name", ["01_quickstart", "06_five_plans"])
-def test_the_notebook_is_there(name: str) -> None:
+@pytest.mark.parametrize("name", ["01_quickstart", "05_policy_simulation", "06_five_plans"])
+def test_the_notebooks_that_the_readmes_name_are_there(name: str) -> None:
     assert name in {path.stem for path in NOTEBOOKS}
+    for page in ("README.md", "README.zh-CN.md", "docs/README.md"):
+        assert f"notebooks/{name}.ipynb)" in (ROOT / page).read_text(encoding="utf-8")
 
 
 @ALL
