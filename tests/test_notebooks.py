@@ -53,7 +53,7 @@ def picture(content: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["01_quickstart", "05_policy_simulation", "06_five_plans"])
-def test_a_notebook_is_there_and_the_readmes_lead_to_it(name: str) -> None:
+def test_the_notebooks_that_the_readmes_name_are_there(name: str) -> None:
     assert name in {path.stem for path in NOTEBOOKS}
     for page in ("README.md", "README.zh-CN.md", "docs/README.md"):
         assert f"notebooks/{name}.ipynb)" in (ROOT / page).read_text(encoding="utf-8")
