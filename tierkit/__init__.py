@@ -25,7 +25,15 @@ Policies
     ladders: how often each tier is inspected, beside what the law asks.
     simulate: the engine; `run`.
     outcomes: what a run did to load, findings and harm.
+    tidy: a run as frames of cells; `inspections`, `demand`.
     compare: reforms beside a baseline under the same draws; `compare`.
+    agencies: what each agency did under each policy; `scoreboard`.
+    sensitivity: which of the unknown numbers decide a comparison; `screen`, `tornado`.
+Held against records
+    history: the policy that records show; `estimate`.
+    scored: a world made of scored records; `world_from_scores`.
+    backtest: a past year rerun and compared with what happened; `backtest`.
+    rentsafe: the same on a real ladder of intervals.
 Output
     plot: every figure.
     report: the page of a run and the sheet of one enterprise.
