@@ -118,7 +118,8 @@ def test_violations_are_found_or_missed_and_harm_is_counted_by_week(done, outcom
 def test_visits_per_enterprise_sum_to_visits(done, outcome):
     per = outcome.visits_per_enterprise
     assert per[per >= 0].sum() == value(outcome, "visits")
-    alive = (done.frame.world.left > done.frame.week) & (done.frame.world.entered < done.frame.week + 52)
+    world, week = done.frame.world, done.frame.week
+    alive = (done.end.state.left > week) & (world.entered < week + 52)
     assert ((per >= 0) == alive).all()
     assert value(outcome, "never_visited_share") == pytest.approx(Counter(per.tolist())[0] / alive.sum())
 

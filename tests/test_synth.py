@@ -147,7 +147,7 @@ def test_the_world_of_a_dataset_goes_on_exactly(policy: str) -> None:
     a, b = run(frame, plan, 60, kappa=0.25, replicate=3), run(again, plan, 60, kappa=0.25, replicate=3)
     assert len(a.log) > 100
     assert same(a, b)
-    here = (frame.world.entered < a.end.week) & (frame.world.left > frame.week)
+    here = (frame.world.entered < a.end.week) & (frame.state.left > frame.week)
     for name, x, y in zip(a.end.state._fields, a.end.state, b.end.state, strict=True):
         mine = here[frame.world.enterprise] if len(x) == frame.obligations else here
         assert np.array_equal(x[mine], y[mine]), name

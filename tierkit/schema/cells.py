@@ -178,7 +178,9 @@ def _flag(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault
 def _int(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
     fault = ("is not a whole number", "Write a whole number, in digits only")
     if _is_text(raw.type):
-        values, faults = _parse(raw, _INTEGER, pa.int64(), fault)
+        plain = pc.replace_substring_regex(raw, r"^\+", "")  # Arrow reads no sign but minus
+        good = _matches(raw, _INTEGER)
+        values, faults = pc.cast(_where(plain, good), pa.int64()), [Fault(~good, *fault, lost=True)]
     elif pt.is_null(raw.type) or pt.is_signed_integer(raw.type):
         values, faults = (pc.cast(raw, pa.int64()) if pt.is_null(raw.type) else raw), []
     elif pt.is_floating(raw.type) or pt.is_decimal(raw.type) or pt.is_unsigned_integer(raw.type):
