@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from tierkit.outcomes import GROUPS
+from tierkit.compare import mean_interval
+from tierkit.outcomes import GROUPS, SHARES
 from tierkit.schema import LEVELS
 from tierkit.texts import interval, number, percent, text
 
@@ -112,7 +112,7 @@ class Scoreboard:
 
 
 def _cell(row: Mapping[Any, Any]) -> str:
-    share = "/" in row["unit"] or row["unit"].startswith("share")
+    share = row["measure"] in SHARES
     value = percent(row["value"], 1) if share else number(row["value"])
     if not np.isfinite(row["low"]):
         return value
@@ -209,9 +209,7 @@ def ratings(inspections: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for agency, own in given.groupby(given["agency"].astype(str))["rating"]:
         stars = own.to_numpy(np.float64)
-        n = len(stars)
-        half = student.ppf(0.975, n - 1) * stars.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-        rows.append((agency, stars.mean(), stars.mean() - half, stars.mean() + half, n))
+        rows.append((agency, *(float(one) for one in mean_interval(stars)), len(stars)))
     out = pd.DataFrame(rows, columns=["agency", "value", "low", "high", "n"])
     place = {agency: at for at, agency in enumerate(GROUPS["agency"])}
     return out.iloc[np.argsort(out["agency"].map(place).to_numpy(), kind="stable")].reset_index(drop=True)

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +24,7 @@ from numpy.typing import NDArray
 from tierkit.history import History, estimate
 from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
+from tierkit.progress import in_threads
 from tierkit.schema import AGENCIES, CHANNELS, SECTORS, Dataset
 from tierkit.simulate import Run, run
 from tierkit.synth import world_at
@@ -307,26 +306,16 @@ def backtest(
     if frame.date != since.date():
         raise ValueError(f"The world is that of {frame.date}, not of {since:%Y-%m-%d}.")
     found = history or estimate(data, since)
-    lock = threading.Lock()
-    done = 0
 
-    def one(replicate: int) -> NDArray[np.int64]:
-        nonlocal done
+    def one(replicate: int, step: Callable[[], None]) -> NDArray[np.int64]:
         # Replicate 0 under the world's own seed is what happened; none of these is.
         counts = _of_run(
             run(frame, found.draw(seed, replicate), weeks, seed=seed, replicate=replicate, kappa=kappa)
         )
-        with lock:
-            done += 1
-            if progress is not None:
-                progress(done, replicates)
+        step()
         return counts
 
-    jobs = range(1, replicates + 1)
-    if threads > 1:
-        with ThreadPoolExecutor(threads) as pool:
-            counts = list(pool.map(one, jobs))
-    else:
-        counts = [one(replicate) for replicate in jobs]
+    jobs = [partial(one, replicate) for replicate in range(1, replicates + 1)]
+    counts = in_threads(jobs, replicates, threads, progress)
     happened = _of_records(data, since, until, frame.ids)
     return Backtest(found, since.date(), until.date(), np.stack(counts), happened)

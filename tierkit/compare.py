@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import html
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from scipy.stats import t as student
 
-from tierkit.outcomes import GROUPS, Outcome, run_and_measure_windows
+from tierkit.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
 from tierkit.policy import Policy, diff
+from tierkit.progress import in_threads
 from tierkit.schema import TIERS
 from tierkit.simulate import Run, run
 from tierkit.texts import interval, number, percent, signed, text
@@ -200,7 +200,7 @@ class Comparison:
         head = "".join(f"<th>{html.escape(text(f'measure.{name}', 'en'))}</th>" for name in HEADLINE)
         body = []
         for policy in self.policies:
-            mine = table[table["policy"] == policy].set_index("measure").loc[list(HEADLINE)]
+            mine = table[table["policy"] == policy]  # in the order of the headline
             cells = "".join(f"<td>{_cell(row)}</td>" for row in mine.to_dict("records"))
             body.append(f"<tr><th>{html.escape(policy)}</th>{cells}</tr>")
         return (
@@ -212,7 +212,7 @@ class Comparison:
 
 def _cell(row: Mapping[Any, Any]) -> str:
     """Return a value and below it its difference from the baseline, as a cell of a page."""
-    share = "/" in row["unit"] or row["unit"].startswith("share")
+    share = row["measure"] in SHARES
     value = percent(row["value"], 1) if share else number(row["value"])
     if row["policy"] == row["baseline"]:
         return value
@@ -380,9 +380,6 @@ def compare(
     windows = [(weeks - over, weeks)]
     windows += [(at, at + WEEKS_A_YEAR) for at in range(0, weeks, WEEKS_A_YEAR)] if by_year else []
     groups = [tuple(GROUPS), *[_YEARLY] * (len(windows) - 1)]
-    total = len(policies) * replicates * weeks
-    lock = threading.Lock()
-    done = 0
     first: dict[str, NDArray[np.uint8]] = {}
     visits: dict[str, NDArray[np.int64]] = {}
     # A large world is run once at a time, by all threads, as every run has a state of its own in memory.
@@ -393,15 +390,7 @@ def compare(
     }  # fmt: skip
     cohorts = [run(world, policy, 1, **options).first_tier for policy in policies[1:]]
 
-    def step(_done: int, _weeks: int) -> None:
-        nonlocal done
-        with lock:
-            done += 1
-            if progress is not None:
-                progress(done, total)
-
-    def one(job: tuple[int, int]) -> _Told:
-        which, replicate = job
+    def one(which: int, replicate: int, step: Callable[[], None]) -> _Told:
         finished, outcomes = run_and_measure_windows(
             world,
             policies[which],
@@ -409,19 +398,19 @@ def compare(
             windows,
             groups=groups,
             replicate=replicate,
-            progress=step,
+            progress=lambda _done, _weeks: step(),
             **options,
         )
-        with lock:
-            if replicate == 0:
-                first[names[which]] = finished.first_tier
-                seen = outcomes[0].visits_per_enterprise
-                visits[names[which]] = np.bincount(seen[seen >= 0])
+        if replicate == 0:
+            first[names[which]] = finished.first_tier
+            seen = outcomes[0].visits_per_enterprise
+            visits[names[which]] = np.bincount(seen[seen >= 0])
         return _tell(finished, outcomes, cohorts if which == 0 else [])
 
-    jobs = [(which, replicate) for replicate in range(replicates) for which in range(len(policies))]
-    with ThreadPoolExecutor(at_a_time) as pool:
-        results = list(pool.map(one, jobs))
+    jobs = [
+        partial(one, which, replicate) for replicate in range(replicates) for which in range(len(policies))
+    ]
+    results = in_threads(jobs, len(jobs) * weeks, at_a_time, progress)
     told = [results[which :: len(policies)] for which in range(len(policies))]
     common = {"baseline": baseline.name, "kappa": kappa, "weeks": weeks, "over": over}
     frames = [_summarise(told, names, at, common) for at in range(len(windows))]

@@ -37,6 +37,7 @@ __all__ = [
     "GROUPS",
     "MEASURES",
     "RELABELLED",
+    "SHARES",
     "Mark",
     "Measure",
     "Outcome",
@@ -112,6 +113,8 @@ By agency, a joint visit is shared equally by the agencies that take part. Enter
 planned checks of theirs are stopped by list or cap: on the unmonitored list when the measured weeks begin,
 or with as many planned visits at one level of agency, within one period of the cap, as the cap allows.
 """
+SHARES = frozenset(m.name for m in MEASURES if m.bottom and m.unit != "weeks")
+"""Measures that are shares of something, shown in per cent and changed by points."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "all": ("all",),
     "tier": (*TIERS, "entered"),

@@ -8,16 +8,20 @@ for results.
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from typing import TYPE_CHECKING, TextIO, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-__all__ = ["Progress", "quiet", "show"]
+__all__ = ["Progress", "in_threads", "quiet", "show"]
+
+T = TypeVar("T")
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)``: with ``done`` = 0 when a stage starts, as it goes, and with
@@ -28,6 +32,51 @@ PATIENCE_SECONDS = 2.0
 
 LINE_EVERY_SECONDS = 5.0
 """How often a stage says how far it is where there is no terminal."""
+
+
+def in_threads(
+    jobs: Sequence[Callable[[Callable[[], None]], T]],
+    total: int,
+    threads: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[T]:
+    """Run jobs, each of which calls what it is given whenever it has done a step.
+
+    Parameters
+    ----------
+    jobs : sequence of callable
+        Each takes the callable that counts a step.
+    total : int
+        Steps of all jobs together.
+    threads : int
+        Jobs at a time.
+    progress : callable, optional
+        Called with the steps done and all of them.
+
+    Returns
+    -------
+    list
+        What the jobs return, in their order.
+
+    Examples
+    --------
+    >>> in_threads([lambda step: 1, lambda step: 2], 2, 2, None)
+    [1, 2]
+    """
+    lock = threading.Lock()
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        with lock:
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+    if threads == 1:
+        return [job(step) for job in jobs]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda job: job(step), jobs))
 
 
 def quiet(stage: str, done: int, total: int) -> None:

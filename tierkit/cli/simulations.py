@@ -337,6 +337,7 @@ def _check_that_they_differ(given: Given, policies: "Sequence[Policy]") -> None:
 
 def _headline(headline: "pd.DataFrame") -> str:
     """Return a row a policy and measure, with the difference at each κ and the replicates it takes."""
+    from tierkit.outcomes import SHARES
     from tierkit.texts import interval, number, percent, signed, text
 
     rows: dict[tuple[str, str], dict[str, str]] = {}
@@ -344,7 +345,7 @@ def _headline(headline: "pd.DataFrame") -> str:
     found: list[Any] = headline[headline["policy"] != headline["baseline"]].to_dict("records")
     shown_kappa = min((row["kappa"] for row in found), key=lambda one: abs(one - HEADLINE_KAPPA))
     for one in found:
-        share = one["unit"].startswith("share") or one["unit"] == "findings/inspection"
+        share = one["measure"] in SHARES
         value = percent(one["baseline_value"], 1) if share else number(one["baseline_value"])
         label = text(f"measure.{one['measure']}", "en")
         scale, digits, unit = (100, 1, " points") if share else (1, 0, "")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tierkit import agencies, plot, texts
 from tierkit.ladders import FloorCheck, check_floor
-from tierkit.outcomes import MEASURES
+from tierkit.outcomes import SHARES
 from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
 from tierkit.population import items
 from tierkit.report.run import Run
@@ -56,7 +56,6 @@ BESIDE = (
 """What stands beside the finding rate, from burden to harm."""
 KAPPA_MEASURES = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
 _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
-_SHARES = frozenset(m.name for m in MEASURES if m.bottom and m.unit != "weeks")
 _MOST_RELATIVE = 10.0  # a count that was next to nothing before has no meaningful change in per cent
 _DECIMALS = {"weeks_to_detection": 1}
 _POINTS = Label("点", "pts")
@@ -90,7 +89,7 @@ class Cell:
 
 
 def _written(value: float, measure: str) -> str:
-    if measure in _SHARES:
+    if measure in SHARES:
         return texts.percent(value, 1)
     return texts.number(value, _DECIMALS.get(measure, 0))
 
@@ -99,7 +98,7 @@ def _range(low: float, high: float, measure: str) -> str:
     if not (np.isfinite(low) and np.isfinite(high)):
         return ""
     return texts.interval(
-        low, high, 1 if measure in _SHARES else _DECIMALS.get(measure, 0), share=measure in _SHARES
+        low, high, 1 if measure in SHARES else _DECIMALS.get(measure, 0), share=measure in SHARES
     )
 
 
@@ -118,7 +117,7 @@ def cell(row: Mapping[Any, Any], measure: str) -> Cell:
     low, high = row["difference_low"], row["difference_high"]
     sure = bool(low > 0 or high < 0)
     change, ends = _change(row, measure)
-    return Cell(own.value, own.interval, change, ends, measure in _SHARES, sure, float(row["relative"]))
+    return Cell(own.value, own.interval, change, ends, measure in SHARES, sure, float(row["relative"]))
 
 
 def _change(row: Mapping[Any, Any], measure: str) -> tuple[str, str]:
@@ -127,7 +126,7 @@ def _change(row: Mapping[Any, Any], measure: str) -> tuple[str, str]:
     Per cent say nothing of what was next to nothing before, and an interval of a count past −100 % is none.
     """
     ends = [float(row[f"difference_{end}"]) for end in ("low", "high")]
-    if measure in _SHARES:
+    if measure in SHARES:
         scale, digits = 100.0, 1 if abs(row["difference"]) >= 0.005 else 2
     elif not abs(row["relative"]) < _MOST_RELATIVE or ends[0] < -float(row["baseline_value"]):
         scale, digits = 1.0, _DECIMALS.get(measure, 0)
@@ -453,9 +452,9 @@ def _tier_counts(run: Run, policy: str) -> dict[str, int]:
 def _tier_cell(row: Mapping[Any, Any] | None, measure: str, n: int) -> Cell:
     if row is None or not n:
         return Cell("–", "")
-    scale = 1.0 if measure in _SHARES else 100 / (max(row["n"], 1) * row["over"] / WEEKS_A_YEAR)
+    scale = 1.0 if measure in SHARES else 100 / (max(row["n"], 1) * row["over"] / WEEKS_A_YEAR)
     value, low, high = (row[key] * scale for key in ("value", "low", "high"))
-    if measure in _SHARES:
+    if measure in SHARES:
         return Cell(texts.percent(value, 1), _range(low, high, measure))
     return Cell(texts.number(value, 1), texts.interval(low, high, 1) if np.isfinite(low) else "")
 

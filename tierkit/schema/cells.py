@@ -178,9 +178,8 @@ def _flag(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault
 def _int(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
     fault = ("is not a whole number", "Write a whole number, in digits only")
     if _is_text(raw.type):
-        plain = pc.replace_substring_regex(raw, r"^\+", "")  # Arrow reads no sign but minus
-        good = _matches(raw, _INTEGER)
-        values, faults = pc.cast(_where(plain, good), pa.int64()), [Fault(~good, *fault, lost=True)]
+        plain = pc.replace_substring_regex(raw, r"^\+([0-9])", r"\1")  # Arrow reads no sign but minus
+        values, faults = _parse(plain, _INTEGER, pa.int64(), fault)
     elif pt.is_null(raw.type) or pt.is_signed_integer(raw.type):
         values, faults = (pc.cast(raw, pa.int64()) if pt.is_null(raw.type) else raw), []
     elif pt.is_floating(raw.type) or pt.is_decimal(raw.type) or pt.is_unsigned_integer(raw.type):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeAlias
 
@@ -14,9 +12,10 @@ from numpy.typing import NDArray
 from SALib.analyze.morris import analyze
 from SALib.sample.morris import sample
 
+from tierkit.progress import in_threads
 from tierkit.sensitivity.ranges import Uncertain
 
-__all__ = ["Evaluate", "Progress", "check_finite", "city_seeds", "in_threads", "morris"]
+__all__ = ["Evaluate", "Progress", "check_finite", "city_seeds", "morris"]
 
 RESAMPLES = 1000
 """Bootstrap resamples behind an interval of a mean absolute effect."""
@@ -38,35 +37,6 @@ def city_seeds(seed: int, count: int) -> list[int]:
     True
     """
     return [int(one) for one in np.random.SeedSequence(seed).generate_state(count)]
-
-
-def in_threads(
-    jobs: Sequence[Callable[[Callable[[], None]], NDArray[np.float64]]],
-    total: int,
-    threads: int,
-    progress: Progress | None,
-) -> list[NDArray[np.float64]]:
-    """Run jobs, each of which says when it has done a step, and return what they return, in their order.
-
-    Examples
-    --------
-    >>> in_threads([lambda step: np.zeros(1), lambda step: np.ones(1)], 2, 2, None)
-    [array([0.]), array([1.])]
-    """
-    lock = threading.Lock()
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        with lock:
-            done += 1
-            if progress is not None:
-                progress(done, total)
-
-    if threads == 1:
-        return [job(step) for job in jobs]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda job: job(step), jobs))
 
 
 def morris(

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
+from tierkit.compare import mean_interval
 from tierkit.policy import Policy
+from tierkit.progress import in_threads
 from tierkit.sensitivity.cases import MEASURED, Score, case_of
-from tierkit.sensitivity.design import Progress, city_seeds, in_threads
+from tierkit.sensitivity.design import Progress, city_seeds
 from tierkit.sensitivity.ranges import Uncertain
 from tierkit.world import WEEKS_A_YEAR
 
@@ -20,9 +21,8 @@ __all__ = ["tornado"]
 
 def _with_interval(name: str, values: NDArray[np.float64]) -> dict[str, float]:
     """Return the mean with its 95 % Student interval."""
-    mean = float(values.mean())
-    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+    mean, low, high = (float(one) for one in mean_interval(values))
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def tornado(

@@ -746,8 +746,8 @@ def _inspect(
             finding = v if found else 0
             disposition = 0
             until = 0
+            first = week - np.int64(state.found_week[i]) > FIRST_WEEKS or state.found_kind[i] == GUIDANCE
             if found:
-                first = week - np.int64(state.found_week[i]) > FIRST_WEEKS or state.found_kind[i] == GUIDANCE
                 eligible = v == 1 and (rules.first_only == 0 or first)
                 eligible = eligible and (rules.off_list == 1 or world.item_class[i] == 0)
                 z0, z1, z2, z3 = _block(k0, k1, e, world.local[i], _B_CONSEQUENCE, week)
@@ -819,8 +819,7 @@ def _inspect(
                     week,
                     False,
                 )
-                old = week - np.int64(state.found_week[i]) > FIRST_WEEKS or state.found_kind[i] == GUIDANCE
-                if channel == COMMITMENT and rules.guidance == 1 and old:
+                if channel == COMMITMENT and rules.guidance == 1 and first:
                     state.found_week[i] = week
                     state.found_kind[i] = GUIDANCE
             if (channel == RANDOM or channel >= COMMITMENT) and coded:
