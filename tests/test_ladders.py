@@ -245,6 +245,27 @@ def run() -> report.Run:
     )
 
 
+def test_overrides_count_and_partial_tables_stand_apart() -> None:
+    shares = dict.fromkeys(TIERS, 1.0)
+    jiading = load("jiading-2025")
+    loose = jiading.reform({"frequency.override": 0.25}, name="loose")
+    base = jiading["frequency.base_rate"]
+    # 3/4 of each step, and a quarter of the base rate for everybody.
+    assert ladders.draw_ratio(loose, shares) == pytest.approx(
+        0.75 * ladders.draw_ratio(jiading, shares) + 0.25 * base, rel=1e-9
+    )
+    assert ladders.ladder([loose])["general"].tolist() == pytest.approx(
+        [0.75 * step + 0.25 * base for step in ladders.ladder([jiading])["general"]], rel=1e-9
+    )
+    chongming = load("chongming-2025")
+    assert ladders.ladder([chongming]).set_index("tier").loc["T4", "reach"] == {"strata": 1.5}
+    # General items: 0, 1, 1.5 × 1.25 and 2 × 1.5 times the base rate, at the most.
+    most = chongming["frequency.base_rate"] * (0 + 1 + 1.875 + 3) / 4
+    assert ladders.draw_ratio(chongming, shares, most=True) == pytest.approx(most, rel=1e-9)
+    assert ladders.check_floor(chongming, shares).by_tier == pytest.approx(most, rel=1e-9)
+    assert ladders.draw_ratio(chongming, shares) < most
+
+
 def test_a_run_is_checked_with_its_own_shares_and_draws(run: report.Run) -> None:
     legacy, henan, chongqing = report.floor_checks(run)
     assert henan.shares == pytest.approx({"T1": 0.654, "T2": 0.253, "T3": 0.077, "T4": 0.016})

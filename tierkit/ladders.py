@@ -5,10 +5,15 @@ The law's floor is about something narrower: the share of enterprises that a pro
 draw a year to check what enterprises publish. A ladder over all agencies is the most that those draws can be,
 so a ladder below the floor breaks it for certain, and one above it has proved nothing. Unmonitored lists,
 off-site checks, items left alone and caps only take away; how much, only a run shows.
+
+What inspectors do against the tier in a share of their choices is counted. Agencies' tables of their own and
+tags reach some obligations only: the ladder is that of the others, a column says how far those go, and the
+floor is held against the most that they can add.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -64,6 +69,7 @@ LEGAL_FLOOR = FLOORS[-1].share
 DANDONG: Mapping[str, int] = dict(zip(TIERS, (31_107, 12_044, 3_682, 721), strict=True))
 """Enterprises of classes A to D in Dandong, 2023 (source C8), by the tiers that stand for them."""
 _ROUNDING = 1e-9
+_PARTIAL = {"agency_table": "agencies", "strata": "tags"}
 
 
 def floor_on(day: date) -> Floor | None:
@@ -88,7 +94,22 @@ def target_shares(policy: Policy) -> dict[str, float]:
     return {tier: float(policy[f"scoring.target_shares.{tier}"]) for tier in TIERS}
 
 
-def draw_ratio(policy: Policy, shares: Mapping[str, float]) -> float:
+def _reach(policy: Policy, tier: str) -> dict[str, float]:
+    """Return the multiples of a tier that reach some obligations only, by what they come from."""
+    return {
+        family: float(policy[f"{family}.tier.{tier}"])
+        for family, members in _PARTIAL.items()
+        if policy[f"{family}.{members}"]
+    }
+
+
+def _multiple(policy: Policy, tier: str, item_class: str, reach: float = 1.0) -> float:
+    """Return what multiplies the base rate in a tier, as inspectors carry it out."""
+    override = float(policy["frequency.override"])
+    return (1 - override) * reach * float(policy[f"frequency.tier.{tier}.{item_class}"]) + override
+
+
+def draw_ratio(policy: Policy, shares: Mapping[str, float], *, most: bool = False) -> float:
     """Return the planned draws per enterprise and year that a policy gives to given shares of tiers.
 
     The declared base rate times the multiplier of each tier (general items), weighted by the tier's share, of
@@ -100,6 +121,8 @@ def draw_ratio(policy: Policy, shares: Mapping[str, float]) -> float:
     policy : Policy
     shares : mapping of str to float
         Share of the enterprises by tier; they are scaled to sum to one.
+    most : bool, default=False
+        Take everything as under an agency's table or a tag where that means more.
 
     Returns
     -------
@@ -121,10 +144,11 @@ def draw_ratio(policy: Policy, shares: Mapping[str, float]) -> float:
     total = sum(shares.values())
     if not total > 0:
         raise ValueError(f"The 'shares' must add up to more than 0. Got {dict(shares)}.")
-    return float(
-        policy["frequency.base_rate"]
-        * sum(shares[t] / total * policy[f"frequency.tier.{t}.general"] for t in TIERS)
-    )
+    mean = 0.0
+    for tier in TIERS:
+        reach = math.prod(max(1.0, one) for one in _reach(policy, tier).values()) if most else 1.0
+        mean += shares[tier] / total * _multiple(policy, tier, "general", reach)
+    return float(policy["frequency.base_rate"]) * mean
 
 
 @dataclass(frozen=True)
@@ -141,7 +165,7 @@ class FloorCheck:
     of_run : bool
         Whether the shares are those of a run; else they are the policy's target shares or were given.
     by_tier, by_lot : float
-        Declared draws per enterprise-year: routine ones by tier (`draw_ratio`), and the random floor's, which
+        Declared draws per enterprise-year: routine ones by tier (the most of `draw_ratio`), and the random floor's, which
         is counted for one obligation, since every enterprise has one to the market regulators.
     floor : Floor or None
         The floor in force; None before there was one.
@@ -283,7 +307,7 @@ def check_floor(
     False
     """
     given = target_shares(policy) if shares is None else shares
-    by_tier = draw_ratio(policy, given)
+    by_tier = draw_ratio(policy, given, most=True)
     total = sum(given.values())
     return FloorCheck(
         policy=policy.name,
@@ -307,10 +331,11 @@ def ladder(policies: Iterable[Policy]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a policy and tier: ``policy``, ``status``, ``tier``, ``share`` (the tier's target share), and
+        A row a policy and tier: ``policy``, ``status``, ``tier``, ``share`` (the tier's target share),
         ``general`` and ``key``: routine inspections per enterprise-year, were all its items of that class. It
         is the base rate times the multiplier, for an enterprise of average sector and size in the policy's
-        scope; the random floor comes on top.
+        scope; the random floor comes on top. ``reach`` is what multiplies them on some obligations only: by
+        agencies' own tables (``agency_table``) and for tagged enterprises (``strata``).
 
     Examples
     --------
@@ -324,15 +349,13 @@ def ladder(policies: Iterable[Policy]) -> pd.DataFrame:
             "status": policy.meta.status,
             "tier": tier,
             "share": share,
-            **{
-                kind: policy["frequency.base_rate"] * policy[f"frequency.tier.{tier}.{kind}"]
-                for kind in ITEM_CLASSES
-            },
+            **{kind: policy["frequency.base_rate"] * _multiple(policy, tier, kind) for kind in ITEM_CLASSES},
+            "reach": _reach(policy, tier),
         }
         for policy in policies
         for tier, share in target_shares(policy).items()
     ]
-    columns = ["policy", "status", "tier", "share", *ITEM_CLASSES]
+    columns = ["policy", "status", "tier", "share", *ITEM_CLASSES, "reach"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -348,7 +371,7 @@ def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
     -------
     DataFrame
         Texts only. Of each tier the inspections per enterprise-year, as ``general / key`` where the two
-        differ; the sectors in scope, the random floor, and the draws by tier that this comes to at the
+        differ; the sectors in scope, what multiplies these on some obligations only, the random floor, and the draws by tier that this comes to at the
         policy's target shares and at Dandong's published ones.
 
     Examples
@@ -359,11 +382,13 @@ def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
     """
     rows = []
     for policy in policies:
+        own = ladder([policy]).to_dict("records")
         sectors = (LEVELS["sector"][one].text(lang) for one in policy["scoring.scope_sectors"])
         by_tier = {
             f"{row['tier']} {LEVELS['tier'][row['tier']].text(lang)}": _rate(row["general"], row["key"])
-            for row in ladder([policy]).to_dict("records")
+            for row in own
         }
+        partial = (_partial(policy, family, lang) for family in _PARTIAL)
         rows.append(
             {
                 texts.text("word.policy", lang): policy.name,
@@ -371,12 +396,23 @@ def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
                 **by_tier,
                 texts.text("ladder.scope", lang): texts.join(sectors, lang)
                 or texts.text("ladder.everywhere", lang),
+                texts.text("ladder.partial", lang): "; ".join(one for one in partial if one) or "–",
                 texts.text("ladder.by_lot", lang): f"{policy['frequency.random_floor']:.3g}",
                 texts.text("ladder.at_target", lang): f"{draw_ratio(policy, target_shares(policy)):.4f}",
                 texts.text("ladder.at_dandong", lang): f"{draw_ratio(policy, DANDONG):.4f}",
             }
         )
     return pd.DataFrame(rows).set_index(texts.text("word.policy", lang))
+
+
+def _partial(policy: Policy, family: str, lang: str) -> str:
+    members = policy[f"{family}.{_PARTIAL[family]}"]
+    if not members:
+        return ""
+    labels = LEVELS["agency" if family == "agency_table" else "sector"]
+    names = texts.join((labels[one].text(lang) for one in members), lang)
+    steps = ", ".join(f"{tier} ×{_reach(policy, tier)[family]:.3g}" for tier in TIERS)
+    return texts.text("ladder.reach", lang, names=names, steps=steps)
 
 
 def _rate(general: float, key: float) -> str:
