@@ -38,6 +38,12 @@ YEARS = pd.DataFrame([
 ])  # fmt: skip
 
 
+ESTIMATES = pd.DataFrame({
+    "label": ["naive", "random", "matched"], "value": [0.15, 0.1, np.nan], "low": [0.14, 0.08, np.nan],
+    "high": [0.16, 0.12, np.nan], "n": [9000, 900, 4],
+})  # fmt: skip
+
+
 def rerun() -> Backtest:
     """Return a rerun of which a fifth of the cells lie outside."""
     rng = np.random.default_rng(0)
@@ -81,6 +87,7 @@ def figures(
         "waterfall": lambda lang: plot.waterfall(
             [0.4, -0.3, 0.1], -2, ["发现问题 2 次", "b", "c"], lang=lang, cutoffs=[-1.9]
         ),
+        "estimates": lambda lang: plot.estimates(ESTIMATES, title="%", axis="%", truth=0.11, lang=lang),
         "screening": lambda lang: plot.screening(screened, lang=lang),
         "tornado": lambda lang: plot.tornado(swings, lang=lang),
     }
@@ -89,7 +96,7 @@ def figures(
 NAMES = [
     "load", "outcomes", "trade_off", "kappa", "visits", "fairness", "tier_sizes", "matrix", "calibration",
     "points", "waterfall", "drift", "transitions", "triggers", "screening",
-    "tornado", "backtest", "backtest_years",
+    "tornado", "backtest", "backtest_years", "estimates",
 ]  # fmt: skip
 
 
@@ -416,3 +423,14 @@ def test_years_draw_what_was_due_and_what_happened() -> None:
     assert len(axes) == 5
     due, inside, outside = (line.get_ydata().tolist() for line in ax.lines)
     assert (due, inside, outside) == ([90.0] * 4, [90.0, 70.0, 61.0], [140.0])
+
+
+def test_estimates_colour_those_whose_interval_misses_the_truth_and_name_the_refused() -> None:
+    ax = plot.estimates(ESTIMATES, title="rate", axis="share", truth=0.11)
+    colours = {to_rgb(line.get_color()): list(np.asarray(line.get_xdata())) for line in ax.lines}
+    assert colours[to_rgb(COLORS["direction"]["worse"])] == [0.15]
+    assert colours[to_rgb(COLORS["direction"]["better"])] == [0.1]
+    assert "refused: the records do not carry it" in words_of(ax)
+    assert len(ax.lines) == 3  # the truth, and one for either colour
+    without = plot.estimates(ESTIMATES, title="rate", axis="share")
+    assert "Dashed" not in words_of(without)

@@ -165,8 +165,8 @@ class FloorCheck:
     of_run : bool
         Whether the shares are those of a run; else they are the policy's target shares or were given.
     by_tier, by_lot : float
-        Declared draws per enterprise-year: routine ones by tier (the most of `draw_ratio`), and the random floor's, which
-        is counted for one obligation, since every enterprise has one to the market regulators.
+        Declared draws per enterprise-year: routine ones by tier (the most of `draw_ratio`), and the random
+        floor's, which is counted for one obligation, since every enterprise has one to the market regulators.
     floor : Floor or None
         The floor in force; None before there was one.
     realised : tuple of float, optional
@@ -371,8 +371,9 @@ def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
     -------
     DataFrame
         Texts only. Of each tier the inspections per enterprise-year, as ``general / key`` where the two
-        differ; the sectors in scope, what multiplies these on some obligations only, the random floor, and the draws by tier that this comes to at the
-        policy's target shares and at Dandong's published ones.
+        differ; the sectors in scope, what multiplies these on some obligations only, the
+        random floor, and the draws by tier that this comes to at the policy's target shares and at Dandong's
+        published ones.
 
     Examples
     --------

@@ -7,6 +7,7 @@ every common colour vision deficiency. The Chinese font comes with the package.
 from tierkit.plot.backtests import backtest, backtest_years
 from tierkit.plot.changes import kappa, outcomes, trade_off
 from tierkit.plot.effects import effects, horizon, policy_label
+from tierkit.plot.estimates import estimates
 from tierkit.plot.explanation import waterfall
 from tierkit.plot.policies import fairness, load, visits
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
@@ -21,6 +22,7 @@ __all__ = [
     "canvas",
     "drift",
     "effects",
+    "estimates",
     "fairness",
     "horizon",
     "kappa",

@@ -1,0 +1,94 @@
+"""Estimates of one number by several ways, one below the other, with intervals, n and, if known, the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import Formatter, FuncFormatter
+
+from tierkit import texts
+from tierkit.plot.labels import PercentTicks
+from tierkit.plot.style import COLORS, INK, canvas, style
+
+__all__ = ["estimates"]
+
+_ROW = 0.42  # inches
+
+
+def estimates(
+    frame: pd.DataFrame,
+    *,
+    title: str,
+    axis: str,
+    subtitle: str = "",
+    truth: float | None = None,
+    share: bool = True,
+    lang: str = "en",
+) -> Axes:
+    r"""Draw estimates of one number with their intervals, and the truth as a line where it is known.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A row an estimate, from the top: ``label``, ``value``, ``low``, ``high`` and ``n``, what it rests on.
+        One without a value is drawn as refused.
+    title, axis : str
+        What is estimated, and its unit.
+    subtitle : str, default=""
+    truth : float, optional
+        The true value, of a synthetic world.
+    share : bool, default=True
+        Whether values are shares, shown in per cent.
+    lang : {"zh", "en"}
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> rows = {"label": ["naive", "random"], "value": [0.15, 0.1], "low": [0.14, 0.08], "high": [0.16, 0.12]}
+    >>> ax = estimates(pd.DataFrame(rows | {"n": [900, 90]}), title="Finding rate", axis="share", truth=0.1)
+    >>> [text.get_text() for text in ax.get_yticklabels()]
+    ['naive\nn = 900', 'random\nn = 90']
+    """
+    at = np.arange(len(frame))
+    caption = texts.text("caption.estimates" if truth is None else "caption.estimates_truth", lang)
+    with style():
+        _, axes = canvas(title, subtitle, caption, height=1.1 + _ROW * len(frame))
+        ax: Axes = axes[0, 0]
+        if truth is not None:
+            ax.axvline(truth, color=INK["text"], linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
+        known = frame["value"].notna().to_numpy()
+        low, high, value = (frame[name].to_numpy(np.float64) for name in ("low", "high", "value"))
+        ends = np.stack([low, high, value, np.full(len(frame), np.nan if truth is None else truth)])
+        covers = (low <= truth) & (truth <= high) if truth is not None else np.ones(len(frame), bool)
+        for inside, kind in ((True, "better"), (False, "worse")):
+            mine = known & (covers == inside)
+            color = COLORS["direction"][kind]
+            ax.hlines(at[mine], low[mine], high[mine], color=color, linewidth=2.2)
+            ax.plot(value[mine], at[mine], "o", color=color, markersize=5.5, zorder=3)
+        for y in at[~known]:
+            ax.annotate(
+                texts.text("figure.estimates.refused", lang),
+                (0.01, float(y)),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=8.5,
+                color=INK["soft"],
+            )
+        names = [
+            f"{label}\nn = {texts.number(n)}" for label, n in zip(frame["label"], frame["n"], strict=True)
+        ]
+        ax.set_yticks(at, names)
+        ax.set_ylim(len(frame) - 0.5, -0.5)
+        if np.isfinite(ends).any():
+            left, right = float(np.nanmin(ends)), float(np.nanmax(ends))
+            room = 0.08 * (right - left) or 0.01
+            ax.set_xlim(left - room, right + room)
+        numbers: Formatter = PercentTicks() if share else FuncFormatter(lambda x, _: texts.number(x, 1))
+        ax.xaxis.set_major_formatter(numbers)
+        ax.set_xlabel(axis)
+        ax.grid(axis="x")
+    return ax
