@@ -1,4 +1,4 @@
-"""Estimates of one number by several ways, one below the other, with intervals, n and, if known, the truth."""
+"""One number estimated in several ways, one below the other: intervals, n and, if known, the truth."""
 
 from __future__ import annotations
 
