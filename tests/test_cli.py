@@ -504,7 +504,7 @@ def test_sensitivity_writes_frames_and_figures_in_both_languages(
     assert ended.status == 0, ended.err
     assert ended.out.startswith("visits: ")
     assert ended.out.endswith(f"Wrote '{out}'.\n")
-    assert "the rule score stands in for the models that minhang-2023 rests on" in ended.err
+    assert "the rule score stands in for models under minhang-2023" in ended.err
     pictures = [f"{kind}-visits-{lang}.png" for kind in ("screening", "tornado") for lang in ("en", "zh")]
     assert sorted(one.name for one in out.iterdir()) == sorted(
         [*pictures, "screening.parquet", "tornado.parquet", "summary.json"]
