@@ -152,7 +152,7 @@ def lots(ids: pd.Series, key: int | str = 0) -> NDArray[np.uint64]:
     Examples
     --------
     >>> lots(pd.Series(["b", "a", "b"])) // np.uint64(2**56)
-    array([180, 166, 180], dtype=uint64)
+    array([233, 229, 233], dtype=uint64)
     """
     numbers, different = pd.factorize(ids)
     digests = b"".join(hashlib.blake2b(f"{key}:{one}".encode(), digest_size=8).digest() for one in different)
