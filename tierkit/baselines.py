@@ -87,7 +87,8 @@ def _logistic(rows: TrainingRows, train: Mask) -> Floats:
     numbers = rows.X.select_dtypes("number").astype(np.float64)
     levels = rows.X[[name for name in rows.X if name not in numbers]].astype("str")
     filled = numbers.fillna(numbers[train].median()).fillna(0.0)
-    wide = pd.concat([np.sign(filled) * np.log1p(filled.abs()), pd.get_dummies(levels, dtype=float)], axis=1)
+    small = pd.DataFrame(np.sign(filled) * np.log1p(filled.abs()))
+    wide = small.join(pd.get_dummies(levels, dtype=float))
     model = make_pipeline(StandardScaler(), LogisticRegression(C=_PENALTY, max_iter=1000))
     values = wide.to_numpy()
     model.fit(values[train], rows.y[train], logisticregression__sample_weight=rows.weight[train])
@@ -193,8 +194,8 @@ def baselines(
     if not 0 < capacity < 1:
         raise ValueError(f"'capacity' must be a share in (0, 1). Got {capacity!r} instead.")
     here = split.test if part is None else part
-    scores = {"model": model_score[here]}
-    scores |= {name: column.to_numpy() for name, column in baseline_scores(rows, split)[here].items()}
+    simple = baseline_scores(rows, split)[here]
+    scores = {"model": model_score[here], **{name: simple[name].to_numpy() for name in BASELINES}}
     y, weight = rows.y[here], rows.weight[here]
     ids = rows.rows["enterprise_id"][here]
     ranked = {name: _Sorted(y, score) for name, score in scores.items()} if len(y) else {}

@@ -90,7 +90,9 @@ class SectorOffset:
 
         def slopes(offset: Floats) -> tuple[Floats, Floats]:
             p = expit(z + offset[place])
-            return np.bincount(place, w * (outcome - p)), np.bincount(place, w * p * (1 - p))
+            known = pd.DataFrame({"score": w * (outcome - p), "information": w * p * (1 - p)})
+            sums = known.groupby(place).sum()
+            return sums["score"].to_numpy(np.float64), sums["information"].to_numpy(np.float64)
 
         score, information = slopes(np.zeros(len(names)))
         raw = score / information

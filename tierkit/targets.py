@@ -16,9 +16,10 @@ inspections are estimated from the records by stratum.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -197,7 +198,7 @@ def severities(
 def _places(scored: pd.DataFrame, found: Severities) -> NDArray[np.int64]:
     if found.by not in scored:
         raise ValueError(f"The scores have no column '{found.by}', which makes the strata. Join it first.")
-    places = found.table.index.get_indexer(scored[found.by].astype("str"))
+    places = found.table.index.get_indexer(pd.Index(scored[found.by].astype("str")))
     if (places < 0).any():
         strange = scored[found.by].astype("str")[places < 0].iloc[0]
         raise ValueError(f"The stratum '{strange}' is not among those estimated. Estimate on these records.")
@@ -265,7 +266,7 @@ class Movers:
     summary : DataFrame
         One row a target: ``n``, ``capacity`` (enterprises), ``kept`` (of those who come first by
         probability), ``overlap`` with ``low`` and ``high`` (95 % of draws of the severity shares),
-        ``kendall``, ``spearman``.
+        ``kendall``, ``spearman`` (missing where all are alike).
     groups : DataFrame
         One row a target, grouping and group: ``n``, ``before``, ``after`` (within capacity), ``entered``,
         ``left``.
@@ -283,6 +284,13 @@ class Movers:
 
     def _repr_html_(self) -> str:
         return self.summary.to_html(index=False, float_format="{:.3f}".format)
+
+
+def _correlation(measure: Callable[[Floats, Floats], Any], one: Floats, other: Floats) -> float:
+    """Return a rank correlation, which is undefined where nothing can be ranked."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return float("nan")
+    return float(measure(one, other).statistic)
 
 
 def _order(values: Floats, lot: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -359,8 +367,8 @@ def movers(
                 "target": target, "n": n, "capacity": k, "kept": int((before & after).sum()),
                 "overlap": float((before & after).sum() / k), "low": float(np.quantile(shares, 0.025)),
                 "high": float(np.quantile(shares, 0.975)),
-                "kendall": float(kendalltau(first, value).statistic),
-                "spearman": float(spearmanr(first, value).statistic),
+                "kendall": _correlation(kendalltau, first, value),
+                "spearman": _correlation(spearmanr, first, value),
             }
         )  # fmt: skip
         flags = pd.DataFrame(

@@ -273,7 +273,7 @@ def _beside(one: dict[str, Any]) -> dict[str, str]:
         "ranked by": one["score"],
         "auc": told("auc"),
         "found in the first tenth": told("capture"),
-        "auc behind the model": behind,
+        "behind the model by": behind,
     }
 
 
