@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from tierkit.fitting import SETTINGS, fit_risk, new_model
+from tierkit.fitting import LEVELS, SETTINGS, fit_risk, new_model
 from tierkit.training import Split, TrainingRows, lots, time_split
 from tierkit.tuning import ORIGINS, SPACE, tune
 
@@ -28,7 +28,7 @@ def test_it_keeps_to_its_budget_and_to_its_space() -> None:
     rows = made(1000)
     found = tune(rows, 3, seed=3)
     assert len(found.candidates) == 4
-    assert len(found.candidates.drop_duplicates(list(SPACE))) == 5
+    assert len(found.candidates.drop_duplicates(list(SPACE))) == 4
     assert found.candidates.loc[0, list(SPACE)].to_dict() == dict(SETTINGS)
     for name, values in SPACE.items():
         assert set(found.candidates[name]) <= set(values)
@@ -81,6 +81,13 @@ def test_the_loss_is_that_of_rolling_origins_by_hand() -> None:
             )
         )
     assert found.candidates.loc[0, "log_loss"] == pytest.approx(np.mean(losses))
+
+
+def test_the_command_line_offers_what_there_is() -> None:
+    from tierkit.cli import models
+
+    assert np.prod([len(values) for values in SPACE.values()]) - 1 == models.MAX_BUDGET
+    assert models.LEVELS == LEVELS
 
 
 def test_what_cannot_be_tuned_is_said() -> None:

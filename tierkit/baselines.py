@@ -75,7 +75,7 @@ def baseline_scores(rows: TrainingRows, split: Split) -> pd.DataFrame:
             "random": 0.0,
             "longest unvisited": np.minimum(found, clean),
             "last result": np.sign(clean - found),  # both are equal where there was none
-            "size": -size.codes.astype(np.float64),
+            "size": size.codes.astype(np.float64),
             "sector rate": sector.map(rate).fillna(mean),
             "logistic regression": _logistic(rows, train),
         }

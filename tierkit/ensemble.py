@@ -2,7 +2,7 @@
 
 Each member is fitted as the model is, with the same settings, split and calibration, on a bootstrap of the
 **enterprises**: all rows of one count as often as its lot says, drawn from Poisson's law of mean 1 (Oza and
-Russell 2001), keyed by seed, member and enterprise. Members never score anybody; they say how far another
+Russell, *Online bagging and boosting*, AISTATS 2001), keyed by seed, member and enterprise. Members never score anybody; they say how far another
 sample of the same city would have moved the score, and whether it would have changed the level or the tier.
 """
 
