@@ -2,8 +2,9 @@
 
 Each member is fitted as the model is, with the same settings, split and calibration, on a bootstrap of the
 **enterprises**: all rows of one count as often as its lot says, drawn from Poisson's law of mean 1 (Oza and
-Russell, *Online bagging and boosting*, AISTATS 2001), keyed by seed, member and enterprise. Members never score anybody; they say how far another
-sample of the same city would have moved the score, and whether it would have changed the level or the tier.
+Russell, *Online bagging and boosting*, AISTATS 2001), keyed by seed, member and enterprise. Members never
+score anybody; they say how far another sample of the same city would have moved the score, and whether it
+would have changed the level or the tier.
 """
 
 from __future__ import annotations

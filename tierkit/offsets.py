@@ -70,8 +70,9 @@ class SectorOffset:
         -----
         The offsets are the posterior mode of a logistic likelihood with a normal prior at 0, weights being
         scaled to Kish's effective size. The prior's spread over sectors is a moment estimate after
-        DerSimonian and Laird (Controlled Clinical Trials 7, 1986) from each sector's ``raw`` offset, one Newton step from 0. They are not forced
-        to a mean of 0: what all sectors share is the level, which calibration has set.
+        DerSimonian and Laird (Controlled Clinical Trials 7, 1986) from each sector's ``raw`` offset, one
+        Newton step from 0. They are not forced to a mean of 0: what all sectors share is the level, which
+        calibration has set.
 
         Examples
         --------
