@@ -209,9 +209,7 @@ def verdict(table: pd.DataFrame) -> list[str]:
             if ways
         ]
         off = [one.way for one in part.itertuples() if one.low > 0 or one.high < 0]
-        said += (
-            [f"interval that leaves out 0: {'; '.join(f'*{way}*' for way in off)}"] if off else []
-        )
+        said += [f"interval that leaves out 0: {'; '.join(f'*{way}*' for way in off)}"] if off else []
         lines.append(f"- {str(selection).capitalize()}. {'. '.join(one.capitalize() for one in said)}.")
     return lines
 

@@ -6,30 +6,32 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.correction import BOUND, STRENGTHS, WAYS, errors, interval, summary, told, truth, verdict
+from benchmarks.correction import BOUND, SELECTIONS, WAYS, errors, interval, summary, told, truth, verdict
 from tierkit.policy import Policy
 from tierkit.simulate import oracle_scores
 from tierkit.synth import grow
 
 PAGE = Path(__file__).parent.parent / "docs" / "correction.md"
-CORRECTED = ("random", "weighted, level by audits")
+CORRECTED = "weighted, level by audits"
 
 
 @pytest.fixture(scope="module")
 def found() -> pd.DataFrame:
-    ways = ("naive", *CORRECTED)
-    return pd.concat([errors("strong", seed, 16_000, 0.04, ways) for seed in (1, 2, 3)], ignore_index=True)
+    return pd.concat(
+        [errors("strong", seed, 12_000, ("naive", CORRECTED)) for seed in (1, 2, 3)], ignore_index=True
+    )
 
 
 def test_the_corrected_mean_is_near_the_truth_and_the_naive_one_is_not(found) -> None:
-    # Three cities of 16,000; the page has twenty of 40,000, and the bound itself.
-    by_way = found.groupby("way")["error"].mean()
-    for way in CORRECTED:
-        assert abs(by_way[way]) < 1.0, way
-        assert by_way["naive"] - by_way[way] > 0.8, way
-    assert by_way["naive"] > 1.0
-    assert (found.loc[found["way"] == "naive", "triggered"] > 500).all()
-    assert (found.loc[found["way"] != "naive", "triggered"] == 0).all()
+    # Three cities of 12,000, whose corrected means have a standard error of 0.5 points together; the page
+    # has twenty of 40,000, and the bound itself.
+    error = found.pivot(index="seed", columns="way", values="error")
+    assert abs(error[CORRECTED].mean()) < 1.5
+    assert error["naive"].mean() > 1.5
+    assert (error["naive"] - error[CORRECTED] > 0.5).all()
+    triggered = found.set_index("way")["triggered"]
+    assert (triggered["naive"] > 400).all()
+    assert (triggered[CORRECTED] == 0).all()
 
 
 def test_the_truth_is_the_engines_own() -> None:
@@ -54,8 +56,8 @@ def test_the_page_says_what_was_measured(found) -> None:
     assert low == pytest.approx(2 * mean - high)
     page = PAGE.read_text("utf-8")
     for way in WAYS:
-        assert page.count(f"| {way} |") == len(STRENGTHS)
-    strong = next(line for line in page.splitlines() if line.startswith("- Under strong selection."))
+        assert page.count(f"| {way} |") == len(SELECTIONS)
+    strong = next(line for line in page.splitlines() if line.startswith("- Strong."))
     inside, _, outside = strong.partition(f"beyond {BOUND:g} point")
-    assert all(f"*{way}*" in inside for way in CORRECTED)
+    assert all(f"*{way}*" in inside for way in ("random", CORRECTED))
     assert "*naive*" in outside
