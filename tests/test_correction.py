@@ -25,7 +25,7 @@ def found() -> pd.DataFrame:
 def test_the_corrected_mean_is_near_the_truth_and_the_naive_one_is_not(found) -> None:
     # Three cities of 12,000, whose corrected means have a standard error of 0.5 points together; the page
     # has twenty of 40,000, and the bound itself.
-    error = found.pivot(index="seed", columns="way", values="error")
+    error = found.pivot_table(index="seed", columns="way", values="error")
     assert abs(error[CORRECTED].mean()) < 1.5
     assert error["naive"].mean() > 1.5
     assert (error["naive"] - error[CORRECTED] > 0.5).all()
