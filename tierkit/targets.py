@@ -265,7 +265,8 @@ class Movers:
     ----------
     summary : DataFrame
         One row a target: ``n``, ``capacity`` (enterprises), ``kept`` (of those who come first by
-        probability), ``overlap`` with ``low`` and ``high`` (95 % of draws of the severity shares),
+        probability), ``overlap`` with ``low`` and ``high`` (of 95 % of draws of the severity shares: noise in
+        them moves more, so where strata hardly differ the overlap itself lies above),
         ``kendall``, ``spearman`` (missing where all are alike).
     groups : DataFrame
         One row a target, grouping and group: ``n``, ``before``, ``after`` (within capacity), ``entered``,
