@@ -20,6 +20,8 @@ from benchmarks.memory import peak_bytes, start_again
 from benchmarks.small import model
 
 ROOT = Path(__file__).parent.parent
+_NOT_SETTINGS = ("num_iterations", "categorical_feature")
+"""What a trained model calls a parameter, and LightGBM wants as an argument."""
 POLICY, KAPPA = "jinshan-2025", 0.1
 
 
@@ -129,10 +131,44 @@ def rest(enterprises: int, runs: int) -> dict[str, Any]:
     }
 
 
+def fit(enterprises: int, runs: int) -> dict[str, Any]:
+    """Time the risk model and plain LightGBM with the same settings on the same rows, by turns."""
+    import lightgbm as lgb
+
+    from tierkit import fitting, training
+    from tierkit.synth import make
+
+    data, world = make(enterprises, seed=1, threads=2)
+    rows = training.training_frame(data, world.date)
+    model = fitting.new_model(rows)
+    trees = model.fit(rows.X, rows.y, rows.weight).booster_
+    settings = {key: value for key, value in trees.params.items() if key not in _NOT_SETTINGS}
+    number = fitting.SETTINGS["n_trees"]
+
+    def plain() -> lgb.Booster:
+        return lgb.train(settings, lgb.Dataset(rows.X, rows.y, weight=rows.weight), int(number))
+
+    ours, theirs = [], []
+    for _ in range(runs):
+        ours.append(timed(lambda: model.fit(rows.X, rows.y, rows.weight))[0])
+        theirs.append(timed(plain)[0])
+    told = plain().predict(rows.X, raw_score=True)
+    same = float(np.abs(np.asarray(told) - model.margin(rows.X)).max())
+    return {
+        "rows": len(rows.y),
+        "columns": rows.X.shape[1],
+        "trees": int(number),
+        "seconds": statistics.median(ours),
+        "plain": statistics.median(theirs),
+        "ratio": statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
+        "apart": same,
+    }
+
+
 def main() -> None:
     """Do the measurement that the argument describes and print what was found as JSON."""
     options = json.loads(sys.argv[1])
-    what = {"small": small, "engine": engine, "plain": plain, "rest": rest}[options.pop("what")]
+    what = {"small": small, "engine": engine, "plain": plain, "rest": rest, "fit": fit}[options.pop("what")]
     print(json.dumps(what(**options)))
 
 

@@ -117,6 +117,7 @@ def test_all_measurements_run_and_are_written(tmp_path: Path) -> None:
         "times plain",
         "bytes an obligation",
         "| `tierkit simulate",
+        "## Training the risk model",
         "blocks/s",
     ):
         assert said in text
