@@ -13,6 +13,8 @@ Scores
     features: features as of a date; `build`.
     training: rows to train on, their weights, the split by time.
     risk, scorecard: the two models; `RiskModel`, `CreditScorecard`.
+    integer_points, monitoring, repair: a scorecard in whole points; its drift (`monitor`); points that come
+    back.
     binning, calibration, estimators, inputs: what both models share.
     metrics: how good a score is.
     artifact: a model as a folder; `train`, `Model.load`, `Model.score`.
