@@ -25,6 +25,7 @@ __all__ = [
     "ks",
     "measures",
     "psi",
+    "psi_parts",
     "wilson_interval",
 ]
 
@@ -303,12 +304,35 @@ def psi(expected: ArrayLike | pd.Series, actual: ArrayLike | pd.Series, bins: in
     else:
         before, after = before.astype("object"), after.astype("object")
         levels = sorted(set(before.dropna()) | set(after.dropna()))
-    e, a = _counts(before, edges, levels), _counts(after, edges, levels)
+    return float(psi_parts(_counts(before, edges, levels), _counts(after, edges, levels)).sum())
+
+
+def psi_parts(expected: ArrayLike, actual: ArrayLike) -> Floats:
+    """Return what each cell adds to the population stability index of two sets of counts.
+
+    Parameters
+    ----------
+    expected, actual : array of shape (n_cells,)
+        Counts of the same cells in the reference sample and in the new one.
+
+    Returns
+    -------
+    float array of shape (n_cells,)
+        (a - e) ln(a / e) of the shares; 0 where both counts are 0. Half an observation stands in a cell that
+        one sample leaves empty, which keeps the logarithm finite.
+
+    Examples
+    --------
+    >>> psi_parts([50, 50, 0], [75, 25, 0]).round(4).tolist()
+    [0.1014, 0.1733, 0.0]
+    """
+    e, a = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
     used = e + a > 0
-    # Half an observation in a cell that one sample leaves empty keeps the logarithm finite.
     e, a = np.maximum(e[used], 0.5), np.maximum(a[used], 0.5)
     e, a = e / e.sum(), a / a.sum()
-    return float(((a - e) * np.log(a / e)).sum())
+    parts = np.zeros(used.size)
+    parts[used] = (a - e) * np.log(a / e)
+    return parts
 
 
 def measures(
