@@ -19,6 +19,7 @@ Scores
     metrics: how good a score is.
     artifact: a model as a folder; `train`, `Model.load`, `Model.score`.
     batch: a whole city, in chunks; `score`.
+    evaluate: how sound scores, tiers and policies are; `tier_stability`.
 Tiers and reasons
     tiers: from scores to tiers; `assign`.
     explain: why one enterprise is where it is; `reasons`.
