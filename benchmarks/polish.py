@@ -26,6 +26,7 @@ from tierkit.integer_points import rounding
 from tierkit.metrics import auc, resampled_interval
 from tierkit.progress import show
 from tierkit.scorecard import CreditScorecard
+from tierkit.texts import signed
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "polish.md"
@@ -126,7 +127,8 @@ def told(shown: pd.DataFrame, names: dict[str, str]) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for row in shown.to_dict("records"):
-        beside = f"{row['difference']:+.3f} [{row['least']:+.3f}, {row['most']:+.3f}]"
+        gain, least, most = (signed(row[name], 3) for name in ("difference", "least", "most"))
+        beside = f"{gain} [{least}, {most}]"
         own = row["difference"] == row["least"] == row["most"] == 0
         lines.append(
             f"| {names[row['way']]} | {row['auc']:.3f} | {row['low']:.3f} to {row['high']:.3f} "
