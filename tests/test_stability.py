@@ -197,6 +197,13 @@ def test_anhuis_hundred_and_twenty_points_and_a_matrix_side_by_side() -> None:
     assert len(table) == 2 * len(SETTINGS) * len(MEASURES)
 
 
+def test_who_is_outside_the_scope_is_left_out() -> None:
+    scores = {day: one.assign(sector=["food", "gas"] * 25) for day, one in noisy(50, 4, 4).items()}
+    found = tier_stability(scores, Policy.load("anhui-food-2022")).table
+    assert cells(found, "change_share", "n") == dict.fromkeys(SETTINGS, 25 * 3)
+    assert cells(found, "change_share", "enterprises") == dict.fromkeys(SETTINGS, 25)
+
+
 def test_intervals_cover_with_enterprises_as_clusters() -> None:
     # Each enterprise swings with a spread of its own, so that its months belong together; the share of a city
     # of 20,000 stands for the truth. Taken month by month as independent, intervals are too short.
@@ -222,6 +229,13 @@ def test_intervals_cover_with_enterprises_as_clusters() -> None:
     assert hits >= least
     assert paired >= least
     assert plain < least
+
+
+def test_a_policy_without_hysteresis_or_dwell_has_four_equal_settings() -> None:
+    bare = JIADING.reform(
+        {"review.dwell_weeks": 0, "review.hysteresis_margin": 0.0, "review.hysteresis_points": 0.0}
+    )
+    assert cells(tier_stability(swinging(0.1), bare).table, "change_share") == dict.fromkeys(SETTINGS, 11)
 
 
 def test_days_must_ascend_and_be_two() -> None:

@@ -129,11 +129,12 @@ def tier_stability(
 
     Notes
     -----
-    Who is new in a month has no change in it, and no flip-flop before the second change, so short spans show
-    too few of those. Each measure is a ratio of sums over enterprises; its variance is that of the linearised
-    ratio with enterprises as the units (Cochran, *Sampling Techniques*, 1977, chapter 6), and the interval is
-    Wilson's with the number of rows that would give that variance, at least if nobody moved: then the number
-    is that of enterprises. Differences have Student intervals from the paired linearised values.
+    Who is outside a policy's scope has no tier of its own to change, and is left out. Who is new in a month
+    has no change in it, and no flip-flop before the second change, so short spans show too few of those. Each
+    measure is a ratio of sums over enterprises; its variance is that of the linearised ratio with enterprises
+    as the units (Cochran, *Sampling Techniques*, 1977, chapter 6), and the interval is Wilson's with the
+    number of rows that would give that variance; where nobody or everybody counts, it is the number of
+    enterprises. Differences have Student intervals from the paired linearised values.
 
     Examples
     --------
@@ -216,7 +217,7 @@ def _follow(days: list[_Day], size: int, policy: Policy, within: int) -> tuple[_
         placed = place(
             rule, margin, points, sector, red_line, Previous(tier[at], level[at], grade[at], weeks)
         )
-        known = tier[at] >= 0
+        known = (tier[at] >= 0) & placed.in_scope
         changed = placed.tier != tier[at]
         moved = changed & known
         earliest = np.datetime64((pd.Timestamp(day) - pd.DateOffset(months=within)).date(), "D")
