@@ -112,14 +112,14 @@ def test_the_point_of_chance_is_exceeded_in_one_month_of_twenty(cells: int, n: i
     assert not low <= (index > 2 * limit).sum() <= high
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.1, 0.25, 0.45])
+@pytest.mark.parametrize("shift", [0.0, 0.2, 0.45])
 def test_the_interval_covers_the_index_of_the_populations(shift: float) -> None:
     rng = np.random.default_rng(int(100 * shift))
     e = np.full(10, 0.1)
     a = e * np.exp(shift * np.linspace(-1.6, 1.6, 10))
     a /= a.sum()
     truth = float(((a - e) * np.log(a / e)).sum())
-    n, m, draws = 4000, 1500, 400
+    n, m, draws = 4000, 1500, 250
     hit = 0
     for b, now in zip(rng.multinomial(n, e, draws), rng.multinomial(m, a, draws), strict=True):
         low, high = psi_interval(float(metrics.psi_parts(b, now).sum()), 10, n, m)

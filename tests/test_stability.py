@@ -99,6 +99,13 @@ def noisy(n: int, months: int, seed: int, spread: float = 0.25) -> dict[date, pd
     }
 
 
+BARE = {"review.hysteresis_margin": 0.0, "review.hysteresis_points": 0.0}
+CHANGES = {
+    "both": {}, "hysteresis": {"review.dwell_weeks": 0}, "dwell": BARE,
+    "neither": {**BARE, "review.dwell_weeks": 0},
+}  # fmt: skip
+
+
 def oracle(scores: dict[date, pd.DataFrame], policy: Policy) -> dict[str, int]:
     """Count changes and flip-flops with one enterprise at a time and numbers as they come."""
     cuts = [np.log(p / (1 - p)) for p in policy["scoring.risk_cutoffs"]]
@@ -166,8 +173,8 @@ def test_both_ways_of_fusion_agree_with_a_plain_loop(logic: str) -> None:
     scores = noisy(150, 12, 1)
     found = tier_stability(scores, policy)
     assert (found.table["logic"] == logic).all()
-    for setting, change in SETTINGS.items():
-        own = oracle(scores, policy.reform(dict(change)) if change else policy)
+    for setting, change in CHANGES.items():
+        own = oracle(scores, policy.reform(change) if change else policy)
         rows = found.table[found.table["setting"] == setting].set_index("measure")
         assert rows.loc["change_share", ["count", "n"]].tolist() == [own["changes"], own["months"]]
         assert rows.loc["flip_share", "count"] == own["flips"]
@@ -232,9 +239,7 @@ def test_intervals_cover_with_enterprises_as_clusters() -> None:
 
 
 def test_a_policy_without_hysteresis_or_dwell_has_four_equal_settings() -> None:
-    bare = JIADING.reform(
-        {"review.dwell_weeks": 0, "review.hysteresis_margin": 0.0, "review.hysteresis_points": 0.0}
-    )
+    bare = JIADING.reform(CHANGES["neither"])
     assert cells(tier_stability(swinging(0.1), bare).table, "change_share") == dict.fromkeys(SETTINGS, 11)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -30,15 +30,15 @@ __all__ = ["MEASURES", "SETTINGS", "Stability", "tier_stability"]
 Floats = NDArray[np.float64]
 _Tally = Mapping[str, NDArray[np.int64]]
 
-_NO_HYSTERESIS = {"review.hysteresis_margin": 0.0, "review.hysteresis_points": 0.0}
-_NO_DWELL = {"review.dwell_weeks": 0}
-SETTINGS: Mapping[str, Mapping[str, float]] = {
+_NO_HYSTERESIS = {"slack_margin": 0, "slack_points": 0}
+_NO_DWELL = {"dwell": 0}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "both": {},
     "hysteresis": _NO_DWELL,
     "dwell": _NO_HYSTERESIS,
     "neither": {**_NO_HYSTERESIS, **_NO_DWELL},
 }
-"""Which of the two a setting leaves on → what it changes in the policy."""
+"""Which of the two a setting leaves on → what it changes in the tier rule."""
 MEASURES: Mapping[str, tuple[str, str]] = {
     "change_share": ("changes", "months"),
     "flip_share": ("flips", "months"),
@@ -153,11 +153,10 @@ def tier_stability(
     table, monthly = [], []
     for policy in [policies] if isinstance(policies, Policy) else policies:
         read, size = _read(scores, policy)
+        rule = TierRule.of(policy)
         tallies = {}
         for setting, change in SETTINGS.items():
-            tallies[setting], months = _follow(
-                read, size, policy.reform(change) if change else policy, within
-            )
+            tallies[setting], months = _follow(read, size, replace(rule, **change), within)
             monthly.append(months.assign(policy=policy.name, setting=setting))
         about = {"policy": policy.name, "logic": policy["scoring.logic"]}
         for setting, tally in tallies.items():
@@ -204,9 +203,8 @@ def _read(scores: Mapping[date, pd.DataFrame], policy: Policy) -> tuple[list[_Da
     return days, len(ids)
 
 
-def _follow(days: list[_Day], size: int, policy: Policy, within: int) -> tuple[_Tally, pd.DataFrame]:
+def _follow(days: list[_Day], size: int, rule: TierRule, within: int) -> tuple[_Tally, pd.DataFrame]:
     """Return what is counted by enterprise, and by month."""
-    rule = TierRule.of(policy)
     tier, level, grade, before = (np.full(size, -1, np.int64) for _ in range(4))
     since, moved_on = (np.full(size, np.datetime64("NaT", "D")) for _ in range(2))
     tally = {name: np.zeros(size, np.int64) for name in _COUNTS}
