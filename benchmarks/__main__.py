@@ -218,7 +218,7 @@ def scorecards(sizes: Sizes) -> Table:
         "Scorecards",
         f"Rows of credit: {sizes.rest:,} enterprises of a drawn city on a snapshot date, three of ten held "
         "out for the AUC, whose interval is over draws of enterprises. Each with its defaults, no direction "
-        "given; what these records say of coming defaults is little, so all are near each other.",
+        "given. What these records say of coming defaults is little.",
         "scorecard", "rows", "fit, s", "scored rows/s", "AUC held out", "load before",
     )  # fmt: skip
     for way in WAYS:
