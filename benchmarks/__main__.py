@@ -20,8 +20,13 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.scorecards import WAYS, installed
+
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("numpy", "numba", "pandas", "mesa", "starsim", "duckdb", "lightgbm", "shap", "scikit-learn")
+PACKAGES = (
+    "numpy", "numba", "pandas", "mesa", "starsim", "duckdb", "lightgbm", "shap", "scikit-learn", "optbinning",
+    "toad",
+)  # fmt: skip
 GENERATOR = "Philox4x32-10"
 REACHABLE = 7.3e8
 """Enterprise-weeks a second that a prototype of the small model reached with two threads and keyed Philox."""
@@ -226,6 +231,28 @@ def training(sizes: Sizes) -> Table:
     return table
 
 
+def scorecards(sizes: Sizes) -> Table:
+    """Measure scorecards on the same rows: tierkit's, and those of the libraries that are installed."""
+    table = Table(
+        "Scorecards",
+        f"Rows of credit: {sizes.rest:,} enterprises of a drawn city on a snapshot date, three of ten held "
+        "out for the AUC, whose interval is over draws of enterprises. Each with its defaults, no direction "
+        "given. What these records say of coming defaults is little.",
+        "scorecard", "rows", "fit, s", "scored rows/s", "AUC held out", "load before",
+    )  # fmt: skip
+    for way in WAYS:
+        if not installed(way):
+            table.row(way, "", "", "", "not installed; `make bench` installs it", "")
+            continue
+        found = child("scorecards", way=way, enterprises=sizes.rest, runs=sizes.runs)
+        low, high = found["interval"]
+        table.row(
+            way, f"{found['train']:,}", f"{found['fit']:.2f}", f"{found['score']:,.0f}",
+            f"{found['auc']:.3f} [{low:.3f}, {high:.3f}], n = {found['test']:,}", f"{found['load']:.2f}",
+        )  # fmt: skip
+    return table
+
+
 def main() -> None:
     """Print the tables and write them to results.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -234,7 +261,7 @@ def main() -> None:
     given = parser.parse_args()
     sizes = QUICK if given.quick else FULL
     start = time.perf_counter()
-    tables = [part(sizes) for part in (small, engine, city, training, rest)]
+    tables = [part(sizes) for part in (small, engine, city, training, scorecards, rest)]
     spent = time.perf_counter() - start
     there = [name for name in PACKAGES if importlib.util.find_spec(name.replace("scikit-learn", "sklearn"))]
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in there)

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from tierkit import features
 from tierkit.artifact import FILES, MANIFEST, Model, ModelError, train
 from tierkit.artifact.folder import ENSEMBLE, read_folder
 from tierkit.baselines import BASELINES
+from tierkit.explain import points_lost
 from tierkit.fitting import SETTINGS
 from tierkit.policy import Policy
 from tierkit.schema import DataError, Dataset, write_dataset
@@ -124,6 +126,17 @@ def test_a_folder_comes_back_as_it_was_written(model, folder, data, tmp_path) ->
     assert {path.name for path in folder.iterdir()} == {*FILES, MANIFEST}
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
     assert "jiading-2025" in repr(back)
+
+
+def test_a_model_in_whole_points_scores_explains_and_comes_back(model, data, tmp_path) -> None:
+    whole = replace(model, credit=model.credit.rounded())
+    scores = whole.score(data, AS_OF)
+    assert (scores["credit_points"] % 1 == 0).all()
+    back = Model.load(whole.save(tmp_path / "whole"))
+    pd.testing.assert_frame_equal(back.score(data, AS_OF), scores, check_exact=True)
+    X = features.build(data, AS_OF)
+    losses = points_lost(whole.credit, X)
+    np.testing.assert_array_equal(losses.best - losses.lost.sum(axis=1), scores["credit_points"])
 
 
 def test_no_file_is_a_pickle(folder) -> None:

@@ -13,6 +13,8 @@ Scores
     features: features as of a date; `build`.
     training: rows to train on, their weights, the split by time.
     risk, scorecard: the two models; `RiskModel`, `CreditScorecard`.
+    integer_points, monitoring, repair: a scorecard in whole points; its drift (`monitor`); points that come
+    back.
     binning, calibration, estimators, inputs: what both models share.
     fitting, tuning, ensemble: how the risk model is fitted; settings tried by time; how sure it is.
     baselines: what a model has to beat; `baselines`.
@@ -21,6 +23,7 @@ Scores
     metrics: how good a score is.
     artifact: a model as a folder; `train`, `Model.load`, `Model.score`.
     batch: a whole city, in chunks; `score`.
+    evaluate: how sound scores, tiers and policies are; `tier_stability`.
 Tiers and reasons
     tiers: from scores to tiers; `assign`.
     explain: why one enterprise is where it is; `reasons`.

@@ -6,6 +6,7 @@ every common colour vision deficiency. The Chinese font comes with the package.
 
 from tierkit.plot.backtests import backtest, backtest_years
 from tierkit.plot.changes import kappa, outcomes, trade_off
+from tierkit.plot.credit import monitoring, tier_stability
 from tierkit.plot.effects import effects, horizon, policy_label
 from tierkit.plot.estimates import estimates
 from tierkit.plot.explanation import waterfall
@@ -28,6 +29,7 @@ __all__ = [
     "kappa",
     "load",
     "matrix",
+    "monitoring",
     "outcomes",
     "points",
     "policy_color",
@@ -36,6 +38,7 @@ __all__ = [
     "style",
     "tier_label",
     "tier_sizes",
+    "tier_stability",
     "tornado",
     "trade_off",
     "transitions",
