@@ -303,7 +303,7 @@ def test_what_is_shown_and_kept() -> None:
 
 def test_everything_wrong_is_told_at_once() -> None:
     with pytest.raises(ValueError, match="cannot be put in order") as error:
-        ranking([0, 2], [np.nan, 1], dated(np.arange(3)), group=["a", None], capacity=(0, 0.5), replicates=3)
+        ranking([0, 2], [np.nan, 1], dated(np.arange(3)), group=pd.Series(["a", None]), capacity=[0], replicates=3)
     for told in (
         "'dates' has 3 rows",
         "'score' is missing in 1",
@@ -322,7 +322,7 @@ def test_everything_wrong_is_told_at_once() -> None:
 @pytest.mark.parametrize("event", [[0, 0, 0], [1, 1, 1]])
 def test_one_class_has_a_stated_rule(event: list[int]) -> None:
     table = ranking(event, [1, 2, 3], dated(np.arange(3)), replicates=39).table.set_index("measure")
-    assert np.isnan(table.loc["auc", "value"])
-    assert np.isnan(table.loc["days_earlier", "value"]) == (sum(event) == 0)
+    assert pd.isna(table.loc["auc", "value"])
+    assert pd.isna(table.loc["days_earlier", "value"]) == (sum(event) == 0)
     if sum(event):
         assert table.loc["days_earlier", "value"] == 0

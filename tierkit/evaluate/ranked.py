@@ -25,8 +25,8 @@ class Ranking:
     table : DataFrame
         A row a measure and order: ``measure`` (``auc``, ``days_earlier``, ``capture``, ``precision``),
         ``capacity`` (share of inspections, for the last two), ``order`` (``pooled``, or ``within``: each
-        group keeps its own dates), ``value`` with its 95 % bootstrap interval ``low`` to ``high``, ``worst`` and
-        ``best`` order of ties, ``as_made`` (what was), ``random`` and ``random_sd`` of a random order,
+        group keeps its own dates), ``value`` with its 95 % bootstrap interval ``low`` to ``high``, ``worst``
+        and ``best`` order of ties, ``as_made`` (what was), ``random`` and ``random_sd`` of a random order,
         ``oracle``, ``p_value`` (chance that the scores, dealt out at random, ``within`` among the group's own
         rows, do as well), ``n`` inspections, ``events``, ``groups``.
     course : DataFrame
@@ -84,8 +84,8 @@ class RankingComparison:
     ----------
     table : DataFrame
         A row a score, measure and order: ``score``, ``against``, ``measure``, ``capacity``, ``order``,
-        ``value``, ``low``, ``high``, ``difference`` with its paired 95 % bootstrap interval ``difference_low``
-        to ``difference_high`` (NaN for the first), ``n``, ``events``.
+        ``value``, ``low``, ``high``, ``difference`` with its paired 95 % bootstrap interval
+        ``difference_low`` to ``difference_high`` (NaN for the first), ``n``, ``events``.
     replicates : int
         Bootstrap samples, the same for all scores.
     """
