@@ -1,9 +1,9 @@
 """Chicago's food inspections: the published evaluation of 2015, and a model held against it.
 
-The city scored sixty days of canvass inspections, 2 September to 31 October 2014, by a logistic regression: in
-the order of its scores, critical violations would have been found 7.4 days earlier on average. Its inputs hold
-the group of inspectors that was sent. `published` fits that model again, `inspectors_alone` scores by nothing
-but the group.
+The city scored sixty days of canvass inspections, 2 September to 31 October 2014, by a logistic regression:
+in the order of its scores critical violations would have been found 7.4 days earlier on average. Its inputs
+hold the group of inspectors that was sent. `published` fits that model again, and `inspectors_alone` scores
+by nothing but the group.
 
 tierkit's model is chosen on records before that window alone and frozen: `choose` cuts away what lies on or
 after the first day of the window before it looks at anything, writes the model and the choice into a folder,

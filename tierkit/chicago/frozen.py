@@ -177,7 +177,7 @@ def _grow(table: pd.DataFrame, records: pd.DataFrame, settings: Mapping[str, Any
     learnt = (records["inspection_date"] >= _LEARN_FROM).to_numpy()
     X = table[learnt] if settings["inspectors"] else table[learnt].drop(columns=list(WHO))
     monotone = {name: sign for name, sign in MONOTONE.items() if name in X}
-    return RiskModel(monotone, **rest).fit(X, records.loc[learnt, "critical_found"])
+    return RiskModel(monotone, **rest, num_threads=1).fit(X, records.loc[learnt, "critical_found"])
 
 
 def _try(

@@ -29,8 +29,8 @@ _PUBLISHED = {  # column → how the paper's model reads it
 _OLD = 4.0  # years of a licence above which the paper calls it old
 _COLUMNS = (
     "inspection_id", "license", "inspection_date", "result", "risk_class", "facility_type", "ward",
-    "age_years", "inspector_group", "in_paper_sample", "paper_test", "paper_inspector_group", "paper_age_years",
-    "critical_found", *COUNTS, *LICENCES, *(source for source, _ in _PUBLISHED.values()),
+    "age_years", "inspector_group", "in_paper_sample", "paper_test", "paper_inspector_group",
+    "paper_age_years", "critical_found", *COUNTS, *LICENCES, *(source for source, _ in _PUBLISHED.values()),
 )  # fmt: skip
 
 
