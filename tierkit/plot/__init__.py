@@ -9,6 +9,7 @@ from tierkit.plot.changes import kappa, outcomes, trade_off
 from tierkit.plot.effects import effects, horizon, policy_label
 from tierkit.plot.explanation import waterfall
 from tierkit.plot.policies import fairness, load, visits
+from tierkit.plot.ranking import found
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
 from tierkit.plot.sensitivity import screening, tornado
 from tierkit.plot.style import canvas, policy_color, style
@@ -22,6 +23,7 @@ __all__ = [
     "drift",
     "effects",
     "fairness",
+    "found",
     "horizon",
     "kappa",
     "load",
