@@ -130,7 +130,7 @@ def main() -> None:
     given.page.write_text(text + of_rentsafe(rentsafe_risk.next_score(args, replicates=REPLICATES)), "utf-8")
 
 
-def shown(row: Mapping[Any, Any], digits: int, name: str = "value") -> str:
+def shown(row: Mapping[Any, Any] | pd.Series, digits: int, name: str = "value") -> str:
     """Return a value and its interval."""
     difference = name == "difference"
     low, high = (row["difference_low"], row["difference_high"]) if difference else (row["low"], row["high"])
@@ -152,7 +152,11 @@ def of_chicago(folder: Path, frozen: Path) -> str:
         "inspectors": chicago.inspectors_alone(records),
         "tierkit": chicago.open_window(records, frozen, choice["sha256"]),
     }
-    args = {"group": rows["inspector_group"], "cluster": rows["license"], "replicates": REPLICATES}
+    args: dict[str, Any] = {
+        "group": rows["inspector_group"],
+        "cluster": rows["license"],
+        "replicates": REPLICATES,
+    }
     outcome, dates = rows["critical_found"], rows["inspection_date"]
     found = {name: ranking(outcome, one, dates, **args) for name, one in scores.items()}
     both = compare_rankings(outcome, {name: scores[name] for name in ("published", "tierkit")}, dates, **args)

@@ -14,13 +14,26 @@ complaints of the days themselves, no inspection of the window.
 The public file is from the city's repository, github.com/Chicago/food-inspections-evaluation (MIT licence).
 """
 
-from tierkit.chicago.frozen import BUDGET, GRID, ORIGINS, Frozen, choose, fit, open_window
+from tierkit.chicago.frozen import (
+    BUDGET,
+    CHOSEN,
+    DIGEST,
+    GRID,
+    ORIGINS,
+    Frozen,
+    choose,
+    fit,
+    freeze,
+    open_window,
+)
 from tierkit.chicago.history import features
 from tierkit.chicago.records import CLOSES, OPENS, inspectors_alone, published, read, window
 
 __all__ = [
     "BUDGET",
+    "CHOSEN",
     "CLOSES",
+    "DIGEST",
     "GRID",
     "OPENS",
     "ORIGINS",
@@ -28,6 +41,7 @@ __all__ = [
     "choose",
     "features",
     "fit",
+    "freeze",
     "inspectors_alone",
     "open_window",
     "published",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,18 @@ from tierkit.evaluate.ordering import Order
 from tierkit.risk import RiskModel
 from tierkit.schema.files import sha256
 
-__all__ = ["BUDGET", "GRID", "ORIGINS", "Frozen", "choose", "fit", "open_window"]
+__all__ = [
+    "BUDGET",
+    "CHOSEN",
+    "DIGEST",
+    "GRID",
+    "ORIGINS",
+    "Frozen",
+    "choose",
+    "fit",
+    "freeze",
+    "open_window",
+]
 
 ORIGINS = ("2013-03-01", "2013-05-01", "2013-07-01", "2013-09-01", "2013-11-01", "2014-01-01")
 """First days of windows of two months in which settings are tried. The last ends in February 2014: from April
@@ -36,6 +48,13 @@ GRID: Mapping[str, tuple[Any, ...]] = {
 
 BUDGET = 24
 """Settings that are tried, drawn from `GRID` without replacement."""
+
+CHOSEN: Mapping[str, Any] = MappingProxyType(
+    {"inspectors": True, "n_trees": 200, "learning_rate": 0.1, "n_leaves": 3, "min_rows": 50}
+)
+"""What `choose` came to on the public file, before the window was opened."""
+DIGEST = "681c53da701171dec163114d22fa88a8a8be714330e7e467a09a7513fc5ad81c"
+"""The hash of that model."""
 
 _MONTHS = pd.DateOffset(months=2)
 _LEARN_FROM = pd.Timestamp("2012-03-01")  # half a year of history before the first row that is learnt from
@@ -108,9 +127,7 @@ def choose(records: pd.DataFrame, folder: str | Path, *, budget: int = BUDGET, s
     ValueError
         If the folder holds a choice.
     """
-    place = Path(folder)
-    if (place / _CHOICE).exists():
-        raise ValueError(f"'{place}' holds a model that was chosen already; give another folder.")
+    place = _unused(folder)
     known = records[records["inspection_date"] < OPENS]
     cells = [dict(zip(GRID, cell, strict=True)) for cell in product(*GRID.values())]
     drawn = np.random.default_rng(seed).permutation(len(cells))[:budget]
@@ -122,14 +139,47 @@ def choose(records: pd.DataFrame, folder: str | Path, *, budget: int = BUDGET, s
         rows.append({**cell, "within": within, "pooled": pooled})
     tried = pd.DataFrame(rows).sort_values("within", ascending=False, kind="stable", ignore_index=True)
     settings = {name: tried[name].tolist()[0] for name in GRID}
-    trees, rest = fit(known, OPENS, settings).to_parts()
+    told = {"budget": budget, "seed": seed, "origins": ORIGINS, "tried": tried.to_dict("records")}
+    return Frozen(freeze(known, place, settings, told), settings, tried)
+
+
+def freeze(
+    records: pd.DataFrame,
+    folder: str | Path,
+    settings: Mapping[str, Any] = CHOSEN,
+    told: Mapping[str, Any] | None = None,
+) -> str:
+    """Fit a model with given settings to everything before the published window, and write it down.
+
+    Parameters
+    ----------
+    records : DataFrame
+        As from `read`. Rows on or after the first day of the window are not looked at.
+    folder : path
+        Must not hold a choice yet.
+    settings : mapping
+        A cell of `GRID`.
+    told : mapping, optional
+        How it was chosen, written beside it.
+
+    Returns
+    -------
+    str
+        The SHA-256 of ``model.json``; `DIGEST` for the settings and the public file that it is of.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a choice.
+    """
+    place = _unused(folder)
+    trees, rest = fit(records, OPENS, settings).to_parts()
     place.mkdir(parents=True, exist_ok=True)
     (place / _MODEL).write_text(json.dumps({"trees": trees, "rest": rest}, sort_keys=True), "utf-8")
-    frozen = Frozen(sha256(place / _MODEL), settings, tried)
-    told = {"sha256": frozen.sha256, "settings": settings, "budget": budget, "seed": seed}
-    told |= {"origins": ORIGINS, "before": f"{OPENS:%Y-%m-%d}", "tried": tried.to_dict("records")}
-    (place / _CHOICE).write_text(json.dumps(told, indent=1), "utf-8")
-    return frozen
+    digest = sha256(place / _MODEL)
+    choice = {"sha256": digest, "before": f"{OPENS:%Y-%m-%d}", "settings": dict(settings), **(told or {})}
+    (place / _CHOICE).write_text(json.dumps(choice, indent=1), "utf-8")
+    return digest
 
 
 def open_window(records: pd.DataFrame, folder: str | Path, digest: str) -> NDArray[np.float64]:
@@ -169,6 +219,13 @@ def open_window(records: pd.DataFrame, folder: str | Path, digest: str) -> NDArr
     rows = records[(records["inspection_date"] < OPENS) | records["paper_test"].astype(bool)]
     known = features(rows, OPENS).loc[window(records).index, list(model.feature_names_in_)]
     return model.margin(known)
+
+
+def _unused(folder: str | Path) -> Path:
+    place = Path(folder)
+    if (place / _CHOICE).exists():
+        raise ValueError(f"'{place}' holds a model that was chosen already; give another folder.")
+    return place
 
 
 def _grow(table: pd.DataFrame, records: pd.DataFrame, settings: Mapping[str, Any]) -> RiskModel:
