@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from tierkit.evaluate import compare_rankings, ranking, reordered
+from tierkit.evaluate import compare_rankings, rank_inspections, ranking, reordered
 from tierkit.evaluate.ordering import Order
 from tierkit.metrics import auc
 
@@ -328,3 +328,31 @@ def test_one_class_has_a_stated_rule(event: list[int]) -> None:
     assert np.isnan(value["days_earlier"]) == (sum(event) == 0)
     if sum(event):
         assert value["days_earlier"] == 0
+
+
+def test_records_and_scores_are_joined_by_enterprise_and_only_what_is_planned_counts() -> None:
+    rows = sample(120)
+    records = pd.DataFrame(
+        {
+            "enterprise_id": [f"e{k % 40}" for k in range(120)],
+            "inspected_on": dated(rows["day"].to_numpy()),
+            "channel": ["routine", "random", "trigger"] * 40,
+            "mode": np.where(np.arange(120) % 10 == 0, "offsite", "onsite"),
+            "finding": np.where(rows["event"] == 1, "minor", "none"),
+            "inspector": rows["who"],
+        }
+    )
+    scored = pd.DataFrame({"enterprise_id": [f"e{k}" for k in range(35)], "risk_margin": np.arange(35.0)})
+    one = rank_inspections(records, scored.sample(frac=1, random_state=1), replicates=39)
+    kept = records[(records["channel"] != "trigger") & (records["mode"] == "onsite")]
+    kept = kept[kept["enterprise_id"].isin(scored["enterprise_id"])]
+    score = kept["enterprise_id"].str[1:].astype(float)
+    plain = ranking(
+        kept["finding"] == "minor", score, kept["inspected_on"], group=kept["inspector"], replicates=39
+    )
+    pd.testing.assert_frame_equal(
+        one.table[["measure", "order", "value", "n", "events", "groups"]],
+        plain.table[["measure", "order", "value", "n", "events", "groups"]],
+    )
+    with pytest.raises(ValueError, match="there are none"):
+        rank_inspections(records[:0], scored)

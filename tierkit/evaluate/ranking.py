@@ -20,8 +20,18 @@ from numpy.typing import ArrayLike, NDArray
 from tierkit.evaluate.inspections import Inspections, codes
 from tierkit.evaluate.ranked import Ranking, RankingComparison
 
-__all__ = ["Ranking", "RankingComparison", "compare_rankings", "ranking", "reordered"]
+__all__ = [
+    "PLANNED",
+    "Ranking",
+    "RankingComparison",
+    "compare_rankings",
+    "rank_inspections",
+    "ranking",
+    "reordered",
+]
 
+PLANNED = ("routine", "random")
+"""Channels whose day the agency sets."""
 _CAPACITY = (0.1, 0.25, 0.5)
 _ROUNDING = 1e-9
 
@@ -178,6 +188,75 @@ def compare_rankings(
     table = pd.concat(frames, ignore_index=True)
     front = ["score", "against"]
     return RankingComparison(table[front + [c for c in table if c not in front]], replicates)
+
+
+def rank_inspections(
+    inspections: pd.DataFrame,
+    scored: pd.DataFrame,
+    *,
+    by: str = "risk_margin",
+    channels: Sequence[str] = PLANNED,
+    capacity: Sequence[float] = _CAPACITY,
+    replicates: int = 999,
+    seed: int = 0,
+) -> Ranking:
+    """Return what scores as of a date are worth as an order of the inspections that came after.
+
+    Parameters
+    ----------
+    inspections : DataFrame
+        Rows of the table ``inspections`` from the date on: ``enterprise_id``, ``inspected_on``, ``channel``,
+        ``mode``, ``finding``, ``inspector``.
+    scored : DataFrame
+        ``enterprise_id`` and the score, as `tierkit.artifact.Model.score` returns them.
+    by : str
+        Column of the score; higher is inspected earlier.
+    channels : sequence of str
+        Whose day the agency sets: by default the routine checks and the random audits. What is triggered
+        cannot be put off.
+    capacity, replicates, seed
+        As in `ranking`.
+
+    Returns
+    -------
+    Ranking
+        Of on-site inspections of scored enterprises; a violation is a finding of any severity, groups are
+        inspectors, and an enterprise's rows are drawn together in the bootstrap.
+
+    Raises
+    ------
+    ValueError
+        If no such inspection is there, or as in `ranking`.
+
+    Examples
+    --------
+    >>> inspections = pd.DataFrame(
+    ...     {
+    ...         "enterprise_id": ["a", "b", "c"],
+    ...         "inspected_on": ["2024-01-01", "2024-01-02", "2024-01-03"],
+    ...         "channel": "random",
+    ...         "mode": "onsite",
+    ...         "finding": ["none", "minor", "none"],
+    ...         "inspector": "fire-1",
+    ...     }
+    ... )
+    >>> scored = pd.DataFrame({"enterprise_id": ["a", "b"], "risk_margin": [-3.0, -1.0]})
+    >>> found = rank_inspections(inspections, scored, replicates=39)
+    >>> float(found.row("days_earlier")["value"]), int(found.row("days_earlier")["n"])
+    (1.0, 2)
+    """
+    mine = inspections[inspections["channel"].isin(channels) & (inspections["mode"] != "offsite")]
+    rows = mine.merge(scored[["enterprise_id", by]], on="enterprise_id", validate="many_to_one")
+    return ranking(
+        (rows["finding"] != "none").astype(np.int64),
+        rows[by],
+        rows["inspected_on"],
+        group=rows["inspector"],
+        capacity=capacity,
+        cluster=rows["enterprise_id"],
+        replicates=replicates,
+        seed=seed,
+    )
 
 
 def reordered(
