@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from tierkit import fonts, plot
 from tierkit.backtest import Backtest
 from tierkit.compare import compare
-from tierkit.evaluate import Stability, tier_stability
+from tierkit.evaluate import Ranking, Stability, ranking, tier_stability
 from tierkit.monitoring import Bands, Monitoring, monitor
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
@@ -86,6 +86,18 @@ def moving() -> Stability:
 MONITORED, MOVING = monitored(), moving()
 
 
+def ranked() -> Ranking:
+    """Return a score that knows something of who violates, and more of who inspects."""
+    rng = np.random.default_rng(0)
+    who, fault = rng.integers(0, 3, 300), rng.normal(size=300)
+    event = rng.random(300) < 1 / (1 + np.exp(3 - who - fault))
+    days = pd.Timestamp("2024-03-01") + pd.to_timedelta(rng.integers(0, 60, 300), unit="D")
+    return ranking(event.astype(int), who + fault, days, group=who, replicates=39)
+
+
+RANKED = ranked()
+
+
 @pytest.fixture
 def figures(
     summary: pd.DataFrame,
@@ -114,6 +126,7 @@ def figures(
         "points": lambda lang: plot.points(points, [500, 550, 580], lang=lang),
         "backtest": lambda lang: plot.backtest(RERUN, lang=lang),
         "backtest_years": lambda lang: plot.backtest_years(YEARS, lang=lang),
+        "found": lambda lang: plot.found(RANKED, lang=lang),
         "waterfall": lambda lang: plot.waterfall(
             [0.4, -0.3, 0.1], -2, ["发现问题 2 次", "b", "c"], lang=lang, cutoffs=[-1.9]
         ),
@@ -128,7 +141,7 @@ def figures(
 NAMES = [
     "load", "outcomes", "trade_off", "kappa", "visits", "fairness", "tier_sizes", "matrix", "calibration",
     "points", "waterfall", "drift", "transitions", "triggers", "screening",
-    "tornado", "backtest", "backtest_years", "estimates", "monitoring", "tier_stability",
+    "tornado", "backtest", "backtest_years", "estimates", "monitoring", "tier_stability", "found",
 ]  # fmt: skip
 
 

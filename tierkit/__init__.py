@@ -41,6 +41,8 @@ Held against records
     scored: a world made of scored records; `world_from_scores`.
     backtest: a past year rerun and compared with what happened; `backtest`.
     rentsafe: the same on a real ladder of intervals.
+    evaluate: what a score is worth as an order of inspections; `ranking`, `compare_rankings`.
+    chicago, rentsafe_risk: scores held against public records.
 Output
     plot: every figure.
     report: the page of a run and the sheet of one enterprise.

@@ -6,7 +6,6 @@ import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -384,8 +383,9 @@ def compare(
                 f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; "
                 "nothing to compare."
             )
-    for name, value in (("weeks", weeks), ("replicates", replicates), ("threads", threads)):
-        if not isinstance(value, Integral) or value < 1:
+    counts: dict[str, object] = {"weeks": weeks, "replicates": replicates, "threads": threads}
+    for name, value in counts.items():
+        if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"The '{name}' must be a whole number from 1. Got {value!r}.")
     over = weeks if over is None else over
     if not 1 <= over <= weeks:

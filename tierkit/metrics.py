@@ -1,6 +1,7 @@
 """Measures of how good a score is, each with the counts and the interval that it needs beside it.
 
-Ranking (`auc`, `ks`), calibration (`calibration_table`, `calibration_error`), drift (`psi`) and
+Ranking (`auc`, `ks`), calibration (`calibration_table`, `calibration_error`
+and what chance alone makes of it, `calibration_error_null`), drift (`psi`) and
 intervals of a rate (`wilson_interval`, `exact_interval`). What scikit-learn or SciPy has is used; a
 measure that is undefined, of one class only, say, is NaN rather than an error.
 """
@@ -19,6 +20,7 @@ __all__ = [
     "auc",
     "brier",
     "calibration_error",
+    "calibration_error_null",
     "calibration_table",
     "effective_size",
     "exact_interval",
@@ -302,6 +304,47 @@ def calibration_error(
     if table.empty:
         return float("nan")
     return float((table["weight"] * (table["predicted"] - table["observed"]).abs()).sum())
+
+
+def calibration_error_null(
+    probability: ArrayLike, bins: int = 10, replicates: int = 999, seed: int = 0
+) -> Floats:
+    """Return the calibration errors that perfectly calibrated probabilities would show by chance.
+
+    The error is a mean of absolute distances, so it is above zero though every probability be right. Outcomes
+    are drawn from the probabilities themselves; an error above the 95 % point of these is more than chance.
+
+    Parameters
+    ----------
+    probability : float array of shape (n,)
+    bins : int
+        As in `calibration_error`.
+    replicates : int
+        Sets of outcomes drawn.
+    seed : int
+
+    Returns
+    -------
+    float array of shape (replicates,)
+        In ascending order.
+
+    Examples
+    --------
+    A thousand fair coins in one bin: the mean distance is √(2/π) of the standard deviation.
+
+    >>> null = calibration_error_null(np.full(1000, 0.5), bins=1)
+    >>> round(float(null.mean()), 3), round(float(np.sqrt(2 / np.pi * 0.25 / 1000)), 3)
+    (0.013, 0.013)
+    """
+    chance = np.sort(np.asarray(probability, np.float64))
+    group = np.searchsorted(chance, chance, side="left") * bins // max(chance.size, 1)
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    rng = np.random.default_rng(seed)
+    errors = np.empty(replicates)
+    for k in range(replicates):
+        distance = (rng.random(chance.size) < chance) - chance
+        errors[k] = np.abs(np.add.reduceat(distance, starts)).sum() / chance.size
+    return np.sort(errors)
 
 
 def _counts(values: pd.Series, edges: Floats | None, levels: list[Any]) -> Floats:

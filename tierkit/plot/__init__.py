@@ -11,6 +11,7 @@ from tierkit.plot.effects import effects, horizon, policy_label
 from tierkit.plot.estimates import estimates
 from tierkit.plot.explanation import waterfall
 from tierkit.plot.policies import fairness, load, visits
+from tierkit.plot.ranking import found
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
 from tierkit.plot.sensitivity import screening, tornado
 from tierkit.plot.style import canvas, policy_color, style
@@ -25,6 +26,7 @@ __all__ = [
     "effects",
     "estimates",
     "fairness",
+    "found",
     "horizon",
     "kappa",
     "load",

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -281,7 +280,7 @@ def run(
     ValueError
         If an argument is out of range, scores do not fit the world, or the run would outlast the calendar.
     """
-    if not isinstance(weeks, Integral) or weeks < 1 or frame.week + weeks > 5_000:
+    if weeks < 1 or frame.week + weeks > 5_000:
         raise ValueError(f"The 'weeks' must be in 1 … {5_000 - frame.week}. Got {weeks}.")
     seed = frame.seed if seed is None else seed
     for name, value in (("seed", seed), ("replicate", replicate)):

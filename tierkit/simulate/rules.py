@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -265,8 +264,8 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     ValueError
         If kappa is out of range.
     """
-    if not isinstance(kappa, Real) or not 0 <= kappa <= MAX_KAPPA:
-        raise ValueError(f"The 'kappa' must be in [0, {MAX_KAPPA}]. Got {kappa!r}.")
+    if not 0 <= kappa <= MAX_KAPPA:
+        raise ValueError(f"The 'kappa' must be in [0, {MAX_KAPPA}]. Got {kappa}.")
     p, world = frame.parameters, frame.world
     counts = np.diff(world.start)
     by_kind = base_rates(policy, p)
