@@ -1,0 +1,214 @@
+"""How often the intervals of a policy's value hold the truth: ``python -m benchmarks.coverage``.
+
+Worlds are made one seed after another, under a practice that selects weakly, middlingly or strongly; the
+value of a policy is estimated from the records of half a year, and held against what standard audits would
+have found in that half-year. Seeds are kept as they come, so that a run that was stopped goes on; at the end
+docs/coverage.md is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tierkit.evaluate import Logged, PolicyValue, logged, policy_value
+from tierkit.evaluate.policy_value import ESTIMATORS
+from tierkit.metrics import wilson_interval
+from tierkit.policy import Policy
+from tierkit.population import draw
+from tierkit.records import write_records
+from tierkit.schema import AGENCIES, ITEM_CLASSES
+from tierkit.simulate import potential_detections
+from tierkit.synth import settled
+from tierkit.texts import text
+from tierkit.world import parameters
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "coverage.md"
+KEPT = ROOT / "build" / "coverage"
+STRENGTHS = {"weak": (0.25, 0.0), "default": (0.5, 0.0), "strong": (1.0, 0.5)}
+"""Log-odds of a routine draw per standard deviation: of recorded conduct, of what the records do not hold."""
+ENTERPRISES, FLOOR, BEFORE, WEEKS, SEEDS = 4_000, 0.5, 78, 26, 1_000
+POLICY = "shanghai-2025"
+_HISTORY = pd.Timedelta(weeks=26)
+_CUTS = {"scoring.risk_cutoffs": [0.064, 0.09, 0.115], "scoring.credit_cutoffs": [560.0, 580.0, 600.0]}
+"""Cut-offs for the scores made here: an assumption, so that each tier holds enough audits to be estimated."""
+
+
+@cache
+def policies(strength: str, floor: float) -> tuple[Policy, Policy]:
+    """Return the practice that makes the records, and the policy to be valued."""
+    recorded, hidden = STRENGTHS[strength]
+    changes = {
+        "frequency.random_floor": floor,
+        "scoring.rule_gradient": recorded,
+        "scoring.hidden_gradient": hidden,
+        "capacity.multiplier": 10.0,
+    }
+    practice = Policy.load("legacy").reform(changes, name=f"legacy, {strength} selection")
+    return practice, Policy.load(POLICY).reform(_CUTS, name=POLICY)
+
+
+class World(NamedTuple):
+    """Records, the date of the policy, and what a standard audit of each obligation would have found."""
+
+    data: dict[str, pd.DataFrame]
+    as_of: dt.date
+    potential: pd.Series
+
+
+def world(seed: int, practice: Policy, enterprises: int) -> World:
+    """Make a world whose last half-year is the window."""
+    given = parameters().replace({"calendar.history_weeks": BEFORE + WEEKS})
+    population = draw(enterprises, seed, practice, 0, given)
+    frame = settled(population.frame, practice)
+    past, chance = potential_detections(frame, practice, BEFORE + WEEKS, first=BEFORE)
+    tables = {name: getattr(population, name) for name in ("enterprises", "items", "obligations")}
+    left = past.end.state.left[frame.world.enterprise.astype(np.int64)].astype(np.int64)
+    closing = pd.Series(pd.Timestamp(frame.origin) + pd.to_timedelta(left * 7, unit="D"))
+    tables["obligations"] = tables["obligations"].assign(valid_to=closing.where(left < past.end.week))
+    keys = [
+        frame.ids[frame.world.enterprise.astype(np.int64)],
+        np.array(AGENCIES, object)[frame.world.agency],
+        np.array(ITEM_CLASSES, object)[frame.world.item_class],
+    ]
+    return World(
+        tables | write_records(past),
+        frame.date + dt.timedelta(weeks=BEFORE),
+        pd.Series(chance, pd.MultiIndex.from_arrays(keys)),
+    )
+
+
+def traits(data: dict[str, pd.DataFrame], day: pd.Timestamp) -> pd.DataFrame:
+    """Return what the records of half a year before a day tell of each enterprise, a column a trait."""
+    register = data["enterprises"].set_index("enterprise_id")
+    checks = data["inspections"]
+    recent = checks[checks["inspected_on"].between(day - _HISTORY, day, inclusive="left")]
+    events = data["credit_events"]
+    adverse = events[
+        (events["known_on"] < day) & ~(events["repaired_on"] < day) & (events["kind"] != "honour")
+    ]
+    counts = {
+        "found": recent.loc[recent["finding"] != "none", "enterprise_id"].value_counts(),
+        "clean": recent.loc[recent["finding"] == "none", "enterprise_id"].value_counts(),
+        "adverse": adverse["enterprise_id"].value_counts(),
+    }
+    numbers = pd.DataFrame(counts).reindex(register.index).fillna(0.0)
+    levels = pd.get_dummies(register[["sector", "size"]].astype(str), dtype=np.float64)
+    return pd.concat([levels, numbers], axis=1)
+
+
+def scores(data: dict[str, pd.DataFrame], as_of: dt.date) -> pd.DataFrame:
+    """Return risk and credit on a date: a logistic regression on the half-year before, and a count of records."""
+    day = pd.Timestamp(as_of)
+    early, now = traits(data, day - _HISTORY), traits(data, day)
+    checks = data["inspections"]
+    rows = checks[
+        checks["inspected_on"].between(day - _HISTORY, day, inclusive="left")
+        & checks["channel"].isin(["random", "routine"])
+    ]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    model.fit(early.loc[rows["enterprise_id"]].to_numpy(), (rows["finding"] != "none").to_numpy())
+    sector = data["enterprises"].set_index("enterprise_id")["sector"].reindex(now.index)
+    return pd.DataFrame(
+        {
+            "enterprise_id": now.index,
+            "sector": sector.to_numpy(),
+            "risk_probability": model.predict_proba(now.to_numpy())[:, 1],
+            "credit_points": 600 - 25 * now["adverse"].to_numpy() - 15 * now["found"].to_numpy(),
+        }
+    )
+
+
+def truth(given: Logged, potential: pd.Series) -> float:
+    """Return the policy's value, findings per 1,000 obligations."""
+    names = pd.MultiIndex.from_frame(
+        given.obligations[["enterprise_id", "agency", "item_class"]].astype(object)
+    )
+    chance = potential.reindex(names).to_numpy(np.float64)
+    return 1000 * float((given.obligations["target"].to_numpy(np.float64) * chance).mean())
+
+
+def case(
+    strength: str, seed: int, enterprises: int = ENTERPRISES, floor: float = FLOOR
+) -> tuple[Logged, float]:
+    """Return the records of one seed as an evaluation takes them, and the true value."""
+    practice, policy = policies(strength, floor)
+    made = world(seed, practice, enterprises)
+    given = logged(made.data, scores(made.data, made.as_of), policy, made.as_of, practice=practice)
+    return given, truth(given, made.potential)
+
+
+def estimates(strength: str, seed: int, given: Logged, true: float) -> dict[str, Any]:
+    """Return truth and estimates of one seed, as they are kept."""
+    found = policy_value(given)
+    columns = ["value", "low", "high", "se", "n", "findings", "effective_size"]
+    return {
+        "strength": strength,
+        "seed": seed,
+        "truth": true,
+        "opportunities": found.opportunities,
+        "strata": found.strata["findings"].tolist(),
+        **{name: found.table.loc[name, columns].astype(float).tolist() for name in ESTIMATORS},
+    }
+
+
+def one(strength: str, seed: int) -> dict[str, Any]:
+    """Make a world and return what is kept of it."""
+    return estimates(strength, seed, *case(strength, seed))
+
+
+def many(tasks: Iterable[tuple[str, int]], kept: Path, processes: int) -> None:
+    """Make the seeds that are not kept yet, and keep each as it comes."""
+    kept.mkdir(parents=True, exist_ok=True)
+    done = {(row["strength"], row["seed"]) for row in read(kept)}
+    left = [task for task in tasks if task not in done]
+    with ProcessPoolExecutor(processes) as pool:
+        waiting = [pool.submit(one, *task) for task in left]
+        for number, ready in enumerate(as_completed(waiting), 1):
+            row = ready.result()
+            with (kept / f"{row['strength']}.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            if number % 20 == 0 or number == len(left):
+                print(f"{number} of {len(left)} worlds", flush=True)
+
+
+def read(kept: Path) -> list[dict[str, Any]]:
+    """Return the seeds that are kept."""
+    return [
+        json.loads(line)
+        for path in sorted(kept.glob("*.jsonl"))
+        for line in path.read_text("utf-8").splitlines()
+    ]
+
+
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return by strength and estimator how often the interval held the truth, and what the value was."""
+    out = []
+    for strength in STRENGTHS:
+        mine = sorted((row for row in rows if row["strength"] == strength), key=lambda row: row["seed"])
+        true = np.array([row["truth"] for row in mine])
+        for name in ESTIMATORS if mine else ():
+            value, low, high, se, n, findings, size = np.array([row[name] for row in mine]).T
+            hits = int(((low <= true) & (true <= high)).sum())
+            out.append({
+                "strength": strength, "estimator": name, "seeds": len(mine), "hits": hits,
+                "coverage": hits / len(mine), "truth": true.mean(), "value": value.mean(),
+                "bias": (value / true - 1).mean(), "bias_se": (value / true - 1).std(ddof=1) / len(mine) ** 0.5,
+                "sd": (value - true).std(ddof=1), "se": np.sqrt((se**2).mean()), "width": ((high - low) / true).mean(),
+                "n": n.mean(), "findings": findings.mean(), "effective": size.mean(),
+            })  # fmt: skip
+    return pd.DataFrame(out)
