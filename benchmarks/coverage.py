@@ -19,21 +19,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tierkit.evaluate import Logged, PolicyValue, logged, policy_value
+from tierkit.evaluate import Logged, logged, policy_value
 from tierkit.evaluate.policy_value import ESTIMATORS
-from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.population import draw
 from tierkit.records import write_records
 from tierkit.schema import AGENCIES, ITEM_CLASSES
 from tierkit.simulate import potential_detections
 from tierkit.synth import settled
-from tierkit.texts import text
 from tierkit.world import parameters
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +38,7 @@ PAGE = ROOT / "docs" / "coverage.md"
 KEPT = ROOT / "build" / "coverage"
 STRENGTHS = {"weak": (0.25, 0.0), "default": (0.5, 0.0), "strong": (1.0, 0.5)}
 """Log-odds of a routine draw per standard deviation: of recorded conduct, of what the records do not hold."""
-ENTERPRISES, FLOOR, BEFORE, WEEKS, SEEDS = 4_000, 0.5, 78, 26, 1_000
+ENTERPRISES, FLOOR, BEFORE, WEEKS, SEEDS = 6_000, 0.25, 78, 26, 1_000
 POLICY = "shanghai-2025"
 _HISTORY = pd.Timedelta(weeks=26)
 _CUTS = {"scoring.risk_cutoffs": [0.064, 0.09, 0.115], "scoring.credit_cutoffs": [560.0, 580.0, 600.0]}
@@ -112,7 +109,7 @@ def traits(data: dict[str, pd.DataFrame], day: pd.Timestamp) -> pd.DataFrame:
 
 
 def scores(data: dict[str, pd.DataFrame], as_of: dt.date) -> pd.DataFrame:
-    """Return risk and credit on a date: a logistic regression on the half-year before, and a count of records."""
+    """Return risk on a date by a logistic regression on the half-year before, and credit by counting."""
     day = pd.Timestamp(as_of)
     early, now = traits(data, day - _HISTORY), traits(data, day)
     checks = data["inspections"]
@@ -203,12 +200,116 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         true = np.array([row["truth"] for row in mine])
         for name in ESTIMATORS if mine else ():
             value, low, high, se, n, findings, size = np.array([row[name] for row in mine]).T
+            off = value / true - 1
             hits = int(((low <= true) & (true <= high)).sum())
             out.append({
                 "strength": strength, "estimator": name, "seeds": len(mine), "hits": hits,
                 "coverage": hits / len(mine), "truth": true.mean(), "value": value.mean(),
-                "bias": (value / true - 1).mean(), "bias_se": (value / true - 1).std(ddof=1) / len(mine) ** 0.5,
-                "sd": (value - true).std(ddof=1), "se": np.sqrt((se**2).mean()), "width": ((high - low) / true).mean(),
+                "bias": off.mean(), "bias_se": off.std(ddof=1) / len(mine) ** 0.5,
+                "sd": (value - true).std(ddof=1),
+                "se": np.sqrt((se**2).mean()), "width": ((high - low) / true).mean(),
                 "n": n.mean(), "findings": findings.mean(), "effective": size.mean(),
             })  # fmt: skip
     return pd.DataFrame(out)
+
+
+HEAD = """\
+# Do the intervals hold the truth?
+
+`tierkit.evaluate.policy_value` estimates what a policy would find from records that inspectors and lots
+have selected. On worlds that were made, the true value is known: what a standard audit of each
+obligation would have found in each week of the window (`tierkit.simulate.potential_detections`). This
+page says how often the 95 % intervals held it.
+
+`python -m benchmarks.coverage` makes the page, and goes on where it was stopped. Each world has
+{enterprises:,} enterprises, {before} weeks of records and then a window of {weeks} weeks under `legacy`
+with {floor:g} random audits an obligation-year, many more than its .01, so that each tier has findings
+to estimate from. The policy that is valued is `{policy}`, with cut-offs set for the scores of these
+worlds. Routine inspections are drawn with log-odds of {strengths} per standard deviation of recorded
+conduct and of what the records do not hold.
+
+- **holds**: seeds in which the interval held that world's own truth. At 95 %, 200 seeds give 182 to
+  197.
+- **off**: mean of estimate over truth, less one, with its standard error over seeds.
+- **SD**, **SE**: of estimate less truth over the seeds; what the estimator says of itself (root mean
+  square).
+- **half-width**: of the interval, as a share of the truth. **findings** among the **inspections** used,
+  and what these are worth at equal weight (**effective**).
+
+Under strong selection part of the reasons is not in the records. There `policy_value` claims nothing
+but `random`; the rows in brackets show what the others do all the same.
+"""
+
+
+def line(row: Any) -> str:
+    """Return a row of the page."""
+    name = f"`{row.estimator}`"
+    if row.strength == "strong" and row.estimator not in ("naive", "random"):
+        name = f"({name})"
+    cells = (
+        name, f"{row.hits} of {row.seeds}", f"{row.coverage:.1%}", f"{row.bias:+.1%} ± {row.bias_se:.1%}",
+        f"{row.sd:.3f}", f"{row.se:.3f}", f"{row.width / 2:.0%}", f"{row.n:,.0f}", f"{row.findings:,.0f}",
+        f"{row.effective:,.0f}",
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def page(rows: list[dict[str, Any]]) -> str:
+    """Return docs/coverage.md."""
+    strengths = ", ".join(f"{a:g} and {b:g} ({name})" for name, (a, b) in STRENGTHS.items())
+    out = HEAD.format(
+        enterprises=ENTERPRISES, before=BEFORE, weeks=WEEKS, floor=FLOOR, policy=POLICY, strengths=strengths
+    ).splitlines()
+    head = ("estimator", "holds", "", "off", "SD", "SE", "half-width", "inspections", "findings", "effective")
+    for strength, part in table(rows).groupby("strength", sort=False):
+        mine = [row for row in rows if row["strength"] == strength]
+        strata = np.array([row["strata"] for row in mine])
+        mean, least = strata.mean(axis=0), strata.min()
+        chances = np.mean([row["opportunities"] for row in mine])
+        out += [
+            "",
+            f"## {str(strength).capitalize()} selection",
+            "",
+            f"True value {part['truth'].iloc[0]:.3f} findings per 1,000 obligations, at {chances:.1f} "
+            f"opportunities, on average over {len(mine)} seeds. Random audits found "
+            f"{', '.join(f'{n:.0f}' for n in mean)} in tiers T1 to T4 on average, and {least} in any tier at "
+            "the least.",
+            "",
+            f"| {' | '.join(head)} |",
+            "|---" * len(head) + "|",
+            *(line(row) for row in part.itertuples()),
+        ]
+    return "\n".join([*out, "", *TAIL.splitlines(), ""])
+
+
+TAIL = """\
+## What to take from it
+
+- The naive rate is off even under weak selection, and its interval does not know: follow-ups of what
+  was mended, triggers of what was not and sectors that are visited more are all in it.
+- The random audits hold whatever inspectors choose on, at the price of wide intervals: a policy's
+  opportunities are spread very unevenly, so a thousand audits are worth a few hundred.
+- Adding routine inspections sharpens the interval where they were chosen on the records, and misleads,
+  by a few per cent here, where they were not. No diagnostic in the records tells the two apart.
+- Intervals are clustered by enterprise although these lots are drawn anew each week; with this many
+  audits that makes errors a few per cent larger than they are. Few heavy obligations make errors
+  uncertain, which the degrees of freedom allow for.
+"""
+
+
+def main() -> None:
+    """Make the seeds that are missing and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--kept", type=Path, default=KEPT, help="folder that keeps the seeds that are done")
+    parser.add_argument("--out", type=Path, default=PAGE)
+    given = parser.parse_args()
+    many(((name, seed) for seed in range(given.seeds) for name in STRENGTHS), given.kept, given.processes)
+    rows = [row for row in read(given.kept) if row["seed"] < given.seeds]
+    given.out.write_text(page(rows), encoding="utf-8")
+    print(given.out.read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    main()

@@ -34,6 +34,7 @@ Held against records
     scored: a world made of scored records; `world_from_scores`.
     backtest: a past year rerun and compared with what happened; `backtest`.
     rentsafe: the same on a real ladder of intervals.
+    evaluate: what a policy would find, from records that selection made; `logged`, `policy_value`.
 Output
     plot: every figure.
     report: the page of a run and the sheet of one enterprise.

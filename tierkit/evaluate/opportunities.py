@@ -25,7 +25,7 @@ from tierkit.population import base_rates
 from tierkit.schema import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
 from tierkit.world import WEEKS_A_YEAR, Parameters, parameters
 
-__all__ = ["open_obligations", "within", "weekly_chances"]
+__all__ = ["open_obligations", "weekly_chances", "within"]
 
 Floats = NDArray[np.float64]
 
@@ -51,9 +51,7 @@ def within(weekly: Floats, weeks: float) -> Floats:
     return -np.expm1(weeks * np.log1p(-np.asarray(weekly, np.float64)))
 
 
-def open_obligations(
-    data: Mapping[str, pd.DataFrame], as_of: pd.Timestamp, weeks: int = 26
-) -> pd.DataFrame:
+def open_obligations(data: Mapping[str, pd.DataFrame], as_of: pd.Timestamp, weeks: int = 26) -> pd.DataFrame:
     """Return the obligations that are open on a date, with what their enterprises are.
 
     Parameters

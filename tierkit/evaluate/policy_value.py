@@ -17,51 +17,50 @@ bring about by itself, deterrence and all, is simulation.
 **From what.** Every inspection of the window has a channel; random audits and routine inspections have the
 weekly probability q of their draw and the share s of draws that were served. In each week the draw is
 independent of the state it meets, so with ``w = λ / (T q s)`` and T weeks, the sum of ``w · found`` over the
-inspections of i has expectation μ_i (`tierkit.evaluate.weighting`). λ shares an obligation out between its channels, by their effective
-sizes, where both could draw it. A routine draw that meets an audit's in the same week goes by the audit's
-name, for which q is corrected. ``there`` is the share of the window in which an obligation was open, which is
-known by its end.
+inspections of i has expectation μ_i (`tierkit.evaluate.weighting`). λ shares an obligation out between its
+channels, by their effective sizes, where both could draw it. A routine draw that meets an audit's in the same
+week goes by the audit's name, for which q is corrected. ``there`` is the share of the window in which an
+obligation was open, which is known by its end.
 
 ==================  ==========================================================================
 naive               finding rate of all on-site inspections of the tier, however they came about
 random              Σ target·found / Σ target over the random audits, times the mean of target·there
 ipw                 Σ target·w·found (Horvitz and Thompson 1952)
 self_normalised     Σ target·w·found / Σ target·w, times the mean of target·there (Hájek 1971)
-doubly_robust       Σ target·there·m(x) over everybody + Σ target·w·(found − m(x)) over the inspected, m fitted
-                    without the enterprise's fold (Robins, Rotnitzky and Zhao 1994; Chernozhukov and others 2018)
+doubly_robust       Σ target·there·m(x) over everybody + Σ target·w·(found − m(x)) over the inspected, m
+                    fitted without the enterprise's fold (Robins, Rotnitzky and Zhao 1994; Chernozhukov
+                    and others 2018)
 ==================  ==========================================================================
 
 ``random`` holds whatever inspectors choose on. The next three hold if they choose on what the records hold;
 ``naive`` holds if there is no selection at all.
 
 **How sure.** The register is finite and known as a whole; what is random is who was drawn and what was
-detected. The variance is the sum over enterprises of the squared sum of weighted residuals. Intervals are
-Wilson's, at the effective number of inspections that gives this variance (Franco and others 2019), since sums
-of few findings are skewed. Where few enterprises make most of the variance, it is itself uncertain: with u the
-residual sums, it has about 2 (Σ u²)² / Σ u⁴ degrees of freedom (Satterthwaite 1946), and the effective number
-shrinks by the square of Student's quantile over the normal one (Korn and Graubard 1998). Fewer than ten
-findings are refused.
+detected. The variance is the sum over enterprises of the squared sum of weighted residuals. It takes the
+draws of an enterprise for dependent; where each week draws anew and much of the register is drawn, that is
+on the safe side. Intervals are Wilson's, at the effective number of inspections that gives this variance
+(Franco and others 2019), since sums of few findings are skewed. Where few enterprises make most of the
+variance, it is itself uncertain: with u the residual sums, it has about 2 (Σ u²)² / Σ u⁴ degrees of freedom
+(Satterthwaite 1946), and the effective number shrinks by the square of Student's quantile over the normal one
+(Korn and Graubard 1998). Fewer than ten findings are refused.
 """
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.stats import norm, t
 
 from tierkit.evaluate.evidence import Logged
 from tierkit.evaluate.outcome_model import expected_findings
 from tierkit.evaluate.overlap import FEWEST_FINDINGS, Gap, OverlapError, overlap
+from tierkit.evaluate.sample import Sample
 from tierkit.evaluate.weighting import weigh
-from tierkit.metrics import effective_size, wilson_interval
 
 __all__ = ["ESTIMATORS", "PolicyValue", "policy_value"]
-
-Floats = NDArray[np.float64]
 
 ESTIMATORS = ("naive", "random", "ipw", "self_normalised", "doubly_robust")
 
@@ -77,10 +76,11 @@ class PolicyValue:
     opportunities : float
         Audit opportunities per 1,000 obligations that the policy gives out.
     table : DataFrame
-        By estimator: ``value`` with ``low``, ``high`` and ``se`` (findings per 1,000 obligations), its degrees of ``freedom``,
-        ``per_opportunity`` (findings an opportunity), ``n``, ``findings``, ``effective_size``,
-        ``largest_share`` (of one inspection in all weight), ``holds_if`` (``no selection``, ``design``,
-        ``records``, ``not claimed``) and ``refused`` (why there is no number; empty where there is one).
+        By estimator: ``value`` with ``low``, ``high`` and ``se`` (findings per 1,000 obligations), the
+        degrees of ``freedom`` of ``se``, ``per_opportunity`` (findings an opportunity), ``n``, ``findings``,
+        ``effective_size``, ``largest_share`` (of one inspection in all weight), ``holds_if`` (``no
+        selection``, ``design``, ``records``, ``not claimed``) and ``refused`` (why there is no number; empty
+        where there is one).
     strata : DataFrame
         By tier: obligations, opportunities, random audits and their findings, their finding rate with
         Wilson's interval (refused under ten findings), and the rate of all inspections beside it.
@@ -104,7 +104,11 @@ class PolicyValue:
 
     def __repr__(self) -> str:
         """Return the policy and what it rests on, in a line."""
-        return f"PolicyValue({self.policy!r}, {self.obligations:,} obligations of {self.enterprises:,} enterprises)"
+        return f"PolicyValue({self.policy!r}, {self._size})"
+
+    @property
+    def _size(self) -> str:
+        return f"{self.obligations:,} obligations of {self.enterprises:,} enterprises"
 
     def summary(self) -> pd.DataFrame:
         """Return each estimator's value and interval, findings per 1,000 obligations."""
@@ -112,136 +116,24 @@ class PolicyValue:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values for JSON, NaN as None."""
-        frames = {name: getattr(self, name) for name in ("table", "strata", "overlap")}
+        plain = {"policy", "practice", "obligations", "enterprises", "opportunities", "confidence", "notes"}
+        frames = {name: getattr(self, name).reset_index() for name in ("table", "strata", "overlap")}
         return {
-            "policy": self.policy,
-            "practice": self.practice,
-            "obligations": self.obligations,
-            "enterprises": self.enterprises,
-            "opportunities": self.opportunities,
-            "confidence": self.confidence,
             "unit": "findings per 1,000 obligations",
+            **{name: getattr(self, name) for name in sorted(plain)},
             **{
-                name: frame.reset_index()
-                .astype(object)
-                .where(frame.reset_index().notna(), None)
-                .to_dict("records")
+                name: frame.astype(object).where(frame.notna(), None).to_dict("records")
                 for name, frame in frames.items()
             },
         }
 
     def _repr_html_(self) -> str:
         head = (
-            f"<p><b>{self.policy}</b>: findings per 1,000 obligations, {self.opportunities:.0f} opportunities "
-            f"per 1,000; n = {self.obligations:,} obligations of {self.enterprises:,} enterprises; "
+            f"<p><b>{html.escape(self.policy)}</b>: findings per 1,000 obligations, "
+            f"{self.opportunities:.1f} opportunities per 1,000; n = {self._size}; "
             f"{self.confidence:.0%} intervals</p>"
         )
         return head + self.summary().to_html(float_format="{:.3g}".format)
-
-
-class _Estimate(NamedTuple):
-    """A value, what each inspection leaves over in its unit, the weight of each, and what stands against it."""
-
-    value: float
-    residual: Floats
-    weight: Floats
-    holds_if: str
-    gaps: list[Gap]
-
-
-class _Sample:
-    """The inspections of a window, beside the obligations that they were made of."""
-
-    def __init__(self, given: Logged) -> None:
-        seen = given.inspections
-        self.base = given.obligations
-        self.target = self.base["target"].to_numpy(np.float64)
-        self.place = seen["obligation"].to_numpy(np.int64)
-        self.owner = pd.factorize(self.base["enterprise_id"])[0][self.place]
-        self.tier = self.base["tier"].astype(str).to_numpy(object)
-        self.found = seen["found"].to_numpy(np.float64)
-        self.audit = (seen["channel"] == "random").to_numpy(bool)
-        self.mean = 1000 * float(self.target.mean())
-        self.there = self.base["there"].to_numpy(np.float64)
-        self.most = 1000 * float((self.target * self.there).mean())
-
-    def naive(self) -> _Estimate:
-        """Return the value at the finding rate of all inspections of each tier."""
-        n = len(self.found)
-        residual, value = np.zeros(n), 0.0
-        overall = float(self.found.mean()) if n else float("nan")
-        inspected = self.tier[self.place]
-        for tier in sorted(set(self.tier)):
-            here = self.tier == tier
-            share = 1000 / len(here) * float(self.target[here] @ self.there[here])
-            mine = inspected == tier
-            rate = float(self.found[mine].mean()) if mine.any() else overall
-            value += share * rate
-            residual[mine] = share * (self.found[mine] - rate) / mine.sum()
-        return _Estimate(value, residual, np.ones(n), "no selection", [])
-
-    def ratio(self, weight: Floats, holds_if: str, gaps: list[Gap]) -> _Estimate:
-        """Return the value at a weighted finding rate."""
-        share = weight / max(float(weight.sum()), np.finfo(float).tiny)
-        rate = float(share @ self.found)
-        return _Estimate(rate * self.most, share * (self.found - rate) * self.most, weight, holds_if, gaps)
-
-    def total(self, weight: Floats, expected: Floats, holds_if: str, gaps: list[Gap]) -> _Estimate:
-        """Return what a model expects of everybody, and the weighted sum of what it gets wrong."""
-        per = 1000 / len(self.target)
-        residual = per * weight * (self.found - expected[self.place])
-        return _Estimate(
-            per * float(self.target * self.there @ expected) + float(residual.sum()), residual, weight, holds_if, gaps
-        )
-
-    def row(self, one: _Estimate, confidence: float) -> dict[str, Any]:
-        """Return an estimate as a line of the table."""
-        use = one.weight > 0
-        by_enterprise = np.bincount(self.owner, one.residual) if len(self.owner) else np.zeros(1)
-        squares = by_enterprise**2
-        value, se = one.value, float(np.sqrt(squares.sum()))
-        freedom = 2 * se**4 / float((squares**2).sum()) if se > 0 else float("nan")
-        if one.gaps:
-            value = se = freedom = float("nan")
-        low, high = _interval(value, se, freedom, self.most, confidence)
-        size = effective_size(one.weight)
-        return {
-            "value": value, "low": low, "high": high, "se": se, "freedom": freedom,
-            "per_opportunity": value / self.mean if self.mean else float("nan"),
-            "n": int(use.sum()), "findings": int(self.found[use].sum()), "effective_size": size,
-            "largest_share": float(one.weight.max() / one.weight.sum()) if size else float("nan"),
-            "holds_if": one.holds_if, "refused": "; ".join(map(str, one.gaps)),
-        }  # fmt: skip
-
-    def strata(self, confidence: float) -> pd.DataFrame:
-        """Return the random audits of each tier, and the rate of all inspections beside theirs."""
-        rows = []
-        for tier in sorted(set(self.tier)):
-            here, mine = self.tier == tier, self.tier[self.place] == tier
-            audits, findings = int((mine & self.audit).sum()), int(self.found[mine & self.audit].sum())
-            few = findings < FEWEST_FINDINGS
-            low, high = wilson_interval(findings, audits, confidence)
-            told = (float("nan"),) * 3 if few else (findings / audits, float(low), float(high))
-            rows.append({
-                "tier": tier, "obligations": int(here.sum()), "opportunities": float(self.target[here].sum()),
-                "audits": audits, "findings": findings, "rate": told[0], "low": told[1], "high": told[2],
-                "naive_rate": float(self.found[mine].mean()) if mine.any() else float("nan"),
-                "naive_n": int(mine.sum()),
-                "refused": f"{findings} findings, under {FEWEST_FINDINGS}" if few else "",
-            })  # fmt: skip
-        return pd.DataFrame(rows).set_index("tier")
-
-
-def _interval(value: float, se: float, freedom: float, mean: float, confidence: float) -> tuple[float, float]:
-    """Return Wilson's interval at the effective size that gives this error; outside 0 … mean, Student's."""
-    wide = float(t.ppf(0.5 + confidence / 2, freedom)) if se > 0 else 0.0
-    if se > 0 and 0 < value < mean:
-        wider = wide / float(norm.ppf(0.5 + confidence / 2))
-        rate = value / mean
-        size = rate * (1 - rate) * (mean / (se * wider)) ** 2
-        low, high = wilson_interval(rate * size, size, confidence)
-        return float(low) * mean, float(high) * mean
-    return value - wide * se, value + wide * se
 
 
 def policy_value(
@@ -278,15 +170,16 @@ def policy_value(
     >>> load = tierkit.policy.Policy.load
     >>> practice = load("legacy").reform({"frequency.random_floor": 1.0}, name="practice")
     >>> data, world = tierkit.synth.make(300, seed=1, policy=practice)
-    >>> scored = data["enterprises"][["enterprise_id", "sector"]].assign(risk_probability=0.1, credit_points=600)
+    >>> scored = data["enterprises"][["enterprise_id", "sector"]]
+    >>> scored = scored.assign(risk_probability=0.1, credit_points=600)
     >>> given = logged(data, scored, load("shanghai-2025"), "2024-07-01", practice=practice)
     >>> policy_value(given).table.loc["random", ["n", "holds_if"]].tolist()
     [..., 'design']
     """
-    sample = _Sample(given)
+    sample = Sample(given)
     weighed = weigh(given)
     pull = sample.target[sample.place]
-    audits, drawn = np.where(sample.audit, pull, 0.0), weighed.weight * pull
+    audits, drawn = sample.audits() * pull, weighed.weight * pull
     base = given.obligations
     random = base["random"].to_numpy(np.float64)
     either = (

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 class Weighed(NamedTuple):
-    """The weight of each inspection (0 for those that count for nothing), the channels used, and why no more."""
+    """The weight of each inspection (0 if it does not count), the channels used, and why no more are."""
 
     weight: Floats
     channels: tuple[str, ...]
