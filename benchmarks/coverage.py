@@ -23,14 +23,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tierkit.evaluate import Logged, logged, policy_value
+from tierkit.evaluate import Logged, logged, policy_value, true_value
 from tierkit.evaluate.policy_value import ESTIMATORS
 from tierkit.policy import Policy
 from tierkit.population import draw
 from tierkit.records import write_records
-from tierkit.schema import AGENCIES, ITEM_CLASSES
 from tierkit.simulate import potential_detections
-from tierkit.synth import settled
+from tierkit.synth import obligation_keys, settled
 from tierkit.world import parameters
 
 ROOT = Path(__file__).parent.parent
@@ -64,7 +63,7 @@ class World(NamedTuple):
 
     data: dict[str, pd.DataFrame]
     as_of: dt.date
-    potential: pd.Series
+    potential: pd.DataFrame
 
 
 def world(seed: int, practice: Policy, enterprises: int) -> World:
@@ -77,15 +76,10 @@ def world(seed: int, practice: Policy, enterprises: int) -> World:
     left = past.end.state.left[frame.world.enterprise.astype(np.int64)].astype(np.int64)
     closing = pd.Series(pd.Timestamp(frame.origin) + pd.to_timedelta(left * 7, unit="D"))
     tables["obligations"] = tables["obligations"].assign(valid_to=closing.where(left < past.end.week))
-    keys = [
-        frame.ids[frame.world.enterprise.astype(np.int64)],
-        np.array(AGENCIES, object)[frame.world.agency],
-        np.array(ITEM_CLASSES, object)[frame.world.item_class],
-    ]
     return World(
         tables | write_records(past),
         frame.date + dt.timedelta(weeks=BEFORE),
-        pd.Series(chance, pd.MultiIndex.from_arrays(keys)),
+        obligation_keys(frame).assign(potential=chance),
     )
 
 
@@ -130,15 +124,6 @@ def scores(data: dict[str, pd.DataFrame], as_of: dt.date) -> pd.DataFrame:
     )
 
 
-def truth(given: Logged, potential: pd.Series) -> float:
-    """Return the policy's value, findings per 1,000 obligations."""
-    names = pd.MultiIndex.from_frame(
-        given.obligations[["enterprise_id", "agency", "item_class"]].astype(object)
-    )
-    chance = potential.reindex(names).to_numpy(np.float64)
-    return 1000 * float((given.obligations["target"].to_numpy(np.float64) * chance).mean())
-
-
 def case(
     strength: str, seed: int, enterprises: int = ENTERPRISES, floor: float = FLOOR
 ) -> tuple[Logged, float]:
@@ -146,7 +131,7 @@ def case(
     practice, policy = policies(strength, floor)
     made = world(seed, practice, enterprises)
     given = logged(made.data, scores(made.data, made.as_of), policy, made.as_of, practice=practice)
-    return given, truth(given, made.potential)
+    return given, true_value(given, made.potential)
 
 
 def estimates(strength: str, seed: int, given: Logged, true: float) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from tierkit.evaluate import (
     logged,
     policy_value,
     swap,
+    true_value,
 )
 from tierkit.evaluate.opportunities import open_obligations, weekly_chances, within
 from tierkit.evaluate.outcome_model import expected_findings
@@ -416,6 +417,8 @@ def test_from_records_to_a_value() -> None:
     assert told.opportunities == pytest.approx(1000 * one.obligations["target"].mean())
     assert "obligations of" in repr(told)
     assert "<table" in told._repr_html_()
+    assert told.shown("zh").loc[1, "label"] == "仅随机抽查"
+    assert told.shown()["value"].tolist() == told.summary()["value"].tolist()
     plain = told.to_dict()
     assert plain["table"][1]["estimator"] == "random"
     assert plain["unit"] == "findings per 1,000 obligations"
@@ -464,6 +467,16 @@ def test_potential_detections_are_the_state_at_the_time_of_each_weeks_inspection
     assert by_agency.mean().dropna().between(0.6, 0.8).all()
     with pytest.raises(ValueError, match="'first' week"):
         potential_detections(frame, policy, 5, first=5)
+
+
+def test_the_true_value_weighs_each_obligation_by_its_opportunity() -> None:
+    base = records().obligations.iloc[:3].assign(agency=["fire", "health", "water"], item_class="key")
+    one = Logged(base, records().inspections[:0], np.zeros((3, 1)), 26)
+    told = base[["enterprise_id", "agency", "item_class"]].assign(potential=[0.0, 0.5, 1.0])
+    expected = 1000 * (base["target"].to_numpy() @ [0.0, 0.5, 1.0]) / 3
+    assert true_value(one, told.iloc[::-1]) == pytest.approx(expected, rel=TINY)
+    with pytest.raises(ValueError, match="holds 2 of 3 obligations"):
+        true_value(one, told.iloc[:2])
 
 
 def test_potential_of_a_dataset_is_that_of_its_own_past() -> None:

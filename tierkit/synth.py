@@ -28,7 +28,17 @@ from tierkit.schema import (
 from tierkit.simulate import Run, potential_detections, run
 from tierkit.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
 
-__all__ = ["grow", "history", "make", "make_folder", "potential", "settled", "world_at", "world_of"]
+__all__ = [
+    "grow",
+    "history",
+    "make",
+    "make_folder",
+    "obligation_keys",
+    "potential",
+    "settled",
+    "world_at",
+    "world_of",
+]
 
 
 def history(
@@ -298,16 +308,11 @@ def _truth(
     monthly = (
         np.stack([months[month] for month in sorted(months)], axis=1) if months else np.zeros((len(owner), 0))
     )
-    truth = pd.DataFrame(
-        {
-            "enterprise_id": end.ids[owner],
-            "agency": np.array(AGENCIES, object)[world.agency],
-            "item_class": np.array(ITEM_CLASSES, object)[world.item_class],
-            "log_hazard": world.hazard,
-            "hunch": world.hunch,
-            "state_by_month": list(monthly.astype(np.int64)),
-            **of_obligations,
-        }
+    truth = obligation_keys(end).assign(
+        log_hazard=world.hazard,
+        hunch=world.hunch,
+        state_by_month=list(monthly.astype(np.int64)),
+        **of_obligations,
     )[mine]
     enterprises = pd.DataFrame(
         {"enterprise_id": end.ids, "latent": np.round(population.latent, 6), **of_enterprises}
@@ -485,6 +490,18 @@ def world_at(
     return end
 
 
+def obligation_keys(frame: Frame) -> pd.DataFrame:
+    """Return ``enterprise_id``, ``agency``, ``item_class`` of every obligation of a world, in its order."""
+    world = frame.world
+    return pd.DataFrame(
+        {
+            "enterprise_id": frame.ids[world.enterprise.astype(np.int64)],
+            "agency": np.array(AGENCIES, object)[world.agency],
+            "item_class": np.array(ITEM_CLASSES, object)[world.item_class],
+        }
+    )
+
+
 def potential(
     data: Dataset,
     date: dt.date,
@@ -548,12 +565,4 @@ def potential(
             f"The inspections before {until.date()} are not those of the dataset's seed; "
             "make the dataset again."
         )
-    world = frame.world
-    return pd.DataFrame(
-        {
-            "enterprise_id": frame.ids[world.enterprise.astype(np.int64)],
-            "agency": np.array(AGENCIES, object)[world.agency],
-            "item_class": np.array(ITEM_CLASSES, object)[world.item_class],
-            "potential": chance,
-        }
-    )
+    return obligation_keys(frame).assign(potential=chance)

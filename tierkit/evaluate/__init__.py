@@ -2,7 +2,7 @@
 
 from tierkit.evaluate.audits import audits_for_rate, audits_for_value, floor_for, half_width
 from tierkit.evaluate.comparators import cases, contraction, swap
-from tierkit.evaluate.evidence import Logged, logged
+from tierkit.evaluate.evidence import Logged, logged, true_value
 from tierkit.evaluate.overlap import Gap, OverlapError
 from tierkit.evaluate.policy_value import PolicyValue, policy_value
 
@@ -20,4 +20,5 @@ __all__ = [
     "logged",
     "policy_value",
     "swap",
+    "true_value",
 ]

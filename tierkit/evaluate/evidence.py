@@ -17,7 +17,7 @@ from tierkit.policy import Policy
 from tierkit.tiers import assign
 from tierkit.world import Parameters
 
-__all__ = ["WINDOW_DAYS", "Logged", "logged"]
+__all__ = ["WINDOW_DAYS", "Logged", "logged", "true_value"]
 
 WINDOW_DAYS = 180
 """Days after the date in which inspections count; from a Monday, they hold the working days of 26 weeks."""
@@ -135,6 +135,40 @@ def logged(
     return Logged(
         out, seen, _features(out, scored), weeks, policy.name, practice.name if practice else "", on_records
     )
+
+
+def true_value(given: Logged, potential: pd.DataFrame) -> float:
+    """Return the true value of the policy, where a world that was made tells what audits would have found.
+
+    Parameters
+    ----------
+    given : Logged
+    potential : DataFrame
+        ``enterprise_id``, ``agency``, ``item_class``, ``potential``, as from `tierkit.synth.potential` for
+        the weeks of the window.
+
+    Returns
+    -------
+    float
+        Findings per 1,000 obligations.
+
+    Raises
+    ------
+    ValueError
+        If it does not hold each of the obligations.
+    """
+    told = (
+        given.obligations[_KEYS]
+        .astype(str)
+        .merge(potential.astype(dict.fromkeys(_KEYS, str)), on=_KEYS, how="left")
+    )
+    if told["potential"].isna().any() or len(told) != len(given.obligations):
+        raise ValueError(
+            f"The 'potential' holds {int(told['potential'].notna().sum())} of {len(given.obligations)} "
+            "obligations; make it of the same dataset and date, a row an obligation."
+        )
+    target = given.obligations["target"].to_numpy(np.float64)
+    return 1000 * float((target * told["potential"].to_numpy(np.float64)).mean())
 
 
 def _placed(rows: pd.DataFrame, scored: pd.DataFrame, policy: Policy) -> pd.DataFrame:

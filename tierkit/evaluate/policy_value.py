@@ -59,6 +59,7 @@ from tierkit.evaluate.outcome_model import expected_findings
 from tierkit.evaluate.overlap import FEWEST_FINDINGS, Gap, OverlapError, overlap
 from tierkit.evaluate.sample import Sample
 from tierkit.evaluate.weighting import weigh
+from tierkit.texts import text
 
 __all__ = ["ESTIMATORS", "PolicyValue", "policy_value"]
 
@@ -113,6 +114,11 @@ class PolicyValue:
     def summary(self) -> pd.DataFrame:
         """Return each estimator's value and interval, findings per 1,000 obligations."""
         return self.table[["value", "low", "high", "n", "findings", "effective_size", "holds_if", "refused"]]
+
+    def shown(self, lang: str = "en") -> pd.DataFrame:
+        """Return what `tierkit.plot.estimates` draws: ``label``, ``value``, ``low``, ``high``, ``n``."""
+        names = [text(f"estimator.{name}", lang) for name in self.table.index]
+        return self.table[["value", "low", "high", "n"]].reset_index(drop=True).assign(label=names)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values for JSON, NaN as None."""
