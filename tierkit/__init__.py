@@ -41,7 +41,8 @@ Held against records
     scored: a world made of scored records; `world_from_scores`.
     backtest: a past year rerun and compared with what happened; `backtest`.
     rentsafe: the same on a real ladder of intervals.
-    evaluate: what a score is worth as an order of inspections; `ranking`, `compare_rankings`.
+    evaluate: what a policy would find, from records that selection made, and what an order of inspections
+    is worth; `logged`, `policy_value`, `ranking`, `tier_stability`.
     chicago, rentsafe_risk: scores held against public records.
 Output
     plot: every figure.
