@@ -26,30 +26,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.evaluate import groups as g
+from tierkit.evaluate.observed import Observed, alike, observe, ratio_text, verdict
 from tierkit.metrics import wilson_interval
-from tierkit.schema import LEVELS, PLANNED_CHANNELS, TIERS
-from tierkit.texts import interval, number, percent, text
+from tierkit.schema import LEVELS, TIERS
+from tierkit.texts import number, percent, text
 
-__all__ = ["Consistency", "Fairness", "domestic_foreign", "fairness", "level_text", "missed_by_group"]
+__all__ = ["Fairness", "fairness", "missed_by_group"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-FOREIGN = ("foreign", "hmt")
-"""Foreign capital as the statistics count it, that of Hong Kong, Macao and Taiwan included."""
-_YEAR_DAYS = 364.0  # a simulated year, 52 weeks
-_ALPHA = 0.05
-
-
-def level_text(group: str, level: str, lang: str) -> str:
-    """Return the name of a group's level in one language.
-
-    Examples
-    --------
-    >>> level_text("age", "under_2", "en"), level_text("ownership", "private", "zh")
-    ('under 2 years', '民营')
-    """
-    return text(f"age.{level}", lang) if group == "age" else LEVELS[group][level].text(lang)
 
 
 @dataclass(frozen=True)
@@ -62,27 +47,28 @@ class Fairness:
         The day of the scores; records from it on were used.
     days : int
     tiers : DataFrame
-        ``group``, ``level``, ``tier``, ``n`` enterprises, ``share`` of the level in the tier, ``low``, ``high``
-        (Wilson).
+        ``group``, ``level``, ``tier``, ``n`` enterprises, ``share`` of the level in the tier, ``low`` and
+        ``high`` (Wilson).
     visits : DataFrame
         ``n`` enterprises, ``years`` of exposure, ``planned`` on-site inspections, ``rate`` an enterprise-year
-        with ``low`` and ``high``; ``ratio`` to the rest at equal risk with ``ratio_low``, ``ratio_high``, ``p``
-        and ``p_holm`` (for all levels of the group at once); ``like`` at equal risk, sector and size with
-        ``like_low`` and ``like_high``; ``verdict``: ``more``, ``less``, ``no_difference`` or ``too_few``.
+        with ``low`` and ``high``; ``ratio`` to the rest at equal risk with ``ratio_low``, ``ratio_high``,
+        ``p`` and ``p_holm`` (for all levels of the group at once); ``like`` at equal risk, sector and size
+        with ``like_low`` and ``like_high``; ``verdict`` by ``p_holm`` at 5 %: ``more``, ``less``,
+        ``no_difference`` or ``too_few``.
     audits : DataFrame
         Random audits: ``audits``, ``enterprises`` audited, ``findings``, ``rate`` with ``low`` and ``high``,
-        ``predicted`` (mean scored risk of the audited), ``over_predicted`` (rate over predicted) with its ends,
-        and ``note``: ``""`` or ``too_few``.
+        ``predicted`` (mean scored risk of the audited), ``over_predicted`` (rate over predicted) with
+        ``over_low`` and ``over_high``, and ``note``: ``""`` or ``too_few``.
     false_t4 : DataFrame
         Of the compliant, who is in T4: ``n`` compliant, ``in_t4``, ``share``, ``low``, ``high``, ``basis``:
         ``audits`` (no random audit of theirs found anything, which misses what audits miss) or ``truth``.
     missed : DataFrame
-        ``obligations``, ``uninspected`` share, and ``missed`` with ``low`` and ``high``: violations that a standard
-        audit would find and nobody looked for, per 1,000 obligations; ``note`` as above.
+        ``obligations``, ``uninspected`` share, and ``missed`` with ``low`` and ``high``: violations that a
+        standard audit would find and nobody looked for, per 1,000 obligations; ``note`` as above.
     cost : DataFrame
         A row a group: what it would do to give all levels the same planned visits at equal risk and keep the
-        load of every band: ``moved`` inspections over the days, ``findings`` expected of them as they were, the
-        ``change`` of these with ``low`` and ``high``.
+        load of every band: ``moved`` inspections over the days, ``findings`` expected of all as they were,
+        the ``change`` of these with ``low`` and ``high``.
     """
 
     start: date
@@ -108,9 +94,23 @@ class Fairness:
         """Return all frames as plain data for JSON; a refused number is None."""
         frames = ("tiers", "visits", "audits", "false_t4", "missed", "cost")
         return {"start": self.start.isoformat(), "days": self.days} | {
-            name: getattr(self, name).astype(object).where(getattr(self, name).notna(), None).to_dict("records")
+            name: getattr(self, name)
+            .astype(object)
+            .where(getattr(self, name).notna(), None)
+            .to_dict("records")
             for name in frames
         }
+
+    @staticmethod
+    def label(group: str, level: str, lang: str = "en") -> str:
+        """Return the name of a group's level.
+
+        Examples
+        --------
+        >>> Fairness.label("age", "under_2"), Fairness.label("size", "micro", "zh")
+        ('under 2 years', '微型')
+        """
+        return text(f"age.{level}", lang) if group == "age" else LEVELS[group][level].text(lang)
 
     def summary(self, lang: str = "en") -> pd.DataFrame:
         """Return the table for people: names, n, rates, ratios with intervals, verdicts.
@@ -126,13 +126,17 @@ class Fairness:
             rows.append(
                 {
                     text("fairness.group", lang): text(f"group.{row['group']}", lang),
-                    text("fairness.level", lang): level_text(row["group"], row["level"], lang),
+                    text("fairness.level", lang): self.label(row["group"], row["level"], lang),
                     text("fairness.n", lang): number(row["n"]),
                     "T4": percent(row["t4"], 1),
-                    text("fairness.rate", lang): number(row["rate"], 2) if row["rate"] == row["rate"] else few,
+                    text("fairness.rate", lang): number(row["rate"], 2)
+                    if row["rate"] == row["rate"]
+                    else few,
                     text("fairness.audit_rate", lang): _share(row["audit_rate"], few),
-                    text("fairness.ratio", lang): _ratio(row, "ratio") if told else few,
-                    text("fairness.like", lang): _ratio(row, "like") if row["like"] == row["like"] else few,
+                    text("fairness.ratio", lang): ratio_text(row, "ratio") if told else few,
+                    text("fairness.like", lang): ratio_text(row, "like")
+                    if row["like"] == row["like"]
+                    else few,
                     text("fairness.verdict", lang): text(f"fairness.{row['verdict']}", lang),
                 }
             )
@@ -151,132 +155,8 @@ class Fairness:
         )
 
 
-@dataclass(frozen=True)
-class Consistency:
-    """Whether domestic and foreign capital is inspected alike at equal risk (内外资一致).
-
-    Attributes
-    ----------
-    foreign, domestic : int
-        Enterprises.
-    foreign_planned, domestic_planned : int
-        Planned on-site inspections.
-    ratio, low, high, p : float
-        Visits a year of foreign over domestic capital at equal risk; NaN where refused.
-    like, like_low, like_high : float
-        The same at equal risk, sector and size.
-    verdict : {"more", "less", "no_difference", "too_few"}
-        Of the ratio at equal risk, at 5 %.
-    """
-
-    foreign: int
-    domestic: int
-    foreign_planned: int
-    domestic_planned: int
-    ratio: float
-    low: float
-    high: float
-    p: float
-    like: float
-    like_low: float
-    like_high: float
-    verdict: str
-
-    def sentence(self, lang: str = "en") -> str:
-        """Return the verdict in words, with n, ratio and interval.
-
-        Parameters
-        ----------
-        lang : {"zh", "en"}
-        """
-        counts = {
-            name: number(getattr(self, name))
-            for name in ("foreign", "domestic", "foreign_planned", "domestic_planned")
-        }
-        if self.verdict == "too_few":
-            return text("consistency.too_few", lang, **counts, fewest=g.FEWEST)
-        row = vars(self) | {"ratio_low": self.low, "ratio_high": self.high}
-        first = text(f"consistency.{self.verdict}", lang, **counts, ratio=_ratio(row, "ratio"))
-        if np.isnan(self.like):
-            return first
-        return f"{first}{text('consistency.like', lang, ratio=_ratio(row, 'like'))}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON; a refused number is None."""
-        return {name: None if value != value else value for name, value in vars(self).items()}
-
-    def _repr_html_(self) -> str:
-        return "".join(f"<p>{html.escape(self.sentence(lang))}</p>" for lang in ("en", "zh"))
-
-
-def _ratio(row: Mapping[Any, Any], name: str) -> str:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return f"{number(row[name], 2)} {interval(low, high, 2)}"
-
-
 def _share(value: float, few: str) -> str:
     return few if np.isnan(value) else percent(value, 1)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What the records of the window say, by enterprise in the order of the scores."""
-
-    enterprises: pd.DataFrame
-    tier: Ints
-    risk: Floats
-    years: Floats
-    planned: Floats
-    audits: Floats
-    found: Floats
-    obligations: Floats
-    inspected: Floats  # obligations that were looked at, on site or off
-
-
-def _seen(
-    scored: pd.DataFrame, records: Mapping[str, pd.DataFrame], start: pd.Timestamp, days: int
-) -> _Seen:
-    missing = {"enterprise_id", "tier", "risk_probability"} - set(scored.columns)
-    if missing:
-        raise ValueError(f"The 'scored' frame must have the columns {sorted(missing)}; see tiers.assign.")
-    if days < 1:
-        raise ValueError(f"The 'days' must be at least 1. Got {days}.")
-    ids = pd.Index(scored["enterprise_id"].astype(str))
-    table = records["enterprises"]
-    table = table.set_axis(table["enterprise_id"].astype(str), axis=0)
-    if not ids.is_unique or not ids.isin(table.index).all():
-        raise ValueError("The 'scored' enterprises must be in the records, a row each; score the same dataset.")
-    table = table.loc[ids].reset_index(drop=True)
-    end = start + pd.Timedelta(days=days)
-    last = table["closed_on"].where(table["closed_on"] < end, end)
-    years = (last - start).dt.days.clip(lower=0).to_numpy(np.float64) / _YEAR_DAYS
-    rows = records["inspections"]
-    rows = rows[(rows["inspected_on"] >= start) & (rows["inspected_on"] < end)]
-    place = ids.get_indexer(pd.Index(rows["enterprise_id"].astype(str)))
-    rows, place = rows[place >= 0], place[place >= 0]
-    onsite = (rows["mode"] != "offsite").to_numpy()
-    random = (rows["channel"] == "random").to_numpy() & onsite
-
-    def per(which: NDArray[np.bool_]) -> Floats:
-        return np.bincount(place[which], minlength=len(ids)).astype(np.float64)
-
-    keys = ["enterprise_id", "agency", "item_class"]
-    duties = records["obligations"]
-    duties = duties[(duties["valid_from"] < end) & ~(duties["valid_to"] <= start)][keys].astype(str)
-    looked = pd.MultiIndex.from_frame(duties).isin(pd.MultiIndex.from_frame(rows[keys].astype(str)))
-    owner = ids.get_indexer(pd.Index(duties["enterprise_id"]))
-    mine = owner >= 0
-    return _Seen(
-        enterprises=table,
-        tier=pd.Categorical(scored["tier"].astype(str), list(TIERS)).codes.astype(np.int64),
-        risk=scored["risk_probability"].to_numpy(np.float64),
-        years=years,
-        planned=per(onsite & rows["channel"].isin(PLANNED_CHANNELS).to_numpy()),
-        audits=per(random),
-        found=per(random & (rows["finding"] != "none").to_numpy()),
-        obligations=np.bincount(owner[mine], minlength=len(ids)).astype(np.float64),
-        inspected=np.bincount(owner[mine & looked], minlength=len(ids)).astype(np.float64),
-    )
 
 
 def fairness(
@@ -335,7 +215,7 @@ def fairness(
     ['state', 'private', 'foreign', 'hmt', 'individual']
     """
     first = pd.Timestamp(start)
-    seen = _seen(scored, records, first, days)
+    seen = observe(scored, records, first, days)
     truth = None
     if violating is not None:
         truth = violating.reindex(scored["enterprise_id"]).to_numpy()
@@ -360,7 +240,7 @@ def fairness(
     return Fairness(first.date(), days, **whole)
 
 
-def _tiers(seen: _Seen, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
+def _tiers(seen: Observed, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
     rows = []
     for k, level in enumerate(levels):
         n = int((code == k).sum())
@@ -371,17 +251,8 @@ def _tiers(seen: _Seen, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["level", "tier", "n", "share", "low", "high"])
 
 
-def _like(seen: _Seen, band: Ints, but: str, day: date) -> Ints:
-    """Return strata of equal risk, sector and size, without the group itself."""
-    out = band
-    for name in ("sector", "size"):
-        if name != but:
-            out = out * len(g.GROUPS[name]) + g.group_of(seen.enterprises, name, day)
-    return out
-
-
-def _visits(seen: _Seen, code: Ints, group: str, band: Ints, day: date) -> pd.DataFrame:
-    like = _like(seen, band, group, day)
+def _visits(seen: Observed, code: Ints, group: str, band: Ints, day: date) -> pd.DataFrame:
+    like = alike(seen, band, group, day)
     rows = []
     for k, level in enumerate(g.GROUPS[group]):
         mine = code == k
@@ -394,17 +265,11 @@ def _visits(seen: _Seen, code: Ints, group: str, band: Ints, day: date) -> pd.Da
     columns += ["ratio", "ratio_low", "ratio_high", "p", "like", "like_low", "like_high"]
     out = pd.DataFrame(rows, columns=columns)
     out["p_holm"] = g.holm(out["p"])
-    out["verdict"] = [_verdict(r, p) for r, p in zip(out["ratio"], out["p_holm"], strict=True)]
+    out["verdict"] = [verdict(r, p) for r, p in zip(out["ratio"], out["p_holm"], strict=True)]
     return out
 
 
-def _verdict(ratio: float, p: float) -> str:
-    if np.isnan(ratio):
-        return "too_few"
-    return "no_difference" if p >= _ALPHA else "more" if ratio > 1 else "less"
-
-
-def _audits(seen: _Seen, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
+def _audits(seen: Observed, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
     rows = []
     for k, level in enumerate(levels):
         mine = (code == k) & (seen.audits > 0)
@@ -420,7 +285,7 @@ def _audits(seen: _Seen, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
 
 
 def _false_t4(
-    seen: _Seen, code: Ints, levels: Sequence[str], violating: NDArray[Any] | None
+    seen: Observed, code: Ints, levels: Sequence[str], violating: NDArray[Any] | None
 ) -> pd.DataFrame:
     audited = (seen.audits > 0) & (seen.found == 0)
     compliant = audited if violating is None else ~violating.astype(bool)
@@ -436,7 +301,7 @@ def _false_t4(
     return out.assign(basis=basis, note=np.where(out["n"] < g.FEWEST, "too_few", ""))
 
 
-def _missed(seen: _Seen, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
+def _missed(seen: Observed, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
     rows = []
     for k, level in enumerate(levels):
         mine = code == k
@@ -445,10 +310,12 @@ def _missed(seen: _Seen, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
         rate = g.clustered_share(seen.found[mine], seen.audits[mine])
         per = [1000 * open_ * value for value in rate[:3]]
         rows.append((level, int(duties), open_, *per, "too_few" if np.isnan(rate.value) else ""))
-    return pd.DataFrame(rows, columns=["level", "obligations", "uninspected", "missed", "low", "high", "note"])
+    return pd.DataFrame(
+        rows, columns=["level", "obligations", "uninspected", "missed", "low", "high", "note"]
+    )
 
 
-def _cost(seen: _Seen, code: Ints, band: Ints, repeats: int, seed: int) -> pd.DataFrame:
+def _cost(seen: Observed, code: Ints, band: Ints, repeats: int, seed: int) -> pd.DataFrame:
     """Return what equal visits at equal risk would do to expected findings, the load of each band kept.
 
     A cell's visits find at its mean scored risk, times what random audits found over what was predicted: of
@@ -462,7 +329,7 @@ def _cost(seen: _Seen, code: Ints, band: Ints, repeats: int, seed: int) -> pd.Da
     enough = np.bincount(own, weights=found, minlength=levels) >= g.FEWEST
     rng = np.random.default_rng(seed)
 
-    def summed(values: Floats, by: Ints, n: int) -> Floats:
+    def summed(values: Floats, by: NDArray[Any], n: int) -> Floats:
         return np.bincount(by, weights=values, minlength=n).astype(np.float64)
 
     def once(w: Floats) -> tuple[float, float, float]:
@@ -483,63 +350,6 @@ def _cost(seen: _Seen, code: Ints, band: Ints, repeats: int, seed: int) -> pd.Da
     low, high = np.quantile(drawn, [0.025, 0.975]) if repeats else (np.nan, np.nan)
     columns = ["moved", "findings", "change", "low", "high"]
     return pd.DataFrame([(moved, findings, change, float(low), float(high))], columns=columns)
-
-
-def domestic_foreign(
-    scored: pd.DataFrame,
-    records: Mapping[str, pd.DataFrame],
-    start: date | str,
-    *,
-    days: int = 180,
-    foreign: Sequence[str] = FOREIGN,
-    n_bands: int = 20,
-) -> Consistency:
-    """Check whether domestic and foreign capital is inspected alike at equal risk (内外资一致).
-
-    Parameters
-    ----------
-    scored, records, start, days, n_bands
-        As in `fairness`.
-    foreign : sequence of str
-        Ownerships that count as foreign capital; all others are domestic.
-
-    Returns
-    -------
-    Consistency
-
-    Raises
-    ------
-    ValueError
-        If a column or an enterprise is missing, or there is no such ownership.
-
-    Examples
-    --------
-    >>> from tierkit.synth import make
-    >>> data, _ = make(300, seed=1)
-    >>> ids = data["enterprises"]["enterprise_id"]
-    >>> scored = pd.DataFrame({"enterprise_id": ids, "tier": "T2", "risk_probability": 0.1})
-    >>> domestic_foreign(scored, data, "2023-07-03").verdict
-    'too_few'
-    """
-    unknown = sorted(set(foreign) - set(g.GROUPS["ownership"]))
-    if unknown:
-        known = ", ".join(g.GROUPS["ownership"])
-        raise ValueError(f"The 'foreign' ownerships must be of {known}. Got {unknown}.")
-    first = pd.Timestamp(start)
-    seen = _seen(scored, records, first, days)
-    mine = seen.enterprises["ownership"].isin(list(foreign)).to_numpy()
-    band = g.bands(seen.risk, n_bands)
-    ratio = g.rate_ratio(seen.planned, seen.years, mine, band)
-    like = g.rate_ratio(seen.planned, seen.years, mine, _like(seen, band, "ownership", first.date()))
-    return Consistency(
-        int(mine.sum()),
-        int((~mine).sum()),
-        int(seen.planned[mine].sum()),
-        int(seen.planned[~mine].sum()),
-        *ratio,
-        *like[:3],
-        _verdict(ratio.value, ratio.p),
-    )
 
 
 def missed_by_group(summary: pd.DataFrame, group: str = "ownership") -> pd.DataFrame:
@@ -574,7 +384,7 @@ def missed_by_group(summary: pd.DataFrame, group: str = "ownership") -> pd.DataF
     if rows.empty:
         have = ", ".join(sorted(summary["group"].astype(str).unique()))
         raise KeyError(f"The summary has no violations missed or harm by '{group}'; it has {have}.")
-    rows = rows.assign(**{end: rows[end] if end in rows else np.nan for end in ("low", "high")})
+    rows = rows.assign(**{end: rows.get(end, np.nan) for end in ("low", "high")})
     scale = 1000 / rows["n"].where(rows["n"] > 0)
     rows = rows.assign(**{end: rows[end] * scale for end in ("value", "low", "high")})
     before = [name for name in ("policy", "kappa", "weeks") if name in rows]

@@ -83,7 +83,9 @@ def group_of(enterprises: pd.DataFrame, group: str, day: date | str) -> Ints:
         raise ValueError(f"A group must be one of {', '.join(GROUPS)}. Got {group!r} instead.")
     if group == "age":
         years = (pd.Timestamp(day) - enterprises["registered_on"]).dt.days.to_numpy(np.float64) / 365.25
-        return np.where(np.isnan(years), -1, np.searchsorted(_AGE_EDGES, years, side="right")).astype(np.int64)
+        return np.where(np.isnan(years), -1, np.searchsorted(_AGE_EDGES, years, side="right")).astype(
+            np.int64
+        )
     return pd.Categorical(enterprises[group].astype("str"), list(GROUPS[group])).codes.astype(np.int64)
 
 

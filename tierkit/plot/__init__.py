@@ -12,6 +12,7 @@ from tierkit.plot.explanation import waterfall
 from tierkit.plot.policies import fairness, load, visits
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
 from tierkit.plot.sensitivity import screening, tornado
+from tierkit.plot.soundness import equal_visits, feedback
 from tierkit.plot.style import canvas, policy_color, style
 from tierkit.plot.watch import drift, transitions, triggers
 
@@ -22,8 +23,10 @@ __all__ = [
     "canvas",
     "drift",
     "effects",
+    "equal_visits",
     "estimates",
     "fairness",
+    "feedback",
     "horizon",
     "kappa",
     "load",
