@@ -54,7 +54,8 @@ class Fairness:
         with ``low`` and ``high``; ``ratio`` to the rest at equal risk with ``ratio_low``, ``ratio_high``,
         ``p`` and ``p_holm`` (for all levels of the group at once); ``like`` at equal risk, sector and size
         with ``like_low`` and ``like_high``; ``verdict`` by ``p_holm`` at 5 %: ``more``, ``less``,
-        ``no_difference`` or ``too_few``.
+        ``no_difference`` or ``too_few``. Where one level gets more, the others get a little less than a
+        rest that holds it; read the level that is farthest out first.
     audits : DataFrame
         Random audits: ``audits``, ``enterprises`` audited, ``findings``, ``rate`` with ``low`` and ``high``,
         ``predicted`` (mean scored risk of the audited), ``over_predicted`` (rate over predicted) with

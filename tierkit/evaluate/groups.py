@@ -163,7 +163,7 @@ def clustered_share(events: ArrayLike, trials: ArrayLike) -> Estimate:
     if k.sum() < FEWEST:
         return _REFUSED
     share, size = float(k.sum() / n.sum()), float(n.sum())
-    clustered = ((k - share * n) ** 2).sum() * k.size / max(k.size - 1, 1) / size**2
+    clustered = ((k - share * n) ** 2).sum() / size**2
     binomial = share * (1 - share) / size
     effect = max(1.0, clustered / binomial) if binomial > 0 else 1.0
     low, high = wilson_interval(share * size / effect, size / effect)

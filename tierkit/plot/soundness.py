@@ -89,7 +89,7 @@ def equal_visits(result: Fairness, group: str = "ownership", *, lang: str = "en"
         ]
         ax.set_yticks(at, names)
         for label, told in zip(ax.get_yticklabels(), rows["verdict"].isin(["more", "less"]), strict=True):
-            label.set_fontweight("bold" if told else "normal")
+            label.set_color(COLORS["direction"]["worse"] if told else INK["text"])
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.set_xlabel(texts.text("figure.equal_visits.axis", lang))
         ax.grid(axis="x")
@@ -123,7 +123,7 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
     caption = texts.text(f"caption.feedback{'_single' if result.seeds == 1 else ''}", lang, **words)
     title, subtitle = (texts.text(f"figure.feedback.{name}", lang) for name in ("title", "subtitle"))
     with style():
-        figure, axes = canvas(
+        _, axes = canvas(
             title, subtitle, caption, height=0.45 + 2.3 * rows, nrows=rows, ncols=min(2, len(measures))
         )
         drawn = axes.ravel()
@@ -146,7 +146,11 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
         for ax in axes[-1]:
             ax.set_xlabel(texts.text("figure.feedback.round", lang))
         named = [_arm_text(arm.name, lang) for arm in result.arms]
-        figure.legend(drawn[0].lines, named, loc="outside upper left", ncols=2, handlelength=2.4)
+        half = -(-len(named) // axes.shape[1])
+        for k, ax in enumerate(axes[0]):  # above the panels of the first row, a part each
+            mine = slice(k * half, (k + 1) * half)
+            place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.12), "borderaxespad": 0.0}
+            ax.legend(drawn[0].lines[mine], named[mine], handlelength=2.4, **place)
     return drawn[: len(measures)]
 
 
