@@ -14,6 +14,7 @@ from tierkit.plot.policies import fairness, load, visits
 from tierkit.plot.ranking import found
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
 from tierkit.plot.sensitivity import screening, tornado
+from tierkit.plot.soundness import equal_visits, feedback
 from tierkit.plot.style import canvas, policy_color, style
 from tierkit.plot.watch import drift, transitions, triggers
 
@@ -24,8 +25,10 @@ __all__ = [
     "canvas",
     "drift",
     "effects",
+    "equal_visits",
     "estimates",
     "fairness",
+    "feedback",
     "found",
     "horizon",
     "kappa",
