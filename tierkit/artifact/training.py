@@ -22,6 +22,7 @@ from tierkit.ensemble import Ensemble
 from tierkit.features import monotone, read_by
 from tierkit.fitting import SETTINGS, Level, fit_risk
 from tierkit.metrics import measures
+from tierkit.monitoring import Bands
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.schema import SCHEMA_VERSION
@@ -173,6 +174,7 @@ def train(
             "events": int(snapshots.y.sum()),
             "held_out": int(held.sum()),
             "metrics": trusted,
+            "bands": Bands.of(credit.points(snapshots.X)).to_dict(),
             "unused": credit.unused_,
         },
         "features": {"risk": read_by("risk"), "credit": read_by("credit")},
