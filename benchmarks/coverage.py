@@ -287,7 +287,7 @@ TAIL = """\
 - The three tables share their seeds, and with them most of the draws; they are no three samples.
 - Size and floor were settled after trials on some of these seeds: with .5 audits an obligation-year and 4,000
   enterprises, where a fifth of the register is drawn, the random-only interval held in 205 of 211 worlds,
-  which is on the safe side. Seeds from 200 on were not looked at before.
+  which is on the safe side. Coverage of seeds 200 to 999 has not been looked at.
 """
 
 
