@@ -208,10 +208,10 @@ page says how often the 95 % intervals held it.
 
 `python -m benchmarks.coverage` makes the page, and goes on where it was stopped. Each world has
 {enterprises:,} enterprises, {before} weeks of records and then a window of {weeks} weeks under `legacy`
-with {floor:g} random audits an obligation-year, many more than its .01, so that each tier has findings
-to estimate from. The policy that is valued is `{policy}`, with cut-offs set for the scores of these
-worlds. Routine inspections are drawn with log-odds of {strengths} per standard deviation of recorded
-conduct and of what the records do not hold.
+with {floor:g} random audits an obligation-year, many more than its .01, so that each tier has
+findings to estimate from. The policy that is valued is `{policy}`, with cut-offs set for the scores of
+these worlds. Routine inspections are drawn with log-odds, per standard deviation of recorded conduct and of
+what the records do not hold, of {strengths}.
 
 - **holds**: seeds in which the interval held that world's own truth. At 95 %, 200 seeds give 182 to
   197.
@@ -257,9 +257,9 @@ def page(rows: list[dict[str, Any]]) -> str:
             f"## {str(strength).capitalize()} selection",
             "",
             f"True value {part['truth'].iloc[0]:.3f} findings per 1,000 obligations, at {chances:.1f} "
-            f"opportunities, on average over {len(mine)} seeds. Random audits found "
-            f"{', '.join(f'{n:.0f}' for n in mean)} in tiers T1 to T4 on average, and {least} in any tier at "
-            "the least.",
+            f"opportunities, on average over {len(mine)} seeds.",
+            f"Random audits found {', '.join(f'{n:.0f}' for n in mean)} in tiers T1 to T4 on average, and "
+            f"{least} in any tier at the least.",
             "",
             f"| {' | '.join(head)} |",
             "|---" * len(head) + "|",
@@ -271,9 +271,10 @@ def page(rows: list[dict[str, Any]]) -> str:
 TAIL = """\
 ## What to take from it
 
-- The naive rate is off by {naive} at weak, default and strong selection, and its interval does not know:
-  follow-ups of what was mended, triggers of what was not, and sectors that are visited more are all in it.
-  Here {audits:.0%} of all inspections are random audits, which flatters it; at the floor of `legacy` few are.
+- The naive rate is off by {naive} at weak, default and strong selection, and its interval does
+  not know: follow-ups of what was mended, triggers of what was not, and sectors that are visited more are all
+  in it. Its errors offset each other in part. Here {audits:.0%} of all inspections are random audits, which
+  flatters it; at the floor of `legacy` few are.
 - The random audits hold whatever inspectors choose on, at the price of wide intervals: a policy's
   opportunities are spread very unevenly, so {n:,.0f} audits are worth {effective:,.0f}.
 - Adding routine inspections makes the interval narrower by {narrower:.0%} where they were chosen on the
@@ -284,6 +285,9 @@ TAIL = """\
   that makes errors a few per cent larger than they are. Few heavy obligations make most of an error, and so
   make it uncertain, which the degrees of freedom allow for.
 - The three tables share their seeds, and with them most of the draws; they are no three samples.
+- Size and floor were settled after trials on some of these seeds: with .5 audits an obligation-year and 4,000
+  enterprises, where a fifth of the register is drawn, the random-only interval held in 205 of 211 worlds,
+  which is on the safe side. Coverage of seeds 200 to 999 has not been looked at.
 """
 
 

@@ -29,7 +29,8 @@ def weigh(given: Logged) -> Weighed:
 
     Routine inspections are used if the practice in force is known and each of them has a propensity. An
     obligation that one channel alone could draw is that channel's; else the channels share it by the
-    effective sizes (Kish 1965) of their weights in the policy's value.
+    effective sizes (Kish 1965) of their weights in the policy's value. A check that is already arranged stops
+    a routine draw; that is rare (a signal or a follow-up in the same weeks) and left uncorrected.
 
     Parameters
     ----------
