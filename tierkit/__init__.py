@@ -43,6 +43,7 @@ Held against records
     rentsafe: the same on a real ladder of intervals.
     evaluate: what a policy would find, from records that selection made, and what an order of inspections
     is worth; `logged`, `policy_value`, `ranking`, `tier_stability`.
+    assessment: all of it for one model and one date; `assess`.
     chicago, rentsafe_risk: scores held against public records.
 Output
     plot: every figure.

@@ -51,6 +51,8 @@ _SETS = {"all": None, "random": ("random",)}
 _WIDTHS = (0.03, 0.02, 0.01, 0.005)  # half-widths that one may want of a rate
 _SHARES = (0.2, 0.1, 0.05)  # half-widths that one may want of a policy's value
 _FEWEST = 10  # findings under which a rate is not told
+_FEWEST_DAYS = 91
+_FINDINGS_A_BIN = 5
 _MONTHS = 6
 
 
@@ -77,13 +79,15 @@ class Assessment:
     results: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return facts, tables and refusals as plain values for JSON, NaN as None."""
+        """Return facts, tables and refusals as plain values for JSON, what is not finite as None."""
         return {
             "facts": dict(self.facts),
             "refused": dict(self.refused),
             "tables": {
-                name: frame.astype(object).where(frame.notna(), None).to_dict("records")
-                for name, frame in self.tables.items()
+                name: known.astype(object).where(known.notna(), None).to_dict("records")
+                for name, known in (
+                    (name, frame.replace([np.inf, -np.inf], np.nan)) for name, frame in self.tables.items()
+                )
             },
         }
 
@@ -108,6 +112,7 @@ class _Book:
             yield
         except (OverlapError, DataError, ValueError) as error:
             self.refused[name] = str(error)
+            self.tables = {key: one for key, one in self.tables.items() if key.partition(".")[0] != name}
 
 
 def assess(
@@ -121,7 +126,7 @@ def assess(
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Assessment:
-    """Hold a model and a policy against the 180 days of records after a date.
+    """Hold a model and a policy against the 180 days of records after a date, or as many as there are.
 
     Parameters
     ----------
@@ -169,23 +174,28 @@ def assess(
             f"The model was trained as of {trained} and has seen what it would be held against. Give "
             f"{trained} or a later date, or train as of {day.date()}."
         )
+    if day.weekday():
+        monday = (day - pd.Timedelta(days=day.weekday())).date()
+        raise ValueError(f"The window must hold whole weeks, and {day.date()} is no Monday; {monday} is.")
     chosen = policy or model.policy
-    window = data["inspections"].loc[
-        lambda t: (t["inspected_on"] >= day) & (t["inspected_on"] < day + pd.Timedelta(days=WINDOW_DAYS))
-    ]
-    if window.empty:
+    inspections = data["inspections"]
+    days = min(WINDOW_DAYS, (_end(data) - day).days // 7 * 7)
+    if days < _FEWEST_DAYS:
         raise ValueError(
-            f"No inspection lies in the {WINDOW_DAYS} days from {day.date()}. Give an earlier date."
+            f"The records end on {_end(data).date()}, and what came after {day.date()} is looked at for "
+            f"{_FEWEST_DAYS} days at least. Give an earlier date."
         )
+    until = day + pd.Timedelta(days=days)
+    window = inspections[(inspections["inspected_on"] >= day) & (inspections["inspected_on"] < until)]
     in_force = practice or _practice(window)
     scored = model.score(data, day.date(), threads=threads)
     book = _Book()
     steps: list[tuple[str, Callable[[], None]]] = [
         ("scores", lambda: _scores(book, window, scored)),
         ("ranking", lambda: _ranking(book, window, scored)),
-        ("policy_value", lambda: _value(book, data, scored, chosen, in_force, day)),
+        ("policy_value", lambda: _value(book, data, scored, chosen, in_force, day, days)),
         ("audits_needed", lambda: _audits(book, window)),
-        ("fairness", lambda: _fairness(book, data, scored, chosen, day)),
+        ("fairness", lambda: _fairness(book, data, scored, chosen, day, days)),
         ("stability", lambda: _stability(book, model, data, chosen, day, months, threads)),
         ("drift", lambda: _drift(book, model, data, day)),
         ("targets", lambda: _targets(book, data, scored, chosen, day)),
@@ -200,7 +210,8 @@ def assess(
     progress("assessing", len(steps), len(steps))
     facts = {
         "as_of": day.date().isoformat(),
-        "until": (day + pd.Timedelta(days=WINDOW_DAYS)).date().isoformat(),
+        "until": until.date().isoformat(),
+        "days": days,
         "policy": chosen.name,
         "policy_hash": chosen.hash,
         "practice": in_force.name if in_force else "",
@@ -210,6 +221,12 @@ def assess(
         "model_hash": model.manifest.get("sha256", ""),
     }
     return Assessment(facts, book.tables, book.refused, book.results)
+
+
+def _end(data: Dataset) -> pd.Timestamp:
+    """Return the first day of which nothing is known."""
+    last = data.manifest.get("as_of")
+    return pd.Timestamp(last) if last else data["inspections"]["inspected_on"].max() + pd.Timedelta(days=1)
 
 
 def _practice(window: pd.DataFrame) -> Policy | None:
@@ -240,7 +257,8 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
                 "calibration_error_null_95": float(null), "too_few": few,
             }
         )  # fmt: skip
-        book.tables[f"scores.calibration_{name}"] = calibration_table(found, risk)
+        bins = int(np.clip(found.sum() // _FINDINGS_A_BIN, 1, 10))
+        book.tables[f"scores.calibration_{name}"] = calibration_table(found, risk, bins)
     book.tables["scores.levels"] = pd.DataFrame(told)
 
 
@@ -257,8 +275,9 @@ def _value(
     policy: Policy,
     practice: Policy | None,
     day: pd.Timestamp,
+    days: int,
 ) -> None:
-    given = logged(data, scored, policy, day.date(), practice=practice)
+    given = logged(data, scored, policy, day.date(), practice=practice, days=days)
     found = policy_value(given)
     book.results["policy_value"] = found
     book.tables["policy_value.estimates"] = found.table.reset_index()
@@ -286,14 +305,16 @@ def _audits(book: _Book, window: pd.DataFrame) -> None:
     book.tables["audits_needed.rate"] = pd.DataFrame(rows)
 
 
-def _fairness(book: _Book, data: Dataset, scored: pd.DataFrame, policy: Policy, day: pd.Timestamp) -> None:
+def _fairness(
+    book: _Book, data: Dataset, scored: pd.DataFrame, policy: Policy, day: pd.Timestamp, days: int
+) -> None:
     tiers = assign(scored, policy)[["enterprise_id", "tier"]]
     given = scored.merge(tiers, on="enterprise_id")
-    found = fairness(given, data, day.date())
+    found = fairness(given, data, day.date(), days=days)
     book.results["fairness"] = found
     for name in ("tiers", "visits", "audits", "false_t4", "missed", "cost"):
         book.tables[f"fairness.{name}"] = getattr(found, name)
-    book.results["consistency"] = domestic_foreign(given, data, day.date())
+    book.results["consistency"] = domestic_foreign(given, data, day.date(), days=days)
 
 
 def _stability(

@@ -148,9 +148,9 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
         named = [_arm_text(arm.name, lang) for arm in result.arms]
         half = -(-len(named) // axes.shape[1])
         for k, ax in enumerate(axes[0]):  # above the panels of the first row, a part each
-            mine = slice(k * half, (k + 1) * half)
+            own = slice(k * half, (k + 1) * half)
             place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.12), "borderaxespad": 0.0}
-            ax.legend(drawn[0].lines[mine], named[mine], handlelength=2.4, **place)
+            ax.legend(drawn[0].lines[own], named[own], handlelength=2.4, **place)
     return drawn[: len(measures)]
 
 
