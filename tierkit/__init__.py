@@ -34,6 +34,7 @@ Held against records
     scored: a world made of scored records; `world_from_scores`.
     backtest: a past year rerun and compared with what happened; `backtest`.
     rentsafe: the same on a real ladder of intervals.
+    evaluate: whether scores and policies are sound; `fairness`, `runaway`.
 Output
     plot: every figure.
     report: the page of a run and the sheet of one enterprise.

@@ -46,7 +46,13 @@ def equal_visits(result: Fairness, group: str = "ownership", *, lang: str = "en"
 
     Examples
     --------
-    >>> ax = equal_visits(fairness(scored, data, "2024-07-01"), "size", lang="en")
+    >>> import pandas as pd
+    >>> from tierkit.evaluate import fairness
+    >>> from tierkit.synth import make
+    >>> data, _ = make(300, seed=1)
+    >>> ids = data["enterprises"]["enterprise_id"]
+    >>> scored = pd.DataFrame({"enterprise_id": ids, "tier": "T2", "risk_probability": 0.1})
+    >>> ax = equal_visits(fairness(scored, data, "2024-07-01", repeats=20), "size", lang="en")
     >>> ax.get_xscale()
     'log'
     """
@@ -113,9 +119,10 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
 
     Examples
     --------
-    >>> axes = feedback(runaway(400, rounds=2, seeds=[1, 2]), ["never"], lang="en")
-    >>> len(axes[0].lines)
-    4
+    >>> from tierkit.evaluate import Arm, runaway
+    >>> short = runaway(300, rounds=2, seeds=[1, 2], arms=[Arm("a", "inspected", 0.0)])
+    >>> len(feedback(short, ["never"], lang="en")[0].lines)
+    1
     """
     means = result.summary()
     rows = (len(measures) + 1) // 2
@@ -148,9 +155,9 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
         named = [_arm_text(arm.name, lang) for arm in result.arms]
         half = -(-len(named) // axes.shape[1])
         for k, ax in enumerate(axes[0]):  # above the panels of the first row, a part each
-            mine = slice(k * half, (k + 1) * half)
+            some = slice(k * half, (k + 1) * half)
             place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.12), "borderaxespad": 0.0}
-            ax.legend(drawn[0].lines[mine], named[mine], handlelength=2.4, **place)
+            ax.legend(drawn[0].lines[some], named[some], handlelength=2.4, **place)
     return drawn[: len(measures)]
 
 
