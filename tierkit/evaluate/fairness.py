@@ -9,8 +9,8 @@ inspect a sector or a size more by intent, and groups differ in these; ``like`` 
 sector and size.
 
 Ratios of fewer than ten inspections and rates of fewer than ten findings are refused, in words. Liu and Li
-(2015, C41) found state firms less sampled and failing as often; why labels of those inspected cannot settle it
-is shown by `tierkit.evaluate.feedback`. See docs/fairness.md.
+(2015, C41) found state firms less sampled and failing as often; why labels of those inspected cannot settle
+it is shown by `tierkit.evaluate.feedback`. See docs/fairness.md.
 """
 
 from __future__ import annotations
