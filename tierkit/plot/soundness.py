@@ -19,8 +19,13 @@ if TYPE_CHECKING:  # figures draw what they are given, and load no model for it
 __all__ = ["equal_visits", "feedback"]
 
 _ROW = 0.42  # inches
-_ARM_COLORS = (COLORS["tier"]["T4"], "#d9822b", COLORS["visits"]["2"], COLORS["visits"]["3"])
-_ARM_LINES = ("-", (0, (5, 1.5)), "-.", "-")
+# An arm that is known looks the same in every figure; others take these looks in turn.
+_LOOKS: dict[str, tuple[str, Any]] = {
+    "discovered": (COLORS["tier"]["T4"], "-"),
+    "inspected": (COLORS["channel"]["trigger"], (0, (5, 1.5))),
+    "inspected_floor": (COLORS["visits"]["2"], "-."),
+    "audits_floor": (COLORS["visits"]["3"], "-"),
+}
 _TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0)
 _SHOWN = ("kept", "never", "missed", "gap")
 
@@ -140,8 +145,8 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
                 x, value, low, high = (
                     mine[c].to_numpy(np.float64) for c in ("round", "value", "low", "high")
                 )
-                color = _ARM_COLORS[k % len(_ARM_COLORS)]
-                ax.plot(x, value, color=color, linewidth=1.9, linestyle=_ARM_LINES[k % len(_ARM_LINES)])
+                color, line = _LOOKS.get(arm.name, list(_LOOKS.values())[k % len(_LOOKS)])
+                ax.plot(x, value, color=color, linewidth=1.9, linestyle=line)
                 ax.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
             ax.set_title(texts.text(f"feedback.{measure}", lang))
             if str(mine["unit"].iloc[0]).startswith(("share", "probability")):
