@@ -19,13 +19,14 @@ from matplotlib.figure import Figure
 from tierkit import fonts, plot
 from tierkit.backtest import Backtest
 from tierkit.compare import compare
-from tierkit.evaluate import Ranking, Stability, ranking, tier_stability
+from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, ranking, tier_stability
+from tierkit.evaluate.feedback import ARMS, MEASURES
 from tierkit.monitoring import Bands, Monitoring, monitor
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
 from tierkit.policy import Policy
 from tierkit.report import Run
-from tierkit.schema import TIERS
+from tierkit.schema import OWNERSHIPS, TIERS
 from tierkit.scorecard import CreditScorecard
 from tierkit.synth import make
 
@@ -98,6 +99,33 @@ def ranked() -> Ranking:
 RANKED = ranked()
 
 
+def fair() -> Fairness:
+    """Return groups of which one is inspected more, one less and one too little to tell."""
+    ratio = np.array([1.02, 0.7, 1.9, np.nan, 0.97])
+    n = [3700, 110, 105, 60, 1200]
+    visits = pd.DataFrame({
+        "group": "ownership", "level": OWNERSHIPS, "n": n, "ratio": ratio, "ratio_low": ratio / 1.2,
+        "ratio_high": ratio * 1.2, "like": ratio, "like_low": ratio / 1.3, "like_high": ratio * 1.3,
+        "verdict": ["no_difference", "less", "more", "too_few", "no_difference"],
+    })  # fmt: skip
+    none = pd.DataFrame()
+    return Fairness(date(2024, 7, 1), 180, none, visits, none, none, none, none)
+
+
+def retrained() -> Feedback:
+    """Return four rounds in three worlds."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (arm.name, seed, k, measure, (9.0 if "1,000" in unit else 0.5) / k + rng.normal(0, 0.02))
+        for arm in ARMS
+        for seed in range(3)
+        for k in range(1, 5)
+        for measure, unit in MEASURES.items()
+    ]
+    frame = pd.DataFrame(rows, columns=["arm", "seed", "round", "measure", "value"])
+    return Feedback(frame, ARMS, 3000)
+
+
 @pytest.fixture
 def figures(
     summary: pd.DataFrame,
@@ -133,6 +161,8 @@ def figures(
         "estimates": lambda lang: plot.estimates(ESTIMATES, title="%", axis="%", truth=0.11, lang=lang),
         "monitoring": lambda lang: plot.monitoring(MONITORED, lang=lang),
         "tier_stability": lambda lang: plot.tier_stability(MOVING, lang=lang),
+        "equal_visits": lambda lang: plot.equal_visits(fair(), lang=lang),
+        "feedback": lambda lang: plot.feedback(retrained(), lang=lang),
         "screening": lambda lang: plot.screening(screened, lang=lang),
         "tornado": lambda lang: plot.tornado(swings, lang=lang),
     }
@@ -141,7 +171,8 @@ def figures(
 NAMES = [
     "load", "outcomes", "trade_off", "kappa", "visits", "fairness", "tier_sizes", "matrix", "calibration",
     "points", "waterfall", "drift", "transitions", "triggers", "screening",
-    "tornado", "backtest", "backtest_years", "estimates", "monitoring", "tier_stability", "found",
+    "tornado", "backtest", "backtest_years", "estimates", "monitoring", "tier_stability",
+    "found", "equal_visits", "feedback",
 ]  # fmt: skip
 
 
@@ -304,6 +335,27 @@ def test_the_zero_line_strikes_no_label_through(summary: pd.DataFrame) -> None:
                 for line in lines
             ), text.get_text()
     assert struck, "no label stands at zero, so that the test shows nothing"
+
+
+def test_equal_visits_marks_what_is_told_and_says_what_is_refused() -> None:
+    ax = plot.equal_visits(fair())
+    colors = [label.get_color() for label in ax.get_yticklabels()]
+    assert [color == COLORS["direction"]["worse"] for color in colors] == [False, True, True, False, False]
+    assert [text.get_text() for text in ax.texts] == ["too few to tell"]
+    np.testing.assert_allclose(ax.lines[1].get_xdata(), fair().visits["ratio"])
+    with pytest.raises(KeyError, match="no group 'size'; it has ownership"):
+        plot.equal_visits(fair(), "size")
+
+
+def test_feedback_draws_the_means_of_every_arm() -> None:
+    axes = plot.feedback(retrained(), ["never", "missed", "gap"])
+    means = retrained().summary()
+    for ax, measure in zip(axes, ["never", "missed", "gap"], strict=True):
+        for line, arm in zip(ax.lines, ARMS, strict=True):
+            mine = means[(means["arm"] == arm.name) & (means["measure"] == measure)]
+            np.testing.assert_allclose(line.get_ydata(), mine["value"])
+    one = Feedback(retrained().rounds.query("seed == 0"), ARMS, 3000)
+    assert "no intervals" in words_of(plot.feedback(one)[0])
 
 
 def test_outcomes_say_what_a_missing_bar_and_the_rates_change_mean(summary: pd.DataFrame) -> None:

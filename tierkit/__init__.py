@@ -42,7 +42,7 @@ Held against records
     backtest: a past year rerun and compared with what happened; `backtest`.
     rentsafe: the same on a real ladder of intervals.
     evaluate: what a policy would find, from records that selection made, and what an order of inspections
-    is worth; `logged`, `policy_value`, `ranking`, `tier_stability`.
+    is worth; groups at equal risk; `logged`, `policy_value`, `ranking`, `fairness`, `runaway`.
     assessment: all of it for one model and one date; `assess`.
     chicago, rentsafe_risk: scores held against public records.
 Output

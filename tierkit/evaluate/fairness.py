@@ -8,9 +8,9 @@ itself may be unfair; so what the random audits found is held against what it sa
 inspect a sector or a size more by intent, and groups differ in these; ``like`` is the ratio at equal risk,
 sector and size.
 
-Visits below fewer than ten inspections, and rates of fewer than ten findings, are refused and say so. Liu and
-Li (2015) found state firms less sampled and failing as often; Ensign and others (2018) why labels of those
-inspected cannot settle it. See docs/fairness.md.
+Ratios of fewer than ten inspections and rates of fewer than ten findings are refused, in words. Liu and Li
+(2015, C41) found state firms less sampled and failing as often; why labels of those inspected cannot settle
+it is shown by `tierkit.evaluate.feedback`. See docs/fairness.md.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def fairness(
     >>> ids = data["enterprises"]["enterprise_id"]
     >>> scored = pd.DataFrame({"enterprise_id": ids, "tier": "T2", "risk_probability": 0.1})
     >>> fairness(scored, data, "2023-07-03", groups=["ownership"], repeats=20).visits["level"].tolist()
-    ['state', 'private', 'foreign', 'hmt', 'individual']
+    ['private', 'state', 'foreign', 'hmt', 'individual']
     """
     first = pd.Timestamp(start)
     seen = observe(scored, records, first, days)

@@ -77,7 +77,7 @@ def group_of(enterprises: pd.DataFrame, group: str, day: date | str) -> Ints:
     Examples
     --------
     >>> group_of(pd.DataFrame({"size": ["micro", "large"]}), "size", "2025-01-01").tolist()
-    [3, 0]
+    [0, 3]
     """
     if group not in GROUPS:
         raise ValueError(f"A group must be one of {', '.join(GROUPS)}. Got {group!r} instead.")

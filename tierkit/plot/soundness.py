@@ -19,8 +19,13 @@ if TYPE_CHECKING:  # figures draw what they are given, and load no model for it
 __all__ = ["equal_visits", "feedback"]
 
 _ROW = 0.42  # inches
-_ARM_COLORS = (COLORS["tier"]["T4"], "#d9822b", COLORS["visits"]["2"], COLORS["visits"]["3"])
-_ARM_LINES = ("-", (0, (5, 1.5)), "-.", "-")
+# An arm that is known looks the same in every figure; others take these looks in turn.
+_LOOKS: dict[str, tuple[str, Any]] = {
+    "discovered": (COLORS["tier"]["T4"], "-"),
+    "inspected": (COLORS["channel"]["trigger"], (0, (5, 1.5))),
+    "inspected_floor": (COLORS["visits"]["2"], "-."),
+    "audits_floor": (COLORS["visits"]["3"], "-"),
+}
 _TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0)
 _SHOWN = ("kept", "never", "missed", "gap")
 
@@ -46,7 +51,13 @@ def equal_visits(result: Fairness, group: str = "ownership", *, lang: str = "en"
 
     Examples
     --------
-    >>> ax = equal_visits(fairness(scored, data, "2024-07-01"), "size", lang="en")
+    >>> import pandas as pd
+    >>> from tierkit.evaluate import fairness
+    >>> from tierkit.synth import make
+    >>> data, _ = make(300, seed=1)
+    >>> ids = data["enterprises"]["enterprise_id"]
+    >>> scored = pd.DataFrame({"enterprise_id": ids, "tier": "T2", "risk_probability": 0.1})
+    >>> ax = equal_visits(fairness(scored, data, "2024-07-01", repeats=20), "size", lang="en")
     >>> ax.get_xscale()
     'log'
     """
@@ -113,9 +124,10 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
 
     Examples
     --------
-    >>> axes = feedback(runaway(400, rounds=2, seeds=[1, 2]), ["never"], lang="en")
-    >>> len(axes[0].lines)
-    4
+    >>> from tierkit.evaluate import Arm, runaway
+    >>> short = runaway(300, rounds=2, seeds=[1, 2], arms=[Arm("a", "inspected", 0.0)])
+    >>> len(feedback(short, ["never"], lang="en")[0].lines)
+    1
     """
     means = result.summary()
     rows = (len(measures) + 1) // 2
@@ -133,8 +145,8 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
                 x, value, low, high = (
                     mine[c].to_numpy(np.float64) for c in ("round", "value", "low", "high")
                 )
-                color = _ARM_COLORS[k % len(_ARM_COLORS)]
-                ax.plot(x, value, color=color, linewidth=1.9, linestyle=_ARM_LINES[k % len(_ARM_LINES)])
+                color, line = _LOOKS.get(arm.name, list(_LOOKS.values())[k % len(_LOOKS)])
+                ax.plot(x, value, color=color, linewidth=1.9, linestyle=line)
                 ax.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
             ax.set_title(texts.text(f"feedback.{measure}", lang))
             if str(mine["unit"].iloc[0]).startswith(("share", "probability")):
@@ -148,9 +160,9 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
         named = [_arm_text(arm.name, lang) for arm in result.arms]
         half = -(-len(named) // axes.shape[1])
         for k, ax in enumerate(axes[0]):  # above the panels of the first row, a part each
-            own = slice(k * half, (k + 1) * half)
+            some = slice(k * half, (k + 1) * half)
             place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.12), "borderaxespad": 0.0}
-            ax.legend(drawn[0].lines[own], named[own], handlelength=2.4, **place)
+            ax.legend(drawn[0].lines[some], named[some], handlelength=2.4, **place)
     return drawn[: len(measures)]
 
 
