@@ -23,7 +23,6 @@ Scores
     metrics: how good a score is.
     artifact: a model as a folder; `train`, `Model.load`, `Model.score`.
     batch: a whole city, in chunks; `score`.
-    evaluate: how sound scores, tiers and policies are; `tier_stability`.
 Tiers and reasons
     tiers: from scores to tiers; `assign`.
     explain: why one enterprise is where it is; `reasons`.
@@ -42,7 +41,8 @@ Held against records
     backtest: a past year rerun and compared with what happened; `backtest`.
     rentsafe: the same on a real ladder of intervals.
     evaluate: what a policy would find, from records that selection made, and what an order of inspections
-    is worth; groups at equal risk; `logged`, `policy_value`, `ranking`, `fairness`, `runaway`.
+    is worth; groups at equal risk; `logged`, `policy_value`, `ranking`, `tier_stability`, `fairness`,
+    `runaway`.
     assessment: all of it for one model and one date; `assess`.
     chicago, rentsafe_risk: scores held against public records.
 Output
