@@ -59,7 +59,14 @@ def picture(content: str) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "name",
-    ["01_quickstart", "02_data_and_bias", "05_policy_simulation", "06_five_plans", "08_real_records"],
+    [
+        "01_quickstart",
+        "02_data_and_bias",
+        "03_risk_and_credit",
+        "05_policy_simulation",
+        "06_five_plans",
+        "08_real_records",
+    ],
 )
 def test_the_notebooks_that_the_readmes_name_are_there(name: str) -> None:
     assert name in {path.stem for path in NOTEBOOKS}
