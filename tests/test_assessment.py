@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.test_cli import Tierkit, tierkit  # noqa: F401  a fixture
+from tierkit import assessment
 from tierkit.artifact import Model, train
 from tierkit.assessment import PARTS, Assessment, assess
 from tierkit.metrics import wilson_interval
@@ -147,3 +148,14 @@ def test_evaluate_writes_tables_figures_and_the_card(
     assert late.status == 2
     assert "no Monday" in late.err
     assert not (tmp_path / "none").exists()
+
+
+def test_retraining_is_tried_where_worlds_are_asked_for(
+    data: Dataset, model: Model, found: Assessment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "say in how many" in found.refused["feedback"]
+    monkeypatch.setattr(assessment, "_WORLD_SIZE", 400)
+    tried = assess(model, data, DAY, months=1, worlds=1)
+    assert "feedback" not in tried.refused
+    assert tried.tables["feedback.rounds"]["round"].max() == 10
+    assert 'id="figure-feedback"' in model_card(model, tried)

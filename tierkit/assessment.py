@@ -26,6 +26,7 @@ from tierkit.evaluate import (
     logged,
     policy_value,
     rank_inspections,
+    runaway,
     swap,
     tier_stability,
 )
@@ -44,13 +45,14 @@ __all__ = ["PARTS", "Assessment", "assess"]
 
 PARTS = (
     "scores", "ranking", "policy_value", "comparators", "audits_needed", "fairness", "stability", "drift",
-    "targets", "rounding",
+    "targets", "rounding", "feedback",
 )  # fmt: skip
 """Parts of an assessment, in the order in which they are made and told."""
 _SETS = {"all": None, "random": ("random",)}
 _WIDTHS = (0.03, 0.02, 0.01, 0.005)  # half-widths that one may want of a rate
 _SHARES = (0.2, 0.1, 0.05)  # half-widths that one may want of a policy's value
 _FEWEST = 10  # findings under which a rate is not told
+_WORLD_SIZE = 2000  # enterprises of a world in which retraining is tried
 _FEWEST_DAYS = 91
 _FINDINGS_A_BIN = 5
 _MONTHS = 6
@@ -123,6 +125,7 @@ def assess(
     *,
     practice: Policy | None = None,
     months: int = _MONTHS,
+    worlds: int = 0,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Assessment:
@@ -143,6 +146,9 @@ def assess(
         Without one, random audits alone tell the policy's value.
     months : int
         Monthly assignments before the date, over which the stability of tiers is counted.
+    worlds : int
+        Synthetic worlds in which retraining on a policy's own findings is tried for ten rounds
+        (`tierkit.evaluate.runaway`, some ten seconds each); none at 0. They know nothing of the records.
     threads : int
         It changes no bit.
     progress : callable, optional
@@ -200,6 +206,7 @@ def assess(
         ("drift", lambda: _drift(book, model, data, day)),
         ("targets", lambda: _targets(book, data, scored, chosen, day)),
         ("rounding", lambda: _rounding(book, model, data, chosen, day)),
+        ("feedback", lambda: _feedback(book, worlds, threads)),
     ]
     for k, (name, step) in enumerate(steps):
         progress(f"assessing: {name.replace('_', ' ')}", k, len(steps))
@@ -351,3 +358,12 @@ def _rounding(book: _Book, model: Model, data: Dataset, policy: Policy, day: pd.
     found = rounding(model.credit, build(data, day.date()), policy["scoring.credit_cutoffs"])
     book.tables["rounding.errors"] = found.errors
     book.tables["rounding.grades"] = found.grades
+
+
+def _feedback(book: _Book, worlds: int, threads: int) -> None:
+    if not worlds:
+        raise ValueError("Not asked for: retraining is tried in synthetic worlds, so say in how many.")
+    found = runaway(_WORLD_SIZE, seeds=range(1, worlds + 1), threads=threads)
+    book.results["feedback"] = found
+    book.tables["feedback.rounds"] = found.summary()
+    book.tables["feedback.differences"] = found.differences()

@@ -16,6 +16,7 @@ from tierkit.progress import show
 __all__ = ["add_to"]
 
 _MOST_MONTHS = 24
+_MOST_WORLDS = 100
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,6 +42,9 @@ def evaluate(
         ),
     ] = None,
     months: Annotated[int, typer.Option(metavar="M", help="Months over which tiers are followed.")] = 6,
+    worlds: Annotated[
+        int, typer.Option(metavar="W", help="Worlds in which retraining on one's own findings is tried.")
+    ] = 0,
 ) -> Answer:
     """Say how sound a model and a policy are, as tables, figures and a model card."""
     given = Given()
@@ -50,6 +54,7 @@ def evaluate(
     meant = None if policy is None else given.policy("--policy", policy, of_models=True)
     in_force = None if practice is None else given.policy("--practice", practice)
     given.between("--months", months, 1, _MOST_MONTHS)
+    given.between("--worlds", worlds, 0, _MOST_WORLDS)
     wrote = given.out_folder("--out", out, "evaluation")
     given.settle()
 
@@ -71,6 +76,7 @@ def evaluate(
             meant,
             practice=in_force,
             months=months,
+            worlds=worlds,
             threads=cores(),
             progress=progress,
         )

@@ -65,6 +65,8 @@ def figures(found: Assessment) -> Mapping[str, Callable[[str], Any]]:
         draw["stability"] = lambda lang: plot.tier_stability(results["stability"], lang=lang)
     if "drift" in results:
         draw["drift"] = lambda lang: plot.monitoring(results["drift"], lang=lang)
+    if "feedback" in results:
+        draw["feedback"] = lambda lang: plot.feedback(results["feedback"], lang=lang)
     return draw
 
 
@@ -307,6 +309,12 @@ def _rounding(words: Words, found: Assessment, drawn: Mapping[str, Markup]) -> _
     return _Section("rounding", [said])
 
 
+def _feedback(words: Words, found: Assessment, drawn: Mapping[str, Markup]) -> _Section:
+    tried = found.results["feedback"]
+    said = words.text("card.feedback.about", worlds=tried.seeds, n=texts.number(tried.enterprises))
+    return _Section("feedback", [said], drawn.get("feedback", Markup()))
+
+
 _TELL: Mapping[str, Callable[[Words, Assessment, Mapping[str, Markup]], _Section]] = {
     "scores": _scores,
     "ranking": _ranking,
@@ -318,4 +326,5 @@ _TELL: Mapping[str, Callable[[Words, Assessment, Mapping[str, Markup]], _Section
     "drift": _drift,
     "targets": _targets,
     "rounding": _rounding,
+    "feedback": _feedback,
 }
