@@ -209,8 +209,10 @@ page says how often the 95 % intervals held it.
 `python -m benchmarks.coverage` makes the page, and goes on where it was stopped. Each world has
 {enterprises:,} enterprises, {before} weeks of records and then a window of {weeks} weeks under `legacy`
 with {floor:g} random audits an obligation-year, many more than its .01, so that each tier has
-findings to estimate from. The policy that is valued is `{policy}`, with cut-offs set for the scores of
-these worlds. Routine inspections are drawn with log-odds, per standard deviation of recorded conduct and of
+findings to estimate from, and with ten times the agencies' capacity, since so many audits would leave no room
+for routine checks. Intervals at floors that agencies have are wider or refused; coverage there is not shown.
+The policy that is valued is `{policy}`, with cut-offs set for the scores of these worlds.
+Routine inspections are drawn with log-odds, per standard deviation of recorded conduct and of
 what the records do not hold, of {strengths}.
 
 - **holds**: seeds in which the interval held that world's own truth. At 95 %, 200 seeds give 182 to

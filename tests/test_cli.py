@@ -391,11 +391,11 @@ def test_an_output_replaces_only_what_the_same_command_wrote(
         "demo": ("demo", [city, model, run, page]),
     }
     kinds = dict(zip(before, ("demo", "dataset", "model", "run", "page"), strict=True))
-    for command, (kind, places) in refused.items():
+    for command, (_, places) in refused.items():
         for place in places:
             ended = tierkit(*command.split(), "--out", place)
             assert ended.status == 2, (command, place)
-            assert f"is a {kinds[place]}, which a {kind} may not replace" in ended.err
+            assert f"is a {kinds[place]}, which only another {kinds[place]} may replace" in ended.err
     assert {folder: files(folder) for folder in before} == before
 
 

@@ -100,7 +100,7 @@ def test_equal_policies_and_names_are_refused(world, legacy):
     reform = Policy.load("uniform-3pct")
     with pytest.raises(ValueError, match="need different names"):
         compare(world, legacy, [reform, reform])
-    with pytest.raises(ValueError, match="'replicates' must be at least 1"):
+    with pytest.raises(ValueError, match="'replicates' must be a whole number from 1"):
         compare(world, legacy, reform, replicates=0)
 
 

@@ -228,7 +228,8 @@ def test_an_audit_rate_of_nine_findings_is_refused_and_of_ten_is_told() -> None:
         rows = records["inspections"].iloc[:0]
         ids = scored["enterprise_id"][:60]
         rows = pd.DataFrame({
-            "enterprise_id": ids, "agency": "fire", "item_class": "general", "inspected_on": START,
+            "enterprise_id": ids, "agency": "fire", "item_class": "general",
+        "inspected_on": START + pd.Timedelta(days=179),
             "channel": "random", "mode": "onsite", "finding": ["minor"] * found + ["none"] * (60 - found),
         })  # fmt: skip
         records = {**records, "inspections": rows}
@@ -289,7 +290,8 @@ def test_the_cost_of_two_cells_is_that_by_hand() -> None:
     records["enterprises"] = records["enterprises"].assign(ownership=owner)
     ids = np.r_[np.repeat(scored["enterprise_id"][:50], 2), scored["enterprise_id"][50:110]]
     records["inspections"] = pd.DataFrame({
-        "enterprise_id": ids, "agency": "fire", "item_class": "general", "inspected_on": START,
+        "enterprise_id": ids, "agency": "fire", "item_class": "general",
+        "inspected_on": START + pd.Timedelta(days=179),
         "channel": "routine", "mode": "onsite", "finding": "none",
     })  # fmt: skip
     row = fairness(scored, records, START, groups=["ownership"], repeats=2).cost.iloc[0]

@@ -96,7 +96,7 @@ def test_an_instrument_is_there_and_gone_when_switched_off_alone(name: str, ever
 
 
 def test_what_cannot_be_switched_off_is_named() -> None:
-    with pytest.raises(ValueError, match=r"no instrument caps; there are frequency, depth"):
+    with pytest.raises(ValueError, match=r"no instrument 'caps'; there are frequency, depth"):
         without(Policy.load("legacy"), "caps")
     with pytest.warns(PolicyWarning, match="random_floor"):
         without(Policy.load("legacy"), "random_floor")

@@ -638,3 +638,65 @@ def test_the_page_tells_what_the_intervals_held(tmp_path) -> None:
     (tmp_path / "weak.jsonl").write_text("\n".join(map(json.dumps, rows[:2])) + "\n", "utf-8")
     coverage.many([("weak", 0), ("weak", 1)], tmp_path, 1)
     assert coverage.read(tmp_path) == rows[:2]
+
+
+# What a reading found
+
+
+def test_a_window_beyond_the_records_is_refused() -> None:
+    data, _ = make(60, seed=1)
+    scored = data["enterprises"][["enterprise_id", "sector"]].assign(risk_probability=0.1, credit_points=600)
+    for days, said in ((350, "records end on 2024-12-30, within the 350 days"), (0, "at least 1. Got 0")):
+        with pytest.raises(ValueError, match=said):
+            logged(data, scored, Policy.load("shanghai-2025"), "2024-07-08", days=days)
+
+
+def test_findings_that_are_all_alike_give_no_interval() -> None:
+    given = one_lot(found=np.ones(400))
+    told = policy_value(given).table
+    assert (told.loc[["random", "self_normalised"], "value"].isna()).all()
+    assert "every inspection used found something" in told.loc["random", "refused"]
+
+
+def test_weights_that_do_not_stand_for_the_opportunities_are_refused() -> None:
+    given = one_lot(
+        found=np.arange(400) % 4 == 0, kept=100
+    )  # three of four inspections are not in the records
+    with pytest.raises(OverlapError, match="weights stand for 25% of the opportunities"):
+        policy_value(given)
+    whole = policy_value(one_lot(found=np.arange(400) % 4 == 0)).table
+    assert whole.loc["random", "value"] == pytest.approx(1000 * 0.2 / 4)
+    with pytest.raises(ValueError, match=r"'confidence' must be in \(0, 1\)\. Got 2"):
+        policy_value(one_lot(found=np.ones(400)), confidence=2)
+
+
+def one_lot(found: np.ndarray, kept: int = 400) -> Logged:
+    """Return 4,000 obligations of which 400 are audited by lot, a week each of ten, some rows left out."""
+    n, weeks = 4000, 10
+    base = pd.DataFrame({
+        "enterprise_id": [f"e{i}" for i in range(n)], "tier": "T1", "target": 0.2, "there": 1.0,
+        "random": 0.01, "routine": np.nan,
+    })  # fmt: skip
+    rows = np.arange(0, n, 10)
+    seen = pd.DataFrame({
+        "obligation": rows, "channel": "random", "found": np.asarray(found, bool), "propensity": 0.01,
+        "served_share": 1.0,
+    })  # fmt: skip
+    return Logged(base, seen.iloc[:kept], np.zeros((n, 1)), weeks)
+
+
+def test_a_score_of_noise_promises_nothing_by_swapping() -> None:
+    rng = np.random.default_rng(5)
+    changes, clear = [], 0
+    for _ in range(40):
+        n = 3000
+        table = pd.DataFrame({
+            "enterprise_id": np.arange(n) // 3, "group": np.arange(n) % 4, "score": rng.normal(size=n),
+            "inspected": rng.random(n) < 0.2,
+        })  # fmt: skip
+        table["found"] = table["inspected"] & (rng.random(n) < 0.12)
+        row = swap(table, resamples=60).iloc[0]
+        changes.append(row["change"])
+        clear += row["low"] > 0
+    assert abs(np.mean(changes)) < 4 * np.std(changes) / np.sqrt(40)
+    assert clear <= 5  # a fortieth is one; five of forty happen once in three hundred times

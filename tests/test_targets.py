@@ -169,7 +169,7 @@ def test_within_a_stratum_nobody_moves() -> None:
         }
     )
     moved = movers(scored, Severities(table, 10.0, "sector"), LEGACY).summary
-    assert (moved[["overlap", "low", "high"]] == 1).all(axis=None)
+    assert (moved[["overlap", "drawn_low", "drawn_high"]] == 1).all(axis=None)
     np.testing.assert_allclose(moved[["kendall", "spearman"]], 1)
     assert moved["kept"].tolist() == [50, 50]
 
@@ -183,7 +183,7 @@ def test_real_records_and_what_is_refused() -> None:
     scored["risk_probability"] = np.linspace(0.01, 0.4, len(scored))
     moved = movers(scored, found, LEGACY, groups=["size"])
     assert moved.groups.groupby(["target", "grouping"])["n"].sum().eq(len(scored)).all()
-    assert ((moved.summary["low"] >= 0) & (moved.summary["high"] <= 1)).all()
+    assert ((moved.summary["drawn_low"] >= 0) & (moved.summary["drawn_high"] <= 1)).all()
     with pytest.raises(ValueError, match="no column 'sector'"):
         targets(scored.drop(columns="sector"), found, LEGACY)
     with pytest.raises(ValueError, match="stratum 'banking' is not among"):

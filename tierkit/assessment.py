@@ -31,6 +31,9 @@ from tierkit.evaluate import (
     tier_stability,
 )
 from tierkit.evaluate.evidence import WINDOW_DAYS
+from tierkit.evaluate.ranking import PLANNED
+from tierkit.evaluate.weighting import weigh
+from tierkit.evaluate.windows import end_of
 from tierkit.features import build
 from tierkit.integer_points import rounding
 from tierkit.metrics import calibration_error_null, calibration_table, measures, wilson_interval
@@ -72,19 +75,23 @@ class Assessment:
         Parts that the records do not carry → why.
     results : dict of str to object
         Results that figures are drawn from: ``ranking``, ``policy_value``, ``fairness``, ``consistency``,
-        ``stability``, ``drift``, by what could be made.
+        ``stability``, ``drift``, ``feedback``, by what could be made.
+    notes : tuple of str
+        What was left out or taken on trust.
     """
 
     facts: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame]
     refused: Mapping[str, str]
     results: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return facts, tables and refusals as plain values for JSON, what is not finite as None."""
         return {
             "facts": dict(self.facts),
             "refused": dict(self.refused),
+            "notes": list(self.notes),
             "tables": {
                 name: known.astype(object).where(known.notna(), None).to_dict("records")
                 for name, known in (
@@ -106,6 +113,7 @@ class _Book:
         self.tables: dict[str, pd.DataFrame] = {}
         self.refused: dict[str, str] = {}
         self.results: dict[str, Any] = {}
+        self.notes: list[str] = []
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -185,17 +193,23 @@ def assess(
         raise ValueError(f"The window must hold whole weeks, and {day.date()} is no Monday; {monday} is.")
     chosen = policy or model.policy
     inspections = data["inspections"]
-    days = min(WINDOW_DAYS, (_end(data) - day).days // 7 * 7)
+    days = min(WINDOW_DAYS, (end_of(data) - day).days // 7 * 7)
     if days < _FEWEST_DAYS:
         raise ValueError(
-            f"The records end on {_end(data).date()}, and what came after {day.date()} is looked at for "
+            f"The records end on {end_of(data).date()}, and what came after {day.date()} is looked at for "
             f"{_FEWEST_DAYS} days at least. Give an earlier date."
         )
     until = day + pd.Timedelta(days=days)
     window = inspections[(inspections["inspected_on"] >= day) & (inspections["inspected_on"] < until)]
-    in_force = practice or _practice(window)
+    named = _practice(window)
+    in_force = practice or named
     scored = model.score(data, day.date(), threads=threads)
     book = _Book()
+    if practice is not None and named is not None and practice.hash != named.hash:
+        book.notes.append(
+            f"The records name '{named.name}' as in force, and not '{practice.name}', which was given: the "
+            "chances of routine draws are believed as given."
+        )
     steps: list[tuple[str, Callable[[], None]]] = [
         ("scores", lambda: _scores(book, window, scored)),
         ("ranking", lambda: _ranking(book, window, scored)),
@@ -227,13 +241,7 @@ def assess(
         "model_trained_as_of": trained,
         "model_hash": model.manifest.get("sha256", ""),
     }
-    return Assessment(facts, book.tables, book.refused, book.results)
-
-
-def _end(data: Dataset) -> pd.Timestamp:
-    """Return the first day of which nothing is known."""
-    last = data.manifest.get("as_of")
-    return pd.Timestamp(last) if last else data["inspections"]["inspected_on"].max() + pd.Timedelta(days=1)
+    return Assessment(facts, book.tables, book.refused, book.results, tuple(book.notes))
 
 
 def _practice(window: pd.DataFrame) -> Policy | None:
@@ -258,18 +266,27 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
         null = np.quantile(calibration_error_null(risk), 0.95) if len(risk) else float("nan")
         told.append(
             {
-                "set": name, "n": len(found), "findings": int(found.sum()), "rate": known["rate"],
-                "low": float(low), "high": float(high), "predicted": known["predicted"],
+                "set": name, "n": len(found), "findings": int(found.sum()),
+                "rate": float("nan") if few else known["rate"],
+                "low": float("nan") if few else float(low), "high": float("nan") if few else float(high),
+                "predicted": known["predicted"],
                 "calibration_error": float("nan") if few else known["calibration_error"],
                 "calibration_error_null_95": float(null), "too_few": few,
             }
         )  # fmt: skip
-        bins = int(np.clip(found.sum() // _FINDINGS_A_BIN, 1, 10))
-        book.tables[f"scores.calibration_{name}"] = calibration_table(found, risk, bins)
+        if not few:
+            bins = int(np.clip(found.sum() // _FINDINGS_A_BIN, 1, 10))
+            book.tables[f"scores.calibration_{name}"] = calibration_table(found, risk, bins)
     book.tables["scores.levels"] = pd.DataFrame(told)
 
 
 def _ranking(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
+    planned = window[window["channel"].isin(PLANNED) & (window["mode"] != "offsite")]
+    events = int((planned["finding"] != "none").sum())
+    if events < _FEWEST:
+        raise ValueError(
+            f"The planned inspections hold {events} findings, under {_FEWEST}; no order is told."
+        )
     found = rank_inspections(window, scored, replicates=199)
     book.results["ranking"] = found
     book.tables["ranking.measures"] = found.table
@@ -285,6 +302,12 @@ def _value(
     days: int,
 ) -> None:
     given = logged(data, scored, policy, day.date(), practice=practice, days=days)
+    book.notes.extend(weigh(given).notes)
+    unknown = given.inspections["channel"].eq("random") & given.inspections["propensity"].isna()
+    if unknown.any():
+        book.notes.append(
+            f"Random audits without the chance of their draw are not used: {int(unknown.sum())}."
+        )
     found = policy_value(given)
     book.results["policy_value"] = found
     book.tables["policy_value.estimates"] = found.table.reset_index()
@@ -295,7 +318,8 @@ def _value(
         {"share_of_value": share, "audits": audits_for_value(found, share * value)}
         for share in (_SHARES if value > 0 else ())
     ]
-    book.tables["policy_value.audits_needed"] = pd.DataFrame(rows, columns=["share_of_value", "audits"])
+    if rows:
+        book.tables["policy_value.audits_needed"] = pd.DataFrame(rows)
     with book.part("comparators"):
         table = cases(given, scored.set_index("enterprise_id")["risk_margin"])
         book.tables["comparators.swap"] = swap(table, resamples=100).reset_index(names="group")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -225,6 +226,7 @@ def _cell(row: Mapping[Any, Any]) -> str:
 
 
 _FEW = 5
+_MOST_UNSCORED = 0.1  # above this share, scores are probably those of another city
 
 
 def mean_interval(
@@ -392,6 +394,8 @@ def compare(
         raise ValueError(f"The 'over' must be in 1 … {weeks}. Got {over}.")
     if by_year and weeks % WEEKS_A_YEAR:
         raise ValueError(f"By year, the 'weeks' must be whole years of {WEEKS_A_YEAR}. Got {weeks}.")
+    if scores is not None:
+        _warn_of_unscored(world, scores)
     windows = [(weeks - over, weeks)]
     windows += [(at, at + WEEKS_A_YEAR) for at in range(0, weeks, WEEKS_A_YEAR)] if by_year else []
     groups = [tuple(GROUPS), *[_YEARLY] * (len(windows) - 1)]
@@ -446,6 +450,17 @@ def compare(
         world.alive(),
         {name: visits[name] for name in names},
     )
+
+
+def _warn_of_unscored(world: Frame, scores: pd.DataFrame) -> None:
+    here = world.ids[world.alive()]
+    without = int((~pd.Index(here).isin(scores["enterprise_id"])).sum())
+    if without > _MOST_UNSCORED * len(here):
+        warnings.warn(
+            f"The 'scores' lack {without:,} of {len(here):,} enterprises in the register; these start at the "
+            "mean of their sector.",
+            stacklevel=3,
+        )
 
 
 class _Told(NamedTuple):

@@ -110,7 +110,7 @@ def _open(events: pd.DataFrame, day: pd.Timestamp, ids: list[str] | None) -> pd.
         here &= events["enterprise_id"].isin(ids)
     columns = ["enterprise_id", "event_id", "kind", "severity", "known_on", "repairable_from"]
     found = events.loc[here, columns].assign(
-        repairable=events["repairable_from"] <= day, open_until=until[here]
+        repairable=events.loc[here, "repairable_from"] <= day, open_until=until[here]
     )
     return found.sort_values(["enterprise_id", "repairable_from", "event_id"], ignore_index=True)
 

@@ -265,8 +265,8 @@ class Movers:
     ----------
     summary : DataFrame
         One row a target: ``n``, ``capacity`` (enterprises), ``kept`` (of those who come first by
-        probability), ``overlap`` with ``low`` and ``high`` (of 95 % of draws of the severity shares: noise in
-        them moves more, so where strata hardly differ the overlap itself lies above),
+        probability), ``overlap``, ``drawn_low`` and ``drawn_high`` (where 95 % of draws of the severity
+        shares put it: no interval of the overlap, since their noise moves more and so pushes it down),
         ``kendall``, ``spearman`` (missing where all are alike).
     groups : DataFrame
         One row a target, grouping and group: ``n``, ``before``, ``after`` (within capacity), ``entered``,
@@ -366,8 +366,8 @@ def movers(
         summary.append(
             {
                 "target": target, "n": n, "capacity": k, "kept": int((before & after).sum()),
-                "overlap": float((before & after).sum() / k), "low": float(np.quantile(shares, 0.025)),
-                "high": float(np.quantile(shares, 0.975)),
+                "overlap": float((before & after).sum() / k), "drawn_low": float(np.quantile(shares, 0.025)),
+                "drawn_high": float(np.quantile(shares, 0.975)),
                 "kendall": _correlation(kendalltau, first, value),
                 "spearman": _correlation(spearmanr, first, value),
             }

@@ -68,7 +68,7 @@ def evaluate(
     from tierkit.texts import LANGUAGES
 
     loaded, data = Model.load(model), read_dataset(folder)
-    with show() as progress, given.blame("--as-of", "Give a model that was trained before, and a Monday."):
+    with show() as progress, given.blame("--as-of", "Give a Monday, with records before and after it."):
         found = assess(
             loaded,
             data,
@@ -106,12 +106,13 @@ def evaluate(
         [
             *_levels(found.tables),
             *_value(found.results),
+            *found.notes,
             *(f"Refused, {name.replace('_', ' ')}: {why}" for name, why in found.refused.items()),
             f"{wrote} '{out / 'model_card.html'}', tables and figures.",
         ]
     )
-    data_out = {"folder": str(out), "facts": dict(found.facts), "refused": dict(found.refused)}
-    return Answer(data_out, text)
+    told = {name: kept for name, kept in found.to_dict().items() if name != "tables"}
+    return Answer({"folder": str(out), **told}, text)
 
 
 def _levels(tables: Any) -> list[str]:
@@ -124,7 +125,9 @@ def _levels(tables: Any) -> list[str]:
             "inspections": {"all": "all on site", "random": "random audits"}[row["set"]],
             "n": row["n"],
             "findings": row["findings"],
-            "rate": f"{percent(row['rate'], 1)} {interval(row['low'], row['high'], 1, share=True)}",
+            "rate": "too few findings"
+            if row["too_few"]
+            else f"{percent(row['rate'], 1)} {interval(row['low'], row['high'], 1, share=True)}",
             "predicted": percent(row["predicted"], 1),
         }
         for row in tables["scores.levels"].to_dict("records")

@@ -196,7 +196,7 @@ class Given:
             self.note(place, f"'{path}' is a file", "Give the name of a folder.")
         elif full and (found := kind_of(path)) != kind:
             what = (
-                f"is a {found}, which a {kind} may not replace"
+                f"is a {found}, which only another {found} may replace"
                 if found
                 else "holds files that tierkit did not write"
             )

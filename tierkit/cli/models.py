@@ -65,6 +65,8 @@ def train(
     given.one_of("--level", level, LEVELS)
     given.between("--budget", budget, 0, MAX_BUDGET)
     given.between("--bootstrap", bootstrap, 0, MAX_BOOTSTRAP)
+    if bootstrap == 1:
+        given.note("--bootstrap", "one model agrees with itself", "Give 2 or more, or 0 for none.")
     given.between("--seed", seed, 0, MAX_SEED)
     wrote = given.out_folder("--out", out, "model")
     given.settle()

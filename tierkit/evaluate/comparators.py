@@ -8,7 +8,8 @@ see: agencies with different enterprises are not alike, groups of inspectors who
 
 **Swap the worst tenth** (Battaglini, Guiso, Lacava, Miller and Patacchini 2025). In each group the tenth of
 the inspected that the score puts last gives way to as many uninspected that it puts first. What was found at
-the first is in the records; what the others would show is taken from inspected cases of the same score. It
+the first is in the records; what the others would show is read off a logistic regression of findings on the
+score among the inspected, which may rise or fall: a curve that can only rise would promise gains of noise. It
 assumes that of two cases with the same score, the inspected and the other are alike.
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
 from tierkit.evaluate.evidence import Logged
 from tierkit.metrics import wilson_interval
@@ -154,7 +155,7 @@ def swap(
     -------
     DataFrame
         One row, ``all``: ``inspections``, ``swapped``, ``findings`` as made, ``given_up`` (found at those
-        that give way), ``gained`` (expected at those that come in, by isotonic regression of findings on
+        that give way), ``gained`` (expected at those that come in, by logistic regression of findings on
         the score among the inspected), ``after``, and ``change`` (share of the findings) with ``low``
         and ``high``.
 
@@ -166,6 +167,8 @@ def swap(
     _check(table)
     if not 0 < share <= 1:
         raise ValueError(f"The 'share' must be in (0, 1]. Got {share}.")
+    if resamples < 2:
+        raise ValueError(f"The 'resamples' must be at least 2. Got {resamples}.")
     place = pd.factorize(table["enterprise_id"])[0]
     group = pd.factorize(table["group"])[0]
     score, seen = table["score"].to_numpy(np.float64), table["inspected"].to_numpy(bool)
@@ -191,7 +194,13 @@ def _swapped(
     score: Floats, seen: NDArray[np.bool_], found: Floats, group: NDArray[np.int64], share: float
 ) -> dict[str, float]:
     """Return counts of one swap; equal scores go by their order."""
-    rate = IsotonicRegression(out_of_bounds="clip").fit(score[seen], found[seen])
+    centre, spread = float(score[seen].mean()), float(score[seen].std())
+    if spread == 0 or found[seen].min() == found[seen].max():
+        chance = np.full(len(score), float(found[seen].mean()))
+    else:
+        rows = ((score - centre) / spread)[:, None]
+        curve = LogisticRegression(C=np.inf, solver="newton-cholesky").fit(rows[seen], found[seen])
+        chance = curve.predict_proba(rows)[:, 1]
     swapped, given_up, gained = 0, 0.0, 0.0
     for number in np.unique(group):
         mine = np.flatnonzero(group == number)
@@ -200,7 +209,7 @@ def _swapped(
         room = min(int(share * len(inspected)), len(free))
         swapped += room
         given_up += float(found[inspected[:room]].sum())
-        gained += float(rate.predict(score[free[len(free) - room :]]).sum()) if room else 0.0
+        gained += float(chance[free[len(free) - room :]].sum())
     return {
         "inspections": int(seen.sum()), "swapped": swapped, "findings": float(found[seen].sum()),
         "given_up": given_up, "gained": gained,

@@ -13,6 +13,7 @@ from scipy.special import logit
 
 from tierkit.evaluate.opportunities import open_obligations, weekly_chances, within
 from tierkit.evaluate.overlap import Gap, OverlapError
+from tierkit.evaluate.windows import check_window
 from tierkit.policy import Policy
 from tierkit.tiers import assign
 from tierkit.world import Parameters
@@ -102,8 +103,11 @@ def logged(
     ------
     OverlapError
         If a policy inspects at fixed intervals, or no scored enterprise has an open obligation.
+    ValueError
+        If the records do not hold the window.
     """
     start = pd.Timestamp(as_of)
+    check_window(data, start, days)
     gaps = [
         Gap(
             f"policy '{one.name}'",

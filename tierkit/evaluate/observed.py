@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.evaluate import groups as g
+from tierkit.evaluate.windows import check_window
 from tierkit.schema import PLANNED_CHANNELS, TIERS
 from tierkit.texts import interval, number
 
@@ -56,13 +57,12 @@ def observe(
     Raises
     ------
     ValueError
-        If a column or an enterprise is missing, or there are no days.
+        If a column or an enterprise is missing, or the records do not hold the days.
     """
     missing = {"enterprise_id", "tier", "risk_probability"} - set(scored.columns)
     if missing:
         raise ValueError(f"The 'scored' frame must have the columns {sorted(missing)}; see tiers.assign.")
-    if days < 1:
-        raise ValueError(f"The 'days' must be at least 1. Got {days}.")
+    check_window(records, start, days)
     ids = pd.Index(scored["enterprise_id"].astype(str))
     table = records["enterprises"]
     table = table.set_axis(table["enterprise_id"].astype(str), axis=0)

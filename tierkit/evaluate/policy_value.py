@@ -53,6 +53,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tierkit.evaluate.evidence import Logged
 from tierkit.evaluate.outcome_model import expected_findings
@@ -63,6 +64,7 @@ from tierkit.texts import text
 
 __all__ = ["ESTIMATORS", "PolicyValue", "policy_value"]
 
+_LEAST_STOOD = 0.5  # weights sum to the opportunities on average, give or take 4 standard errors
 ESTIMATORS = ("naive", "random", "ipw", "self_normalised", "doubly_robust")
 
 
@@ -182,10 +184,12 @@ def policy_value(
     >>> policy_value(given).table.loc["random", ["n", "holds_if"]].tolist()
     [..., 'design']
     """
+    if not 0 < confidence < 1:
+        raise ValueError(f"The 'confidence' must be in (0, 1). Got {confidence}.")
     sample = Sample(given)
     weighed = weigh(given)
     pull = sample.target[sample.place]
-    audits, drawn = sample.audits() * pull, weighed.weight * pull
+    audits, drawn = sample.audits() * pull / given.weeks, weighed.weight * pull
     base = given.obligations
     random = base["random"].to_numpy(np.float64)
     either = (
@@ -194,6 +198,7 @@ def policy_value(
     told, gaps = {}, {}
     for name, chance, weight in (("random", random, audits), ("+".join(weighed.channels), either, drawn)):
         told[name], gaps[name] = overlap(sample.target, chance, weight[weight > 0], base["tier"])
+        gaps[name] += _not_standing(name, weight, float(sample.target @ sample.there))
         few = int(sample.found[weight > 0].sum())
         if few < FEWEST_FINDINGS:
             remedy = "use a longer window or more random audits"
@@ -224,3 +229,12 @@ def policy_value(
         notes=weighed.notes,
         confidence=confidence,
     )
+
+
+def _not_standing(name: str, weight: NDArray[np.float64], opportunities: float) -> list[Gap]:
+    """Return a gap if weights, which sum to the opportunities on average, are under half of them."""
+    total, error = float(weight.sum()), float(np.sqrt((weight**2).sum()))
+    if total > _LEAST_STOOD * opportunities or opportunities - total < 4 * error:
+        return []
+    remedy = "see that all inspections are in the records, with the chance of each draw"
+    return [Gap(name, f"weights stand for {total / opportunities:.0%} of the opportunities", remedy)]

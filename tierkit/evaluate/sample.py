@@ -92,7 +92,11 @@ class Sample:
         squares = by_enterprise**2
         value, se = one.value, float(np.sqrt(squares.sum()))
         freedom = 2 * se**4 / float((squares**2).sum()) if se > 0 else float("nan")
-        if one.gaps:
+        gaps = list(one.gaps)
+        if use.any() and self.found[use].all():
+            remedy = "look at more inspections; nothing shows how far the estimate may be off"
+            gaps.append(Gap("findings", "every inspection used found something", remedy))
+        if gaps:
             value = se = freedom = float("nan")
         low, high = interval(value, se, freedom, self.most, confidence)
         size = effective_size(one.weight)
@@ -101,7 +105,7 @@ class Sample:
             "per_opportunity": value / self.mean if self.mean else float("nan"),
             "n": int(use.sum()), "findings": int(self.found[use].sum()), "effective_size": size,
             "largest_share": float(one.weight.max() / one.weight.sum()) if size else float("nan"),
-            "holds_if": one.holds_if, "refused": "; ".join(map(str, one.gaps)),
+            "holds_if": one.holds_if, "refused": "; ".join(map(str, gaps)),
         }  # fmt: skip
 
     def strata(self, confidence: float) -> pd.DataFrame:

@@ -43,10 +43,8 @@ def figures(found: Assessment) -> Mapping[str, Callable[[str], Any]]:
     []
     """
     draw: dict[str, Callable[[str], Any]] = {}
-    levels = found.tables.get("scores.levels")
-    if levels is not None and not levels["too_few"].all():
-        enough = levels.loc[~levels["too_few"], "set"].iloc[-1]  # random audits where they are enough
-        table = found.tables[f"scores.calibration_{enough}"]
+    table = found.tables.get("scores.calibration_random")
+    if table is not None:
         draw["calibration"] = lambda lang: plot.calibration(table, lang=lang)
     results = found.results
     if "ranking" in results:
@@ -152,9 +150,9 @@ def _scores(words: Words, found: Assessment, drawn: Mapping[str, Markup]) -> _Se
             words.text(f"card.set.{row['set']}"),
             texts.number(row["n"]),
             texts.number(row["findings"]),
-            _with(row, "rate", 1, "low", "high", 100),
+            words.text("card.too_few") if row["too_few"] else _with(row, "rate", 1, "low", "high", 100),
             texts.number(100 * row["predicted"], 1),
-            words.text("card.too_few")
+            "–"
             if row["too_few"]
             else f"{texts.number(100 * row['calibration_error'], 1)} / "
             f"{texts.number(100 * row['calibration_error_null_95'], 1)}",
@@ -241,7 +239,8 @@ def _audits(words: Words, found: Assessment, drawn: Mapping[str, Markup]) -> _Se
 
 def _fairness(words: Words, found: Assessment, drawn: Mapping[str, Markup]) -> _Section:
     frames = {lang: found.results["fairness"].summary(lang) for lang in texts.LANGUAGES}
-    kept = found.results["fairness"].table["group"].isin(_FAIR).to_numpy()
+    table = found.results["fairness"].table
+    kept = (table["group"].isin(_FAIR) | table["verdict"].isin(["more", "less"])).to_numpy()
     told = {lang: frame[kept].astype(str).to_numpy().tolist() for lang, frame in frames.items()}
     rows = [
         [words.pair(zh, en) for zh, en in zip(*both, strict=True)]
@@ -287,12 +286,13 @@ def _targets(words: Words, found: Assessment, drawn: Mapping[str, Markup]) -> _S
             words.text(f"card.target.{row['target']}"),
             texts.number(row["n"]),
             texts.number(row["capacity"]),
-            _with(row, "overlap", 1, "low", "high", 100),
+            texts.number(100 * row["overlap"], 1),
+            texts.interval(100 * row["drawn_low"], 100 * row["drawn_high"], 1),
             texts.number(row["kendall"], 3),
         ]
         for row in found.tables["targets.summary"].to_dict("records")
     ]
-    head = _head(words, "target", "n", "capacity", "overlap", "kendall")
+    head = _head(words, "target", "n", "capacity", "overlap", "drawn", "kendall")
     return _Section("targets", [words.text("card.targets.about")], head=head, rows=rows)
 
 
