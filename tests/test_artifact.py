@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,10 @@ from make_dataset import make_dataset
 
 from tierkit import features
 from tierkit.artifact import FILES, MANIFEST, Model, ModelError, train
-from tierkit.artifact.folder import read_folder
+from tierkit.artifact.folder import ENSEMBLE, read_folder
+from tierkit.baselines import BASELINES
+from tierkit.explain import points_lost
+from tierkit.fitting import SETTINGS
 from tierkit.policy import Policy
 from tierkit.schema import DataError, Dataset, write_dataset
 
@@ -122,6 +126,17 @@ def test_a_folder_comes_back_as_it_was_written(model, folder, data, tmp_path) ->
     assert {path.name for path in folder.iterdir()} == {*FILES, MANIFEST}
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
     assert "jiading-2025" in repr(back)
+
+
+def test_a_model_in_whole_points_scores_explains_and_comes_back(model, data, tmp_path) -> None:
+    whole = replace(model, credit=model.credit.rounded())
+    scores = whole.score(data, AS_OF)
+    assert (scores["credit_points"] % 1 == 0).all()
+    back = Model.load(whole.save(tmp_path / "whole"))
+    pd.testing.assert_frame_equal(back.score(data, AS_OF), scores, check_exact=True)
+    X = features.build(data, AS_OF)
+    losses = points_lost(whole.credit, X)
+    np.testing.assert_array_equal(losses.best - losses.lost.sum(axis=1), scores["credit_points"])
 
 
 def test_no_file_is_a_pickle(folder) -> None:
@@ -251,3 +266,63 @@ def test_a_policy_with_its_own_baseline_travels_with_the_model(model, tmp_path) 
 def test_too_few_records_are_said_plainly(data) -> None:
     with pytest.raises(DataError, match="has no rows before"):
         train(data, "2022-01-01")
+
+
+@pytest.fixture(scope="module")
+def sure(data) -> Model:
+    return train(data, AS_OF, bootstrap=3, budget=1, level="audits")
+
+
+def test_what_is_opt_in_is_written_down_and_changes_nothing_when_left_out(model, sure) -> None:
+    plain, other = model.manifest["risk"], sure.manifest["risk"]
+    assert (plain["level"], plain["bootstrap"], plain["tuning"]) == ("scheme", 0, None)
+    assert plain["settings"] == dict(SETTINGS)
+    assert (other["level"], other["bootstrap"]) == ("audits", 3)
+    assert len(other["tuning"]["candidates"]) == 2
+    assert other["settings"] == other["tuning"]["chosen"]
+    assert other["tuning"]["until"] < other["split"]["calibrate_from"]
+    assert model.ensemble is None
+    with pytest.raises(ValueError, match="trained without a bootstrap"):
+        model.certainty(None, AS_OF)  # type: ignore[arg-type]  # refused before anything is read
+
+
+def test_baselines_stand_beside_the_model_in_the_manifest(model) -> None:
+    beside = model.manifest["risk"]["baselines"]
+    for part in ("test", "test_random_audits"):
+        assert [row["score"] for row in beside[part]] == ["model", *BASELINES]
+        measured = model.manifest["risk"]["metrics"][part]
+        assert {row["n"] for row in beside[part]} == {measured["n"]}
+        assert {row["events"] for row in beside[part]} == {measured["events"]}
+        assert beside[part][0]["auc"] == pytest.approx(measured["auc"])
+
+
+def test_an_ensemble_beside_the_model_scores_nobody(sure, data) -> None:
+    alone = Model(sure.risk, sure.credit, sure.policy, sure.manifest)
+    pd.testing.assert_frame_equal(alone.score(data, AS_OF), sure.score(data, AS_OF), check_exact=True)
+    found = sure.certainty(data, AS_OF)
+    assert found["enterprise_id"].tolist() == sure.score(data, AS_OF)["enterprise_id"].tolist()
+    assert found["tier_agreement"].isin([k / 3 for k in range(4)]).all()
+    assert (found["log_odds_sd"] > 0).all()
+    some = sure.certainty(data, AS_OF, found["enterprise_id"][[5, 2]])
+    pd.testing.assert_frame_equal(some, found.iloc[[5, 2]].reset_index(drop=True))
+
+
+def test_the_ensemble_travels_in_the_folder_and_is_held_against_its_hash(sure, data, tmp_path) -> None:
+    folder = sure.save(tmp_path / "model")
+    assert {path.name for path in folder.iterdir()} == {*FILES, ENSEMBLE, MANIFEST}
+    back = Model.load(folder)
+    pd.testing.assert_frame_equal(back.certainty(data, AS_OF), sure.certainty(data, AS_OF), check_exact=True)
+    whole = (folder / ENSEMBLE).read_bytes()
+    with pytest.raises((pickle.UnpicklingError, ValueError, KeyError, IndexError, EOFError)):
+        pickle.loads(whole)
+    (folder / ENSEMBLE).write_bytes(whole[:-7])
+    with pytest.raises(ModelError, match=r"ensemble\.json: is altered or cut short"):
+        Model.load(folder)
+    (folder / ENSEMBLE).unlink()
+    with pytest.raises(ModelError, match=r"ensemble\.json: is missing"):
+        Model.load(folder)
+    again = Model(sure.risk, sure.credit, sure.policy, sure.manifest).save(tmp_path / "plain")
+    assert {path.name for path in again.iterdir()} == {*FILES, MANIFEST}
+    (again / ENSEMBLE).write_bytes(whole)
+    with pytest.raises(ModelError, match=r"ensemble\.json: does not belong here"):
+        Model.load(again)

@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from benchmarks import scorecards
 from benchmarks.memory import peak_bytes, start_again
 from benchmarks.precision import differences, table
 from benchmarks.small import model, tierkit_way
 from benchmarks.small.model import DETECTION, STANDARD_ERRORS, TIER_RATE, City, city, disagreement, expected
 from tierkit.compare import HEADLINE
 from tierkit.keyed_random import philox_many, threshold
+from tierkit.metrics import auc
 from tierkit.policy import Policy
 from tierkit.synth import grow
 
@@ -103,6 +106,20 @@ def test_keyed_draws_sharpen_a_comparison() -> None:
     assert (found["replicates"] == found["ratio"] ** 2).all()
 
 
+@pytest.mark.parametrize("way", scorecards.WAYS)
+def test_every_scorecard_scores_where_the_event_is_likelier(way: str) -> None:
+    if not scorecards.installed(way):
+        pytest.skip(f"{way} is installed by make bench alone")
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=3000), "sector": pd.Categorical(rng.choice(["a", "b"], 3000))})
+    X.loc[::7, "x"] = np.nan
+    log_odds = X["x"].fillna(0) + (X["sector"] == "a")
+    y = (rng.random(3000) < 1 / (1 + np.exp(2 - log_odds))).to_numpy(np.int64)
+    score = scorecards.WAYS[way](X[:2000], y[:2000])
+    assert auc(y[2000:], score(X[2000:])) > 0.65
+    assert np.array_equal(score(X[2000:2100]), score(X[2000:])[:100])
+
+
 @pytest.mark.slow
 def test_all_measurements_run_and_are_written(tmp_path: Path) -> None:
     out = tmp_path / "results.md"
@@ -117,6 +134,8 @@ def test_all_measurements_run_and_are_written(tmp_path: Path) -> None:
         "times plain",
         "bytes an obligation",
         "| `tierkit simulate",
+        "## Training the risk model",
         "blocks/s",
+        "## Scorecards",
     ):
         assert said in text

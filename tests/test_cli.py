@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tierkit.baselines import BASELINES
 from tierkit.cli import app, main
 from tierkit.cli.ending import as_data
 from tierkit.cli.given import Given, nearest
@@ -504,7 +505,7 @@ def test_sensitivity_writes_frames_and_figures_in_both_languages(
     assert ended.status == 0, ended.err
     assert ended.out.startswith("visits: ")
     assert ended.out.endswith(f"Wrote '{out}'.\n")
-    assert "the rule score stands in for the models that minhang-2023 rests on" in ended.err
+    assert "the rule score stands in for models under minhang-2023" in ended.err
     pictures = [f"{kind}-visits-{lang}.png" for kind in ("screening", "tornado") for lang in ("en", "zh")]
     assert sorted(one.name for one in out.iterdir()) == sorted(
         [*pictures, "screening.parquet", "tornado.parquet", "summary.json"]
@@ -715,9 +716,17 @@ def test_train_shows_how_good_the_models_are_and_makes_the_same_folder_again(
 ) -> None:
     ended = tierkit("train", town, "--as-of", AS_OF, "--out", tmp_path / "again")
     assert ended.status == 0, ended.err
-    for said in ("auc", "calibration error", "random audits", "credit"):
+    for said in ("auc", "calibration error", "random audits", "credit", "95 % intervals", *BASELINES):
         assert said in ended.out
     assert files(tmp_path / "again") == files(model)
+
+
+def test_train_tries_settings_and_keeps_an_ensemble_when_asked(tierkit: Tierkit, tmp_path: Path) -> None:
+    asked = ("--budget", 2, "--bootstrap", 2, "--level", "audits", "--out", tmp_path / "model")
+    ended = tierkit("train", "data/synthetic", "--as-of", AS_OF, *asked)
+    assert ended.status == 0, ended.err
+    assert "the best of 3 at 4 origins" in ended.out
+    assert (tmp_path / "model" / "ensemble.json").exists()
 
 
 def test_train_says_when_there_is_too_little_to_judge_by(tierkit: Tierkit, tmp_path: Path) -> None:
@@ -757,12 +766,19 @@ def test_train_lists_all_that_is_wrong_and_writes_nothing(
         "wieghted",
         "--seed",
         -1,
+        "--level",
+        "audit",
+        "--budget",
+        375,
+        "--bootstrap",
+        -1,
         "--out",
         tmp_path,
     )
     ended = tierkit("train", town.with_name("twn"), *wrong)
     assert ended.status == 2
-    for said in ("'town'?", "2024-02-30", "'legacy'?", "'weighted'?", "--seed", "did not write"):
+    options = ("--seed", "--budget", "--bootstrap")
+    for said in ("'town'?", "2024-02-30", "'legacy'?", "'weighted'?", "'audits'?", *options, "did not write"):
         assert said in ended.err, said
     assert [one.name for one in tmp_path.iterdir()] == ["precious.txt"]
 

@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import chi2, t, ttest_1samp, ttest_rel
 
 from tierkit.compare import HEADLINE, compare, replicates_for
-from tierkit.outcomes import run_and_measure
+from tierkit.outcomes import SHARES, run_and_measure
 from tierkit.policy import Policy
 from tierkit.simulate import run
 from tierkit.synth import make
@@ -288,3 +288,19 @@ def test_a_large_world_is_run_by_all_threads_at_once_and_tells_the_same(world, l
     monkeypatch.setattr("tierkit.compare.LARGE_WORLD", 0)
     large = compare(world, legacy, Policy.load("shanghai-2025"), **options)
     pd.testing.assert_frame_equal(small.summary, large.summary, check_exact=True)
+
+
+def test_intervals_of_values_stay_within_what_is_possible() -> None:
+    _, world = make(400, seed=3)
+    summary = compare(
+        world, Policy.load("legacy"), Policy.load("shanghai-2025"), replicates=3, weeks=13
+    ).summary
+    assert (summary["low"].dropna() >= 0).all()
+    shares = summary[summary["measure"].isin(SHARES)]
+    assert (shares["high"].dropna() <= 1).all()
+    seen = shares.dropna(subset=["value", "low"])
+    assert (seen["high"] > seen["low"]).all()  # a rate that every replicate repeats is no certain one
+    changes = summary.dropna(subset=["difference_low"])
+    apart = changes["difference"] != 0
+    assert (changes["difference_high"] > changes["difference_low"])[apart].all()
+    assert (summary["difference_low"] < 0).any()  # differences are not cut

@@ -774,15 +774,6 @@ def test_what_mends_for_certain_is_gone_the_next_week() -> None:
     assert (done.end.state.since[violating] == done.end.week - 1).all()
 
 
-def test_too_many_half_lives_are_refused() -> None:
-    lives = {
-        f"score_update.found_{s}.half_life": 31 + k for k, s in enumerate(("minor", "moderate", "serious"))
-    }
-    message = r"'score_update' has \d distinct half-lives; use at most 4\."
-    with pytest.raises(ValueError, match=message):
-        run(busy_world(35, 3), policy_of(lives), 4)
-
-
 def test_a_world_where_nobody_errs_or_lies_has_no_such_complaints() -> None:
     honest = {"complaint.mistaken": 0.0, "complaint.professional": 0.0}
     kinds = [

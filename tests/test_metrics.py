@@ -121,3 +121,15 @@ def test_measures_of_one_class_is_nan_not_an_error() -> None:
     assert np.isnan(found["auc"])
     assert np.isnan(found["ks"])
     assert found["brier"] == pytest.approx(0.025)
+
+
+def test_the_calibration_error_by_chance_is_that_of_outcomes_drawn_from_the_probabilities() -> None:
+    rng = np.random.default_rng(0)
+    chance = np.round(rng.beta(1, 6, 800), 2)  # ties, which are never parted
+    null = metrics.calibration_error_null(chance, replicates=400)
+    slow = [metrics.calibration_error((rng.random(800) < chance).astype(int), chance) for _ in range(150)]
+    assert null.mean() == pytest.approx(np.mean(slow), abs=4 * np.std(slow) / np.sqrt(150))
+    assert np.quantile(null, 0.95) == pytest.approx(np.quantile(slow, 0.95), rel=0.15)
+    assert (np.diff(null) >= 0).all()
+    wrong = metrics.calibration_error((rng.random(800) < chance + 0.1).astype(int), chance)
+    assert wrong > np.quantile(null, 0.95)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 import warnings
 from functools import cache
@@ -17,6 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_LINES = 7
 MOST_SECONDS = 600  # a limit for a busy machine; alone on two cores a notebook takes less than one minute
+
+REAL = Path(os.environ.get("TIERKIT_REALDATA", ROOT.parent / "shared" / "realdata"))
+NEEDS_FILES = {"08_real_records": ("chicago_food", "toronto_rentsafe")}
+"""Notebooks on public files that are not part of the project, and the folders they read."""
 
 ALL = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -53,7 +58,8 @@ def picture(content: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "name", ["01_quickstart", "02_data_and_bias", "05_policy_simulation", "06_five_plans"]
+    "name",
+    ["01_quickstart", "02_data_and_bias", "05_policy_simulation", "06_five_plans", "08_real_records"],
 )
 def test_the_notebooks_that_the_readmes_name_are_there(name: str) -> None:
     assert name in {path.stem for path in NOTEBOOKS}
@@ -124,9 +130,8 @@ def test_chinese_is_followed_by_english(path: Path) -> None:
             assert re.search(r"[A-Za-z]{3,} [a-z]{2,}", cell.source), cell.source
 
 
-@pytest.mark.slow
-@ALL
-def test_runs_in_a_fresh_kernel_and_says_the_same_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the notebook after a run in a fresh kernel."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the client's; those of the code appear in the outputs
@@ -138,6 +143,28 @@ def test_runs_in_a_fresh_kernel_and_says_the_same_again(path: Path, monkeypatch:
                 cell.outputs, cell.execution_count = [], None
         where = {"metadata": {"path": str(path.parent)}}
         NotebookClient(again, timeout=MOST_SECONDS, kernel_name="python3", resources=where).execute()
+    return again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NEEDS_FILES)
+def test_without_its_files_a_notebook_says_so_and_goes_on(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIERKIT_REALDATA", str(tmp_path))
+    again = run(ROOT / "notebooks" / f"{name}.ipynb", monkeypatch)
+    seen = [one for cell in again.cells if cell.cell_type == "code" for one in outputs(cell)]
+    assert [kind for kind, _ in seen] == ["stdout"]
+    assert seen[0][1].count("is not there") == len(NEEDS_FILES[name])
+
+
+@pytest.mark.slow
+@ALL
+def test_runs_in_a_fresh_kernel_and_says_the_same_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not all((REAL / folder).is_dir() for folder in NEEDS_FILES.get(path.stem, ())):
+        pytest.skip("the public files are not here; set TIERKIT_REALDATA")
+    monkeypatch.setenv("TIERKIT_REALDATA", str(REAL))
+    again = run(path, monkeypatch)
     for old, new in zip(code(path), (c for c in again.cells if c.cell_type == "code"), strict=True):
         before, after = outputs(old), outputs(new)
         assert [kind for kind, _ in before] == [kind for kind, _ in after], old.source

@@ -19,11 +19,15 @@ from matplotlib.figure import Figure
 from tierkit import fonts, plot
 from tierkit.backtest import Backtest
 from tierkit.compare import compare
+from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, ranking, tier_stability
+from tierkit.evaluate.feedback import ARMS, MEASURES
+from tierkit.monitoring import Bands, Monitoring, monitor
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
 from tierkit.policy import Policy
 from tierkit.report import Run
-from tierkit.schema import TIERS
+from tierkit.schema import OWNERSHIPS, TIERS
+from tierkit.scorecard import CreditScorecard
 from tierkit.synth import make
 
 BINS = pd.DataFrame({
@@ -56,6 +60,72 @@ def rerun() -> Backtest:
 RERUN = rerun()
 
 
+def monitored() -> Monitoring:
+    """Return a month in which one feature of two has moved."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"adverse_open": rng.integers(0, 3, 3000), "penalties_open": rng.integers(0, 2, 3000)})
+    X = X.astype(float)
+    y = (rng.random(3000) < 0.1 + 0.1 * X.sum(axis=1)).astype(int)
+    card = CreditScorecard(monotone={"adverse_open": -1, "penalties_open": -1}).fit(X, y)
+    now = X.sample(1000, random_state=1).assign(adverse_open=lambda rows: rows["adverse_open"].clip(lower=1))
+    return monitor(card, now, Bands.of(card.points(X)))
+
+
+def moving() -> Stability:
+    """Return the stability of tiers by a matrix and by a composite score."""
+    rng = np.random.default_rng(1)
+    home = pd.DataFrame({"enterprise_id": [f"e{i}" for i in range(300)], "sector": "food"})
+    scores = {
+        date(2024, month, 1): home.assign(
+            risk_probability=rng.uniform(0.05, 0.15, 300), credit_points=rng.normal(560, 20, 300)
+        )
+        for month in range(1, 7)
+    }
+    return tier_stability(scores, [Policy.load("jiading-2025"), Policy.load("shanghai-2025")])
+
+
+MONITORED, MOVING = monitored(), moving()
+
+
+def ranked() -> Ranking:
+    """Return a score that knows something of who violates, and more of who inspects."""
+    rng = np.random.default_rng(0)
+    who, fault = rng.integers(0, 3, 300), rng.normal(size=300)
+    event = rng.random(300) < 1 / (1 + np.exp(3 - who - fault))
+    days = pd.Timestamp("2024-03-01") + pd.to_timedelta(rng.integers(0, 60, 300), unit="D")
+    return ranking(event.astype(int), who + fault, days, group=who, replicates=39)
+
+
+RANKED = ranked()
+
+
+def fair() -> Fairness:
+    """Return groups of which one is inspected more, one less and one too little to tell."""
+    ratio = np.array([1.02, 0.7, 1.9, np.nan, 0.97])
+    n = [3700, 110, 105, 60, 1200]
+    visits = pd.DataFrame({
+        "group": "ownership", "level": OWNERSHIPS, "n": n, "ratio": ratio, "ratio_low": ratio / 1.2,
+        "ratio_high": ratio * 1.2, "like": ratio, "like_low": ratio / 1.3, "like_high": ratio * 1.3,
+        "verdict": ["no_difference", "less", "more", "too_few", "no_difference"],
+    })  # fmt: skip
+    none = pd.DataFrame()
+    return Fairness(date(2024, 7, 1), 180, none, visits, none, none, none, none)
+
+
+def retrained() -> Feedback:
+    """Return four rounds in three worlds."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (arm.name, seed, k, measure, (9.0 if "1,000" in unit else 0.5) / k + rng.normal(0, 0.02))
+        for arm in ARMS
+        for seed in range(3)
+        for k in range(1, 5)
+        for measure, unit in MEASURES.items()
+    ]
+    frame = pd.DataFrame(rows, columns=["arm", "seed", "round", "measure", "value"])
+    return Feedback(frame, ARMS, 3000)
+
+
 @pytest.fixture
 def figures(
     summary: pd.DataFrame,
@@ -84,10 +154,15 @@ def figures(
         "points": lambda lang: plot.points(points, [500, 550, 580], lang=lang),
         "backtest": lambda lang: plot.backtest(RERUN, lang=lang),
         "backtest_years": lambda lang: plot.backtest_years(YEARS, lang=lang),
+        "found": lambda lang: plot.found(RANKED, lang=lang),
         "waterfall": lambda lang: plot.waterfall(
             [0.4, -0.3, 0.1], -2, ["发现问题 2 次", "b", "c"], lang=lang, cutoffs=[-1.9]
         ),
         "estimates": lambda lang: plot.estimates(ESTIMATES, title="%", axis="%", truth=0.11, lang=lang),
+        "monitoring": lambda lang: plot.monitoring(MONITORED, lang=lang),
+        "tier_stability": lambda lang: plot.tier_stability(MOVING, lang=lang),
+        "equal_visits": lambda lang: plot.equal_visits(fair(), lang=lang),
+        "feedback": lambda lang: plot.feedback(retrained(), lang=lang),
         "screening": lambda lang: plot.screening(screened, lang=lang),
         "tornado": lambda lang: plot.tornado(swings, lang=lang),
     }
@@ -96,7 +171,8 @@ def figures(
 NAMES = [
     "load", "outcomes", "trade_off", "kappa", "visits", "fairness", "tier_sizes", "matrix", "calibration",
     "points", "waterfall", "drift", "transitions", "triggers", "screening",
-    "tornado", "backtest", "backtest_years", "estimates",
+    "tornado", "backtest", "backtest_years", "estimates", "monitoring", "tier_stability",
+    "found", "equal_visits", "feedback",
 ]  # fmt: skip
 
 
@@ -259,6 +335,27 @@ def test_the_zero_line_strikes_no_label_through(summary: pd.DataFrame) -> None:
                 for line in lines
             ), text.get_text()
     assert struck, "no label stands at zero, so that the test shows nothing"
+
+
+def test_equal_visits_marks_what_is_told_and_says_what_is_refused() -> None:
+    ax = plot.equal_visits(fair())
+    colors = [label.get_color() for label in ax.get_yticklabels()]
+    assert [color == COLORS["direction"]["worse"] for color in colors] == [False, True, True, False, False]
+    assert [text.get_text() for text in ax.texts] == ["too few to tell"]
+    np.testing.assert_allclose(ax.lines[1].get_xdata(), fair().visits["ratio"])
+    with pytest.raises(KeyError, match="no group 'size'; it has ownership"):
+        plot.equal_visits(fair(), "size")
+
+
+def test_feedback_draws_the_means_of_every_arm() -> None:
+    axes = plot.feedback(retrained(), ["never", "missed", "gap"])
+    means = retrained().summary()
+    for ax, measure in zip(axes, ["never", "missed", "gap"], strict=True):
+        for line, arm in zip(ax.lines, ARMS, strict=True):
+            mine = means[(means["arm"] == arm.name) & (means["measure"] == measure)]
+            np.testing.assert_allclose(line.get_ydata(), mine["value"])
+    one = Feedback(retrained().rounds.query("seed == 0"), ARMS, 3000)
+    assert "no intervals" in words_of(plot.feedback(one)[0])
 
 
 def test_outcomes_say_what_a_missing_bar_and_the_rates_change_mean(summary: pd.DataFrame) -> None:
@@ -434,3 +531,22 @@ def test_estimates_colour_those_whose_interval_misses_the_truth_and_name_the_ref
     assert len(ax.lines) == 3  # the truth, and one for either colour
     without = plot.estimates(ESTIMATES, title="rate", axis="share")
     assert "Dashed" not in words_of(without)
+
+
+def test_monitoring_draws_the_indices_and_the_points_of_chance() -> None:
+    ax = plot.monitoring(MONITORED)
+    table = MONITORED.table.iloc[::-1]
+    strokes = next(line for line in ax.lines if line.get_marker() == "|")
+    np.testing.assert_array_equal(strokes.get_xdata(), table["null_95"])
+    dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "o"])
+    least = 0.3 * table["null_95"].min()
+    np.testing.assert_allclose(sorted(dots), sorted(np.maximum(table["index"], least)))
+    assert [label.get_text() for label in ax.get_yticklabels()][-1] == "score (PSI)"
+
+
+def test_tier_stability_draws_the_shares_of_its_table() -> None:
+    axes = plot.tier_stability(MOVING)
+    for ax, measure in zip(axes, ("change_share", "flip_share", "held_share"), strict=True):
+        dots = [x for line in ax.lines if line.get_marker() == "o" for x in line.get_xdata()]
+        shown = MOVING.table.loc[MOVING.table["measure"] == measure, "value"]
+        np.testing.assert_allclose(sorted(dots), sorted(shown))

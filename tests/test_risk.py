@@ -235,3 +235,68 @@ def test_wrong_parameters_are_listed_together() -> None:
         assert f"The '{name}' parameter of RiskModel must be" in str(caught.value)
     with pytest.raises(ValueError, match=r"must be -1, 0 or 1 for 'days'. Got 2"):
         RiskModel(monotone={"days": 2}).fit(*rows(50))
+
+
+def silently(change, X: pd.DataFrame, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what plain LightGBM predicts of the rows and of the rows as changed; a warning is an error."""
+    plain = lgb.LGBMClassifier(n_estimators=30, num_threads=1, verbosity=-1).fit(X, y)
+    return plain.predict_proba(X)[:, 1], plain.predict_proba(change(X))[:, 1]
+
+
+def test_plain_lightgbm_scores_unknown_levels_as_missing_in_silence_and_we_count_or_refuse(model) -> None:
+    X, y = rows()
+
+    def strange(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(sector=pd.Categorical(["banking"] * len(frame)))
+
+    def without(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(sector=pd.Categorical([None] * len(frame), SECTORS))
+
+    before, after = silently(strange, X, y)
+    np.testing.assert_array_equal(after, silently(without, X, y)[1])
+    assert np.abs(after - before).max() > 0.05
+    assert model.check(strange(X))["sector:unseen"].all()
+    with pytest.raises(InputError, match="Column 'sector' has a level that was not declared"):
+        clone(model).set_params(on_unseen="error").fit(X, y).margin(strange(X))
+
+
+def test_plain_lightgbm_scores_new_missing_values_in_silence_and_we_count_or_refuse(model) -> None:
+    X, y = rows()
+
+    def strange(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(findings=frame["findings"].where(np.arange(len(frame)) % 2 == 0))
+
+    before, after = silently(strange, X, y)
+    assert np.isfinite(after).all()
+    assert np.abs(after - before).max() > 0.05
+    assert model.check(strange(X))["findings:missing"].sum() == len(X) // 2
+    assert "days:missing" not in model.check(strange(X))  # missing at fit, and so no news
+    with pytest.raises(InputError, match="findings"):
+        clone(model).set_params(on_unseen="error").fit(X, y).margin(strange(X))
+
+
+def test_plain_lightgbm_cannot_read_its_own_rows_back_from_csv_and_we_score_the_same_bits(
+    model, tmp_path
+) -> None:
+    X, y = rows(400, 6)
+    X.to_csv(tmp_path / "x.csv", index=False)
+    back = pd.read_csv(tmp_path / "x.csv")
+    with pytest.raises(ValueError, match="categorical_feature do not match"):
+        silently(lambda _: back, X, y)
+    # Levels put back by hand, as one does: those of the file alone, in another order, change the codes.
+    codes = lgb.train({"objective": "binary", "verbosity": -1, "num_threads": 1}, lgb.Dataset(
+        X.assign(sector=X["sector"].cat.codes), y, categorical_feature=["sector"]), 30)  # fmt: skip
+    again = back.assign(sector=pd.Categorical(back["sector"]).codes)
+    apart = np.asarray(codes.predict(again)) - np.asarray(
+        codes.predict(X.assign(sector=X["sector"].cat.codes))
+    )
+    assert np.abs(apart).max() > 0.05
+    np.testing.assert_array_equal(model.predict_proba(back), model.predict_proba(X))
+
+
+def test_extra_columns_and_columns_of_another_type_are_never_taken_for_others(model) -> None:
+    X, _ = rows(50, 7)
+    np.testing.assert_array_equal(model.margin(X.assign(note="x")), model.margin(X))
+    assert model.check(X.assign(note="x"))["note:extra"].all()
+    with pytest.raises(ValueError, match="findings"):
+        model.margin(X.assign(findings="many"))

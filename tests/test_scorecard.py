@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tierkit import metrics
 from tierkit.inputs import InputError
+from tierkit.integer_points import rounding
 from tierkit.scorecard import BASE, CreditScorecard
 
 SECTORS = ["retail", "food", "gas", "drugs"]
@@ -276,3 +277,87 @@ def test_infinite_numbers_are_refused() -> None:
 def test_json_holds_plain_numbers_only(card) -> None:
     assert "Infinity" not in card.to_json()
     assert json.loads(card.to_json())["format"] == "tierkit-scorecard-1"
+
+
+# Whole points
+
+
+def test_whole_points_are_whole_and_agree_with_their_log_odds_and_probability(card, strange) -> None:
+    whole = card.rounded()
+    assert (whole.table()["points"] % 1 == 0).all()
+    for rows in (people(300, 2)[0], strange):
+        points = whole.points(rows)
+        assert (points % 1 == 0).all()
+        check_identity(whole, rows, points)
+        with pytest.raises(AssertionError):
+            check_identity(whole, rows, points + 1e-6)
+
+
+def test_rounding_leaves_the_scorecard_and_all_but_its_scores_as_they_are(card, strange) -> None:
+    before = card.to_json()
+    whole = card.rounded()
+    assert card.to_json() == before
+    same = [column for column in card.table() if column not in ("points", "log_odds")]
+    pd.testing.assert_frame_equal(whole.table()[same], card.table()[same], check_exact=True)
+    pd.testing.assert_frame_equal(whole.rounded().table(), whole.table(), check_exact=True)
+    back = CreditScorecard.from_json(whole.to_json())
+    assert back.to_json() == whole.to_json()
+    np.testing.assert_array_equal(back.points(strange), whole.points(strange))
+    np.testing.assert_array_equal(back.predict_proba(strange), whole.predict_proba(strange))
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=10, deadline=None)
+def test_no_row_is_further_off_than_the_bounds_say(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    X, y = people(400, seed)
+    card = CreditScorecard(points_to_double=float(rng.uniform(5, 40))).fit(X, y)
+    found = rounding(card, people(200, seed + 1)[0]).errors.set_index("unit")
+    slack = 1e-9
+    assert (found["largest"] <= found["table_bound"] + slack).all()
+    assert (found["table_bound"] <= found["bound"] + slack).all()
+    assert (found["mean"].abs() <= found["mean_absolute"] + slack).all()
+    assert (found["mean_absolute"] <= found["largest"] + slack).all()
+    step = np.log(2) / card.points_to_double
+    assert found["largest"]["log_odds"] == pytest.approx(found["largest"]["points"] * step, abs=slack)
+
+
+def test_rounding_by_hand_and_the_grades_it_changes(card) -> None:
+    # 0.5 a feature and the base; the worst that rows of this very table can add up to, by brute force.
+    X = people(1000, 9)[0]
+    table, whole = card.table(), card.rounded()
+    names = list(dict.fromkeys(table["feature"]))
+    off = whole.table()["points"] - table["points"]
+    sums = np.zeros(1)
+    for name in names:
+        sums = (sums[:, None] + off[table["feature"] == name].to_numpy()).ravel()
+    cuts = np.quantile(card.points(X), [0.2, 0.5, 0.8]).tolist()
+    found = rounding(card, X, cuts)
+    points = found.errors.iloc[0]
+    assert points["bound"] == len(names) / 2
+    assert points["table_bound"] == pytest.approx(np.abs(sums).max(), abs=1e-9)
+    assert points["largest"] == np.abs(whole.points(X) - card.points(X)).max()
+    grade = [np.searchsorted(cuts, one.points(X), side="right") for one in (card, whole)]
+    changed = found.grades.set_index("cutoff")
+    assert changed.loc["any", "changed"] == (grade[0] != grade[1]).sum() > 0
+    assert (changed["low"] <= changed["share"]).all()
+    assert (changed["share"] <= changed["high"]).all()
+    assert "grades changed" in repr(found)
+    assert "cutoff" in found._repr_html_()
+    assert json.loads(json.dumps(found.to_dict()))["features"] == len(names) - 1
+
+
+def test_whole_points_that_could_leave_the_scale_are_refused(card) -> None:
+    # Three features whose worst bins take 10.51 points each, off a base of 31.6: 0.07 are left at worst,
+    # and in whole points 32 - 3 × 11 = -1.
+    data = json.loads(card.to_json())
+    worst = {}
+    for row in data["table"][1:]:
+        if row["feature"] not in worst or row["points"] < worst[row["feature"]]["points"]:
+            worst[row["feature"]] = row
+    assert len(worst) == 3
+    for row in data["table"][1:]:
+        row["points"] = -10.51 if row is worst[row["feature"]] else 0.0
+    data["table"][0]["points"] = 31.6
+    with pytest.raises(ValueError, match=r"-1.0 to 32.0 points, which leaves 0 … 1000"):
+        CreditScorecard.from_json(json.dumps(data)).rounded()

@@ -12,7 +12,7 @@ def cited():
         *(ROOT / "tierkit" / "policies").glob("*.toml"),
         *(ROOT / "tierkit" / "parameters").glob("*.toml"),
     ]
-    places += (ROOT / "tierkit").glob("*.py")
+    places += (ROOT / "tierkit").rglob("*.py")
     return {code for place in places for code in CODE.findall(place.read_text("utf-8"))}
 
 

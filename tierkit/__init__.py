@@ -13,7 +13,13 @@ Scores
     features: features as of a date; `build`.
     training: rows to train on, their weights, the split by time.
     risk, scorecard: the two models; `RiskModel`, `CreditScorecard`.
+    integer_points, monitoring, repair: a scorecard in whole points; its drift (`monitor`); points that come
+    back.
     binning, calibration, estimators, inputs: what both models share.
+    fitting, tuning, ensemble: how the risk model is fitted; settings tried by time; how sure it is.
+    baselines: what a model has to beat; `baselines`.
+    targets: what to rank by, and who moves when it changes; `targets`, `movers`.
+    offsets: what a sector adds to the general score; `SectorOffset`.
     metrics: how good a score is.
     artifact: a model as a folder; `train`, `Model.load`, `Model.score`.
     batch: a whole city, in chunks; `score`.
@@ -34,6 +40,11 @@ Held against records
     scored: a world made of scored records; `world_from_scores`.
     backtest: a past year rerun and compared with what happened; `backtest`.
     rentsafe: the same on a real ladder of intervals.
+    evaluate: what a policy would find, from records that selection made, and what an order of inspections
+    is worth; groups at equal risk; `logged`, `policy_value`, `ranking`, `tier_stability`, `fairness`,
+    `runaway`.
+    assessment: all of it for one model and one date; `assess`.
+    chicago, rentsafe_risk: scores held against public records.
 Output
     plot: every figure.
     report: the page of a run and the sheet of one enterprise.

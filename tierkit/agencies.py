@@ -195,21 +195,23 @@ def ratings(inspections: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``agency``, ``value`` (mean of the ratings), ``low`` and ``high`` (95 % Student interval; missing
-        below two ratings) and ``n``, in the order of the agencies; those without a rating are left out.
+        ``agency``, ``value`` (mean of the ratings), ``low`` and ``high`` (95 % Student interval within 1 to
+        5; missing below two ratings) and ``n``, in the order of the agencies; those without a rating are left
+        out.
         Ratings are given by those who care to, so an interval covers luck and not who answers.
 
     Examples
     --------
     >>> rows = pd.DataFrame({"agency": ["fire", "fire", "fire", "water"], "rating": [3, 4, 5, pd.NA]})
     >>> ratings(rows).round(2).values.tolist()
-    [['fire', 4.0, 1.52, 6.48, 3]]
+    [['fire', 4.0, 1.52, 5.0, 3]]
     """
     given = inspections[["agency", "rating"]].dropna()
     rows = []
     for agency, own in given.groupby(given["agency"].astype(str))["rating"]:
         stars = own.to_numpy(np.float64)
-        rows.append((agency, *(float(one) for one in mean_interval(stars)), len(stars)))
+        mean, low, high = mean_interval(stars)
+        rows.append((agency, float(mean), *(float(np.clip(end, 1, 5)) for end in (low, high)), len(stars)))
     out = pd.DataFrame(rows, columns=["agency", "value", "low", "high", "n"])
     place = {agency: at for at, agency in enumerate(GROUPS["agency"])}
     return out.iloc[np.argsort(out["agency"].map(place).to_numpy(), kind="stable")].reset_index(drop=True)

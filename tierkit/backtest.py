@@ -294,6 +294,11 @@ def backtest(
     if replicates < FEWEST_REPLICATES:
         raise ValueError(f"The 'replicates' must be at least {FEWEST_REPLICATES}. Got {replicates}.")
     since = pd.Timestamp(as_of)
+    if since.weekday():
+        monday = since - pd.Timedelta(days=since.weekday())
+        raise ValueError(
+            f"The simulator's weeks begin on Mondays, and {since:%Y-%m-%d} is none; {monday:%Y-%m-%d} is."
+        )
     until = since + pd.Timedelta(weeks=weeks)
     last = data.manifest.get("as_of")
     ends = pd.Timestamp(last) if last else data["inspections"]["inspected_on"].max()

@@ -114,8 +114,11 @@ class Comparison:
         Raises
         ------
         KeyError
-            If a measure is not in the summary of that group.
+            If there is no such group, or a measure is not in its summary.
         """
+        groups = list(dict.fromkeys(self.summary["group"]))
+        if group not in groups:
+            raise KeyError(f"No group '{group}'; there are {groups}.")
         rows = self.summary[self.summary["group"] == group]
         unknown = set(measures) - set(rows["measure"])
         if unknown:
@@ -221,15 +224,23 @@ def _cell(row: Mapping[Any, Any]) -> str:
     return f"{value}<br><small>{signed(change, digits)} {interval(low, high, digits, sign=True)}</small>"
 
 
+_FEW = 5
+
+
 def mean_interval(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean, low and high of the 95 % Student interval over the first axis.
 
+    Fewer than five values that are all the same, yet not zero, show no spread by luck: there is no interval
+    then. Differences that are all zero are those of runs that nothing sets apart, and certain.
+
     Examples
     --------
     >>> mean_interval(np.array([1.0, 3.0]))[0]
     np.float64(2.0)
+    >>> mean_interval(np.array([-26.0, -26.0]))[1:], mean_interval(np.zeros(2))[1:]
+    ((np.float64(nan), np.float64(nan)), (np.float64(0.0), np.float64(0.0)))
     """
     r = values.shape[0]
     mean = values.mean(axis=0)
@@ -237,6 +248,8 @@ def mean_interval(
         nothing = np.full_like(mean, np.nan)
         return mean, nothing, nothing
     half = student.ppf(0.975, r - 1) * values.std(axis=0, ddof=1) / np.sqrt(r)
+    if r < _FEW:
+        half = np.where((np.ptp(values, axis=0) == 0) & (mean != 0), np.nan, half)
     return mean, mean - half, mean + half
 
 
@@ -370,8 +383,10 @@ def compare(
                 f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; "
                 "nothing to compare."
             )
-    if replicates < 1:
-        raise ValueError(f"The 'replicates' must be at least 1. Got {replicates}.")
+    counts: dict[str, object] = {"weeks": weeks, "replicates": replicates, "threads": threads}
+    for name, value in counts.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"The '{name}' must be a whole number from 1. Got {value!r}.")
     over = weeks if over is None else over
     if not 1 <= over <= weeks:
         raise ValueError(f"The 'over' must be in 1 … {weeks}. Got {over}.")
@@ -461,6 +476,8 @@ def _summarise(
     """Return the rows of one window: what each policy did, beside the baseline under the same draws."""
     keys = told[0][0].keys[at]
     tier = (keys["group"] == "tier").to_numpy()
+    share = keys["measure"].isin(SHARES).to_numpy()
+    most = np.where(share, 1.0, np.inf)
     rows = []
     for which, name in enumerate(names):
         value = np.stack([one.told[at] for one in told[which]])
@@ -469,6 +486,8 @@ def _summarise(
             against[:, tier] = np.stack([one.cohorts[at][which - 1] for one in told[0]])
         count = np.stack([one.counts[at] for one in told[which]])
         mean, low, high = mean_interval(value)
+        alike = share & (np.ptp(value, axis=0) == 0)  # a rate of none, or of all, of the few that were seen
+        low, high = (np.where(alike, np.nan, np.clip(end, 0.0, most)) for end in (low, high))
         base = against.mean(axis=0)
         change, change_low, change_high = mean_interval(value - against)
         relative = np.divide(change, base, out=np.full_like(base, np.nan), where=base != 0)

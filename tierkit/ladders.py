@@ -36,6 +36,7 @@ __all__ = [
     "floor_on",
     "ladder",
     "ladder_table",
+    "realised",
     "target_shares",
 ]
 
@@ -69,6 +70,7 @@ LEGAL_FLOOR = FLOORS[-1].share
 DANDONG: Mapping[str, int] = dict(zip(TIERS, (31_107, 12_044, 3_682, 721), strict=True))
 """Enterprises of classes A to D in Dandong, 2023 (source C8), by the tiers that stand for them."""
 _ROUNDING = 1e-9
+_WEEKS_A_YEAR = 52
 _PARTIAL = {"agency_table": "agencies", "strata": "tags"}
 
 
@@ -404,6 +406,38 @@ def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).set_index(texts.text("word.policy", lang))
+
+
+def realised(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return how often each tier was inspected as planned in a comparison's runs.
+
+    It is not what a ladder declares: sectors and sizes are spread unevenly over the tiers, inspectors lean
+    towards bad records, lists and items left alone take away, and random audits, campaigns and commitment
+    checks add.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        ``Comparison.summary``, with the group ``tier``.
+
+    Returns
+    -------
+    DataFrame
+        A row a policy, κ and tier (that of the start): ``policy``, ``kappa``, ``tier``, ``planned``, planned
+        inspections per enterprise-year, its interval ``low`` and ``high``, and ``n``, enterprises.
+
+    Examples
+    --------
+    >>> row = {"policy": "a", "kappa": 0.0, "group": "tier", "level": "T1", "measure": "planned_inspections"}
+    >>> row |= {"value": 30.0, "low": 26.0, "high": 34.0, "over": 26, "n": 600}
+    >>> realised(pd.DataFrame([row]))["planned"].tolist()  # 30 of 600 enterprises in half a year
+    [0.1]
+    """
+    rows = summary[(summary["group"] == "tier") & (summary["measure"] == "planned_inspections")]
+    rows = rows[rows["level"].isin(TIERS)].reset_index(drop=True)
+    years = rows["n"] * rows["over"] / _WEEKS_A_YEAR
+    ends = {"planned": rows["value"] / years, "low": rows["low"] / years, "high": rows["high"] / years}
+    return rows[["policy", "kappa", "level"]].rename(columns={"level": "tier"}).assign(**ends, n=rows["n"])
 
 
 def _partial(policy: Policy, family: str, lang: str) -> str:

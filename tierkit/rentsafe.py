@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,19 +64,21 @@ def tier_of(score: Any) -> NDArray[np.object_]:
     return out
 
 
-def read(path: str | os.PathLike[str]) -> pd.DataFrame:
+def read(path: str | os.PathLike[str], extra: Sequence[str] = ()) -> pd.DataFrame:
     """Read the public file of evaluations, checked.
 
     Parameters
     ----------
     path : str or path
         A CSV file, compressed or not.
+    extra : sequence of str
+        Columns of the file to keep as they are.
 
     Returns
     -------
     DataFrame
         A row an evaluation, by building and date: ``building_id``, ``date``, ``score``, ``tier``,
-        ``years`` (until the next, as the city wrote it down).
+        ``years`` (until the next, as the city wrote it down), and the extra ones.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         raw = pd.read_csv(path, dtype={"building_id": "str"}, low_memory=False)
     except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"'{path}' cannot be read as a CSV file: {error}.") from error
-    if missing := [name for name in _COLUMNS if name not in raw]:
+    if missing := [name for name in (*_COLUMNS, *extra) if name not in raw]:
         raise ValueError(
             f"'{path}' has no column {', '.join(missing)}; give the file of RentSafe evaluations."
         )
@@ -120,6 +123,7 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
             "score": score,
             "tier": tier_of(score),
             "years": after.astype(np.int64),
+            **{name: raw[name] for name in extra},
         }
     )
     return out.sort_values(["building_id", "date"], kind="stable").reset_index(drop=True)

@@ -160,8 +160,9 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             "seed": int(self.random_state),
             "monotone_constraints": [int(signs.get(name, 0)) for name in names],
         }
-        grown = lgb.train({**_FIXED, **settings}, data, int(self.n_trees))
         # Scored from its own text, so that a model in memory and one read from a folder are the same.
+        # LightGBM would make the same round trip at the end of training; once is enough.
+        grown = lgb.train({**_FIXED, **settings}, data, int(self.n_trees), keep_training_booster=True)
         self.booster_ = lgb.Booster(model_str=grown.model_to_string())
         self.calibration_ = Calibration()
         return self

@@ -6,13 +6,14 @@ for missing values and unknown levels too:
     points = base_points + points_to_double / ln 2 × (-log_odds - ln base_odds)
 
 More points mean more trustworthy. Points are never clipped: a table that could leave 0 … 1000 is
-refused at fit.
+refused at fit. `CreditScorecard.rounded` has the same table in whole points.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -239,6 +240,43 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         table: pd.DataFrame = self.table_.copy()
         return table
+
+    def rounded(self) -> Self:
+        """Return a scorecard whose points are whole numbers, for adding up on paper.
+
+        Every row's points, the base row's too, go to the nearest whole number (halves to even). The one table
+        still drives all scores: log-odds and probability are those that the whole points stand for, so the
+        three agree as exactly as before. `tierkit.integer_points.rounding` says how far they are from those
+        of this scorecard.
+
+        Returns
+        -------
+        CreditScorecard
+            Its table's ``log_odds`` are no longer ``coefficient`` × ``woe``; all else is that of this one.
+
+        Raises
+        ------
+        ValueError
+            If the rounded points could leave 0 … 1000.
+
+        Examples
+        --------
+        >>> x = np.repeat([0.0, 1.0], 500)
+        >>> late = np.r_[np.repeat([0, 1], [475, 25]), np.repeat([0, 1], [400, 100])]
+        >>> card = CreditScorecard().fit(pd.DataFrame({"arrears": x}), late).rounded()
+        >>> card.points(pd.DataFrame({"arrears": [0.0, 1.0]})).tolist()
+        [595.0, 507.0]
+        """
+        check_is_fitted(self)
+        card: Self = copy(self)
+        table = self.table()
+        points = np.rint(table["points"].to_numpy(np.float64)) + 0.0  # no -0
+        log_odds = -points / self._factor + 0.0
+        log_odds[0] += self.base_points / self._factor - np.log(self.base_odds)
+        table = table.assign(points=points, log_odds=log_odds)
+        card._keep(table)
+        card._check_range()
+        return card
 
     def bin_rows(self, X: Any) -> pd.DataFrame:
         """Return where rows land, as row numbers of the table: one column a feature that has points."""

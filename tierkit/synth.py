@@ -25,10 +25,20 @@ from tierkit.schema import (
     data_dictionary,
     write_dataset,
 )
-from tierkit.simulate import Run, run
+from tierkit.simulate import Run, potential_detections, run
 from tierkit.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
 
-__all__ = ["grow", "history", "make", "make_folder", "world_at", "world_of"]
+__all__ = [
+    "grow",
+    "history",
+    "make",
+    "make_folder",
+    "obligation_keys",
+    "potential",
+    "settled",
+    "world_at",
+    "world_of",
+]
 
 
 def history(
@@ -55,7 +65,7 @@ def history(
     """
     legacy = policy or Policy.load("legacy")
     population = draw(enterprises, seed, legacy, horizon_weeks, params)
-    frame = _burnt_in(population.frame, legacy, threads, progress, weeks)
+    frame = settled(population.frame, legacy, threads, progress, weeks)
     months: dict[int, NDArray[np.uint8]] = {}
 
     def observe(week: int, state: State) -> None:
@@ -101,7 +111,7 @@ def grow(
     """
     legacy = policy or Policy.load("legacy")
     frame = draw_frame(enterprises, seed, legacy, horizon_weeks, params)
-    return _recorded(_burnt_in(frame, legacy, threads, progress), legacy, threads, progress).end
+    return _recorded(settled(frame, legacy, threads, progress), legacy, threads, progress).end
 
 
 def _shifted(
@@ -117,13 +127,27 @@ def _weeks(frame: Frame, weeks: int | None) -> int:
     return int(frame.parameters["calendar.history_weeks"]) if weeks is None else weeks
 
 
-def _burnt_in(
+def settled(
     frame: Frame,
     legacy: Policy,
-    threads: int,
-    progress: Callable[[int, int], None] | None,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
     weeks: int | None = None,
 ) -> Frame:
+    """Return a drawn world after its burn-in: compliance and deterrence as they are, and no records.
+
+    Parameters
+    ----------
+    frame : Frame
+        As drawn, in week 0.
+    legacy : Policy
+        The policy of the burn-in.
+    threads : int
+    progress : callable, optional
+        Called with the weeks done and all weeks, those of the records included.
+    weeks : int, optional
+        Weeks of records to come, for the progress; all of them if absent.
+    """
     burn_in = int(frame.parameters["calendar.burn_in_weeks"])
     if not burn_in:
         return frame
@@ -284,16 +308,11 @@ def _truth(
     monthly = (
         np.stack([months[month] for month in sorted(months)], axis=1) if months else np.zeros((len(owner), 0))
     )
-    truth = pd.DataFrame(
-        {
-            "enterprise_id": end.ids[owner],
-            "agency": np.array(AGENCIES, object)[world.agency],
-            "item_class": np.array(ITEM_CLASSES, object)[world.item_class],
-            "log_hazard": world.hazard,
-            "hunch": world.hunch,
-            "state_by_month": list(monthly.astype(np.int64)),
-            **of_obligations,
-        }
+    truth = obligation_keys(end).assign(
+        log_hazard=world.hazard,
+        hunch=world.hunch,
+        state_by_month=list(monthly.astype(np.int64)),
+        **of_obligations,
     )[mine]
     enterprises = pd.DataFrame(
         {"enterprise_id": end.ids, "latent": np.round(population.latent, 6), **of_enterprises}
@@ -469,3 +488,81 @@ def world_at(
         )
     end: Frame = past.end
     return end
+
+
+def obligation_keys(frame: Frame) -> pd.DataFrame:
+    """Return ``enterprise_id``, ``agency``, ``item_class`` of every obligation of a world, in its order."""
+    world = frame.world
+    return pd.DataFrame(
+        {
+            "enterprise_id": frame.ids[world.enterprise.astype(np.int64)],
+            "agency": np.array(AGENCIES, object)[world.agency],
+            "item_class": np.array(ITEM_CLASSES, object)[world.item_class],
+        }
+    )
+
+
+def potential(
+    data: Dataset,
+    date: dt.date,
+    *,
+    weeks: int = 26,
+    policy: Policy | None = None,
+    params: Parameters | None = None,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Return what a standard audit of each obligation would have found, by making a dataset's past again.
+
+    Parameters
+    ----------
+    data : Dataset
+        With the tables ``truth`` and ``truth_enterprises``.
+    date : datetime.date
+        A Monday of the records.
+    weeks : int
+        Weeks from that day on, within the records.
+    policy : Policy, optional
+        The policy of its past; ``legacy`` if absent.
+    params : Parameters, optional
+        Parameters with which the dataset was made; the default ones if absent.
+    threads : int
+        Threads of the engine; the result does not depend on it.
+
+    Returns
+    -------
+    DataFrame
+        ``enterprise_id``, ``agency``, ``item_class``, ``potential``: the mean over the weeks of the
+        probability that one audit finds at least a minor violation (`tierkit.simulate.potential_detections`).
+
+    Raises
+    ------
+    ValueError
+        If the dataset is not synthetic, was made otherwise, or has no such weeks.
+
+    Examples
+    --------
+    >>> data, end = make(50, seed=1)
+    >>> list(potential(data, dt.date(2024, 7, 1)))
+    ['enterprise_id', 'agency', 'item_class', 'potential']
+    """
+    reference, p = _origins(data, policy, params)
+    start, last = (dt.date.fromisoformat(str(data.manifest[key])) for key in ("start", "as_of"))
+    days = (date - start).days
+    if days % 7 or days < 0 or weeks < 1 or date + dt.timedelta(weeks=weeks) > last:
+        raise ValueError(
+            f"The window must begin on a Monday from {start} on and end by {last}. "
+            f"Got {weeks} weeks from {date}."
+        )
+    frame = draw_frame(int(data.manifest["enterprises"]), int(data.manifest["seed"]), reference, 0, p)
+    past, chance = potential_detections(
+        settled(frame, reference, threads), reference, days // 7 + weeks, first=days // 7, threads=threads
+    )
+    until = pd.Timestamp(date + dt.timedelta(weeks=weeks))
+    rows = data["inspections"]
+    kept = rows.loc[rows["inspected_on"] < until, "check_code"].astype(str)
+    if set(write_records(past)["inspections"]["check_code"].astype(str)) != set(kept):
+        raise ValueError(
+            f"The inspections before {until.date()} are not those of the dataset's seed; "
+            "make the dataset again."
+        )
+    return obligation_keys(frame).assign(potential=chance)

@@ -36,6 +36,7 @@ __all__ = [
     "TrainingRows",
     "credit_frame",
     "hold_out",
+    "lots",
     "time_split",
     "training_frame",
     "weights",
@@ -136,6 +137,29 @@ def time_split(dates: ArrayLike | pd.Series, calibrate: float = 0.2, test: float
     return Split(train, ~train & ~last, last, first.date(), second.date())
 
 
+def lots(ids: pd.Series, key: int | str = 0) -> NDArray[np.uint64]:
+    """Return a lot in 0 … 2**64 - 1 for each id: the same wherever the id stands, another for another key.
+
+    Parameters
+    ----------
+    ids : Series of str, shape (n,)
+    key : int or str
+
+    Returns
+    -------
+    uint64 array of shape (n,)
+
+    Examples
+    --------
+    >>> lots(pd.Series(["b", "a", "b"])) // np.uint64(2**56)
+    array([233, 229, 233], dtype=uint64)
+    """
+    numbers, different = pd.factorize(ids)
+    digests = b"".join(hashlib.blake2b(f"{key}:{one}".encode(), digest_size=8).digest() for one in different)
+    found: NDArray[np.uint64] = np.frombuffer(digests, "<u8")[numbers]
+    return found
+
+
 def hold_out(ids: pd.Series, share: float = 0.3, seed: int = 0) -> Mask:
     """Return which enterprises are held out for testing: a fixed lot for each id.
 
@@ -144,8 +168,7 @@ def hold_out(ids: pd.Series, share: float = 0.3, seed: int = 0) -> Mask:
     >>> hold_out(pd.Series(["a", "b", "c", "d"]), share=0.5).tolist()
     [False, False, False, True]
     """
-    digests = b"".join(hashlib.blake2b(f"{seed}:{one}".encode(), digest_size=8).digest() for one in ids)
-    chosen: Mask = np.frombuffer(digests, "<u8") < share * 2.0**64
+    chosen: Mask = lots(ids, seed) < share * 2.0**64
     return chosen
 
 

@@ -15,12 +15,24 @@ import numpy as np
 
 from tierkit.folders import whole_folder
 
-__all__ = ["FILES", "FORMAT", "MANIFEST", "ModelError", "json_text", "plain", "read_folder", "write_folder"]
+__all__ = [
+    "ENSEMBLE",
+    "FILES",
+    "FORMAT",
+    "MANIFEST",
+    "ModelError",
+    "json_text",
+    "plain",
+    "read_folder",
+    "write_folder",
+]
 
 FORMAT = "tierkit-model-1"
 MANIFEST = "manifest.json"
 FILES = ("risk.txt", "risk.json", "scorecard.json", "policy.toml")
 """Files of a model folder beside its manifest."""
+ENSEMBLE = "ensemble.json"
+"""A file that is there where the model was trained with a bootstrap."""
 
 
 class ModelError(ValueError):
@@ -84,25 +96,31 @@ def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     if not there.keys() & {*FILES}:
         raise ModelError(root, [f"It is no model folder: there is no {', no '.join(FILES)} in it."])
     problems = [f"{name}: is missing" for name in (MANIFEST, *FILES) if name not in there]
-    problems += [f"{name}: does not belong here" for name in sorted(there) if name not in (MANIFEST, *FILES)]
+    expected = (MANIFEST, *FILES, ENSEMBLE)
+    problems += [f"{name}: does not belong here" for name in sorted(there) if name not in expected]
     problems += [
         f"{name}: is no plain file" for name, p in sorted(there.items()) if p.is_symlink() or not p.is_file()
     ]
     if problems:
         raise ModelError(root, problems)
-    contents = {name: there[name].read_bytes() for name in FILES}
+    contents = {name: there[name].read_bytes() for name in (*FILES, ENSEMBLE) if name in there}
     text = there[MANIFEST].read_bytes()
     try:
         manifest = json.loads(text)
         if manifest["format"] != FORMAT:
             raise ModelError(root, [f"{MANIFEST}: is of format {manifest['format']!r}, not '{FORMAT}'"])
         whole = _signed(manifest).encode("utf-8") == text
-        listed = {name: str(manifest["files"][name]) for name in FILES}
+        listed = {name: str(manifest["files"].get(name)) for name in (*FILES, ENSEMBLE)}
+        wanted = set(manifest["files"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(root, [f"{MANIFEST}: is altered or cut short"]) from error
     problems = [] if whole else [f"{MANIFEST}: is altered or cut short"]
+    if ENSEMBLE in wanted and ENSEMBLE not in there:
+        problems.append(f"{ENSEMBLE}: is missing")
+    if ENSEMBLE in there and ENSEMBLE not in wanted:
+        raise ModelError(root, [*problems, f"{ENSEMBLE}: does not belong here"])
     problems += [
         f"{name}: is altered or cut short"
         for name, content in contents.items()

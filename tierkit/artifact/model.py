@@ -13,7 +13,8 @@ from typing import Any, Self
 import pandas as pd
 from scipy.special import expit
 
-from tierkit.artifact.folder import ModelError, json_text, read_folder, write_folder
+from tierkit.artifact.folder import ENSEMBLE, ModelError, json_text, read_folder, write_folder
+from tierkit.ensemble import Ensemble
 from tierkit.features import GRAVITY, features_of, on_register, standing
 from tierkit.features.building import check_ids
 from tierkit.inputs import flag_text
@@ -36,12 +37,15 @@ class Model:
     policy : Policy
     manifest : mapping
         Versions, dates, split, metrics and hashes.
+    ensemble : Ensemble, optional
+        Says how sure the risk is; it scores nobody.
     """
 
     risk: RiskModel
     credit: CreditScorecard
     policy: Policy
     manifest: Mapping[str, Any]
+    ensemble: Ensemble | None = None
 
     def score(
         self, data: Source, as_of: date | str, ids: Iterable[str] | None = None, *, threads: int = 1
@@ -88,6 +92,43 @@ class Model:
         red = standing(timeline)[here].reset_index(drop=True)
         chosen = ids[here].reset_index(drop=True)
         return self.score_features(X, chosen, red), X
+
+    def certainty(
+        self,
+        data: Source,
+        as_of: date | str,
+        ids: Iterable[str] | None = None,
+        policy: Policy | None = None,
+        *,
+        threads: int = 1,
+    ) -> pd.DataFrame:
+        """Return how sure level and tier of each enterprise are: the share of bootstrap models that agree.
+
+        Parameters
+        ----------
+        data, as_of, ids, threads
+            As for `score`.
+        policy : Policy, optional
+            The model's own if absent.
+
+        Returns
+        -------
+        DataFrame of shape (n, 9)
+            As from `tierkit.ensemble.Ensemble.certainty`.
+
+        Raises
+        ------
+        ValueError
+            If the model was trained without an ensemble.
+        """
+        if self.ensemble is None:
+            raise ValueError("The model was trained without a bootstrap. Train it with --bootstrap 20, say.")
+        with Timeline(data, threads) as timeline:
+            known = timeline.ids()
+            wanted = known if ids is None else pd.Series(list(ids), dtype="str")
+            check_ids(wanted, known)
+            scores, X = self.score_ids(timeline, wanted, as_of)
+        return self.ensemble.certainty(X[list(self.risk.inputs_.names)], scores, policy or self.policy)
 
     def score_features(
         self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: pd.Series | None = None
@@ -140,6 +181,8 @@ class Model:
             "scorecard.json": self.credit.to_json() + "\n",
             "policy.toml": _whole(self.policy),
         }
+        if self.ensemble is not None:
+            texts[ENSEMBLE] = json_text(self.ensemble.to_dict())
         write_folder(target, {name: text.encode("utf-8") for name, text in texts.items()}, self.manifest)
         return target
 
@@ -160,6 +203,8 @@ class Model:
             "scorecard.json": lambda: CreditScorecard.from_json(text["scorecard.json"]),
             "policy.toml": lambda: Policy.loads(text["policy.toml"], f"{root}/policy.toml"),
         }
+        if ENSEMBLE in text:
+            readers[ENSEMBLE] = lambda: Ensemble.from_json(text[ENSEMBLE])
         parts: dict[str, Any] = {}
         problems = []
         for name, read in readers.items():
@@ -171,7 +216,9 @@ class Model:
                 problems.append(f"{name}: cannot be read: {reason}")
         if problems:
             raise ModelError(root, problems)
-        return cls(parts["risk.json"], parts["scorecard.json"], parts["policy.toml"], manifest)
+        return cls(
+            parts["risk.json"], parts["scorecard.json"], parts["policy.toml"], manifest, parts.get(ENSEMBLE)
+        )
 
     def __repr__(self) -> str:
         """Name the date, the scheme and the policy."""

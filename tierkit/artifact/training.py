@@ -17,11 +17,14 @@ import pyarrow.parquet as pq
 from tierkit import __version__
 from tierkit.artifact.folder import FORMAT, plain
 from tierkit.artifact.model import Model
+from tierkit.baselines import baselines
+from tierkit.ensemble import Ensemble
 from tierkit.features import monotone, read_by
+from tierkit.fitting import SETTINGS, Level, fit_risk
 from tierkit.metrics import measures
+from tierkit.monitoring import Bands
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
-from tierkit.risk import RiskModel
 from tierkit.schema import SCHEMA_VERSION
 from tierkit.schema.dataset import arrow_table
 from tierkit.schema.files import PARQUET_OPTIONS, ROW_GROUP, sha256
@@ -29,12 +32,9 @@ from tierkit.schema.folder import open_folder
 from tierkit.scorecard import CreditScorecard
 from tierkit.timeline import TIMED, Source
 from tierkit.training import Scheme, credit_frame, hold_out, time_split, training_frame
+from tierkit.tuning import tune
 
 __all__ = ["train"]
-
-_RISK_SETTINGS: dict[str, Any] = {"n_trees": 150, "learning_rate": 0.04, "n_leaves": 6, "min_rows": 100}
-"""Small trees and few of them: findings are rare, and records say little about who will have one."""
-_MANY_ROWS = 50_000  # below this a second thread of LightGBM costs more than it gives
 
 
 def _data_hashes(data: Source) -> dict[str, Any]:
@@ -61,6 +61,9 @@ def train(
     seed: int = 0,
     scheme: Scheme = "weighted",
     *,
+    level: Level = "scheme",
+    budget: int = 0,
+    bootstrap: int = 0,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Model:
@@ -81,6 +84,12 @@ def train(
         Of LightGBM, and of the lot that holds enterprises out.
     scheme : {"naive", "random", "weighted"}
         Rows and weights of the risk model; see `tierkit.training`.
+    level : {"scheme", "audits"}
+        What sets the level of the risk: the scheme's rows, or random audits alone; see `tierkit.fitting`.
+    budget : int
+        Settings to try beside the stated ones, at rolling origins in the training part; see `tierkit.tuning`.
+    bootstrap : int
+        Members of an ensemble that is kept beside the model and says how sure it is; see `tierkit.ensemble`.
     threads : int
         It changes no bit.
     progress : Progress
@@ -108,18 +117,20 @@ def train(
     rows = training_frame(data, day, scheme, threads=threads)
     split = time_split(rows.rows["as_of"])
     progress("training", 1, 4)
-    risk = RiskModel(
-        monotone=monotone("risk"),
-        num_threads=threads if len(rows.y) > _MANY_ROWS else 1,
-        random_state=seed,
-        **_RISK_SETTINGS,
-    )
-    risk.fit(rows.X[split.train], rows.y[split.train], rows.weight[split.train])
-    later = split.calibrate
-    risk.calibrate(rows.X[later], rows.y[later], rows.weight[later])
+    tuning = tune(rows, budget, split, seed=seed, threads=threads) if budget else None
+    settings = tuning.chosen if tuning else SETTINGS
+    risk = fit_risk(rows, split, settings, level, seed=seed, threads=threads)
+    ensemble = None
+    if bootstrap:
+        ensemble = Ensemble.fit(rows, split, bootstrap, settings, level, seed=seed, threads=threads)
     audits = split.test & (rows.rows["channel"] == "random").to_numpy()
     tested = {
         name: measures(rows.y[part], risk.predict_proba(rows.X[part])[:, 1], rows.weight[part])
+        for name, part in (("test", split.test), ("test_random_audits", audits))
+    }
+    margin = risk.margin(rows.X)
+    beside = {
+        name: baselines(rows, split, margin, part, seed=seed).reset_index().to_dict("records")
         for name, part in (("test", split.test), ("test_random_audits", audits))
     }
     progress("training", 2, 4)
@@ -149,8 +160,13 @@ def train(
                 "calibrate_from": split.calibrate_from,
                 "test_from": split.test_from,
             },
+            "settings": dict(settings),
+            "tuning": tuning.to_dict() if tuning else None,
+            "level": level,
             "calibration": risk.calibration_.to_dict(),
+            "bootstrap": bootstrap,
             "metrics": tested,
+            "baselines": beside,
         },
         "credit": {
             "target": "a new adverse event not born of an inspection becomes known within 12 months",
@@ -158,6 +174,7 @@ def train(
             "events": int(snapshots.y.sum()),
             "held_out": int(held.sum()),
             "metrics": trusted,
+            "bands": Bands.of(credit.points(snapshots.X)).to_dict(),
             "unused": credit.unused_,
         },
         "features": {"risk": read_by("risk"), "credit": read_by("credit")},
@@ -170,7 +187,7 @@ def train(
             },
         },
     }
-    model = Model(risk, credit, chosen, plain(manifest))
+    model = Model(risk, credit, chosen, plain(manifest), ensemble)
     if out is not None:
         model.save(out)
     progress("training", 4, 4)

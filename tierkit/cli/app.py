@@ -9,7 +9,7 @@ import typer
 from typer.main import get_command
 
 from tierkit import __version__
-from tierkit.cli import backtests, models, policies, records, sensitivity, simulations
+from tierkit.cli import backtests, evaluations, models, policies, records, sensitivity, simulations
 from tierkit.cli.ending import DONE, INTERRUPTED, reader_gone
 
 __all__ = ["app", "main"]
@@ -50,6 +50,7 @@ models.add_to(app)
 simulations.add_to(app)
 sensitivity.add_to(app)
 backtests.add_to(app)
+evaluations.add_to(app)
 app.add_typer(policies.app, name="policy")
 
 

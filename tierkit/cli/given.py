@@ -31,6 +31,7 @@ WRITERS = {
     "demo": "demo",
     "screening": "sensitivity",
     "backtest": "backtest",
+    "evaluation": "evaluate",
 }
 """Kind of a folder → the command that writes it."""
 IN_DEMO = {"dataset": "data", "model": "model", "run": "run"}

@@ -26,9 +26,11 @@ Previous = Annotated[
 ]
 
 LANGUAGES = ("zh", "en")
-FEW_EVENTS = 10
-"""Below so many events a ranking is hardly told from luck: the standard error of its AUC is above 0.09."""
 SCHEMES = ("naive", "random", "weighted")
+LEVELS = ("scheme", "audits")
+MAX_BUDGET = 374
+"""All other settings of the space that is searched."""
+MAX_BOOTSTRAP = 200
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,7 +46,15 @@ def train(
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Where to write.")],
     policy: Annotated[str, typer.Option(metavar="POLICY", help="What the model is for.")] = "legacy",
     scheme: Annotated[str, typer.Option(metavar="SCHEME", help=f"{', '.join(SCHEMES)}.")] = "weighted",
+    level: Annotated[
+        str,
+        typer.Option(metavar="LEVEL", help="What sets probabilities: the scheme's rows, or audits alone."),
+    ] = "scheme",
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of trees and hold-out.")] = 0,
+    budget: Annotated[int, typer.Option(metavar="N", help="Settings to try beside the stated ones.")] = 0,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="B", help="Models of resampled enterprises, to say how sure tiers are.")
+    ] = 0,
 ) -> Answer:
     """Train the risk model and the credit scorecard."""
     given = Given()
@@ -52,11 +62,15 @@ def train(
     day = given.date("--as-of", as_of)
     meant = given.policy("--policy", policy, of_models=True)
     given.one_of("--scheme", scheme, SCHEMES)
+    given.one_of("--level", level, LEVELS)
+    given.between("--budget", budget, 0, MAX_BUDGET)
+    given.between("--bootstrap", bootstrap, 0, MAX_BOOTSTRAP)
     given.between("--seed", seed, 0, MAX_SEED)
     wrote = given.out_folder("--out", out, "model")
     given.settle()
 
     from tierkit import artifact
+    from tierkit.baselines import FEW_EVENTS
     from tierkit.schema import DataError, validate
 
     problems = validate(folder)
@@ -64,7 +78,8 @@ def train(
         raise DataError(problems)
     with show() as progress, given.blame("DIR", "Give more records, or an earlier or later date."):
         model = artifact.train(
-            folder, day, out, meant, seed, scheme, threads=cores(), progress=progress  # type: ignore[arg-type]
+            folder, day, out, meant, seed, scheme, level=level,  # type: ignore[arg-type]
+            budget=budget, bootstrap=bootstrap, threads=cores(), progress=progress,
         )  # fmt: skip
     about = dict(model.manifest)
     tests = {
@@ -78,7 +93,13 @@ def train(
     ]
     few = [f"{name} ({test['events']} events)" for name, test in tests.items() if test["events"] < FEW_EVENTS]
     doubt = f"\n\nToo few to judge by: {', '.join(few)}." if few else ""
-    text = f"{table(rows)}{doubt}\n\n{wrote} '{out}', trained on what was known before {as_of}."
+    beside = table([_beside(one) for one in about["risk"]["baselines"]["test"]])
+    tuned = about["risk"]["tuning"]
+    tried = f"\n\nSettings: {_settings(tuned)}." if tuned else ""
+    text = (
+        f"{table(rows)}{doubt}\n\nRisk beside simple scores, on the later inspections (95 % intervals, by "
+        f"enterprise):\n\n{beside}{tried}\n\n{wrote} '{out}', trained on what was known before {as_of}."
+    )
     return Answer({"folder": str(out), "manifest": about, "too_few_to_judge_by": few}, text)
 
 
@@ -232,5 +253,35 @@ def _last(given: Given, file: Path) -> "pd.DataFrame":
         return pd.read_parquet(file)
 
 
-def _short(value: float) -> float | str:
+def _short(value: float | None) -> float | str:
+    if value is None:
+        return "none"
     return value if isinstance(value, int) else f"{value:.4f}"
+
+
+def _beside(one: dict[str, Any]) -> dict[str, str]:
+    """Return a row of the table of baselines."""
+
+    def told(name: str) -> str:
+        if one[name] is None:
+            return "none: one class only"
+        low, high = one[f"{name}_low"], one[f"{name}_high"]
+        return f"{one[name]:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
+
+    behind = "" if one["score"] == "model" else told("auc_behind")
+    return {
+        "ranked by": one["score"],
+        "auc": told("auc"),
+        "found in the first tenth": told("capture"),
+        "behind the model by": behind,
+    }
+
+
+def _settings(tuned: dict[str, Any]) -> str:
+    best = next(one for one in tuned["candidates"] if one["chosen"])
+    numbers = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in tuned["chosen"].items())
+    return (
+        f"{numbers}, the best of {len(tuned['candidates'])} at {len(tuned['origins'])} origins; log loss "
+        f"{best['difference']:+.5f} [{best['difference_low']:+.5f}, {best['difference_high']:+.5f}] "
+        "from the stated ones"
+    )

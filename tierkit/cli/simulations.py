@@ -254,7 +254,10 @@ def warn_of_rule_scores(policies: "Sequence[Policy]") -> None:
     """Warn of policies whose tiers rest on models, where no model is given."""
     names = ", ".join(one.name for one in policies if one["scoring.basis"] == "model" and not one.oracle)
     if names:
-        said = f"without --model, the rule score stands in for the models that {names} rests on"
+        said = (
+            f"without --model, the rule score stands in for models under {names}; it tells enterprises "
+            "apart less, so fewer are in the middle tiers and on an unmonitored list than the plan aims at"
+        )
         warnings.warn(said, stacklevel=2)
 
 
@@ -344,6 +347,7 @@ def _headline(headline: "pd.DataFrame") -> str:
     needs: dict[tuple[str, str], str] = {}
     found: list[Any] = headline[headline["policy"] != headline["baseline"]].to_dict("records")
     shown_kappa = min((row["kappa"] for row in found), key=lambda one: abs(one - HEADLINE_KAPPA))
+    at = f", κ = {shown_kappa:g}" if len({row["kappa"] for row in found}) > 1 else ""
     for one in found:
         share = one["measure"] in SHARES
         value = percent(one["baseline_value"], 1) if share else number(one["baseline_value"])
@@ -351,13 +355,16 @@ def _headline(headline: "pd.DataFrame") -> str:
         scale, digits, unit = (100, 1, " points") if share else (1, 0, "")
         change, low, high = (scale * one[key] for key in ("difference", "difference_low", "difference_high"))
         ends = f" {interval(low, high, digits, sign=True)}" if low == low else ""
-        shown = f"{signed(change, digits)}{ends}{unit}"
-        start = {"policy": one["policy"], "measure": label, one["baseline"]: value}
-        rows.setdefault((one["policy"], label), start)[f"κ = {one['kappa']:g}"] = shown
-        takes = _takes(one)
-        if takes is not None and one["kappa"] == shown_kappa:
-            needs[one["policy"], label] = f"{number(takes.needed)} {interval(takes.low, takes.high)}"
-    column = "replicates for ± 10 %"
+        shown = f"{signed(change, digits)}{ends}{unit}" if change == change else "–"
+        base = f"{one['baseline']}{at}"
+        row = rows.setdefault((one["policy"], label), {"policy": one["policy"], "measure": label, base: ""})
+        row[f"κ = {one['kappa']:g}"] = shown
+        if one["kappa"] == shown_kappa:
+            row[base] = value
+            takes = _takes(one)
+            if takes is not None:
+                needs[one["policy"], label] = f"{number(takes.needed)} {interval(takes.low, takes.high)}"
+    column = f"replicates for ± 10 %{at}"
     extra = {key: {column: needs.get(key, "")} for key in rows} if needs else {}
     return table([{**row, **extra.get(key, {})} for key, row in rows.items()])
 

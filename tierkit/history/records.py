@@ -119,7 +119,7 @@ class Records:
         for low, high in pairwise(edges):
             here = self._years(self.enterprises["registered_on"], self.enterprises["closed_on"], low, high)
             years.append(np.where(bound, here, 0.0))
-            scores.append(self._score(base, low))
+            scores.append(self.score(base, low))
         done = self.inspections[self.inspections["channel"] == "routine"]
         period = np.searchsorted(pd.DatetimeIndex(edges[1:-1]), done["inspected_on"], side="right")
         owner = self._place(done["enterprise_id"])
@@ -134,7 +134,7 @@ class Records:
             (period * n + owner)[known],
         )
 
-    def _score(self, base: Policy, day: pd.Timestamp) -> Floats:
+    def score(self, base: Policy, day: pd.Timestamp) -> Floats:
         """Return what the records add to the rule margin on a day, standardised as the base policy does."""
         total = np.zeros(len(self.enterprises))
         checks = pd.concat([self.before, self.inspections])

@@ -6,12 +6,15 @@ every common colour vision deficiency. The Chinese font comes with the package.
 
 from tierkit.plot.backtests import backtest, backtest_years
 from tierkit.plot.changes import kappa, outcomes, trade_off
+from tierkit.plot.credit import monitoring, tier_stability
 from tierkit.plot.effects import effects, horizon, policy_label
 from tierkit.plot.estimates import estimates
 from tierkit.plot.explanation import waterfall
 from tierkit.plot.policies import fairness, load, visits
+from tierkit.plot.ranking import found
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
 from tierkit.plot.sensitivity import screening, tornado
+from tierkit.plot.soundness import equal_visits, feedback
 from tierkit.plot.style import canvas, policy_color, style
 from tierkit.plot.watch import drift, transitions, triggers
 
@@ -22,12 +25,16 @@ __all__ = [
     "canvas",
     "drift",
     "effects",
+    "equal_visits",
     "estimates",
     "fairness",
+    "feedback",
+    "found",
     "horizon",
     "kappa",
     "load",
     "matrix",
+    "monitoring",
     "outcomes",
     "points",
     "policy_color",
@@ -36,6 +43,7 @@ __all__ = [
     "style",
     "tier_label",
     "tier_sizes",
+    "tier_stability",
     "tornado",
     "trade_off",
     "transitions",

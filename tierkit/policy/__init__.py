@@ -1,6 +1,6 @@
 """Policies as data: frozen, dated, cited; a reform is only its difference from a baseline."""
 
-from tierkit.policy.checks import Value
+from tierkit.policy.checks import HALF_LIVES, Value
 from tierkit.policy.core import Policy, check, diff
 from tierkit.policy.covering import (
     REFERENCES,
@@ -23,6 +23,7 @@ from tierkit.policy.reading import STATUSES, Meta, Parameter
 from tierkit.policy.specification import RENAMED, SCORE_EVENTS, SPEC, UNITS, Spec
 
 __all__ = [
+    "HALF_LIVES",
     "INSTRUMENTS",
     "PLANS",
     "REFERENCES",

@@ -6,13 +6,23 @@ from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from tierkit.policy.specification import Spec
+from tierkit.policy.specification import SCORE_EVENTS, Spec
 from tierkit.schema import SEVERITIES, TIERS
 
-__all__ = ["Clash", "UnfitError", "Value", "clashes", "normalise", "suggestion"]
+__all__ = ["HALF_LIVES", "Clash", "UnfitError", "Value", "clashes", "normalise", "stale", "suggestion"]
 
 Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...] | tuple[tuple[str, ...], ...]
 """The plain value of a parameter; lists are tuples, so that nobody can change them."""
+
+
+HALF_LIVES = 4
+"""Most different half-lives of a policy's score update."""
+_SETTINGS = {
+    "scoring.target_shares.": ("scoring.risk_cutoffs", "scoring.credit_cutoffs", "scoring.composite_cutoffs"),
+    "lists.unmonitored.target_share": ("lists.unmonitored.max_risk", "lists.unmonitored.min_points"),
+    "lists.no_disturb.target_share": ("lists.no_disturb.items",),
+}
+"""Shares that were aimed at → the settings that give them."""
 
 
 class UnfitError(ValueError):
@@ -165,11 +175,33 @@ def clashes(values: Mapping[str, Any]) -> Iterator[Clash]:
         All parameters, each already allowed by its own declaration. Where one is missing, the checks
         that need it are passed over.
     """
-    for check in (_matrix_shape, _composite_weights, _shares, _repair_dates, _floor):
+    for check in (_matrix_shape, _composite_weights, _shares, _half_lives, _repair_dates, _floor, _windows):
         try:
             yield from check(values)
         except KeyError:  # a parameter that was refused on its own has its message already
             continue
+
+
+def stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Clash]:
+    """Yield every target share that a reform changes without what was set to give it.
+
+    A target share documents how cut-offs and conditions were set; by itself it moves nobody.
+
+    Parameters
+    ----------
+    before, after : mapping of str to Value
+        All parameters of the baseline and of the reform.
+    """
+    for share, made_by in _SETTINGS.items():
+        changed = [path for path in after if path.startswith(share) and after[path] != before.get(path)]
+        if changed and all(after[path] == before.get(path) for path in made_by):
+            yield Clash(
+                changed[0],
+                f"'{changed[0]}' was changed alone: it only says what {', '.join(map(repr, made_by))} "
+                "were set to give, and moves nobody",
+                "set those anew as well, or leave the share as it was",
+                warning=True,
+            )
 
 
 def _matrix_shape(values: Mapping[str, Any]) -> Iterator[Clash]:
@@ -219,6 +251,35 @@ def _shares(values: Mapping[str, Any]) -> Iterator[Clash]:
             f"'scoring.target_shares' must add up to 1, not {total:g}",
             "change the shares",
             warning=False,
+        )
+
+
+def _half_lives(values: Mapping[str, Any]) -> Iterator[Clash]:
+    lives = sorted({values[f"score_update.{event}.half_life"] for event in SCORE_EVENTS})
+    if len(lives) > HALF_LIVES:
+        yield Clash(
+            "score_update",
+            f"'score_update' has {len(lives)} different half-lives ({', '.join(f'{x:g}' for x in lives)}); "
+            f"the engine keeps {HALF_LIVES}",
+            "let some events share a half-life",
+            warning=False,
+        )
+
+
+def _windows(values: Mapping[str, Any]) -> Iterator[Clash]:
+    if values["check_code.action"] == "refuse" and values["check_code.window_weeks"] == 0:
+        yield Clash(
+            "check_code.window_weeks",
+            "'check_code.window_weeks' = 0, so 'check_code.action' = \"refuse\" refuses nothing",
+            'give a window, or use check_code.action = "none"',
+            warning=True,
+        )
+    if values["capacity.multiplier"] == 0:
+        yield Clash(
+            "capacity.multiplier",
+            "'capacity.multiplier' = 0: no agency makes any inspection but random audits",
+            "give the share of today's capacity, unless it is meant",
+            warning=True,
         )
 
 

@@ -125,7 +125,7 @@ def without(policy: Policy, *names: str, name: str | None = None) -> Policy:
     >>> capless.name, capless["cap.planned_visits"]
     ('jinshan-2025-without-cap', 0)
     """
-    unknown = [one for one in names if one not in INSTRUMENTS]
+    unknown = [repr(one) for one in names if not isinstance(one, str) or one not in INSTRUMENTS]
     if unknown or not names:
         raise ValueError(
             f"There is no instrument {', '.join(unknown) or 'given'}; there are {', '.join(INSTRUMENTS)}."

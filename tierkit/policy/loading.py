@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from tierkit.policy.checks import clashes, suggestion
+from tierkit.policy.checks import clashes, stale, suggestion
 from tierkit.policy.problems import PolicyError, PolicyProblem
 from tierkit.policy.reading import Meta, Parameter, Reading, parse, read_file, read_text
 from tierkit.policy.specification import SPEC
@@ -97,7 +97,8 @@ def baseline_of(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Cont
 def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
     """Return the policy that a reading makes of its baseline, checked as a whole; None where it cannot be."""
     merged = {**(base.parameters if base else {}), **reading.parameters}
-    for clash in clashes({path: one.value for path, one in merged.items()}):
+    values = {path: one.value for path, one in merged.items()}
+    for clash in clashes(values):
         reading.note(clash.parameter, clash.message, clash.remedy, warning=clash.warning)
     stands_alone = "baseline" not in reading.meta or reading.given >= SPEC.keys()
     if base is None and stands_alone and "date" not in reading.meta:
@@ -106,6 +107,9 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
         )
     if any(not one.warning for one in reading.problems):
         return None
+    if base is not None:
+        for clash in stale({path: one.value for path, one in base.parameters.items()}, values):
+            reading.note(clash.parameter, clash.message, clash.remedy, warning=clash.warning)
     given = reading.meta
     meta = Meta(
         title=Label(given.get("title_zh", name), given.get("title_en", name)),

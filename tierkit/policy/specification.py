@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from types import MappingProxyType
 
-from tierkit.schema import AGENCIES, EVENT_KINDS, GRADES, LEVELS, SECTORS, TIERS, Label
+from tierkit.schema import AGENCIES, EVENT_KINDS, GRADES, ITEMS, LEVELS, SECTORS, TIERS, Label
 
 __all__ = ["RENAMED", "SCORE_EVENTS", "SPEC", "UNITS", "Spec"]
 
@@ -290,7 +290,7 @@ _EFFORT = (
             ("信用分不低于此值方可列入", "fewest credit points on the list"), 0, 1000),
     _share("lists.unmonitored.target_share", ("清单目标占比", "list: target share"),
            ("设定清单条件时应占的比例", "share of enterprises that the conditions were set to list")),
-    _names("lists.no_disturb.items", (), ("无事不扰事项", "no-disturb items"),
+    _names("lists.no_disturb.items", ITEMS, ("无事不扰事项", "no-disturb items"),
            ("清单内事项不做计划检查；空为无", "items without planned inspections; empty means none")),
     _share("lists.no_disturb.target_share", ("事项清单目标占比", "item list: target share"),
            ("清单应占全部事项的比例", "share of all items that the list was drawn up to hold")),

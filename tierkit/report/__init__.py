@@ -1,8 +1,19 @@
 """Pages for people: the report of a run, and the dossier of one enterprise."""
 
+from tierkit.report.card import figures, model_card
 from tierkit.report.dossier import dossier
 from tierkit.report.index import headline, index, summary_json
 from tierkit.report.run import Case, Run
 from tierkit.report.tables import floor_checks
 
-__all__ = ["Case", "Run", "dossier", "floor_checks", "headline", "index", "summary_json"]
+__all__ = [
+    "Case",
+    "Run",
+    "dossier",
+    "figures",
+    "floor_checks",
+    "headline",
+    "index",
+    "model_card",
+    "summary_json",
+]

@@ -17,6 +17,7 @@ __all__ = [
     "FINDINGS",
     "GRADES",
     "INDUSTRY_SECTIONS",
+    "ITEMS",
     "ITEM_CLASSES",
     "LEVELS",
     "MODES",
@@ -233,6 +234,8 @@ FINDINGS = tuple(LEVELS["finding"])
 GRADES = tuple(LEVELS["grade"])
 INDUSTRY_SECTIONS = tuple(LEVELS["industry_section"])
 ITEM_CLASSES = tuple(LEVELS["item_class"])
+ITEMS = tuple(f"{agency}-{kind}" for agency in AGENCIES for kind in ("g1", "g2", "g3", "k1", "k2"))
+"""Items of the simulator's agencies: three general and two key ones of each."""
 MODES = tuple(LEVELS["mode"])
 OWNERSHIPS = tuple(LEVELS["ownership"])
 PLANNED_CHANNELS = ("random", "campaign", "commitment", "routine")

@@ -7,6 +7,18 @@ policies meet the same draws, and threads or slices change nothing.
 
 from tierkit.simulate.engine import Run, oracle_scores, run
 from tierkit.simulate.kernels import LOG, TALLY
+from tierkit.simulate.potential import potential_detections
 from tierkit.simulate.rules import ADVERSE, EVENTS, Rules, compile_rules
 
-__all__ = ["ADVERSE", "EVENTS", "LOG", "TALLY", "Rules", "Run", "compile_rules", "oracle_scores", "run"]
+__all__ = [
+    "ADVERSE",
+    "EVENTS",
+    "LOG",
+    "TALLY",
+    "Rules",
+    "Run",
+    "compile_rules",
+    "oracle_scores",
+    "potential_detections",
+    "run",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ __all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
 CHUNK_OBLIGATIONS = 16_384
 """Obligations that a slice holds: small enough for the second-level cache."""
 _PERCEIVED_ONE = 1 << 16
+_MOST_UNSCORED = 0.1  # above this share, scores are probably those of another city
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,14 @@ def _starting_scores(state: State, frame: Frame, policy: Policy, scores: pd.Data
         raise ValueError("The 'scores' hold none of the enterprises of this world; score the same dataset.")
     if ((risk <= 0) | (risk >= 1)).any() or np.isinf(points).any():
         raise ValueError("A 'risk_probability' must be in (0, 1) and 'credit_points' finite.")
+    here = frame.alive()
+    without = int((here & (np.isnan(risk) | np.isnan(points))).sum())
+    if without > _MOST_UNSCORED * here.sum():
+        warnings.warn(
+            f"The 'scores' lack {without:,} of {int(here.sum()):,} enterprises in the register; these start "
+            "at the mean of their sector.",
+            stacklevel=4,
+        )
     # An enterprise without a score, as one still to enter, starts at the mean of its sector.
     sector = frame.world.sector
     for values, where, steps in ((risk, state.margin0, margin_steps), (points, state.points0, point_steps)):

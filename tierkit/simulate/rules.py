@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from tierkit.keyed_random import threshold
-from tierkit.policy import Policy
+from tierkit.policy import HALF_LIVES, Policy
 from tierkit.population import base_rates, items
 from tierkit.schema import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
 from tierkit.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
@@ -26,7 +26,6 @@ from tierkit.world import (
 __all__ = [
     "ADVERSE",
     "EVENTS",
-    "HALF_LIVES",
     "MAX_KAPPA",
     "NO_TIER_RATE",
     "REFERENCE_DEPTH",
@@ -55,8 +54,6 @@ EVENTS = (
     "honour",
 )
 """Events of the score update, in the order of the engine's columns."""
-HALF_LIVES = 4
-"""Most distinct half-lives that a policy's score update may have."""
 NO_TIER_RATE = -30_000
 """Logarithmic multiplier of a rate that is zero."""
 REFERENCE_DEPTH = len(TIERS)
@@ -194,11 +191,6 @@ def fade_table(half_life: float) -> NDArray[np.int64]:
 def _score_update(policy: Policy) -> dict[str, Any]:
     lives = [float(policy[f"score_update.{event}.half_life"]) for event in EVENTS]
     distinct = sorted(set(lives))
-    if len(distinct) > HALF_LIVES:
-        raise ValueError(
-            f"Policy '{policy.name}': 'score_update' has {len(distinct)} distinct half-lives; "
-            f"use at most {HALF_LIVES}."
-        )
     table = np.zeros((HALF_LIVES, FADE_WEEKS), np.int64)
     for row, life in enumerate(distinct):
         table[row] = fade_table(life)
@@ -217,15 +209,7 @@ def _score_update(policy: Policy) -> dict[str, Any]:
 
 
 def _quiet(policy: Policy) -> NDArray[np.uint8]:
-    known = items()["item"]
-    chosen = list(policy["lists.no_disturb.items"])
-    unknown = sorted(set(chosen) - set(known))
-    if unknown:
-        raise ValueError(
-            f"Policy '{policy.name}': 'lists.no_disturb.items' names {', '.join(unknown)}, which no agency "
-            f"inspects; items are called like {known.iloc[0]}."
-        )
-    return known.isin(chosen).to_numpy().astype(np.uint8)
+    return items()["item"].isin(policy["lists.no_disturb.items"]).to_numpy().astype(np.uint8)
 
 
 def _detection(policy: Policy, world: World) -> NDArray[np.uint32]:
@@ -278,7 +262,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     Raises
     ------
     ValueError
-        If kappa is out of range, the score update has too many half-lives or an item is unknown.
+        If kappa is out of range.
     """
     if not 0 <= kappa <= MAX_KAPPA:
         raise ValueError(f"The 'kappa' must be in [0, {MAX_KAPPA}]. Got {kappa}.")

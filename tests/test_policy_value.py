@@ -1,0 +1,640 @@
+"""The value of a policy: identities, enumerated worlds, refusals, and intervals that hold the truth."""
+
+import datetime as dt
+import itertools
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.dummy import DummyClassifier
+from worlds import LEGACY, busy_world, load
+
+from benchmarks import coverage
+from tierkit.evaluate import (
+    Gap,
+    Logged,
+    OverlapError,
+    audits_for_rate,
+    audits_for_value,
+    cases,
+    contraction,
+    floor_for,
+    half_width,
+    logged,
+    policy_value,
+    swap,
+    true_value,
+)
+from tierkit.evaluate.opportunities import open_obligations, weekly_chances, within
+from tierkit.evaluate.outcome_model import expected_findings
+from tierkit.evaluate.overlap import overlap
+from tierkit.evaluate.policy_value import ESTIMATORS
+from tierkit.evaluate.sample import interval
+from tierkit.evaluate.weighting import weigh
+from tierkit.policy import Policy
+from tierkit.simulate import potential_detections, run
+from tierkit.synth import make, potential, world_at
+
+AS_OF = "2024-07-01"
+TINY = 1e-9
+WORK = re.compile(r"([A-Z]\w+)(?:, [A-Z]\w+)*(?: and (?:others|[A-Z]\w+))? ((?:19|20)\d\d)\b")
+"""First author and year of a work."""
+
+
+def records(obligations: int = 60, inspections: int = 400, seed: int = 0, routine: bool = True) -> Logged:
+    """Return made-up evidence: three obligations an enterprise, two channels."""
+    rng = np.random.default_rng(seed)
+    base = pd.DataFrame({
+        "enterprise_id": [f"e{i // 3}" for i in range(obligations)],
+        "tier": rng.choice(["T1", "T2"], obligations),
+        "target": rng.uniform(0.01, 0.4, obligations),
+        "there": rng.choice([1.0, 1.0, 0.5], obligations),
+        "random": 0.01,
+        "routine": rng.uniform(0.001, 0.05, obligations) if routine else np.nan,
+    })  # fmt: skip
+    place = rng.integers(0, obligations, inspections)
+    channel = rng.choice(["random", "routine", "trigger"], inspections)
+    chance = np.where(channel == "random", 0.01, base["routine"].to_numpy()[place])
+    seen = pd.DataFrame({
+        "obligation": place,
+        "channel": channel,
+        "found": rng.random(inspections) < 0.3,
+        "propensity": np.where(channel == "trigger", np.nan, chance),
+        "served_share": np.where(channel == "trigger", np.nan, 1.0),
+    })  # fmt: skip
+    return Logged(base, seen, rng.normal(size=(obligations, 2)), 26, "plan", "practice")
+
+
+# What the estimators are
+
+
+def test_random_only_is_the_weighted_rate_of_the_audits_by_hand() -> None:
+    one = records(routine=False)
+    base, seen = one.obligations, one.inspections
+    audits = seen[seen["channel"] == "random"]
+    target = base["target"].to_numpy()[audits["obligation"]]
+    rate = (target * audits["found"]).sum() / target.sum()
+    found = policy_value(one).table.loc["random"]
+    assert found["value"] == pytest.approx(1000 * rate * (base["target"] * base["there"]).mean(), rel=TINY)
+    u = (
+        pd.Series(target * (audits["found"] - rate))
+        .groupby(base["enterprise_id"].to_numpy()[audits["obligation"]])
+        .sum()
+    )
+    scale = 1000 * (base["target"] * base["there"]).mean() / target.sum()
+    assert found["se"] == pytest.approx(np.sqrt((u**2).sum()) * scale, rel=TINY)
+    assert found["freedom"] == pytest.approx(2 * (u**2).sum() ** 2 / (u**4).sum(), rel=TINY)
+    assert found["effective_size"] == pytest.approx(target.sum() ** 2 / (target**2).sum(), rel=TINY)
+
+
+def test_ipw_and_self_normalised_by_hand() -> None:
+    one = records()
+    base, seen = one.obligations, one.inspections
+    w, pull = weigh(one).weight, base["target"].to_numpy()[seen["obligation"]]
+    table = policy_value(one).table
+    assert table.loc["ipw", "value"] == pytest.approx(
+        1000 / len(base) * (w * pull * seen["found"]).sum(), rel=TINY
+    )
+    rate = (w * pull * seen["found"]).sum() / (w * pull).sum()
+    expected = 1000 * rate * (base["target"] * base["there"]).mean()
+    assert table.loc["self_normalised", "value"] == pytest.approx(expected, rel=TINY)
+
+
+def test_doubly_robust_is_ipw_where_the_model_says_nothing_and_the_model_where_it_is_never_wrong() -> None:
+    class Nothing(DummyClassifier):
+        def predict_proba(self, X):
+            return np.column_stack([np.ones(len(X)), np.zeros(len(X))])
+
+    one = records()
+    table = policy_value(one, model=Nothing()).table
+    same = ["value", "low", "high", "se"]
+    assert table.loc["doubly_robust", same].tolist() == pytest.approx(
+        table.loc["ipw", same].tolist(), rel=TINY
+    )
+
+    class Right(DummyClassifier):
+        def predict_proba(self, X):
+            return np.column_stack([1 - X[:, 0], X[:, 0]])
+
+    # Whether an obligation is in violation is written in its features, and so is what is found.
+    state = np.random.default_rng(2).random(len(one.obligations)) < 0.4
+    seen = one.inspections.assign(found=state[one.inspections["obligation"]])
+    told = policy_value(
+        Logged(one.obligations, seen, state[:, None].astype(float), 26), model=Right()
+    ).table.loc["doubly_robust"]
+    mean = 1000 * (one.obligations["target"] * one.obligations["there"] * state).mean()
+    assert told["value"] == pytest.approx(mean, rel=TINY)
+    assert told["se"] == 0
+    assert told["low"] == told["high"] == told["value"]
+
+
+def test_the_outcome_model_never_sees_the_enterprise_that_it_is_asked_about() -> None:
+    one = records(obligations=30, inspections=200)
+    owner = pd.factorize(one.obligations["enterprise_id"], sort=True)[0]
+    ids = owner[:, None].astype(float)
+
+    class Memory(DummyClassifier):
+        def fit(self, X, y):
+            self.seen = set(X[:, 0])
+            return super().fit(X, y)
+
+        def predict_proba(self, X):
+            assert not self.seen & set(X[:, 0])
+            return super().predict_proba(X)
+
+    rows = np.ones(len(one.inspections), bool)
+    told = expected_findings(
+        Logged(one.obligations, one.inspections, ids, 26), rows, Memory(strategy="prior")
+    )
+    assert ((told > 0) & (told < 1)).all()
+    with pytest.raises(ValueError, match="'folds' must be at least 2"):
+        expected_findings(one, rows, folds=1)
+
+
+def test_the_outcome_model_stands_back_where_there_is_one_class_or_nothing() -> None:
+    one = records()
+    never = Logged(one.obligations, one.inspections.assign(found=False), one.X, 26)
+    assert (expected_findings(never, np.ones(len(one.inspections), bool)) == 0).all()
+    assert (expected_findings(one, np.zeros(len(one.inspections), bool)) == 0).all()
+
+
+@pytest.mark.parametrize("routine", [False, True])
+def test_the_expectation_over_every_draw_is_the_value(routine: bool) -> None:
+    """Two obligations, two weeks, every pattern of lots enumerated: with and without a model, it is exact."""
+    q, r = 0.3, np.array([0.4, 0.2])
+    base = pd.DataFrame({
+        "enterprise_id": ["a", "b"], "tier": "T1", "target": [0.5, 0.1], "there": 1.0, "random": q,
+        "routine": r if routine else np.nan,
+    })  # fmt: skip
+    state = np.array([[1, 0], [1, 1]])  # by obligation and week
+    expected = np.array([0.2, 0.7])
+    total, mass = np.zeros(2), 0.0
+    for lots in itertools.product([0, 1], repeat=8):
+        audit, drawn = np.array(lots).reshape(2, 2, 2)
+        chance = np.prod(np.where(audit, q, 1 - q)) * np.prod(np.where(drawn, r[:, None], 1 - r[:, None]))
+        mass += chance
+        rows = [
+            (i, "random" if audit[i, t] else "routine", bool(state[i, t]), q if audit[i, t] else r[i], 1.0)
+            for i, t in itertools.product(range(2), range(2))
+            if audit[i, t] or (routine and drawn[i, t])
+        ]
+        seen = pd.DataFrame(rows, columns=["obligation", "channel", "found", "propensity", "served_share"])
+        one = Logged(base, seen, np.zeros((2, 1)), 2)
+        w = _fixed_mixture(one) if routine else weigh(one).weight
+        pull = base["target"].to_numpy()[seen["obligation"].to_numpy(int)]
+        found, place = seen["found"].to_numpy(float), seen["obligation"].to_numpy(int)
+        ipw = (w * pull * found).sum()
+        dr = base["target"].to_numpy() @ expected + (w * pull * (found - expected[place])).sum()
+        total += chance * np.array([ipw, dr])
+    assert mass == pytest.approx(1, rel=TINY)
+    assert total == pytest.approx([float(base["target"] @ state.mean(axis=1))] * 2, rel=TINY)
+
+
+def _fixed_mixture(one: Logged) -> np.ndarray:
+    """Return weights with λ = 1/2, so that the mixture does not depend on the draw."""
+    weight = np.zeros(len(one.inspections))
+    for k, row in enumerate(one.inspections.itertuples()):
+        chance = row.propensity * (1 if row.channel == "random" else 1 - one.obligations["random"].iloc[0])
+        weight[k] = 0.5 / (one.weeks * chance)
+    return weight
+
+
+def test_weights_share_an_obligation_between_channels_that_could_draw_it() -> None:
+    one = records()
+    base = one.obligations.assign(routine=np.where(np.arange(60) < 30, 0.0, 0.02))
+    seen = one.inspections[(one.inspections["channel"] != "routine") | (one.inspections["obligation"] >= 30)]
+    seen = seen.assign(propensity=np.where(seen["channel"] == "routine", 0.02, seen["propensity"]))
+    told = weigh(Logged(base, seen, one.X, 26))
+    alone = (seen["channel"] == "random") & (seen["obligation"] < 30)
+    assert told.weight[alone] == pytest.approx(1 / (26 * 0.01), rel=TINY)
+    share = told.weight[(seen["channel"] == "random") & ~alone] * 26 * 0.01
+    rest = told.weight[seen["channel"] == "routine"] * 26 * 0.02 * 0.99
+    assert share[0] + rest[0] == pytest.approx(1, rel=TINY)
+    assert np.ptp(share) < TINY
+    assert np.ptp(rest) < TINY
+    assert (told.weight[seen["channel"] == "trigger"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (lambda one: (one.obligations.assign(routine=np.nan), one.inspections), "practice in force is not"),
+        (lambda one: (one.obligations, one.inspections.query("channel != 'routine'")), "there are none"),
+        (lambda one: (one.obligations, one.inspections.assign(
+            propensity=one.inspections["propensity"].where(one.inspections["channel"] == "random"))),
+         "have no propensity"),
+    ],
+)  # fmt: skip
+def test_routine_inspections_are_left_out_with_a_reason(change, note) -> None:
+    one = records()
+    told = policy_value(Logged(*change(one), one.X, 26))
+    assert note in told.notes[0]
+    assert set(told.table["holds_if"]) == {"no selection", "design"}
+    ratio = told.table.loc[["random", "self_normalised"], "value"]
+    assert ratio.iloc[0] == pytest.approx(ratio.iloc[1], rel=TINY)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    value=st.floats(0.01, 0.99), se=st.floats(0.001, 0.2), freedom=st.floats(1.0, 200.0),
+    confidence=st.floats(0.5, 0.99),
+)  # fmt: skip
+def test_intervals_hold_the_value_and_widen_with_doubt(value, se, freedom, confidence) -> None:
+    low, high = interval(value, se, freedom, 1.0, confidence)
+    assert 0 <= low <= value <= high <= 1
+    wider = interval(value, se, freedom / 2, 1.0, confidence)
+    assert wider[0] <= low + TINY
+    assert wider[1] >= high - TINY
+
+
+def test_interval_of_a_plain_rate_is_wilsons() -> None:
+    n, k = 200, 30
+    rate = k / n
+    low, high = interval(rate, np.sqrt(rate * (1 - rate) / n), 1e9, 1.0, 0.95)
+    expected = stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-6)
+    assert interval(2.0, 0.1, 1e9, 1.0, 0.95) == pytest.approx((2 - 0.196, 2 + 0.196), abs=1e-3)
+
+
+def test_naive_is_the_rate_of_all_inspections_of_the_tier() -> None:
+    one = records()
+    base, seen = one.obligations, one.inspections
+    tier = base["tier"].to_numpy()[seen["obligation"]]
+    rate = seen.groupby(tier)["found"].mean()
+    expected = 1000 * (base["target"] * base["there"] * base["tier"].map(rate)).mean()
+    assert policy_value(one).table.loc["naive", "value"] == pytest.approx(expected, rel=TINY)
+
+
+# Refusals
+
+
+def test_refuses_where_there_is_too_little_and_says_everything() -> None:
+    one = records()
+    with pytest.raises(OverlapError) as caught:
+        policy_value(Logged(one.obligations, one.inspections[:12], one.X, 26))
+    assert {gap.where for gap in caught.value.gaps} >= {"weights", "random"}
+    assert "findings, under 10; use a longer window" in str(caught.value)
+    with pytest.raises(OverlapError, match=r"0 inspections are worth 0\.0"):
+        policy_value(Logged(one.obligations, one.inspections[:0], one.X, 26))
+
+
+def test_refuses_where_practice_never_drew_what_the_policy_would() -> None:
+    one = records(routine=False)
+    base = one.obligations.assign(random=np.where(one.obligations["tier"] == "T2", 0.0, 0.01))
+    with pytest.raises(OverlapError, match=r"T2: .* practice never drew; keep a random floor there"):
+        policy_value(Logged(base, one.inspections, one.X, 26))
+    drawn = records()
+    told = policy_value(Logged(
+        drawn.obligations.assign(random=np.where(drawn.obligations["tier"] == "T2", 0.0, 0.01)),
+        drawn.inspections, drawn.X, 26,
+    ))  # fmt: skip
+    assert np.isnan(told.table.loc["random", "value"])
+    assert "never drew" in told.table.loc["random", "refused"]
+    assert told.table.loc["ipw", "value"] > 0
+    assert told.table.loc["ipw", "refused"] == ""
+
+
+def test_gaps_and_overlap_are_told() -> None:
+    told, gaps = overlap(np.array([0.2, 0.2]), np.array([0.1, 0.1]), np.ones(50), pd.Series(["T1", "T2"]))
+    assert told == {"unseen_share": 0, "effective_size": 50, "design_effect": 1, "largest_share": 0.02}
+    assert gaps == []
+    error = OverlapError([Gap("a", "b", "c"), Gap("d", "e", "f")])
+    assert str(error) == "a: b; c\nd: e; f  (2 problems)"
+
+
+def test_strata_with_few_findings_are_refused() -> None:
+    one = records()
+    rare = one.obligations.assign(tier=["T4" if i < 2 else "T1" for i in range(60)])
+    strata = policy_value(Logged(rare, one.inspections, one.X, 26)).strata
+    assert np.isnan(strata.loc["T4", "rate"])
+    assert "under 10" in strata.loc["T4", "refused"]
+    audits = one.inspections[(one.inspections["channel"] == "random") & (one.inspections["obligation"] >= 2)]
+    ci = stats.binomtest(int(audits["found"].sum()), len(audits)).proportion_ci(method="wilson")
+    assert strata.loc["T1", ["rate", "low", "high"]].tolist() == pytest.approx(
+        [audits["found"].mean(), ci.low, ci.high], rel=TINY
+    )
+
+
+# Who would get an opportunity
+
+
+@cache
+def small():
+    practice = LEGACY.reform({"frequency.random_floor": 1.0, "frequency.base_rate": 1.0}, name="practice")
+    data, end = make(400, seed=1, policy=practice)
+    return practice, data, end
+
+
+def scored(data) -> pd.DataFrame:
+    ids = data["enterprises"][["enterprise_id", "sector"]]
+    rng = np.random.default_rng(0)
+    return ids.assign(
+        risk_probability=rng.uniform(0.02, 0.3, len(ids)), credit_points=rng.normal(580, 30, len(ids))
+    )
+
+
+def test_chances_are_those_of_the_engine() -> None:
+    practice, data, _ = small()
+    then = world_at(data, dt.date.fromisoformat(AS_OF), policy=practice)
+    state = run(then, practice, 1).end.state
+    alive = then.alive()[then.world.enterprise]
+    rows = open_obligations(data, pd.Timestamp(AS_OF)).assign(tier="T1", unmonitored=False)
+    assert len(rows) == alive.sum()
+    told = weekly_chances(rows, practice, data, pd.Timestamp(AS_OF))
+    engine = state.routine[alive] / 2.0**32
+    ids = then.ids[then.world.enterprise[alive]]
+    assert rows["enterprise_id"].tolist() == ids.tolist()
+    # The engine counts a complaint when it is substantiated by a check, and fades in whole weeks.
+    assert np.median(np.abs(np.log(told["routine"] / engine))) < 0.02
+    assert np.log(told["routine"].mean() / engine.mean()) == pytest.approx(0, abs=0.03)
+    assert told["random"].to_numpy() == pytest.approx(1 - np.exp(-1 / 52), rel=TINY)
+    assert (told["any"] > told["routine"]).all()
+
+
+@pytest.mark.parametrize("name", ["shanghai-2025", "jiading-2025", "jinshan-2025", "minhang-2023"])
+def test_chances_of_the_plans_are_those_of_their_engine_without_the_rule_score(name: str) -> None:
+    _, data, end = small()
+    plan = load(name).reform({"scoring.rule_gradient": 0.0}, name=name)
+    alive = end.alive()
+    scores = scored(data).set_index("enterprise_id").reindex(end.ids[alive]).reset_index()
+    done = run(end, plan, 1, scores=scores)
+    tiers = pd.DataFrame({
+        "enterprise_id": end.ids, "tier": np.array(["T1", "T2", "T3", "T4"])[done.end.state.tier],
+        "unmonitored": False,
+    }).set_index("enterprise_id")  # fmt: skip
+    there = alive[end.world.enterprise]
+    rows = open_obligations(data, pd.Timestamp(end.date))
+    rows = rows[rows["enterprise_id"].isin(end.ids[alive])].reset_index(drop=True)  # some leave this very day
+    told = weekly_chances(rows.join(tiers, on="enterprise_id"), plan, data, pd.Timestamp(end.date))
+    engine = done.end.state.routine[there] / 2.0**32
+    quiet = rows["item"].isin(plan["lists.no_disturb.items"]).to_numpy()
+    assert told["routine"].to_numpy()[~quiet] == pytest.approx(engine[~quiet], rel=0.003)
+    assert (told["routine"].to_numpy()[quiet] == 0).all()
+
+
+def test_lists_leave_the_floor_and_campaigns() -> None:
+    _, data, end = small()
+    plan = LEGACY.reform({"lists.unmonitored.enabled": True, "campaign.rate": 0.5}, name="list")
+    rows = open_obligations(data, pd.Timestamp(end.date)).assign(tier="T2", unmonitored=True)
+    told = weekly_chances(rows, plan, data, pd.Timestamp(end.date))
+    assert (told["routine"] == 0).all()
+    yearly = 0.5 * rows["enterprise_id"].nunique() / len(rows)
+    assert told["campaign"].to_numpy() == pytest.approx(1 - np.exp(-yearly / 52), rel=TINY)
+    assert told["any"].to_numpy() == pytest.approx((told["random"] + told["campaign"]).to_numpy(), rel=TINY)
+    assert within(np.array([0.1]), 3) == pytest.approx(1 - 0.9**3, rel=TINY)
+
+
+def test_fixed_intervals_are_refused() -> None:
+    practice, data, _ = small()
+    ladder = LEGACY.reform({"frequency.schedule": "interval"}, name="ladder")
+    with pytest.raises(OverlapError, match=r"policy 'ladder'.*'interval'.*\(1 problem\)") as caught:
+        logged(data, scored(data), ladder, AS_OF, practice=practice)
+    assert len(caught.value.gaps) == 1
+    with pytest.raises(OverlapError, match="no scored enterprise"):
+        logged(data, scored(data).iloc[:0], practice, AS_OF, practice=practice)
+    rows = open_obligations(data, pd.Timestamp(AS_OF)).assign(tier="T2", unmonitored=False)
+    with pytest.raises(ValueError, match=r"'frequency\.schedule' is 'interval'"):
+        weekly_chances(rows, ladder, data, pd.Timestamp(AS_OF))
+
+
+def test_from_records_to_a_value() -> None:
+    practice, data, _ = small()
+    plan = Policy.load("shanghai-2025")
+    one = logged(data, scored(data), plan, AS_OF, practice=practice)
+    inside = data["inspections"]["inspected_on"].between("2024-07-01", "2024-12-27")
+    assert len(one.inspections) <= inside.sum()
+    assert one.weeks == 26
+    told = policy_value(one)
+    assert told.table.loc["ipw", "holds_if"] == "records"
+    assert told.notes == ()
+    assert told.opportunities == pytest.approx(1000 * one.obligations["target"].mean())
+    assert "obligations of" in repr(told)
+    assert "<table" in told._repr_html_()
+    assert told.shown("zh").loc[1, "label"] == "仅随机抽查"
+    assert told.shown()["value"].tolist() == told.summary()["value"].tolist()
+    plain = told.to_dict()
+    assert plain["table"][1]["estimator"] == "random"
+    assert plain["unit"] == "findings per 1,000 obligations"
+    hidden = practice.reform({"scoring.hidden_gradient": 0.5}, name="practice")
+    unclaimed = policy_value(logged(data, scored(data), plan, AS_OF, practice=hidden)).table["holds_if"]
+    assert unclaimed.tolist() == ["no selection", "design", *["not claimed"] * 3]
+    alone = logged(data, scored(data), plan, AS_OF)
+    assert alone.obligations["routine"].isna().all()
+    assert alone.practice == ""
+    assert policy_value(alone).table.loc["random", "value"] == pytest.approx(
+        told.table.loc["random", "value"]
+    )
+
+
+def test_nothing_here_reads_the_truth() -> None:
+    practice, data, _ = small()
+    blind = {name: frame for name, frame in data.items() if not name.startswith("truth")}
+    plan = Policy.load("jiading-2025")
+    with_truth = policy_value(logged(data, scored(data), plan, AS_OF, practice=practice))
+    without = policy_value(logged(blind, scored(data), plan, AS_OF, practice=practice))
+    pd.testing.assert_frame_equal(with_truth.table, without.table, check_exact=True)
+
+
+# The truth
+
+
+def test_potential_detections_are_the_state_at_the_time_of_each_weeks_inspections() -> None:
+    frame = busy_world(120, seed=3)
+    policy = LEGACY.reform({"frequency.random_floor": 1.0, "frequency.base_rate": 3.0})
+    _, chance = potential_detections(frame, policy, 20, first=5)
+    # What is in violation before the inspections of a week is what its log says.
+    weeks = np.zeros(frame.obligations)
+    for length in range(6, 21):
+        table = run(frame, policy, length).table()
+        state = run(frame, policy, length).end.state
+        last = table[(table["week"] == frame.week + length - 1) & (table["mode"] < 2)]
+        before = state.violation > 0
+        before[last["obligation"]] = last["violation"] > 0
+        here = (frame.world.entered <= frame.week + length - 1) & (frame.week + length - 1 < state.left)
+        weeks += before & here[frame.world.enterprise]
+    detects = np.divide(chance * 15, weeks, out=np.full(len(weeks), np.nan), where=weeks > 0)
+    assert (chance[weeks == 0] == 0).all()
+    assert weeks.sum() > 100
+    by_agency = pd.Series(detects).groupby(frame.world.agency)
+    assert (by_agency.std().dropna() < TINY).all()
+    assert by_agency.mean().dropna().between(0.6, 0.8).all()
+    with pytest.raises(ValueError, match="'first' week"):
+        potential_detections(frame, policy, 5, first=5)
+
+
+def test_the_true_value_weighs_each_obligation_by_its_opportunity() -> None:
+    base = records().obligations.iloc[:3].assign(agency=["fire", "health", "water"], item_class="key")
+    one = Logged(base, records().inspections[:0], np.zeros((3, 1)), 26)
+    told = base[["enterprise_id", "agency", "item_class"]].assign(potential=[0.0, 0.5, 1.0])
+    expected = 1000 * (base["target"].to_numpy() @ [0.0, 0.5, 1.0]) / 3
+    assert true_value(one, told.iloc[::-1]) == pytest.approx(expected, rel=TINY)
+    with pytest.raises(ValueError, match="holds 2 of 3 obligations"):
+        true_value(one, told.iloc[:2])
+
+
+def test_potential_of_a_dataset_is_that_of_its_own_past() -> None:
+    practice, data, _ = small()
+    told = potential(data, dt.date.fromisoformat(AS_OF), policy=practice)
+    names = ["enterprise_id", "agency", "item_class"]
+    audits = data["inspections"]
+    audits = audits[(audits["channel"] == "random") & (audits["inspected_on"] >= AS_OF)]
+    mine = audits.astype(dict.fromkeys(names, object)).merge(told, on=names)
+    assert len(mine) == len(audits)
+    found = (mine["finding"] != "none").to_numpy(float)
+    error = np.sqrt((mine["potential"] * (1 - mine["potential"])).sum())
+    assert abs(found.sum() - mine["potential"].sum()) < 4 * error
+    assert np.corrcoef(found, mine["potential"])[0, 1] > 0.4
+    with pytest.raises(ValueError, match="must begin on a Monday"):
+        potential(data, dt.date(2024, 7, 2), policy=practice)
+    changed = type(data)(dict(data) | {"inspections": data["inspections"].iloc[5:]}, data.manifest)
+    with pytest.raises(ValueError, match="not those of the dataset's seed"):
+        potential(changed, dt.date.fromisoformat(AS_OF), policy=practice)
+
+
+# Coverage, in short: the long form is ``python -m benchmarks.coverage``
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """Ten worlds: at 95 %, fewer than seven hits come once in a thousand times."""
+    rows = [
+        coverage.estimates("default", seed, *coverage.case("default", seed, enterprises=1000, floor=1.0))
+        for seed in range(10)
+    ]
+    told = coverage.table(rows).set_index("estimator")
+    for name in ("random", "ipw", "self_normalised", "doubly_robust"):
+        assert told.loc[name, "hits"] >= 7, name
+        assert abs(told.loc[name, "bias"]) < 4 * told.loc[name, "bias_se"], name
+
+
+# How many audits
+
+
+def test_audits_for_a_rate_are_the_fewest_that_do() -> None:
+    for rate, wanted in ((0.1, 0.03), (0.5, 0.1), (0.02, 0.01)):
+        n = audits_for_rate(rate, wanted)
+        assert half_width(n, rate) <= wanted < half_width(n - 1, rate)
+        assert n == pytest.approx(1.96**2 * rate * (1 - rate) / wanted**2, rel=0.1)
+    assert audits_for_rate(0.1, 0.03, design_effect=2) == 2 * audits_for_rate(0.1, 0.03)
+    for bad in ((0, 0.1), (0.1, 0.6), (0.1, 0)):
+        with pytest.raises(ValueError, match="half-width"):
+            audits_for_rate(*bad)
+    with pytest.raises(ValueError, match="ask for less"):
+        audits_for_rate(0.5, 1e-6)
+    with pytest.raises(ValueError, match="an audit or more"):
+        half_width(0, 0.1)
+
+
+def test_audits_for_a_value_go_with_the_square_of_the_width() -> None:
+    told = policy_value(records())
+    row = told.table.loc["random"]
+    now = (row["high"] - row["low"]) / 2
+    assert audits_for_value(told, now * (1 + TINY)) == row["n"]
+    assert audits_for_value(told, now / 2) == pytest.approx(4 * row["n"], abs=1)
+    with pytest.raises(ValueError, match="must be positive"):
+        audits_for_value(told, 0)
+    assert floor_for(500, 20_000) == pytest.approx(-52 * np.log(1 - 500 / (20_000 * 26)), rel=TINY)
+    with pytest.raises(ValueError, match="hold fewer than"):
+        floor_for(600, 20, 26)
+
+
+# Comparators
+
+
+def deck(seed: int = 0, n: int = 2000) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    score = rng.random(n)
+    group = np.where(np.arange(n) < n // 2, "keen", "calm")
+    inspected = rng.random(n) < np.where(group == "keen", 0.8, 0.2)
+    return pd.DataFrame({
+        "enterprise_id": [f"e{i // 2}" for i in range(n)], "group": group, "score": score,
+        "inspected": inspected, "found": inspected & (rng.random(n) < score / 2),
+    })  # fmt: skip
+
+
+def test_contraction_counts_the_best_scored_of_those_who_inspect_most() -> None:
+    table = deck()
+    told = contraction(table)
+    assert told.index.tolist() == ["keen", "calm"]
+    lead = table[(table["group"] == "keen") & table["inspected"]].sort_values("score", ascending=False)
+    room = told.loc["calm", "share"] * 1000
+    assert told.loc["calm", "score"] == pytest.approx(lead["found"].iloc[: round(room)].sum(), abs=1)
+    assert told.loc["keen", "score"] == pytest.approx(told.loc["keen", "people"], rel=TINY)
+    # Half of the score is found, so the top fifth of a uniform score shows .9 / 2 of 200 cases.
+    assert told.loc["calm", "low"] > 0
+    assert told.loc["calm", "difference"] == pytest.approx(
+        told.loc["calm", "score"] - told.loc["calm", "people"]
+    )
+    tied = contraction(table.assign(score=1.0))
+    share = told.loc["calm", "share"] / told.loc["keen", "share"]
+    assert tied.loc["calm", "score"] == pytest.approx(share * lead["found"].sum(), rel=TINY)
+
+
+def test_swap_gives_up_the_worst_and_expects_what_the_score_promises() -> None:
+    table = deck()
+    told = swap(table).loc["all"]
+    by_group = table[table["inspected"]].groupby("group")
+    assert told["swapped"] == sum(len(part) // 10 for _, part in by_group)
+    given_up = sum(part.sort_values("score")["found"].iloc[: len(part) // 10].sum() for _, part in by_group)
+    assert told["given_up"] == given_up
+    assert told["after"] == pytest.approx(told["findings"] - told["given_up"] + told["gained"], rel=TINY)
+    assert told["low"] < told["change"] < told["high"]
+    assert told["low"] > 0
+    useless = swap(table.assign(score=0.5)).loc["all"]
+    assert useless["gained"] == pytest.approx(
+        useless["swapped"] * table.loc[table["inspected"], "found"].mean()
+    )
+    with pytest.raises(ValueError, match="'share' must be"):
+        swap(table, 0)
+
+
+def test_comparators_refuse_what_they_cannot_use() -> None:
+    table = deck()
+    with pytest.raises(ValueError, match="need the columns score"):
+        contraction(table.drop(columns="score"))
+    with pytest.raises(ValueError, match="at least one that was inspected"):
+        swap(table.assign(inspected=False))
+
+
+def test_cases_are_the_planned_inspections() -> None:
+    one = records()
+    one = Logged(one.obligations.assign(agency="fire"), one.inspections, one.X, 26)
+    score = pd.Series(0.5, index=one.obligations["enterprise_id"].unique())
+    told = cases(one, score)
+    planned = one.inspections[one.inspections["channel"] == "routine"]
+    assert told["inspected"].sum() == planned["obligation"].nunique()
+    assert told["found"].sum() == planned.loc[planned["found"], "obligation"].nunique()
+    assert not (told["found"] & ~told["inspected"]).any()
+
+
+def test_every_work_that_is_cited_is_among_the_sources() -> None:
+    root = Path(__file__).parent.parent
+    listed = (root / "docs" / "sources.md").read_text("utf-8")
+    cited = set()
+    for name in ("policy_value", "comparators", "weighting"):
+        text = (root / "tierkit" / "evaluate" / f"{name}.py").read_text("utf-8")
+        cited |= set(WORK.findall(" ".join(text.split())))
+    assert len(cited) >= 8
+    for author, year in cited:
+        assert re.search(rf"\| {author}[^|]* {year} \|", listed), f"{author} {year}"
+
+
+def test_the_page_tells_what_the_intervals_held(tmp_path) -> None:
+    rows = [
+        {"strength": name, "seed": seed, "truth": 1.0, "opportunities": 12.0, "strata": [9, 8, 7, 6],
+         **{one: [1.0 + seed, 0.9, 1.1, 0.05, 100.0, 10.0, 50.0] for one in ESTIMATORS}}
+        for name in coverage.STRENGTHS for seed in range(2)
+    ]  # fmt: skip
+    rows[1]["random"] = [1.2, 1.1, 1.3, 0.05, 100.0, 10.0, 50.0]
+    told = coverage.page(rows)
+    assert "| `random` | 1 of 2 | 50.0% | +10.0% ± 10.0% |" in told
+    assert told.count("| (`doubly_robust`) | 2 of 2 | 100.0% |") == 1
+    (tmp_path / "weak.jsonl").write_text("\n".join(map(json.dumps, rows[:2])) + "\n", "utf-8")
+    coverage.many([("weak", 0), ("weak", 1)], tmp_path, 1)
+    assert coverage.read(tmp_path) == rows[:2]

@@ -1,0 +1,353 @@
+"""How sound a model and a policy are, on the records after a date: every check of `evaluate` at once.
+
+Each part is either there or refused with a reason; a part that the records do not carry never shows a number.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tierkit.artifact import Model
+from tierkit.evaluate import (
+    OverlapError,
+    audits_for_rate,
+    audits_for_value,
+    cases,
+    contraction,
+    domestic_foreign,
+    fairness,
+    logged,
+    policy_value,
+    rank_inspections,
+    swap,
+    tier_stability,
+)
+from tierkit.evaluate.evidence import WINDOW_DAYS
+from tierkit.features import build
+from tierkit.integer_points import rounding
+from tierkit.metrics import calibration_error_null, calibration_table, measures, wilson_interval
+from tierkit.monitoring import Bands, monitor
+from tierkit.policy import Policy, presets
+from tierkit.progress import Progress, quiet
+from tierkit.schema import DataError, Dataset
+from tierkit.targets import movers, severities
+from tierkit.tiers import assign
+
+__all__ = ["PARTS", "Assessment", "assess"]
+
+PARTS = (
+    "scores", "ranking", "policy_value", "comparators", "audits_needed", "fairness", "stability", "drift",
+    "targets", "rounding",
+)  # fmt: skip
+"""Parts of an assessment, in the order in which they are made and told."""
+_SETS = {"all": None, "random": ("random",)}
+_WIDTHS = (0.03, 0.02, 0.01, 0.005)  # half-widths that one may want of a rate
+_SHARES = (0.2, 0.1, 0.05)  # half-widths that one may want of a policy's value
+_FEWEST = 10  # findings under which a rate is not told
+_FEWEST_DAYS = 91
+_FINDINGS_A_BIN = 5
+_MONTHS = 6
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What was found, part by part.
+
+    Attributes
+    ----------
+    facts : dict
+        Dates, names and hashes.
+    tables : dict of str to DataFrame
+        Tidy tables; the first word of a name is the part that it belongs to.
+    refused : dict of str to str
+        Parts that the records do not carry → why.
+    results : dict of str to object
+        Results that figures are drawn from: ``ranking``, ``policy_value``, ``fairness``, ``consistency``,
+        ``stability``, ``drift``, by what could be made.
+    """
+
+    facts: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+    refused: Mapping[str, str]
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return facts, tables and refusals as plain values for JSON, what is not finite as None."""
+        return {
+            "facts": dict(self.facts),
+            "refused": dict(self.refused),
+            "tables": {
+                name: known.astype(object).where(known.notna(), None).to_dict("records")
+                for name, known in (
+                    (name, frame.replace([np.inf, -np.inf], np.nan)) for name, frame in self.tables.items()
+                )
+            },
+        }
+
+    def _repr_html_(self) -> str:
+        parts = [f"<h4>{name}</h4>{frame.to_html(index=False)}" for name, frame in self.tables.items()]
+        gone = "".join(f"<li>{name}: {why}</li>" for name, why in self.refused.items())
+        return "".join(parts) + (f"<p>Refused:</p><ul>{gone}</ul>" if gone else "")
+
+
+class _Book:
+    """Collects tables, results and refusals."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, pd.DataFrame] = {}
+        self.refused: dict[str, str] = {}
+        self.results: dict[str, Any] = {}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Note a part as refused if what it rests on is not in the records."""
+        try:
+            yield
+        except (OverlapError, DataError, ValueError) as error:
+            self.refused[name] = str(error)
+            self.tables = {key: one for key, one in self.tables.items() if key.partition(".")[0] != name}
+
+
+def assess(
+    model: Model,
+    data: Dataset,
+    as_of: dt.date | str,
+    policy: Policy | None = None,
+    *,
+    practice: Policy | None = None,
+    months: int = _MONTHS,
+    threads: int = 1,
+    progress: Progress = quiet,
+) -> Assessment:
+    """Hold a model and a policy against the 180 days of records after a date, or as many as there are.
+
+    Parameters
+    ----------
+    model : Model
+        Trained on what was known on the date or before.
+    data : Dataset
+        Records that go on after the date; the truth of a synthetic dataset is not read.
+    as_of : date
+        Scores are of this day. A Monday, so that the window holds whole weeks.
+    policy : Policy, optional
+        The policy to be valued; the model's own if absent.
+    practice : Policy, optional
+        The policy in force in the window; the preset that most of the window's inspections name if absent.
+        Without one, random audits alone tell the policy's value.
+    months : int
+        Monthly assignments before the date, over which the stability of tiers is counted.
+    threads : int
+        It changes no bit.
+    progress : callable, optional
+
+    Returns
+    -------
+    Assessment
+
+    Raises
+    ------
+    ValueError
+        If the model has seen what it would be held against, or no record lies after the date.
+
+    Examples
+    --------
+    >>> from tierkit.artifact import train
+    >>> from tierkit.synth import make
+    >>> data, _ = make(600, seed=1)
+    >>> model = train(data, "2024-07-15")
+    >>> found = assess(model, data, "2024-07-15", Policy.load("jiading-2025"), months=1)
+    >>> there = {name.partition(".")[0] for name in found.tables}
+    >>> set(PARTS) <= {*there, *found.refused}
+    True
+    """
+    day = pd.Timestamp(as_of)
+    trained = str(model.manifest["as_of"])
+    if pd.Timestamp(trained) > day:
+        raise ValueError(
+            f"The model was trained as of {trained} and has seen what it would be held against. Give "
+            f"{trained} or a later date, or train as of {day.date()}."
+        )
+    if day.weekday():
+        monday = (day - pd.Timedelta(days=day.weekday())).date()
+        raise ValueError(f"The window must hold whole weeks, and {day.date()} is no Monday; {monday} is.")
+    chosen = policy or model.policy
+    inspections = data["inspections"]
+    days = min(WINDOW_DAYS, (_end(data) - day).days // 7 * 7)
+    if days < _FEWEST_DAYS:
+        raise ValueError(
+            f"The records end on {_end(data).date()}, and what came after {day.date()} is looked at for "
+            f"{_FEWEST_DAYS} days at least. Give an earlier date."
+        )
+    until = day + pd.Timedelta(days=days)
+    window = inspections[(inspections["inspected_on"] >= day) & (inspections["inspected_on"] < until)]
+    in_force = practice or _practice(window)
+    scored = model.score(data, day.date(), threads=threads)
+    book = _Book()
+    steps: list[tuple[str, Callable[[], None]]] = [
+        ("scores", lambda: _scores(book, window, scored)),
+        ("ranking", lambda: _ranking(book, window, scored)),
+        ("policy_value", lambda: _value(book, data, scored, chosen, in_force, day, days)),
+        ("audits_needed", lambda: _audits(book, window)),
+        ("fairness", lambda: _fairness(book, data, scored, chosen, day, days)),
+        ("stability", lambda: _stability(book, model, data, chosen, day, months, threads)),
+        ("drift", lambda: _drift(book, model, data, day)),
+        ("targets", lambda: _targets(book, data, scored, chosen, day)),
+        ("rounding", lambda: _rounding(book, model, data, chosen, day)),
+    ]
+    for k, (name, step) in enumerate(steps):
+        progress(f"assessing: {name.replace('_', ' ')}", k, len(steps))
+        with book.part(name):
+            step()
+    if "policy_value" in book.refused:
+        book.refused["comparators"] = book.refused["policy_value"]
+    progress("assessing", len(steps), len(steps))
+    facts = {
+        "as_of": day.date().isoformat(),
+        "until": until.date().isoformat(),
+        "days": days,
+        "policy": chosen.name,
+        "policy_hash": chosen.hash,
+        "practice": in_force.name if in_force else "",
+        "enterprises": len(scored),
+        "inspections": len(window),
+        "model_trained_as_of": trained,
+        "model_hash": model.manifest.get("sha256", ""),
+    }
+    return Assessment(facts, book.tables, book.refused, book.results)
+
+
+def _end(data: Dataset) -> pd.Timestamp:
+    """Return the first day of which nothing is known."""
+    last = data.manifest.get("as_of")
+    return pd.Timestamp(last) if last else data["inspections"]["inspected_on"].max() + pd.Timedelta(days=1)
+
+
+def _practice(window: pd.DataFrame) -> Policy | None:
+    """Return the preset that most inspections of the window name; None if it is no preset."""
+    named = window["policy"].astype("str").value_counts()
+    return Policy.load(str(named.index[0])) if len(named) and named.index[0] in presets() else None
+
+
+def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
+    """Hold risk probabilities against on-site inspections, all and random audits alone."""
+    rows = window[window["mode"] != "offsite"].merge(
+        scored[["enterprise_id", "risk_probability"]], on="enterprise_id"
+    )
+    told = []
+    for name, channels in _SETS.items():
+        mine = rows if channels is None else rows[rows["channel"].isin(channels)]
+        found = (mine["finding"] != "none").to_numpy(np.int64)
+        risk = mine["risk_probability"].to_numpy(np.float64)
+        few = int(found.sum()) < _FEWEST
+        low, high = wilson_interval(found.sum(), len(found))
+        known = measures(found, risk)
+        null = np.quantile(calibration_error_null(risk), 0.95) if len(risk) else float("nan")
+        told.append(
+            {
+                "set": name, "n": len(found), "findings": int(found.sum()), "rate": known["rate"],
+                "low": float(low), "high": float(high), "predicted": known["predicted"],
+                "calibration_error": float("nan") if few else known["calibration_error"],
+                "calibration_error_null_95": float(null), "too_few": few,
+            }
+        )  # fmt: skip
+        bins = int(np.clip(found.sum() // _FINDINGS_A_BIN, 1, 10))
+        book.tables[f"scores.calibration_{name}"] = calibration_table(found, risk, bins)
+    book.tables["scores.levels"] = pd.DataFrame(told)
+
+
+def _ranking(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
+    found = rank_inspections(window, scored, replicates=199)
+    book.results["ranking"] = found
+    book.tables["ranking.measures"] = found.table
+
+
+def _value(
+    book: _Book,
+    data: Dataset,
+    scored: pd.DataFrame,
+    policy: Policy,
+    practice: Policy | None,
+    day: pd.Timestamp,
+    days: int,
+) -> None:
+    given = logged(data, scored, policy, day.date(), practice=practice, days=days)
+    found = policy_value(given)
+    book.results["policy_value"] = found
+    book.tables["policy_value.estimates"] = found.table.reset_index()
+    book.tables["policy_value.strata"] = found.strata.reset_index()
+    book.tables["policy_value.overlap"] = found.overlap.reset_index()
+    value = float(found.table["value"].to_dict()["random"])
+    rows = [
+        {"share_of_value": share, "audits": audits_for_value(found, share * value)}
+        for share in (_SHARES if value > 0 else ())
+    ]
+    book.tables["policy_value.audits_needed"] = pd.DataFrame(rows, columns=["share_of_value", "audits"])
+    with book.part("comparators"):
+        table = cases(given, scored.set_index("enterprise_id")["risk_margin"])
+        book.tables["comparators.swap"] = swap(table, resamples=100).reset_index(names="group")
+        book.tables["comparators.contraction"] = contraction(table).reset_index()
+
+
+def _audits(book: _Book, window: pd.DataFrame) -> None:
+    audits = window[window["channel"] == "random"]
+    found = int((audits["finding"] != "none").sum())
+    if found < _FEWEST:
+        raise ValueError(f"The random audits hold {found} findings, under {_FEWEST}; their rate is not told.")
+    rate = found / len(audits)
+    rows = [{"half_width": w, "rate": rate, "audits": audits_for_rate(rate, w)} for w in _WIDTHS if w < rate]
+    book.tables["audits_needed.rate"] = pd.DataFrame(rows)
+
+
+def _fairness(
+    book: _Book, data: Dataset, scored: pd.DataFrame, policy: Policy, day: pd.Timestamp, days: int
+) -> None:
+    tiers = assign(scored, policy)[["enterprise_id", "tier"]]
+    given = scored.merge(tiers, on="enterprise_id")
+    found = fairness(given, data, day.date(), days=days)
+    book.results["fairness"] = found
+    for name in ("tiers", "visits", "audits", "false_t4", "missed", "cost"):
+        book.tables[f"fairness.{name}"] = getattr(found, name)
+    book.results["consistency"] = domestic_foreign(given, data, day.date(), days=days)
+
+
+def _stability(
+    book: _Book,
+    model: Model,
+    data: Dataset,
+    policy: Policy,
+    day: pd.Timestamp,
+    months: int,
+    threads: int,
+) -> None:
+    days = [(day - pd.DateOffset(months=k)).date() for k in range(months, -1, -1)]
+    found = tier_stability({one: model.score(data, one, threads=threads) for one in days}, policy)
+    book.results["stability"] = found
+    book.tables["stability.measures"] = found.table
+
+
+def _drift(book: _Book, model: Model, data: Dataset, day: pd.Timestamp) -> None:
+    bands = model.manifest["credit"].get("bands")
+    found = monitor(model.credit, build(data, day.date()), Bands.from_dict(bands) if bands else None)
+    book.results["drift"] = found
+    book.tables["drift.features"] = found.table
+
+
+def _targets(book: _Book, data: Dataset, scored: pd.DataFrame, policy: Policy, day: pd.Timestamp) -> None:
+    tiers = assign(scored, policy)[["enterprise_id", "tier"]]
+    found = movers(
+        scored.merge(tiers, on="enterprise_id"), severities(data, day.date()), policy, level="tier"
+    )
+    book.tables["targets.summary"] = found.summary
+
+
+def _rounding(book: _Book, model: Model, data: Dataset, policy: Policy, day: pd.Timestamp) -> None:
+    found = rounding(model.credit, build(data, day.date()), policy["scoring.credit_cutoffs"])
+    book.tables["rounding.errors"] = found.errors
+    book.tables["rounding.grades"] = found.grades

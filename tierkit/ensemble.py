@@ -1,0 +1,167 @@
+"""How sure a score is: models grown again on other samples of the enterprises, beside the one that scores.
+
+Each member is fitted as the model is, with the same settings, split and calibration, on a bootstrap of the
+**enterprises**: all rows of one count as often as its lot says, drawn from Poisson's law of mean 1 (Oza and
+Russell, *Online bagging and boosting*, AISTATS 2001), keyed by seed, member and enterprise. Members never
+score anybody; they say how far another sample of the same city would have moved the score, and whether it
+would have changed the level or the tier.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+from scipy.stats import poisson
+
+from tierkit.fitting import SETTINGS, Level, fit_risk
+from tierkit.metrics import wilson_interval
+from tierkit.policy import Policy
+from tierkit.risk import RiskModel
+from tierkit.tiers import assign
+from tierkit.training import Split, TrainingRows, lots
+
+__all__ = ["Ensemble"]
+
+Floats = NDArray[np.float64]
+
+_FORMAT = "tierkit-ensemble-1"
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Models on bootstraps of the enterprises.
+
+    Parameters
+    ----------
+    members : tuple of RiskModel
+    """
+
+    members: tuple[RiskModel, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        rows: TrainingRows,
+        split: Split,
+        members: int = 20,
+        settings: Mapping[str, float] = SETTINGS,
+        level: Level = "scheme",
+        *,
+        seed: int = 0,
+        threads: int = 1,
+    ) -> Self:
+        """Fit the members.
+
+        Parameters
+        ----------
+        rows, split, settings, level, seed, threads
+            As for `tierkit.fitting.fit_risk`.
+        members : int
+            At least 2.
+
+        Returns
+        -------
+        Ensemble
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two members, or a sample holds one class only.
+
+        Examples
+        --------
+        >>> from tierkit.training import time_split, training_frame
+        >>> rows = training_frame("data/synthetic", "2024-12-30")
+        >>> some = Ensemble.fit(rows, time_split(rows.rows["as_of"]), members=2)
+        >>> some.log_odds(rows.X[:3]).shape
+        (3, 2)
+        """
+        if members < 2:
+            raise ValueError(f"An ensemble has at least 2 members. Got {members} instead.")
+        ids = rows.rows["enterprise_id"]
+        fitted = []
+        for member in range(members):
+            lot = lots(ids, f"bootstrap {seed} {member}") / 2.0**64
+            sample = replace(rows, weight=rows.weight * poisson.ppf(lot, 1.0))
+            fitted.append(fit_risk(sample, split, settings, level, seed=seed, threads=threads))
+        return cls(tuple(fitted))
+
+    def log_odds(self, X: pd.DataFrame) -> Floats:
+        """Return each member's calibrated log-odds, shape (n, members)."""
+        return np.column_stack([one.calibration_.log_odds(one.margin(X)) for one in self.members])
+
+    def certainty(self, X: pd.DataFrame, scores: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+        """Return how many members agree with the model on each enterprise.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n, n_features)
+            Features of the enterprises of ``scores``, in the same order.
+        scores : DataFrame of shape (n, any)
+            As `Model.score` gives; their credit is taken as it is.
+        policy : Policy
+            Under which levels and tiers are given, as if there were no last assignment.
+
+        Returns
+        -------
+        DataFrame of shape (n, 9), indexed as ``scores``
+            ``enterprise_id``; ``log_odds_sd``, the standard deviation over members; ``risk_level`` and
+            ``tier`` of the model; ``level_agreement`` and ``tier_agreement``, the shares of members that
+            give the same, the latter with ``low`` and ``high`` (Wilson, as members are few); ``members``.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` and ``scores`` differ in length.
+        """
+        if len(X) != len(scores):
+            raise ValueError(f"There are features of {len(X)} enterprises and scores of {len(scores)}.")
+        own = assign(scores, policy)
+        told = self.log_odds(X)
+        level, tier = np.zeros(len(scores)), np.zeros(len(scores))
+        for k in range(told.shape[1]):
+            other = assign(scores.assign(risk_probability=expit(told[:, k])), policy)
+            level += (other["risk_level"] == own["risk_level"]).to_numpy()
+            tier += (other["tier"] == own["tier"]).to_numpy()
+        n = told.shape[1]
+        low, high = wilson_interval(tier, np.full(len(tier), n))
+        return pd.DataFrame(
+            {
+                "enterprise_id": own["enterprise_id"],
+                "log_odds_sd": told.std(axis=1, ddof=1),
+                "risk_level": own["risk_level"],
+                "tier": own["tier"],
+                "level_agreement": level / n,
+                "tier_agreement": tier / n,
+                "low": low,
+                "high": high,
+                "members": n,
+            },
+            index=scores.index,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the members as LightGBM's text and plain data for JSON."""
+        parts = [one.to_parts() for one in self.members]
+        return {"format": _FORMAT, "members": [{"trees": trees, "rest": rest} for trees, rest in parts]}
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the ensemble whose `to_dict` was written as JSON.
+
+        Raises
+        ------
+        ValueError
+            If the text is no ensemble of this format.
+        """
+        data = json.loads(text)
+        if data.get("format") != _FORMAT:
+            raise ValueError(f"This is no ensemble of format '{_FORMAT}'. Train and save it again.")
+        return cls(tuple(RiskModel.from_parts(one["trees"], one["rest"]) for one in data["members"]))

@@ -1,0 +1,59 @@
+"""How sound scores, tiers and policies are, judged on records and on worlds whose truth is known.
+
+`policy_value` says what a policy would find, from records that selection made, with its error or a refusal;
+`ranking` what is found, and how much earlier, if inspections are made in the order of a score;
+`tier_stability` how often tiers move, and what hysteresis and dwell do to it; `fairness` whether groups of
+equal risk are visited alike; `runaway` what retraining on a policy's own findings does.
+"""
+
+from tierkit.evaluate.audits import audits_for_rate, audits_for_value, floor_for, half_width
+from tierkit.evaluate.comparators import cases, contraction, swap
+from tierkit.evaluate.consistency import Consistency, domestic_foreign
+from tierkit.evaluate.evidence import Logged, logged, true_value
+from tierkit.evaluate.fairness import Fairness, fairness, missed_by_group
+from tierkit.evaluate.feedback import Arm, Feedback, equal_hazards, runaway
+from tierkit.evaluate.overlap import Gap, OverlapError
+from tierkit.evaluate.policy_value import PolicyValue, policy_value
+from tierkit.evaluate.ranking import (
+    Ranking,
+    RankingComparison,
+    compare_rankings,
+    rank_inspections,
+    ranking,
+    reordered,
+)
+from tierkit.evaluate.stability import Stability, tier_stability
+
+__all__ = [
+    "Arm",
+    "Consistency",
+    "Fairness",
+    "Feedback",
+    "Gap",
+    "Logged",
+    "OverlapError",
+    "PolicyValue",
+    "Ranking",
+    "RankingComparison",
+    "Stability",
+    "audits_for_rate",
+    "audits_for_value",
+    "cases",
+    "compare_rankings",
+    "contraction",
+    "domestic_foreign",
+    "equal_hazards",
+    "fairness",
+    "floor_for",
+    "half_width",
+    "logged",
+    "missed_by_group",
+    "policy_value",
+    "rank_inspections",
+    "ranking",
+    "reordered",
+    "runaway",
+    "swap",
+    "tier_stability",
+    "true_value",
+]

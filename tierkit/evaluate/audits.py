@@ -1,0 +1,124 @@
+"""How many random audits a wanted precision needs, and the precision that so many give."""
+
+from __future__ import annotations
+
+import math
+
+from tierkit.evaluate.policy_value import PolicyValue
+from tierkit.metrics import wilson_interval
+from tierkit.world import WEEKS_A_YEAR
+
+__all__ = ["audits_for_rate", "audits_for_value", "floor_for", "half_width"]
+
+_MOST = 10**9
+
+
+def half_width(audits: int, rate: float, confidence: float = 0.95) -> float:
+    """Return half the width of Wilson's interval of a finding rate.
+
+    Parameters
+    ----------
+    audits : int
+        At least 1.
+    rate : float
+        In [0, 1].
+    confidence : float
+
+    Examples
+    --------
+    >>> round(half_width(400, 0.1), 4)
+    0.0295
+    """
+    if audits < 1 or not 0 <= rate <= 1:
+        raise ValueError(f"There must be an audit or more and a rate in [0, 1]. Got {audits} and {rate}.")
+    low, high = wilson_interval(rate * audits, audits, confidence)
+    return float(high - low) / 2
+
+
+def audits_for_rate(rate: float, wanted: float, confidence: float = 0.95, design_effect: float = 1.0) -> int:
+    """Return the smallest number of audits whose interval of a rate is no wider than wanted.
+
+    Parameters
+    ----------
+    rate : float
+        Finding rate that is expected, in (0, 1).
+    wanted : float
+        Half the width of Wilson's interval, in (0, 0.5).
+    confidence : float
+    design_effect : float
+        Audits that are worth one of equal weight: clustered by enterprise, or weighted by a policy.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> audits_for_rate(0.1, 0.03)
+    388
+    """
+    if not 0 < rate < 1 or not 0 < wanted < 0.5 or not design_effect > 0:
+        raise ValueError(
+            "The rate must be in (0, 1), the half-width in (0, 0.5) and the design effect positive. "
+            f"Got {rate}, {wanted} and {design_effect}."
+        )
+    low, high = 0, 1
+    while half_width(high, rate, confidence) > wanted:
+        low, high = high, 2 * high
+        if high > _MOST:
+            raise ValueError(f"A half-width of {wanted} needs more than {_MOST:,} audits; ask for less.")
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if half_width(middle, rate, confidence) > wanted else (low, middle)
+    return math.ceil(high * design_effect)
+
+
+def audits_for_value(found: PolicyValue, wanted: float, estimator: str = "random") -> int:
+    """Return how many random audits would give a policy's value an interval no wider than wanted.
+
+    Widths shrink with the square root of the number of inspections, the policy, the population and the
+    mixture of channels staying as they are: twice as sharp takes four times as many.
+
+    Parameters
+    ----------
+    found : PolicyValue
+        Estimated from the audits at hand.
+    wanted : float
+        Half the width of the interval, findings per 1,000 obligations.
+    estimator : str
+        Name of the estimator whose width counts.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If the width is not positive or there is no such estimate to start from.
+    """
+    if not wanted > 0:
+        raise ValueError(f"The half-width must be positive. Got {wanted}.")
+    rows = found.table.to_dict("index")
+    row, audits = rows[estimator], int(rows["random"]["n"])
+    width = float(row["high"]) - float(row["low"])
+    if not width > 0:
+        why = row["refused"] or "its error is nil"
+        raise ValueError(f"There is no interval of '{estimator}' to start from: {why}.")
+    return math.ceil(audits * (width / 2 / wanted) ** 2)
+
+
+def floor_for(audits: float, obligations: int, weeks: float = 26) -> float:
+    """Return the random floor, draws an obligation-year, that gives so many audits within some weeks.
+
+    Examples
+    --------
+    >>> round(floor_for(500, 20_000), 3)
+    0.05
+    """
+    if not 0 <= audits < obligations * weeks:
+        raise ValueError(
+            f"{obligations:,} obligations in {weeks} weeks hold fewer than {obligations * weeks:,} audits. "
+            f"Got {audits:,}."
+        )
+    return -WEEKS_A_YEAR * math.log1p(-audits / (obligations * weeks))

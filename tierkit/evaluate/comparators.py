@@ -1,0 +1,207 @@
+"""Comparisons that need no random audits, and what they assume instead.
+
+**Contraction** (Lakkaraju, Kleinberg, Leskovec, Ludwig and Mullainathan 2017). Whoever inspects the largest
+share of a caseload holds outcomes of the most cases. Leaving out those that a score puts last tells what the
+score would have found there at any lower share; other groups, who inspect as little, show what people found.
+It assumes that caseloads are alike, as if cases were dealt out at random, and that the score sees what people
+see: agencies with different enterprises are not alike, groups of inspectors who share a district may be.
+
+**Swap the worst tenth** (Battaglini, Guiso, Lacava, Miller and Patacchini 2025). In each group the tenth of
+the inspected that the score puts last gives way to as many uninspected that it puts first. What was found at
+the first is in the records; what the others would show is taken from inspected cases of the same score. It
+assumes that of two cases with the same score, the inspected and the other are alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
+
+from tierkit.evaluate.evidence import Logged
+from tierkit.metrics import wilson_interval
+
+__all__ = ["cases", "contraction", "swap"]
+
+Floats = NDArray[np.float64]
+
+_NEEDED = {"enterprise_id", "group", "score", "inspected", "found"}
+_PLANNED = ("routine", "campaign", "commitment")
+
+
+def cases(given: Logged, score: pd.Series, group: str = "agency") -> pd.DataFrame:
+    """Return the obligations of a window as cases that somebody decided to inspect or not.
+
+    Parameters
+    ----------
+    given : Logged
+    score : Series
+        Score by enterprise_id, higher for more to be found.
+    group : str
+        Column of the obligations that names who decides.
+
+    Returns
+    -------
+    DataFrame
+        ``enterprise_id``, ``group``, ``score``, ``inspected`` (by a planned inspection, random audits and
+        triggered checks apart) and ``found``, a row an obligation.
+    """
+    base, seen = given.obligations, given.inspections
+    planned = seen[seen["channel"].isin(_PLANNED)]
+    found = planned.groupby("obligation")["found"].max()
+    rows = np.arange(len(base))
+    return pd.DataFrame(
+        {
+            "enterprise_id": base["enterprise_id"],
+            "group": base[group].astype(str),
+            "score": score.reindex(base["enterprise_id"]).to_numpy(np.float64),
+            "inspected": np.isin(rows, found.index),
+            "found": found.reindex(rows).eq(True).to_numpy(bool),
+        }
+    )
+
+
+def _check(table: pd.DataFrame) -> None:
+    missing = sorted(_NEEDED - set(table.columns))
+    if missing:
+        raise ValueError(f"The cases need the columns {', '.join(missing)}; make them with 'cases'.")
+    if not table["inspected"].any() or table["score"].isna().any():
+        raise ValueError("The cases need a score each and at least one that was inspected.")
+
+
+def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """Return what a score finds among the cases of those who inspect most, at the shares of the others.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `cases`.
+    confidence : float
+
+    Returns
+    -------
+    DataFrame
+        By group, the most active first: ``cases``, ``inspected``, ``share`` inspected; ``people``, what the
+        group found per 1,000 cases, with ``people_low`` and ``people_high``; ``score``, what the score finds
+        per 1,000 cases of the most active group at the same share, with ``score_low`` and ``score_high``
+        (Wilson); their ``difference`` with ``low`` and ``high``. Equal scores are left out in proportion.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing, a score is, or nothing was inspected.
+
+    Examples
+    --------
+    >>> many = pd.DataFrame({"enterprise_id": list("abcd"), "group": "A", "score": [4, 3, 2, 1],
+    ...                      "inspected": True, "found": [True, False, True, False]})
+    >>> few = pd.DataFrame({"enterprise_id": list("efgh"), "group": "B", "score": [4, 3, 2, 1],
+    ...                     "inspected": [False, True, False, False], "found": False})
+    >>> contraction(pd.concat([many, few]))["score"].tolist()  # the best quarter holds one finding in four
+    [500.0, 250.0]
+    """
+    _check(table)
+    whole = table.groupby("group").agg(
+        cases=("found", "size"), inspected=("inspected", "sum"), findings=("found", "sum")
+    )
+    whole["share"] = whole["inspected"] / whole["cases"]
+    whole = whole.sort_values("share", ascending=False, kind="stable")
+    lead = table[(table["group"] == whole.index[0]) & table["inspected"]]
+    n = int(whole["cases"].iloc[0])
+    kept = np.array([_kept(lead, share * n) for share in whole["share"]])
+    counts, people = whole["cases"].to_numpy(np.float64), whole["findings"].to_numpy(np.float64)
+    out = whole[["cases", "inspected", "share"]].copy()
+    for name, hits, size in (("people", people, counts), ("score", kept, np.full(len(kept), float(n)))):
+        low, high = wilson_interval(hits, size, confidence)
+        out[name], out[f"{name}_low"], out[f"{name}_high"] = 1000 * hits / size, 1000 * low, 1000 * high
+    out["difference"] = out["score"] - out["people"]
+    # Newcombe's interval of a difference of two rates, from Wilson's of each.
+    out["low"] = out["difference"] - np.hypot(
+        out["score"] - out["score_low"], out["people_high"] - out["people"]
+    )
+    out["high"] = out["difference"] + np.hypot(
+        out["score_high"] - out["score"], out["people"] - out["people_low"]
+    )
+    return out
+
+
+def _kept(lead: pd.DataFrame, room: float) -> float:
+    """Return the findings among the best-scored cases that fit, those at the edge in proportion."""
+    by_score = lead.groupby("score")["found"].agg(["size", "sum"]).sort_index(ascending=False)
+    before = by_score["size"].cumsum() - by_score["size"]
+    part = ((room - before) / by_score["size"]).clip(0, 1)
+    return float((part * by_score["sum"]).sum())
+
+
+def swap(
+    table: pd.DataFrame, share: float = 0.1, *, confidence: float = 0.95, resamples: int = 200, seed: int = 0
+) -> pd.DataFrame:
+    """Return what replacing the worst-scored inspections of each group would have changed.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `cases`.
+    share : float
+        Of each group's inspections, in (0, 1]; rounded down, and no more than it left uninspected.
+    confidence : float
+    resamples : int
+        Bootstrap samples of enterprises.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        One row, ``all``: ``inspections``, ``swapped``, ``findings`` as made, ``given_up`` (found at those
+        that give way), ``gained`` (expected at those that come in, by isotonic regression of findings on
+        the score among the inspected), ``after``, and ``change`` (share of the findings) with ``low``
+        and ``high``.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing, nothing was inspected, or the share is out of range.
+    """
+    _check(table)
+    if not 0 < share <= 1:
+        raise ValueError(f"The 'share' must be in (0, 1]. Got {share}.")
+    place = pd.factorize(table["enterprise_id"])[0]
+    group = pd.factorize(table["group"])[0]
+    score, seen = table["score"].to_numpy(np.float64), table["inspected"].to_numpy(bool)
+    found = table["found"].to_numpy(np.float64)
+    told = _swapped(score, seen, found, group, share)
+    rng = np.random.default_rng(seed)
+    changes = []
+    for _ in range(resamples):
+        times = np.bincount(rng.integers(0, place.max() + 1, place.max() + 1), minlength=place.max() + 1)
+        again = np.repeat(np.arange(len(table)), times[place])
+        one = _swapped(score[again], seen[again], found[again], group[again], share)
+        changes.append((one["gained"] - one["given_up"]) / max(one["findings"], 1))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(changes, [tail, 1 - tail])
+    change = (told["gained"] - told["given_up"]) / max(told["findings"], 1)
+    after = told["findings"] - told["given_up"] + told["gained"]
+    return pd.DataFrame(
+        {**told, "after": after, "change": change, "low": float(low), "high": float(high)}, index=["all"]
+    )
+
+
+def _swapped(
+    score: Floats, seen: NDArray[np.bool_], found: Floats, group: NDArray[np.int64], share: float
+) -> dict[str, float]:
+    """Return counts of one swap; equal scores go by their order."""
+    rate = IsotonicRegression(out_of_bounds="clip").fit(score[seen], found[seen])
+    swapped, given_up, gained = 0, 0.0, 0.0
+    for number in np.unique(group):
+        mine = np.flatnonzero(group == number)
+        mine = mine[np.argsort(score[mine], kind="stable")]
+        inspected, free = mine[seen[mine]], mine[~seen[mine]]
+        room = min(int(share * len(inspected)), len(free))
+        swapped += room
+        given_up += float(found[inspected[:room]].sum())
+        gained += float(rate.predict(score[free[len(free) - room :]]).sum()) if room else 0.0
+    return {
+        "inspections": int(seen.sum()), "swapped": swapped, "findings": float(found[seen].sum()),
+        "given_up": given_up, "gained": gained,
+    }  # fmt: skip

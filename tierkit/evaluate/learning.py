@@ -1,0 +1,101 @@
+"""The records of engine runs as rows to learn from: a short form of features and training for many rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tierkit.schema import CHANNELS, DISTRICTS, MODES, OWNERSHIPS, SECTORS, SIZES
+from tierkit.simulate import ADVERSE, LOG, Run
+from tierkit.world import Frame
+
+__all__ = ["COUNTED", "MEMORY_WEEKS", "ROUND_WEEKS", "Book", "Learn"]
+
+Ints = NDArray[np.int64]
+Learn = Literal["discovered", "inspected", "audits"]
+
+ROUND_WEEKS = 26
+MEMORY_WEEKS = 104
+"""Weeks of records that features and training look back on."""
+COUNTED = ("findings", "penalties", "complaints", "adverse")
+"""Features more of which never lowers the score."""
+_PENALISED = 3  # dispositions from here on are penalties
+_COMPLAINTS = 3  # kinds of signals below this one
+
+
+class Book:
+    """The records so far as columns of numbers, and the features and rows that they give.
+
+    Parameters
+    ----------
+    frame : Frame
+        The world now.
+    runs : sequence of Run
+        What happened, one run after the other.
+    """
+
+    def __init__(self, frame: Frame, runs: Sequence[Run]) -> None:
+        world = frame.world
+        self.frame = frame
+        log = np.concatenate([one.log for one in runs])
+        table = {name: log[:, k].astype(np.int64) for k, name in enumerate(LOG)}
+        onsite = table["mode"] != MODES.index("offsite")
+        self.owner = world.enterprise[table["obligation"][onsite]].astype(np.int64)
+        self.week, self.channel = table["week"][onsite], table["channel"][onsite]
+        self.found: NDArray[np.bool_] = table["finding"][onsite] > 0
+        penalised = table["disposition"][onsite] >= _PENALISED
+        signals = np.concatenate([one.signals for one in runs]).astype(np.int64)
+        told = signals[signals[:, 2] < _COMPLAINTS]
+        events = np.concatenate([one.events for one in runs]).astype(np.int64)
+        bad = events[events[:, 2] != ADVERSE.index("honour")]
+        self.span = frame.week + 10_000
+        self.keys = {
+            "inspections": self._key(self.owner, self.week),
+            "findings": self._key(self.owner[self.found], self.week[self.found]),
+            "penalties": self._key(self.owner[penalised], self.week[penalised]),
+            "complaints": self._key(world.enterprise[told[:, 1]].astype(np.int64), told[:, 0]),
+            "adverse": self._key(bad[:, 1], bad[:, 0]),
+        }
+
+    def _key(self, owner: Ints, week: Ints) -> Ints:
+        return np.sort(owner * self.span + week)
+
+    def count(self, name: str, owner: Ints, low: Ints, high: Ints) -> Ints:
+        """Return events of enterprises in weeks from low to before high."""
+        key = self.keys[name]
+        out: Ints = np.searchsorted(key, owner * self.span + high) - np.searchsorted(
+            key, owner * self.span + low
+        )
+        return out
+
+    def features(self, owner: Ints, week: Ints) -> pd.DataFrame:
+        """Return what was known of enterprises before a week, a row each."""
+        world = self.frame.world
+        first = np.maximum(week - MEMORY_WEEKS, 0)
+        levels = {"sector": SECTORS, "size": SIZES, "ownership": OWNERSHIPS, "district": DISTRICTS}
+        X: dict[str, Any] = {}
+        for name, known in levels.items():
+            codes = getattr(world, name)[owner].astype(np.int64)
+            X[name] = pd.Categorical.from_codes(codes, categories=pd.Index(known))
+        X |= {name: self.count(name, owner, first, week) for name in self.keys}
+        return pd.DataFrame(X)
+
+    def rows(self, learn: Learn, now: int) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+        """Return rows to train on before a week, and whether something was found."""
+        if learn == "discovered":
+            world = self.frame.world
+            parts = []
+            for at in range(now - ROUND_WEEKS, now - MEMORY_WEEKS, -ROUND_WEEKS):
+                there = np.flatnonzero((world.entered <= at) & (at < self.frame.state.left))
+                parts.append((there, np.full(there.size, at)))
+            owner, week = (np.concatenate(part) for part in zip(*parts, strict=True))
+            y = self.count("findings", owner, week, week + ROUND_WEEKS) > 0
+            return self.features(owner, week), y.astype(np.int64)
+        mine = self.week >= now - MEMORY_WEEKS
+        if learn == "audits":
+            mine &= self.channel == CHANNELS.index("random")
+        return self.features(self.owner[mine], self.week[mine]), self.found[mine].astype(np.int64)

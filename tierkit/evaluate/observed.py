@@ -1,0 +1,125 @@
+"""What the records of a window say of scored enterprises: exposure, planned inspections, random audits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tierkit.evaluate import groups as g
+from tierkit.schema import PLANNED_CHANNELS, TIERS
+from tierkit.texts import interval, number
+
+__all__ = ["Observed", "alike", "observe", "ratio_text", "verdict"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_YEAR_DAYS = 364.0  # a simulated year, 52 weeks
+_ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the records of the window say, by enterprise in the order of the scores."""
+
+    enterprises: pd.DataFrame
+    tier: Ints
+    risk: Floats
+    years: Floats
+    planned: Floats
+    audits: Floats
+    found: Floats
+    obligations: Floats
+    inspected: Floats  # obligations that were looked at, on site or off
+
+
+def observe(
+    scored: pd.DataFrame, records: Mapping[str, pd.DataFrame], start: pd.Timestamp, days: int
+) -> Observed:
+    """Return what the records of some days say of scored enterprises.
+
+    Parameters
+    ----------
+    scored : DataFrame
+        ``enterprise_id``, ``tier``, ``risk_probability``.
+    records : mapping of str to DataFrame
+        ``enterprises``, ``obligations``, ``inspections``.
+    start : Timestamp
+    days : int
+
+    Raises
+    ------
+    ValueError
+        If a column or an enterprise is missing, or there are no days.
+    """
+    missing = {"enterprise_id", "tier", "risk_probability"} - set(scored.columns)
+    if missing:
+        raise ValueError(f"The 'scored' frame must have the columns {sorted(missing)}; see tiers.assign.")
+    if days < 1:
+        raise ValueError(f"The 'days' must be at least 1. Got {days}.")
+    ids = pd.Index(scored["enterprise_id"].astype(str))
+    table = records["enterprises"]
+    table = table.set_axis(table["enterprise_id"].astype(str), axis=0)
+    if not ids.is_unique or not ids.isin(table.index).all():
+        raise ValueError(
+            "The 'scored' enterprises must be in the records, a row each; score the same dataset."
+        )
+    table = table.loc[ids].reset_index(drop=True)
+    end = start + pd.Timedelta(days=days)
+    last = table["closed_on"].where(table["closed_on"] < end, end)
+    years = (last - start).dt.days.clip(lower=0).to_numpy(np.float64) / _YEAR_DAYS
+    rows = records["inspections"]
+    rows = rows[(rows["inspected_on"] >= start) & (rows["inspected_on"] < end)]
+    place = ids.get_indexer(pd.Index(rows["enterprise_id"].astype(str)))
+    rows, place = rows[place >= 0], place[place >= 0]
+    onsite = (rows["mode"] != "offsite").to_numpy()
+    random = (rows["channel"] == "random").to_numpy() & onsite
+
+    def per(which: NDArray[np.bool_]) -> Floats:
+        return np.bincount(place[which], minlength=len(ids)).astype(np.float64)
+
+    keys = ["enterprise_id", "agency", "item_class"]
+    duties = records["obligations"]
+    duties = duties[(duties["valid_from"] < end) & ~(duties["valid_to"] <= start)][keys].astype(str)
+    looked = pd.MultiIndex.from_frame(duties).isin(pd.MultiIndex.from_frame(rows[keys].astype(str)))
+    owner = ids.get_indexer(pd.Index(duties["enterprise_id"]))
+    mine = owner >= 0
+    return Observed(
+        enterprises=table,
+        tier=pd.Categorical(scored["tier"].astype(str), list(TIERS)).codes.astype(np.int64),
+        risk=scored["risk_probability"].to_numpy(np.float64),
+        years=years,
+        planned=per(onsite & rows["channel"].isin(PLANNED_CHANNELS).to_numpy()),
+        audits=per(random),
+        found=per(random & (rows["finding"] != "none").to_numpy()),
+        obligations=np.bincount(owner[mine], minlength=len(ids)).astype(np.float64),
+        inspected=np.bincount(owner[mine & looked], minlength=len(ids)).astype(np.float64),
+    )
+
+
+def alike(seen: Observed, band: Ints, but: str, day: date) -> Ints:
+    """Return strata of equal risk, sector and size, without the group itself."""
+    out = band
+    for name in ("sector", "size"):
+        if name != but:
+            out = out * len(g.GROUPS[name]) + g.group_of(seen.enterprises, name, day)
+    return out
+
+
+def verdict(ratio: float, p: float) -> str:
+    """Return what a ratio and its p-value say: ``more``, ``less``, ``no_difference``, ``too_few``."""
+    if np.isnan(ratio):
+        return "too_few"
+    return "no_difference" if p >= _ALPHA else "more" if ratio > 1 else "less"
+
+
+def ratio_text(row: Mapping[Any, Any], name: str) -> str:
+    """Return a ratio and its interval as text, from the columns that begin with a name."""
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return f"{number(row[name], 2)} {interval(low, high, 2)}"

@@ -1,0 +1,167 @@
+"""Who would get an audit opportunity under a policy: from its tiers, lists and rates to probabilities.
+
+An obligation's planned inspections are drawn by lot every week: a routine one with probability
+``1 - exp(-f / 52)``, f being the base rate of its sector and size, split over the enterprise's obligations,
+times the multiple of its tier, class and stratum, times what the rule score of the records adds; a random
+audit with the floor's probability; an inspection ordered from above with the campaign's. Lists stop routine
+ones and nothing else. With q the probability that a week draws it at all, the probability of an opportunity
+within T weeks is ``1 - (1 - q) ** T``, tier, list and score being those of the date throughout.
+
+Instruments between a draw and a visit (off-site checks, merging, caps, capacity) and checks that somebody
+else sets off (triggers, follow-ups, permits) are no part of it: they are for the simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tierkit.history.records import Records
+from tierkit.policy import Policy
+from tierkit.population import base_rates
+from tierkit.schema import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
+from tierkit.world import WEEKS_A_YEAR, Parameters, parameters
+
+__all__ = ["open_obligations", "weekly_chances", "within"]
+
+Floats = NDArray[np.float64]
+
+_LONG_AGO = pd.Timestamp("1900-01-01")
+_SHIFT_LIMIT = 1.5
+"""Most that the rule score moves a log rate, either way, as in the engine."""
+
+
+def within(weekly: Floats, weeks: float) -> Floats:
+    """Return the probability of at least one draw within some weeks: ``1 - (1 - q) ** weeks``.
+
+    Parameters
+    ----------
+    weekly : float array
+        Probability of a draw in one week.
+    weeks : float
+
+    Examples
+    --------
+    >>> within(np.array([0.0, 0.5]), 2).tolist()
+    [0.0, 0.75]
+    """
+    return -np.expm1(weeks * np.log1p(-np.asarray(weekly, np.float64)))
+
+
+def open_obligations(data: Mapping[str, pd.DataFrame], as_of: pd.Timestamp, weeks: int = 26) -> pd.DataFrame:
+    """Return the obligations that are open on a date, with what their enterprises are.
+
+    Parameters
+    ----------
+    data : Dataset or mapping of str to DataFrame
+        ``enterprises`` and ``obligations`` of the data contract.
+    as_of : Timestamp
+    weeks : int
+        Length of the window.
+
+    Returns
+    -------
+    DataFrame
+        ``enterprise_id``, ``agency``, ``item_class``, ``item``, ``sector``, ``size`` and ``there`` (share of
+        the window in which it is open), a row an obligation.
+    """
+    every = data["obligations"]
+    here = (every["valid_from"] <= as_of) & (every["valid_to"].isna() | (every["valid_to"] > as_of))
+    stays = ((every["valid_to"] - as_of).dt.days / 7).fillna(weeks).clip(upper=weeks) / weeks
+    mine = every.assign(there=stays).loc[here, ["enterprise_id", "agency", "item_class", "item", "there"]]
+    register = data["enterprises"].set_index("enterprise_id")[["sector", "size"]]
+    return mine.join(register, on="enterprise_id", how="inner").reset_index(drop=True)
+
+
+def _codes(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:
+    return pd.Categorical(values.astype(str), levels).codes.astype(np.int64)
+
+
+def _multiples(policy: Policy, rows: pd.DataFrame) -> Floats:
+    """Return what multiplies the base rate of each obligation, overrides by inspectors included."""
+    tier, item_class = _codes(rows["tier"], TIERS), _codes(rows["item_class"], ITEM_CLASSES)
+    own = np.array([[policy[f"frequency.tier.{t}.{c}"] for c in ITEM_CLASSES] for t in TIERS], np.float64)
+    strata, table = (
+        np.array([policy[f"{family}.tier.{t}"] for t in TIERS], np.float64)
+        for family in ("strata", "agency_table")
+    )
+    multiple = own[tier, item_class]
+    multiple = multiple * np.where(rows["sector"].isin(policy["strata.tags"]), strata[tier], 1.0)
+    multiple = multiple * np.where(rows["agency"].isin(policy["agency_table.agencies"]), table[tier], 1.0)
+    override = float(policy["frequency.override"])
+    scoped = rows["sector"].isin(policy["scoring.scope_sectors"] or SECTORS)
+    scoped &= rows["agency"].isin(policy["scoring.scope_agencies"] or AGENCIES)
+    return np.where(scoped, (1 - override) * multiple + override, 1.0)
+
+
+def _rule_shift(
+    policy: Policy, data: Mapping[str, pd.DataFrame], rows: pd.DataFrame, as_of: pd.Timestamp
+) -> Floats:
+    """Return what the rule score of the records adds to the log rate; its mean over a normal score is nil."""
+    gradient = float(policy["scoring.rule_gradient"])
+    if gradient == 0:
+        return np.zeros(len(rows))
+    records = Records(data, _LONG_AGO, as_of)
+    score = pd.Series(records.score(policy, as_of), index=records.slot)
+    own = score.reindex(rows["enterprise_id"].astype(str)).fillna(0.0).to_numpy(np.float64)
+    return np.clip(gradient * own - gradient**2 / 2, -_SHIFT_LIMIT, _SHIFT_LIMIT)
+
+
+def weekly_chances(
+    rows: pd.DataFrame,
+    policy: Policy,
+    data: Mapping[str, pd.DataFrame],
+    as_of: pd.Timestamp,
+    *,
+    params: Parameters | None = None,
+) -> pd.DataFrame:
+    """Return the probability that a week draws each obligation, by what draws it.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As from `open_obligations`, with ``tier`` and ``unmonitored`` under this policy.
+    policy : Policy
+    data : Dataset or mapping of str to DataFrame
+        The records that the policy's rule score is made of; those known before the date count.
+    as_of : Timestamp
+    params : Parameters, optional
+        Parameters of the world, for the shares that scale relative frequencies.
+
+    Returns
+    -------
+    DataFrame
+        ``routine``, ``random``, ``campaign``: weekly probabilities; ``any``: that of any of them. A routine
+        draw is independent of the others; the lot for audits and campaigns is one.
+
+    Raises
+    ------
+    ValueError
+        If the policy inspects at fixed intervals: nothing is drawn, so there is no probability.
+    """
+    if policy["frequency.schedule"] == "interval":
+        raise ValueError(
+            f"Policy '{policy.name}': 'frequency.schedule' is 'interval', so inspections fall on fixed dates "
+            "and nobody has a probability of being drawn; set it to 'lottery', or compare by simulation."
+        )
+    rate = base_rates(policy, params or parameters())
+    held = rows.groupby("enterprise_id", observed=True)["agency"].transform("size").to_numpy(np.float64)
+    yearly = rate[_codes(rows["sector"], SECTORS), _codes(rows["size"], SIZES)] / held
+    yearly = yearly * _multiples(policy, rows) * np.exp(_rule_shift(policy, data, rows, as_of))
+    stopped = rows["unmonitored"].to_numpy(bool) & bool(policy["lists.unmonitored.enabled"])
+    stopped |= rows["item"].isin(policy["lists.no_disturb.items"]).to_numpy(bool)
+    ordered = rows["sector"].isin(policy["campaign.sectors"] or SECTORS).to_numpy(np.float64)
+    enterprises = max(rows["enterprise_id"].nunique(), 1)
+    campaign = policy["campaign.rate"] * enterprises / max(len(rows), 1) * ordered
+    floor = np.full(len(rows), float(policy["frequency.random_floor"]))
+    chance = {
+        name: -np.expm1(-year / WEEKS_A_YEAR)
+        for name, year in (
+            ("routine", np.where(stopped, 0.0, yearly)), ("random", floor), ("campaign", campaign),
+        )
+    }  # fmt: skip
+    either = 1 - (1 - chance["routine"]) * (1 - chance["random"] - chance["campaign"])
+    return pd.DataFrame({**chance, "any": either}, index=rows.index)

@@ -1,0 +1,226 @@
+"""What a policy would find, estimated from records that inspectors and lots have selected.
+
+**What is estimated.** The findings per 1,000 obligations to be expected if the policy gave out its audit
+opportunities of the next 180 days, one at most to an obligation, with states and tiers frozen as of the date:
+
+    V = 1000 / N · Σ_i target_i · μ_i
+
+N is the number of obligations open on the date. ``target_i`` is the probability that the policy's lots draw
+obligation i at least once within the window, by its tier, class, sector, lists and rates on the date
+(`tierkit.evaluate.opportunities`); it is not rescaled, so a policy that draws twice as many may find twice as
+much, and the opportunities stand beside the findings. ``μ_i`` is the mean over the weeks of the window of
+the probability that one standard audit (on site, at reference depth, by an inspector drawn by lot) finds at
+least a minor violation; after an enterprise has left the register, nothing is found. Frozen means that the
+policy changes nobody's conduct: states are those that went with the practice in force. What the policy would
+bring about by itself, deterrence and all, is simulation.
+
+**From what.** Every inspection of the window has a channel; random audits and routine inspections have the
+weekly probability q of their draw and the share s of draws that were served. In each week the draw is
+independent of the state it meets, so with ``w = λ / (T q s)`` and T weeks, the sum of ``w · found`` over the
+inspections of i has expectation μ_i (`tierkit.evaluate.weighting`). λ shares an obligation out between its
+channels, by their effective sizes, where both could draw it. A routine draw that meets an audit's in the same
+week goes by the audit's name, for which q is corrected. ``there`` is the share of the window in which an
+obligation was open, which is known by its end.
+
+==================  ==========================================================================
+naive               finding rate of all on-site inspections of the tier, however they came about
+random              Σ target·found / Σ target over the random audits, times the mean of target·there
+ipw                 Σ target·w·found (Horvitz and Thompson 1952)
+self_normalised     Σ target·w·found / Σ target·w, times the mean of target·there (Hájek 1971)
+doubly_robust       Σ target·there·m(x) over everybody + Σ target·w·(found − m(x)) over the inspected, m
+                    fitted without the enterprise's fold (Robins, Rotnitzky and Zhao 1994; Chernozhukov
+                    and others 2018)
+==================  ==========================================================================
+
+``random`` holds whatever inspectors choose on. The next three hold if they choose on what the records hold;
+``naive`` holds if there is no selection at all.
+
+**How sure.** The register is finite and known as a whole; what is random is who was drawn and what was
+detected. The variance is the sum over enterprises of the squared sum of weighted residuals. It takes the
+draws of an enterprise for dependent; where each week draws anew and much of the register is drawn, that is
+on the safe side. Intervals are Wilson's, at the effective number of inspections that gives this variance
+(Franco and others 2019), since sums of few findings are skewed. Where few enterprises make most of the
+variance, it is itself uncertain: with u the residual sums, it has about 2 (Σ u²)² / Σ u⁴ degrees of freedom
+(Satterthwaite 1946), and the effective number shrinks by the square of Student's quantile over the normal one
+(Korn and Graubard 1998). Fewer than ten findings are refused.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tierkit.evaluate.evidence import Logged
+from tierkit.evaluate.outcome_model import expected_findings
+from tierkit.evaluate.overlap import FEWEST_FINDINGS, Gap, OverlapError, overlap
+from tierkit.evaluate.sample import Sample
+from tierkit.evaluate.weighting import weigh
+from tierkit.texts import text
+
+__all__ = ["ESTIMATORS", "PolicyValue", "policy_value"]
+
+ESTIMATORS = ("naive", "random", "ipw", "self_normalised", "doubly_robust")
+
+
+@dataclass(frozen=True, repr=False)
+class PolicyValue:
+    """Estimates of a policy's value.
+
+    Attributes
+    ----------
+    policy, practice : str
+    obligations, enterprises : int
+    opportunities : float
+        Audit opportunities per 1,000 obligations that the policy gives out.
+    table : DataFrame
+        By estimator: ``value`` with ``low``, ``high`` and ``se`` (findings per 1,000 obligations), the
+        degrees of ``freedom`` of ``se``, ``per_opportunity`` (findings an opportunity), ``n``, ``findings``,
+        ``effective_size``, ``largest_share`` (of one inspection in all weight), ``holds_if`` (``no
+        selection``, ``design``, ``records``, ``not claimed``) and ``refused`` (why there is no number; empty
+        where there is one).
+    strata : DataFrame
+        By tier: obligations, opportunities, random audits and their findings, their finding rate with
+        Wilson's interval (refused under ten findings), and the rate of all inspections beside it.
+    overlap : DataFrame
+        By set of channels: what `tierkit.evaluate.overlap` tells.
+    notes : tuple of str
+        What was left out, and why.
+    confidence : float
+    """
+
+    policy: str
+    practice: str
+    obligations: int
+    enterprises: int
+    opportunities: float
+    table: pd.DataFrame
+    strata: pd.DataFrame
+    overlap: pd.DataFrame
+    notes: tuple[str, ...]
+    confidence: float
+
+    def __repr__(self) -> str:
+        """Return the policy and what it rests on, in a line."""
+        return f"PolicyValue({self.policy!r}, {self._size})"
+
+    @property
+    def _size(self) -> str:
+        return f"{self.obligations:,} obligations of {self.enterprises:,} enterprises"
+
+    def summary(self) -> pd.DataFrame:
+        """Return each estimator's value and interval, findings per 1,000 obligations."""
+        return self.table[["value", "low", "high", "n", "findings", "effective_size", "holds_if", "refused"]]
+
+    def shown(self, lang: str = "en") -> pd.DataFrame:
+        """Return what `tierkit.plot.estimates` draws: ``label``, ``value``, ``low``, ``high``, ``n``."""
+        names = [text(f"estimator.{name}", lang) for name in self.table.index]
+        return self.table[["value", "low", "high", "n"]].reset_index(drop=True).assign(label=names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values for JSON, NaN as None."""
+        plain = {"policy", "practice", "obligations", "enterprises", "opportunities", "confidence", "notes"}
+        frames = {name: getattr(self, name).reset_index() for name in ("table", "strata", "overlap")}
+        return {
+            "unit": "findings per 1,000 obligations",
+            **{name: getattr(self, name) for name in sorted(plain)},
+            **{
+                name: frame.astype(object).where(frame.notna(), None).to_dict("records")
+                for name, frame in frames.items()
+            },
+        }
+
+    def _repr_html_(self) -> str:
+        head = (
+            f"<p><b>{html.escape(self.policy)}</b>: findings per 1,000 obligations, "
+            f"{self.opportunities:.1f} opportunities per 1,000; n = {self._size}; "
+            f"{self.confidence:.0%} intervals</p>"
+        )
+        return head + self.summary().to_html(float_format="{:.3g}".format)
+
+
+def policy_value(
+    given: Logged, *, model: Any = None, folds: int = 5, confidence: float = 0.95, seed: int = 0
+) -> PolicyValue:
+    """Estimate a policy's value with every estimator of this module's heading.
+
+    Parameters
+    ----------
+    given : Logged
+        As from `tierkit.evaluate.logged`.
+    model : classifier, optional
+        Outcome model of the doubly robust estimator, with ``fit(X, y)`` and ``predict_proba``; a logistic
+        regression if absent. Where a fit would see one class only, its rate stands in.
+    folds : int
+        Folds of enterprises, at least 2.
+    confidence : float
+    seed : int
+        Lot by which enterprises fall into folds.
+
+    Returns
+    -------
+    PolicyValue
+
+    Raises
+    ------
+    OverlapError
+        If neither the random audits alone nor those together with routine inspections can tell the value.
+
+    Examples
+    --------
+    >>> import tierkit.synth, tierkit.policy
+    >>> from tierkit.evaluate import logged
+    >>> load = tierkit.policy.Policy.load
+    >>> practice = load("legacy").reform({"frequency.random_floor": 1.0}, name="practice")
+    >>> data, world = tierkit.synth.make(300, seed=1, policy=practice)
+    >>> scored = data["enterprises"][["enterprise_id", "sector"]]
+    >>> scored = scored.assign(risk_probability=0.1, credit_points=600)
+    >>> given = logged(data, scored, load("shanghai-2025"), "2024-07-01", practice=practice)
+    >>> policy_value(given).table.loc["random", ["n", "holds_if"]].tolist()
+    [..., 'design']
+    """
+    sample = Sample(given)
+    weighed = weigh(given)
+    pull = sample.target[sample.place]
+    audits, drawn = sample.audits() * pull, weighed.weight * pull
+    base = given.obligations
+    random = base["random"].to_numpy(np.float64)
+    either = (
+        random + base["routine"].fillna(0.0).to_numpy(np.float64) if "routine" in weighed.channels else random
+    )
+    told, gaps = {}, {}
+    for name, chance, weight in (("random", random, audits), ("+".join(weighed.channels), either, drawn)):
+        told[name], gaps[name] = overlap(sample.target, chance, weight[weight > 0], base["tier"])
+        few = int(sample.found[weight > 0].sum())
+        if few < FEWEST_FINDINGS:
+            remedy = "use a longer window or more random audits"
+            gaps[name].append(Gap(name, f"{few} findings, under {FEWEST_FINDINGS}", remedy))
+    if all(gaps.values()):
+        raise OverlapError(list(dict.fromkeys(gap for some in gaps.values() for gap in some)))
+    against = gaps["+".join(weighed.channels)]
+    holds = "design" if weighed.channels == ("random",) else "records" if given.on_records else "not claimed"
+    expected = expected_findings(given, drawn > 0, model, folds, seed)
+    estimates = (
+        sample.naive(),
+        sample.ratio(audits, "design", gaps["random"]),
+        sample.total(drawn, np.zeros(len(base)), holds, against),
+        sample.ratio(drawn, holds, against),
+        sample.total(drawn, expected, holds, against),
+    )
+    return PolicyValue(
+        policy=given.policy,
+        practice=given.practice,
+        obligations=len(base),
+        enterprises=int(base["enterprise_id"].nunique()),
+        opportunities=sample.mean,
+        table=pd.DataFrame(
+            [sample.row(one, confidence) for one in estimates], index=list(ESTIMATORS)
+        ).rename_axis("estimator"),
+        strata=sample.strata(confidence),
+        overlap=pd.DataFrame(told).T.rename_axis("channels"),
+        notes=weighed.notes,
+        confidence=confidence,
+    )

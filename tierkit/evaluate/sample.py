@@ -1,0 +1,135 @@
+"""The inspections of a window, and what each estimator makes of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm, t
+
+from tierkit.evaluate.evidence import Logged
+from tierkit.evaluate.overlap import FEWEST_FINDINGS, Gap
+from tierkit.metrics import effective_size, wilson_interval
+
+__all__ = ["Estimate", "Sample", "interval"]
+
+Floats = NDArray[np.float64]
+
+
+class Estimate(NamedTuple):
+    """A value, what each inspection leaves over in its unit, its weight, and what stands against it."""
+
+    value: float
+    residual: Floats
+    weight: Floats
+    holds_if: str
+    gaps: list[Gap]
+
+
+class Sample:
+    """The inspections of a window, beside the obligations that they were made of."""
+
+    def __init__(self, given: Logged) -> None:
+        seen = given.inspections
+        self.base = given.obligations
+        self.target = self.base["target"].to_numpy(np.float64)
+        self.place = seen["obligation"].to_numpy(np.int64)
+        self.owner = pd.factorize(self.base["enterprise_id"])[0][self.place]
+        self.tier = self.base["tier"].astype(str).to_numpy(object)
+        self.found = seen["found"].to_numpy(np.float64)
+        self.audit = (seen["channel"] == "random").to_numpy(bool)
+        self.chance = (seen["propensity"] * seen["served_share"]).to_numpy(np.float64)
+        self.mean = 1000 * float(self.target.mean())
+        self.there = self.base["there"].to_numpy(np.float64)
+        self.most = 1000 * float((self.target * self.there).mean())
+
+    def audits(self) -> Floats:
+        """Return what each random audit stands for, one over its chance; 0 for other inspections."""
+        out: Floats = np.zeros(len(self.chance))
+        usable = self.audit & (self.chance > 0)
+        out[usable] = 1 / self.chance[usable]
+        return out
+
+    def naive(self) -> Estimate:
+        """Return the value at the finding rate of all inspections of each tier."""
+        n = len(self.found)
+        residual, value = np.zeros(n), 0.0
+        overall = float(self.found.mean()) if n else float("nan")
+        inspected = self.tier[self.place]
+        for tier in sorted(set(self.tier)):
+            here = self.tier == tier
+            share = 1000 / len(here) * float(self.target[here] @ self.there[here])
+            mine = inspected == tier
+            rate = float(self.found[mine].mean()) if mine.any() else overall
+            value += share * rate
+            residual[mine] = share * (self.found[mine] - rate) / mine.sum()
+        return Estimate(value, residual, np.ones(n), "no selection", [])
+
+    def ratio(self, weight: Floats, holds_if: str, gaps: list[Gap]) -> Estimate:
+        """Return the value at a weighted finding rate."""
+        share = weight / max(float(weight.sum()), np.finfo(float).tiny)
+        rate = float(share @ self.found)
+        return Estimate(rate * self.most, share * (self.found - rate) * self.most, weight, holds_if, gaps)
+
+    def total(self, weight: Floats, expected: Floats, holds_if: str, gaps: list[Gap]) -> Estimate:
+        """Return what a model expects of everybody, and the weighted sum of what it gets wrong."""
+        per = 1000 / len(self.target)
+        residual = per * weight * (self.found - expected[self.place])
+        return Estimate(
+            per * float(self.target * self.there @ expected) + float(residual.sum()),
+            residual,
+            weight,
+            holds_if,
+            gaps,
+        )
+
+    def row(self, one: Estimate, confidence: float) -> dict[str, Any]:
+        """Return an estimate as a line of the table."""
+        use = one.weight > 0
+        by_enterprise = np.bincount(self.owner, one.residual) if len(self.owner) else np.zeros(1)
+        squares = by_enterprise**2
+        value, se = one.value, float(np.sqrt(squares.sum()))
+        freedom = 2 * se**4 / float((squares**2).sum()) if se > 0 else float("nan")
+        if one.gaps:
+            value = se = freedom = float("nan")
+        low, high = interval(value, se, freedom, self.most, confidence)
+        size = effective_size(one.weight)
+        return {
+            "value": value, "low": low, "high": high, "se": se, "freedom": freedom,
+            "per_opportunity": value / self.mean if self.mean else float("nan"),
+            "n": int(use.sum()), "findings": int(self.found[use].sum()), "effective_size": size,
+            "largest_share": float(one.weight.max() / one.weight.sum()) if size else float("nan"),
+            "holds_if": one.holds_if, "refused": "; ".join(map(str, one.gaps)),
+        }  # fmt: skip
+
+    def strata(self, confidence: float) -> pd.DataFrame:
+        """Return the random audits of each tier, and the rate of all inspections beside theirs."""
+        rows = []
+        for tier in sorted(set(self.tier)):
+            here, mine = self.tier == tier, self.tier[self.place] == tier
+            audits, findings = int((mine & self.audit).sum()), int(self.found[mine & self.audit].sum())
+            few = findings < FEWEST_FINDINGS
+            low, high = wilson_interval(findings, audits, confidence)
+            told = (float("nan"),) * 3 if few else (findings / audits, float(low), float(high))
+            rows.append({
+                "tier": tier, "obligations": int(here.sum()), "opportunities": float(self.target[here].sum()),
+                "audits": audits, "findings": findings, "rate": told[0], "low": told[1], "high": told[2],
+                "naive_rate": float(self.found[mine].mean()) if mine.any() else float("nan"),
+                "naive_n": int(mine.sum()),
+                "refused": f"{findings} findings, under {FEWEST_FINDINGS}" if few else "",
+            })  # fmt: skip
+        return pd.DataFrame(rows).set_index("tier")
+
+
+def interval(value: float, se: float, freedom: float, mean: float, confidence: float) -> tuple[float, float]:
+    """Return Wilson's interval at the effective size that gives this error; outside 0 … mean, Student's."""
+    wide = float(t.ppf(0.5 + confidence / 2, freedom)) if se > 0 else 0.0
+    if se > 0 and 0 < value < mean:
+        wider = wide / float(norm.ppf(0.5 + confidence / 2))
+        rate = value / mean
+        size = rate * (1 - rate) * (mean / (se * wider)) ** 2
+        low, high = wilson_interval(rate * size, size, confidence)
+        return float(low) * mean, float(high) * mean
+    return value - wide * se, value + wide * se

@@ -1,0 +1,217 @@
+"""Credit is a stock: which records weigh on an enterprise, when they can be repaired, what comes back.
+
+A record that is not repaired is open for three years; one that is repaired is open no longer, and its points
+are back on the next day. The earliest day is the record's own (``repairable_from``). Here records are edited
+and features taken from them anew as of later days, so that what comes back is what the scorecard would really
+say then, ages and counts of other records moving on as they do. Nothing new is assumed to happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from tierkit.features import GRAVITY, RECORD_DAYS, features_of, standing
+from tierkit.features.building import check_ids
+from tierkit.schema import TABLES, Dataset, read_dataset
+from tierkit.scorecard import CreditScorecard
+from tierkit.timeline import TIMED, Source, Timeline, check_recorded
+
+__all__ = ["CASES", "credit_path", "known_on", "open_records", "repaired"]
+
+Case = Literal["none", "earliest"]
+CASES: tuple[Case, ...] = ("none", "earliest")
+"""Nothing is repaired from now on; everything that can be is, on its earliest day."""
+
+
+def known_on(data: Source, as_of: date | str) -> dict[str, pd.DataFrame]:
+    """Return the records as they were known before a day: later rows are gone, later cells blank.
+
+    Parameters
+    ----------
+    data : Dataset, mapping of str to DataFrame, or path
+    as_of : date
+
+    Returns
+    -------
+    dict of str to DataFrame
+        The tables that features are taken from, as `tierkit.timeline.Timeline` takes them. Nothing says any
+        longer where the records end, so later days can be asked about.
+
+    Raises
+    ------
+    DataError
+        If the records do not reach to that day.
+
+    Examples
+    --------
+    >>> now = known_on("data/synthetic", "2024-07-01")
+    >>> bool((now["credit_events"]["known_on"] < "2024-07-01").all())
+    True
+    """
+    day = pd.Timestamp(as_of)
+    tables = data if isinstance(data, Mapping) else read_dataset(data, list(TIMED))
+    check_recorded(day.date(), tables.as_of if isinstance(tables, Dataset) else None)
+    out = {}
+    for name in TIMED:
+        if name not in tables:
+            continue
+        spec = TABLES[name]
+        row = spec.columns["enterprise_id"].known_from
+        frame = tables[name]
+        frame = frame[frame[row] < day].copy()
+        for column in spec:
+            if column.known_from not in (None, row) and column.name in frame:
+                # What is decided later stands at "none" until then, in the contract's own words.
+                blank = "none" if (column.name, column.known_from) in spec.decided else None
+                frame[column.name] = frame[column.name].where(frame[column.known_from] < day, blank)
+        out[name] = frame.reset_index(drop=True)
+    return out
+
+
+def open_records(data: Source, as_of: date | str, ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return the records that weigh on enterprises on a day, with the day from which each can be repaired.
+
+    Parameters
+    ----------
+    data : Dataset or path
+    as_of : date
+    ids : iterable of str, optional
+        Enterprises to tell about; all if absent.
+
+    Returns
+    -------
+    DataFrame
+        A row a penalty or adverse record that is known, not repaired and still open: ``enterprise_id``,
+        ``event_id``, ``kind``, ``severity``, ``known_on``, ``repairable_from`` (missing where it cannot be),
+        ``repairable`` (whether that day has come) and ``open_until``, the last day on which it counts if it
+        is not repaired. By enterprise, then by the day from which it can be repaired.
+
+    Examples
+    --------
+    >>> found = open_records("data/synthetic", "2024-07-01")
+    >>> bool((found["known_on"] <= found["repairable_from"]).all())
+    True
+    """
+    day = pd.Timestamp(as_of)
+    events = known_on(data, as_of)["credit_events"]
+    return _open(events, day, None if ids is None else list(ids))
+
+
+def _open(events: pd.DataFrame, day: pd.Timestamp, ids: list[str] | None) -> pd.DataFrame:
+    until = events["known_on"] + pd.Timedelta(days=RECORD_DAYS)
+    here = events["kind"].isin(["penalty", *GRAVITY]) & ~(events["repaired_on"] < day) & (until >= day)
+    here &= events["known_on"] < day
+    if ids is not None:
+        here &= events["enterprise_id"].isin(ids)
+    columns = ["enterprise_id", "event_id", "kind", "severity", "known_on", "repairable_from"]
+    found = events.loc[here, columns].assign(
+        repairable=events["repairable_from"] <= day, open_until=until[here]
+    )
+    return found.sort_values(["enterprise_id", "repairable_from", "event_id"], ignore_index=True)
+
+
+def repaired(events: pd.DataFrame, as_of: date | str) -> pd.DataFrame:
+    """Return credit events with every open record repaired on its earliest day, ``as_of`` or later.
+
+    Parameters
+    ----------
+    events : DataFrame
+        The table ``credit_events`` as known before ``as_of``.
+    as_of : date
+
+    Examples
+    --------
+    >>> events = pd.DataFrame({"kind": ["penalty", "penalty", "honour"],
+    ...     "repairable_from": pd.to_datetime(["2024-03-01", "2024-09-01", None]),
+    ...     "repaired_on": pd.to_datetime([None, None, None])})
+    >>> repaired(events, "2024-07-01")["repaired_on"].dt.strftime("%m-%d").tolist()
+    ['07-01', '09-01', nan]
+    """
+    day = pd.Timestamp(as_of)
+    can = events["kind"].isin(["penalty", *GRAVITY]) & events["repaired_on"].isna()
+    earliest = events["repairable_from"].mask(events["repairable_from"] < day, day)
+    return events.assign(repaired_on=events["repaired_on"].mask(can, earliest))
+
+
+def credit_path(
+    card: CreditScorecard, data: Source, as_of: date | str, ids: Iterable[str], *, months: int = 12
+) -> pd.DataFrame:
+    """Return the points of enterprises over the coming months, with nothing and with everything repaired.
+
+    Parameters
+    ----------
+    card : CreditScorecard
+        Fitted on the catalogue's features, or some of them.
+    data : Dataset or path
+    as_of : date
+        Cells known on this day or later are not used.
+    ids : iterable of str
+    months : int
+        How many months ahead, a row each; on top of them come the days after a record can be repaired.
+
+    Returns
+    -------
+    DataFrame
+        A row an enterprise, case (of `CASES`) and day: ``enterprise_id``, ``as_of``, ``case``, ``points``,
+        ``red_line`` (the gravest adverse kind that stands open, or missing) and ``open_records``. The days
+        are those of the months, and each enterprise's own on which points come back.
+
+    Raises
+    ------
+    DataError
+        If an enterprise is not in the dataset, or the records do not reach to that day.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"adverse_open": np.repeat([0.0, 1.0], 500)})
+    >>> late = np.repeat([0, 1, 0, 1], [475, 25, 400, 100])
+    >>> card = CreditScorecard(monotone={"adverse_open": -1}).fit(X, late)
+    >>> one = open_records("data/synthetic", "2024-07-01")["enterprise_id"].iloc[0]
+    >>> path = credit_path(card, "data/synthetic", "2024-07-01", [one], months=6)
+    >>> by_case = path.groupby("case", sort=False)["points"]
+    >>> bool((by_case.get_group("earliest").to_numpy() >= by_case.get_group("none").to_numpy()).all())
+    True
+    """
+    now = known_on(data, as_of)
+    wanted = pd.Series(list(ids), dtype="str")
+    check_ids(wanted, now["enterprises"]["enterprise_id"])
+    pairs = _days(now["credit_events"], pd.Timestamp(as_of), wanted, months)
+    parts = []
+    for case in CASES:
+        events = now["credit_events"]
+        if case == "earliest":
+            events = repaired(events, as_of)
+        with Timeline({**now, "credit_events": events}) as timeline:
+            timeline.ask(pairs)
+            X, red = features_of(timeline), standing(timeline)
+            counts = timeline.query(_OPEN)["open"]
+        points = card.points(X[list(card.inputs_.names)])
+        parts.append(pairs.assign(case=case, points=points, red_line=red, open_records=counts))
+    return pd.concat(parts, ignore_index=True)
+
+
+_OPEN = f"""SELECT count(*) FILTER (WHERE k.kind IS NOT NULL AND k.kind <> 'honour' AND k.repaired_on IS NULL
+        AND k.known_on >= a.as_of - {RECORD_DAYS}) AS open
+    FROM asked a LEFT JOIN known_credit_events k ON k."row" = a."row"
+    GROUP BY a."row" ORDER BY a."row" """
+
+
+def _days(events: pd.DataFrame, day: pd.Timestamp, ids: pd.Series, months: int) -> pd.DataFrame:
+    """Return enterprise and day: every month, and the day after each repair."""
+    ahead = pd.DatetimeIndex([day + pd.DateOffset(months=k) for k in range(months + 1)])
+    regular = pd.DataFrame(
+        {"enterprise_id": np.repeat(ids.to_numpy(), len(ahead)), "as_of": np.tile(ahead.to_numpy(), len(ids))}
+    )
+    found = _open(events, day, ids.tolist()).dropna(subset=["repairable_from"])
+    back = found["repairable_from"].mask(found["repairable"], day) + pd.Timedelta(days=1)
+    own = pd.DataFrame({"enterprise_id": found["enterprise_id"], "as_of": back})
+    pairs = pd.concat([regular, own[own["as_of"] <= ahead[-1]]]).drop_duplicates()
+    order = pairs["enterprise_id"].map({one: i for i, one in enumerate(ids)})
+    return (
+        pairs.assign(order=order).sort_values(["order", "as_of"]).drop(columns="order").reset_index(drop=True)
+    )

@@ -1,0 +1,88 @@
+"""What a standard audit would find, had it come: the truth that an evaluation is held against.
+
+Only worlds that were made hold it. No feature, model or policy reads it, and no record shows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tierkit.policy import Policy
+from tierkit.schema import MODES
+from tierkit.simulate.engine import Run, run
+from tierkit.simulate.kernels import LOG
+from tierkit.simulate.rules import REFERENCE_DEPTH, compile_rules
+from tierkit.world import Frame, State
+
+__all__ = ["potential_detections"]
+
+
+class _Watch:
+    """Counts, after each week from the first that counts on, who is there and in violation."""
+
+    def __init__(self, frame: Frame, first: int) -> None:
+        self.world, self.first = frame.world, frame.week + first
+        self.owner = frame.world.enterprise.astype(np.int64)
+        self.weeks = np.zeros(frame.obligations, np.int64)
+
+    def __call__(self, week: int, state: State) -> None:
+        if week >= self.first:
+            here = (self.world.entered <= week) & (week < state.left)
+            self.weeks += (state.violation > 0) & here[self.owner]
+
+
+def potential_detections(
+    frame: Frame, policy: Policy, weeks: int, *, first: int = 0, **options: Any
+) -> tuple[Run, NDArray[np.float64]]:
+    """Run a policy, and return beside the run what a standard audit of each obligation would have found.
+
+    Parameters
+    ----------
+    frame : Frame
+    policy : Policy
+        The practice in force; what its inspections mend is mended.
+    weeks : int
+        Length of the run.
+    first : int
+        Weeks of the run before the window that counts.
+    **options
+        As of `tierkit.simulate.run`.
+
+    Returns
+    -------
+    Run
+    float array of shape (O,)
+        The mean over the window's weeks of the probability that one audit at reference depth, by an
+        inspector drawn by lot, made at the time of that week's inspections, finds at least a minor
+        violation; 0 in weeks in which the enterprise is not in the register.
+
+    Raises
+    ------
+    ValueError
+        If the window is empty, or an option of the run is out of range.
+
+    Notes
+    -----
+    The state at the time of a week's inspections is that after them, with what they found put back.
+
+    Examples
+    --------
+    >>> from tierkit.population import draw_frame
+    >>> legacy = Policy.load("legacy")
+    >>> run, chance = potential_detections(draw_frame(50, 1, legacy), legacy, 26)
+    >>> run.weeks, bool((chance >= 0).all() and (chance < 0.75).all())
+    (26, True)
+    """
+    if not 0 <= first < weeks:
+        raise ValueError(f"The 'first' week of the window must be in 0 … {weeks - 1}. Got {first}.")
+    watch = _Watch(frame, first)
+    done = run(frame, policy, weeks, observe=watch, **options)
+    log = dict(zip(LOG, done.log.T, strict=True))
+    found = (log["finding"] > 0) & (log["week"] >= watch.first) & (log["mode"] != MODES.index("offsite"))
+    np.add.at(watch.weeks, log["obligation"][found], 1)
+    rules = compile_rules(policy, frame, done.kappa)
+    detects = (rules.detect[:, :, REFERENCE_DEPTH] / 2.0**32).mean(axis=1)
+    return done, watch.weeks / (weeks - first) * detects[frame.world.agency]
