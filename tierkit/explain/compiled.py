@@ -1,47 +1,36 @@
 """Exact Shapley values of a tree ensemble by table: a compiled, read-only view of a LightGBM model.
 
-A tree is cut into *fragments*: subtrees whose contributions depend on few yes-or-no answers. An answer is
-whether an inner node of the fragment sends the row left, or whether all the conditions of one feature on the
-way from the root down to the fragment hold. For every pattern of answers the contributions of all the
-fragment's leaves are summed beforehand, so that a row costs one look-up a fragment instead of a walk.
-
-For one leaf of value v let U be the features on its path, o its answers (1 where all conditions of a feature
-hold) and r the shares of training rows that went the leaf's way. Its path-dependent game is
-v × ∏ (o where known, r where not), and the Shapley value of feature j is
-
-    v (o_j - r_j) ∫₀¹ ∏_{k ≠ j} (o_k t + r_k (1 - t)) dt,
-
-the mean over an owner's time of arrival t (Owen, *Multilinear extensions of games*, Management Science 18,
-1972). The integrand is a polynomial of degree |U| - 1, so Gauss-Legendre quadrature with ⌈|U| / 2⌉ nodes is
-exact.
+The trees are cut into fragments whose contributions are tabulated beforehand (`tierkit.explain.fragments`), so
+that a row costs one look-up a fragment instead of a walk.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import lightgbm as lgb
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["CompiledTrees", "UnsupportedTreesError"]
+from tierkit.explain.fragments import UnsupportedTreesError, fragments, mean, nodes, read, size
+
+__all__ = ["CompiledTrees"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _MOST_NODES = 64  # of a tree: its answers are the bits of one word
-_MOST_PATH = 16  # different features on the way to a leaf: its table has 2 to this many rows
-_FRAGMENT_BITS = 11  # answers of a fragment of several leaves: 2048 rows of some ten numbers stay in the cache
+_MOST_BYTES = 1 << 29  # of all tables
 _BLOCK = 4096  # rows at a time
-
-
-class UnsupportedTreesError(ValueError):
-    """The model is outside what can be compiled; LightGBM's own contributions serve instead."""
+_NEARLY_ZERO = float(np.float32(1e-35))  # LightGBM reads what is not further from 0 as 0
+_PROBES = 64  # rows on which a compiled model is held against LightGBM
+_MISSING = 0.1  # of the values of those rows
+_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -58,8 +47,8 @@ class CompiledTrees:
 
     Notes
     -----
-    Outside its limits are trees of more than 64 inner nodes, paths of more than 16 different features, linear
-    leaves, several classes and zero taken as missing.
+    Outside its limits are trees of more than 64 inner nodes, paths of more than 16 different features, tables
+    of more than 512 MiB, linear leaves, several classes and zero taken as missing.
     """
 
     base: float
@@ -80,6 +69,23 @@ class CompiledTrees:
     member: Ints
     table_start: Ints
     table: Floats
+
+    @classmethod
+    def checked(cls, booster: lgb.Booster) -> Self:
+        """Compile a model, and hold it against LightGBM's own contributions on rows around its thresholds.
+
+        Raises
+        ------
+        UnsupportedTreesError
+            If the model is outside the limits, or a contribution differs by more than 1e-9.
+        """
+        compiled = cls.of(booster)
+        rows = compiled.probes()
+        own = np.column_stack([compiled.values(rows), np.full(len(rows), compiled.base)])
+        apart = np.abs(own - np.asarray(booster.predict(rows, pred_contrib=True, num_threads=1))).max()
+        if not apart <= _TOLERANCE:
+            raise UnsupportedTreesError(f"Its contributions differ from LightGBM's by {apart:.1e}.")
+        return compiled
 
     @classmethod
     def of(cls, booster: lgb.Booster) -> Self:
@@ -110,34 +116,55 @@ class CompiledTrees:
         model = booster.dump_model()
         if model["num_tree_per_iteration"] != 1:
             raise UnsupportedTreesError("The model has a tree for each class.")
-        trees = [_read(info["tree_structure"]) for info in model["tree_info"]]
-        if max(map(_size, trees), default=0) > _MOST_NODES:
+        if any(one["num_leaves"] > _MOST_NODES + 1 for one in model["tree_info"]):
             raise UnsupportedTreesError(f"A tree has more than {_MOST_NODES} inner nodes.")
-        nodes = [node for tree in trees for node in _nodes(tree)]
-        by_tree = [list(_pieces(tree)) for tree in trees]
+        trees = [read(one["tree_structure"]) for one in model["tree_info"]]
+        by_tree = [list(fragments(tree)) for tree in trees]
         pieces = [piece for own in by_tree for piece in own]
-        tables = [piece.table().T.ravel() for piece in pieces]
+        if 8 * sum(piece.cells for piece in pieces) > _MOST_BYTES:
+            raise UnsupportedTreesError(f"The tables take more than {_MOST_BYTES >> 20} MiB.")
+        tests = [node for tree in trees for node in nodes(tree)]
         ways = [sides for piece in pieces for sides in piece.way.values()]
         return cls(
-            base=math.fsum(map(_mean, trees)),
+            base=math.fsum(map(mean, trees)),
             n_features=int(model["max_feature_idx"]) + 1,
-            tree_start=_starts(map(_size, trees)),
-            feature=np.array([node.feature for node in nodes], np.int64),
-            threshold=np.array([node.threshold for node in nodes], np.float64),
-            nan_left=np.array([node.nan_left for node in nodes], np.bool_),
-            word_start=_word_starts([node.words for node in nodes]),
-            words=np.concatenate([np.empty(0, np.uint32), *(node.words for node in nodes)]),
+            tree_start=_starts(map(size, trees)),
+            feature=np.array([node.feature for node in tests], np.int64),
+            threshold=np.array([node.threshold for node in tests], np.float64),
+            nan_left=np.array([node.nan_left for node in tests], np.bool_),
+            word_start=_word_starts([node.words for node in tests]),
+            words=np.concatenate([np.empty(0, np.uint32), *(node.words for node in tests)]),
             piece_start=_starts(map(len, by_tree)),
             first=np.array([piece.first for piece in pieces], np.int64),
             inner=np.array([piece.inner for piece in pieces], np.int64),
             way_start=_starts(len(piece.way) for piece in pieces),
-            way_nodes=np.array([nodes for nodes, _ in ways], np.uint64),
+            way_nodes=np.array([on_way for on_way, _ in ways], np.uint64),
             way_left=np.array([left for _, left in ways], np.uint64),
             member_start=_starts(len(piece.members) for piece in pieces),
             member=np.array([feature for piece in pieces for feature in piece.members], np.int64),
-            table_start=_starts(one.size for one in tables),
-            table=np.concatenate([np.empty(0), *tables]),
+            table_start=_starts(piece.cells for piece in pieces),
+            table=np.concatenate([np.empty(0), *(piece.table().ravel() for piece in pieces)]),
         )
+
+    def probes(self) -> Floats:
+        """Return rows of thresholds, their neighbours, levels known and unknown, and missing values."""
+        rng = np.random.default_rng(0)
+        rows = np.empty((_PROBES, self.n_features))
+        ends = self.word_start[self.word_start >= 0]
+        lengths = dict(zip(ends[:-1], np.diff(ends), strict=True))
+        for j in range(self.n_features):
+            at = np.flatnonzero(self.feature == j)
+            codes = 32 * max((lengths.get(start, 0) for start in self.word_start[at]), default=0)
+            limits = self.threshold[at]
+            around = (
+                limits,
+                np.nextafter(limits, np.inf),
+                np.nextafter(limits, -np.inf),
+                np.arange(-1, codes + 1),
+            )
+            rows[:, j] = rng.choice(np.concatenate(around), _PROBES)
+        rows[rng.random(rows.shape) < _MISSING] = np.nan
+        return rows
 
     def values(self, matrix: Floats, threads: int = 1) -> Floats:
         """Return the contributions of rows, shape (n, n_features); the same bits whatever the threads.
@@ -173,160 +200,10 @@ def _word_starts(words: list[NDArray[np.uint32]]) -> Ints:
     return starts
 
 
-@dataclass(frozen=True)
-class _Node:
-    """An inner node, numbered in its tree from the root down and left before right."""
-
-    number: int
-    feature: int
-    threshold: float
-    nan_left: bool
-    words: NDArray[np.uint32]
-    sides: tuple[_Node | float, _Node | float]  # left, right; a leaf is its value
-    shares: tuple[float, float]  # of the training rows that went there
-    below: int  # inner nodes of its subtree, with itself
-
-
-class _Step(NamedTuple):
-    """One decision on the way to a leaf."""
-
-    node: int
-    feature: int
-    left: bool
-    share: float
-
-
-_Way = tuple[_Step, ...]
-
-
-def _read(info: Mapping[str, Any], number: int = 0) -> _Node | float:
-    """Return a tree, or a subtree whose first node has a given number."""
-    if "leaf_value" in info:
-        if "leaf_coeff" in info:
-            raise UnsupportedTreesError("The model has linear leaves.")
-        return float(info["leaf_value"])
-    if info["missing_type"] == "Zero":
-        raise UnsupportedTreesError("The model takes zero as missing.")
-    by_level = info["decision_type"] == "=="
-    threshold = 0.0 if by_level else float(info["threshold"])
-    left = _read(info["left_child"], number + 1)
-    right = _read(info["right_child"], number + 1 + _size(left))
-    counts = [int(c.get("internal_count", c.get("leaf_count"))) for c in (info["left_child"], info["right_child"])]
-    knows_missing = info["missing_type"] == "NaN"
-    return _Node(
-        number=number,
-        feature=int(info["split_feature"]),
-        threshold=threshold,
-        # Where no value was missing at fit, LightGBM reads a missing one as 0, and an unknown level goes right.
-        nan_left=not by_level and (bool(info["default_left"]) if knows_missing else threshold >= 0),
-        words=_words(info["threshold"]) if by_level else np.empty(0, np.uint32),
-        sides=(left, right),
-        shares=(counts[0] / sum(counts), counts[1] / sum(counts)),
-        below=1 + _size(left) + _size(right),
-    )
-
-
-def _size(tree: _Node | float) -> int:
-    return tree.below if isinstance(tree, _Node) else 0
-
-
-def _words(levels: str) -> NDArray[np.uint32]:
-    """Return a set of level codes, ``"0||3"``, as bits."""
-    codes = np.array(levels.split("||"), np.int64)
-    words = np.zeros(int(codes.max()) // 32 + 1, np.uint32)
-    np.bitwise_or.at(words, codes // 32, np.uint32(1) << (codes % 32).astype(np.uint32))
-    return words
-
-
-def _nodes(tree: _Node | float) -> Iterator[_Node]:
-    if isinstance(tree, _Node):
-        yield tree
-        for side in tree.sides:
-            yield from _nodes(side)
-
-
-def _leaves(tree: _Node | float, way: _Way = ()) -> Iterator[tuple[_Way, float]]:
-    """Give every leaf with the steps to it."""
-    if isinstance(tree, _Node):
-        for left, side, share in zip((True, False), tree.sides, tree.shares, strict=True):
-            yield from _leaves(side, (*way, _Step(tree.number, tree.feature, left, share)))
-    else:
-        yield way, tree
-
-
-def _mean(tree: _Node | float) -> float:
-    return sum(value * math.prod(step.share for step in way) for way, value in _leaves(tree))
-
-
-class _Piece:
-    """A fragment of a tree, with the way down to it."""
-
-    def __init__(self, tree: _Node | float, way: _Way) -> None:
-        self.first = tree.number if isinstance(tree, _Node) else 0
-        self.inner = _size(tree)
-        self.depth = len(way)
-        self.way: dict[int, tuple[int, int]] = {}  # feature → its nodes on the way, and those that went left
-        for step in way:
-            nodes, lefts = self.way.get(step.feature, (0, 0))
-            self.way[step.feature] = (nodes | 1 << step.node, lefts | int(step.left) << step.node)
-        self.leaves = list(_leaves(tree, way))
-        self.members = list(dict.fromkeys([*self.way, *(node.feature for node in _nodes(tree))]))
-
-    @property
-    def bits(self) -> int:
-        return self.inner + len(self.way)
-
-    def table(self) -> Floats:
-        """Return the contributions of its leaves for every pattern of answers, shape (2^bits, members)."""
-        out = np.zeros((1 << self.bits, len(self.members)))
-        ways = {feature: self.inner + k for k, feature in enumerate(self.way)}
-        patterns = np.arange(1 << self.bits)
-        for way, value in self.leaves:
-            features = list(dict.fromkeys(step.feature for step in way))
-            share = np.ones(len(features))
-            answer = np.zeros(len(patterns), np.int64)
-            for j, feature in enumerate(features):
-                holds = np.ones(len(patterns), bool)
-                for k, step in enumerate(way):
-                    if step.feature == feature:
-                        share[j] *= step.share
-                        bit = ways[feature] if k < self.depth else step.node - self.first
-                        holds &= ((patterns >> bit) & 1) == (1 if k < self.depth else int(step.left))
-                answer |= holds.astype(np.int64) << j
-            columns = [self.members.index(feature) for feature in features]
-            out[:, columns] += _leaf_table(share, value)[answer]
-        return out
-
-
-def _leaf_table(share: Floats, value: float) -> Floats:
-    """Return the Shapley values of one leaf's game for every pattern of its features, shape (2^m, m)."""
-    m = len(share)
-    times, weights = np.polynomial.legendre.leggauss((m + 1) // 2)
-    times, weights = (1 + times) / 2, weights / 2
-    holds = ((np.arange(1 << m)[:, None] >> np.arange(m)) & 1).astype(np.float64)
-    out = np.zeros((1 << m, m))
-    for t, w in zip(times, weights, strict=True):
-        factors = holds * t + share * (1 - t)
-        out += w * factors.prod(axis=1, keepdims=True) / factors
-    return out * value * (holds - share)
-
-
-def _pieces(tree: _Node | float, way: _Way = ()) -> Iterator[_Piece]:
-    """Cut a tree into the largest fragments that keep to the limit."""
-    piece = _Piece(tree, way)
-    if not piece.inner or piece.bits <= _FRAGMENT_BITS:
-        if len(piece.way) > _MOST_PATH:
-            raise UnsupportedTreesError(f"A path tests more than {_MOST_PATH} different features.")
-        if piece.members:
-            yield piece
-        return
-    assert isinstance(tree, _Node)
-    for left, side, share in zip((True, False), tree.sides, tree.shares, strict=True):
-        yield from _pieces(side, (*way, _Step(tree.number, tree.feature, left, share)))
-
-
 @njit(cache=True, nogil=True)
-def _by_threshold(column: Any, limit: Any, missing_left: Any, bit: Any, went: Any) -> None:  # pragma: no cover
+def _by_threshold(
+    column: Any, limit: Any, missing_left: Any, bit: Any, went: Any
+) -> None:  # pragma: no cover
     for i in range(column.size):
         x = column[i]
         went[i] |= np.uint64((x <= limit) | ((x != x) & missing_left)) << bit
@@ -336,8 +213,8 @@ def _by_threshold(column: Any, limit: Any, missing_left: Any, bit: Any, went: An
 def _by_level(column: Any, words: Any, bit: Any, went: Any) -> None:  # pragma: no cover
     for i in range(column.size):
         x = column[i]
-        if 0 <= x < 32 * words.size:
-            code = int(x)
+        if -1 < x < 32 * words.size:
+            code = int(x)  # LightGBM, too, cuts off what is behind the point
             held = (words[code // 32] >> np.uint32(code % 32)) & np.uint32(1)
             went[i] |= np.uint64(held) << bit
 
@@ -376,7 +253,8 @@ def _values(
         size = min(_BLOCK, n - start)
         for i in range(size):
             for f in range(k):
-                block[f, i] = X[start + i, f]
+                x = X[start + i, f]
+                block[f, i] = 0.0 if abs(x) <= _NEARLY_ZERO else x
         sums[:] = 0
         for t in range(tree_start.size - 1):
             went[:size] = 0
@@ -392,8 +270,7 @@ def _values(
                     _by_level(column[:size], words[word_start[node] : word_start[end]], bit, went)
             for piece in range(piece_start[t], piece_start[t + 1]):
                 count = np.uint64(inner[piece])
-                keep = (one << count) - one if count < 64 else ~np.uint64(0)
-                _inside(went[:size], np.uint64(first[piece]), keep, at)
+                _inside(went[:size], np.uint64(first[piece]), (one << count) - one, at)
                 for way in range(way_start[piece], way_start[piece + 1]):
                     bit = count + np.uint64(way - way_start[piece])
                     _on_the_way(went[:size], way_nodes[way], way_left[way], bit, at)
