@@ -1,7 +1,7 @@
 """Exact Shapley values of a tree ensemble by table: a compiled, read-only view of a LightGBM model.
 
-The trees are cut into fragments whose contributions are tabulated beforehand (`tierkit.explain.fragments`), so
-that a row costs one look-up a fragment instead of a walk.
+The trees are cut into fragments whose contributions are tabulated beforehand (`tierkit.explain.fragments`),
+so that a row costs one look-up a fragment instead of a walk.
 """
 
 from __future__ import annotations
@@ -156,13 +156,8 @@ class CompiledTrees:
             at = np.flatnonzero(self.feature == j)
             codes = 32 * max((lengths.get(start, 0) for start in self.word_start[at]), default=0)
             limits = self.threshold[at]
-            around = (
-                limits,
-                np.nextafter(limits, np.inf),
-                np.nextafter(limits, -np.inf),
-                np.arange(-1, codes + 1),
-            )
-            rows[:, j] = rng.choice(np.concatenate(around), _PROBES)
+            beside = [np.nextafter(limits, side) for side in (-np.inf, np.inf)]
+            rows[:, j] = rng.choice(np.concatenate([limits, *beside, np.arange(-1, codes + 1)]), _PROBES)
         rows[rng.random(rows.shape) < _MISSING] = np.nan
         return rows
 
@@ -201,12 +196,10 @@ def _word_starts(words: list[NDArray[np.uint32]]) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _by_threshold(
-    column: Any, limit: Any, missing_left: Any, bit: Any, went: Any
-) -> None:  # pragma: no cover
+def _by_threshold(column: Any, limit: Any, nan_left: Any, bit: Any, went: Any) -> None:  # pragma: no cover
     for i in range(column.size):
         x = column[i]
-        went[i] |= np.uint64((x <= limit) | ((x != x) & missing_left)) << bit
+        went[i] |= np.uint64((x <= limit) | ((x != x) & nan_left)) << bit
 
 
 @njit(cache=True, nogil=True)
