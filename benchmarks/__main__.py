@@ -263,8 +263,8 @@ def reasons(sizes: Sizes) -> Table:
     table = Table(
         "Reasons",
         f"Exact path-dependent Shapley values, row by row. {models}. To build is done once a model, "
-        "tierkit's check against LightGBM included. shap asks LightGBM where the model is LightGBM's. Apart is "
-        "the largest difference from LightGBM's pred_contrib.",
+        "tierkit's check against LightGBM included. shap asks LightGBM where the model is LightGBM's. Apart "
+        "is the largest difference from LightGBM's pred_contrib.",
         "library", "model", "threads", "build, s", "rows/s", "tierkit is … times as fast", "apart",
         "load before",
     )  # fmt: skip

@@ -48,7 +48,7 @@ class CompiledTrees:
     Notes
     -----
     Outside its limits are trees of more than 64 inner nodes, paths of more than 16 different features, tables
-    of more than 512 MiB, linear leaves, several classes and zero taken as missing.
+    of more than 512 MiB, splits with an empty side, linear leaves, several classes and zero taken as missing.
     """
 
     base: float
