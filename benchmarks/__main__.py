@@ -20,12 +20,13 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import reasons as shapley
 from benchmarks.scorecards import WAYS, installed
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
     "numpy", "numba", "pandas", "mesa", "starsim", "duckdb", "lightgbm", "shap", "scikit-learn", "optbinning",
-    "toad",
+    "toad", "woodelf-explainer",
 )  # fmt: skip
 GENERATOR = "Philox4x32-10"
 REACHABLE = 7.3e8
@@ -44,13 +45,16 @@ class Sizes(NamedTuple):
     city: int
     training: tuple[int, ...]
     rest: int
+    rows: int  # to explain by a library that looks up; those that walk take a fiftieth
     weeks: int
     runs: int
 
 
 ENGINE = (10_000, 100_000, 340_000, CITY)
-FULL = Sizes((100_000, MILLION), 100_000, ENGINE, (10_000, 100_000), CITY, (20_000, 100_000), 20_000, 26, 3)
-QUICK = Sizes((2_000, 4_000), 2_000, (400, 1_000), (400,), 400, (1_000,), 600, 4, 1)
+FULL = Sizes(
+    (100_000, MILLION), 100_000, ENGINE, (10_000, 100_000), CITY, (20_000, 100_000), 20_000, 100_000, 26, 3
+)
+QUICK = Sizes((2_000, 4_000), 2_000, (400, 1_000), (400,), 400, (1_000,), 600, 5_000, 4, 1)
 
 
 class Table:
@@ -253,6 +257,42 @@ def scorecards(sizes: Sizes) -> Table:
     return table
 
 
+def reasons(sizes: Sizes) -> Table:
+    """Measure Shapley values of the same models by tierkit and by the libraries that are installed."""
+    models = "; ".join(f"{name}: {what}" for name, what in shapley.MODELS.items())
+    table = Table(
+        "Reasons",
+        f"Exact path-dependent Shapley values, row by row. {models}. To build is done once a model, "
+        "tierkit's check against LightGBM included. shap asks LightGBM where the model is LightGBM's. Apart "
+        "is the largest difference from LightGBM's pred_contrib.",
+        "library", "model", "threads", "build, s", "rows/s", "tierkit is … times as fast", "apart",
+        "load before",
+    )  # fmt: skip
+    for model in shapley.MODELS:
+        mine: dict[int, float] = {}
+        for way in shapley.WAYS:
+            if not shapley.installed(way):
+                table.row(way, model, "", "", "not installed; `make bench` installs it", "", "", "")
+                continue
+            rows = sizes.rows // (1 if way in ("tierkit", "woodelf") else 50)
+            for threads in (1, 2) if way in shapley.THREADED else (1,):
+                options = {"way": way, "model": model, "threads": threads, "rows": rows, "runs": sizes.runs}
+                found = child("reasons", **options)
+                if "refused" in found:
+                    table.row(way, model, str(threads), "", f"refused: {found['refused']}", "", "", "")
+                    continue
+                mine.setdefault(threads, found["rate"])
+                times = "" if way == "tierkit" else f"{mine[threads] / found['rate']:,.1f}"
+                table.row(
+                    way, model, str(threads), f"{found['built']:.2f}", f"{found['rate']:,.0f}", times,
+                    f"{found['apart']:.1e}", f"{found['load']:.2f}",
+                )  # fmt: skip
+    table.row(
+        "fasttreeshap", "", "", "", "not installed: 0.1.6 needs slicer 0.0.7, and shap 0.0.8", "", "", ""
+    )
+    return table
+
+
 def main() -> None:
     """Print the tables and write them to results.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -261,9 +301,10 @@ def main() -> None:
     given = parser.parse_args()
     sizes = QUICK if given.quick else FULL
     start = time.perf_counter()
-    tables = [part(sizes) for part in (small, engine, city, training, scorecards, rest)]
+    tables = [part(sizes) for part in (small, engine, city, training, scorecards, reasons, rest)]
     spent = time.perf_counter() - start
-    there = [name for name in PACKAGES if importlib.util.find_spec(name.replace("scikit-learn", "sklearn"))]
+    modules = {"scikit-learn": "sklearn", "woodelf-explainer": "woodelf"}
+    there = [name for name in PACKAGES if importlib.util.find_spec(modules.get(name, name))]
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in there)
     text = [
         "# Speed and memory",

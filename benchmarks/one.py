@@ -192,6 +192,22 @@ def scorecards(way: str, enterprises: int, runs: int) -> dict[str, Any]:
     }
 
 
+def reasons(way: str, model: str, threads: int, rows: int, runs: int) -> dict[str, Any]:
+    """Time one library's Shapley values of a model, and hold them against LightGBM's own."""
+    from benchmarks.reasons import WAYS, by_lightgbm, grow
+
+    booster, X = grow(model, rows)
+    WAYS[way](booster, threads)  # imports and compiles what it needs
+    built, values = timed(lambda: WAYS[way](booster, threads))
+    few = X[:500]
+    try:
+        apart = float(np.abs(values(few) - by_lightgbm(booster, threads)(few)).max())
+    except ValueError as error:
+        return {"refused": str(error)}
+    spent = [timed(lambda: values(X))[0] for _ in range(runs)]
+    return {"built": built, "rate": rows / statistics.median(spent), "apart": apart}
+
+
 def _bootstrap(y: Any, score: Any, clusters: Any, draws: int = 200) -> list[float]:
     """Return the 95 % interval of the AUC over draws of enterprises with all their rows."""
     from tierkit.metrics import auc
@@ -207,7 +223,8 @@ def main() -> None:
     """Do the measurement that the argument describes and print what was found as JSON."""
     options = json.loads(sys.argv[1])
     kinds = {
-        "small": small, "engine": engine, "plain": plain, "fit": fit, "scorecards": scorecards, "rest": rest,
+        "small": small, "engine": engine, "plain": plain, "fit": fit, "scorecards": scorecards,
+        "reasons": reasons, "rest": rest,
     }  # fmt: skip
     print(json.dumps(kinds[options.pop("what")](**options)))
 

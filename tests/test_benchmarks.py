@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import scorecards
+from benchmarks import reasons, scorecards
 from benchmarks.memory import peak_bytes, start_again
 from benchmarks.precision import differences, table
 from benchmarks.small import model, tierkit_way
@@ -120,6 +121,21 @@ def test_every_scorecard_scores_where_the_event_is_likelier(way: str) -> None:
     assert np.array_equal(score(X[2000:2100]), score(X[2000:])[:100])
 
 
+@pytest.mark.parametrize("way", reasons.WAYS)
+@pytest.mark.filterwarnings("ignore")  # of other libraries
+def test_every_library_gives_the_same_shapley_values(way: str) -> None:
+    if not reasons.installed(way):
+        pytest.skip(f"{way} is installed by make bench alone")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 4))
+    X[::9, 1] = np.nan
+    fixed = {"objective": "binary", "verbosity": -1, "num_threads": 1}
+    booster = lgb.train(fixed, lgb.Dataset(X, X[:, 0] * X[:, 2] + np.nan_to_num(X[:, 1]) > 0.5), 10)
+    values = reasons.WAYS[way](booster, 1)(X)
+    theirs = np.asarray(booster.predict(X, pred_contrib=True))[:, :-1]
+    np.testing.assert_allclose(values, theirs, rtol=0, atol=1e-5 if way == "woodelf" else 1e-9)
+
+
 @pytest.mark.slow
 def test_all_measurements_run_and_are_written(tmp_path: Path) -> None:
     out = tmp_path / "results.md"
@@ -137,5 +153,6 @@ def test_all_measurements_run_and_are_written(tmp_path: Path) -> None:
         "## Training the risk model",
         "blocks/s",
         "## Scorecards",
+        "## Reasons",
     ):
         assert said in text

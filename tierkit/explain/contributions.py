@@ -8,7 +8,9 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +22,8 @@ from tierkit.scorecard import BASE, CreditScorecard
 
 if TYPE_CHECKING:
     import shap
+
+    from tierkit.explain.compiled import CompiledTrees
 
 __all__ = [
     "UNIT",
@@ -37,6 +41,7 @@ UNIT = "log-odds"
 """Unit of the risk margin and of all that adds up to it."""
 TOLERANCE = 1e-9
 _FEATURES = {feature.name: feature for feature in FEATURES}
+_COMPILED: WeakKeyDictionary[lgb.Booster, CompiledTrees | None] = WeakKeyDictionary()
 
 
 class AdditivityError(ArithmeticError):
@@ -94,6 +99,8 @@ def contributions(model: RiskModel, X: pd.DataFrame) -> tuple[Floats, float]:
 
     They are path-dependent: what is not known of a coalition is averaged over the training rows that
     went each way (Lundberg et al., *From local explanations to global understanding*, 2020, algorithm 2).
+    A model is compiled into tables once; one outside the limits of `CompiledTrees` is left to LightGBM, with
+    a warning. Rows are explained one by one: others beside them, and threads, change no bit.
 
     Parameters
     ----------
@@ -124,12 +131,29 @@ def contributions(model: RiskModel, X: pd.DataFrame) -> tuple[Floats, float]:
     matrix = model.matrix(own)
     if not len(matrix):
         return np.empty((0, matrix.shape[1])), float("nan")
-    both = np.asarray(
-        model.booster_.predict(matrix, pred_contrib=True, num_threads=model.num_threads), np.float64
-    )
-    values, base = both[:, :-1], both[:, -1]
+    compiled = _compiled(model.booster_)
+    if compiled is None:
+        both = model.booster_.predict(matrix, pred_contrib=True, num_threads=model.num_threads)
+        values, base = np.asarray(both, np.float64)[:, :-1], float(np.asarray(both)[0, -1])
+    else:
+        values, base = compiled.values(matrix, model.num_threads), compiled.base
     check_additivity(values, base, model.margin(own))
-    return values, float(base[0])
+    return values, base
+
+
+def _compiled(booster: lgb.Booster) -> CompiledTrees | None:
+    """Return the tables of a model, made once; none if it is outside their limits."""
+    if booster not in _COMPILED:
+        # Imported here, since the compiler takes a second, and points lost do without it.
+        from tierkit.explain.compiled import CompiledTrees
+        from tierkit.explain.fragments import UnsupportedTreesError
+
+        try:
+            _COMPILED[booster] = CompiledTrees.checked(booster)
+        except UnsupportedTreesError as error:
+            _COMPILED[booster] = None
+            warnings.warn(f"{error} LightGBM's own, slower contributions are used.", stacklevel=3)
+    return _COMPILED[booster]
 
 
 def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> shap.Explanation:

@@ -1,0 +1,238 @@
+"""Cut the trees of a LightGBM model into fragments, and tabulate the Shapley values of each.
+
+A *fragment* is a subtree whose contributions depend on few yes-or-no answers. An answer is whether an inner
+node of the fragment sends the row left, or whether all the conditions of one feature on the way from the root
+down to the fragment hold. For every pattern of answers the contributions of all the fragment's leaves are
+summed beforehand.
+
+For one leaf of value v let U be the features on its path, o its answers (1 where all conditions of a feature
+hold) and r the shares of training rows that went the leaf's way. Its path-dependent game is
+v × ∏ (o where known, r where not), and the Shapley value of feature j is
+
+    v (o_j - r_j) ∫₀¹ ∏_{k ≠ j} (o_k t + r_k (1 - t)) dt,
+
+the mean over an owner's time of arrival t (Owen, *Multilinear extensions of games*, Management Science 18,
+1972). The integrand is a polynomial of degree |U| - 1, so Gauss-Legendre quadrature with ⌈|U| / 2⌉ nodes is
+exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Fragment", "Node", "Tree", "UnsupportedTreesError", "fragments", "mean", "nodes", "read", "size"]
+
+Floats = NDArray[np.float64]
+
+_MOST_PATH = 16  # different features on the way to a leaf: its table has 2 to this many rows
+_MOST_BITS = 11  # answers of a fragment of several leaves: 2048 rows of some ten numbers stay in the cache
+
+
+class UnsupportedTreesError(ValueError):
+    """The model is outside what can be compiled; LightGBM's own contributions serve instead."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An inner node, numbered in its tree from the root down and left before right."""
+
+    number: int
+    feature: int
+    threshold: float
+    nan_left: bool
+    words: NDArray[np.uint32]
+    sides: tuple[Node | float, Node | float]  # left, right; a leaf is its value
+    shares: tuple[float, float]  # of the training rows that went there
+    below: int  # inner nodes of its subtree, with itself
+
+
+class Step(NamedTuple):
+    """One decision on the way to a leaf."""
+
+    node: int
+    feature: int
+    left: bool
+    share: float
+
+
+Tree = Node | float
+"""A tree or a subtree; one of a single leaf is its value."""
+Way = tuple[Step, ...]
+"""The decisions from the root down."""
+
+
+def read(info: Mapping[str, Any], number: int = 0) -> Tree:
+    """Return a tree from LightGBM's own description.
+
+    Parameters
+    ----------
+    info : mapping
+        A node of `lightgbm.Booster.dump_model`, with all below it.
+    number : int
+        Of the first node.
+
+    Raises
+    ------
+    UnsupportedTreesError
+        If it takes zero as missing, or has linear leaves or sides without rows.
+    """
+    if "leaf_value" in info:
+        if "leaf_coeff" in info:
+            raise UnsupportedTreesError("The model has linear leaves.")
+        return float(info["leaf_value"])
+    if info["missing_type"] == "Zero":
+        raise UnsupportedTreesError("The model takes zero as missing.")
+    by_level = info["decision_type"] == "=="
+    threshold = 0.0 if by_level else float(info["threshold"])
+    children = info["left_child"], info["right_child"]
+    left = read(children[0], number + 1)
+    right = read(children[1], number + 1 + size(left))
+    counts = [int(child.get("internal_count", child.get("leaf_count"))) for child in children]
+    if min(counts) < 1:
+        raise UnsupportedTreesError("A side of a split has no training rows.")
+    knows_missing = info["missing_type"] == "NaN"
+    return Node(
+        number=number,
+        feature=int(info["split_feature"]),
+        threshold=threshold,
+        # Where none was missing at fit, LightGBM reads a missing number as 0. A missing level goes right.
+        nan_left=not by_level and (bool(info["default_left"]) if knows_missing else threshold >= 0),
+        words=_words(info["threshold"]) if by_level else np.empty(0, np.uint32),
+        sides=(left, right),
+        shares=(counts[0] / sum(counts), counts[1] / sum(counts)),
+        below=1 + size(left) + size(right),
+    )
+
+
+def size(tree: Tree) -> int:
+    """Return the number of inner nodes."""
+    return tree.below if isinstance(tree, Node) else 0
+
+
+def _words(levels: str) -> NDArray[np.uint32]:
+    """Return a set of level codes, ``"0||3"``, as bits."""
+    codes = np.array(levels.split("||"), np.int64)
+    words = np.zeros(int(codes.max()) // 32 + 1, np.uint32)
+    np.bitwise_or.at(words, codes // 32, np.uint32(1) << (codes % 32).astype(np.uint32))
+    return words
+
+
+def nodes(tree: Tree) -> Iterator[Node]:
+    """Give the inner nodes in the order of their numbers."""
+    if isinstance(tree, Node):
+        yield tree
+        for side in tree.sides:
+            yield from nodes(side)
+
+
+def _leaves(tree: Tree, way: Way = ()) -> Iterator[tuple[Way, float]]:
+    """Give every leaf with the steps to it."""
+    if isinstance(tree, Node):
+        for left, side, share in zip((True, False), tree.sides, tree.shares, strict=True):
+            yield from _leaves(side, (*way, Step(tree.number, tree.feature, left, share)))
+    else:
+        yield way, tree
+
+
+def mean(tree: Tree) -> float:
+    """Return the value of a tree of which nothing is known: the mean over its training rows."""
+    return sum(value * math.prod(step.share for step in way) for way, value in _leaves(tree))
+
+
+class Fragment:
+    """A subtree of few answers, with the way down to it.
+
+    Attributes
+    ----------
+    first : int
+        Number of its first node in its tree; 0 for a single leaf.
+    inner : int
+        Its inner nodes: they are the lowest bits of a pattern.
+    way : dict of int to (int, int)
+        By feature on the way down: its nodes, and those of them that went left, both as bits of the tree's
+        nodes. One bit of the pattern each, from ``inner`` on.
+    members : list of int
+        Features that it contributes to.
+    """
+
+    def __init__(self, tree: Tree, way: Way) -> None:
+        self.first = tree.number if isinstance(tree, Node) else 0
+        self.inner = size(tree)
+        self.way: dict[int, tuple[int, int]] = {}
+        for step in way:
+            on_way, lefts = self.way.get(step.feature, (0, 0))
+            self.way[step.feature] = (on_way | 1 << step.node, lefts | int(step.left) << step.node)
+        self.members = list(dict.fromkeys([*self.way, *(node.feature for node in nodes(tree))]))
+        self._depth = len(way)
+        self._leaves = list(_leaves(tree, way))
+
+    @property
+    def bits(self) -> int:
+        """Answers that its contributions depend on."""
+        return self.inner + len(self.way)
+
+    @property
+    def cells(self) -> int:
+        """Numbers in its table."""
+        return len(self.members) << self.bits
+
+    def table(self) -> Floats:
+        """Return the contributions for every pattern of answers, shape (members, 2^bits)."""
+        patterns = np.arange(1 << self.bits)
+        answered = [(patterns >> bit) & 1 == 1 for bit in range(self.bits)]
+        on_way = {feature: answered[self.inner + k] for k, feature in enumerate(self.way)}
+        row = {feature: k for k, feature in enumerate(self.members)}
+        out = np.zeros((len(self.members), len(patterns)))
+        for way, value in self._leaves:
+            # By feature: whether all its conditions hold, and the share of the rows that meet them.
+            holds = dict(on_way)
+            share: dict[int, float] = {}
+            for k, step in enumerate(way):
+                share[step.feature] = share.get(step.feature, 1.0) * step.share
+                if k >= self._depth:
+                    went = answered[step.node - self.first]
+                    met = went if step.left else ~went
+                    holds[step.feature] = holds[step.feature] & met if step.feature in holds else met
+            key = sum(holds[feature].astype(np.int64) << k for k, feature in enumerate(share))
+            values = _leaf_values(np.array(list(share.values())), value)[:, key]
+            out[[row[feature] for feature in share]] += values
+        return out
+
+
+def _leaf_values(share: Floats, value: float) -> Floats:
+    """Return the Shapley values of one leaf's game for every pattern of its m features, shape (m, 2^m)."""
+    m = len(share)
+    share = share[:, None]
+    holds = ((np.arange(1 << m) >> np.arange(m)[:, None]) & 1).astype(np.float64)
+    out = np.zeros(holds.shape)
+    for node, weight in zip(*np.polynomial.legendre.leggauss((m + 1) // 2), strict=True):
+        time = (1 + node) / 2  # from [-1, 1] to [0, 1], which halves the weights
+        factors = holds * time + share * (1 - time)
+        out += weight / 2 * factors.prod(axis=0) / factors
+    return out * value * (holds - share)
+
+
+def fragments(tree: Tree, way: Way = ()) -> Iterator[Fragment]:
+    """Cut a tree into the largest fragments that keep to the limit; what contributes nothing is left out.
+
+    Raises
+    ------
+    UnsupportedTreesError
+        If the way to a leaf tests more features than a table can hold.
+    """
+    one = Fragment(tree, way)
+    if one.inner and one.bits > _MOST_BITS:
+        assert isinstance(tree, Node)
+        for left, side, share in zip((True, False), tree.sides, tree.shares, strict=True):
+            yield from fragments(side, (*way, Step(tree.number, tree.feature, left, share)))
+        return
+    if len(one.way) > _MOST_PATH:
+        raise UnsupportedTreesError(f"A path tests more than {_MOST_PATH} different features.")
+    if one.members:
+        yield one
