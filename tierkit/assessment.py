@@ -6,9 +6,11 @@ Each part is either there or refused with a reason; a part that the records do n
 from __future__ import annotations
 
 import datetime as dt
+import html
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from tierkit.evaluate import (
     tier_stability,
 )
 from tierkit.evaluate.evidence import WINDOW_DAYS
+from tierkit.evaluate.overlap import FEWEST_FINDINGS
 from tierkit.evaluate.ranking import PLANNED
 from tierkit.evaluate.weighting import weigh
 from tierkit.evaluate.windows import end_of
@@ -54,7 +57,6 @@ PARTS = (
 _SETS = {"all": None, "random": ("random",)}
 _WIDTHS = (0.03, 0.02, 0.01, 0.005)  # half-widths that one may want of a rate
 _SHARES = (0.2, 0.1, 0.05)  # half-widths that one may want of a policy's value
-_FEWEST = 10  # findings under which a rate is not told
 _WORLD_SIZE = 2000  # enterprises of a world in which retraining is tried
 _FEWEST_DAYS = 91
 _FINDINGS_A_BIN = 5
@@ -102,7 +104,7 @@ class Assessment:
 
     def _repr_html_(self) -> str:
         parts = [f"<h4>{name}</h4>{frame.to_html(index=False)}" for name, frame in self.tables.items()]
-        gone = "".join(f"<li>{name}: {why}</li>" for name, why in self.refused.items())
+        gone = "".join(f"<li>{name}: {html.escape(why)}</li>" for name, why in self.refused.items())
         return "".join(parts) + (f"<p>Refused:</p><ul>{gone}</ul>" if gone else "")
 
 
@@ -210,16 +212,20 @@ def assess(
             f"The records name '{named.name}' as in force, and not '{practice.name}', which was given: the "
             "chances of routine draws are believed as given."
         )
+    in_tiers = cache(
+        lambda: scored.merge(assign(scored, chosen)[["enterprise_id", "tier"]], on="enterprise_id")
+    )
+    known = cache(lambda: build(data, day.date(), threads=threads))
     steps: list[tuple[str, Callable[[], None]]] = [
         ("scores", lambda: _scores(book, window, scored)),
         ("ranking", lambda: _ranking(book, window, scored)),
         ("policy_value", lambda: _value(book, data, scored, chosen, in_force, day, days)),
         ("audits_needed", lambda: _audits(book, window)),
-        ("fairness", lambda: _fairness(book, data, scored, chosen, day, days)),
-        ("stability", lambda: _stability(book, model, data, chosen, day, months, threads)),
-        ("drift", lambda: _drift(book, model, data, day)),
-        ("targets", lambda: _targets(book, data, scored, chosen, day)),
-        ("rounding", lambda: _rounding(book, model, data, chosen, day)),
+        ("fairness", lambda: _fairness(book, data, in_tiers(), day, days)),
+        ("stability", lambda: _stability(book, model, data, scored, chosen, day, months, threads)),
+        ("drift", lambda: _drift(book, model, known())),
+        ("targets", lambda: _targets(book, data, in_tiers(), chosen, day)),
+        ("rounding", lambda: _rounding(book, model, known(), chosen)),
         ("feedback", lambda: _feedback(book, worlds, threads)),
     ]
     for k, (name, step) in enumerate(steps):
@@ -260,7 +266,7 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
         mine = rows if channels is None else rows[rows["channel"].isin(channels)]
         found = (mine["finding"] != "none").to_numpy(np.int64)
         risk = mine["risk_probability"].to_numpy(np.float64)
-        few = int(found.sum()) < _FEWEST
+        few = int(found.sum()) < FEWEST_FINDINGS
         low, high = wilson_interval(found.sum(), len(found))
         known = measures(found, risk)
         null = np.quantile(calibration_error_null(risk), 0.95) if len(risk) else float("nan")
@@ -283,9 +289,9 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
 def _ranking(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
     planned = window[window["channel"].isin(PLANNED) & (window["mode"] != "offsite")]
     events = int((planned["finding"] != "none").sum())
-    if events < _FEWEST:
+    if events < FEWEST_FINDINGS:
         raise ValueError(
-            f"The planned inspections hold {events} findings, under {_FEWEST}; no order is told."
+            f"The planned inspections hold {events} findings, under {FEWEST_FINDINGS}; no order is told."
         )
     found = rank_inspections(window, scored, replicates=199)
     book.results["ranking"] = found
@@ -329,57 +335,54 @@ def _value(
 def _audits(book: _Book, window: pd.DataFrame) -> None:
     audits = window[window["channel"] == "random"]
     found = int((audits["finding"] != "none").sum())
-    if found < _FEWEST:
-        raise ValueError(f"The random audits hold {found} findings, under {_FEWEST}; their rate is not told.")
+    if found < FEWEST_FINDINGS:
+        raise ValueError(
+            f"The random audits hold {found} findings, under {FEWEST_FINDINGS}; their rate is not told."
+        )
     rate = found / len(audits)
     rows = [{"half_width": w, "rate": rate, "audits": audits_for_rate(rate, w)} for w in _WIDTHS if w < rate]
     book.tables["audits_needed.rate"] = pd.DataFrame(rows)
 
 
-def _fairness(
-    book: _Book, data: Dataset, scored: pd.DataFrame, policy: Policy, day: pd.Timestamp, days: int
-) -> None:
-    tiers = assign(scored, policy)[["enterprise_id", "tier"]]
-    given = scored.merge(tiers, on="enterprise_id")
-    found = fairness(given, data, day.date(), days=days)
+def _fairness(book: _Book, data: Dataset, tiered: pd.DataFrame, day: pd.Timestamp, days: int) -> None:
+    found = fairness(tiered, data, day.date(), days=days)
     book.results["fairness"] = found
     for name in ("tiers", "visits", "audits", "false_t4", "missed", "cost"):
         book.tables[f"fairness.{name}"] = getattr(found, name)
-    book.results["consistency"] = domestic_foreign(given, data, day.date(), days=days)
+    book.results["consistency"] = domestic_foreign(tiered, data, day.date(), days=days)
 
 
 def _stability(
     book: _Book,
     model: Model,
     data: Dataset,
+    scored: pd.DataFrame,
     policy: Policy,
     day: pd.Timestamp,
     months: int,
     threads: int,
 ) -> None:
-    days = [(day - pd.DateOffset(months=k)).date() for k in range(months, -1, -1)]
-    found = tier_stability({one: model.score(data, one, threads=threads) for one in days}, policy)
+    before = [(day - pd.DateOffset(months=k)).date() for k in range(months, 0, -1)]
+    scores = {one: model.score(data, one, threads=threads) for one in before} | {day.date(): scored}
+    found = tier_stability(scores, policy)
     book.results["stability"] = found
     book.tables["stability.measures"] = found.table
 
 
-def _drift(book: _Book, model: Model, data: Dataset, day: pd.Timestamp) -> None:
+def _drift(book: _Book, model: Model, X: pd.DataFrame) -> None:
     bands = model.manifest["credit"].get("bands")
-    found = monitor(model.credit, build(data, day.date()), Bands.from_dict(bands) if bands else None)
+    found = monitor(model.credit, X, Bands.from_dict(bands) if bands else None)
     book.results["drift"] = found
     book.tables["drift.features"] = found.table
 
 
-def _targets(book: _Book, data: Dataset, scored: pd.DataFrame, policy: Policy, day: pd.Timestamp) -> None:
-    tiers = assign(scored, policy)[["enterprise_id", "tier"]]
-    found = movers(
-        scored.merge(tiers, on="enterprise_id"), severities(data, day.date()), policy, level="tier"
-    )
+def _targets(book: _Book, data: Dataset, tiered: pd.DataFrame, policy: Policy, day: pd.Timestamp) -> None:
+    found = movers(tiered, severities(data, day.date()), policy, level="tier")
     book.tables["targets.summary"] = found.summary
 
 
-def _rounding(book: _Book, model: Model, data: Dataset, policy: Policy, day: pd.Timestamp) -> None:
-    found = rounding(model.credit, build(data, day.date()), policy["scoring.credit_cutoffs"])
+def _rounding(book: _Book, model: Model, X: pd.DataFrame, policy: Policy) -> None:
+    found = rounding(model.credit, X, policy["scoring.credit_cutoffs"])
     book.tables["rounding.errors"] = found.errors
     book.tables["rounding.grades"] = found.grades
 

@@ -30,7 +30,7 @@ from scipy.stats import beta
 from tierkit.backtest import prediction_interval
 from tierkit.calibration import Calibration
 from tierkit.policy import Parameter, Policy, PolicyWarning
-from tierkit.schema import ITEM_CLASSES, SEVERITIES, TIERS
+from tierkit.schema import ITEM_CLASSES, SEVERITIES, TIERS, refuse_rows
 from tierkit.scored import MOST_VIOLATING, world_from_scores
 from tierkit.simulate import run
 from tierkit.world import WEEKS_A_YEAR, Frame
@@ -107,15 +107,7 @@ def read(path: str | os.PathLike[str], extra: Sequence[str] = ()) -> pd.DataFram
         "intervals are not those of the city's bands": good
         & (after != pd.Series(tier_of(score.where(good, 0))).map({k: v[1] for k, v in BANDS.items()})),
     }
-    told = [
-        f"{int(bad.sum())} {what} (first in line {int(bad.argmax()) + 2})"
-        for what, bad in problems.items()
-        if bad.any()
-    ]
-    if raw.empty:
-        told.append("there are no rows")
-    if told:
-        raise ValueError(f"'{path}': {'; '.join(told)}. Correct the file, or fetch it again.")
+    refuse_rows(path, raw, problems)
     out = pd.DataFrame(
         {
             "building_id": raw["building_id"],

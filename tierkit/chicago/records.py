@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from tierkit.schema import refuse_rows
+
 __all__ = ["CLOSES", "COUNTS", "LICENCES", "OPENS", "inspectors_alone", "published", "read", "window"]
 
 OPENS, CLOSES = pd.Timestamp("2014-09-02"), pd.Timestamp("2014-10-31")
@@ -69,15 +71,7 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         "outcomes are not those of the counts": (raw["critical_count"] > 0) != (raw["critical_found"] == 1),
         "rows of the published test lie outside its window": tested & date.notna(),
     }
-    told = [
-        f"{int(bad.sum())} {what} (first in line {int(bad.argmax()) + 2})"
-        for what, bad in problems.items()
-        if bad.any()
-    ]
-    if raw.empty:
-        told.append("there are no rows")
-    if told:
-        raise ValueError(f"'{path}': {'; '.join(told)}. Correct the file, or fetch it again.")
+    refuse_rows(path, raw, problems)
     out = raw.assign(inspection_date=date).sort_values(["inspection_date", "inspection_id"])
     return out.reset_index(drop=True)
 

@@ -23,6 +23,7 @@ from tierkit.history.records import Records
 from tierkit.policy import Policy
 from tierkit.population import base_rates
 from tierkit.schema import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
+from tierkit.simulate import tier_rates
 from tierkit.world import WEEKS_A_YEAR, Parameters, parameters
 
 __all__ = ["open_obligations", "weekly_chances", "within"]
@@ -82,19 +83,13 @@ def _codes(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:
 
 def _multiples(policy: Policy, rows: pd.DataFrame) -> Floats:
     """Return what multiplies the base rate of each obligation, overrides by inspectors included."""
-    tier, item_class = _codes(rows["tier"], TIERS), _codes(rows["item_class"], ITEM_CLASSES)
-    own = np.array([[policy[f"frequency.tier.{t}.{c}"] for c in ITEM_CLASSES] for t in TIERS], np.float64)
-    strata, table = (
-        np.array([policy[f"{family}.tier.{t}"] for t in TIERS], np.float64)
-        for family in ("strata", "agency_table")
-    )
-    multiple = own[tier, item_class]
-    multiple = multiple * np.where(rows["sector"].isin(policy["strata.tags"]), strata[tier], 1.0)
-    multiple = multiple * np.where(rows["agency"].isin(policy["agency_table.agencies"]), table[tier], 1.0)
-    override = float(policy["frequency.override"])
     scoped = rows["sector"].isin(policy["scoring.scope_sectors"] or SECTORS)
     scoped &= rows["agency"].isin(policy["scoring.scope_agencies"] or AGENCIES)
-    return np.where(scoped, (1 - override) * multiple + override, 1.0)
+    tagged = rows["sector"].isin(policy["strata.tags"]).to_numpy(np.int64)
+    own_table = rows["agency"].isin(policy["agency_table.agencies"]).to_numpy(np.int64)
+    stratum = np.where(scoped, 1 + 2 * tagged + own_table, 0)
+    tier, item_class = _codes(rows["tier"], TIERS), _codes(rows["item_class"], ITEM_CLASSES)
+    return np.exp(tier_rates(policy)[stratum, tier, item_class])
 
 
 def _rule_shift(

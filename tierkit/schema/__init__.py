@@ -31,7 +31,7 @@ from tierkit.schema.levels import (
     TIERS,
     Label,
 )
-from tierkit.schema.problems import DataError, Problem, problems_table
+from tierkit.schema.problems import DataError, Problem, problems_table, refuse_rows
 from tierkit.schema.rows import row_problems
 from tierkit.schema.tables import SCHEMA_VERSION, TABLES
 from tierkit.schema.validation import validate
@@ -80,6 +80,7 @@ __all__ = [
     "open_folder",
     "problems_table",
     "read_dataset",
+    "refuse_rows",
     "replacing",
     "row_problems",
     "validate",

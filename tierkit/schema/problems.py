@@ -1,11 +1,12 @@
 """What is wrong with data: one problem a line, all of them at once."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 
 import pandas as pd
 
-__all__ = ["DataError", "Problem", "problems_table"]
+__all__ = ["DataError", "Problem", "problems_table", "refuse_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +72,39 @@ def problems_table(problems: Iterable[Problem]) -> pd.DataFrame:
     columns = [field.name for field in fields(Problem)]
     frame = pd.DataFrame([astuple(problem) for problem in problems], columns=columns)
     return frame.assign(examples=["; ".join(examples) for examples in frame["examples"]])
+
+
+def refuse_rows(path: str | os.PathLike[str], rows: pd.DataFrame, problems: Mapping[str, pd.Series]) -> None:
+    """Raise if any row of a public file is wrong, or there is none.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for the message.
+    rows : DataFrame
+        As read, indexed from 0.
+    problems : mapping of str to bool Series
+        What is wrong, in words → in which rows.
+
+    Raises
+    ------
+    ValueError
+        With everything that is wrong: how many rows, and the line of the first.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"score": [50, 101]})
+    >>> refuse_rows("file.csv", rows, {"scores are above 100": rows["score"] > 100})
+    Traceback (most recent call last):
+    ...
+    ValueError: 'file.csv': 1 scores are above 100 (first in line 3). Correct the file, or fetch it again.
+    """
+    told = [
+        f"{int(bad.sum())} {what} (first in line {int(bad.argmax()) + 2})"
+        for what, bad in problems.items()
+        if bad.any()
+    ]
+    if rows.empty:
+        told.append("there are no rows")
+    if told:
+        raise ValueError(f"'{path}': {'; '.join(told)}. Correct the file, or fetch it again.")

@@ -8,7 +8,7 @@ policies meet the same draws, and threads or slices change nothing.
 from tierkit.simulate.engine import Run, oracle_scores, run
 from tierkit.simulate.kernels import LOG, TALLY
 from tierkit.simulate.potential import potential_detections
-from tierkit.simulate.rules import ADVERSE, EVENTS, Rules, compile_rules
+from tierkit.simulate.rules import ADVERSE, EVENTS, Rules, compile_rules, tier_rates
 
 __all__ = [
     "ADVERSE",
@@ -21,4 +21,5 @@ __all__ = [
     "oracle_scores",
     "potential_detections",
     "run",
+    "tier_rates",
 ]

@@ -31,6 +31,7 @@ __all__ = [
     "REFERENCE_DEPTH",
     "Rules",
     "compile_rules",
+    "tier_rates",
 ]
 
 ADVERSE = (
@@ -226,11 +227,16 @@ def _detection(policy: Policy, world: World) -> NDArray[np.uint32]:
     return _limits(expit(odds))
 
 
-def _tier_rates(policy: Policy) -> NDArray[np.float64]:
+def tier_rates(policy: Policy) -> NDArray[np.float64]:
     """Return the logarithm of what multiplies the base rate, by stratum, tier and item class.
 
     Stratum 0 is out of scope; the others are 1 + 2 × tagged + agency with a table of its own. Where
     inspectors set the tier aside in a share of their choices, a multiple m becomes (1 - share) m + share.
+
+    Examples
+    --------
+    >>> np.exp(tier_rates(Policy.load("jiading-2025"))[1, :, 0]).round(2).tolist()
+    [0.15, 1.0, 1.0, 2.0]
     """
     own = np.array([[policy[f"frequency.tier.{t}.{c}"] for c in ITEM_CLASSES] for t in TIERS], np.float64)
     by_tag, by_table = (
@@ -277,7 +283,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     age = 2.0 ** (-np.arange(FADE_WEEKS) / half)
     sizes = (0.0, *(p[f"deterrence.{kind}"] for kind in ("found", "found_penalised", "guidance")))
     deterrence = np.outer(sizes, age)
-    tier_rate = _tier_rates(policy)
+    tier_rate = tier_rates(policy)
     gradient, sd = float(policy["scoring.rule_gradient"]), float(policy["scoring.rule_sd"])
     hidden = float(policy["scoring.hidden_gradient"])
     true = [p[f"complaint.true_{s}"] for s in SEVERITIES]
