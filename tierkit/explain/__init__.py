@@ -1,6 +1,6 @@
 """Why an enterprise is in its tier: exact reasons of both scores, in words, for one or for all."""
 
-from tierkit.explain.codes import code_book, reason_codes
+from tierkit.explain.codes import code_book, code_books, reason_codes
 from tierkit.explain.contributions import (
     UNIT,
     AdditivityError,
@@ -20,6 +20,7 @@ __all__ = [
     "Reasons",
     "check_additivity",
     "code_book",
+    "code_books",
     "contributions",
     "explain",
     "points_lost",
