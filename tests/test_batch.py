@@ -420,7 +420,7 @@ def test_certainty_is_the_ensembles_whatever_the_chunks(sure_model, policy, data
     columns = {"tier_agreement": "tier_agreement", "agreement_low": "low", "agreement_high": "high"}
     for column, name in columns.items():
         np.testing.assert_array_equal(found[column], told[name])
-    assert found["tier_agreement"].nunique() > 1, "members differ on some and agree on others"
+    assert len(set(found["tier_agreement"])) > 1, "members differ on some and agree on others"
     assert (found["agreement_low"] < found["agreement_high"]).all()
 
 

@@ -122,8 +122,8 @@ def score(
 
     The file holds the scores of `tierkit.artifact.Model.score` and the tiers of `tierkit.tiers.assign`, one
     row an enterprise in the order of their table, and ``assigned_on``, the day since which the tier stands.
-    Rows that break the contract go to a reject file beside it; with reason codes comes a code book. All appear
-    whole, under their names, at the end.
+    Rows that break the contract go to a reject file beside it; with reason codes comes a code book. All
+    appear whole, under their names, at the end.
 
     Parameters
     ----------
@@ -474,7 +474,9 @@ def _assemble(target: Path, work: Path, parts: int, report: Report, key: Mapping
     about = {name: value for name, value in key.items() if name != "chunk_rows"}
     counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects", "codes")}
     metadata = {"tierkit": json.dumps({**about, **counts}, sort_keys=True)}
-    with parquet_writer(work / "scores.parquet", _schema(int(key["reasons"]), bool(key["certainty"])), metadata) as write:
+    with parquet_writer(
+        work / "scores.parquet", _schema(int(key["reasons"]), bool(key["certainty"])), metadata
+    ) as write:
         for number in range(parts):
             write(pq.read_table(work / f"part-{number:06d}.parquet"))
     if pq.read_metadata(work / "scores.parquet").num_rows != report.scored:
