@@ -31,7 +31,16 @@ from tierkit.texts import cell
 from tierkit.tiers import assign
 from tierkit.timeline import TIMED, Timeline, check_recorded
 
-__all__ = ["CHUNK_ROWS", "Report", "codes_path", "model_digest", "rejects_path", "score"]
+__all__ = [
+    "CHUNK_ROWS",
+    "Report",
+    "codes_path",
+    "last_assignment",
+    "model_digest",
+    "previous_digest",
+    "rejects_path",
+    "score",
+]
 
 CHUNK_ROWS = 1 << 16
 _CERTAINTY = ["tier_agreement", "agreement_low", "agreement_high"]
@@ -186,7 +195,7 @@ def score(
         one.set_params(num_threads=threads)
     chosen = policy if isinstance(policy, Policy) else Policy.load(policy)
     day = pd.Timestamp(as_of).date()
-    last = _last(previous, day)
+    last = last_assignment(previous, day)
     nobody = pd.DataFrame({"enterprise_id": [], "sector": [], "risk_probability": [], "credit_points": []})
     assign(nobody, chosen, last, as_of=day)  # so that a bad assignment or policy shows before the work
     folder = open_folder(data)
@@ -239,8 +248,8 @@ def _check(target: Path, reasons: int, chunk_rows: int) -> None:
         raise ValueError("\n".join(problems))
 
 
-def _last(previous: pd.DataFrame | str | os.PathLike[str] | None, day: date) -> pd.DataFrame | None:
-    """Return the last assignment of each enterprise up to the date."""
+def last_assignment(previous: pd.DataFrame | str | os.PathLike[str] | None, day: date) -> pd.DataFrame | None:
+    """Return the last assignment of each enterprise up to the date, for `tierkit.tiers.assign`."""
     if previous is None:
         return None
     frame = previous if isinstance(previous, pd.DataFrame) else _read(Path(previous))
@@ -251,6 +260,11 @@ def _last(previous: pd.DataFrame | str | os.PathLike[str] | None, day: date) -> 
         frame = frame.sort_values("assigned_on", kind="stable", na_position="first")
         frame = frame.drop_duplicates("enterprise_id", keep="last")
     return frame
+
+
+def previous_digest(last: pd.DataFrame) -> str:
+    """Return the hash of a last assignment, as an output names it."""
+    return _digest(last.to_csv(index=False))
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -284,7 +298,7 @@ def _key(
         "policy": policy.hash,
         "policy_name": policy.name,
         "as_of": day.isoformat(),
-        "previous": "" if last is None else _digest(last.to_csv(index=False)),
+        "previous": "" if last is None else previous_digest(last),
         "reasons": reasons,
         "certainty": _ensemble_digest(model) if certainty else "",
         "chunk_rows": chunk_rows,

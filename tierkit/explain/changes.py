@@ -247,9 +247,7 @@ def changes(
                last_X, X, held_X)
         for direction in DIRECTIONS
     ]  # fmt: skip
-    return Changes(
-        before=before, after=after, transitions=counts, moved=pd.concat(moved, ignore_index=True)
-    )
+    return Changes(before=before, after=after, transitions=counts, moved=pd.concat(moved, ignore_index=True))
 
 
 def _moved(

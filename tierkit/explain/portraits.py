@@ -12,7 +12,7 @@ from scipy import stats
 
 from tierkit import texts
 from tierkit.explain.bands import BANDS, DISTANCE, bands, basis, way
-from tierkit.explain.changes import Changes, effects, mean_t
+from tierkit.explain.changes import Changes, effects
 from tierkit.features import FEATURES, NEVER_DAYS, Feature
 from tierkit.metrics import wilson_interval
 from tierkit.risk import RiskModel
@@ -46,8 +46,9 @@ class Portraits:
         With ``base``, over features the means add up to the tier's mean score.
     facts : DataFrame
         A row a tier and feature: ``kind`` (``flag``, ``count``, ``ever``: shares; ``level``: the share of the
-        level that differs most, named in ``level``; ``mean``), ``n`` known, ``value``, ``low``, ``high``, and
-        the same of the whole city: ``city_n``, ``city``, ``city_low``, ``city_high``.
+        level that differs most, named in ``level``; ``median``), ``n`` known, ``value``, ``low``, ``high``
+        (Wilson; between order statistics for a median), and the same of the whole city: ``city_n``,
+        ``city``, ``city_low``, ``city_high``.
     near : DataFrame
         A row a tier, ``axis`` (risk, credit, certainty) and ``band`` (`tierkit.explain.BANDS`): ``n``,
         ``of``, ``share``, ``low``, ``high``.
@@ -84,7 +85,7 @@ class Portraits:
         row = self.facts.set_index(["tier", "feature"]).loc[(tier, feature)]
         known = _FEATURES[feature]
         kind, digits = str(row["kind"]), 1
-        if kind == "mean":
+        if kind == "median":
             value, city = (texts.number(float(row[name]), digits) for name in ("value", "city"))
             interval = texts.interval(float(row["low"]), float(row["high"]), digits)
         else:
@@ -92,6 +93,7 @@ class Portraits:
             interval = texts.interval(float(row["low"]), float(row["high"]), digits, share=True)
         fact = {"flag": 1.0, "level": row["level"]}.get(kind)
         what = known.label.text(lang) if fact is None else known.sentence(fact, lang).rstrip("。. ")
+        what = what[:1].upper() + what[1:]
         n = texts.number(int(row["n"]))
         return texts.text(
             f"portrait.fact.{kind}", lang, what=what, value=value, interval=interval, city=city, count=n,
@@ -277,10 +279,9 @@ def _fact(feature: Feature, column: pd.Series, inside: NDArray[np.bool_], tier: 
     """Return a tier's share or mean of a feature beside the city's."""
     known = column.notna().to_numpy()
     kind, level = _kind(feature), None
-    if kind == "mean":
-        x = column.to_numpy(np.float64)[:, None]
-        own, city = (mean_t(x[known & rows]) for rows in (inside, np.ones(len(x), bool)))
-        values = [[float(one[0]) for one in told] for told in (own, city)]
+    if kind == "median":
+        x = column.to_numpy(np.float64)
+        values = [_median(x[known & inside]), _median(x[known])]
     else:
         if kind == "level":
             shares = pd.get_dummies(column, dtype=float)
@@ -301,12 +302,26 @@ def _fact(feature: Feature, column: pd.Series, inside: NDArray[np.bool_], tier: 
     return told
 
 
+def _median(x: Floats) -> list[float]:
+    """Return the median and the order statistics between which it lies with 95 % or more.
+
+    David and Nagaraja, *Order statistics* (2003), section 7.1.
+    """
+    if not len(x):
+        return [np.nan] * 3
+    ordered = np.sort(x)
+    below = int(stats.binom.ppf(0.025, len(x), 0.5))
+    if below == 0:  # too few for an interval
+        return [float(np.median(x)), np.nan, np.nan]
+    return [float(np.median(x)), float(ordered[below - 1]), float(ordered[len(x) - below])]
+
+
 def _kind(feature: Feature) -> str:
-    """Return how a feature is told of a group: shares where there is a word for having none, else means."""
+    """Return how a feature is told of a group: a share where there is a word for none, else the median."""
     if feature.levels is not None:
         return "level"
     if feature.none is None:
-        return "mean"
+        return "median"
     if feature.absent == NEVER_DAYS:
         return "ever"
     return "count" if "{value" in feature.text.en else "flag"

@@ -1,6 +1,7 @@
-"""Pages for people: the report of a run, and the dossier of one enterprise."""
+"""Pages for people: the report of a run, the index of a whole city, the dossier of one enterprise."""
 
 from tierkit.report.card import figures, model_card
+from tierkit.report.city import City, city_page
 from tierkit.report.dossier import dossier
 from tierkit.report.index import headline, index, summary_json
 from tierkit.report.run import Case, Run
@@ -8,7 +9,9 @@ from tierkit.report.tables import floor_checks
 
 __all__ = [
     "Case",
+    "City",
     "Run",
+    "city_page",
     "dossier",
     "figures",
     "floor_checks",
