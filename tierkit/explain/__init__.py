@@ -10,19 +10,30 @@ from tierkit.explain.contributions import (
     explain,
     points_lost,
 )
+from tierkit.explain.evidence import Record, evidence
+from tierkit.explain.paths import Obstacle, Path, Recourse
 from tierkit.explain.reasons import Reason, Reasons, reasons
+from tierkit.explain.recourse import recourse
+from tierkit.explain.steps import Step
 
 __all__ = [
     "UNIT",
     "AdditivityError",
     "Losses",
+    "Obstacle",
+    "Path",
     "Reason",
     "Reasons",
+    "Record",
+    "Recourse",
+    "Step",
     "check_additivity",
     "code_book",
     "contributions",
+    "evidence",
     "explain",
     "points_lost",
     "reason_codes",
     "reasons",
+    "recourse",
 ]
