@@ -12,8 +12,12 @@ from tierkit.explain.contributions import (
     explain,
     points_lost,
 )
+from tierkit.explain.evidence import Record, evidence
+from tierkit.explain.paths import Obstacle, Path, Recourse
 from tierkit.explain.portraits import Portraits, portraits
 from tierkit.explain.reasons import Reason, Reasons, reasons
+from tierkit.explain.recourse import recourse
+from tierkit.explain.steps import Step
 
 __all__ = [
     "AGREEMENT",
@@ -23,19 +27,26 @@ __all__ = [
     "AdditivityError",
     "Changes",
     "Losses",
+    "Obstacle",
+    "Path",
     "Portraits",
     "Reason",
     "Reasons",
+    "Record",
+    "Recourse",
+    "Step",
     "bands",
     "changes",
     "check_additivity",
     "code_book",
     "code_books",
     "contributions",
+    "evidence",
     "explain",
     "features_held",
     "points_lost",
     "portraits",
     "reason_codes",
     "reasons",
+    "recourse",
 ]
