@@ -248,16 +248,10 @@ class _Job:
             "model_hash": about["model"],
             "policy_hash": about["policy"],
         }
-        latest = {}
-        if decisions is not None:
-            from tierkit.reviews import latest as in_force
-
-            last = in_force(decisions, about["as_of"], about["policy_name"])
-            latest = dict(zip(last["enterprise_id"], last["decision"], strict=True))
         city_page(
             City(
                 rows=self.chosen, scored=len(self.rows), as_of=about["as_of"], policy=about["policy_name"],
-                facts=facts, portraits=shown, dossiers=made, decisions=latest,
+                facts=facts, portraits=shown, dossiers=made, decisions=decisions,
                 explain=self._command(out, data),
             ),
             draft / "index.html",
@@ -284,7 +278,8 @@ class _Job:
             return ()
         name = self.policy_given or self.about["policy_name"]
         return (
-            "tierkit", "explain", str(self.folder), str(data), "--as-of", self.about["as_of"], "--policy", name,
+            "tierkit", "explain", str(self.folder), str(data), "--as-of", self.about["as_of"],
+            "--policy", name,
             *(("--previous", str(self.previous)) if self.about["previous"] and self.previous else ()),
             "--enterprise", "{id}", "--out", str(out.with_name(f"{out.name}-dossiers") / "{id}.html"),
         )  # fmt: skip
@@ -338,7 +333,7 @@ class _Job:
     def dossiers(
         self, draft: Path, most: int, languages: Sequence[str], decisions: "pd.DataFrame | None"
     ) -> dict[str, Sequence[str]]:
-        """Make the dossiers of the worst of those that meet the filter; return whose, and in what languages."""
+        """Make the dossiers of the worst of those that meet the filter; return whose, and the languages."""
         if self.model is None or self.policy is None or not most:
             return {}
         from tierkit.report import cases, dossier

@@ -52,7 +52,7 @@ def effects(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame) -> dict[s
 
 
 def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return mean, low and high of Student's 95 % interval of each column; no interval of fewer than two rows.
+    """Return mean, low and high of Student's 95 % interval of each column; none of fewer than two rows.
 
     Examples
     --------

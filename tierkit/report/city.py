@@ -22,6 +22,7 @@ from tierkit.explain.bands import basis, way
 from tierkit.features import FEATURES
 from tierkit.report.page import Words, render
 from tierkit.report.portraits import told
+from tierkit.reviews import latest
 from tierkit.schema import DISTRICTS, LEVELS, SECTORS, TIERS, DataError, Problem
 
 __all__ = ["MOST_ROWS", "City", "city_page", "read_scores", "select"]
@@ -32,7 +33,8 @@ NAME_LIMIT = 120
 """Characters of a name that are shown; how many were cut stands behind them."""
 
 _NEEDED = (
-    "enterprise_id", "sector", "tier", "risk_probability", "credit_points", "distance_risk", "distance_credit",
+    "enterprise_id", "sector", "tier", "risk_probability", "credit_points", "distance_risk",
+    "distance_credit",
 )  # fmt: skip
 _LABELS = {feature.name: feature.label for feature in FEATURES}
 
@@ -57,8 +59,8 @@ class City:
         Enterprise → languages of its dossiers, ``dossiers/<id>.<lang>.html`` beside the page.
     explain : sequence of str, optional
         Arguments of the command that makes a dossier; in one of them ``{id}`` stands for the enterprise.
-    decisions : mapping of str to str
-        Enterprise → a reviewer's last decision.
+    decisions : DataFrame, optional
+        A log of reviewers' decisions, as `tierkit.reviews.read` gives it; the last under the policy is shown.
     """
 
     rows: pd.DataFrame
@@ -69,7 +71,7 @@ class City:
     portraits: Portraits | None = None
     dossiers: Mapping[str, Iterable[str]] = field(default_factory=dict)
     explain: tuple[str, ...] = ()
-    decisions: Mapping[str, str] = field(default_factory=dict)
+    decisions: pd.DataFrame | None = None
 
 
 def read_scores(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -205,7 +207,7 @@ def _has_reasons(rows: pd.DataFrame) -> bool:
 
 
 def _data(city: City) -> dict[str, Any]:
-    """Return what the page's script reads: a list a column, levels as numbers, null where there is nothing."""
+    """Return what the page's script reads: a list a column, levels as numbers, null for nothing."""
     rows = city.rows
     data: dict[str, Any] = {
         "id": [texts.plain(one, 40) for one in rows["enterprise_id"].astype(str)],
@@ -241,7 +243,7 @@ def _data(city: City) -> dict[str, Any]:
             "reason": [[one, *_LABELS[one]] for one in codes] if _has_reasons(rows) else [],
         },
         "dossiers": {one: list(langs) for one, langs in city.dossiers.items()},
-        "decisions": dict(city.decisions),
+        "decisions": _decided(city),
         "command": _command(city.explain),
         "file": f"enterprises-{city.as_of}.csv",
         "texts": {
@@ -252,6 +254,18 @@ def _data(city: City) -> dict[str, Any]:
             }
             for lang in languages
         },
+    }
+
+
+def _decided(city: City) -> dict[str, list[str]]:
+    """Return each enterprise's last decision, the tier given instead if any, and the day."""
+    if city.decisions is None:
+        return {}
+    last = latest(city.decisions, policy=city.policy)
+    last = last[last["enterprise_id"].isin(city.rows["enterprise_id"])]
+    return {
+        row.enterprise_id: [row.decision, "" if pd.isna(row.override_tier) else row.override_tier, day]
+        for row, day in zip(last.itertuples(), last["decided_on"].dt.strftime("%Y-%m-%d"), strict=True)
     }
 
 

@@ -9,7 +9,7 @@
   var place = {};
   levels.tier.forEach(function (one, k) { place[one[0]] = k; });
   var withDossier = data.command !== "" || Object.keys(data.dossiers).length > 0;
-  var withDecision = Object.keys(data.decisions).length > 0;
+  var withDecision = document.getElementById("decided") !== null;
   // What is searched: name and code of each row, in small letters.
   var text = rows.name.map(function (name, k) { return (name + "\n" + rows.id[k]).toLowerCase(); });
   var state = { q: "", tier: [], sector: "", district: "", sure: "", sort: "risk", down: true, page: 0 };
@@ -114,7 +114,8 @@
     return line;
   }
   function decision(id) {
-    return id in data.decisions ? data.texts[lang()]["decision." + data.decisions[id]] : "–";
+    var one = data.decisions[id];
+    return one ? [say("decision." + one[0], {}), one[1], one[2]].filter(Boolean).join(" ") : "–";
   }
   function dossier(cell, id, name) {
     var made = data.dossiers[id];
