@@ -13,7 +13,7 @@
   // What is searched: name and code of each row, in small letters.
   var text = rows.name.map(function (name, k) { return (name + "\n" + rows.id[k]).toLowerCase(); });
   var state = { q: "", tier: [], sector: "", district: "", sure: "", sort: "risk", down: true, page: 0 };
-  var found = new Int32Array(total), n = 0, orders = {};
+  var found = new Int32Array(total), n = 0, orders = {}, formats = [];
 
   function lang() { return document.documentElement.lang === "en" ? "en" : "zh"; }
   function label(kind, k) { return k < 0 ? "–" : levels[kind][k][lang() === "en" ? 2 : 1]; }
@@ -24,10 +24,13 @@
   }
   function number(value, digits) {
     if (value === null) { return "–"; }
-    var shown = Math.abs(value).toLocaleString("en-US", {
-      minimumFractionDigits: digits, maximumFractionDigits: digits
-    });
-    return (value < 0 ? "−" : "") + shown;
+    // One formatter a number of decimals: making one takes longer than all else that a row needs.
+    if (!formats[digits]) {
+      formats[digits] = new Intl.NumberFormat("en-US", {
+        minimumFractionDigits: digits, maximumFractionDigits: digits
+      });
+    }
+    return (value < 0 ? "−" : "") + formats[digits].format(Math.abs(value));
   }
   function signed(value, digits) { return (value > 0 ? "+" : "") + number(value, digits); }
 
