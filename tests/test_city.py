@@ -164,7 +164,7 @@ def test_too_many_rows_for_a_page_are_refused() -> None:
 
 def test_last_decisions_are_shown() -> None:
     log = pd.DataFrame({
-        "entry": [1, 2], "enterprise_id": "91310000000000000000", "decided_on": pd.to_datetime(["2025-01-02"] * 2),
+        "entry": [1, 2], "decided_on": pd.to_datetime(["2025-01-02"] * 2),
         "decision": ["agree", "override"], "override_tier": [None, "T2"], "policy": "shanghai-2025",
     })  # fmt: skip
     log["enterprise_id"] = scored()["enterprise_id"][0]

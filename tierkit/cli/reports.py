@@ -245,7 +245,8 @@ class _Job:
         facts = {
             "version": __version__,
             "as_of": about["as_of"],
-            "model_hash": about["model"],
+            **({} if self.model is None else {"model_hash": self.model.manifest["sha256"]}),
+            "model_digest": about["model"],
             "policy_hash": about["policy"],
         }
         city_page(

@@ -259,7 +259,7 @@ def _marks(values: pd.DataFrame, inside: NDArray[np.bool_], tier: str, axis: str
         half = m / (n + m) * stats.t.ppf(0.975, dof) * np.sqrt(a + b)
     elif m == 0:  # the tier is the city
         half = np.zeros(x.shape[1])
-    difference = own.mean(axis=0) - city
+    difference = m / (n + m) * (own.mean(axis=0) - rest.mean(axis=0)) if m else np.zeros(x.shape[1])
     return pd.DataFrame(
         {
             "tier": tier,
