@@ -13,7 +13,7 @@ from make_dataset import make_dataset
 
 from tierkit import batch, features
 from tierkit.artifact import Model, ModelError, train
-from tierkit.batch import rejects_path, score
+from tierkit.batch import codes_path, rejects_path, score
 from tierkit.explain import reason_codes
 from tierkit.policy import Policy, PolicyError
 from tierkit.schema import DataError, Dataset, write_dataset
@@ -400,3 +400,46 @@ def test_staging_in_parts_gives_the_same(model, policy, data, tmp_path, monkeypa
         score(model, folder, AS_OF, policy, out)
         outs.append((out.read_bytes(), rejects_path(out).read_bytes()))
     assert outs[0] == outs[1]
+
+
+@pytest.fixture(scope="module")
+def sure_model(data) -> Model:
+    return train(data, AS_OF, bootstrap=3)
+
+
+def test_certainty_is_the_ensembles_whatever_the_chunks(sure_model, policy, data, folder, tmp_path) -> None:
+    files = []
+    for chunk_rows, threads in ((400, 1), (67, 2)):
+        out = tmp_path / f"{chunk_rows}.parquet"
+        score(sure_model, folder, AS_OF, policy, out, chunk_rows=chunk_rows, threads=threads, certainty=True)
+        files.append(out.read_bytes())
+    assert files[0] == files[1]
+    found = pd.read_parquet(out)
+    told = sure_model.certainty(data, AS_OF, policy=policy)
+    assert found["enterprise_id"].tolist() == told["enterprise_id"].tolist()
+    columns = {"tier_agreement": "tier_agreement", "agreement_low": "low", "agreement_high": "high"}
+    for column, name in columns.items():
+        np.testing.assert_array_equal(found[column], told[name])
+    assert len(set(found["tier_agreement"])) > 1, "members differ on some and agree on others"
+    assert (found["agreement_low"] < found["agreement_high"]).all()
+
+
+def test_certainty_is_refused_where_there_is_no_ensemble(model, policy, folder, tmp_path) -> None:
+    with pytest.raises(ValueError, match="--bootstrap 20"):
+        score(model, folder, AS_OF, policy, tmp_path / "scores.parquet", certainty=True)
+    assert not left(tmp_path)
+
+
+def test_every_code_in_the_rows_is_in_the_code_book_beside_them(model, policy, folder, tmp_path) -> None:
+    out = tmp_path / "scores.parquet"
+    report = score(model, folder, AS_OF, policy, out, reasons=2)
+    assert report.codes == str(codes_path(out))
+    assert left(tmp_path) == {"scores.parquet", "scores.rejects.parquet", "scores.codes.csv"}
+    assert codes_path(out).read_bytes().startswith(b"\xef\xbb\xbf"), "else a spreadsheet reads no Chinese"
+    book = pd.read_csv(codes_path(out), keep_default_na=False, dtype="str").set_index("code")
+    assert {"name_zh", "name_en", "unit_zh", "unit_en", "risk_zh", "credit_en"} <= set(book)
+    found = pd.read_parquet(out)
+    shown = [found[f"{axis}_reason_{k}"] for axis in ("risk", "credit") for k in (1, 2)]
+    assert set(pd.concat(shown).dropna()) <= set(book.index)
+    assert book.loc["findings_1y", "group_zh"] == "行为记录"
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in book.to_numpy().ravel())

@@ -889,6 +889,41 @@ def test_explain_looks_only_at_the_rows_of_the_enterprise(
     explained({}, who, f"left out: 'signals' row {len(lines) - 1} (kind: is not a declared level)")
 
 
+def test_review_adds_decisions_to_a_log_and_holds_them_against_the_scores(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    scores, log, file = tmp_path / "scores.parquet", tmp_path / "log" / "reviews.jsonl", tmp_path / "d.csv"
+    given = ("--as-of", AS_OF, "--policy", "jiading-2025", "--out", scores)
+    assert tierkit("score", model, town, *given).status == 0
+    rows = pd.read_parquet(scores)[["enterprise_id", "tier", "policy"]].head(2)
+    rows = rows.assign(decision="agree", reviewer="Li", decided_on="2025-01-06", as_of=AS_OF)
+    rows.to_csv(file, index=False)
+    ended = tierkit("review", file, "--log", log, "--scores", scores)
+    assert ended.status == 0, ended.err
+    assert ended.out.startswith("Recorded 2 of 2 decisions")
+    again = tierkit("review", file, "--log", log, "--json")
+    assert (again.data["added"], again.data["entries"]) == (0, 2)
+    assert again.data["hash"] in ended.out
+    assert "2 were there already" in tierkit("review", file, "--log", log).out
+    before = log.read_bytes()
+    wrong = {"tier": ["T1" if tier != "T1" else "T2" for tier in rows["tier"]], "as_of": "2024-12-01"}
+    rows.assign(decision="correct", **wrong).to_csv(file, index=False)
+    ended = tierkit("review", file, "--log", log, "--scores", scores)
+    assert ended.status == 2
+    for said in ("reason", "is missing", "tier", "as_of", "is not that of the scores", "nothing was written"):
+        assert said in ended.err, said
+    assert tierkit("review", file, "--log", log, "--scores", town / "enterprises.parquet").status == 2
+    usage = tierkit("review", tmp_path / "no.txt", "--log", town, "--json")
+    assert [one["place"] for one in usage.data["problems"]] == ["DECISIONS", "DECISIONS", "--log"]
+    assert log.read_bytes() == before
+    log.write_bytes(before.replace(b'"Li"', b'"Xu"', 1))
+    rows.to_csv(file, index=False)
+    ended = tierkit("review", file, "--log", log)
+    assert (ended.status, "line 1 is not what was written" in ended.err) == (2, True)
+
+
 def test_an_altered_model_is_refused_by_the_name_of_its_file(
     tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ Scores
 Tiers and reasons
     tiers: from scores to tiers; `assign`.
     explain: why one enterprise is where it is; `reasons`.
+    reviews: what reviewers decided, in a log; `append`, `read`, `latest`.
 Policies
     policy: policies as data; `Policy.load`, `Policy.reform`, `diff`.
     ladders: how often each tier is inspected, beside what the law asks.

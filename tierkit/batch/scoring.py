@@ -20,18 +20,30 @@ import pyarrow.parquet as pq
 from tierkit import __version__
 from tierkit.artifact import Model
 from tierkit.batch.staging import REJECTS, Rejects, Staged, parquet_writer, stage
-from tierkit.explain import reason_codes
+from tierkit.explain import code_books, reason_codes
 from tierkit.features import features_of, on_register, standing
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
+from tierkit.risk import RiskModel
 from tierkit.schema import DataError, Folder, Problem, open_folder, replacing
 from tierkit.schema.files import sha256
+from tierkit.texts import cell
 from tierkit.tiers import assign
 from tierkit.timeline import TIMED, Timeline, check_recorded
 
-__all__ = ["CHUNK_ROWS", "Report", "rejects_path", "score"]
+__all__ = [
+    "CHUNK_ROWS",
+    "Report",
+    "codes_path",
+    "last_assignment",
+    "model_digest",
+    "previous_digest",
+    "rejects_path",
+    "score",
+]
 
 CHUNK_ROWS = 1 << 16
+_CERTAINTY = ["tier_agreement", "agreement_low", "agreement_high"]
 _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
 
 
@@ -55,6 +67,8 @@ class Report:
         Scored rows by tier.
     records : mapping of str to mapping
         For each other table its rows and how many were rejected.
+    codes : str or None
+        The code book, where there are reason codes.
     """
 
     out: str
@@ -67,6 +81,7 @@ class Report:
     flagged: int
     tiers: Mapping[str, int]
     records: Mapping[str, Mapping[str, int]]
+    codes: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -85,6 +100,18 @@ def rejects_path(out: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{path.stem}.rejects.parquet")
 
 
+def codes_path(out: str | os.PathLike[str]) -> Path:
+    """Return where the code book of an output lies: what its reason codes mean, in Chinese and English.
+
+    Examples
+    --------
+    >>> codes_path("scores.parquet").name
+    'scores.codes.csv'
+    """
+    path = Path(out)
+    return path.with_name(f"{path.stem}.codes.csv")
+
+
 def score(
     model: Model | str | os.PathLike[str],
     data: str | os.PathLike[str],
@@ -96,6 +123,7 @@ def score(
     chunk_rows: int = CHUNK_ROWS,
     resume: bool = False,
     *,
+    certainty: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Report:
@@ -103,8 +131,8 @@ def score(
 
     The file holds the scores of `tierkit.artifact.Model.score` and the tiers of `tierkit.tiers.assign`, one
     row an enterprise in the order of their table, and ``assigned_on``, the day since which the tier stands.
-    Rows that break the contract go to a reject file beside it. Both appear whole, under their names, at the
-    end.
+    Rows that break the contract go to a reject file beside it; with reason codes comes a code book. All
+    appear whole, under their names, at the end.
 
     Parameters
     ----------
@@ -125,6 +153,10 @@ def score(
         Enterprises at a time; it changes no bit, only memory.
     resume : bool
         Go on where a run with the same inputs was cut off; else begin anew.
+    certainty : bool
+        Whether to say how many of the model's bootstrap models give the same tier, with Wilson's interval:
+        ``tier_agreement``, ``agreement_low`` and ``agreement_high``, of first assignments, as
+        `tierkit.ensemble.Ensemble.certainty` compares them.
     threads : int
         It changes no bit.
     progress : Progress
@@ -141,7 +173,8 @@ def score(
         If tables or the last assignment cannot be read, a table's columns break the contract, or the records
         end before the date.
     ValueError
-        If a parameter is out of range, or a run to resume had other inputs.
+        If a parameter is out of range, certainty is asked of a model without an ensemble, or a run to resume
+        had other inputs.
 
     Examples
     --------
@@ -156,15 +189,18 @@ def score(
     target = Path(out).resolve()
     _check(target, reasons, chunk_rows)
     loaded = model if isinstance(model, Model) else Model.load(model)
-    loaded.risk.set_params(num_threads=threads)
+    if certainty and loaded.ensemble is None:
+        raise ValueError("The model was trained without a bootstrap. Train it with --bootstrap 20, say.")
+    for one in (loaded.risk, *(loaded.ensemble.members if certainty and loaded.ensemble else ())):
+        one.set_params(num_threads=threads)
     chosen = policy if isinstance(policy, Policy) else Policy.load(policy)
     day = pd.Timestamp(as_of).date()
-    last = _last(previous, day)
+    last = last_assignment(previous, day)
     nobody = pd.DataFrame({"enterprise_id": [], "sector": [], "risk_probability": [], "credit_points": []})
     assign(nobody, chosen, last, as_of=day)  # so that a bad assignment or policy shows before the work
     folder = open_folder(data)
     check_recorded(day, folder.as_of)
-    key = _key(loaded, folder, chosen, day, last, reasons, chunk_rows)
+    key = _key(loaded, folder, chosen, day, last, reasons, certainty, chunk_rows)
     work = target.with_name(f".{target.name}.work")
     _prepare(work, key, resume)
     try:
@@ -172,7 +208,7 @@ def score(
     except DataError:  # nothing to resume, and nothing may be left behind
         shutil.rmtree(work)
         raise
-    job = _Job(loaded, chosen, day, last, reasons)
+    job = _Job(loaded, chosen, day, last, reasons, certainty)
     with Timeline(staged.files, threads) as timeline:
         ids = timeline.ids()
         starts = range(0, max(len(ids), 1), chunk_rows)
@@ -190,7 +226,7 @@ def score(
                     temporary.write_text(json.dumps(counts), "utf-8")
             tally.update(json.loads(part.with_suffix(".json").read_text("utf-8")))
             progress("scoring", min(start + chunk_rows, len(ids)), len(ids))
-    report = _report(target, staged, tally)
+    report = _report(target, staged, tally, reasons)
     _assemble(target, work, len(starts), report, key)
     shutil.rmtree(work)
     return report
@@ -212,8 +248,8 @@ def _check(target: Path, reasons: int, chunk_rows: int) -> None:
         raise ValueError("\n".join(problems))
 
 
-def _last(previous: pd.DataFrame | str | os.PathLike[str] | None, day: date) -> pd.DataFrame | None:
-    """Return the last assignment of each enterprise up to the date."""
+def last_assignment(previous: pd.DataFrame | str | os.PathLike[str] | None, day: date) -> pd.DataFrame | None:
+    """Return the last assignment of each enterprise up to the date, for `tierkit.tiers.assign`."""
     if previous is None:
         return None
     frame = previous if isinstance(previous, pd.DataFrame) else _read(Path(previous))
@@ -224,6 +260,11 @@ def _last(previous: pd.DataFrame | str | os.PathLike[str] | None, day: date) -> 
         frame = frame.sort_values("assigned_on", kind="stable", na_position="first")
         frame = frame.drop_duplicates("enterprise_id", keep="last")
     return frame
+
+
+def previous_digest(last: pd.DataFrame) -> str:
+    """Return the hash of a last assignment, as an output names it."""
+    return _digest(last.to_csv(index=False))
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -246,26 +287,38 @@ def _key(
     day: date,
     last: pd.DataFrame | None,
     reasons: int,
+    certainty: bool,
     chunk_rows: int,
 ) -> dict[str, Any]:
     """Return everything that the result depends on, and the chunk size, which its parts depend on."""
     return {
         "tierkit": __version__,
-        "model": _digest(_model_text(model)),
+        "model": model_digest(model),
         "data": {name: sha256(path) for name, path in folder.files.items() if name in TIMED},
         "policy": policy.hash,
         "policy_name": policy.name,
         "as_of": day.isoformat(),
-        "previous": "" if last is None else _digest(last.to_csv(index=False)),
+        "previous": "" if last is None else previous_digest(last),
         "reasons": reasons,
+        "certainty": _ensemble_digest(model) if certainty else "",
         "chunk_rows": chunk_rows,
     }
 
 
-def _model_text(model: Model) -> str:
-    trees, rest = model.risk.to_parts()
+def model_digest(model: Model) -> str:
+    """Return the hash of all of a model that a score depends on, as an output names it."""
+    return _digest(_risk_text(model.risk) + model.credit.to_json())
+
+
+def _risk_text(risk: RiskModel) -> str:
+    trees, rest = risk.to_parts()
     rest["parameters"].pop("num_threads")
-    return trees + json.dumps(rest, sort_keys=True) + model.credit.to_json()
+    return trees + json.dumps(rest, sort_keys=True)
+
+
+def _ensemble_digest(model: Model) -> str:
+    members = model.ensemble.members if model.ensemble else ()
+    return _digest("".join(map(_risk_text, members)))
 
 
 def _digest(text: str) -> str:
@@ -316,6 +369,7 @@ class _Job:
     day: date
     last: pd.DataFrame | None
     reasons: int
+    certainty: bool
 
     def chunk(self, timeline: Timeline, ids: pd.Series) -> tuple[Any, dict[str, int]]:
         """Score and tier some enterprises."""
@@ -336,7 +390,11 @@ class _Job:
         ]
         if self.reasons:
             parts.append(reason_codes(self.model.risk, self.model.credit, X, self.reasons))
-        table = _arrow(pd.concat(parts, axis=1).assign(policy=self.policy.name), self.reasons)
+        if self.certainty and self.model.ensemble is not None:
+            sure = self.model.ensemble.certainty(X[list(self.model.risk.inputs_.names)], scores, self.policy)
+            parts.append(sure[["tier_agreement", "low", "high"]].set_axis(_CERTAINTY, axis=1))
+        whole = pd.concat(parts, axis=1).assign(policy=self.policy.name)
+        table = _arrow(whole, _schema(self.reasons, self.certainty))
         counts = {
             "closed": int((born & ~here).sum()),
             "not_registered": int((~born).sum()),
@@ -355,7 +413,7 @@ class _Job:
         return today.where(tiers["changed"].to_numpy(), pd.Series(before, index=tiers.index))
 
 
-def _schema(reasons: int) -> Any:
+def _schema(reasons: int, certainty: bool) -> Any:
     text, number, yes, day = pa.string(), pa.float64(), pa.bool_(), pa.date32()
     columns = {
         "enterprise_id": text,
@@ -383,11 +441,11 @@ def _schema(reasons: int) -> Any:
     for axis in ("risk", "credit"):
         for k in range(1, reasons + 1):
             columns |= {f"{axis}_reason_{k}": text, f"{axis}_effect_{k}": number}
+    columns |= dict.fromkeys(_CERTAINTY if certainty else [], number)
     return pa.schema(list(columns.items()))
 
 
-def _arrow(frame: pd.DataFrame, reasons: int) -> Any:
-    schema = _schema(reasons)
+def _arrow(frame: pd.DataFrame, schema: Any) -> Any:
     arrays = []
     for field in schema:
         values = frame[field.name]
@@ -400,7 +458,7 @@ def _arrow(frame: pd.DataFrame, reasons: int) -> Any:
     return pa.table(arrays, schema=schema)
 
 
-def _report(target: Path, staged: Staged, tally: Counter[str]) -> Report:
+def _report(target: Path, staged: Staged, tally: Counter[str], reasons: int) -> Report:
     rows, rejected = staged.rows["enterprises"], staged.rejected["enterprises"]
     report = Report(
         out=str(target),
@@ -417,6 +475,7 @@ def _report(target: Path, staged: Staged, tally: Counter[str]) -> Report:
             for name in staged.rows
             if name != "enterprises"
         },
+        codes=str(codes_path(target)) if reasons else None,
     )
     total = report.scored + report.rejected + report.closed + report.not_registered
     if total != rows or sum(report.tiers.values()) != report.scored:
@@ -425,15 +484,22 @@ def _report(target: Path, staged: Staged, tally: Counter[str]) -> Report:
 
 
 def _assemble(target: Path, work: Path, parts: int, report: Report, key: Mapping[str, Any]) -> None:
-    """Write the parts as one file, whatever their size was, and put both files into their places."""
+    """Write the parts as one file, whatever their size was, and put all files into their places."""
     about = {name: value for name, value in key.items() if name != "chunk_rows"}
-    counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects")}
+    counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects", "codes")}
     metadata = {"tierkit": json.dumps({**about, **counts}, sort_keys=True)}
-    with parquet_writer(work / "scores.parquet", _schema(int(key["reasons"])), metadata) as write:
+    with parquet_writer(
+        work / "scores.parquet", _schema(int(key["reasons"]), bool(key["certainty"])), metadata
+    ) as write:
         for number in range(parts):
             write(pq.read_table(work / f"part-{number:06d}.parquet"))
     if pq.read_metadata(work / "scores.parquet").num_rows != report.scored:
         raise RuntimeError(f"The file does not hold the {report.scored} rows that were scored.")
     # The scores last: when they are there, all is done.
+    if report.codes:
+        book = code_books().map(cell)
+        # With a byte order mark, without which a spreadsheet would not take Chinese for UTF-8.
+        book.to_csv(work / "codes.csv", index=False, encoding="utf-8-sig", lineterminator="\r\n")
+        (work / "codes.csv").replace(report.codes)
     (work / "rejects.parquet").replace(rejects_path(target))
     (work / "scores.parquet").replace(target)

@@ -9,7 +9,17 @@ import typer
 from typer.main import get_command
 
 from tierkit import __version__
-from tierkit.cli import backtests, evaluations, models, policies, records, sensitivity, simulations
+from tierkit.cli import (
+    backtests,
+    evaluations,
+    models,
+    policies,
+    records,
+    reports,
+    reviews,
+    sensitivity,
+    simulations,
+)
 from tierkit.cli.ending import DONE, INTERRUPTED, reader_gone
 
 __all__ = ["app", "main"]
@@ -47,7 +57,9 @@ def _options(version: Version = False) -> None:
 
 records.add_to(app)
 models.add_to(app)
+reviews.add_to(app)
 simulations.add_to(app)
+reports.add_to(app)
 sensitivity.add_to(app)
 backtests.add_to(app)
 evaluations.add_to(app)

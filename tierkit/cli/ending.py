@@ -99,7 +99,8 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
         @functools.wraps(function)
         def run(*, as_json: bool, debug: bool, **given: Any) -> None:
             try:
-                status = _run(functools.partial(function, **given), as_json, debug, writes="out" in given)
+                writes = not given.keys().isdisjoint({"out", "log"})
+                status = _run(functools.partial(function, **given), as_json, debug, writes)
                 sys.stdout.flush()
             except BrokenPipeError:
                 status = reader_gone()

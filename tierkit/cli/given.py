@@ -28,6 +28,7 @@ WRITERS = {
     "model": "train",
     "run": "simulate",
     "page": "report",
+    "city": "report",
     "demo": "demo",
     "screening": "sensitivity",
     "backtest": "backtest",

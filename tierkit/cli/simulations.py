@@ -1,4 +1,4 @@
-"""``tierkit simulate``, ``report`` and ``demo``: what policies would do, and pages that tell it."""
+"""``tierkit simulate`` and ``demo``: what policies would do."""
 
 import warnings
 from collections.abc import Sequence
@@ -47,7 +47,6 @@ MOST_REPLICATES = 1000
 def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
     command(app, "simulate")(simulate)
-    command(app, "report")(report)
     command(app, "demo")(demo)
 
 
@@ -259,25 +258,6 @@ def warn_of_rule_scores(policies: "Sequence[Policy]") -> None:
             "apart less, so fewer are in the middle tiers and on an unmonitored list than the plan aims at"
         )
         warnings.warn(said, stacklevel=2)
-
-
-def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="What simulate wrote.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
-) -> Answer:
-    """Write the page that tells a run."""
-    given = Given()
-    given.folder("RUN", run, "run", holds=["run.json"])
-    wrote = given.out_folder("--out", out, "page")
-    given.settle()
-    from tierkit.policy import PolicyWarning
-    from tierkit.report import Run, index
-
-    warnings.simplefilter("ignore", PolicyWarning)  # for who simulates a policy, not for who reads of it
-    with whole_folder(out) as draft:
-        index(Run.read(run), draft)
-    page = out / "index.html"
-    return Answer({"page": str(page), "summary": str(out / "summary.json")}, f"{wrote} '{page}'.")
 
 
 def demo(

@@ -1,6 +1,8 @@
 """Why an enterprise is in its tier: exact reasons of both scores, in words, for one or for all."""
 
-from tierkit.explain.codes import code_book, reason_codes
+from tierkit.explain.bands import AGREEMENT, BANDS, DISTANCE, bands
+from tierkit.explain.changes import Changes, changes, features_held
+from tierkit.explain.codes import code_book, code_books, reason_codes
 from tierkit.explain.contributions import (
     UNIT,
     AdditivityError,
@@ -10,19 +12,41 @@ from tierkit.explain.contributions import (
     explain,
     points_lost,
 )
+from tierkit.explain.evidence import Record, evidence
+from tierkit.explain.paths import Obstacle, Path, Recourse
+from tierkit.explain.portraits import Portraits, portraits
 from tierkit.explain.reasons import Reason, Reasons, reasons
+from tierkit.explain.recourse import recourse
+from tierkit.explain.steps import Step
 
 __all__ = [
+    "AGREEMENT",
+    "BANDS",
+    "DISTANCE",
     "UNIT",
     "AdditivityError",
+    "Changes",
     "Losses",
+    "Obstacle",
+    "Path",
+    "Portraits",
     "Reason",
     "Reasons",
+    "Record",
+    "Recourse",
+    "Step",
+    "bands",
+    "changes",
     "check_additivity",
     "code_book",
+    "code_books",
     "contributions",
+    "evidence",
     "explain",
+    "features_held",
     "points_lost",
+    "portraits",
     "reason_codes",
     "reasons",
+    "recourse",
 ]

@@ -12,7 +12,7 @@ from tierkit.features import FEATURES, GROUPS
 from tierkit.risk import RiskModel
 from tierkit.scorecard import CreditScorecard
 
-__all__ = ["code_book", "reason_codes"]
+__all__ = ["code_book", "code_books", "reason_codes"]
 
 
 def reason_codes(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame, k: int = 3) -> pd.DataFrame:
@@ -115,3 +115,22 @@ def code_book(lang: str = "zh") -> pd.DataFrame:
         if feature.risk is not None or feature.credit is not None
     ]
     return pd.DataFrame(rows, dtype="str")
+
+
+def code_books() -> pd.DataFrame:
+    """Return what each reason code means in Chinese and in English, side by side.
+
+    Returns
+    -------
+    DataFrame
+        ``code``, then each other column of `code_book` as ``<column>_zh`` and ``<column>_en``.
+
+    Examples
+    --------
+    >>> code_books().set_index("code").loc["findings_1y", ["group_zh", "group_en"]].tolist()
+    ['行为记录', 'conduct']
+    """
+    zh, en = (code_book(lang).set_index("code").add_suffix(f"_{lang}") for lang in texts.LANGUAGES)
+    both = zh.join(en).reset_index()
+    names = [f"{name}_{lang}" for name in code_book("en").columns[1:] for lang in texts.LANGUAGES]
+    return both[["code", *names]]

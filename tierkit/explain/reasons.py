@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy.special import logit
 
 from tierkit import texts
 from tierkit.explain.contributions import contributions, points_lost
+from tierkit.explain.evidence import Record, records_of
 from tierkit.features import FEATURES, GROUPS
 from tierkit.policy import Policy
 from tierkit.risk import RiskModel
@@ -24,6 +25,8 @@ from tierkit.tiers import sentences
 __all__ = ["AXES", "Reason", "Reasons", "reasons"]
 
 AXES = ("risk", "credit")
+NAMED = 3
+"""Records that a sentence names; it counts the rest."""
 _FEATURES = {feature.name: feature for feature in FEATURES}
 
 
@@ -44,6 +47,8 @@ class Reason:
         Log-odds added to the risk margin, or points taken off the credit (0 or less).
     composite : float or None
         The same in points of the composite score, where the policy has one.
+    records : tuple of Record
+        The records behind the value, the latest first, where they were asked for.
     """
 
     axis: str
@@ -52,6 +57,7 @@ class Reason:
     value: float | str | None
     effect: float
     composite: float | None = None
+    records: tuple[Record, ...] = ()
 
     def fact(self, lang: str) -> str:
         """Return the fact in words, with its number and unit."""
@@ -62,6 +68,19 @@ class Reason:
         """Return the fact and its effect as one sentence."""
         fact = self.fact(lang).rstrip("。. ")
         return texts.text("reason.sentence", lang, fact=fact, by=self.by(lang))
+
+    def behind(self, lang: str, most: int = NAMED) -> str:
+        """Return the records behind the fact as a sentence that names some of them, or nothing.
+
+        The enterprise's own row of the register goes without saying.
+        """
+        own = [record for record in self.records if record.table != "enterprises"]
+        if not own:
+            return ""
+        named = texts.join((record.text(lang) for record in own[:most]), lang)
+        if len(own) > most:
+            named = texts.text("record.more", lang, records=named, n=len(own) - most)
+        return texts.text("record.behind", lang, records=named)
 
     def by(self, lang: str) -> str:
         """Return the effect in words."""
@@ -153,7 +172,8 @@ class Reasons:
         -------
         DataFrame
             ``axis``, ``feature``, ``group``, ``fact`` (in words), ``value``, ``effect``, ``unit`` and, for
-            a composite policy, ``composite`` (points of the composite score).
+            a composite policy, ``composite`` (points of the composite score), and, where they were asked
+            for, ``records`` (ids and dates of all records behind the fact).
         """
         lang = lang or self.lang
         units = {"risk": "log-odds", "credit": "points"}
@@ -167,18 +187,20 @@ class Reasons:
                 "effect": reason.effect,
                 "unit": texts.text(f"unit.{units[reason.axis]}", lang),
                 "composite": reason.composite,
+                "records": texts.join((f"{one.record_id} ({one.on})" for one in reason.records), lang),
             }
             for reason in self.reasons
         ]
-        columns = ["axis", "feature", "group", "fact", "value", "effect", "unit", "composite"]
-        frame = pd.DataFrame(rows, columns=columns)
-        return frame if self.composite else frame.drop(columns="composite")
+        columns = ["axis", "feature", "group", "fact", "value", "effect", "unit"]
+        columns += ["composite"] if self.composite else []
+        columns += ["records"] if any(reason.records for reason in self.reasons) else []
+        return pd.DataFrame(rows, columns=columns)
 
     def groups(self, axis: str) -> dict[str, float]:
         """Return the sum of the effects of each group of features on one score."""
         return {group: sum(r.effect for r in self.of(axis) if r.group == group) for group in GROUPS}
 
-    def sentences(self, lang: str | None = None, top: int = 5) -> list[str]:
+    def sentences(self, lang: str | None = None, top: int = 5, *, records: bool = False) -> list[str]:
         """Return the explanation as sentences that a regulator can sign, with facts, numbers and units.
 
         Parameters
@@ -186,6 +208,8 @@ class Reasons:
         lang : {"zh", "en"}, optional
         top : int, default=5
             Facts of each score.
+        records : bool, default=False
+            Whether to name the records behind each fact.
         """
         lang = lang or self.lang
         return [
@@ -193,9 +217,9 @@ class Reasons:
             *([texts.text("reason.unmonitored", lang)] if self.unmonitored else []),
             *(self.distance_sentence(axis, lang) for axis in AXES),
             self.risk_sentence(lang),
-            *self._facts("risk", lang, top),
+            *self._facts("risk", lang, top, records),
             self.credit_sentence(lang),
-            *self._facts("credit", lang, top),
+            *self._facts("credit", lang, top, records),
         ]
 
     def risk_sentence(self, lang: str) -> str:
@@ -222,9 +246,13 @@ class Reasons:
         included = self.buffered and distance != 0
         return texts.text("reason.distance.buffered", lang, sentence=sentence) if included else sentence
 
-    def _facts(self, axis: str, lang: str, top: int) -> list[str]:
+    def _facts(self, axis: str, lang: str, top: int, records: bool) -> list[str]:
         chosen = self.of(axis)
-        shown = [reason.sentence(lang) for reason in chosen[:top]]
+        space = "" if lang == "zh" else " "
+        shown = [
+            space.join(filter(None, (reason.sentence(lang), reason.behind(lang) if records else "")))
+            for reason in chosen[:top]
+        ]
         if len(chosen) > top:
             rest = sum(reason.effect for reason in chosen[top:])
             digits = 2 if axis == "risk" else 1
@@ -236,6 +264,8 @@ class Reasons:
         """Return everything as plain data for JSON; `from_dict` reads it back."""
         data = asdict(self)
         data["rule"] = self.rule._asdict()
+        for plain, reason in zip(data["reasons"], self.reasons, strict=True):
+            plain["records"] = [record._asdict() for record in reason.records]
         for name in ("distance_risk", "distance_credit"):
             data[name] = data[name] if np.isfinite(data[name]) else None
         return data
@@ -245,7 +275,10 @@ class Reasons:
         """Return the reasons that `to_dict` laid down."""
         known = dict(data)
         known["rule"] = Label(**data["rule"])
-        known["reasons"] = tuple(Reason(**reason) for reason in data["reasons"])
+        known["reasons"] = tuple(
+            Reason(**{**reason, "records": tuple(Record(**one) for one in reason.get("records", ()))})
+            for reason in data["reasons"]
+        )
         for name in ("risk_boundaries", "credit_boundaries", "flags"):
             known[name] = tuple(data[name])
         known["composite"] = tuple(data["composite"]) if data["composite"] else None
@@ -272,6 +305,7 @@ def reasons(
     enterprise_id: str,
     *,
     lang: str = "zh",
+    records: pd.DataFrame | None = None,
 ) -> Reasons:
     """Return why one enterprise is in its tier.
 
@@ -287,6 +321,8 @@ def reasons(
     enterprise_id : str
     lang : {"zh", "en"}, default="zh"
         Language in which a notebook shows it; every method takes another.
+    records : DataFrame, optional
+        As from `tierkit.explain.evidence` on the date of `X`, to name the records behind each reason.
 
     Returns
     -------
@@ -338,6 +374,8 @@ def reasons(
             credit_weight,
         ),
     ]
+    behind = {} if records is None else records_of(records, enterprise_id)
+    found = [replace(reason, records=behind.get(reason.feature, ())) for reason in found]
     known = tier.iloc[0].to_dict()
     offset = policy[f"scoring.sector_offset.{row['sector'].iloc[0]}"] if "sector" in row else 0.0
     composite = None

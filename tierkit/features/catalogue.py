@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from tierkit.schema import LEVELS, Label
+from tierkit.schema import LEVELS, TABLES, Label
 
 __all__ = [
     "FEATURES",
@@ -73,6 +73,12 @@ class Feature:
         Table whose view as of the date it is taken from.
     sql : str
         Value of an enterprise's row, or aggregate over its records, in the view's columns.
+    where : str or None
+        Which records lie behind the value, in the view's columns; None for a cell of the register.
+    on : str
+        Column of the date that counts.
+    latest : bool
+        Whether only the records of the last day lie behind it.
     label, unit : Label
         In Chinese and English; the unit is empty where there is none.
     risk, credit : {-1, 0, 1} or None
@@ -98,6 +104,9 @@ class Feature:
     credit: Sign | None
     absent: float | None
     text: Label
+    on: str
+    where: str | None = None
+    latest: bool = False
     none: Label | None = None
     levels: str | None = None
 
@@ -139,6 +148,10 @@ class Feature:
         return self.text.text(lang).format(value=number)
 
 
+_COUNT = "count(*) FILTER (WHERE {where})"
+"""What a feature that says only which records count is: their number."""
+
+
 def _read() -> tuple[Feature, ...]:
     """Read the catalogue; a key that is not known, or missing, is an error of ours and shows at import."""
     words = {
@@ -152,9 +165,12 @@ def _read() -> tuple[Feature, ...]:
     features = []
     for name, row in tomllib.loads(text).items():
         labels = {key: Label(*row[key]) for key in ("label", "unit", "text", "none") if key in row}
-        fixed = {"risk": None, "credit": None, "absent": None, "unit": Label("", "")}
-        sql = " ".join(row["sql"].format_map(words).split())
-        features.append(Feature(name=name, **{**fixed, **row, **labels, "sql": sql}))
+        fixed: dict[str, Any] = {"risk": None, "credit": None, "absent": None, "unit": Label("", "")}
+        fixed["on"] = TABLES[row["source"]].columns["enterprise_id"].known_from
+        where = row["where"].format_map(words) if "where" in row else None
+        sql = " ".join(row.get("sql", _COUNT).format_map({**words, "where": where}).split())
+        row |= {"sql": sql, "where": where}
+        features.append(Feature(name=name, **{**fixed, **row, **labels}))
     return tuple(features)
 
 

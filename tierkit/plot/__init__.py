@@ -11,6 +11,7 @@ from tierkit.plot.effects import effects, horizon, policy_label
 from tierkit.plot.estimates import estimates
 from tierkit.plot.explanation import waterfall
 from tierkit.plot.policies import fairness, load, visits
+from tierkit.plot.portraits import near_boundary, tier_marks, tier_moves
 from tierkit.plot.ranking import found
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
 from tierkit.plot.sensitivity import screening, tornado
@@ -35,6 +36,7 @@ __all__ = [
     "load",
     "matrix",
     "monitoring",
+    "near_boundary",
     "outcomes",
     "points",
     "policy_color",
@@ -42,6 +44,8 @@ __all__ = [
     "screening",
     "style",
     "tier_label",
+    "tier_marks",
+    "tier_moves",
     "tier_sizes",
     "tier_stability",
     "tornado",

@@ -12,9 +12,9 @@ from scipy.special import logit
 from tierkit import texts
 from tierkit.features import GROUPS
 from tierkit.policy import Policy
+from tierkit.report.cases import Case
 from tierkit.report.index import waterfall
 from tierkit.report.page import Words, render
-from tierkit.report.run import Case
 
 __all__ = ["dossier"]
 

@@ -216,7 +216,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def render(template: str, *, lang: str | None = None, **context: Any) -> str:
+def render(template: str, *, lang: str | None = None, beside: str | None = None, **context: Any) -> str:
     """Return a page as one HTML text that needs no other file, no font and no network.
 
     Parameters
@@ -225,6 +225,8 @@ def render(template: str, *, lang: str | None = None, **context: Any) -> str:
         Name of a template in ``tierkit/templates``.
     lang : {"zh", "en"}, optional
         The page's language; both, with a switch, where it is not given.
+    beside : str, optional
+        Name of a style sheet and a script that go after those of all pages.
     **context
         What the template shows.
 
@@ -234,8 +236,14 @@ def render(template: str, *, lang: str | None = None, **context: Any) -> str:
         With a content security policy that forbids every request, and a font of just its characters.
     """
     environment = _environment()
-    style = Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8"))
-    script = Markup((_TEMPLATES / "page.js").read_text(encoding="utf-8").strip()) if lang is None else ""
+    names = ["page", *([beside] if beside else [])]
+    style, script = (
+        Markup("\n").join(
+            Markup((_TEMPLATES / f"{name}.{kind}").read_text(encoding="utf-8").strip()) for name in names
+        )
+        for kind in ("css", "js")
+    )
+    script = script if lang is None else Markup()
     digest = base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()
     words = Words(lang)
     body = environment.get_template(template).render(

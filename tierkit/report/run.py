@@ -14,31 +14,15 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.compare import mean_interval
-from tierkit.explain import Reasons
 from tierkit.policy import Policy
+from tierkit.report.cases import Case
 
-__all__ = ["Case", "Run"]
+__all__ = ["Run"]
 
 _FRAMES = (
     "summary", "years", "transitions", "by_replicate", "tiers", "scores", "visits", "ratings", "moments",
     "calibration",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One enterprise as an example.
-
-    Attributes
-    ----------
-    reasons : Reasons
-    enterprise : mapping of str to object
-        Its row of the table ``enterprises``, as far as a reader needs it: ``name``, ``sector``, ``size``,
-        ``ownership``, ``district``.
-    """
-
-    reasons: Reasons
-    enterprise: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,10 +180,7 @@ class Run:
             "kappa": self.kappa,
             "weeks": self.weeks,
             "metrics": {name: dict(values) for name, values in self.metrics.items()},
-            "cases": [
-                {"reasons": case.reasons.to_dict(), "enterprise": dict(case.enterprise)}
-                for case in self.cases
-            ],
+            "cases": [case.to_dict() for case in self.cases],
             "facts": dict(self.facts),
         }
         text = json.dumps(rest, ensure_ascii=False, indent=1, default=str)
@@ -228,9 +209,6 @@ class Run:
             for name in _FRAMES
             if (place / f"{name}.parquet").is_file()
         }
-        cases = tuple(
-            Case(reasons=Reasons.from_dict(case["reasons"]), enterprise=case["enterprise"])
-            for case in rest.pop("cases")
-        )
+        cases = tuple(Case.from_dict(case) for case in rest.pop("cases"))
         policies = tuple(Policy.load(place / "policies" / f"{k:02d}.toml") for k in range(len(names)))
         return cls(policies=policies, cases=cases, **frames, **rest)

@@ -195,6 +195,11 @@ LEVELS: Mapping[str, Mapping[str, Label]] = MappingProxyType(
             T3 | 常规监管 | regular watch
             T4 | 重点关注 | close watch
         """),
+        "decision": _labels("""
+            agree    | 同意     | agree
+            override | 另定等级 | another tier
+            correct  | 退回更正 | send back for correction
+        """),
         "industry_section": _labels("""
             A | 农、林、牧、渔业                   | agriculture, forestry and fishery
             B | 采矿业                             | mining

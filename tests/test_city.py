@@ -1,0 +1,199 @@
+"""The page of a city: rows as data that cannot end or run anything, filters, and scores that must fit."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tierkit import fonts, texts
+from tierkit.explain import BANDS, bands
+from tierkit.report import City, city_page
+from tierkit.report.city import MOST_ROWS, read_scores, select
+from tierkit.schema import DISTRICTS, SECTORS, TIERS, DataError
+
+HOSTILE = [
+    "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "=CMD()", "+1", "-1", "@SUM(A1)",
+    "\tx", "\rx", "a\u202eb", "a\u2028b\u2029c", '"quoted"', "{{ 7 * 7 }}", "长" * 10_000, "&lt;b&gt;", "",
+]  # fmt: skip
+
+
+def scored(n: int = 60, seed: int = 3) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    tiers = rng.choice(TIERS, n)
+    agreement = rng.integers(0, 21, n) / 20
+    return pd.DataFrame({
+        "enterprise_id": [f"9131{k:014d}" for k in range(n)],
+        "name": [HOSTILE[k] if k < len(HOSTILE) else f"企业{k}" for k in range(n)],
+        "sector": rng.choice(SECTORS, n),
+        "district": rng.choice(DISTRICTS, n),
+        "tier": tiers,
+        "risk_probability": rng.uniform(0, 1, n),
+        "credit_points": rng.normal(580, 40, n),
+        "distance_risk": np.where(rng.random(n) < 0.1, np.nan, rng.normal(0, 1, n)),
+        "distance_credit": np.where(rng.random(n) < 0.1, np.nan, rng.normal(0, 40, n)),
+        "tier_agreement": agreement,
+        "agreement_low": np.maximum(agreement - 0.1, 0),
+        "agreement_high": np.minimum(agreement + 0.1, 1),
+        "risk_reason_1": rng.choice(["findings_1y", "sector", None], n),
+        "credit_reason_1": rng.choice(["arrears_open", None], n),
+    })  # fmt: skip
+
+
+def page_of(rows: pd.DataFrame, **more: object) -> str:
+    given = {"rows": rows, "scored": len(rows), "as_of": "2024-12-30", "policy": "shanghai-2025"}
+    return city_page(City(**{**given, **more}))  # type: ignore[arg-type]
+
+
+def data_of(page: str) -> dict:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found is not None
+    return json.loads(found.group(1))
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    explain = ("tierkit", "explain", "my model", "data", "--enterprise", "{id}", "--out", "d/{id}.html")
+    return page_of(scored(), explain=explain, facts={"version": "0.1.0"})
+
+
+def test_rows_come_back_from_the_page_as_they_were(page: str) -> None:
+    rows, data = scored(), data_of(page)
+    columns, levels = data["columns"], data["levels"]
+    assert columns["id"] == rows["enterprise_id"].tolist()
+    assert columns["name"] == [texts.plain(name, 120) for name in rows["name"]]
+    for kind in ("tier", "sector", "district"):
+        assert [levels[kind][k][0] for k in columns[kind]] == rows[kind].tolist()
+    assert [levels["sure"][k][0] for k in columns["sure"]] == bands(rows).tolist()
+    np.testing.assert_allclose(columns["risk"], rows["risk_probability"], atol=5e-5)
+    nowhere = rows["distance_risk"].isna()
+    assert [value is None for value in columns["wayRisk"]] == nowhere.tolist()
+    reasons = [levels["reason"][k][0] if k >= 0 else None for k in columns["riskReason"]]
+    assert reasons == rows["risk_reason_1"].astype(object).where(rows["risk_reason_1"].notna(), None).tolist()
+    assert data["command"] == "tierkit explain 'my model' data --enterprise {id} --out d/{id}.html"
+
+
+def test_no_name_can_end_the_data_or_hide_in_it(page: str) -> None:
+    assert len(re.findall(r"</script>", page)) == 2, "that of the data and that of the script"
+    assert "alert(1)</script>" not in page
+    assert "\u2028" not in page
+    assert "\u202e" not in page, "shown as its code point"
+    names = data_of(page)["columns"]["name"]
+    assert names[8] == "a[U+202E]b"
+    assert names[12] == "长" * 120 + "… (+9,880)"
+    assert len(page) < 600_000, "a name of 10,000 characters is cut before it is embedded"
+
+
+def test_the_page_needs_nothing_else_and_runs_only_its_own_script(page: str) -> None:
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    assert not re.search(r"<[^>]+\son\w+=", page.partition('<script type="application/json"')[0])
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', page).group(1))  # type: ignore[union-attr]
+    assert "default-src 'none'" in policy
+    import base64
+    import hashlib
+
+    script = re.search(r"<script>(.*?)</script>", page, re.S).group(1)  # type: ignore[union-attr]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+
+
+def test_every_character_of_a_name_is_in_the_pages_font() -> None:
+    import base64
+    import io
+
+    from fontTools.ttLib import TTFont
+
+    rows = scored(20)
+    rows["name"] = "鑫淼犇骉" + rows["name"].str[:5]
+    told = re.search(r"base64,([^)]*)\)", page_of(rows))
+    assert told is not None
+    with TTFont(io.BytesIO(base64.b64decode(told.group(1)))) as font:
+        held = set(map(chr, font.getBestCmap()))
+    assert set("鑫淼") & fonts.characters() <= held
+    assert set("监管等级稳定") <= held
+
+
+def test_every_text_of_the_script_is_there_in_both_languages(page: str) -> None:
+    from pathlib import Path
+
+    script = (Path(texts.__file__).parent / "templates" / "city.js").read_text("utf-8")
+    asked = set(re.findall(r'say\("([\w.]+)"', script)) - {"decision.", "column."}
+    told = data_of(page)["texts"]
+    assert set(told) == set(texts.LANGUAGES)
+    for words in told.values():
+        assert asked <= set(words)
+        assert {f"column.{name}" for name in ("id", "agree", "wayRisk", "district")} <= set(words)
+
+
+def test_certainty_goes_by_distance_where_there_is_no_ensemble() -> None:
+    rows = scored().drop(columns=["tier_agreement", "agreement_low", "agreement_high"])
+    page = page_of(rows)
+    assert "agree" not in data_of(page)["columns"]
+    assert "没有重抽样模型" in page
+    assert "There are no bootstrap models" in page
+    near = (rows["distance_risk"].abs() < 0.2) | (rows["distance_credit"].abs() < 10)
+    assert ((bands(rows) == BANDS[0]) == near).all()
+    assert "There are no bootstrap models" not in page_of(scored())
+
+
+def test_filters_are_what_brute_force_gives() -> None:
+    rows = scored(300)
+    found = select(rows, ["T1", "T4"], [SECTORS[0], SECTORS[1]], [DISTRICTS[2]], uncertain=True)
+    expected = [
+        row.enterprise_id
+        for row in rows.itertuples()
+        if row.tier in ("T1", "T4") and row.sector in SECTORS[:2] and row.district == DISTRICTS[2]
+        and row.tier_agreement < 0.7
+    ]  # fmt: skip
+    assert found["enterprise_id"].tolist() == expected
+    assert len(select(rows)) == 300
+
+
+def test_too_many_rows_for_a_page_are_refused() -> None:
+    rows = scored(1).loc[np.zeros(MOST_ROWS + 1, int)]
+    with pytest.raises(ValueError, match=r"at most 200,000 enterprises.*Give a filter"):
+        page_of(rows)
+
+
+def test_last_decisions_are_shown() -> None:
+    log = pd.DataFrame({
+        "entry": [1, 2], "decided_on": pd.to_datetime(["2025-01-02"] * 2),
+        "decision": ["agree", "override"], "override_tier": [None, "T2"], "policy": "shanghai-2025",
+    })  # fmt: skip
+    log["enterprise_id"] = scored()["enterprise_id"][0]
+    page = page_of(scored(), decisions=log)
+    assert data_of(page)["decisions"] == {scored()["enterprise_id"][0]: ["override", "T2", "2025-01-02"]}
+    assert 'id="decided"' in page
+    assert 'id="decided"' not in page_of(scored())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.drop(columns="distance_risk"), "has no distance_risk"),
+        (lambda rows: rows.assign(tier="T9"), "is no tier"),
+    ],
+)
+def test_what_is_no_file_of_scores_is_refused(tmp_path, change, message: str) -> None:
+    path = tmp_path / "scores.parquet"
+    table = pa.Table.from_pandas(change(scored()))
+    pq.write_table(table.replace_schema_metadata({b"tierkit": b'{"as_of": "2024-12-30"}'}), path)
+    with pytest.raises(DataError, match=message):
+        read_scores(path)
+
+
+def test_scores_without_a_date_and_files_that_are_cut_are_refused(tmp_path) -> None:
+    path = tmp_path / "scores.parquet"
+    scored().to_parquet(path)
+    with pytest.raises(DataError, match="does not say of which day"):
+        read_scores(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match="cannot be read"):
+        read_scores(path)

@@ -1,0 +1,248 @@
+"""Portraits: means that add up to the tier's score, intervals and shares by oracles, changes that add up."""
+
+from __future__ import annotations
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from leakage import scramble
+from make_dataset import make_dataset
+from scipy import stats
+
+from tierkit import plot, texts
+from tierkit.artifact import Model, train
+from tierkit.explain import (
+    BANDS,
+    Changes,
+    Portraits,
+    bands,
+    changes,
+    contributions,
+    features_held,
+    points_lost,
+    portraits,
+)
+from tierkit.explain.bands import way
+from tierkit.explain.changes import ABSENT
+from tierkit.features import FEATURES, build
+from tierkit.policy import Policy
+from tierkit.schema import TIERS, Dataset
+from tierkit.tiers import assign
+
+DAYS = ("2024-01-01", "2024-03-01")
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return make_dataset(400, seed=4, records=3000)
+
+
+@pytest.fixture(scope="module")
+def model(data: Dataset) -> Model:
+    return train(data, DAYS[1])
+
+
+@pytest.fixture(scope="module")
+def policy(data: Dataset, model: Model) -> Policy:
+    scores = model.score(data, DAYS[1])
+    cuts = {
+        "scoring.risk_cutoffs": [round(float(q), 3) for q in scores["risk_probability"].quantile([0.4, 0.7])],
+        "scoring.credit_cutoffs": [round(float(q), 1) for q in scores["credit_points"].quantile([0.2, 0.6])],
+    }
+    return Policy.load("jiading-2025").reform(cuts, name="near", assumption="quantiles")
+
+
+@pytest.fixture(scope="module")
+def tiers(data: Dataset, model: Model, policy: Policy) -> list[pd.DataFrame]:
+    return [assign(model.score(data, day), policy) for day in DAYS]
+
+
+@pytest.fixture(scope="module")
+def X(data: Dataset) -> list[pd.DataFrame]:
+    return [build(data, day) for day in DAYS]
+
+
+@pytest.fixture(scope="module")
+def held(data: Dataset, X: list[pd.DataFrame]) -> pd.DataFrame:
+    return features_held(data, *DAYS, X[0].index.intersection(X[1].index))
+
+
+@pytest.fixture(scope="module")
+def moved(model: Model, tiers, X, held) -> Changes:
+    return changes(
+        model.risk, model.credit, tiers[1], X[1], tiers[0], X[0], held, before=DAYS[0], after=DAYS[1]
+    )
+
+
+@pytest.fixture(scope="module")
+def found(model: Model, tiers, X, moved: Changes) -> Portraits:
+    return portraits(model.risk, model.credit, X[1], tiers[1], changes=moved)
+
+
+def test_group_means_add_up_to_the_mean_score_of_each_tier(model, tiers, X, found: Portraits) -> None:
+    scores = {
+        "risk": model.risk.margin(X[1][list(model.risk.inputs_.names)]),
+        "credit": model.credit.points(X[1][list(model.credit.inputs_.names)]),
+    }
+    for axis, values in scores.items():
+        for row in found.tiers.to_dict("records"):
+            rows = found.marks[(found.marks["tier"] == row["tier"]) & (found.marks["axis"] == axis)]
+            inside = (tiers[1]["tier"] == row["tier"]).to_numpy()
+            assert found.base[axis] + rows["mean"].sum() == pytest.approx(values[inside].mean(), abs=1e-9)
+            assert row[axis] == pytest.approx(values[inside].mean(), abs=1e-9)
+            assert found.base[axis] + rows["city"].sum() == pytest.approx(values.mean(), abs=1e-9)
+    sizes = found.tiers.set_index("tier")["n"]
+    for (axis, feature), rows in found.marks.groupby(["axis", "feature"]):
+        weighted = (rows.set_index("tier")["mean"] * sizes).sum() / sizes.sum()
+        assert weighted == pytest.approx(rows["city"].iloc[0], abs=1e-9), (axis, feature)
+
+
+def test_intervals_of_marks_are_welchs_times_the_share_of_the_rest(model, tiers, X, found) -> None:
+    values, _ = contributions(model.risk, X[1])
+    lost = points_lost(model.credit, X[1]).lost
+    added = {"risk": pd.DataFrame(values, columns=list(model.risk.inputs_.names)), "credit": -lost}
+    for row in found.marks.to_dict("records"):
+        x = added[row["axis"]][row["feature"]].to_numpy()
+        inside = (tiers[1]["tier"] == row["tier"]).to_numpy()
+        assert row["difference"] == pytest.approx(x[inside].mean() - x.mean(), abs=1e-12)
+        if np.ptp(x[inside]) < 1e-12 or np.ptp(x[~inside]) < 1e-12:
+            continue
+        welch = stats.ttest_ind(x[inside], x[~inside], equal_var=False).confidence_interval()
+        rest = 1 - inside.mean()
+        assert row["low"] == pytest.approx(rest * welch.low, abs=1e-9)
+        assert row["high"] == pytest.approx(rest * welch.high, abs=1e-9)
+
+
+def test_facts_are_shares_and_medians_by_hand(tiers, X, found: Portraits) -> None:
+    kinds = set()
+    for row in found.facts.to_dict("records"):
+        feature = next(one for one in FEATURES if one.name == row["feature"])
+        column = X[1][row["feature"]].to_numpy()
+        inside = (tiers[1]["tier"] == row["tier"]).to_numpy()
+        kinds.add(row["kind"])
+        if row["kind"] == "median":
+            own = np.sort(column[inside].astype(float))
+            assert row["value"] == pytest.approx(np.median(own))
+            if np.isfinite(row["low"]):
+                # The sign test accepts what lies inside, and no order statistic further out.
+                below = int((own < row["low"]).sum())
+                assert 2 * stats.binom.cdf(below - 1, len(own), 0.5) <= 0.05
+                assert row["low"] <= row["value"] <= row["high"]
+            continue
+        has = column == row["level"] if row["kind"] == "level" else column != feature.absent
+        assert row["value"] == pytest.approx(has[inside].mean())
+        assert row["city"] == pytest.approx(has.mean())
+        oracle = stats.binomtest(int(has[inside].sum()), int(inside.sum())).proportion_ci(method="wilson")
+        assert row["low"] == pytest.approx(oracle.low, abs=1e-9)
+        assert row["high"] == pytest.approx(oracle.high, abs=1e-9)
+    assert kinds >= {"level", "flag", "count", "ever", "median"}
+
+
+def test_transitions_add_up_to_both_days(tiers, moved: Changes) -> None:
+    counts = moved.transitions
+    before = dict(zip(tiers[0]["enterprise_id"], tiers[0]["tier"].astype(str), strict=True))
+    after = dict(zip(tiers[1]["enterprise_id"], tiers[1]["tier"].astype(str), strict=True))
+    for tier in TIERS:
+        assert counts.loc[counts["before"] == tier, "n"].sum() == sum(t == tier for t in before.values())
+        assert counts.loc[counts["after"] == tier, "n"].sum() == sum(t == tier for t in after.values())
+    for a, b in itertools.product([*TIERS, ABSENT[0]], [*TIERS, ABSENT[1]]):
+        n = sum(
+            before.get(one, ABSENT[0]) == a and after.get(one, ABSENT[1]) == b for one in {*before, *after}
+        )
+        rows = counts[(counts["before"] == a) & (counts["after"] == b)]
+        assert rows["n"].sum() == n
+    assert counts.groupby("before")["share"].sum().to_numpy() == pytest.approx(1)
+
+
+def test_moves_of_reasons_add_up_to_moves_of_scores(model, tiers, X, moved: Changes) -> None:
+    both = tiers[0].merge(tiers[1], on="enterprise_id", suffixes=("_0", "_1"))
+    step = both["tier_1"].astype(str).str[1].astype(int) - both["tier_0"].astype(str).str[1].astype(int)
+    score = {
+        "risk": lambda x: model.risk.margin(x[list(model.risk.inputs_.names)]),
+        "credit": lambda x: model.credit.points(x[list(model.credit.inputs_.names)]),
+    }
+    totals = moved.totals().set_index(["direction", "axis", "part"])
+    for direction, chosen in (("better", step < 0), ("worse", step > 0)):
+        ids = both.loc[chosen, "enterprise_id"]
+        assert len(ids) > 0
+        for axis, of in score.items():
+            change = of(X[1].loc[ids]).mean() - of(X[0].loc[ids]).mean()
+            parts = {part: totals.loc[(direction, axis, part)] for part in ("all", "records", "time")}
+            assert parts["all"]["mean"] == pytest.approx(change, abs=1e-9)
+            assert parts["records"]["mean"] + parts["time"]["mean"] == pytest.approx(change, abs=1e-9)
+            assert parts["all"]["n"] == len(ids)
+
+
+def test_what_time_does_is_blind_to_records_after_the_first_day(data, held, X) -> None:
+    # Everything that became known on the first day or later is replaced; what time alone does stays the same.
+    other = scramble(data, pd.Timestamp(DAYS[0]), seed=1)
+    again = features_held(other, *DAYS, held.index)
+    pd.testing.assert_frame_equal(again, held)
+    assert (held["age_years"] > X[0].loc[held.index, "age_years"]).all(), "time passes"
+    assert (held["findings_1y"] <= X[0].loc[held.index, "findings_1y"]).all(), "records only leave windows"
+    assert not held.equals(X[1].loc[held.index])
+
+
+def test_nothing_moves_between_a_day_and_itself(data, model, tiers, X) -> None:
+    same = features_held(data, DAYS[1], DAYS[1], X[1].index)
+    pd.testing.assert_frame_equal(same, X[1])
+    none = changes(
+        model.risk, model.credit, tiers[1], X[1], tiers[1], X[1], same, before=DAYS[1], after=DAYS[1]
+    )
+    assert (none.transitions["before"] == none.transitions["after"]).all()
+    assert none.moved.empty
+    assert len(none.sentences("en")) == 1
+
+
+def test_bands_are_counted_for_each_tier(tiers, found: Portraits) -> None:
+    near = found.near
+    assert (near.groupby(["tier", "axis"])["n"].sum() == near.groupby(["tier", "axis"])["of"].first()).all()
+    band = bands(tiers[1])
+    for row in near[near["axis"] == "certainty"].to_dict("records"):
+        mine = (tiers[1]["tier"] == row["tier"]) & (band == row["band"])
+        assert row["n"] == mine.sum()
+    nearest = way(tiers[1]).sort_values(kind="stable").index[: len(found.nearest)]
+    assert found.nearest["enterprise_id"].tolist() == tiers[1].loc[nearest, "enterprise_id"].tolist()
+    assert set(near["band"]) == set(BANDS)
+
+
+@pytest.mark.parametrize("lang", sorted(texts.LANGUAGES))
+def test_sentences_hold_the_tiers_share_beside_the_citys(found: Portraits, lang: str) -> None:
+    said = "\n".join(found.sentences(lang))
+    row = found.strongest(found.tiers["tier"].iloc[-1], "credit", 1).iloc[0]
+    facts = found.facts.set_index(["tier", "feature"]).loc[(row["tier"], row["feature"])]
+    show = texts.number if facts["kind"] == "median" else texts.percent
+    assert show(facts["value"], 1) in said
+    assert show(facts["city"], 1) in said
+    assert f"n\u00a0=\u00a0{texts.number(int(facts['n']))}" in said
+    assert "{" not in said
+    assert "nan" not in said
+    assert said.splitlines()[0] in found.__class__(**{**found.__dict__, "lang": lang})._repr_html_()
+
+
+@pytest.mark.parametrize("lang", sorted(texts.LANGUAGES))
+def test_figures_carry_n_and_intervals(found: Portraits, moved: Changes, lang: str) -> None:
+    for axis in ("risk", "credit"):
+        ax = plot.tier_marks(found, axis, lang=lang)
+        headings = [text.get_text() for text in ax.texts]
+        assert [heading.rpartition("= ")[2] for heading in headings] == [
+            texts.number(int(n)) for n in found.tiers["n"]
+        ]
+        assert len(ax.collections) > 0, "intervals"
+        ax = plot.tier_moves(moved, axis, lang=lang)
+        assert "n = " in ax.texts[0].get_text()
+    ax = plot.near_boundary(found, lang=lang)
+    assert ax.get_yticklabels()[0].get_text().endswith(f"n = {texts.number(int(found.tiers['n'].iloc[0]))}")
+    plt.close("all")
+
+
+def test_one_tier_alone_is_the_city(model, X, tiers) -> None:
+    alone = tiers[1].assign(tier="T2")
+    found = portraits(model.risk, model.credit, X[1], alone)
+    assert (found.marks["difference"] == 0).all()
+    assert found.sentences("en")[0].startswith("T2 light watch")
+    plot.tier_marks(found)
+    plt.close("all")

@@ -1,0 +1,90 @@
+"""How sure a tier is, in three bands: by bootstrap models that agree, or by the way to the nearest boundary.
+
+All edges are assumptions, the same for every city: a band is a way to sort a list, and no finding. A way of
+0.2 in log-odds changes odds by a fifth; 10 points are about as much on a scorecard whose odds double in 40.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["AGREEMENT", "BANDS", "DISTANCE", "bands", "basis", "way"]
+
+BANDS = ("unsure", "fair", "sure")
+"""From the least sure."""
+
+AGREEMENT = (0.7, 0.9)
+"""Shares of bootstrap models from which a tier is fairly sure, and sure. An assumption."""
+
+DISTANCE: Mapping[str, tuple[float, float]] = MappingProxyType({"risk": (0.2, 0.5), "credit": (10.0, 25.0)})
+"""Ways to the next tier from which it is fairly sure, and sure, in log-odds and in points. An assumption."""
+
+
+def basis(tiers: pd.DataFrame) -> str:
+    """Return what the bands of a frame of tiers rest on: ``"agreement"`` or ``"distance"``.
+
+    Examples
+    --------
+    >>> basis(pd.DataFrame({"distance_risk": [0.1]}))
+    'distance'
+    """
+    return "agreement" if "tier_agreement" in tiers else "distance"
+
+
+def way(tiers: pd.DataFrame) -> pd.Series:
+    """Return how far the nearer boundary is, in widths of the band of the unsure; infinite where none is.
+
+    Parameters
+    ----------
+    tiers : DataFrame of shape (n, any)
+        With ``distance_risk`` (log-odds) and ``distance_credit`` (points), as `tierkit.tiers.assign` gives.
+
+    Returns
+    -------
+    Series of float, shape (n,)
+        Below 1 the tier is unsure by distance.
+
+    Examples
+    --------
+    >>> way(pd.DataFrame({"distance_risk": [-0.1, np.nan], "distance_credit": [30.0, np.nan]})).tolist()
+    [0.5, inf]
+    """
+    widths = [tiers[f"distance_{axis}"].abs() / DISTANCE[axis][0] for axis in DISTANCE]
+    return pd.concat(widths, axis=1).min(axis=1).fillna(np.inf)
+
+
+def bands(tiers: pd.DataFrame) -> pd.Series:
+    """Return the band of each tier: by agreement where there is any, else by distance.
+
+    Parameters
+    ----------
+    tiers : DataFrame of shape (n, any)
+        With ``tier_agreement``, or with ``distance_risk`` and ``distance_credit``. By distance a tier is in
+        the worse of the bands of both axes.
+
+    Returns
+    -------
+    Series of category, shape (n,)
+        One of `BANDS`, with the index of ``tiers``.
+
+    Examples
+    --------
+    >>> bands(pd.DataFrame({"tier_agreement": [1.0, 0.7, 0.65]})).tolist()
+    ['sure', 'fair', 'unsure']
+    >>> bands(pd.DataFrame({"distance_risk": [-0.6, 0.6], "distance_credit": [30.0, -5.0]})).tolist()
+    ['sure', 'unsure']
+    """
+    if basis(tiers) == "agreement":
+        band = np.digitize(tiers["tier_agreement"].to_numpy(float), AGREEMENT)
+    else:
+        each = [
+            # NaN, where no move changes the tier, is beyond every edge.
+            np.digitize(tiers[f"distance_{axis}"].abs().fillna(np.inf).to_numpy(float), edges)
+            for axis, edges in DISTANCE.items()
+        ]
+        band = np.minimum(*each)
+    return pd.Series(pd.Categorical.from_codes(band, list(BANDS)), index=tiers.index)

@@ -1,0 +1,278 @@
+"""Who changed tiers between two dates, and which reasons moved: by records, and by time alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from tierkit import texts
+from tierkit.explain.contributions import contributions, points_lost
+from tierkit.features import FEATURES, build
+from tierkit.metrics import wilson_interval
+from tierkit.risk import RiskModel
+from tierkit.schema import TABLES, TIERS
+from tierkit.scorecard import CreditScorecard
+from tierkit.timeline import TIMED, Source, Timeline
+
+__all__ = ["ABSENT", "DIRECTIONS", "Changes", "changes", "effects", "features_held", "mean_t"]
+
+Floats = NDArray[np.float64]
+
+ABSENT = ("new", "gone")
+"""Those who had no tier before, and those who have none now."""
+
+DIRECTIONS = ("better", "worse")
+_LABELS = {feature.name: feature.label for feature in FEATURES}
+_TOP = 3
+
+
+def effects(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return what each feature adds to each score of every row: log-odds of risk, points of credit.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"findings_1y": np.repeat([0.0, 3.0], 200)})
+    >>> y = np.tile([0, 0, 0, 1], 100) | np.repeat([0, 1], 200)
+    >>> y[200::5] = 0
+    >>> added = effects(RiskModel(n_trees=5).fit(X, y), CreditScorecard().fit(X, y), X)
+    >>> bool(added["risk"]["findings_1y"].iloc[-1] > 0 > added["credit"]["findings_1y"].iloc[-1])
+    True
+    """
+    values, _ = contributions(risk, X)
+    return {
+        "risk": pd.DataFrame(values, index=X.index, columns=list(risk.inputs_.names)),
+        "credit": -points_lost(credit, X).lost,
+    }
+
+
+def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return mean, low and high of Student's 95 % interval of each column; none of fewer than two rows.
+
+    Examples
+    --------
+    >>> [round(float(one[0]), 2) for one in mean_t(np.array([[1.0], [2.0], [3.0]]))]
+    [2.0, -0.48, 4.48]
+    """
+    n = len(values)
+    mean = values.mean(axis=0) if n else np.full(values.shape[1], np.nan)
+    if n < 2:
+        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def features_held(
+    data: Source, known_before: date | str, as_of: date | str, ids: Iterable[str], *, threads: int = 1
+) -> pd.DataFrame:
+    """Return features as of a date if nothing had become known since an earlier one: what time alone does.
+
+    Parameters
+    ----------
+    data : Dataset or path
+    known_before : date
+        Cells known on this day or later are not used.
+    as_of : date
+        The day up to which ages, and windows of a year or two, run.
+    ids : iterable of str
+        Enterprises registered before ``known_before``.
+    threads : int
+
+    Returns
+    -------
+    DataFrame of shape (n, n_features)
+        As from `tierkit.features.build`.
+
+    Examples
+    --------
+    >>> one = build("data/synthetic", "2023-12-30").index[:1]
+    >>> held = features_held("data/synthetic", "2023-12-30", "2024-12-30", one)
+    >>> held["age_years"].equals(build("data/synthetic", "2024-12-30", one)["age_years"])
+    True
+    """
+    with Timeline(data, threads) as timeline:
+        everybody = timeline.ids()
+        timeline.ask(pd.DataFrame({"enterprise_id": everybody, "as_of": pd.Timestamp(known_before)}))
+        known = {
+            # The columns of the contract: a view may hold more, which the later date takes anew.
+            name: timeline.query(f"SELECT * FROM known_{name}")[list(TABLES[name].columns)]
+            for name in TIMED
+        }
+    for name, frame in known.items():
+        for value, _ in TABLES[name].decided:  # what is not decided yet is "none", and never empty
+            frame[value] = frame[value].fillna("none")
+    return build(known, as_of, ids, threads=threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """How tiers changed between two dates under one model and one policy.
+
+    Attributes
+    ----------
+    before, after : str
+        The two dates.
+    transitions : DataFrame
+        ``before``, ``after`` (a tier, or ``new`` and ``gone``), ``n``, ``of`` (all of ``before``), ``share``
+        with ``low`` and ``high`` (Wilson).
+    moved : DataFrame
+        Of those whose tier changed, by ``direction`` (better, worse): ``axis``, ``feature``, ``part``
+        (``records``, ``time``, or ``all``, their sum), ``n``, and the ``mean`` difference of what the feature
+        adds to the score, with ``low`` and ``high`` (Student). Over features they add up to the change of the
+        mean score.
+    """
+
+    before: str
+    after: str
+    transitions: pd.DataFrame
+    moved: pd.DataFrame
+
+    def totals(self) -> pd.DataFrame:
+        """Return the mean change of each score by direction and part, the sums over features of `moved`."""
+        keys = ["direction", "axis", "part"]
+        told = self.moved.groupby(keys, sort=False).agg(n=("n", "first"), mean=("mean", "sum"))
+        return told.reset_index()
+
+    def strongest(self, direction: str, axis: str, top: int = _TOP) -> pd.DataFrame:
+        """Return the features whose contribution moved most, records and time together."""
+        rows = self.moved.query("direction == @direction and axis == @axis and part == 'all' and mean != 0")
+        order = rows["mean"].abs().sort_values(ascending=False, kind="stable").index
+        return rows.loc[order].head(top)
+
+    def sentences(self, lang: str) -> list[str]:
+        """Return who moved and why, a sentence each, with n and intervals."""
+        both = self.transitions[~self.transitions["before"].isin(ABSENT)]
+        both = both[~both["after"].isin(ABSENT)]
+        moved, n = both[both["before"] != both["after"]]["n"].sum(), int(both["n"].sum())
+        low, high = (float(one) for one in wilson_interval(moved, n))
+        share = texts.percent(moved / n if n else None, 1)
+        told = {"n": n, "moved": int(moved), "share": share}
+        span = texts.interval(low, high, 1, share=True)
+        dates = {"before": self.before, "after": self.after}
+        said = [texts.text("portrait.changes.moved", lang, **told, interval=span, **dates)]
+        for direction in DIRECTIONS:
+            of = self.totals().query("direction == @direction").set_index(["axis", "part"])
+            count = int(of["n"].iloc[0]) if len(of) else 0
+            if not count:
+                continue
+            for axis, digits in (("risk", 2), ("credit", 1)):
+                parts = {
+                    part: texts.signed(float(of.loc[(axis, part), "mean"]), digits)  # type: ignore[index, arg-type]
+                    for part in ("all", "records", "time")
+                }
+                named = texts.join(
+                    [
+                        texts.text(
+                            "portrait.changes.feature",
+                            lang,
+                            label=_LABELS[str(row.feature)].text(lang),
+                            mean=texts.signed(float(row.mean), digits),  # type: ignore[arg-type]
+                            interval=texts.interval(row.low, row.high, digits, sign=True),  # type: ignore[arg-type]
+                        )
+                        for row in self.strongest(direction, axis).itertuples()
+                    ],
+                    lang,
+                )
+                text_id = f"portrait.changes.{direction}.{axis}"
+                said.append(texts.text(text_id, lang, count=texts.number(count), named=named, **parts))
+        return said
+
+
+def changes(
+    risk: RiskModel,
+    credit: CreditScorecard,
+    tiers: pd.DataFrame,
+    X: pd.DataFrame,
+    last_tiers: pd.DataFrame,
+    last_X: pd.DataFrame,
+    held_X: pd.DataFrame,
+    *,
+    before: str,
+    after: str,
+) -> Changes:
+    """Return how tiers changed since an earlier assignment by the same models, and which reasons moved.
+
+    Parameters
+    ----------
+    risk : RiskModel
+    credit : CreditScorecard
+        Both dates are explained by these; tiers that other models gave must not be compared by them.
+    tiers, last_tiers : DataFrame
+        With ``enterprise_id`` and ``tier``, of each date.
+    X, last_X : DataFrame
+        Features as of each date, indexed by ``enterprise_id``.
+    held_X : DataFrame
+        `features_held` of those that have both: it parts what records did from what time did.
+    before, after : str
+        The two dates.
+
+    Returns
+    -------
+    Changes
+
+    Examples
+    --------
+    >>> from tierkit.artifact import train
+    >>> from tierkit.tiers import assign
+    >>> data, days = "data/synthetic", ("2024-06-30", "2024-12-30")
+    >>> model = train(data, days[1])
+    >>> tiers = [assign(model.score(data, day), model.policy) for day in days]
+    >>> X = [build(data, day) for day in days]
+    >>> held = features_held(data, *days, X[0].index.intersection(X[1].index))
+    >>> found = changes(
+    ...     model.risk, model.credit, tiers[1], X[1], tiers[0], X[0], held, before=days[0], after=days[1]
+    ... )
+    >>> int(found.transitions["n"].sum()) == len(set(X[0].index) | set(X[1].index))
+    True
+    """
+    was = last_tiers.set_index("enterprise_id")["tier"].astype("str")
+    now = tiers.set_index("enterprise_id")["tier"].astype("str")
+    both = pd.concat([was.rename("before"), now.rename("after")], axis=1)
+    both = both.fillna({"before": ABSENT[0], "after": ABSENT[1]})
+    counts = both.groupby(["before", "after"]).size().rename("n").reset_index()
+    counts["of"] = counts.groupby("before")["n"].transform("sum")
+    counts["share"] = counts["n"] / counts["of"]
+    counts["low"], counts["high"] = wilson_interval(counts["n"], counts["of"])
+
+    stayed = both[~both["before"].isin(ABSENT) & ~both["after"].isin(ABSENT)]
+    rank = {tier: k for k, tier in enumerate(TIERS)}
+    step = stayed["after"].map(rank) - stayed["before"].map(rank)
+    moved = [
+        _moved(risk, credit, step.index[step < 0 if direction == "better" else step > 0], direction,
+               last_X, X, held_X)
+        for direction in DIRECTIONS
+    ]  # fmt: skip
+    return Changes(before=before, after=after, transitions=counts, moved=pd.concat(moved, ignore_index=True))
+
+
+def _moved(
+    risk: RiskModel,
+    credit: CreditScorecard,
+    ids: pd.Index,
+    direction: str,
+    last_X: pd.DataFrame,
+    X: pd.DataFrame,
+    held_X: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return the mean differences of contributions of some enterprises."""
+    columns = ["direction", "axis", "feature", "part", "n", "mean", "low", "high"]
+    if not len(ids):
+        return pd.DataFrame(columns=columns)
+    start, between, end = (effects(risk, credit, one.loc[ids]) for one in (last_X, held_X, X))
+    parts = []
+    for axis in start:
+        steps = {
+            "all": end[axis] - start[axis],
+            "records": end[axis] - between[axis],
+            "time": between[axis] - start[axis],
+        }
+        for part, step in steps.items():
+            mean, low, high = mean_t(step.to_numpy(np.float64))
+            told = {"feature": list(step), "mean": mean, "low": low, "high": high}
+            parts.append(pd.DataFrame(told).assign(direction=direction, axis=axis, part=part, n=len(ids)))
+    return pd.concat(parts, ignore_index=True)[columns]

@@ -1,0 +1,195 @@
+"""Records as they were known before a day, and what steps make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any, Protocol
+
+import pandas as pd
+
+from tierkit.explain.steps import STEPS, Step
+from tierkit.features.building import check_ids
+from tierkit.risk import RiskModel
+from tierkit.schema import TABLES
+from tierkit.scorecard import CreditScorecard
+from tierkit.timeline import TIMED, Source, Timeline
+
+__all__ = ["EDITED", "Scorer", "Tables", "edited", "known_records", "passed_check", "retagged", "spotless"]
+
+Tables = Mapping[str, pd.DataFrame]
+
+EDITED = ("enterprises", "inspections", "credit_events")
+"""Tables that a step can change."""
+
+
+class Scorer(Protocol):
+    """What scores are taken from: a `tierkit.artifact.Model`."""
+
+    @property
+    def risk(self) -> RiskModel:
+        """The risk model."""
+
+    @property
+    def credit(self) -> CreditScorecard:
+        """The scorecard."""
+
+    def score_features(
+        self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: pd.Series | None = None
+    ) -> pd.DataFrame:
+        """Score enterprises whose features are given."""
+
+
+def known_records(data: Source, as_of: date | str, ids: Iterable[str], threads: int = 1) -> Tables:
+    """Return the records of some enterprises as they were known before a day.
+
+    Parameters
+    ----------
+    data : Dataset, mapping or path
+    as_of : date
+    ids : iterable of str
+    threads : int
+
+    Returns
+    -------
+    mapping of str to DataFrame
+        As `tierkit.repair.known_on` gives them, of these enterprises alone, but for complaints: there, those
+        of whoever complained about one of them are complete, since they are counted over the whole city.
+        Features of these enterprises are thus the same, and later days can be asked about.
+
+    Raises
+    ------
+    DataError
+        If an enterprise is not in the dataset, the records do not reach to that day, or cannot be read.
+    """
+    wanted = pd.Series(list(ids), dtype="str")
+    day = pd.Timestamp(as_of)
+    with Timeline(data, threads) as timeline:
+        check_ids(wanted, timeline.ids())
+        timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": day}))
+        out = {table: timeline.query(_rows(table)) for table in TIMED if table != "complaints"}
+        who = timeline.query("SELECT DISTINCT complainant FROM known_complaints")["complainant"]
+        timeline.ask(pd.DataFrame({"enterprise_id": _about(timeline, who), "as_of": day}))
+        out["complaints"] = timeline.query(_rows("complaints"))
+    out["complaints"] = out["complaints"][out["complaints"]["complainant"].isin(who)]
+    for table, frame in out.items():
+        for value, _ in TABLES[table].decided:
+            frame[value] = frame[value].fillna("none")
+    return out
+
+
+def _rows(table: str) -> str:
+    columns = ", ".join(f'"{column.name}"' for column in TABLES[table])
+    return f'SELECT {columns} FROM known_{table} ORDER BY "row"'
+
+
+def _about(timeline: Timeline, who: pd.Series) -> pd.Series:
+    """Return the enterprises that some complainants ever complained about."""
+    pairs = timeline.query("SELECT DISTINCT complainant, enterprise_id FROM raw_complaints")
+    return pairs.loc[pairs["complainant"].isin(who), "enterprise_id"].drop_duplicates()
+
+
+def edited(tables: Tables, variants: Mapping[str, tuple[str, Sequence[Step]]], policy: str) -> Tables:
+    """Return the records with copies of enterprises added, each as some steps on one table make it.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        As from `known_records`.
+    variants : mapping of str to tuple of str and sequence of Step
+        Id of the copy → the enterprise, and the steps, all on one table.
+    policy : str
+        Name of the policy in force, for the check.
+
+    Returns
+    -------
+    mapping of str to DataFrame
+        The enterprises themselves are as they were. Of a copy there are its row of the register and its
+        rows of the table that the steps edit; other features are those of the enterprise itself.
+    """
+    own: dict[str, str] = {copy: enterprise for copy, (enterprise, _) in variants.items()}
+    of_table: dict[str, dict[str, str]] = {table: {} for table in EDITED}
+    for copy, (enterprise, steps) in variants.items():
+        of_table[steps[0].table][copy] = enterprise
+    firms, seen, events = (
+        _copies(tables[table], own if table == "enterprises" else of_table[table]) for table in EDITED
+    )
+    tags = dict(zip(firms["enterprise_id"], firms["tags"], strict=True))
+    repairs: dict[tuple[str, str | None], pd.Timestamp] = {}
+    checks = []
+    for copy, (_, steps) in variants.items():
+        for step in steps:
+            if step.table == "credit_events":
+                repairs[copy, step.record_id] = pd.Timestamp(step.on)
+            elif step.table == "inspections":
+                checks.append(passed_check(step, copy, policy))
+            else:
+                tags[copy] = retagged(tags[copy], step)
+    firms["tags"] = [tags[copy] for copy in firms["enterprise_id"]]
+    keys = zip(events["enterprise_id"], events["event_id"], strict=True)
+    mended = pd.Series([repairs.get(key) for key in keys], index=events.index, dtype="datetime64[us]")
+    events["repaired_on"] = events["repaired_on"].fillna(mended)
+    added = {"enterprises": [firms], "inspections": [seen, pd.DataFrame(checks)], "credit_events": [events]}
+    return {
+        table: pd.concat([frame, *(more for more in added.get(table, []) if len(more))], ignore_index=True)
+        for table, frame in tables.items()
+    }
+
+
+def _copies(frame: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of enterprises under the ids of their copies."""
+    pairs = pd.DataFrame({"copy": list(own), "enterprise_id": list(own.values())}, dtype="str")
+    found = pairs.merge(frame, on="enterprise_id")
+    return found.assign(enterprise_id=found["copy"]).drop(columns="copy")
+
+
+def passed_check(step: Step, enterprise_id: str, policy: str) -> dict[str, Any]:
+    """Return the row of an inspection that found nothing, of the obligation that a step names."""
+    agency, item_class = str(step.record_id).split("/")
+    code = f"recourse-{enterprise_id}"
+    return {
+        "check_code": code, "visit_id": code, "enterprise_id": enterprise_id, "agency": agency,
+        "item_class": item_class, "inspected_on": pd.Timestamp(step.on), "channel": "followup",
+        "mode": "onsite", "finding": "none", "disposition": "none", "policy": policy, "inspector": "recourse",
+    }  # fmt: skip
+
+
+def retagged(tags: Iterable[str], step: Step) -> list[str]:
+    """Return an enterprise's tags after a step."""
+    what = STEPS[step.kind]
+    kept = [str(tag) for tag in tags if tag != what.tag]
+    return [*kept, str(what.tag)] if what.edit == "add" else kept
+
+
+def spotless(tables: Tables, taken: Mapping[str, Sequence[Step]], policy: str) -> Tables:
+    """Return the records of enterprises as if there were nothing against them and all steps were taken.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        As from `known_records`.
+    taken : mapping of str to sequence of Step
+        Enterprise → its steps.
+    policy : str
+        Name of the policy in force, for the check.
+    """
+    own = {
+        name: tables[name][tables[name]["enterprise_id"].isin(list(taken))].reset_index(drop=True)
+        for name in ("enterprises", "obligations", "inspections", "credit_events")
+    }
+    firms, seen, events = (own[table] for table in EDITED)
+    tags = dict(zip(firms["enterprise_id"], firms["tags"], strict=True))
+    checks = []
+    for enterprise, steps in taken.items():
+        for step in steps:
+            if step.table == "enterprises":
+                tags[enterprise] = retagged(tags[enterprise], step)
+            elif step.table == "inspections":
+                checks.append(passed_check(step, enterprise, policy))
+    clean = seen[seen["finding"] == "none"]
+    return {
+        "enterprises": firms.assign(tags=[tags[one] for one in firms["enterprise_id"]]),
+        "obligations": own["obligations"],
+        "inspections": pd.concat([clean, pd.DataFrame(checks)] if checks else [clean], ignore_index=True),
+        "credit_events": events[events["kind"] == "honour"].reset_index(drop=True),
+    }

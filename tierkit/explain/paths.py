@@ -1,0 +1,177 @@
+"""Paths to a better tier as they are told: steps, days, costs and scores, or what stands in the way."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from tierkit import texts
+from tierkit.explain.steps import Step, working_days
+from tierkit.schema import LEVELS, TIERS
+
+__all__ = ["Obstacle", "Path", "Recourse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why no path leads to a better tier.
+
+    Attributes
+    ----------
+    code : str
+        ``structure`` (what it is gives no better tier), ``red_line`` (one stands to the end), ``not_before``
+        and ``never`` (a record cannot be repaired so soon, or at all), ``time`` (records fade too slowly),
+        ``dwell`` (the tier must stand as long), ``out_of_scope``.
+    record_id, kind : str or None
+        The credit event.
+    until : str or None
+        The last day of it, ISO.
+    """
+
+    code: str
+    record_id: str | None = None
+    kind: str | None = None
+    until: str | None = None
+
+    def sentence(self, lang: str) -> str:
+        """Return the obstacle in words."""
+        kind = LEVELS["event_kind"][self.kind].text(lang) if self.kind else ""
+        name = texts.plain(self.record_id or "", 40)
+        return texts.text(f"obstacle.{self.code}", lang, id=name, kind=kind, until=self.until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """Steps that lead to a tier.
+
+    Attributes
+    ----------
+    tier : str
+    on : str
+        The day on which tiers have to be given anew, ISO.
+    cost : float
+        Working days of the enterprise, all steps together.
+    steps : tuple of Step
+        In the order of their days; none if time alone does it.
+    risk_level, credit_grade : int, str
+    risk_probability, credit_points : float
+        What would be scored on that day.
+    """
+
+    tier: str
+    on: str
+    cost: float
+    steps: tuple[Step, ...]
+    risk_level: int
+    credit_grade: str
+    risk_probability: float
+    credit_points: float
+
+    def sentences(self, lang: str) -> list[str]:
+        """Return the path in words: where it leads, a sentence a step, and what would be scored."""
+        label = LEVELS["tier"][self.tier].text(lang)
+        cost = working_days(self.cost, lang)
+        way = "recourse.path" if self.steps else "recourse.wait"
+        return [
+            texts.text(way, lang, n=len(self.steps), cost=cost, on=self.on, tier=self.tier, label=label),
+            *(step.sentence(lang) for step in self.steps),
+            texts.text(
+                "recourse.scores", lang, level=self.risk_level, grade=self.credit_grade,
+                probability=texts.percent(self.risk_probability, 1),
+                points=texts.number(self.credit_points, 1),
+            ),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Recourse:
+    """What an enterprise can do for a better tier, or why nothing helps.
+
+    Attributes
+    ----------
+    enterprise_id, as_of, policy, tier : str
+        The tier as it stands on ``as_of``, under a policy by name.
+    months : int
+        How far ahead was looked.
+    paths : tuple of Path
+        For each better tier that can be reached the cheapest path, then the earliest; where that is waiting,
+        also the cheapest that is earlier by steps. None is dominated: no other reaches as good a tier as
+        soon and as cheaply.
+    tried : int
+        Sets of steps that were tried.
+    complete : bool
+        Whether these are all; otherwise the cheapest, and all steps together.
+    pass_chance : float
+        The model's probability that a standard on-site audit finds nothing.
+    obstacles : tuple of Obstacle
+        Why there is no path, where there is none.
+    lang : {"zh", "en"}
+        Language of `_repr_html_`.
+    """
+
+    enterprise_id: str
+    as_of: str
+    policy: str
+    tier: str
+    months: int
+    paths: tuple[Path, ...]
+    tried: int
+    complete: bool
+    pass_chance: float
+    obstacles: tuple[Obstacle, ...] = ()
+    lang: str = "zh"
+
+    def __repr__(self) -> str:
+        """Return the tier and where the paths lead, in a line."""
+        to = ", ".join(path.tier for path in self.paths) or "none"
+        return f"Recourse({self.enterprise_id}: {self.tier} under {self.policy}, paths to {to})"
+
+    def sentences(self, lang: str | None = None) -> list[str]:
+        """Return all paths in words with what they assume, or why there is none."""
+        lang = lang or self.lang
+        best = min((path.tier for path in self.paths), default=self.tier)
+        label = LEVELS["tier"][TIERS[0]].text(lang)
+        if self.tier == TIERS[0]:
+            return [texts.text("recourse.best", lang, tier=TIERS[0], label=label)]
+        if not self.paths:
+            none = texts.text("recourse.none", lang, months=self.months, tried=self.tried)
+            return [none, *(one.sentence(lang) for one in self.obstacles)]
+        said = [sentence for path in self.paths for sentence in path.sentences(lang)]
+        if best != TIERS[0]:
+            further = {"months": self.months, "tier": TIERS[0], "label": label}
+            said.append(texts.text("recourse.further", lang, **further))
+        said.append(texts.text("recourse.assumes", lang))
+        if any(step.kind == "pass_check" for path in self.paths for step in path.steps):
+            said.append(texts.text("recourse.check", lang, chance=texts.percent(self.pass_chance)))
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON; `from_dict` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` laid down."""
+        paths = tuple(
+            Path(**{
+                **path,
+                "steps": tuple(
+                    Step(**{**step, "features": tuple(step["features"])}) for step in path["steps"]
+                ),
+            })
+            for path in data["paths"]
+        )  # fmt: skip
+        found = tuple(Obstacle(**one) for one in data["obstacles"])
+        return cls(**{**data, "paths": paths, "obstacles": found})
+
+    def _repr_html_(self) -> str:
+        parts = []
+        for path in self.paths:
+            first, *rest = path.sentences(self.lang)
+            items = "".join(f"<li>{html.escape(one)}</li>" for one in rest)
+            parts.append(f"<p>{html.escape(first)}</p><ul>{items}</ul>")
+        said = self.sentences()
+        shown = sum(len(path.steps) + 2 for path in self.paths)
+        return "".join(parts) + "".join(f"<p>{html.escape(one)}</p>" for one in said[shown:])

@@ -1,0 +1,272 @@
+"""What an enterprise can do for a better tier: the cheapest paths of steps that really lead there.
+
+A path edits records as its steps would, takes the features from them anew on a later date, scores them and
+gives the tier by the policy's own rule, the tier that stands being the last one: so hysteresis, dwell and red
+lines are in it. It assumes that nothing else happens meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tierkit.explain.editing import Scorer, Tables, known_records, spotless
+from tierkit.explain.paths import Obstacle, Path, Recourse
+from tierkit.explain.search import Question, answers, cheapest_sets, placed
+from tierkit.explain.steps import DAY, Row, ends_after, is_open, possible
+from tierkit.features import features_of, on_register, standing
+from tierkit.policy import Policy
+from tierkit.progress import Progress, quiet
+from tierkit.schema import GRADES, TIERS
+from tierkit.tiers import assign
+from tierkit.timeline import TIMED, Source, Timeline
+
+__all__ = ["recourse"]
+
+_OWN = tuple(name for name in TIMED if name != "complaints")
+"""Tables of which an enterprise's features use its own rows alone."""
+_TOLD = [
+    *("question", "steps", "on", "cost", "tier"),
+    *("risk_level", "credit_grade", "risk_probability", "credit_points"),
+]
+_CHUNK = 250
+"""Enterprises at a time; it sets memory and changes nothing."""
+
+
+def recourse(
+    model: Scorer,
+    data: Source,
+    as_of: date | str,
+    ids: Iterable[str],
+    policy: Policy,
+    *,
+    previous: pd.DataFrame | None = None,
+    months: int = 12,
+    threads: int = 1,
+    progress: Progress = quiet,
+    lang: str = "zh",
+) -> dict[str, Recourse]:
+    """Return what enterprises can do for a better tier under a policy.
+
+    Steps are those of `tierkit.explain.steps.STEPS` that the enterprise's records allow, each on its
+    earliest day; sets of them are looked at on the day after their last step, on monthly dates, and on the
+    day on which the tier may change again.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset, mapping or path
+    as_of : date
+        Only what was known before this day is used.
+    ids : iterable of str
+        Enterprises; those that were not on the register are left out.
+    policy : Policy
+    previous : DataFrame, optional
+        The last assignment, as `tierkit.tiers.assign` takes it.
+    months : int, default=12
+        How far ahead to look.
+    threads : int
+        It changes no bit.
+    progress : callable, optional
+        Told the stage, the number done and the total.
+    lang : {"zh", "en"}, default="zh"
+        Language in which a notebook shows it.
+
+    Returns
+    -------
+    dict of str to Recourse
+        By enterprise, in the order asked.
+
+    Raises
+    ------
+    DataError
+        If an enterprise is not in the dataset, the records do not reach to that day, or the policy sees
+        the truth.
+
+    Examples
+    --------
+    >>> from tierkit.artifact import train
+    >>> jiading = Policy.load("jiading-2025")
+    >>> model = train("data/synthetic", "2024-12-30", policy=jiading)
+    >>> scores = model.score("data/synthetic", "2024-12-30")
+    >>> watched = assign(scores, jiading).query("tier == 'T4'")["enterprise_id"].iloc[:5]
+    >>> found = recourse(model, "data/synthetic", "2024-12-30", watched, jiading)
+    >>> all(path.tier < "T4" for one in found.values() for path in one.paths)
+    True
+    """
+    if months < 1:
+        raise ValueError(f"The 'months' parameter must be at least 1. Got {months!r} instead.")
+    wanted = list(dict.fromkeys(ids))
+    day = pd.Timestamp(as_of)
+    tables = known_records(data, day, wanted, threads)
+    present = _present(model, tables, wanted, day, policy, previous, threads)
+    rows = _by_enterprise(tables)
+    out: dict[str, Recourse] = {}
+    for start in range(0, len(present), _CHUNK):
+        progress("recourse", start, len(present))
+        part = present.iloc[start : start + _CHUNK]
+        own = {**tables, **{name: _of(tables[name], part["enterprise_id"]) for name in _OWN}}
+        for found in _chunk(model, own, rows, part, day, policy, months, threads, lang):
+            out[found.enterprise_id] = found
+    progress("recourse", len(present), len(present))
+    return out
+
+
+def _present(
+    model: Scorer,
+    tables: Tables,
+    ids: Sequence[str],
+    day: pd.Timestamp,
+    policy: Policy,
+    previous: pd.DataFrame | None,
+    threads: int,
+) -> pd.DataFrame:
+    """Return scores and tiers as they stand, with the day since which they do."""
+    with Timeline(tables, threads) as timeline:
+        timeline.ask(pd.DataFrame({"enterprise_id": ids, "as_of": day}))
+        here = on_register(timeline)
+        X = features_of(timeline)[here].reset_index(drop=True)
+        red = standing(timeline)[here].reset_index(drop=True)
+    scores = model.score_features(X, pd.Series(ids, dtype="str")[here], red)
+    placed = assign(scores, policy, previous, as_of=day.date())
+    since = pd.Series(day, index=placed.index)
+    if previous is not None and not previous.empty:
+        last = previous.set_index("enterprise_id").reindex(placed["enterprise_id"])
+        if "weeks_ago" in last:
+            began = day - pd.to_timedelta(7 * last["weeks_ago"], unit="D")
+        else:
+            began = pd.to_datetime(last["assigned_on"])
+        since = since.where(placed["changed"], began.set_axis(placed.index))
+    return pd.concat([scores, placed.drop(columns=["enterprise_id", "red_line"])], axis=1).assign(since=since)
+
+
+def _by_enterprise(tables: Tables) -> Mapping[str, Mapping[str, Sequence[Row]]]:
+    """Return each enterprise's rows of each table."""
+    out: dict[str, dict[str, list[Row]]] = {}
+    for one in tables["enterprises"]["enterprise_id"]:
+        out[one] = {name: [] for name in _OWN}
+    for name in _OWN:
+        frame = tables[name].astype(object)
+        for row in frame.where(frame.notna(), None).to_dict("records"):
+            if row["enterprise_id"] in out:
+                out[row["enterprise_id"]][name].append({str(key): value for key, value in row.items()})
+    return out
+
+
+def _of(frame: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+    return frame[frame["enterprise_id"].isin(ids)].reset_index(drop=True)
+
+
+def _chunk(
+    model: Scorer,
+    tables: Tables,
+    rows: Mapping[str, Mapping[str, Sequence[Row]]],
+    present: pd.DataFrame,
+    day: pd.Timestamp,
+    policy: Policy,
+    months: int,
+    threads: int,
+    lang: str,
+) -> Iterable[Recourse]:
+    """Yield the recourse of some enterprises."""
+    days = [day + pd.DateOffset(months=k) for k in range(1, months + 1)]
+    last = days[-1]
+    questions, whole = [], []
+    now = present.to_dict("records")
+    for one in now:
+        best = one["tier"] == TIERS[0] or one["tier_reason"] == "out_of_scope"
+        name, again = one["enterprise_id"], one["since"] + 7 * policy["review.dwell_weeks"] * DAY
+        sets, complete = cheapest_sets([] if best else possible(rows[name], day, last))
+        own = sorted({*days, *([again] if day < again < last else [])})
+        stands = (one["tier"], one["risk_level"], one["credit_grade"], one["since"])
+        questions.append(Question(name, [] if best else sets, own, *stands))
+        whole.append(complete)
+    ways = answers(model, tables, questions, policy, threads)
+    better = ways[ways["tier"].to_numpy() < np.array([questions[k].tier for k in ways["question"]])][_TOLD]
+    paths = {int(str(place)): _offered(found) for place, found in better.groupby("question")}
+    stuck = [one for place, one in enumerate(questions) if one.sets and place not in paths]
+    bounds = _bounds(model, tables, stuck, last, policy, threads)
+    for place, (question, one) in enumerate(zip(questions, now, strict=True)):
+        name = question.enterprise_id
+        blocked: tuple[Obstacle, ...] = ()
+        if one["tier_reason"] == "out_of_scope":
+            blocked = (Obstacle("out_of_scope"),)
+        elif name in bounds:
+            blocked = _obstacles(rows[name]["credit_events"], question, bounds[name], policy, day, last)
+        yield Recourse(
+            enterprise_id=name, as_of=f"{day:%Y-%m-%d}", policy=policy.name, tier=question.tier,
+            months=months, paths=tuple(paths.get(place, ())), tried=len(question.sets),
+            complete=whole[place], pass_chance=1 - one["risk_probability"], obstacles=blocked, lang=lang,
+        )  # fmt: skip
+
+
+def _offered(found: pd.DataFrame) -> list[Path]:
+    """Return the paths to offer of one enterprise's that lead to a better tier."""
+    ways = sorted(found.to_dict("records"), key=lambda way: (way["cost"], way["on"], len(way["steps"])))
+    chosen = []
+    for tier in TIERS:
+        reach = [way for way in ways if way["tier"] <= tier]
+        chosen += reach[:1]
+        if reach and not reach[0]["steps"]:
+            chosen += [way for way in reach if way["on"] < reach[0]["on"]][:1]
+    kept: list[dict[Any, Any]] = []
+    for way in sorted(chosen, key=lambda way: (way["tier"], way["cost"], way["on"])):
+        if not any(other["cost"] <= way["cost"] and other["on"] <= way["on"] for other in kept):
+            kept.append(way)
+    return [
+        Path(
+            tier=way["tier"], on=f"{way['on']:%Y-%m-%d}", cost=way["cost"],
+            steps=tuple(sorted(way["steps"], key=lambda step: step.on)), risk_level=way["risk_level"],
+            credit_grade=way["credit_grade"], risk_probability=way["risk_probability"],
+            credit_points=way["credit_points"],
+        )
+        for way in sorted(kept, key=lambda way: (way["cost"], way["on"]))
+    ]  # fmt: skip
+
+
+def _bounds(
+    model: Scorer,
+    tables: Tables,
+    stuck: Sequence[Question],
+    last: pd.Timestamp,
+    policy: Policy,
+    threads: int,
+) -> dict[str, str]:
+    """Return the tier of each on the last day if there were nothing against it and all steps were taken."""
+    if not stuck:
+        return {}
+    taken = {question.enterprise_id: question.sets[-1] for question in stuck}  # the last set is all steps
+    with Timeline(spotless(tables, taken, policy.name), threads) as timeline:
+        pairs = pd.DataFrame({"enterprise_id": list(taken), "as_of": last})
+        timeline.ask(pairs)
+        X, red = features_of(timeline), standing(timeline)
+    return dict(zip(taken, placed(model, X, red, stuck, pairs["as_of"], policy)["tier"], strict=True))
+
+
+def _obstacles(
+    events: Sequence[Row],
+    question: Question,
+    bound: str,
+    policy: Policy,
+    day: pd.Timestamp,
+    last: pd.Timestamp,
+) -> tuple[Obstacle, ...]:
+    """Return what keeps an enterprise from a better tier up to the last day."""
+    if bound >= question.tier:
+        return (Obstacle("structure"),)
+    found = []
+    for event in events:
+        given = event["repairable_from"] is not None
+        until: pd.Timestamp = min(ends_after(event), event["repairable_from"]) if given else ends_after(event)
+        if is_open(event, day) and until >= last:
+            capped = policy["red_lines"].get(event["kind"], GRADES[0]) != GRADES[0]
+            code = "red_line" if capped else "not_before" if given else "never"
+            found.append(Obstacle(code, event["event_id"], event["kind"], f"{until:%Y-%m-%d}"))
+    again = question.since + 7 * policy["review.dwell_weeks"] * DAY
+    if again > last:
+        found.append(Obstacle("dwell", until=f"{again:%Y-%m-%d}"))
+    return tuple(found) or (Obstacle("time"),)

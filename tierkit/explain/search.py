@@ -1,0 +1,185 @@
+"""Sets of steps, cheapest first, and what each would be scored on later dates: all in one query.
+
+The features of a table depend on that table alone. So each set of steps that meets one table is laid down
+once, as a copy of the enterprise under an id of its own, and the features after a set on several tables are
+put together from those of its parts. Nothing is approximated: the scores are those of the edited records.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from tierkit.explain.editing import EDITED, Scorer, Tables, edited
+from tierkit.explain.steps import DAY, Step
+from tierkit.features import FEATURES, features_of, standing
+from tierkit.policy import Policy
+from tierkit.tiers import assign
+from tierkit.timeline import Timeline
+
+__all__ = ["MOST_SETS", "Question", "answers", "cheapest_sets", "placed"]
+
+MOST_SETS = 256
+"""Sets of steps that are tried for an enterprise, the cheapest, and all steps together besides."""
+
+_SOURCES: dict[str, list[str]] = {}
+for _feature in FEATURES:
+    _SOURCES.setdefault(_feature.source, []).append(_feature.name)
+
+
+def cheapest_sets(
+    groups: Sequence[Sequence[Step]], most: int = MOST_SETS
+) -> tuple[list[tuple[Step, ...]], bool]:
+    """Return sets of steps in the order of their cost, and whether these are all.
+
+    Parameters
+    ----------
+    groups : sequence of sequence of Step
+        As from `tierkit.explain.steps.possible`: of a group the first k are taken, for any k.
+    most : int
+
+    Examples
+    --------
+    >>> costs = {"a": 3.0, "b": 2.0, "c": 2.0}
+    >>> a, b, c = (Step(kind, None, (), "2024-07-01", cost) for kind, cost in costs.items())
+    >>> sets, whole = cheapest_sets([[a], [b, c]])
+    >>> [[step.kind for step in one] for one in sets], whole
+    ([[], ['b'], ['a'], ['b', 'c'], ['b', 'a'], ['b', 'c', 'a']], True)
+    """
+    ordered = sorted(groups, key=lambda group: group[0].cost)
+    # Each set is reached once, from the one with a step less in its last group, which costs no more.
+    waiting: list[tuple[float, tuple[int, ...], int]] = [(0.0, (0,) * len(ordered), 0)]
+    found: list[tuple[Step, ...]] = []
+    while waiting and len(found) < most:
+        cost, taken, last = heapq.heappop(waiting)
+        found.append(tuple(step for k, group in zip(taken, ordered, strict=True) for step in group[:k]))
+        for place in range(last, len(ordered)):
+            if taken[place] < len(ordered[place]):
+                more = (*taken[:place], taken[place] + 1, *taken[place + 1 :])
+                heapq.heappush(waiting, (cost + ordered[place][taken[place]].cost, more, place))
+    if waiting:
+        found.append(tuple(step for group in ordered for step in group))
+    return found, not waiting
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about one enterprise: which sets of steps, and when.
+
+    Attributes
+    ----------
+    enterprise_id : str
+    sets : list of tuple of Step
+    days : list of Timestamp
+        Days of assignment; each set is looked at on those after its last step, and on the day after that.
+    tier, risk_level, credit_grade
+        As they stand.
+    since : Timestamp
+        The day since which the tier stands.
+    """
+
+    enterprise_id: str
+    sets: Sequence[tuple[Step, ...]]
+    days: Sequence[pd.Timestamp]
+    tier: str
+    risk_level: int
+    credit_grade: str
+    since: pd.Timestamp
+
+    def dated(self) -> Iterable[tuple[tuple[Step, ...], pd.Timestamp]]:
+        """Yield each set with each of its days."""
+        for steps in self.sets:
+            ready = max((pd.Timestamp(step.on) + DAY for step in steps), default=self.days[0])
+            for day in sorted({ready, *(day for day in self.days if day > ready)}):
+                yield steps, day
+
+
+@dataclass
+class _Sheet:
+    """Copies of enterprises, and the pairs of copy and day to ask about, each once."""
+
+    copies: dict[str, tuple[str, tuple[Step, ...]]] = field(default_factory=dict)
+    ids: dict[tuple[str, tuple[Step, ...]], str] = field(default_factory=dict)
+    pairs: dict[tuple[str, pd.Timestamp], int] = field(default_factory=dict)
+
+    def row(self, enterprise_id: str, steps: tuple[Step, ...], day: pd.Timestamp) -> int:
+        """Return the number of the pair for an enterprise after steps on one table."""
+        name = enterprise_id
+        if steps:
+            name = self.ids.setdefault((enterprise_id, steps), f"{enterprise_id}#{len(self.ids)}")
+            self.copies[name] = (enterprise_id, steps)
+        return self.pairs.setdefault((name, day), len(self.pairs))
+
+
+def answers(
+    model: Scorer, tables: Tables, questions: Sequence[Question], policy: Policy, threads: int = 1
+) -> pd.DataFrame:
+    """Return scores and tier after each set of steps on each of its days.
+
+    Parameters
+    ----------
+    model : Model
+    tables : mapping of str to DataFrame
+        As from `tierkit.explain.editing.known_records`.
+    questions : sequence of Question
+    policy : Policy
+    threads : int
+
+    Returns
+    -------
+    DataFrame
+        A row an enterprise, set and day: ``question``, ``steps`` (the set), ``on``, ``cost``, and the
+        columns of `Model.score_features` and `tierkit.tiers.assign`, with the tier that stands as the
+        last one.
+    """
+    sheet = _Sheet()
+    numbers: dict[str, list[int]] = {source: [] for source in _SOURCES}
+    asked = []
+    for place, question in enumerate(questions):
+        for steps, day in question.dated():
+            asked.append((place, steps, day))
+            base = sheet.row(question.enterprise_id, (), day)
+            for source, rows in numbers.items():
+                own = tuple(step for step in steps if step.table == source) if source in EDITED else ()
+                rows.append(sheet.row(question.enterprise_id, own, day) if own else base)
+    with Timeline(edited(tables, sheet.copies, policy.name), threads) as timeline:
+        timeline.ask(pd.DataFrame(list(sheet.pairs), columns=["enterprise_id", "as_of"]))
+        parts, red = features_of(timeline), standing(timeline)
+    X = pd.concat(
+        [parts[names].take(numbers[source]).reset_index(drop=True) for source, names in _SOURCES.items()],
+        axis=1,
+    )[parts.columns]
+    out = pd.DataFrame(asked, columns=["question", "steps", "on"])
+    out["cost"] = [sum(step.cost for step in steps) for steps in out["steps"]]
+    red = red.take(numbers["credit_events"]).reset_index(drop=True)
+    stands = [questions[place] for place in out["question"]]
+    return pd.concat([out, placed(model, X, red, stands, out["on"], policy)], axis=1)
+
+
+def placed(
+    model: Scorer,
+    X: pd.DataFrame,
+    red: pd.Series,
+    stands: Sequence[Question],
+    on: pd.Series,
+    policy: Policy,
+) -> pd.DataFrame:
+    """Return scores and tiers of rows of features, each on its day after the tier that stands."""
+    ids = pd.Series(np.arange(len(X))).astype("str")
+    scores = model.score_features(X, ids, red)
+    since = pd.Series([question.since for question in stands])
+    previous = pd.DataFrame({
+        "enterprise_id": ids,
+        "tier": [question.tier for question in stands],
+        "risk_level": [question.risk_level for question in stands],
+        "credit_grade": [question.credit_grade for question in stands],
+        "weeks_ago": (on - since).dt.days // 7,
+    })  # fmt: skip
+    tiers = assign(scores, policy, previous)
+    return pd.concat([scores, tiers.drop(columns=["enterprise_id", "red_line"])], axis=1).astype(
+        {"tier": "str", "credit_grade": "str"}
+    )

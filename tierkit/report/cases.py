@@ -1,0 +1,246 @@
+"""Everything about an enterprise that a page shows, taken together in one place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from tierkit import __version__
+from tierkit.artifact import Model
+from tierkit.explain import Reasons, reasons
+from tierkit.features.building import check_ids
+from tierkit.policy import Policy
+from tierkit.progress import Progress, quiet
+from tierkit.report.records import known_records, register
+from tierkit.schema import Dataset, open_folder
+from tierkit.schema.files import sha256
+from tierkit.tiers import assign
+from tierkit.timeline import Source, Timeline
+
+__all__ = ["Case", "cases", "data_hash"]
+
+_CERTAINTY = ("tier", "members", "tier_agreement", "low", "high", "level_agreement", "log_odds_sd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One enterprise, and all that a page says of it.
+
+    Attributes
+    ----------
+    reasons : Reasons
+    enterprise : mapping of str to object
+        Its row of the table ``enterprises``, as far as a reader needs it: ``name``, ``sector``, ``size``,
+        ``ownership``, ``district``.
+    records : DataFrame, optional
+        What was known of it: `tierkit.report.known_records`.
+    certainty : mapping, optional
+        ``members``, ``tier``, ``tier_agreement`` with ``low`` and ``high``, ``level_agreement`` and
+        ``log_odds_sd``, as `tierkit.ensemble.Ensemble.certainty` gives them; None without an ensemble.
+    recourse : Recourse, optional
+        What would lead to a better tier.
+    reviews : DataFrame, optional
+        Decisions on it so far, as `tierkit.reviews.read` gives them; None where no log was given.
+    facts : mapping of str to object
+        Versions and hashes of what all this was taken from.
+    """
+
+    reasons: Reasons
+    enterprise: Mapping[str, Any]
+    records: pd.DataFrame | None = None
+    certainty: Mapping[str, Any] | None = None
+    recourse: Any = None
+    reviews: pd.DataFrame | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON; `from_dict` reads it back."""
+        return {
+            "reasons": self.reasons.to_dict(),
+            "enterprise": dict(self.enterprise),
+            "records": _laid_down(self.records),
+            "certainty": None if self.certainty is None else dict(self.certainty),
+            "recourse": None if self.recourse is None else self.recourse.to_dict(),
+            "reviews": _laid_down(self.reviews),
+            "facts": dict(self.facts),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the case that `to_dict` laid down; one of before there was more than reasons, too."""
+        known = dict(data)
+        return cls(
+            reasons=Reasons.from_dict(known["reasons"]),
+            enterprise=known["enterprise"],
+            records=_taken_up(known.get("records")),
+            certainty=known.get("certainty"),
+            reviews=_taken_up(known.get("reviews")),
+            facts=known.get("facts") or {},
+        )
+
+
+def _laid_down(frame: pd.DataFrame | None) -> dict[str, Any] | None:
+    """Return a frame as columns: days as ISO text, what is missing as None."""
+    if frame is None:
+        return None
+    days = [str(name) for name in frame if frame[name].dtype.kind == "M"]
+    shown = frame.assign(**{name: frame[name].dt.strftime("%Y-%m-%d") for name in days}).astype("object")
+    shown = shown.where(frame.notna(), None)
+    return {"days": days, "columns": {str(name): shown[name].tolist() for name in shown}}
+
+
+def _taken_up(data: Mapping[str, Any] | None) -> pd.DataFrame | None:
+    if data is None:
+        return None
+    taken = {}
+    for name, cells in data["columns"].items():
+        words = all(cell is None or isinstance(cell, str) for cell in cells)
+        kind = "datetime64[us]" if name in data["days"] else "str" if words else None
+        taken[name] = pd.Series(cells, dtype=kind)
+    return pd.DataFrame(taken)
+
+
+def data_hash(data: Source) -> str | None:
+    """Return one hash of all tables of a dataset: SHA-256 over the names and hashes of its files.
+
+    The manifest's hashes are taken where there is one, so that a folder and the dataset read from it have
+    the same. Data that were never written have none.
+
+    Examples
+    --------
+    >>> from tierkit.schema import read_dataset
+    >>> data_hash("data/synthetic") == data_hash(read_dataset("data/synthetic"))
+    True
+    """
+    if isinstance(data, Mapping):
+        listed = data.manifest.get("tables", {}) if isinstance(data, Dataset) else {}
+        files: Mapping[str, Path] = {}
+    else:
+        folder = open_folder(data)
+        listed, files = folder.manifest.get("tables", {}), folder.files
+    hashes = {name: str(entry["sha256"]) for name, entry in listed.items() if "sha256" in entry}
+    hashes = hashes or {name: sha256(file) for name, file in files.items()}
+    text = "".join(f"{name} {hashes[name]}\n" for name in sorted(hashes))
+    return hashlib.sha256(text.encode()).hexdigest() if hashes else None
+
+
+def cases(
+    model: Model,
+    data: Source,
+    as_of: date | str,
+    ids: Iterable[str],
+    policy: Policy | None = None,
+    *,
+    previous: pd.DataFrame | None = None,
+    reviews: pd.DataFrame | None = None,
+    recourse: bool = True,
+    facts: Mapping[str, Any] | None = None,
+    threads: int = 1,
+    progress: Progress = quiet,
+    lang: str = "zh",
+) -> Iterator[Case]:
+    """Give everything that a page shows of each enterprise, from what was known before a day.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset, mapping of str to DataFrame or Path, or path
+    as_of : date
+    ids : iterable of str
+        Enterprises, in this order.
+    policy : Policy, optional
+        The model's own if absent.
+    previous : DataFrame, optional
+        The last assignment, for hysteresis and dwell.
+    reviews : DataFrame, optional
+        As `tierkit.reviews.read` gives them.
+    recourse : bool
+        Whether to look for what would lead to a better tier, which takes most of the time.
+    facts : mapping, optional
+        Versions and hashes beside those that are known here, or instead of them.
+    threads : int
+        It changes no bit.
+    progress : Progress
+    lang : {"zh", "en"}
+        Language in which a notebook shows the reasons.
+
+    Yields
+    ------
+    Case
+
+    Raises
+    ------
+    DataError
+        If an enterprise is not in the dataset, or the records do not reach to that day.
+    ValueError
+        If an enterprise was not on the register on that day.
+
+    Examples
+    --------
+    >>> from tierkit.features import build
+    >>> from tierkit.risk import RiskModel
+    >>> from tierkit.scorecard import CreditScorecard
+    >>> X = build("data/synthetic", "2024-07-01")
+    >>> risk = RiskModel(n_trees=5).fit(X[["findings_2y"]], X["complaints_1y"] > 0)
+    >>> credit = CreditScorecard().fit(X[["adverse_2y"]], X["adverse_open"] > 0)
+    >>> model = Model(risk, credit, Policy.load("jiading-2025"), {})
+    >>> [case] = cases(model, "data/synthetic", "2024-07-01", X.index[:1], recourse=False)
+    >>> case.enterprise["registered_on"], case.certainty, sorted(case.facts)
+    ('1987-04-18', None, ['as_of', 'data_hash', 'policy_hash', 'version'])
+    """
+    wanted = pd.Series(list(dict.fromkeys(ids)), dtype="str")
+    chosen = model.policy if policy is None else policy
+    with Timeline(data, threads) as timeline:
+        check_ids(wanted, timeline.ids())
+        scores, X = model.score_ids(timeline, wanted, as_of)
+    there = scores["enterprise_id"].tolist()
+    if absent := [one for one in wanted if one not in set(there)]:
+        shown = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
+        raise ValueError(f"Not on the register on {as_of}: {shown}. Leave them out, or give another day.")
+    day = pd.Timestamp(as_of)
+    assigned = assign(scores, chosen, previous, as_of=day.date())
+    sure = None
+    if model.ensemble is not None:
+        sure = model.ensemble.certainty(X[list(model.risk.inputs_.names)], scores, chosen)
+        sure = sure.set_index("enterprise_id")
+    X.index = pd.Index(there, name="enterprise_id")
+    rows, records = register(data, as_of, there), known_records(data, as_of, there)
+    known = {
+        "version": __version__,
+        "as_of": day.date().isoformat(),
+        "model_hash": model.manifest.get("sha256"),
+        "data_hash": data_hash(data),
+        "policy_hash": chosen.hash,
+        **(facts or {}),
+    }
+    told = {name: value for name, value in known.items() if value is not None}
+    ways: Mapping[str, Any] = {}
+    if recourse and find_spec("tierkit.explain.recourse"):
+        from tierkit.explain.recourse import recourse as ways_of
+
+        ways = ways_of(
+            model, data, as_of, there, chosen, previous=previous, threads=threads, progress=progress
+        )
+    for one in there:
+        own = records[records["enterprise_id"] == one].drop(columns="enterprise_id")
+        decided = None if reviews is None else reviews[reviews["enterprise_id"] == one]
+        yield Case(
+            reasons=reasons(model.risk, model.credit, X, assigned, chosen, one, lang=lang),
+            enterprise=rows[one],
+            records=own.reset_index(drop=True),
+            certainty=None if sure is None else _plain(sure.loc[one]),
+            recourse=ways.get(one),
+            reviews=None if decided is None else decided.reset_index(drop=True),
+            facts=told,
+        )
+
+
+def _plain(row: pd.Series) -> dict[str, Any]:
+    return {name: value.item() if hasattr(value := row[name], "item") else value for name in _CERTAINTY}

@@ -1,0 +1,286 @@
+"""The page of a whole city: every scored enterprise to search, filter, sort and print, in one file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from markupsafe import Markup
+
+from tierkit import texts
+from tierkit.explain import AGREEMENT, BANDS, DISTANCE, Portraits, bands
+from tierkit.explain.bands import basis, way
+from tierkit.features import FEATURES
+from tierkit.report.page import Words, render
+from tierkit.report.portraits import told
+from tierkit.reviews import latest
+from tierkit.schema import DISTRICTS, LEVELS, SECTORS, TIERS, DataError, Problem
+
+__all__ = ["MOST_ROWS", "City", "city_page", "read_scores", "select"]
+
+MOST_ROWS = 200_000
+"""Rows that one page may hold: about 30 MB, which a browser still opens in a few seconds."""
+NAME_LIMIT = 120
+"""Characters of a name that are shown; how many were cut stands behind them."""
+
+_NEEDED = (
+    "enterprise_id", "sector", "tier", "risk_probability", "credit_points", "distance_risk",
+    "distance_credit",
+)  # fmt: skip
+_LABELS = {feature.name: feature.label for feature in FEATURES}
+
+
+@dataclass(frozen=True, kw_only=True)
+class City:
+    """What the page of a city is made of.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Scored enterprises, as `read_scores` gives them, with ``name`` and ``district`` beside; those that the
+        page is to hold.
+    scored : int
+        How many were scored in all.
+    as_of, policy : str
+        Day and policy of the scores.
+    facts : mapping
+        Versions and hashes, in the order in which they are shown.
+    portraits : Portraits, optional
+    dossiers : mapping of str to sequence of str
+        Enterprise → languages of its dossiers, ``dossiers/<id>.<lang>.html`` beside the page.
+    explain : sequence of str, optional
+        Arguments of the command that makes a dossier; in one of them ``{id}`` stands for the enterprise.
+    decisions : DataFrame, optional
+        A log of reviewers' decisions, as `tierkit.reviews.read` gives it; the last under the policy is shown.
+    """
+
+    rows: pd.DataFrame
+    scored: int
+    as_of: str
+    policy: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    portraits: Portraits | None = None
+    dossiers: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    explain: tuple[str, ...] = ()
+    decisions: pd.DataFrame | None = None
+
+
+def read_scores(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return what `tierkit.batch.score` wrote, and what it says of itself.
+
+    Parameters
+    ----------
+    path : path
+        A ``.parquet`` file.
+
+    Returns
+    -------
+    tuple of DataFrame and dict
+        The rows; ``as_of``, ``policy_name``, ``policy`` and ``model`` (hashes) and the rest of its metadata.
+
+    Raises
+    ------
+    DataError
+        If it is no such file.
+    """
+    remedy = "Give a file that 'tierkit score' wrote."
+    try:
+        about = json.loads((pq.read_schema(path).metadata or {}).get(b"tierkit", b"{}"))
+        rows = pd.read_parquet(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError([Problem("scores", "", 0, (), f"{path} cannot be read: {reason}", remedy)]) from error
+    missing = [name for name in _NEEDED if name not in rows]
+    if missing or "as_of" not in about:
+        lacks = f"has no {', '.join(missing)}" if missing else "does not say of which day it is"
+        raise DataError([Problem("scores", "", 0, (), f"{path} {lacks}", remedy)])
+    unknown = ~rows["tier"].isin(TIERS)
+    if unknown.any():
+        shown = tuple(f"row {k + 1}: {rows['tier'].iloc[k]!s:.40}" for k in np.flatnonzero(unknown)[:3])
+        raise DataError([Problem("scores", "tier", int(unknown.sum()), shown, "is no tier", remedy)])
+    return rows, about
+
+
+def select(
+    rows: pd.DataFrame,
+    tiers: Iterable[str] = (),
+    sectors: Iterable[str] = (),
+    districts: Iterable[str] = (),
+    *,
+    uncertain: bool = False,
+) -> pd.DataFrame:
+    """Return the rows that meet every filter that is given; several values of one filter are alternatives.
+
+    Parameters
+    ----------
+    rows : DataFrame of shape (n, any)
+        As for `City`.
+    tiers, sectors, districts : iterable of str
+    uncertain : bool
+        Only those whose tier is unsure, by `tierkit.explain.bands`.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"tier": ["T1", "T4"], "tier_agreement": [0.5, 0.95]})
+    >>> len(select(rows, ["T4"])), len(select(rows, ["T4"], uncertain=True))
+    (1, 0)
+    """
+    keep = np.full(len(rows), True)
+    for column, wanted in (("tier", tiers), ("sector", sectors), ("district", districts)):
+        chosen = list(wanted)
+        if chosen:
+            keep &= rows[column].isin(chosen).to_numpy()
+    if uncertain:
+        keep &= (bands(rows) == BANDS[0]).to_numpy()
+    return rows[keep].reset_index(drop=True)
+
+
+def city_page(city: City, out: str | os.PathLike[str] | None = None) -> str:
+    """Return the page of a city as one HTML text, and write it if asked to.
+
+    The rows are data in the page; its script shows a hundred of them at a time.
+
+    Parameters
+    ----------
+    city : City
+    out : path, optional
+        File to write; its folder must exist.
+
+    Returns
+    -------
+    str
+        A self-contained page in both languages.
+
+    Raises
+    ------
+    ValueError
+        If there are more than `MOST_ROWS` rows.
+    """
+    n = len(city.rows)
+    if n > MOST_ROWS:
+        raise ValueError(f"A page holds at most {MOST_ROWS:,} enterprises. Got {n:,} instead. Give a filter.")
+    words = Words()
+    page = render(
+        "city.html.j2",
+        beside="city",
+        title={lang: texts.text("city.title", lang, n=n) for lang in texts.LANGUAGES},
+        city=city,
+        n=n,
+        basis=basis(city.rows),
+        edges={"agreement": AGREEMENT, "distance": DISTANCE},
+        bands=BANDS,
+        tiers=[tier for tier in TIERS if (city.rows["tier"] == tier).any()],
+        portraits=None if city.portraits is None else told(city.portraits, words),
+        reasons=_has_reasons(city.rows),
+        data=_embedded(_data(city)),
+    )
+    if out is not None:
+        Path(out).write_text(page, encoding="utf-8")
+    return page
+
+
+def _embedded(data: Mapping[str, Any]) -> Markup:
+    r"""Return data as JSON that no text in it can end.
+
+    Examples
+    --------
+    >>> str(_embedded({"name": "</script>\u2028"}))
+    '{"name":"\\u003c/script>\\u2028"}'
+    """
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for char in ("<", "\u2028", "\u2029"):
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Markup(text)
+
+
+def _has_reasons(rows: pd.DataFrame) -> bool:
+    return "risk_reason_1" in rows
+
+
+def _data(city: City) -> dict[str, Any]:
+    """Return what the page's script reads: a list a column, levels as numbers, null for nothing."""
+    rows = city.rows
+    data: dict[str, Any] = {
+        "id": [texts.plain(one, 40) for one in rows["enterprise_id"].astype(str)],
+        "name": [texts.plain(one, NAME_LIMIT) for one in rows["name"].fillna("").astype(str)],
+        "tier": _codes(rows["tier"], TIERS),
+        "sector": _codes(rows["sector"], SECTORS),
+        "district": _codes(rows["district"], DISTRICTS),
+        "sure": _codes(bands(rows), BANDS),
+        "risk": _numbers(rows["risk_probability"], 4),
+        "credit": _numbers(rows["credit_points"], 1),
+        "wayRisk": _numbers(rows["distance_risk"], 2),
+        "wayCredit": _numbers(rows["distance_credit"], 1),
+        "way": _numbers(way(rows), 2),
+    }
+    if "tier_agreement" in rows:
+        for key, name in {
+            "agree": "tier_agreement",
+            "low": "agreement_low",
+            "high": "agreement_high",
+        }.items():
+            data[key] = _numbers(rows[name], 3)
+    codes = list(_LABELS)
+    if _has_reasons(rows):
+        data |= {f"{axis}Reason": _codes(rows[f"{axis}_reason_1"], codes) for axis in ("risk", "credit")}
+    languages = list(texts.LANGUAGES)
+    return {
+        "columns": data,
+        "levels": {
+            "tier": [[one, *LEVELS["tier"][one]] for one in TIERS],
+            "sector": [[one, *LEVELS["sector"][one]] for one in SECTORS],
+            "district": [[one, *LEVELS["district"][one]] for one in DISTRICTS],
+            "sure": [[one, *(texts.text(f"city.band.{one}", lang) for lang in languages)] for one in BANDS],
+            "reason": [[one, *_LABELS[one]] for one in codes] if _has_reasons(rows) else [],
+        },
+        "dossiers": {one: list(langs) for one, langs in city.dossiers.items()},
+        "decisions": _decided(city),
+        "command": _command(city.explain),
+        "file": f"enterprises-{city.as_of}.csv",
+        "texts": {
+            lang: {
+                name.removeprefix("city.js."): texts.text(name, lang)
+                for name in texts.ids(lang)
+                if name.startswith("city.js.")
+            }
+            for lang in languages
+        },
+    }
+
+
+def _decided(city: City) -> dict[str, list[str]]:
+    """Return each enterprise's last decision, the tier given instead if any, and the day."""
+    if city.decisions is None:
+        return {}
+    last = latest(city.decisions, policy=city.policy)
+    last = last[last["enterprise_id"].isin(city.rows["enterprise_id"])]
+    return {
+        row.enterprise_id: [row.decision, "" if pd.isna(row.override_tier) else row.override_tier, day]
+        for row, day in zip(last.itertuples(), last["decided_on"].dt.strftime("%Y-%m-%d"), strict=True)
+    }
+
+
+def _command(arguments: Iterable[str]) -> str:
+    """Return a command as a shell takes it; the page's script quotes what takes the place of ``{id}``."""
+    return " ".join(one if "{id}" in one else shlex.quote(one) for one in arguments)
+
+
+def _codes(values: pd.Series, levels: Iterable[str]) -> list[int]:
+    """Return the places of values among levels; −1 for what is none of them."""
+    place = {level: k for k, level in enumerate(levels)}
+    return [place.get(value, -1) for value in values.astype(object)]
+
+
+def _numbers(values: pd.Series, digits: int) -> list[float | None]:
+    """Return numbers with so many decimals as are shown; None where there is none."""
+    rounded = values.to_numpy(np.float64).round(digits)
+    return [value if np.isfinite(value) else None for value in rounded.tolist()]

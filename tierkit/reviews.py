@@ -1,0 +1,375 @@
+"""What reviewers decided about tiers: an append-only log that shows whether anything in it was changed.
+
+A line of the log is one decision, as JSON. Each holds the SHA-256 of the line before it and its own, so who
+alters, removes or inserts a line breaks the chain there, and `read` names the first line that does not fit.
+What a chain cannot show is that lines at its very end were cut off: keep the last hash, which `append` and
+every dossier tell, elsewhere. A decision changes no score and no tier by itself; it is shown.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tierkit.schema import Column, DataError, Folder, Problem, Table
+from tierkit.schema.dataset import frame_of
+from tierkit.schema.levels import Label
+from tierkit.schema.rows import cell_problems, check_rows, describe, row_faults
+
+__all__ = ["COLUMNS", "LONGEST", "append", "check", "latest", "read"]
+
+LONGEST = 2_000
+"""Characters that a reason may have."""
+
+_TABLE = Table(
+    name="decisions",
+    zh="审定意见",
+    en="decisions",
+    row=Label("一次审定", "a reviewer's decision"),
+    key=("enterprise_id", "as_of", "policy", "reviewer", "decided_on"),
+    columns=MappingProxyType({
+        column.name: column
+        for column in (
+            Column("enterprise_id", "id", "统一社会信用代码", "unified social credit code", credit_code=True),
+            Column("decision", "level", "审定意见", "decision", levels="decision"),
+            Column("override_tier", "level", "另定等级", "tier given instead", levels="tier", nullable=True,
+                   required=False),
+            Column("reason", "text", "理由", "reason", nullable=True, required=False),
+            Column("reviewer", "text", "审定人", "reviewer"),
+            Column("decided_on", "date", "审定日期", "decided on"),
+            Column("as_of", "date", "评定日期", "date of the assignment"),
+            Column("policy", "text", "适用方案", "policy"),
+            Column("tier", "level", "监管等级", "tier that was reviewed", levels="tier"),
+        )
+    }),
+    orders=(("as_of", "decided_on"),),
+)  # fmt: skip
+_GIVEN = tuple(_TABLE.columns)
+_DAYS = ("decided_on", "as_of")
+COLUMNS = (
+    "entry", "enterprise_id", "decided_on", "decision", "tier", "override_tier", "reason", "reviewer",
+    "as_of", "policy", "recorded_at", "hash",
+)  # fmt: skip
+"""Columns of `read`."""
+_FIRST = "0" * 64
+
+
+def check(
+    decisions: pd.DataFrame | str | os.PathLike[str],
+    scores: pd.DataFrame | None = None,
+    today: date | None = None,
+) -> pd.DataFrame:
+    """Return decisions in declared types, if nothing is wrong with any of them.
+
+    Parameters
+    ----------
+    decisions : DataFrame or path
+        A row a decision: ``enterprise_id``, ``decision`` (``agree``, ``override`` or ``correct``, which sends
+        records back to be put right), ``override_tier`` (with ``override`` only), ``reason`` (needed unless
+        the reviewer agrees), ``reviewer``, ``decided_on``, ``as_of``, ``policy`` and ``tier``, the last three
+        as in the score file. A path leads to a CSV or Parquet file.
+    scores : DataFrame, optional
+        Who was scored: ``enterprise_id``, ``tier``, ``policy`` and perhaps ``as_of``; what is decided on must
+        be that.
+    today : date, optional
+        No decision may be later; the clock's day if absent.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    DataError
+        With everything that is wrong.
+
+    Examples
+    --------
+    >>> one = {"enterprise_id": "91350100M000100Y43", "decision": "override", "tier": "T4"}
+    >>> rest = {"reviewer": "Li", "decided_on": "2025-01-06", "as_of": "2024-12-30", "policy": "jiading-2025"}
+    >>> check(pd.DataFrame([one | rest]))
+    Traceback (most recent call last):
+    ...
+    tierkit.schema.problems.DataError: 2 problems in the data:
+    decisions.override_tier: is missing (1 row, row 1: empty). Give the tier that the reviewer sets
+    decisions.reason: is missing (1 row, row 1: empty). Give the reason; only who agrees needs none
+    """
+    data = decisions
+    if not isinstance(data, pd.DataFrame):
+        path = Path(data)
+        data = Folder(path.parent, {_TABLE.name: path}, {}, ()).load(_TABLE)
+    rows = check_rows(data, _TABLE, today or datetime.now().astimezone().date())
+    problems = cell_problems(rows)
+    problems += [
+        describe(_TABLE.name, rows.raw, at, fault)
+        for at, fault in row_faults(rows)
+        if len(at) > 1 and fault.rows.any()
+    ]
+    if rows.problems:
+        raise DataError(problems)
+    frame = frame_of(rows).reindex(columns=list(_GIVEN)).astype(_TABLE.dtypes)
+    for column, here, message, remedy in _rules(frame, scores):
+        examples = tuple(
+            f"row {row + 1}: {_shown(frame[column].iloc[row])}" for row in np.flatnonzero(here)[:3].tolist()
+        )
+        if examples:
+            problems.append(Problem(_TABLE.name, column, int(here.sum()), examples, message, remedy))
+    if problems:
+        raise DataError(problems)
+    return frame
+
+
+def _rules(frame: pd.DataFrame, scores: pd.DataFrame | None) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield what rows must not be, beyond their cells: column, which rows, what is wrong, what to do."""
+    overrides, given = frame["decision"] == "override", frame["override_tier"].notna()
+    reasoned = frame["reason"].notna()
+    yield "override_tier", overrides & ~given, "is missing", "Give the tier that the reviewer sets"
+    other = frame["decision"].notna() & ~overrides & given
+    yield "override_tier", other, "is given, yet nothing is overridden", "Empty it, or write override"
+    same = overrides & given & (frame["override_tier"].astype("str") == frame["tier"].astype("str"))
+    yield "override_tier", same, "is the tier that stands", "Give another tier, or write agree"
+    lacking = frame["decision"].isin(["override", "correct"]) & ~reasoned
+    yield "reason", lacking, "is missing", "Give the reason; only who agrees needs none"
+    long = frame["reason"].str.len().fillna(0) > LONGEST
+    yield "reason", long, f"has more than {LONGEST:,} characters", "Shorten it, and cite the file"
+    for name in ("reason", "reviewer", "policy"):
+        hidden = np.array([isinstance(text, str) and _hides(text) for text in frame[name]], dtype=bool)
+        yield (
+            name,
+            hidden,
+            "holds control or direction characters",
+            "Take them out; a log is read as it is",
+        )
+    fresh = ~frame.duplicated()
+    twice = frame[fresh].duplicated(list(_TABLE.key), keep=False).reindex(frame.index, fill_value=False)
+    yield "decision", twice, "contradicts another row of the same reviewer and day", "Keep the one that holds"
+    if scores is not None:
+        own = scores.drop_duplicates("enterprise_id").set_index("enterprise_id")
+        known = frame["enterprise_id"].isin(own.index)
+        yield "enterprise_id", ~known, "is not among the scores", "Give the scores that were reviewed"
+        for name in ("tier", "policy", *(["as_of"] if "as_of" in own else [])):
+            held = frame["enterprise_id"].map(own[name].astype("str"))
+            differs = known & (held != frame[name].astype("str"))
+            yield name, differs, "is not that of the scores", "Decide on the tier as it was scored"
+
+
+def _hides(text: str) -> bool:
+    """Tell whether text holds characters that show nothing or turn the reading order."""
+    return any(
+        not (char.isprintable() or char in "\n\t" or unicodedata.category(char) == "Zs") for char in text
+    )
+
+
+def _shown(cell: Any) -> str:
+    if pd.isna(cell):
+        return "empty"
+    return repr(str(cell)) if len(str(cell)) <= 40 else f"{str(cell)[:39]!r}…"
+
+
+def append(
+    log: str | os.PathLike[str],
+    decisions: pd.DataFrame | str | os.PathLike[str],
+    scores: pd.DataFrame | None = None,
+    *,
+    now: datetime | None = None,
+) -> int:
+    """Add decisions to a log, each once, and return how many were new.
+
+    Either all of them are on the disk when it returns, or, if the process is killed, the first few; the same
+    call adds the rest. Two processes wait for each other.
+
+    Parameters
+    ----------
+    log : path
+        Made if it is not there.
+    decisions, scores
+        As for `check`.
+    now : datetime, optional
+        When they are recorded; the clock's time if absent.
+
+    Returns
+    -------
+    int
+        Decisions added; those that the log holds already are not added again.
+
+    Raises
+    ------
+    DataError
+        If a decision is wrong or the log was altered; nothing is written then.
+
+    Warns
+    -----
+    UserWarning
+        If the log ended in half a line, left by a writer that was killed; it is taken away.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> log = Path(tempfile.mkdtemp()) / "reviews.jsonl"
+    >>> one = pd.DataFrame([{"enterprise_id": "91350100M000100Y43", "decision": "agree", "tier": "T4",
+    ...     "reviewer": "Li", "decided_on": "2025-01-06", "as_of": "2024-12-30", "policy": "jiading-2025"}])
+    >>> append(log, one), append(log, one)
+    (1, 0)
+    """
+    path = Path(log)
+    moment = now or datetime.now(UTC)
+    frame = check(decisions, scores, moment.astimezone().date())
+    at = moment.astimezone(UTC).isoformat(timespec="seconds")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path) as descriptor:
+        entries, whole, half = _entries(path)
+        if half:
+            warnings.warn(_half(path, half), stacklevel=2)
+            os.ftruncate(descriptor, whole)
+        held = {_content(entry) for entry in entries}
+        last: dict[str, Any] = entries[-1] if entries else {"entry": 0, "hash": _FIRST}
+        lines = []
+        for row in frame.to_dict("records"):
+            given = {str(name): _plain(cell) for name, cell in row.items()}
+            if _content(given) in held:
+                continue
+            held.add(_content(given))
+            entry = given | {"entry": last["entry"] + 1, "recorded_at": at, "previous": last["hash"]}
+            last = entry | {"hash": _hash(entry)}
+            lines.append(_line(last))
+        os.lseek(descriptor, 0, os.SEEK_END)
+        rest = "".join(lines).encode()
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    return len(lines)
+
+
+def read(log: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return the decisions of a log, after verifying every line of it.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, by entry; ``decided_on`` and ``as_of`` are days, ``recorded_at`` is UTC in ISO 8601.
+
+    Raises
+    ------
+    DataError
+        If the log was altered; it names the first line that does not fit.
+    FileNotFoundError
+
+    Warns
+    -----
+    UserWarning
+        If the log ends in half a line, which is left out.
+    """
+    entries, _, half = _entries(Path(log))
+    if half:
+        warnings.warn(_half(Path(log), half), stacklevel=2)
+    frame = pd.DataFrame(entries, columns=list(COLUMNS))
+    words = [name for name in COLUMNS if name not in ("entry", *_DAYS)]
+    types = {"entry": "int64", **dict.fromkeys(words, "str"), **dict.fromkeys(_DAYS, "datetime64[us]")}
+    return frame.astype(types)
+
+
+def latest(
+    log: pd.DataFrame | str | os.PathLike[str], as_of: date | str | None = None, policy: str | None = None
+) -> pd.DataFrame:
+    """Return the decision in force for each enterprise: the last decided, and of one day the last entered.
+
+    Parameters
+    ----------
+    log : path or DataFrame
+        A log, or what `read` gave.
+    as_of : date, optional
+        Decisions of later days are left out.
+    policy : str, optional
+        Only decisions on tiers under this policy.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, one row an enterprise, by ``enterprise_id``.
+    """
+    frame = log if isinstance(log, pd.DataFrame) else read(log)
+    if as_of is not None:
+        frame = frame[frame["decided_on"] <= pd.Timestamp(as_of)]
+    if policy is not None:
+        frame = frame[frame["policy"] == policy]
+    last = frame.sort_values(["decided_on", "entry"]).drop_duplicates("enterprise_id", keep="last")
+    return last.sort_values("enterprise_id", ignore_index=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Give a file to write to that no other process of ours writes to meanwhile; its name is on the disk."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        yield descriptor
+    finally:
+        os.close(descriptor)  # which gives the lock back
+
+
+def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
+    """Return the verified entries of a log, the bytes they take, and half a line at its end."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    entries: list[dict[str, Any]] = []
+    previous = _FIRST
+    for k, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
+        wrong = ""
+        try:
+            entry = json.loads(line)
+            own = {name: value for name, value in entry.items() if name != "hash"}
+            if entry.get("hash") != _hash(own) or _line(entry).encode() != line + b"\n":
+                wrong = "is not what was written: its hash is not that of its content"
+            elif entry["previous"] != previous or entry["entry"] != k:
+                wrong = "does not follow the line before it: a line was taken out, put in or moved"
+        except (ValueError, AttributeError, KeyError):
+            wrong = "is no entry of a log"
+        if wrong:
+            remedy = "Restore the log from a backup; nothing from this line on can be trusted"
+            raise DataError([Problem(str(path), "", 1, (f"line {k}",), f"line {k} {wrong}", remedy)])
+        entries.append(entry)
+        previous = entry["hash"]
+    return entries, whole, content[whole:]
+
+
+def _half(path: Path, half: bytes) -> str:
+    return (
+        f"'{path}' ends in half a line of {len(half):,} bytes, left by a writer that was killed; it is no "
+        "entry and is left out. Record those decisions again."
+    )
+
+
+def _content(entry: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(entry[name] for name in _GIVEN)
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+def _hash(entry: dict[str, Any]) -> str:
+    return hashlib.sha256(_line(entry).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _plain(cell: Any) -> str | None:
+    if pd.isna(cell):
+        return None
+    return cell.date().isoformat() if isinstance(cell, pd.Timestamp) else str(cell)
