@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.lines import Line2D
 
 from tierkit import texts
@@ -78,18 +79,31 @@ def timeline(records: pd.DataFrame, as_of: date | str, *, lang: str = "en") -> A
             used |= _lane(ax, y, name, records[records["table"] == name], end)
         first = min(records["happened_on"].min(), end - pd.Timedelta(days=365))
         room = (end - first) * 0.02
-        ax.set_xlim(date2num(first - room), date2num(end + room))
+        ax.set_xlim(_at(first - room), _at(end + room))
         ax.set_ylim(len(labels) - 0.4, -0.7)
         ax.set_yticks(range(len(labels)), labels)
-        ax.axvline(date2num(end), color=INK["soft"], linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
-        locator = AutoDateLocator(minticks=3, maxticks=9)
+        ax.axvline(_at(end), color=INK["soft"], linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
+        locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, formats=["%Y", "%Y-%m"] + ["%m-%d"] * 4,
-                                                          zero_formats=["", "%Y", "%m-%d", *["%m-%d"] * 3],
-                                                          offset_formats=[""] * 6))  # fmt: skip
+        ax.xaxis.set_major_formatter(_dates(locator))
         ax.grid(axis="x")
         _legend(ax, [key for key in (*_FOUND, *_STATES) if key in used], lang)
     return ax
+
+
+def _at(day: Any) -> float:
+    """Return where matplotlib puts a day: days since 1970."""
+    return float((pd.Timestamp(day) - pd.Timestamp(0)) / pd.Timedelta(days=1))
+
+
+def _dates(locator: AutoDateLocator) -> ConciseDateFormatter:
+    """Return labels of dates that read the same in every language."""
+    return ConciseDateFormatter(  # type: ignore[no-untyped-call]
+        locator,
+        formats=["%Y", "%Y-%m", *["%m-%d"] * 4],
+        zero_formats=["", "%Y", *["%m-%d"] * 4],
+        offset_formats=[""] * 6,
+    )
 
 
 def _state(row: pd.Series, end: pd.Timestamp) -> tuple[str, pd.Timestamp]:
@@ -105,16 +119,16 @@ def _events(ax: Axes, events: pd.DataFrame, end: pd.Timestamp) -> set[str]:
     used = set()
     for y, (_, row) in enumerate(events.iterrows()):
         state, until = _state(row, end)
-        happened, known = date2num(row["happened_on"]), date2num(row["known_on"])
+        happened, known = _at(row["happened_on"]), _at(row["known_on"])
         ax.hlines(y, happened, known, color=_STATES[state], linewidth=1.2, linestyle=(0, (1, 1.5)))
-        ax.hlines(y, known, date2num(until), color=_STATES[state], linewidth=5.5)
+        ax.hlines(y, known, _at(until), color=_STATES[state], linewidth=5.5)
         ax.plot([happened], [y], "|", color=_STATES[state], markersize=9)
         used.add(state)
     return used
 
 
 def _lane(ax: Axes, y: int, name: str, rows: pd.DataFrame, end: pd.Timestamp) -> set[str]:
-    days = date2num(rows["happened_on"])
+    days = [_at(day) for day in rows["happened_on"]]
     if name == "inspections":
         for day, found in zip(days, rows["outcome"], strict=True):
             clean = found == "none"
@@ -126,7 +140,7 @@ def _lane(ax: Axes, y: int, name: str, rows: pd.DataFrame, end: pd.Timestamp) ->
         until = [*ordered["happened_on"].iloc[1:], end]
         for row, last in zip(ordered.itertuples(), until, strict=True):
             color = COLORS["tier"][str(row.outcome)]
-            left, right = date2num(row.happened_on), date2num(last)
+            left, right = _at(row.happened_on), _at(last)
             ax.barh(y, right - left, 0.5, left, color=color, edgecolor=INK["paper"])
             ink = INK["paper"] if is_dark(color) else INK["text"]
             at = (left + right) / 2
@@ -139,13 +153,14 @@ def _lane(ax: Axes, y: int, name: str, rows: pd.DataFrame, end: pd.Timestamp) ->
 def _legend(ax: Axes, keys: list[str], lang: str) -> None:
     handles = []
     for key in keys:
-        label = texts.text(f"figure.timeline.{key}", lang)
         if key in _FOUND:
-            edge = INK["soft"] if key == "none" else _FOUND[key]
-            look = {"marker": "o", "linestyle": "", "markeredgecolor": edge, "markersize": 6}
-            handles.append(Line2D([], [], color=_FOUND[key], label=label, **look))
+            handle = Line2D([], [], color=_FOUND[key], marker="o", linestyle="", markersize=6)
+            handle.set_markeredgecolor(INK["soft"] if key == "none" else _FOUND[key])
         else:
-            handles.append(Line2D([], [], color=_STATES[key], linewidth=5, label=label))
+            handle = Line2D([], [], color=_STATES[key], linewidth=5)
+        handle.set_label(texts.text(f"figure.timeline.{key}", lang))
+        handles.append(handle)
     if handles:
         low = -0.14 - 0.32 / len(ax.get_yticks())
-        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, low), ncol=4, borderaxespad=0)
+        columns = len(keys) if len(keys) < 6 else -(-len(keys) // 2)
+        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, low), ncol=columns, borderaxespad=0)

@@ -224,10 +224,10 @@ def cases(
     behind = evidence(data, as_of, there, threads=threads)
     ways: Mapping[str, Recourse] = {}
     if recourse:
-        last = {"previous": previous}
         ways = explain.recourse(
-            model, data, as_of, there, chosen, **last, threads=threads, progress=progress, lang=lang
-        )
+            model, data, as_of, there, chosen,
+            previous=previous, threads=threads, progress=progress, lang=lang,
+        )  # fmt: skip
     for one in there:
         own = records[records["enterprise_id"] == one].drop(columns="enterprise_id")
         decided = None if reviews is None else reviews[reviews["enterprise_id"] == one]

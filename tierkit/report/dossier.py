@@ -12,7 +12,7 @@ from markupsafe import Markup
 from scipy.special import logit
 
 from tierkit import plot, texts
-from tierkit.explain import Reason
+from tierkit.explain import Reason, Record
 from tierkit.features import GROUPS
 from tierkit.policy import Policy
 from tierkit.report.cases import Case
@@ -23,7 +23,7 @@ from tierkit.schema import LEVELS, TIERS
 
 __all__ = ["dossier"]
 
-_TOP = 9
+_TOP = 7
 _FACTS = 8
 """Facts of a group that get a row each."""
 _RECORDS = 60
@@ -153,7 +153,7 @@ def _facts(case: Case, group: str, lang: str) -> dict[str, Any]:
         "rows": [
             {
                 "fact": own[0].fact(lang),
-                "records": [one for one in own[0].records if one.table != "enterprises"],
+                "records": [(one.record_id, _named(one, lang)) for one in own[0].records if _tells(one)],
                 "effects": _effects(own),
             }
             for own in shown
@@ -162,6 +162,20 @@ def _facts(case: Case, group: str, lang: str) -> dict[str, Any]:
         "rest_effects": _effects(rest),
         "sums": _effects(reason for own in ordered for reason in own),
     }
+
+
+def _tells(record: Record) -> bool:
+    """Tell whether a record says more than the fact: the row of the register goes without saying."""
+    return record.table != "enterprises"
+
+
+def _named(record: Record, lang: str) -> str:
+    """Return a record in words, with its id and date; an obligation by its agency."""
+    if record.table != "obligations":
+        return record.text(lang)
+    agency, item = record.record_id.split("/")
+    levels = LEVELS["agency"][agency].text(lang), LEVELS["item_class"][item].text(lang)
+    return texts.text("dossier.obligation", lang, agency=levels[0], item=levels[1], on=record.on)
 
 
 def _certainty(case: Case, lang: str) -> list[str]:
@@ -237,9 +251,9 @@ def _known_when(records: pd.DataFrame, lang: str) -> str:
     late = int((delay > _LATE_DAYS).sum())
     if not late:
         return texts.text("dossier.known.soon", lang, n=len(records), days=_LATE_DAYS)
-    last = records.loc[delay.idxmax()]
+    last = records["record_id"].to_numpy()[delay.to_numpy().argmax()]
     shown = {"late": late, "days": _LATE_DAYS, "most": int(delay.max())}
-    one = texts.plain(str(last["record_id"]), 40)
+    one = texts.plain(str(last), 40)
     return texts.text("dossier.known.late", lang, n=len(records), id=one, **shown)
 
 
@@ -264,7 +278,7 @@ def _records(records: pd.DataFrame, as_of: str, lang: str) -> list[dict[str, Any
     return rows
 
 
-def _what(row: Mapping[str, Any], lang: str) -> str:
+def _what(row: Mapping[Any, Any], lang: str) -> str:
     """Return what a record is: its kind, and the agency where one made it."""
     if row["table"] == "tiers":
         return texts.text("dossier.record.tiers", lang, policy=texts.policy_label(str(row["kind"]), lang))
@@ -279,7 +293,7 @@ def _what(row: Mapping[str, Any], lang: str) -> str:
     return texts.text(f"dossier.record.{row['table']}", lang, kind=kind, agency=agency)
 
 
-def _result(row: Mapping[str, Any], lang: str) -> str:
+def _result(row: Mapping[Any, Any], lang: str) -> str:
     """Return what came of a record, with the day on which that was decided."""
     outcome = row["outcome"]
     if row["table"] == "tiers":
@@ -290,7 +304,8 @@ def _result(row: Mapping[str, Any], lang: str) -> str:
     if row["table"] == "signals":
         return ""
     if row["table"] == "credit_events":
-        return "" if row["kind"] == "honour" else LEVELS["severity"][outcome].text(lang)
+        level = LEVELS["severity"][outcome].text(lang)
+        return "" if row["kind"] == "honour" else texts.text("dossier.severity", lang, level=level)
     found = texts.text("dossier.finding.none", lang)
     if outcome != "none":
         found = texts.text("dossier.finding.some", lang, finding=LEVELS["finding"][outcome].text(lang))
@@ -300,7 +315,7 @@ def _result(row: Mapping[str, Any], lang: str) -> str:
     return texts.text("dossier.disposition", lang, finding=found, done=done, on=_day(row["outcome_on"]))
 
 
-def _repair(row: Mapping[str, Any], as_of: str, lang: str) -> str:
+def _repair(row: Mapping[Any, Any], as_of: str, lang: str) -> str:
     """Return whether and when a credit event was or can be repaired."""
     if row["table"] != "credit_events" or row["kind"] == "honour":
         return ""
