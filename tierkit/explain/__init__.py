@@ -14,18 +14,21 @@ from tierkit.explain.evidence import Record, evidence
 from tierkit.explain.paths import Obstacle, Path, Recourse
 from tierkit.explain.reasons import Reason, Reasons, reasons
 from tierkit.explain.recourse import recourse
+from tierkit.explain.revocation import Move, Revocation, revoked
 from tierkit.explain.steps import Step
 
 __all__ = [
     "UNIT",
     "AdditivityError",
     "Losses",
+    "Move",
     "Obstacle",
     "Path",
     "Reason",
     "Reasons",
     "Record",
     "Recourse",
+    "Revocation",
     "Step",
     "check_additivity",
     "code_book",
@@ -36,4 +39,5 @@ __all__ = [
     "reason_codes",
     "reasons",
     "recourse",
+    "revoked",
 ]
