@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierkit import explain
-from tierkit.explain import compiled, fragments
+from tierkit.explain import compiled, fragments, kernels
 from tierkit.explain.compiled import CompiledTrees
 from tierkit.explain.fragments import UnsupportedTreesError
 from tierkit.risk import RiskModel
@@ -199,7 +199,7 @@ def drawn(n: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def test_threads_and_chunks_change_no_bit() -> None:
-    X, y = drawn(3 * compiled._BLOCK + 11)
+    X, y = drawn(3 * kernels.BLOCK + 11)
     model = RiskModel(n_trees=20, n_leaves=6, num_threads=1).fit(X, y)
     matrix = model.matrix(X)
     trees = CompiledTrees.of(model.booster_)
@@ -207,7 +207,7 @@ def test_threads_and_chunks_change_no_bit() -> None:
     assert np.ptp(whole[:, 0]) > 0.01
     for threads in (2, 3, 5):
         assert np.array_equal(whole, trees.values(matrix, threads))
-    for size in (1, 7, 1000, compiled._BLOCK + 1):
+    for size in (1, 7, 1000, kernels.BLOCK + 1):
         starts = range(0, len(matrix) if size > 7 else 50, size)
         parts = np.vstack([trees.values(matrix[start : start + size]) for start in starts])
         assert np.array_equal(whole[: len(parts)], parts)
@@ -247,7 +247,7 @@ def test_where_the_check_fails_lightgbm_serves(monkeypatch: pytest.MonkeyPatch) 
     X, y = drawn(500)
     model = RiskModel(n_trees=3, num_threads=1).fit(X, y)
     right = fragments.Fragment.table
-    monkeypatch.setattr(fragments.Fragment, "table", lambda self: right(self) + 1e-7)
+    monkeypatch.setattr(fragments.Fragment, "table", lambda self, game: right(self, game) + 1e-7)
     with pytest.warns(UserWarning, match=r"Its contributions differ from LightGBM's by \d\.\de-0\d"):
         values, _ = explain.contributions(model, X)
     assert np.array_equal(values, lightgbm(model.booster_, model.matrix(X))[:, :-1])

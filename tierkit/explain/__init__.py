@@ -1,5 +1,6 @@
 """Why an enterprise is in its tier: exact reasons of both scores, in words, for one or for all."""
 
+from tierkit.explain.background import background
 from tierkit.explain.codes import code_book, reason_codes
 from tierkit.explain.contributions import (
     UNIT,
@@ -10,6 +11,7 @@ from tierkit.explain.contributions import (
     explain,
     points_lost,
 )
+from tierkit.explain.fragments import UnsupportedTreesError
 from tierkit.explain.reasons import Reason, Reasons, reasons
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "Losses",
     "Reason",
     "Reasons",
+    "UnsupportedTreesError",
+    "background",
     "check_additivity",
     "code_book",
     "contributions",

@@ -5,6 +5,7 @@ Both identities are checked for every row that is explained, at 1e-9, and a brea
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tierkit.explain.fragments import UnsupportedTreesError
 from tierkit.features import FEATURES
 from tierkit.risk import RiskModel
 from tierkit.schema import LEVELS
@@ -42,6 +44,8 @@ UNIT = "log-odds"
 TOLERANCE = 1e-9
 _FEATURES = {feature.name: feature for feature in FEATURES}
 _COMPILED: WeakKeyDictionary[lgb.Booster, CompiledTrees | None] = WeakKeyDictionary()
+_OVER: WeakKeyDictionary[lgb.Booster, dict[bytes, CompiledTrees]] = WeakKeyDictionary()
+_KEPT = 4  # backgrounds of a model whose tables are kept
 
 
 class AdditivityError(ArithmeticError):
@@ -94,44 +98,64 @@ def _own(model: RiskModel | CreditScorecard, X: pd.DataFrame) -> pd.DataFrame:
     return X
 
 
-def contributions(model: RiskModel, X: pd.DataFrame) -> tuple[Floats, float]:
+def contributions(
+    model: RiskModel,
+    X: pd.DataFrame,
+    background: pd.DataFrame | None = None,
+    *,
+    weight: ArrayLike | None = None,
+) -> tuple[Floats, float]:
     """Return the exact Shapley values of the risk margin, and the margin that they start from.
 
-    They are path-dependent: what is not known of a coalition is averaged over the training rows that
-    went each way (Lundberg et al., *From local explanations to global understanding*, 2020, algorithm 2).
-    A model is compiled into tables once; one outside the limits of `CompiledTrees` is left to LightGBM, with
-    a warning. Rows are explained one by one: others beside them, and threads, change no bit.
+    Without a background they are path-dependent, with one interventional: the notes of `background` say what
+    each of them answers. A model is compiled into tables once, and once more for each background, of which
+    the last four are kept. Path-dependent values of a model outside the limits of `CompiledTrees` are left to
+    LightGBM, with a warning. Rows are explained one by one: others beside them, and threads, change no bit.
 
     Parameters
     ----------
     model : RiskModel
     X : DataFrame of shape (n, any)
         Features; columns are joined by name, those of other models are left alone.
+    background : DataFrame of shape (B, any), optional
+        Rows that stand in for what is not known, as `background` draws them; features as in ``X``.
+    weight : float array of shape (B,), optional
+        Of the background rows; all alike if not given.
 
     Returns
     -------
     values : float array of shape (n, k)
         In log-odds, in the order of the model's features.
     base : float
-        The average margin.
+        The average margin: over the training rows, or over the background.
 
     Raises
     ------
     AdditivityError
         If a row does not add up to its margin within 1e-9.
+    UnsupportedTreesError
+        If there is a background, and the model is outside the limits.
+    ValueError
+        If the background has no rows, or its weights are no weights.
 
     Examples
     --------
     >>> X = pd.DataFrame({"a": np.arange(200.0)})
-    >>> values, base = contributions(RiskModel(n_trees=5).fit(X, X["a"] > 99), X)
+    >>> model = RiskModel(n_trees=5).fit(X, X["a"] > 99)
+    >>> values, base = contributions(model, X)
     >>> values.shape
     (200, 1)
+    >>> values, base = contributions(model, X, X.iloc[:50])
+    >>> bool(np.allclose(base, model.margin(X.iloc[:50]).mean()))
+    True
     """
+    if background is None and weight is not None:
+        raise ValueError("There are weights, and no background that they belong to. Give both, or neither.")
     own = _own(model, X)
     matrix = model.matrix(own)
     if not len(matrix):
         return np.empty((0, matrix.shape[1])), float("nan")
-    compiled = _compiled(model.booster_)
+    compiled = _compiled(model.booster_) if background is None else _over(model, background, weight)
     if compiled is None:
         both = model.booster_.predict(matrix, pred_contrib=True, num_threads=model.num_threads)
         values, base = np.asarray(both, np.float64)[:, :-1], float(np.asarray(both)[0, -1])
@@ -146,7 +170,6 @@ def _compiled(booster: lgb.Booster) -> CompiledTrees | None:
     if booster not in _COMPILED:
         # Imported here, since the compiler takes a second, and points lost do without it.
         from tierkit.explain.compiled import CompiledTrees
-        from tierkit.explain.fragments import UnsupportedTreesError
 
         try:
             _COMPILED[booster] = CompiledTrees.checked(booster)
@@ -156,7 +179,45 @@ def _compiled(booster: lgb.Booster) -> CompiledTrees | None:
     return _COMPILED[booster]
 
 
-def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> shap.Explanation:
+def _over(model: RiskModel, background: pd.DataFrame, weight: ArrayLike | None) -> CompiledTrees:
+    """Return the tables of a model over a background, made once while it is among the last few used."""
+    from tierkit.explain.compiled import CompiledTrees
+
+    rows = np.ascontiguousarray(model.matrix(_own(model, background)))
+    given = None if weight is None else np.ascontiguousarray(weight, np.float64)
+    parts = [b"" if given is None else given.tobytes(), rows.tobytes()]
+    key = hashlib.blake2b(b"".join([len(parts[0]).to_bytes(8, "little"), *parts])).digest()
+    kept = _OVER.setdefault(model.booster_, {})
+    compiled = kept.pop(key, None)
+    if compiled is None:
+        try:
+            compiled = CompiledTrees.checked(model.booster_, rows, given)
+        except UnsupportedTreesError as error:
+            raise UnsupportedTreesError(
+                f"{error} LightGBM has no interventional values of its own: leave 'background' out for "
+                "path-dependent ones, or fit a model of fewer leaves."
+            ) from None
+    kept[key] = compiled  # the last used stands last
+    while len(kept) > _KEPT:
+        kept.pop(next(iter(kept)), None)
+    return compiled
+
+
+def _game(background: pd.DataFrame | None, weight: ArrayLike | None) -> str:
+    if background is None:
+        return "path-dependent"
+    rows = "1 background row" if len(background) == 1 else f"{len(background):,} background rows"
+    return f"interventional, {rows}" + (", weighted" if weight is not None else "")
+
+
+def explain(
+    model: RiskModel,
+    X: pd.DataFrame,
+    *,
+    lang: str | None = None,
+    background: pd.DataFrame | None = None,
+    weight: ArrayLike | None = None,
+) -> shap.Explanation:
     """Return the exact Shapley values of the risk margin as a `shap.Explanation`.
 
     The margin is explained, not the calibrated probability: the calibration is a smooth rising map of it,
@@ -168,24 +229,29 @@ def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> sh
     X : DataFrame of shape (n, any)
     lang : {"zh", "en"}, optional
         Language of the features' names and levels; their ids if not given.
+    background, weight
+        As in `contributions`: interventional values over these rows, path-dependent ones if not given.
 
     Returns
     -------
     shap.Explanation of shape (n, k)
-        Every plot of shap's takes it. ``unit`` is ``"log-odds"``, and ``output_names`` says so too, since
-        shap drops other attributes where it slices.
+        Every plot of shap's takes it. ``unit`` is ``"log-odds"`` and ``game`` names the values;
+        ``output_names`` says both too, since shap drops other attributes where it slices.
 
     Raises
     ------
-    AdditivityError
-        If a row does not add up to its margin within 1e-9.
+    AdditivityError, UnsupportedTreesError, ValueError
+        As in `contributions`.
 
     Examples
     --------
     >>> X = pd.DataFrame({"a": np.arange(200.0)})
-    >>> explanation = explain(RiskModel(n_trees=5).fit(X, X["a"] > 99), X)
+    >>> model = RiskModel(n_trees=5).fit(X, X["a"] > 99)
+    >>> explanation = explain(model, X)
     >>> explanation.shape, explanation.unit, explanation[0].output_names
-    ((200, 1), 'log-odds', 'risk margin (log-odds)')
+    ((200, 1), 'log-odds', 'risk margin (log-odds), path-dependent')
+    >>> explain(model, X, background=X.iloc[:50]).game
+    'interventional, 50 background rows'
     """
     # Imported here, since it takes seconds, and scoring and batches do without it. Its import uses what
     # matplotlib means to deprecate, and in a notebook it asks for a progress bar's widgets, which it then
@@ -195,7 +261,8 @@ def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> sh
         warnings.filterwarnings("ignore", "IProgress not found")
         import shap
 
-    values, base = contributions(model, X)
+    values, base = contributions(model, X, background, weight=weight)
+    game = _game(background, weight)
     own = _own(model, X)
     names = list(model.inputs_.names)
     explanation = shap.Explanation(
@@ -204,9 +271,10 @@ def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> sh
         data=model.matrix(own),
         display_data=_shown(own, names, lang),
         feature_names=[_name(name, lang) for name in names],
-        output_names=f"risk margin ({UNIT})",
+        output_names=f"risk margin ({UNIT}), {game}",
     )
     explanation.unit = UNIT
+    explanation.game = game
     return explanation
 
 
