@@ -207,9 +207,7 @@ def test_odd_values_in_the_background_are_answered_as_lightgbm_answers_them() ->
     X[::5, 0] = np.nan
     X[::11, 2] = np.nan
     booster = grow(X, np.nan_to_num(X[:, 0]) + X[:, 1] + X[:, 2] % 3 > 1, 8, (2,), num_leaves=10)
-    tiny = float(np.float32(1e-35))
-    odd = [*ODD, tiny, -tiny, np.nextafter(tiny, 1), np.nextafter(-tiny, -1), 31.0, 32.0, 64.5, 69.0]
-    background = rng.choice(odd, (40, 3))
+    background = rng.choice([*ODD, 31.0, 32.0, 64.5, 69.0], (40, 3))
     np.testing.assert_allclose(
         CompiledTrees.checked(booster, background).values(background[:10]),
         by_definition(booster, background[:10], background),

@@ -54,6 +54,9 @@ def background(X: pd.DataFrame, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     asks what goes with risk among those inspected may take the first, which needs no choice. Neither says
     what would happen if the enterprise changed.
 
+    How many rows do, and how far the two kinds of values lie apart, is in ``benchmarks/results.md``. Tables
+    take hardly longer to fill for many rows: a city of tens of thousands can be its own background.
+
     Examples
     --------
     >>> X = pd.DataFrame({"findings_1y": np.arange(5.0)}, index=list("abcde"))

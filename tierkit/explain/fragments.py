@@ -11,9 +11,9 @@ v × ∏ (o where known, r where not), and the Shapley value of feature j is
 
     v (o_j - r_j) ∫₀¹ ∏_{k ≠ j} (o_k t + r_k (1 - t)) dt,
 
-the mean over an owner's time of arrival t (Owen, *Multilinear extensions of games*, Management Science 18,
-1972). The integrand is a polynomial of degree |U| - 1, so Gauss-Legendre quadrature with ⌈|U| / 2⌉ nodes is
-exact. Another game of a leaf fills the same tables: see `tierkit.explain.interventional`.
+the mean over an owner's time of arrival t (Owen 1972). The integrand is a polynomial of degree |U| - 1, so
+Gauss-Legendre quadrature with ⌈|U| / 2⌉ nodes is exact. Another game of a leaf fills the same tables: see
+`tierkit.explain.interventional`.
 """
 
 from __future__ import annotations
