@@ -18,8 +18,8 @@ from test_compiled import ODD, around, chain, drawn, grow
 from tierkit import explain
 from tierkit.explain import interventional
 from tierkit.explain.compiled import CompiledTrees
-from tierkit.explain.contributions import _OVER
 from tierkit.explain.fragments import UnsupportedTreesError
+from tierkit.explain.tables import _OVER
 from tierkit.risk import RiskModel
 from tierkit.scorecard import CreditScorecard
 
@@ -113,6 +113,8 @@ def test_identities_of_the_interventional_game(data: st.DataObject) -> None:
     np.testing.assert_allclose(
         CompiledTrees.of(booster, first, times.astype(float)).values(rows), repeated, rtol=0, atol=1e-12
     )
+    turned = CompiledTrees.of(booster, first[::-1], times[::-1].astype(float)).values(rows)
+    np.testing.assert_allclose(turned, repeated, rtol=0, atol=1e-12)
     # Two backgrounds put together explain as their mean.
     both = CompiledTrees.of(booster, np.vstack([first, second])).values(rows)
     apart = values * len(first) + CompiledTrees.of(booster, second).values(rows) * len(second)

@@ -194,6 +194,15 @@ def test_ways_of_growing(way: str) -> None:
             np.testing.assert_allclose(with_base(trees, rows), lightgbm(booster, rows), rtol=0, atol=1e-9)
 
 
+def test_a_split_between_missing_and_not() -> None:
+    X = np.repeat([[1.0], [2.0], [np.nan]], 50, axis=0)
+    booster = grow(X, np.isnan(X[:, 0]).astype(int), 1, num_leaves=2)
+    rows = np.array([[np.nan], [np.inf], [-np.inf], [1e300], [1e301], [3.0], [0.0]])
+    trees = CompiledTrees.checked(booster)
+    np.testing.assert_allclose(with_base(trees, rows), lightgbm(booster, rows), rtol=0, atol=1e-12)
+    assert trees.values(rows)[0, 0] > 0 > trees.values(rows)[5, 0]
+
+
 def test_weights_initial_scores_and_early_stopping() -> None:
     rng = np.random.default_rng(12)
     X = rng.normal(size=(600, 3))

@@ -5,18 +5,15 @@ Both identities are checked for every row that is explained, at 1e-9, and a brea
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tierkit.explain.fragments import UnsupportedTreesError
+from tierkit.explain import tables
 from tierkit.features import FEATURES
 from tierkit.risk import RiskModel
 from tierkit.schema import LEVELS
@@ -24,8 +21,6 @@ from tierkit.scorecard import BASE, CreditScorecard
 
 if TYPE_CHECKING:
     import shap
-
-    from tierkit.explain.compiled import CompiledTrees
 
 __all__ = [
     "UNIT",
@@ -43,9 +38,6 @@ UNIT = "log-odds"
 """Unit of the risk margin and of all that adds up to it."""
 TOLERANCE = 1e-9
 _FEATURES = {feature.name: feature for feature in FEATURES}
-_COMPILED: WeakKeyDictionary[lgb.Booster, CompiledTrees | None] = WeakKeyDictionary()
-_OVER: WeakKeyDictionary[lgb.Booster, dict[bytes, CompiledTrees]] = WeakKeyDictionary()
-_KEPT = 4  # backgrounds of a model whose tables are kept
 
 
 class AdditivityError(ArithmeticError):
@@ -155,7 +147,11 @@ def contributions(
     matrix = model.matrix(own)
     if not len(matrix):
         return np.empty((0, matrix.shape[1])), float("nan")
-    compiled = _compiled(model.booster_) if background is None else _over(model, background, weight)
+    if background is None:
+        compiled = tables.path_dependent(model.booster_)
+    else:
+        over = model.matrix(_own(model, background))
+        compiled = tables.interventional(model.booster_, over, weight)
     if compiled is None:
         both = model.booster_.predict(matrix, pred_contrib=True, num_threads=model.num_threads)
         values, base = np.asarray(both, np.float64)[:, :-1], float(np.asarray(both)[0, -1])
@@ -163,44 +159,6 @@ def contributions(
         values, base = compiled.values(matrix, model.num_threads), compiled.base
     check_additivity(values, base, model.margin(own))
     return values, base
-
-
-def _compiled(booster: lgb.Booster) -> CompiledTrees | None:
-    """Return the tables of a model, made once; none if it is outside their limits."""
-    if booster not in _COMPILED:
-        # Imported here, since the compiler takes a second, and points lost do without it.
-        from tierkit.explain.compiled import CompiledTrees
-
-        try:
-            _COMPILED[booster] = CompiledTrees.checked(booster)
-        except UnsupportedTreesError as error:
-            _COMPILED[booster] = None
-            warnings.warn(f"{error} LightGBM's own, slower contributions are used.", stacklevel=3)
-    return _COMPILED[booster]
-
-
-def _over(model: RiskModel, background: pd.DataFrame, weight: ArrayLike | None) -> CompiledTrees:
-    """Return the tables of a model over a background, made once while it is among the last few used."""
-    from tierkit.explain.compiled import CompiledTrees
-
-    rows = np.ascontiguousarray(model.matrix(_own(model, background)))
-    given = None if weight is None else np.ascontiguousarray(weight, np.float64)
-    parts = [b"" if given is None else given.tobytes(), rows.tobytes()]
-    key = hashlib.blake2b(b"".join([len(parts[0]).to_bytes(8, "little"), *parts])).digest()
-    kept = _OVER.setdefault(model.booster_, {})
-    compiled = kept.pop(key, None)
-    if compiled is None:
-        try:
-            compiled = CompiledTrees.checked(model.booster_, rows, given)
-        except UnsupportedTreesError as error:
-            raise UnsupportedTreesError(
-                f"{error} LightGBM has no interventional values of its own: leave 'background' out for "
-                "path-dependent ones, or fit a model of fewer leaves."
-            ) from None
-    kept[key] = compiled  # the last used stands last
-    while len(kept) > _KEPT:
-        kept.pop(next(iter(kept)), None)
-    return compiled
 
 
 def _game(background: pd.DataFrame | None, weight: ArrayLike | None) -> str:
