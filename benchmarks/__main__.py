@@ -46,15 +46,26 @@ class Sizes(NamedTuple):
     training: tuple[int, ...]
     rest: int
     rows: int  # to explain by a library that looks up; those that walk take a fiftieth
+    background: int  # rows to explain against; a walk over all of them takes a thousandth of the rows
     weeks: int
     runs: int
 
 
 ENGINE = (10_000, 100_000, 340_000, CITY)
 FULL = Sizes(
-    (100_000, MILLION), 100_000, ENGINE, (10_000, 100_000), CITY, (20_000, 100_000), 20_000, 100_000, 26, 3
+    (100_000, MILLION),
+    100_000,
+    ENGINE,
+    (10_000, 100_000),
+    CITY,
+    (20_000, 100_000),
+    20_000,
+    100_000,
+    1_000,
+    26,
+    3,
 )
-QUICK = Sizes((2_000,), 2_000, (400,), (400,), 400, (1_000,), 600, 1_000, 4, 1)
+QUICK = Sizes((2_000,), 2_000, (400,), (400,), 400, (1_000,), 600, 1_000, 100, 4, 1)
 
 
 class Table:
@@ -293,6 +304,54 @@ def reasons(sizes: Sizes) -> Table:
     return table
 
 
+def over(sizes: Sizes) -> Table:
+    """Measure interventional Shapley values of the same models over the same background."""
+    table = Table(
+        "Reasons over a background",
+        f"Exact interventional Shapley values of the same models over the same {sizes.background:,} rows, "
+        "one thread; shap is given the whole background, of which it would take 100. To build is done once a "
+        "model and background. Off is the largest distance of a row's sum from its margin, apart the largest "
+        "difference from tierkit's values.",
+        "library", "model", "build, s", "s per 1,000 rows", "tierkit is … times as fast", "off", "apart",
+        "load before",
+    )  # fmt: skip
+    for model in shapley.MODELS:
+        mine = 0.0
+        for way in shapley.OVER:
+            if not shapley.installed(way):
+                table.row(way, model, "", "not installed; `make bench` installs it", "", "", "", "")
+                continue
+            options = {"rows": sizes.rows // (1_000 if way == "shap" else 1), "background": sizes.background}
+            found = child("over", way=way, model=model, runs=sizes.runs, **options)
+            if "refused" in found:
+                table.row(way, model, "", f"refused: {found['refused']}", "", "", "", "")
+                continue
+            mine = mine or found["seconds"]
+            times = "" if way == "tierkit" else f"{found['seconds'] / mine:,.0f}"
+            table.row(
+                way, model, f"{found['built']:.2f}", f"{found['seconds']:.4f}", times, f"{found['off']:.1e}",
+                f"{found['apart']:.1e}", f"{found['load']:.2f}",
+            )  # fmt: skip
+    return table
+
+
+def backgrounds(sizes: Sizes) -> Table:
+    """Measure how many background rows do for the whole city."""
+    draws = 10 if sizes.runs > 1 else 2
+    found = child("backgrounds", enterprises=sizes.rest, sizes=[10, 100, 300, 1_000], draws=draws)
+    table = Table(
+        "How large a background",
+        f"The risk model of `tierkit train`; interventional values over drawn backgrounds (means over "
+        f"{draws} draws) and path-dependent ones, held against interventional ones over all "
+        f"{found['enterprises']:,} enterprises. Furthest is the 95 % quantile, over enterprises, of the "
+        "largest difference of a value.",
+        "values", "furthest, log-odds", "same strongest reason", "base apart, log-odds",
+    )  # fmt: skip
+    for name, (far, same, base) in found["told"].items():
+        table.row(name, f"{far:.3f}", f"{same:.1%}", f"{base:.3f}")
+    return table
+
+
 def main() -> None:
     """Print the tables and write them to results.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -301,7 +360,8 @@ def main() -> None:
     given = parser.parse_args()
     sizes = QUICK if given.quick else FULL
     start = time.perf_counter()
-    tables = [part(sizes) for part in (small, engine, city, training, scorecards, reasons, rest)]
+    parts = (small, engine, city, training, scorecards, reasons, over, backgrounds, rest)
+    tables = [part(sizes) for part in parts]
     spent = time.perf_counter() - start
     modules = {"scikit-learn": "sklearn", "woodelf-explainer": "woodelf"}
     there = [name for name in PACKAGES if importlib.util.find_spec(modules.get(name, name))]

@@ -208,6 +208,55 @@ def reasons(way: str, model: str, threads: int, rows: int, runs: int) -> dict[st
     return {"built": built, "rate": rows / statistics.median(spent), "apart": apart}
 
 
+def over(way: str, model: str, rows: int, background: int, runs: int) -> dict[str, Any]:
+    """Time one library's Shapley values over a background, and hold them against margins and tierkit's."""
+    from benchmarks.reasons import OVER, grow
+
+    booster, X = grow(model, rows + background)
+    X, chosen = X[background:], X[:background]
+    few = X[:50]
+    try:
+        first = OVER[way](booster, chosen, 1)(few)  # imports and compiles what it needs
+    except ValueError as error:
+        return {"refused": str(error)}
+    built, values = timed(lambda: OVER[way](booster, chosen, 1))
+    base = np.mean(np.asarray(booster.predict(chosen, raw_score=True)))
+    off = base + first.sum(axis=1) - np.asarray(booster.predict(few, raw_score=True))
+    ours = OVER["tierkit"](booster, chosen, 1)(few)
+    spent = [timed(lambda: values(X))[0] for _ in range(runs)]
+    return {
+        "built": built,
+        "seconds": statistics.median(spent) / rows * 1000,
+        "off": float(np.abs(off).max()),
+        "apart": float(np.abs(first - ours).max()),
+    }
+
+
+def backgrounds(enterprises: int, sizes: list[int], draws: int) -> dict[str, Any]:
+    """Hold values over drawn backgrounds, and path-dependent ones, against those over the whole city."""
+    from tierkit import explain, features, fitting, training
+    from tierkit.synth import make
+
+    data, world = make(enterprises, seed=1, threads=2)
+    rows = training.training_frame(data, world.date)
+    model = fitting.new_model(rows).fit(rows.X, rows.y, rows.weight)
+    X = features.build(data, world.date)
+    whole, base = explain.contributions(model, X, X)
+
+    def compare(values: Any, start: float) -> list[float]:
+        far = np.quantile(np.abs(values - whole).max(axis=1), 0.95)
+        same = np.abs(values).argmax(axis=1) == np.abs(whole).argmax(axis=1)
+        return [float(far), float(same.mean()), abs(start - base)]
+
+    told = {"path-dependent": compare(*explain.contributions(model, X))}
+    for n in sizes:
+        drawn = [
+            compare(*explain.contributions(model, X, explain.background(X, n, seed))) for seed in range(draws)
+        ]
+        told[f"{n:,} rows"] = [float(one) for one in np.mean(drawn, axis=0)]
+    return {"enterprises": len(X), "told": told}
+
+
 def _bootstrap(y: Any, score: Any, clusters: Any, draws: int = 200) -> list[float]:
     """Return the 95 % interval of the AUC over draws of enterprises with all their rows."""
     from tierkit.metrics import auc
@@ -224,7 +273,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     kinds = {
         "small": small, "engine": engine, "plain": plain, "fit": fit, "scorecards": scorecards,
-        "reasons": reasons, "rest": rest,
+        "reasons": reasons, "over": over, "backgrounds": backgrounds, "rest": rest,
     }  # fmt: skip
     print(json.dumps(kinds[options.pop("what")](**options)))
 

@@ -12,7 +12,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MODELS", "THREADED", "WAYS", "grow", "installed"]
+__all__ = ["MODELS", "OVER", "THREADED", "WAYS", "grow", "installed"]
 
 Floats = NDArray[np.float64]
 Explain = Callable[[Floats], Floats]
@@ -91,6 +91,55 @@ WAYS: dict[str, Callable[[lgb.Booster, int], Explain]] = {
     "LightGBM": by_lightgbm,
     "shap": by_shap,
     "woodelf": by_woodelf,
+}
+
+
+def over_by_tierkit(booster: lgb.Booster, background: Floats, threads: int) -> Explain:
+    """Compile for a background, and check against LightGBM's margins on rows around the thresholds."""
+    from tierkit.explain.compiled import CompiledTrees
+
+    trees = CompiledTrees.checked(booster, background)
+    return lambda X: trees.values(X, threads)
+
+
+def over_by_shap(booster: lgb.Booster, background: Floats, threads: int) -> Explain:
+    """Explain as shap's documentation shows it, with all of the background, of which it would take 100."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its import
+        import shap
+        from shap.utils._exceptions import ExplainerError
+
+    all_of_it = shap.maskers.Independent(background, max_samples=len(background))
+    explainer = shap.TreeExplainer(booster, all_of_it, feature_perturbation="interventional")
+
+    def values(X: Floats) -> Floats:
+        try:
+            return np.asarray(explainer.shap_values(X), np.float64)
+        except ExplainerError as error:
+            raise ValueError(str(error).split("!")[0]) from None
+
+    return values
+
+
+def over_by_woodelf(booster: lgb.Booster, background: Floats, threads: int) -> Explain:
+    """Explain as woodelf's documentation shows it, without what it prints."""
+    import pandas as pd
+    from woodelf import WoodelfExplainer
+
+    names = booster.feature_name()
+
+    def values(X: Floats) -> Floats:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            explainer = WoodelfExplainer(booster, pd.DataFrame(background, columns=names))
+            return np.asarray(explainer.shap_values(pd.DataFrame(X, columns=names)), np.float64)
+
+    return values
+
+
+OVER: dict[str, Callable[[lgb.Booster, Floats, int], Explain]] = {
+    "tierkit": over_by_tierkit,
+    "shap": over_by_shap,
+    "woodelf": over_by_woodelf,
 }
 
 

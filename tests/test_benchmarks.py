@@ -136,6 +136,32 @@ def test_every_library_gives_the_same_shapley_values(way: str) -> None:
     np.testing.assert_allclose(values, theirs, rtol=0, atol=1e-5 if way == "woodelf" else 1e-9)
 
 
+@pytest.mark.parametrize("way", reasons.OVER)
+@pytest.mark.filterwarnings("ignore")  # of other libraries
+def test_every_library_gives_the_same_values_over_a_background_or_refuses(way: str) -> None:
+    if not reasons.installed(way):
+        pytest.skip(f"{way} is installed by make bench alone")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 4))
+    X[:, 3] = rng.integers(0, 6, 2000)
+    X[::9, 1] = np.nan
+    y = X[:, 0] * X[:, 2] + np.nan_to_num(X[:, 1]) + X[:, 3] % 2 > 0.5
+    fixed = {"objective": "binary", "verbosity": -1, "num_threads": 1}
+    numbers = lgb.train(fixed, lgb.Dataset(X, y), 10)
+    values = reasons.OVER[way](numbers, X[:150], 1)(X[:200])
+    ours = reasons.OVER["tierkit"](numbers, X[:150], 1)(X[:200])
+    np.testing.assert_allclose(values, ours, rtol=0, atol=1e-6)
+    with_levels = lgb.train(fixed, lgb.Dataset(X, y, categorical_feature=[3]), 10)
+    if way == "tierkit":
+        base = np.mean(np.asarray(with_levels.predict(X[:150], raw_score=True)))
+        told = base + reasons.OVER[way](with_levels, X[:150], 1)(X).sum(axis=1)
+        theirs = np.asarray(with_levels.predict(X, raw_score=True))
+        np.testing.assert_allclose(told, theirs, rtol=0, atol=1e-9)
+    else:
+        with pytest.raises(ValueError, match=r"categorical splits|Additivity check failed"):
+            reasons.OVER[way](with_levels, X[:150], 1)(X[:200])
+
+
 @pytest.mark.slow
 def test_all_measurements_run_and_are_written(tmp_path: Path) -> None:
     out = tmp_path / "results.md"
@@ -154,5 +180,7 @@ def test_all_measurements_run_and_are_written(tmp_path: Path) -> None:
         "blocks/s",
         "## Scorecards",
         "## Reasons",
+        "## Reasons over a background",
+        "## How large a background",
     ):
         assert said in text

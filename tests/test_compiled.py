@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierkit import explain
-from tierkit.explain import compiled, fragments
+from tierkit.explain import compiled, fragments, kernels
 from tierkit.explain.compiled import CompiledTrees
 from tierkit.explain.fragments import UnsupportedTreesError
 from tierkit.risk import RiskModel
@@ -24,6 +24,8 @@ with warnings.catch_warnings():  # shap's import uses what matplotlib means to d
     warnings.simplefilter("ignore", PendingDeprecationWarning)
     import shap
 
+TINY = float(np.float32(1e-35))
+"""What is not further from 0 is 0 to LightGBM."""
 ODD = [
     0.0,
     -0.0,
@@ -35,6 +37,10 @@ ODD = [
     5e-324,
     -1e-35,
     1e-35,
+    TINY,
+    -TINY,
+    float(np.nextafter(TINY, 1)),
+    float(np.nextafter(-TINY, -1)),
     -0.5,
     0.5,
     -1.0,
@@ -144,9 +150,74 @@ def test_stumps_constant_trees_and_no_trees() -> None:
     assert none.num_trees() == 0
     assert CompiledTrees.checked(none).base == 0
     assert CompiledTrees.checked(none).values(x).tolist() == [[0.0]] * 200
+    for booster, base in ((constant, math.log(3)), (none, 0)):
+        over = CompiledTrees.checked(booster, x[:3])
+        assert over.base == pytest.approx(base)
+        assert not over.values(x).any()
     stump = CompiledTrees.checked(grow(x, late, 1, num_leaves=2)).values(x)[:, 0]
     assert len(np.unique(stump)) == 2
     assert stump.mean() == pytest.approx(0, abs=1e-12)
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "dart": {"boosting": "dart", "drop_rate": 0.5, "skip_drop": 0.0},
+    "goss": {"data_sample_strategy": "goss"},
+    "random forest": {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
+    "bagging": {"bagging_freq": 1, "bagging_fraction": 0.5, "feature_fraction": 0.6},
+    "extra trees": {"extra_trees": True},
+    "not from the average": {"boost_from_average": False},
+    "smoothed": {"path_smooth": 5.0},
+    "quantised": {"use_quantized_grad": True},
+    "counts": {"objective": "poisson"},
+    "few values": {"max_bin": 3},
+    "monotone": {"monotone_constraints": [1, 0, 0, 0], "monotone_constraints_method": "advanced"},
+    "several levels at once": {"max_cat_to_onehot": 1, "max_cat_threshold": 64},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ways_of_growing(way: str) -> None:
+    rng = np.random.default_rng(11)
+    X = np.column_stack([rng.normal(size=(500, 3)), rng.integers(0, 50, 500)])
+    X[::7, 1] = np.nan
+    X[::11, 3] = np.nan
+    X[::13, 2] = rng.choice([np.inf, -np.inf], len(X[::13]))
+    y = (X[:, 0] + np.nan_to_num(X[:, 1]) + np.nan_to_num(X[:, 3]) % 3 > 1).astype(int)
+    booster = grow(X, y, 8, (3,), **WAYS[way])
+    assert len(np.unique(booster.predict(X))) > 4
+    rows = np.vstack([X[:80], around(booster, 4, 80, rng)])
+    for background in (None, rows[40:120]):
+        trees = CompiledTrees.checked(booster, background)
+        total = trees.base + trees.values(rows).sum(axis=1)
+        np.testing.assert_allclose(total, booster.predict(rows, raw_score=True), rtol=0, atol=1e-9)
+        if background is None:
+            np.testing.assert_allclose(with_base(trees, rows), lightgbm(booster, rows), rtol=0, atol=1e-9)
+
+
+def test_a_split_between_missing_and_not() -> None:
+    X = np.repeat([[1.0], [2.0], [np.nan]], 50, axis=0)
+    booster = grow(X, np.isnan(X[:, 0]).astype(int), 1, num_leaves=2)
+    rows = np.array([[np.nan], [np.inf], [-np.inf], [1e300], [1e301], [3.0], [0.0]])
+    trees = CompiledTrees.checked(booster)
+    np.testing.assert_allclose(with_base(trees, rows), lightgbm(booster, rows), rtol=0, atol=1e-12)
+    assert trees.values(rows)[0, 0] > 0 > trees.values(rows)[5, 0]
+
+
+def test_weights_initial_scores_and_early_stopping() -> None:
+    rng = np.random.default_rng(12)
+    X = rng.normal(size=(600, 3))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    data = lgb.Dataset(X, y, weight=rng.exponential(size=600), init_score=rng.normal(size=600))
+    fixed = {"objective": "binary", "verbosity": -1, "num_threads": 1}
+    wrong = lgb.Dataset(X[:100], 1 - y[:100], reference=data)
+    stop = lgb.early_stopping(3, verbose=False)
+    # Growth goes on for three trees that make it worse; LightGBM scores with the best number of trees.
+    booster = lgb.train(fixed, data, 30, valid_sets=[wrong], callbacks=[stop], keep_training_booster=True)
+    assert booster.best_iteration < booster.num_trees()
+    for trees in (CompiledTrees.checked(booster), CompiledTrees.checked(booster, X[:50])):
+        assert len(trees.tree_start) - 1 == booster.best_iteration
+        total = trees.base + trees.values(X).sum(axis=1)
+        np.testing.assert_allclose(total, booster.predict(X, raw_score=True), rtol=0, atol=1e-12)
 
 
 def test_values_are_those_of_the_definition_over_all_subsets() -> None:
@@ -199,7 +270,7 @@ def drawn(n: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def test_threads_and_chunks_change_no_bit() -> None:
-    X, y = drawn(3 * compiled._BLOCK + 11)
+    X, y = drawn(3 * kernels.BLOCK + 11)
     model = RiskModel(n_trees=20, n_leaves=6, num_threads=1).fit(X, y)
     matrix = model.matrix(X)
     trees = CompiledTrees.of(model.booster_)
@@ -207,7 +278,7 @@ def test_threads_and_chunks_change_no_bit() -> None:
     assert np.ptp(whole[:, 0]) > 0.01
     for threads in (2, 3, 5):
         assert np.array_equal(whole, trees.values(matrix, threads))
-    for size in (1, 7, 1000, compiled._BLOCK + 1):
+    for size in (1, 7, 1000, kernels.BLOCK + 1):
         starts = range(0, len(matrix) if size > 7 else 50, size)
         parts = np.vstack([trees.values(matrix[start : start + size]) for start in starts])
         assert np.array_equal(whole[: len(parts)], parts)
@@ -247,7 +318,7 @@ def test_where_the_check_fails_lightgbm_serves(monkeypatch: pytest.MonkeyPatch) 
     X, y = drawn(500)
     model = RiskModel(n_trees=3, num_threads=1).fit(X, y)
     right = fragments.Fragment.table
-    monkeypatch.setattr(fragments.Fragment, "table", lambda self: right(self) + 1e-7)
+    monkeypatch.setattr(fragments.Fragment, "table", lambda self, game: right(self, game) + 1e-7)
     with pytest.warns(UserWarning, match=r"Its contributions differ from LightGBM's by \d\.\de-0\d"):
         values, _ = explain.contributions(model, X)
     assert np.array_equal(values, lightgbm(model.booster_, model.matrix(X))[:, :-1])

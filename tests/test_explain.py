@@ -73,7 +73,8 @@ def test_shapley_values_are_shaps_and_add_up(
     np.testing.assert_allclose(ours, theirs, atol=1e-9)
     np.testing.assert_allclose(ours.sum(axis=1) + explanation.base_values, margin, atol=1e-9)
     assert explanation.unit == "log-odds"
-    assert explanation[3].output_names == "risk margin (log-odds)"
+    assert explanation[3].output_names == "risk margin (log-odds), path-dependent"
+    assert explanation.game == "path-dependent"
 
 
 def test_shapley_values_are_those_of_brute_force() -> None:

@@ -27,6 +27,16 @@ def test_every_source_that_is_cited_is_listed_and_no_other():
     assert set(listed) == cited()
 
 
+def test_every_work_that_explanations_cite_is_listed_and_no_other():
+    work = re.compile(r"([A-Z][a-z]+)(?: and others)? ((?:19|20)\d\d)\b")
+    cited = set()
+    for path in (ROOT / "tierkit" / "explain").glob("*.py"):
+        cited |= set(work.findall(" ".join(path.read_text("utf-8").split())))
+    text = (ROOT / "docs" / "sources.md").read_text("utf-8").split("## Methods of explanation")[1]
+    listed = set(re.findall(r"^\| ([A-Z]\w+)[^|]* (\d{4}) \|", text, re.MULTILINE))
+    assert cited == listed
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "tierkit" / "parameters").glob("*.toml")), ids=lambda p: p.name
 )

@@ -1,5 +1,6 @@
 """Why an enterprise is in its tier: exact reasons of both scores, in words, for one or for all."""
 
+from tierkit.explain.background import background
 from tierkit.explain.bands import AGREEMENT, BANDS, DISTANCE, bands
 from tierkit.explain.changes import Changes, changes, features_held
 from tierkit.explain.codes import code_book, code_books, reason_codes
@@ -13,6 +14,7 @@ from tierkit.explain.contributions import (
     points_lost,
 )
 from tierkit.explain.evidence import Record, evidence
+from tierkit.explain.fragments import UnsupportedTreesError
 from tierkit.explain.paths import Obstacle, Path, Recourse
 from tierkit.explain.portraits import Portraits, portraits
 from tierkit.explain.reasons import Reason, Reasons, reasons
@@ -38,6 +40,8 @@ __all__ = [
     "Recourse",
     "Revocation",
     "Step",
+    "UnsupportedTreesError",
+    "background",
     "bands",
     "changes",
     "check_additivity",

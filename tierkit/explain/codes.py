@@ -15,7 +15,14 @@ from tierkit.scorecard import CreditScorecard
 __all__ = ["code_book", "code_books", "reason_codes"]
 
 
-def reason_codes(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame, k: int = 3) -> pd.DataFrame:
+def reason_codes(
+    risk: RiskModel,
+    credit: CreditScorecard,
+    X: pd.DataFrame,
+    k: int = 3,
+    *,
+    background: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Return the strongest reasons of both scores for every row.
 
     Parameters
@@ -26,6 +33,8 @@ def reason_codes(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame, k: i
         Features, one row an enterprise.
     k : int, default=3
         Reasons of each score.
+    background : DataFrame of shape (B, any), optional
+        Rows that the risk is measured against; path-dependent values if not given. See `contributions`.
 
     Returns
     -------
@@ -41,6 +50,8 @@ def reason_codes(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame, k: i
         If ``k`` is less than 1.
     AdditivityError
         If the reasons of a row do not add up to its score.
+    UnsupportedTreesError
+        If there is a background, and the risk model is outside the limits of `contributions`.
 
     Examples
     --------
@@ -55,7 +66,7 @@ def reason_codes(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame, k: i
     """
     if k < 1:
         raise ValueError(f"The 'k' parameter must be at least 1. Got {k} instead.")
-    values, _ = contributions(risk, X)
+    values, _ = contributions(risk, X, background)
     losses = points_lost(credit, X).lost
     parts = [
         _strongest("risk", values, list(risk.inputs_.names), k),

@@ -1,23 +1,34 @@
 """Exact Shapley values of a tree ensemble by table: a compiled, read-only view of a LightGBM model.
 
 The trees are cut into fragments whose contributions are tabulated beforehand (`tierkit.explain.fragments`),
-so that a row costs one look-up a fragment instead of a walk.
+so that a row costs one look-up a fragment instead of a walk. Two games fill the tables: the path-dependent
+one, and the interventional one over background rows (`tierkit.explain.interventional`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from itertools import repeat
+from typing import Self
 
 import lightgbm as lgb
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from tierkit.explain.fragments import UnsupportedTreesError, fragments, mean, nodes, read, size
+from tierkit.explain import interventional, kernels
+from tierkit.explain.fragments import (
+    Game,
+    UnsupportedTreesError,
+    by_shares,
+    fragments,
+    mean,
+    nodes,
+    read,
+    size,
+)
 
 __all__ = ["CompiledTrees"]
 
@@ -26,8 +37,6 @@ Ints = NDArray[np.int64]
 
 _MOST_NODES = 64  # of a tree: its answers are the bits of one word
 _MOST_BYTES = 1 << 29  # of all tables
-_BLOCK = 4096  # rows at a time
-_NEARLY_ZERO = float(np.float32(1e-35))  # LightGBM reads what is not further from 0 as 0
 _PROBES = 64  # rows on which a compiled model is held against LightGBM
 _MISSING = 0.1  # of the values of those rows
 _TOLERANCE = 1e-9
@@ -42,7 +51,8 @@ class CompiledTrees:
     Attributes
     ----------
     base : float
-        The average margin, from which contributions start.
+        The average margin, from which contributions start: over the training rows as the trees count them, or
+        over the background.
     n_features : int
 
     Notes
@@ -71,30 +81,53 @@ class CompiledTrees:
     table: Floats
 
     @classmethod
-    def checked(cls, booster: lgb.Booster) -> Self:
-        """Compile a model, and hold it against LightGBM's own contributions on rows around its thresholds.
+    def checked(
+        cls, booster: lgb.Booster, background: Floats | None = None, weight: Floats | None = None
+    ) -> Self:
+        """Compile a model, and hold it against LightGBM on rows around its thresholds.
+
+        Path-dependent values are held against LightGBM's own. Of interventional ones, which LightGBM has not,
+        the sum of each row is held against its margin, and the mean of each feature over the background
+        against 0: whoever is explained and whoever stands in for him are then drawn alike.
+
+        Parameters
+        ----------
+        booster, background, weight
+            As in `of`.
 
         Raises
         ------
         UnsupportedTreesError
-            If the model is outside the limits, or a contribution differs by more than 1e-9.
+            If the model is outside the limits, or a value differs by more than 1e-9.
         """
-        compiled = cls.of(booster)
+        compiled = cls.of(booster, background, weight)
         rows = compiled.probes()
         own = np.column_stack([compiled.values(rows), np.full(len(rows), compiled.base)])
-        apart = np.abs(own - np.asarray(booster.predict(rows, pred_contrib=True, num_threads=1))).max()
+        if background is None:
+            apart = np.abs(own - np.asarray(booster.predict(rows, pred_contrib=True, num_threads=1))).max()
+            what = "Its contributions differ from LightGBM's"
+        else:
+            off = own.sum(axis=1) - np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
+            level = np.average(compiled.values(background), axis=0, weights=weight)
+            apart = np.abs([*off, *level]).max()
+            what = "Its interventional values miss its margins"
         if not apart <= _TOLERANCE:
-            raise UnsupportedTreesError(f"Its contributions differ from LightGBM's by {apart:.1e}.")
+            raise UnsupportedTreesError(f"{what} by {apart:.1e}.")
         return compiled
 
     @classmethod
-    def of(cls, booster: lgb.Booster) -> Self:
+    def of(cls, booster: lgb.Booster, background: Floats | None = None, weight: Floats | None = None) -> Self:
         """Compile a model.
 
         Parameters
         ----------
         booster : lightgbm.Booster
             Of one margin: binary, or regression.
+        background : float array of shape (n, n_features), optional
+            Rows that stand in for what is not known, as the trees see rows; path-dependent values if not
+            given.
+        weight : float array of shape (n,), optional
+            Of the background rows; all alike if not given.
 
         Returns
         -------
@@ -104,6 +137,8 @@ class CompiledTrees:
         ------
         UnsupportedTreesError
             If the model is outside the limits; the message says which.
+        ValueError
+            If the background has no rows, other columns than the model, or weights that are no weights.
 
         Examples
         --------
@@ -111,6 +146,9 @@ class CompiledTrees:
         >>> booster = lgb.train({"verbosity": -1}, lgb.Dataset(X, X[:, 0] > 99), 5)
         >>> values = CompiledTrees.of(booster).values(X)
         >>> bool(np.abs(values - booster.predict(X, pred_contrib=True)[:, :1]).max() < 1e-12)
+        True
+        >>> over = CompiledTrees.of(booster, X[:50])
+        >>> bool(np.abs(over.values(X)[:, 0] + over.base - booster.predict(X)).max() < 1e-12)
         True
         """
         model = booster.dump_model()
@@ -123,17 +161,32 @@ class CompiledTrees:
         pieces = [piece for own in by_tree for piece in own]
         if 8 * sum(piece.cells for piece in pieces) > _MOST_BYTES:
             raise UnsupportedTreesError(f"The tables take more than {_MOST_BYTES >> 20} MiB.")
-        tests = [node for tree in trees for node in nodes(tree)]
+        asked = [node for tree in trees for node in nodes(tree)]
         ways = [sides for piece in pieces for sides in piece.way.values()]
+        n_features = int(model["max_feature_idx"]) + 1
+        tests = {
+            "tree_start": _starts(map(size, trees)),
+            "feature": np.array([node.feature for node in asked], np.int64),
+            "threshold": np.array([node.threshold for node in asked], np.float64),
+            "nan_left": np.array([node.nan_left for node in asked], np.bool_),
+            "word_start": _word_starts([node.words for node in asked]),
+            "words": np.concatenate([np.empty(0, np.uint32), *(node.words for node in asked)]),
+        }
+        if background is None:
+            base = math.fsum(map(mean, trees))
+            games: Iterator[Game] = repeat(by_shares, len(trees))
+        else:
+            rows, weight = _weighted(background, weight, n_features)
+            margin = np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
+            base = math.fsum(weight * margin) / math.fsum(weight)
+            games = interventional.games(rows, weight, tests)
+        tables = [
+            piece.table(game).ravel() for own, game in zip(by_tree, games, strict=True) for piece in own
+        ]
         return cls(
-            base=math.fsum(map(mean, trees)),
-            n_features=int(model["max_feature_idx"]) + 1,
-            tree_start=_starts(map(size, trees)),
-            feature=np.array([node.feature for node in tests], np.int64),
-            threshold=np.array([node.threshold for node in tests], np.float64),
-            nan_left=np.array([node.nan_left for node in tests], np.bool_),
-            word_start=_word_starts([node.words for node in tests]),
-            words=np.concatenate([np.empty(0, np.uint32), *(node.words for node in tests)]),
+            base=base,
+            n_features=n_features,
+            **tests,
             piece_start=_starts(map(len, by_tree)),
             first=np.array([piece.first for piece in pieces], np.int64),
             inner=np.array([piece.inner for piece in pieces], np.int64),
@@ -143,7 +196,7 @@ class CompiledTrees:
             member_start=_starts(len(piece.members) for piece in pieces),
             member=np.array([feature for piece in pieces for feature in piece.members], np.int64),
             table_start=_starts(piece.cells for piece in pieces),
-            table=np.concatenate([np.empty(0), *(piece.table().ravel() for piece in pieces)]),
+            table=np.concatenate([np.empty(0), *tables]),
         )
 
     def probes(self) -> Floats:
@@ -170,18 +223,38 @@ class CompiledTrees:
             As the trees see rows: numbers and codes of levels.
         threads : int
         """
-        X = np.ascontiguousarray(matrix, np.float64)
-        if X.ndim != 2 or X.shape[1] != self.n_features:
-            raise ValueError(f"The rows must have {self.n_features} columns. Got the shape {X.shape}.")
+        X = _rows(matrix, self.n_features)
         out = np.zeros(X.shape)
         arrays = [getattr(self, one.name) for one in fields(self)[2:]]
-        edges = np.linspace(0, len(X), max(1, min(threads, len(X) // _BLOCK)) + 1).astype(np.int64)
+        edges = np.linspace(0, len(X), max(1, min(threads, len(X) // kernels.BLOCK)) + 1).astype(np.int64)
         if len(edges) == 2:
-            _values(X, out, *arrays)
+            kernels.values(X, out, *arrays)
             return out
         with ThreadPoolExecutor(len(edges) - 1) as pool:
-            list(pool.map(lambda a, b: _values(X[a:b], out[a:b], *arrays), edges[:-1], edges[1:]))
+            list(pool.map(lambda a, b: kernels.values(X[a:b], out[a:b], *arrays), edges[:-1], edges[1:]))
         return out
+
+
+def _rows(matrix: Floats, k: int) -> Floats:
+    X = np.ascontiguousarray(matrix, np.float64)
+    if X.ndim != 2 or X.shape[1] != k:
+        raise ValueError(f"The rows must have {k} columns. Got the shape {X.shape}.")
+    return X
+
+
+def _weighted(background: Floats, weight: Floats | None, k: int) -> tuple[Floats, Floats]:
+    """Return background rows and their weights, checked."""
+    rows = _rows(background, k)
+    if not len(rows):
+        raise ValueError("The background has no rows. Give at least one, such as some of the city's.")
+    weights = np.ones(len(rows)) if weight is None else np.asarray(weight, np.float64)
+    fit = weights.shape == (len(rows),) and bool(((weights >= 0) & np.isfinite(weights)).all())
+    if not fit or not weights.any():
+        raise ValueError(
+            f"The weights of the background must be {len(rows)} numbers of at least 0, not all of them 0. "
+            f"Got the shape {weights.shape}."
+        )
+    return rows, weights
 
 
 def _starts(sizes: Iterable[int]) -> Ints:
@@ -193,85 +266,3 @@ def _word_starts(words: list[NDArray[np.uint32]]) -> Ints:
     starts = _starts(one.size for one in words)
     starts[:-1][[one.size == 0 for one in words]] = -1
     return starts
-
-
-@njit(cache=True, nogil=True)
-def _by_threshold(column: Any, limit: Any, nan_left: Any, bit: Any, went: Any) -> None:  # pragma: no cover
-    for i in range(column.size):
-        x = column[i]
-        went[i] |= np.uint64((x <= limit) | ((x != x) & nan_left)) << bit
-
-
-@njit(cache=True, nogil=True)
-def _by_level(column: Any, words: Any, bit: Any, went: Any) -> None:  # pragma: no cover
-    for i in range(column.size):
-        x = column[i]
-        if -1 < x < 32 * words.size:
-            code = int(x)  # LightGBM, too, cuts off what is behind the point
-            held = (words[code // 32] >> np.uint32(code % 32)) & np.uint32(1)
-            went[i] |= np.uint64(held) << bit
-
-
-@njit(cache=True, nogil=True)
-def _inside(went: Any, low: Any, keep: Any, at: Any) -> None:  # pragma: no cover
-    for i in range(went.size):
-        at[i] = (went[i] >> low) & keep
-
-
-@njit(cache=True, nogil=True)
-def _on_the_way(went: Any, nodes: Any, lefts: Any, bit: Any, at: Any) -> None:  # pragma: no cover
-    for i in range(went.size):
-        at[i] |= np.uint64((went[i] & nodes) == lefts) << bit
-
-
-@njit(cache=True, nogil=True)
-def _add(at: Any, table: Any, total: Any) -> None:  # pragma: no cover
-    for i in range(at.size):
-        total[i] += table[at[i]]
-
-
-@njit(cache=True, nogil=True)
-def _values(
-    X: Any, out: Any, tree_start: Any, feature: Any, threshold: Any, nan_left: Any, word_start: Any,
-    words: Any, piece_start: Any, first: Any, inner: Any, way_start: Any, way_nodes: Any, way_left: Any,
-    member_start: Any, member: Any, table_start: Any, table: Any,
-) -> None:  # fmt: skip  # pragma: no cover
-    """Add the contributions of rows to ``out``, a block at a time."""
-    n, k = X.shape
-    block, sums = np.empty((k, _BLOCK)), np.empty((k, _BLOCK))
-    went = np.empty(_BLOCK, np.uint64)
-    at = np.empty(_BLOCK, np.uint64)
-    one = np.uint64(1)
-    for start in range(0, n, _BLOCK):
-        size = min(_BLOCK, n - start)
-        for i in range(size):
-            for f in range(k):
-                x = X[start + i, f]
-                block[f, i] = 0.0 if abs(x) <= _NEARLY_ZERO else x
-        sums[:] = 0
-        for t in range(tree_start.size - 1):
-            went[:size] = 0
-            for node in range(tree_start[t], tree_start[t + 1]):
-                bit = np.uint64(node - tree_start[t])
-                column = block[feature[node]]
-                if word_start[node] < 0:
-                    _by_threshold(column[:size], threshold[node], nan_left[node], bit, went)
-                else:
-                    end = node + 1
-                    while word_start[end] < 0:
-                        end += 1
-                    _by_level(column[:size], words[word_start[node] : word_start[end]], bit, went)
-            for piece in range(piece_start[t], piece_start[t + 1]):
-                count = np.uint64(inner[piece])
-                _inside(went[:size], np.uint64(first[piece]), (one << count) - one, at)
-                for way in range(way_start[piece], way_start[piece + 1]):
-                    bit = count + np.uint64(way - way_start[piece])
-                    _on_the_way(went[:size], way_nodes[way], way_left[way], bit, at)
-                own = table[table_start[piece] : table_start[piece + 1]]
-                members = member[member_start[piece] : member_start[piece + 1]]
-                rows = own.size // members.size
-                for j in range(members.size):
-                    _add(at[:size], own[j * rows : (j + 1) * rows], sums[members[j]])
-        for i in range(size):
-            for f in range(k):
-                out[start + i, f] = sums[f, i]

@@ -8,13 +8,12 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tierkit.explain import tables
 from tierkit.features import FEATURES
 from tierkit.risk import RiskModel
 from tierkit.schema import LEVELS
@@ -22,8 +21,6 @@ from tierkit.scorecard import BASE, CreditScorecard
 
 if TYPE_CHECKING:
     import shap
-
-    from tierkit.explain.compiled import CompiledTrees
 
 __all__ = [
     "UNIT",
@@ -41,7 +38,6 @@ UNIT = "log-odds"
 """Unit of the risk margin and of all that adds up to it."""
 TOLERANCE = 1e-9
 _FEATURES = {feature.name: feature for feature in FEATURES}
-_COMPILED: WeakKeyDictionary[lgb.Booster, CompiledTrees | None] = WeakKeyDictionary()
 
 
 class AdditivityError(ArithmeticError):
@@ -94,44 +90,68 @@ def _own(model: RiskModel | CreditScorecard, X: pd.DataFrame) -> pd.DataFrame:
     return X
 
 
-def contributions(model: RiskModel, X: pd.DataFrame) -> tuple[Floats, float]:
+def contributions(
+    model: RiskModel,
+    X: pd.DataFrame,
+    background: pd.DataFrame | None = None,
+    *,
+    weight: ArrayLike | None = None,
+) -> tuple[Floats, float]:
     """Return the exact Shapley values of the risk margin, and the margin that they start from.
 
-    They are path-dependent: what is not known of a coalition is averaged over the training rows that
-    went each way (Lundberg et al., *From local explanations to global understanding*, 2020, algorithm 2).
-    A model is compiled into tables once; one outside the limits of `CompiledTrees` is left to LightGBM, with
-    a warning. Rows are explained one by one: others beside them, and threads, change no bit.
+    Without a background they are path-dependent, with one interventional: the notes of `background` say what
+    each of them answers. A model is compiled into tables once, and once more for each background, of which
+    the last four are kept. Path-dependent values of a model outside the limits of `CompiledTrees` are left to
+    LightGBM, with a warning. Rows are explained one by one: others beside them, and threads, change no bit.
 
     Parameters
     ----------
     model : RiskModel
     X : DataFrame of shape (n, any)
         Features; columns are joined by name, those of other models are left alone.
+    background : DataFrame of shape (B, any), optional
+        Rows that stand in for what is not known, as `background` draws them; features as in ``X``.
+    weight : float array of shape (B,), optional
+        Of the background rows; all alike if not given.
 
     Returns
     -------
     values : float array of shape (n, k)
         In log-odds, in the order of the model's features.
     base : float
-        The average margin.
+        The average margin: over the training rows, or over the background.
 
     Raises
     ------
     AdditivityError
         If a row does not add up to its margin within 1e-9.
+    UnsupportedTreesError
+        If there is a background, and the model is outside the limits.
+    ValueError
+        If the background has no rows, or its weights are no weights.
 
     Examples
     --------
     >>> X = pd.DataFrame({"a": np.arange(200.0)})
-    >>> values, base = contributions(RiskModel(n_trees=5).fit(X, X["a"] > 99), X)
+    >>> model = RiskModel(n_trees=5).fit(X, X["a"] > 99)
+    >>> values, base = contributions(model, X)
     >>> values.shape
     (200, 1)
+    >>> values, base = contributions(model, X, X.iloc[:50])
+    >>> bool(np.allclose(base, model.margin(X.iloc[:50]).mean()))
+    True
     """
+    if background is None and weight is not None:
+        raise ValueError("There are weights, and no background that they belong to. Give both, or neither.")
     own = _own(model, X)
     matrix = model.matrix(own)
     if not len(matrix):
         return np.empty((0, matrix.shape[1])), float("nan")
-    compiled = _compiled(model.booster_)
+    if background is None:
+        compiled = tables.path_dependent(model.booster_)
+    else:
+        over = model.matrix(_own(model, background))
+        compiled = tables.interventional(model.booster_, over, weight)
     if compiled is None:
         both = model.booster_.predict(matrix, pred_contrib=True, num_threads=model.num_threads)
         values, base = np.asarray(both, np.float64)[:, :-1], float(np.asarray(both)[0, -1])
@@ -141,22 +161,21 @@ def contributions(model: RiskModel, X: pd.DataFrame) -> tuple[Floats, float]:
     return values, base
 
 
-def _compiled(booster: lgb.Booster) -> CompiledTrees | None:
-    """Return the tables of a model, made once; none if it is outside their limits."""
-    if booster not in _COMPILED:
-        # Imported here, since the compiler takes a second, and points lost do without it.
-        from tierkit.explain.compiled import CompiledTrees
-        from tierkit.explain.fragments import UnsupportedTreesError
-
-        try:
-            _COMPILED[booster] = CompiledTrees.checked(booster)
-        except UnsupportedTreesError as error:
-            _COMPILED[booster] = None
-            warnings.warn(f"{error} LightGBM's own, slower contributions are used.", stacklevel=3)
-    return _COMPILED[booster]
+def _game(background: pd.DataFrame | None, weight: ArrayLike | None) -> str:
+    if background is None:
+        return "path-dependent"
+    rows = "1 background row" if len(background) == 1 else f"{len(background):,} background rows"
+    return f"interventional, {rows}" + (", weighted" if weight is not None else "")
 
 
-def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> shap.Explanation:
+def explain(
+    model: RiskModel,
+    X: pd.DataFrame,
+    *,
+    lang: str | None = None,
+    background: pd.DataFrame | None = None,
+    weight: ArrayLike | None = None,
+) -> shap.Explanation:
     """Return the exact Shapley values of the risk margin as a `shap.Explanation`.
 
     The margin is explained, not the calibrated probability: the calibration is a smooth rising map of it,
@@ -168,24 +187,29 @@ def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> sh
     X : DataFrame of shape (n, any)
     lang : {"zh", "en"}, optional
         Language of the features' names and levels; their ids if not given.
+    background, weight
+        As in `contributions`: interventional values over these rows, path-dependent ones if not given.
 
     Returns
     -------
     shap.Explanation of shape (n, k)
-        Every plot of shap's takes it. ``unit`` is ``"log-odds"``, and ``output_names`` says so too, since
-        shap drops other attributes where it slices.
+        Every plot of shap's takes it. ``unit`` is ``"log-odds"`` and ``game`` names the values;
+        ``output_names`` says both too, since shap drops other attributes where it slices.
 
     Raises
     ------
-    AdditivityError
-        If a row does not add up to its margin within 1e-9.
+    AdditivityError, UnsupportedTreesError, ValueError
+        As in `contributions`.
 
     Examples
     --------
     >>> X = pd.DataFrame({"a": np.arange(200.0)})
-    >>> explanation = explain(RiskModel(n_trees=5).fit(X, X["a"] > 99), X)
+    >>> model = RiskModel(n_trees=5).fit(X, X["a"] > 99)
+    >>> explanation = explain(model, X)
     >>> explanation.shape, explanation.unit, explanation[0].output_names
-    ((200, 1), 'log-odds', 'risk margin (log-odds)')
+    ((200, 1), 'log-odds', 'risk margin (log-odds), path-dependent')
+    >>> explain(model, X, background=X.iloc[:50]).game
+    'interventional, 50 background rows'
     """
     # Imported here, since it takes seconds, and scoring and batches do without it. Its import uses what
     # matplotlib means to deprecate, and in a notebook it asks for a progress bar's widgets, which it then
@@ -195,7 +219,8 @@ def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> sh
         warnings.filterwarnings("ignore", "IProgress not found")
         import shap
 
-    values, base = contributions(model, X)
+    values, base = contributions(model, X, background, weight=weight)
+    game = _game(background, weight)
     own = _own(model, X)
     names = list(model.inputs_.names)
     explanation = shap.Explanation(
@@ -204,9 +229,10 @@ def explain(model: RiskModel, X: pd.DataFrame, *, lang: str | None = None) -> sh
         data=model.matrix(own),
         display_data=_shown(own, names, lang),
         feature_names=[_name(name, lang) for name in names],
-        output_names=f"risk margin ({UNIT})",
+        output_names=f"risk margin ({UNIT}), {game}",
     )
     explanation.unit = UNIT
+    explanation.game = game
     return explanation
 
 

@@ -11,22 +11,39 @@ v × ∏ (o where known, r where not), and the Shapley value of feature j is
 
     v (o_j - r_j) ∫₀¹ ∏_{k ≠ j} (o_k t + r_k (1 - t)) dt,
 
-the mean over an owner's time of arrival t (Owen, *Multilinear extensions of games*, Management Science 18,
-1972). The integrand is a polynomial of degree |U| - 1, so Gauss-Legendre quadrature with ⌈|U| / 2⌉ nodes is
-exact.
+the mean over an owner's time of arrival t (Owen 1972). The integrand is a polynomial of degree |U| - 1, so
+Gauss-Legendre quadrature with ⌈|U| / 2⌉ nodes is exact. Another game of a leaf fills the same tables: see
+`tierkit.explain.interventional`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fragment", "Node", "Tree", "UnsupportedTreesError", "fragments", "mean", "nodes", "read", "size"]
+__all__ = [
+    "Fragment",
+    "Game",
+    "Node",
+    "Step",
+    "Tree",
+    "UnsupportedTreesError",
+    "Way",
+    "by_shares",
+    "conditions",
+    "fragments",
+    "mean",
+    "nodes",
+    "quadrature",
+    "read",
+    "size",
+]
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +52,7 @@ _MOST_BITS = 11  # answers of a fragment of several leaves: 2048 rows of some te
 
 
 class UnsupportedTreesError(ValueError):
-    """The model is outside what can be compiled; LightGBM's own contributions serve instead."""
+    """The model is outside what can be compiled."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,9 @@ Tree = Node | float
 """A tree or a subtree; one of a single leaf is its value."""
 Way = tuple[Step, ...]
 """The decisions from the root down."""
+Game = Callable[[Way, float], Floats]
+"""From the way to a leaf and its value to the Shapley values of its m features, in the order in which the way
+first tests them, for every pattern of answers, shape (m, 2^m)."""
 
 
 def read(info: Mapping[str, Any], number: int = 0) -> Tree:
@@ -145,6 +165,15 @@ def mean(tree: Tree) -> float:
     return sum(value * math.prod(step.share for step in way) for way, value in _leaves(tree))
 
 
+def conditions(way: Way) -> dict[int, tuple[int, int]]:
+    """Return by feature its nodes on a way, and those of them that it leaves to the left, as bits."""
+    found: dict[int, tuple[int, int]] = {}
+    for step in way:
+        on_way, lefts = found.get(step.feature, (0, 0))
+        found[step.feature] = (on_way | 1 << step.node, lefts | int(step.left) << step.node)
+    return found
+
+
 class Fragment:
     """A subtree of few answers, with the way down to it.
 
@@ -164,10 +193,7 @@ class Fragment:
     def __init__(self, tree: Tree, way: Way) -> None:
         self.first = tree.number if isinstance(tree, Node) else 0
         self.inner = size(tree)
-        self.way: dict[int, tuple[int, int]] = {}
-        for step in way:
-            on_way, lefts = self.way.get(step.feature, (0, 0))
-            self.way[step.feature] = (on_way | 1 << step.node, lefts | int(step.left) << step.node)
+        self.way = conditions(way)
         self.members = list(dict.fromkeys([*self.way, *(node.feature for node in nodes(tree))]))
         self._depth = len(way)
         self._leaves = list(_leaves(tree, way))
@@ -182,7 +208,7 @@ class Fragment:
         """Numbers in its table."""
         return len(self.members) << self.bits
 
-    def table(self) -> Floats:
+    def table(self, game: Game) -> Floats:
         """Return the contributions for every pattern of answers, shape (members, 2^bits)."""
         patterns = np.arange(1 << self.bits)
         answered = [(patterns >> bit) & 1 == 1 for bit in range(self.bits)]
@@ -190,32 +216,37 @@ class Fragment:
         row = {feature: k for k, feature in enumerate(self.members)}
         out = np.zeros((len(self.members), len(patterns)))
         for way, value in self._leaves:
-            # By feature: whether all its conditions hold, and the share of the rows that meet them.
-            holds = dict(on_way)
-            share: dict[int, float] = {}
-            for k, step in enumerate(way):
-                share[step.feature] = share.get(step.feature, 1.0) * step.share
-                if k >= self._depth:
-                    went = answered[step.node - self.first]
-                    met = went if step.left else ~went
-                    holds[step.feature] = holds[step.feature] & met if step.feature in holds else met
-            key = sum(holds[feature].astype(np.int64) << k for k, feature in enumerate(share))
-            values = _leaf_values(np.array(list(share.values())), value)[:, key]
-            out[[row[feature] for feature in share]] += values
+            holds = dict(on_way)  # by feature: whether all its conditions hold
+            for step in way[self._depth :]:
+                went = answered[step.node - self.first]
+                met = went if step.left else ~went
+                holds[step.feature] = holds[step.feature] & met if step.feature in holds else met
+            key = sum(met.astype(np.int64) << k for k, met in enumerate(holds.values()))
+            out[[row[feature] for feature in holds]] += game(way, value)[:, key]
         return out
 
 
-def _leaf_values(share: Floats, value: float) -> Floats:
-    """Return the Shapley values of one leaf's game for every pattern of its m features, shape (m, 2^m)."""
-    m = len(share)
-    share = share[:, None]
+@cache
+def quadrature(m: int) -> tuple[Floats, Floats]:
+    """Return times in (0, 1) and their weights that are exact for polynomials of degree below m."""
+    at, weight = np.polynomial.legendre.leggauss((m + 1) // 2)
+    return (1 + at) / 2, weight / 2  # from [-1, 1] to [0, 1], which halves the weights
+
+
+def by_shares(way: Way, value: float) -> Floats:
+    """Return the Shapley values of one leaf's path-dependent game: see `Game`."""
+    shares: dict[int, float] = {}
+    for step in way:
+        shares[step.feature] = shares.get(step.feature, 1.0) * step.share
+    m = len(shares)
+    share = np.array(list(shares.values()))[:, None]
     holds = ((np.arange(1 << m) >> np.arange(m)[:, None]) & 1).astype(np.float64)
     out = np.zeros(holds.shape)
-    for node, weight in zip(*np.polynomial.legendre.leggauss((m + 1) // 2), strict=True):
-        time = (1 + node) / 2  # from [-1, 1] to [0, 1], which halves the weights
+    for time, weight in zip(*quadrature(m), strict=True):
         factors = holds * time + share * (1 - time)
-        out += weight / 2 * factors.prod(axis=0) / factors
-    return out * value * (holds - share)
+        out += weight * factors.prod(axis=0) / factors
+    values: Floats = out * value * (holds - share)
+    return values
 
 
 def fragments(tree: Tree, way: Way = ()) -> Iterator[Fragment]:
