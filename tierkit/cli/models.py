@@ -175,6 +175,10 @@ def explain(
     ] = None,
     lang: Annotated[str, typer.Option(metavar="LANG", help="zh or en.")] = "zh",
     previous: Previous = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="What if this record had never been? May be given again."),
+    ] = None,
 ) -> Answer:
     """Say why one enterprise is in its tier."""
     given = Given()
@@ -191,7 +195,7 @@ def explain(
 
     from tierkit.artifact import Model
     from tierkit.batch.staging import stage_one
-    from tierkit.explain import reasons
+    from tierkit.explain import reasons, revoked
     from tierkit.features import build
     from tierkit.report import Case, dossier
     from tierkit.schema import open_folder, replacing
@@ -207,14 +211,23 @@ def explain(
         row = _of(given, staged.files["enterprises"], left_out, enterprise, day)
         scores = loaded.score(staged.files, day, [enterprise])
         X = build(staged.files, day, [enterprise])
-    assigned = assign(scores, chosen, None if previous is None else _last(given, previous), as_of=day.date())
+        last = None if previous is None else _last(given, previous)
+        appeal = None
+        if without:
+            with given.blame("--without", "Give ids of this enterprise's own records."):
+                appeal = revoked(loaded, staged.files, day, enterprise, without, chosen, last, lang=lang)
+    assigned = assign(scores, chosen, last, as_of=day.date())
     why = reasons(loaded.risk, loaded.credit, X, assigned, chosen, enterprise, lang=lang)
     facts = {"version": __version__, "model_hash": loaded.manifest["sha256"]}
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as draft:
         dossier(Case(reasons=why, enterprise=row), chosen, as_of=as_of, lang=lang, facts=facts, out=draft)
-    text = "\n".join([*why.sentences(lang), "", f"Wrote '{out}'."])
-    return Answer({"page": str(out), "reasons": why.to_dict()}, text)
+    said = why.sentences(lang)
+    answer: dict[str, Any] = {"page": str(out), "reasons": why.to_dict()}
+    if appeal is not None:
+        said += ["", *appeal.sentences(lang)]
+        answer["without"] = appeal.to_dict()
+    return Answer(answer, "\n".join([*said, "", f"Wrote '{out}'."]))
 
 
 def _of(
