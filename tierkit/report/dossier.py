@@ -74,11 +74,13 @@ def dossier(
     words = Words(lang)
     reasons = case.reasons
     known = {
-        **{"name": "", "district": None, "sector": None, "size": None, "ownership": None},
+        **dict.fromkeys(("district", "sector", "size", "ownership", "registered_on")),
+        "name": "",
         **case.enterprise,
     }
     missing = [key for key, value in known.items() if not isinstance(value, list | tuple) and pd.isna(value)]
     known |= dict.fromkeys(missing)
+    known["registered_on"] = texts.plain(str(known["registered_on"] or ""), 20)
     records = case.records if case.records is not None else pd.DataFrame()
     name = texts.plain(str(known["name"] or reasons.enterprise_id), 60)
     rows = _records(records, as_of, lang)
@@ -110,6 +112,7 @@ def dossier(
         short_hash=_HASH,
         facts={"policy": policy.name, "policy_hash": policy.hash, **case.facts, **(facts or {})},
         tiers=TIERS,
+        day=pd.Timestamp(as_of).date(),
         code=reasons.enterprise_id if _CODE.fullmatch(reasons.enterprise_id) else "",
     )
     if out is not None:
