@@ -60,8 +60,8 @@ def tiers(data: Dataset, model: Model, policy: Policy) -> list[pd.DataFrame]:
     return [assign(model.score(data, day), policy) for day in DAYS]
 
 
-@pytest.fixture(scope="module")
-def X(data: Dataset) -> list[pd.DataFrame]:
+@pytest.fixture(scope="module", name="X")
+def features_of_both_days(data: Dataset) -> list[pd.DataFrame]:
     return [build(data, day) for day in DAYS]
 
 
