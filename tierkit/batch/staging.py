@@ -133,7 +133,7 @@ def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None)
     rejects : Rejects
     only : str, optional
         The enterprise that is asked about: rows of others are neither checked nor rejected, but for
-        complaints, since those of the whole city say who complains often.
+        complaints, since those of the whole city say who complains often. Its past tiers are sorted, too.
 
     Returns
     -------
@@ -145,7 +145,8 @@ def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None)
         If a table is missing, unreadable or altered, or its columns are not those of the contract: then no
         row of it can be judged.
     """
-    problems = [p for p in folder.problems if p.table in ("", "manifest.json", *TIMED)]
+    names = TIMED if only is None else (*TIMED, "tiers")
+    problems = [p for p in folder.problems if p.table in ("", "manifest.json", *names)]
     if "enterprises" not in folder.files:
         remedy = "Add enterprises.parquet, enterprises.csv or enterprises.csv.gz."
         problems.append(Problem("enterprises", "", 0, (), "is a table that is missing", remedy))
@@ -154,7 +155,7 @@ def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None)
     files: dict[str, Path] = {}
     rows: dict[str, int] = {}
     rejected: dict[str, int] = {}
-    for name in TIMED:
+    for name in names:
         if name not in folder.files:
             continue
         try:

@@ -1,5 +1,6 @@
 """``tierkit train``, ``score`` and ``explain``: models, everybody's tier, and one enterprise's reasons."""
 
+import shlex
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierkit import __version__
 from tierkit.cli.ending import Answer, command
 from tierkit.cli.given import MAX_SEED, Given, cores
 from tierkit.cli.table import table
@@ -189,6 +189,9 @@ def explain(
     ] = None,
     lang: Annotated[str, typer.Option(metavar="LANG", help="zh or en.")] = "zh",
     previous: Previous = None,
+    reviews: Annotated[
+        Path | None, typer.Option(metavar="LOG", help="Decisions so far, as review keeps them.")
+    ] = None,
 ) -> Answer:
     """Say why one enterprise is in its tier."""
     given = Given()
@@ -200,41 +203,50 @@ def explain(
     given.one_of("--lang", lang, LANGUAGES)
     if previous is not None:
         given.file("--previous", previous)
+    if reviews is not None:
+        given.file("--reviews", reviews)
     given.out_file("--out", out, [".html"])
     given.settle()
 
     from tierkit.artifact import Model
     from tierkit.batch.staging import stage_one
-    from tierkit.explain import reasons
-    from tierkit.features import build
-    from tierkit.report import Case, dossier
+    from tierkit.report import cases, data_hash, dossier
+    from tierkit.reviews import read
     from tierkit.schema import open_folder, replacing
-    from tierkit.tiers import assign
     from tierkit.timeline import check_recorded
 
+    options: dict[str, Any] = {"as-of": as_of, "enterprise": enterprise, "policy": policy, "lang": lang}
+    options |= {"previous": previous, "reviews": reviews, "out": out}
+    parts = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    again = shlex.join(["tierkit", "explain", str(model), str(folder), *parts])
     loaded = Model.load(model)
     chosen = meant or loaded.policy
     opened = open_folder(folder)
     check_recorded(day.date(), opened.as_of)
     with TemporaryDirectory(prefix="tierkit-") as place:
         staged, left_out = stage_one(opened, Path(place), enterprise)
-        row = _of(given, staged.files["enterprises"], left_out, enterprise, day)
-        scores = loaded.score(staged.files, day, [enterprise])
-        X = build(staged.files, day, [enterprise])
-    assigned = assign(scores, chosen, None if previous is None else _last(given, previous), as_of=day.date())
-    why = reasons(loaded.risk, loaded.credit, X, assigned, chosen, enterprise, lang=lang)
-    facts = {"version": __version__, "model_hash": loaded.manifest["sha256"]}
+        _check(given, staged.files["enterprises"], left_out, enterprise, day)
+        [case] = cases(
+            loaded, staged.files, day, [enterprise], chosen,
+            previous=None if previous is None else _last(given, previous),
+            reviews=None if reviews is None else read(reviews),
+            facts={"data_hash": data_hash(folder), "command": again},
+            lang=lang, threads=cores(),
+        )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as draft:
-        dossier(Case(reasons=why, enterprise=row), chosen, as_of=as_of, lang=lang, facts=facts, out=draft)
-    text = "\n".join([*why.sentences(lang), "", f"Wrote '{out}'."])
-    return Answer({"page": str(out), "reasons": why.to_dict()}, text)
+        dossier(case, chosen, as_of=as_of, lang=lang, out=draft)
+    told = [*case.reasons.sentences(lang), ""]
+    if case.recourse is not None:
+        told += [*case.recourse.sentences(lang), ""]
+    whole = {name: value for name, value in case.to_dict().items() if name != "enterprise"}
+    return Answer({"page": str(out), **whole}, "\n".join([*told, f"Wrote '{out}'."]))
 
 
-def _of(
+def _check(
     given: Given, enterprises: Path, left_out: "pd.DataFrame", enterprise: str, day: "pd.Timestamp"
-) -> dict[str, Any]:
-    """Return the row of one enterprise on the register, as texts; warn of its records that are left out."""
+) -> None:
+    """Note it unless an enterprise was on the register; warn of its records that are left out."""
     import pandas as pd
 
     rows = [f"'{one.table}' row {one.row} ({one.reason})" for one in left_out.itertuples()]
@@ -258,7 +270,6 @@ def _of(
     if rows:
         shown = "; ".join(rows[:3]) + (f"; and {len(rows) - 3} more" if len(rows) > 3 else "")
         warnings.warn(f"records that break the data contract are left out: {shown}", stacklevel=2)
-    return {name: str(row[name]) for name in ("name", "sector", "size", "ownership", "district")}
 
 
 def _last(given: Given, file: Path) -> "pd.DataFrame":

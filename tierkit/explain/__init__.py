@@ -17,6 +17,7 @@ from tierkit.explain.paths import Obstacle, Path, Recourse
 from tierkit.explain.portraits import Portraits, portraits
 from tierkit.explain.reasons import Reason, Reasons, reasons
 from tierkit.explain.recourse import recourse
+from tierkit.explain.revocation import Move, Revocation, revoked
 from tierkit.explain.steps import Step
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "AdditivityError",
     "Changes",
     "Losses",
+    "Move",
     "Obstacle",
     "Path",
     "Portraits",
@@ -34,6 +36,7 @@ __all__ = [
     "Reasons",
     "Record",
     "Recourse",
+    "Revocation",
     "Step",
     "bands",
     "changes",
@@ -49,4 +52,5 @@ __all__ = [
     "reason_codes",
     "reasons",
     "recourse",
+    "revoked",
 ]

@@ -9,13 +9,24 @@ from typing import Any, Protocol
 import pandas as pd
 
 from tierkit.explain.steps import STEPS, Step
+from tierkit.features import features_of, on_register, standing
 from tierkit.features.building import check_ids
 from tierkit.risk import RiskModel
 from tierkit.schema import TABLES
 from tierkit.scorecard import CreditScorecard
 from tierkit.timeline import TIMED, Source, Timeline
 
-__all__ = ["EDITED", "Scorer", "Tables", "edited", "known_records", "passed_check", "retagged", "spotless"]
+__all__ = [
+    "EDITED",
+    "Scorer",
+    "Tables",
+    "edited",
+    "known_records",
+    "passed_check",
+    "retagged",
+    "score_known",
+    "spotless",
+]
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -76,6 +87,19 @@ def known_records(data: Source, as_of: date | str, ids: Iterable[str], threads: 
         for value, _ in TABLES[table].decided:
             frame[value] = frame[value].fillna("none")
     return out
+
+
+def score_known(
+    model: Scorer, tables: Tables, ids: Sequence[str], day: pd.Timestamp, threads: int = 1
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return scores and features of those of some enterprises that are on the register on a day."""
+    with Timeline(tables, threads) as timeline:
+        timeline.ask(pd.DataFrame({"enterprise_id": ids, "as_of": day}))
+        here = on_register(timeline)
+        X = features_of(timeline)[here].reset_index(drop=True)
+        red = standing(timeline)[here].reset_index(drop=True)
+    chosen = pd.Index(pd.Series(ids, dtype="str")[here], name="enterprise_id")
+    return model.score_features(X, chosen, red), X.set_axis(chosen)
 
 
 def _rows(table: str) -> str:

@@ -22,7 +22,7 @@ from tierkit.schema import LEVELS, Label
 from tierkit.scorecard import CreditScorecard
 from tierkit.tiers import sentences
 
-__all__ = ["AXES", "Reason", "Reasons", "reasons"]
+__all__ = ["AXES", "Reason", "Reasons", "plain_value", "reasons"]
 
 AXES = ("risk", "credit")
 NAMED = 3
@@ -418,11 +418,15 @@ def _collect(
     ordered = sorted(effects.items(), key=lambda item: -abs(item[1]))
     for name, effect in ordered:
         if effect:
-            value = row[name].iloc[0]
-            kept = None if pd.isna(value) else value if isinstance(value, str) else float(value)
+            kept = plain_value(row[name].iloc[0])
             composite = None if weight is None else float(effect) * weight
             group = _FEATURES[name].group if name in _FEATURES else "structure"
             yield Reason(axis, name, group, kept, float(effect), composite)
+
+
+def plain_value(value: Any) -> float | str | None:
+    """Return a feature's value as a number, the id of a level, or None where it is missing."""
+    return None if pd.isna(value) else value if isinstance(value, str) else float(value)
 
 
 def _margins(risk: RiskModel, cutoffs: Iterable[float]) -> tuple[float, ...]:

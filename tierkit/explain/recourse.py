@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.explain.editing import Scorer, Tables, known_records, spotless
+from tierkit.explain.editing import Scorer, Tables, known_records, score_known, spotless
 from tierkit.explain.paths import Obstacle, Path, Recourse
 from tierkit.explain.search import Question, answers, cheapest_sets, placed
 from tierkit.explain.steps import DAY, Row, ends_after, is_open, possible
-from tierkit.features import features_of, on_register, standing
+from tierkit.features import features_of, standing
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.schema import GRADES, TIERS
@@ -126,22 +126,17 @@ def _present(
     threads: int,
 ) -> pd.DataFrame:
     """Return scores and tiers as they stand, with the day since which they do."""
-    with Timeline(tables, threads) as timeline:
-        timeline.ask(pd.DataFrame({"enterprise_id": ids, "as_of": day}))
-        here = on_register(timeline)
-        X = features_of(timeline)[here].reset_index(drop=True)
-        red = standing(timeline)[here].reset_index(drop=True)
-    scores = model.score_features(X, pd.Series(ids, dtype="str")[here], red)
-    placed = assign(scores, policy, previous, as_of=day.date())
-    since = pd.Series(day, index=placed.index)
+    scores, _ = score_known(model, tables, ids, day, threads)
+    tiers = assign(scores, policy, previous, as_of=day.date())
+    since = pd.Series(day, index=tiers.index)
     if previous is not None and not previous.empty:
-        last = previous.set_index("enterprise_id").reindex(placed["enterprise_id"])
+        last = previous.set_index("enterprise_id").reindex(tiers["enterprise_id"])
         if "weeks_ago" in last:
             began = day - pd.to_timedelta(7 * last["weeks_ago"], unit="D")
         else:
             began = pd.to_datetime(last["assigned_on"])
-        since = since.where(placed["changed"], began.set_axis(placed.index))
-    return pd.concat([scores, placed.drop(columns=["enterprise_id", "red_line"])], axis=1).assign(since=since)
+        since = since.where(tiers["changed"], began.set_axis(tiers.index))
+    return pd.concat([scores, tiers.drop(columns=["enterprise_id", "red_line"])], axis=1).assign(since=since)
 
 
 def _by_enterprise(tables: Tables) -> Mapping[str, Mapping[str, Sequence[Row]]]:

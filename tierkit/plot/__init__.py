@@ -17,6 +17,7 @@ from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_si
 from tierkit.plot.sensitivity import screening, tornado
 from tierkit.plot.soundness import equal_visits, feedback
 from tierkit.plot.style import canvas, policy_color, style
+from tierkit.plot.timeline import timeline
 from tierkit.plot.watch import drift, transitions, triggers
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "tier_moves",
     "tier_sizes",
     "tier_stability",
+    "timeline",
     "tornado",
     "trade_off",
     "transitions",

@@ -6,15 +6,14 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
 
-from tierkit import __version__
+from tierkit import __version__, explain
 from tierkit.artifact import Model
-from tierkit.explain import Reasons, reasons
+from tierkit.explain import Reasons, Recourse, evidence, reasons
 from tierkit.features.building import check_ids
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
@@ -56,7 +55,7 @@ class Case:
     enterprise: Mapping[str, Any]
     records: pd.DataFrame | None = None
     certainty: Mapping[str, Any] | None = None
-    recourse: Any = None
+    recourse: Recourse | None = None
     reviews: pd.DataFrame | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -81,6 +80,7 @@ class Case:
             enterprise=known["enterprise"],
             records=_taken_up(known.get("records")),
             certainty=known.get("certainty"),
+            recourse=Recourse.from_dict(known["recourse"]) if known.get("recourse") else None,
             reviews=_taken_up(known.get("reviews")),
             facts=known.get("facts") or {},
         )
@@ -221,18 +221,18 @@ def cases(
         **(facts or {}),
     }
     told = {name: value for name, value in known.items() if value is not None}
-    ways: Mapping[str, Any] = {}
-    if recourse and find_spec("tierkit.explain.recourse"):
-        from tierkit.explain.recourse import recourse as ways_of
-
-        ways = ways_of(
-            model, data, as_of, there, chosen, previous=previous, threads=threads, progress=progress
-        )
+    behind = evidence(data, as_of, there, threads=threads)
+    ways: Mapping[str, Recourse] = {}
+    if recourse:
+        ways = explain.recourse(
+            model, data, as_of, there, chosen,
+            previous=previous, threads=threads, progress=progress, lang=lang,
+        )  # fmt: skip
     for one in there:
         own = records[records["enterprise_id"] == one].drop(columns="enterprise_id")
         decided = None if reviews is None else reviews[reviews["enterprise_id"] == one]
         yield Case(
-            reasons=reasons(model.risk, model.credit, X, assigned, chosen, one, lang=lang),
+            reasons=reasons(model.risk, model.credit, X, assigned, chosen, one, records=behind, lang=lang),
             enterprise=rows[one],
             records=own.reset_index(drop=True),
             certainty=None if sure is None else _plain(sure.loc[one]),

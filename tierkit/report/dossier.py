@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 from scipy.special import logit
 
-from tierkit import texts
+from tierkit import plot, texts
+from tierkit.explain import Reason, Record
 from tierkit.features import GROUPS
 from tierkit.policy import Policy
 from tierkit.report.cases import Case
 from tierkit.report.index import waterfall
-from tierkit.report.page import Words, render
+from tierkit.report.page import Words, figure, render
+from tierkit.reviews import latest
+from tierkit.schema import LEVELS, TIERS
 
 __all__ = ["dossier"]
 
-_TOP = 9
+_TOP = 7
+_FACTS = 8
+"""Facts of a group that get a row each."""
+_RECORDS = 60
+"""Records that get a row each."""
+_LATE_DAYS = 30
+_HASH = 12
+"""Characters of a log entry's hash that are shown."""
+_CODE = re.compile(r"[0-9A-Z]{18}")
 
 
 def dossier(
@@ -35,14 +48,14 @@ def dossier(
     Parameters
     ----------
     case : Case
-        The enterprise and its reasons.
+        The enterprise, its reasons, and as much else as there is: what is missing is said to be missing.
     policy : Policy
         Under which the tier was given.
     as_of : str
         Date before which everything used was known.
     lang : {"zh", "en"}, default="zh"
     facts : mapping, optional
-        Versions and hashes of model and data, shown at the foot.
+        Versions and hashes beside the case's own; ``command``, say, which makes the page again.
     out : str or Path, optional
         File to write; its folder must exist.
 
@@ -65,23 +78,258 @@ def dossier(
         **case.enterprise,
     }
     missing = [key for key, value in known.items() if not isinstance(value, list | tuple) and pd.isna(value)]
+    known |= dict.fromkeys(missing)
+    records = case.records if case.records is not None else pd.DataFrame()
+    name = texts.plain(str(known["name"] or reasons.enterprise_id), 60)
+    rows = _records(records, as_of, lang)
     page = render(
         "dossier.html.j2",
         lang=lang,
-        title=texts.text("dossier.title", lang),
+        title=texts.text("dossier.page", lang, name=name),
+        kind=texts.text("dossier.title", lang),
         reasons=reasons,
-        enterprise=known | dict.fromkeys(missing),
+        enterprise=known,
         policy=policy,
         as_of=as_of,
+        in_force=words.each(lambda lang: _in_force(case, lang)),
+        certainty=_certainty(case, lang),
         figure=waterfall(case, words, "waterfall", top=_TOP),
         composite=_composite(case, policy),
         scales=[_risk_scale(case), _credit_scale(case)],
+        facts_of={group: _facts(case, group, lang) for group in GROUPS},
+        units=_units(case),
         groups=GROUPS,
-        facts=facts or {},
+        timeline=_timeline(records, as_of, words),
+        records=rows[:_RECORDS],
+        more_records=len(rows) - len(rows[:_RECORDS]),
+        anchors={row["id"]: f"record-{k}" for k, row in enumerate(rows[:_RECORDS])},
+        known_when=_known_when(records, lang),
+        has_records=case.records is not None,
+        recourse=_recourse(case, lang),
+        reviews=None if case.reviews is None else case.reviews.to_dict("records"),
+        short_hash=_HASH,
+        facts={"policy": policy.name, "policy_hash": policy.hash, **case.facts, **(facts or {})},
+        tiers=TIERS,
+        code=reasons.enterprise_id if _CODE.fullmatch(reasons.enterprise_id) else "",
     )
     if out is not None:
         Path(out).write_text(page, encoding="utf-8")
     return page
+
+
+def _units(case: Case) -> list[dict[str, Any]]:
+    """Return the columns of effects: what they are called, where each starts and ends, and its digits."""
+    reasons = case.reasons
+    columns = [
+        {"axis": "risk", "digits": 2, "start": reasons.risk_base, "end": reasons.risk_margin},
+        {"axis": "credit", "digits": 1, "start": reasons.credit_best, "end": reasons.credit_points},
+    ]
+    if reasons.composite is not None:
+        start, rounding, end = reasons.composite
+        columns.append({"axis": "composite", "digits": 1, "start": start + rounding, "end": end})
+    return columns
+
+
+def _effects(reasons: Iterable[Reason]) -> dict[str, float | None]:
+    """Return the sums of effects on each score, None where there is none."""
+    sums: dict[str, float | None] = {"risk": None, "credit": None, "composite": None}
+    for reason in reasons:
+        sums[reason.axis] = (sums[reason.axis] or 0.0) + reason.effect
+        if reason.composite is not None:
+            sums["composite"] = (sums["composite"] or 0.0) + reason.composite
+    return sums
+
+
+def _facts(case: Case, group: str, lang: str) -> dict[str, Any]:
+    """Return the facts of a group, each once with what it does to both scores, the weightiest first."""
+    whole = {axis: sum(abs(r.effect) for r in case.reasons.of(axis)) or 1.0 for axis in ("risk", "credit")}
+    by_feature: dict[str, list[Reason]] = {}
+    for reason in case.reasons.reasons:
+        if reason.group == group:
+            by_feature.setdefault(reason.feature, []).append(reason)
+    ordered = sorted(by_feature.values(), key=lambda own: -max(abs(r.effect) / whole[r.axis] for r in own))
+    shown, rest = ordered[:_FACTS], [reason for own in ordered[_FACTS:] for reason in own]
+    return {
+        "rows": [
+            {
+                "fact": own[0].fact(lang),
+                "records": [(one.record_id, _named(one, lang)) for one in own[0].records if _tells(one)],
+                "effects": _effects(own),
+            }
+            for own in shown
+        ],
+        "rest": len(ordered) - len(shown),
+        "rest_effects": _effects(rest),
+        "sums": _effects(reason for own in ordered for reason in own),
+    }
+
+
+def _tells(record: Record) -> bool:
+    """Tell whether a record says more than the fact: the row of the register goes without saying."""
+    return record.table != "enterprises"
+
+
+def _named(record: Record, lang: str) -> str:
+    """Return a record in words, with its id and date; an obligation by its agency."""
+    if record.table != "obligations":
+        return record.text(lang)
+    agency, item = record.record_id.split("/")
+    levels = LEVELS["agency"][agency].text(lang), LEVELS["item_class"][item].text(lang)
+    return texts.text("dossier.obligation", lang, agency=levels[0], item=levels[1], on=record.on)
+
+
+def _certainty(case: Case, lang: str) -> list[str]:
+    """Return how sure the tier is, in sentences."""
+    sure = case.certainty
+    if sure is None:
+        return [texts.text("dossier.certainty.none", lang)]
+    said = [
+        texts.text(
+            "dossier.certainty",
+            lang,
+            members=int(sure["members"]),
+            agree=round(sure["tier_agreement"] * sure["members"]),
+            share=texts.percent(sure["tier_agreement"]),
+            interval=texts.interval(sure["low"], sure["high"], share=True),
+            level=round(sure["level_agreement"] * sure["members"]),
+        )
+    ]
+    if sure["tier"] != case.reasons.tier:
+        label = LEVELS["tier"][str(sure["tier"])].text(lang)
+        said.append(texts.text("dossier.certainty.alone", lang, tier=sure["tier"], label=label))
+    return said
+
+
+def _in_force(case: Case, lang: str) -> str:
+    """Return the decision in force under the policy, in a sentence; nothing where there is none."""
+    if case.reviews is None:
+        return ""
+    force = latest(case.reviews, policy=case.reasons.policy)
+    if force.empty:
+        return ""
+    row = force.iloc[0]
+    instead = row["override_tier"]
+    told = "" if pd.isna(instead) else f" {instead} {LEVELS['tier'][instead].text(lang)}"
+    return texts.text(
+        "dossier.in_force",
+        lang,
+        decision=LEVELS["decision"][row["decision"]].text(lang) + told,
+        on=f"{row['decided_on']:%Y-%m-%d}",
+        reviewer=texts.plain(row["reviewer"], 40),
+        tier=row["tier"],
+        as_of=f"{row['as_of']:%Y-%m-%d}",
+    )
+
+
+def _recourse(case: Case, lang: str) -> dict[str, Any] | None:
+    """Return each path with its steps and scores, and what is said beside them."""
+    if case.recourse is None:
+        return None
+    paths = [path.sentences(lang) for path in case.recourse.paths]
+    told = sum(len(path) for path in paths)
+    return {
+        "paths": [(path[0], path[1:-1], path[-1]) for path in paths],
+        "rest": case.recourse.sentences(lang)[told:],
+    }
+
+
+def _timeline(records: pd.DataFrame, as_of: str, words: Words) -> Markup:
+    if records.empty or set(records["table"]) == {"tiers"}:
+        return Markup("")
+
+    def label(lang: str) -> str:
+        return texts.text("dossier.timeline.label", lang, n=len(records), as_of=as_of)
+
+    return figure(words, "timeline", lambda lang: plot.timeline(records, as_of, lang=lang), label)
+
+
+def _known_when(records: pd.DataFrame, lang: str) -> str:
+    """Return how late records became known, in a sentence."""
+    if records.empty:
+        return ""
+    delay = (records["known_on"] - records["happened_on"]).dt.days
+    late = int((delay > _LATE_DAYS).sum())
+    if not late:
+        return texts.text("dossier.known.soon", lang, n=len(records), days=_LATE_DAYS)
+    last = records["record_id"].to_numpy()[delay.to_numpy().argmax()]
+    shown = {"late": late, "days": _LATE_DAYS, "most": int(delay.max())}
+    one = texts.plain(str(last), 40)
+    return texts.text("dossier.known.late", lang, n=len(records), id=one, **shown)
+
+
+def _records(records: pd.DataFrame, as_of: str, lang: str) -> list[dict[str, Any]]:
+    """Return the records as rows of a table, the latest known first."""
+    rows = []
+    for row in records.to_dict("records"):
+        until = row["counts_until"]
+        rows.append(
+            {
+                "id": str(row["record_id"]),
+                "table": row["table"],
+                "what": _what(row, lang),
+                "result": _result(row, lang),
+                "happened": _day(row["happened_on"]),
+                "known": _day(row["known_on"]),
+                "until": _day(until),
+                "past": bool(until < pd.Timestamp(as_of)),
+                "repair": _repair(row, as_of, lang),
+            }
+        )
+    return rows
+
+
+def _what(row: Mapping[Any, Any], lang: str) -> str:
+    """Return what a record is: its kind, and the agency where one made it."""
+    if row["table"] == "tiers":
+        return texts.text("dossier.record.tiers", lang, policy=texts.policy_label(str(row["kind"]), lang))
+    levels = {
+        "inspections": "channel",
+        "credit_events": "event_kind",
+        "complaints": "complaint_channel",
+        "signals": "signal_kind",
+    }
+    kind = LEVELS[levels[row["table"]]][row["kind"]].text(lang)
+    agency = "" if pd.isna(row["agency"]) else LEVELS["agency"][row["agency"]].text(lang)
+    return texts.text(f"dossier.record.{row['table']}", lang, kind=kind, agency=agency)
+
+
+def _result(row: Mapping[Any, Any], lang: str) -> str:
+    """Return what came of a record, with the day on which that was decided."""
+    outcome = row["outcome"]
+    if row["table"] == "tiers":
+        return f"{outcome} {LEVELS['tier'][outcome].text(lang)}"
+    if row["table"] == "complaints":
+        said = "open" if pd.isna(outcome) else outcome
+        return texts.text(f"dossier.complaint.{said}", lang, on=_day(row["outcome_on"]))
+    if row["table"] == "signals":
+        return ""
+    if row["table"] == "credit_events":
+        level = LEVELS["severity"][outcome].text(lang)
+        return "" if row["kind"] == "honour" else texts.text("dossier.severity", lang, level=level)
+    found = texts.text("dossier.finding.none", lang)
+    if outcome != "none":
+        found = texts.text("dossier.finding.some", lang, finding=LEVELS["finding"][outcome].text(lang))
+    if row["disposition"] == "none":
+        return found
+    done = LEVELS["disposition"][row["disposition"]].text(lang)
+    return texts.text("dossier.disposition", lang, finding=found, done=done, on=_day(row["outcome_on"]))
+
+
+def _repair(row: Mapping[Any, Any], as_of: str, lang: str) -> str:
+    """Return whether and when a credit event was or can be repaired."""
+    if row["table"] != "credit_events" or row["kind"] == "honour":
+        return ""
+    if not pd.isna(row["repaired_on"]):
+        return texts.text("dossier.repair.done", lang, on=_day(row["repaired_on"]))
+    if row["counts_until"] < pd.Timestamp(as_of):
+        return ""
+    if pd.isna(row["repairable_from"]):
+        return texts.text("dossier.repair.never", lang)
+    return texts.text("dossier.repair.from", lang, on=_day(row["repairable_from"]))
+
+
+def _day(value: Any) -> str:
+    return "" if pd.isna(value) else f"{value:%Y-%m-%d}"
 
 
 def _composite(case: Case, policy: Policy) -> dict[str, Any] | None:

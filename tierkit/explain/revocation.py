@@ -1,0 +1,356 @@
+"""What if records had never been? For appeals: both scores and the tier without them, and what moves."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Self
+
+import pandas as pd
+
+from tierkit import texts
+from tierkit.explain.editing import Scorer, Tables, known_records, score_known
+from tierkit.explain.evidence import KEYS, Record, evidence
+from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value, reasons
+from tierkit.policy import Policy
+from tierkit.schema import LEVELS, TABLES, DataError, Problem
+from tierkit.tiers import assign
+from tierkit.timeline import Source, Timeline
+
+__all__ = ["REVOCABLE", "Move", "Revocation", "revoked"]
+
+REVOCABLE = ("inspections", "credit_events", "complaints", "signals")
+"""Tables of records that can be revoked."""
+
+_KINDS = {"inspections": "finding", "credit_events": "kind", "complaints": "channel", "signals": "kind"}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a fact and its effect on one score are with the records, and without them.
+
+    Attributes
+    ----------
+    axis : {"risk", "credit"}
+    feature : str
+    value_before, value_after : float or str or None
+    effect_before, effect_after : float
+        Log-odds added to the risk margin, or points taken off the credit (0 or less).
+    """
+
+    axis: str
+    feature: str
+    value_before: float | str | None
+    value_after: float | str | None
+    effect_before: float
+    effect_after: float
+
+    @property
+    def change(self) -> float:
+        """The change of the score by this fact."""
+        return self.effect_after - self.effect_before
+
+    def fact(self, lang: str) -> str:
+        """Return the fact in words, as it is and as it would be."""
+        values = self.value_before, self.value_after
+        facts = [Reason(self.axis, self.feature, "", value, 0.0).fact(lang) for value in values]
+        return " → ".join(dict.fromkeys(fact.rstrip("。. ") for fact in facts))
+
+    def sentence(self, lang: str) -> str:
+        """Return the fact and the change of the score as one sentence."""
+        by = texts.signed(self.change, 2 if self.axis == "risk" else 1)
+        return texts.text(f"revoked.moved.{self.axis}", lang, fact=self.fact(lang), value=by)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Revocation:
+    """Reasons of one enterprise with all its records and without some.
+
+    Attributes
+    ----------
+    enterprise_id, as_of, policy : str
+    records : tuple of Record
+        Those that are taken as if they had never been.
+    before, after : Reasons
+    moves : tuple of Move
+        What moves, of each score the most first; the changes add up to that of the margin and the points.
+    tier_alone : str
+        What the scores without them give if the last tier counts for nothing.
+    related : tuple of Record
+        Penalties for what happened on the day of an inspection among them. Records do not say which penalty
+        follows from which inspection, so these are only named.
+    lang : {"zh", "en"}
+        Language of `_repr_html_`.
+    """
+
+    enterprise_id: str
+    as_of: str
+    policy: str
+    records: tuple[Record, ...]
+    before: Reasons
+    after: Reasons
+    moves: tuple[Move, ...]
+    tier_alone: str
+    related: tuple[Record, ...] = ()
+    lang: str = "zh"
+
+    @property
+    def changes(self) -> bool:
+        """Whether the tier would be another."""
+        return self.before.tier != self.after.tier
+
+    def __repr__(self) -> str:
+        """Return the tiers with and without the records, in a line."""
+        return (
+            f"Revocation({self.enterprise_id} without {len(self.records)} records: "
+            f"{self.before.tier} to {self.after.tier} under {self.policy})"
+        )
+
+    def moved(self, lang: str | None = None) -> pd.DataFrame:
+        """Return what moves as a table.
+
+        Returns
+        -------
+        DataFrame
+            ``axis``, ``feature``, ``fact`` (in words), ``effect_before``, ``effect_after`` and ``change``
+            (log-odds of the risk margin, or points).
+        """
+        lang = lang or self.lang
+        rows = [
+            (one.axis, one.feature, one.fact(lang), one.effect_before, one.effect_after, one.change)
+            for one in self.moves
+        ]
+        columns = ["axis", "feature", "fact", "effect_before", "effect_after", "change"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def sentences(self, lang: str | None = None, top: int = 5) -> list[str]:
+        """Return in words what would be another without the records, and what would not.
+
+        Parameters
+        ----------
+        lang : {"zh", "en"}, optional
+        top : int, default=5
+            Facts of each score.
+        """
+        lang = lang or self.lang
+
+        def tier(name: str) -> str:
+            return texts.text("revoked.tier", lang, tier=name, label=LEVELS["tier"][name].text(lang))
+
+        was, now = self.before, self.after
+        named = texts.join((record.text(lang) for record in self.records), lang)
+        said = [
+            texts.text(
+                "revoked.changes" if self.changes else "revoked.stays", lang, records=named,
+                before=tier(was.tier), after=tier(now.tier),
+            ),
+            texts.text(
+                "revoked.risk" if was.risk_margin != now.risk_margin else "revoked.risk.same", lang,
+                before=texts.percent(was.risk_probability, 1), after=texts.percent(now.risk_probability, 1),
+                level_before=was.risk_level, level_after=now.risk_level,
+            ),
+            texts.text(
+                "revoked.credit" if was.credit_points != now.credit_points else "revoked.credit.same", lang,
+                before=texts.number(was.credit_points, 1), after=texts.number(now.credit_points, 1),
+                grade_before=was.credit_grade, grade_after=now.credit_grade,
+            ),
+        ]  # fmt: skip
+        for axis in AXES:
+            said += [one.sentence(lang) for one in [one for one in self.moves if one.axis == axis][:top]]
+        if self.tier_alone != now.tier:
+            said.append(texts.text("revoked.held", lang, alone=tier(self.tier_alone), after=tier(now.tier)))
+        if self.related:
+            named = texts.join((record.text(lang) for record in self.related), lang)
+            said.append(texts.text("revoked.related", lang, records=named))
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON; `from_dict` reads it back."""
+        return {
+            "enterprise_id": self.enterprise_id,
+            "as_of": self.as_of,
+            "policy": self.policy,
+            "records": [record._asdict() for record in self.records],
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "moves": [asdict(one) for one in self.moves],
+            "tier_alone": self.tier_alone,
+            "related": [record._asdict() for record in self.related],
+            "lang": self.lang,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` laid down."""
+        records = {name: tuple(Record(**one) for one in data[name]) for name in ("records", "related")}
+        both = {name: Reasons.from_dict(data[name]) for name in ("before", "after")}
+        moves = tuple(Move(**one) for one in data["moves"])
+        return cls(**{**data, **records, **both, "moves": moves})
+
+    def _repr_html_(self) -> str:
+        first, *rest = self.sentences()
+        items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in rest)
+        return f"<p><b>{html.escape(first)}</b></p><ul>{items}</ul>"
+
+
+def revoked(
+    model: Scorer,
+    data: Source,
+    as_of: date | str,
+    enterprise_id: str,
+    record_ids: Iterable[str],
+    policy: Policy,
+    previous: pd.DataFrame | None = None,
+    *,
+    lang: str = "zh",
+) -> Revocation:
+    """Return what an enterprise's scores and tier would be had some of its records never been.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset, mapping or path
+    as_of : date
+        Only what was known before this day is used.
+    enterprise_id : str
+    record_ids : iterable of str
+        Check codes, or ids of credit events, complaints or signals. With an inspection goes how it ended;
+        a penalty has an id of its own.
+    policy : Policy
+    previous : DataFrame, optional
+        The last assignment, as `tierkit.tiers.assign` takes it; it counts with and without the records.
+    lang : {"zh", "en"}, default="zh"
+        Language in which a notebook shows it.
+
+    Returns
+    -------
+    Revocation
+
+    Raises
+    ------
+    DataError
+        If the enterprise is not in the dataset, no record is given, or one is unknown, another
+        enterprise's, or was not known before the date; all are named.
+    KeyError
+        If the enterprise was not on the register.
+
+    Examples
+    --------
+    >>> from tierkit.artifact import train
+    >>> from tierkit.repair import open_records
+    >>> jiading = Policy.load("jiading-2025")
+    >>> model = train("data/synthetic", "2024-12-30", policy=jiading)
+    >>> one = open_records("data/synthetic", "2024-12-30").iloc[0]
+    >>> appeal = revoked(
+    ...     model, "data/synthetic", "2024-12-30", one["enterprise_id"], [one["event_id"]], jiading
+    ... )
+    >>> appeal.after.credit_points > appeal.before.credit_points
+    True
+    """
+    day, asked = pd.Timestamp(as_of), list(dict.fromkeys(record_ids))
+    tables = known_records(data, day, [enterprise_id])
+    found, left = _without(tables, enterprise_id, asked)
+    _check(data, day, enterprise_id, asked, [record.record_id for record in found])
+    with_, X, _ = _why(model, tables, day, enterprise_id, policy, previous, lang)
+    without, X_left, scores = _why(model, left, day, enterprise_id, policy, previous, lang)
+    dates = {str(one.on) for one in found if one.table == "inspections"}
+    fines = left["credit_events"]
+    fines = fines[fines["kind"] == "penalty"]
+    related = [
+        Record("credit_events", row["event_id"], f"{row['known_on']:%Y-%m-%d}", "penalty")
+        for row in fines.to_dict("records")
+        if f"{row['happened_on']:%Y-%m-%d}" in dates
+    ]
+    return Revocation(
+        enterprise_id=enterprise_id, as_of=f"{day:%Y-%m-%d}", policy=policy.name, records=tuple(found),
+        before=with_, after=without, moves=_moves((with_, without), (X, X_left)),
+        tier_alone=str(assign(scores, policy)["tier"].iloc[0]),
+        related=tuple(related), lang=lang,
+    )  # fmt: skip
+
+
+def _why(
+    model: Scorer,
+    tables: Tables,
+    day: pd.Timestamp,
+    enterprise_id: str,
+    policy: Policy,
+    previous: pd.DataFrame | None,
+    lang: str,
+) -> tuple[Reasons, pd.DataFrame, pd.DataFrame]:
+    """Return the reasons, the features and the scores."""
+    scores, X = score_known(model, tables, [enterprise_id], day)
+    tiers = assign(scores, policy, previous, as_of=day.date())
+    behind = evidence(tables, day, [enterprise_id])
+    why = reasons(model.risk, model.credit, X, tiers, policy, enterprise_id, lang=lang, records=behind)
+    return why, X, scores
+
+
+def _moves(why: tuple[Reasons, Reasons], X: tuple[pd.DataFrame, pd.DataFrame]) -> tuple[Move, ...]:
+    """Return what moves between two states, of each score the most first."""
+    found = []
+    for axis in AXES:
+        was, now = ({one.feature: one.effect for one in each.of(axis)} for each in why)
+        for feature in dict.fromkeys([*was, *now]):
+            first, last = (plain_value(frame[feature].iloc[0]) for frame in X)
+            one = Move(axis, feature, first, last, was.get(feature, 0.0), now.get(feature, 0.0))
+            if one.change:
+                found.append(one)
+    return tuple(sorted(found, key=lambda one: (AXES.index(one.axis), -abs(one.change))))
+
+
+def _without(
+    tables: Tables, enterprise_id: str, ids: Sequence[str]
+) -> tuple[list[Record], dict[str, pd.DataFrame]]:
+    """Return an enterprise's records of these ids, and all records but them."""
+    found, left = [], dict(tables)
+    for name in REVOCABLE:
+        frame, key = tables[name], KEYS[name]
+        gone = frame["enterprise_id"].eq(enterprise_id) & frame[key].isin(ids)
+        day = TABLES[name].columns["enterprise_id"].known_from
+        found += [
+            Record(name, row[key], f"{row[day]:%Y-%m-%d}", row[_KINDS[name]])
+            for row in frame[gone].to_dict("records")
+        ]
+        left[name] = frame[~gone].reset_index(drop=True)
+    return found, left
+
+
+def _check(
+    data: Source, day: pd.Timestamp, enterprise_id: str, asked: Sequence[str], found: Sequence[str]
+) -> None:
+    """Refuse ids that name no record of the enterprise that was known before the day."""
+    lacking = [one for one in asked if one not in found]
+    if asked and not lacking:
+        return
+    problems = []
+    if not asked:
+        problems = [Problem("", "record_id", 0, (), "no record is given", "Name at least one.")]
+    owners = _owners(data, lacking)
+    for one in lacking:
+        shown = texts.plain(one, 40)
+        own = owners[owners["record_id"] == one]
+        if own.empty:
+            message = f"'{shown}' is in none of the tables {', '.join(REVOCABLE)}"
+            remedy = "Give a check code, or the id of a credit event, a complaint or a signal."
+        elif (own["enterprise_id"] == enterprise_id).any():
+            message = f"'{shown}' was not known before {day:%Y-%m-%d}"
+            remedy = "Leave it out, as nothing rests on it, or give a later date."
+        else:
+            message = f"'{shown}' is not a record of {enterprise_id}"
+            remedy = "Give ids of this enterprise's own records."
+        problems.append(Problem("", "record_id", 0, (), message, remedy))
+    raise DataError(problems)
+
+
+def _owners(data: Source, ids: Sequence[str]) -> pd.DataFrame:
+    """Return whose records some ids name, in all tables and at any time."""
+    quoted = ", ".join("'{}'".format(one.replace("'", "''")) for one in ids) or "NULL"
+    parts = " UNION ALL ".join(
+        f"SELECT {KEYS[name]} AS record_id, enterprise_id FROM raw_{name} WHERE {KEYS[name]} IN ({quoted})"
+        for name in REVOCABLE
+    )
+    with Timeline(data) as timeline:
+        return timeline.query(parts)
