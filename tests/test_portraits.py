@@ -13,7 +13,7 @@ from make_dataset import make_dataset
 from scipy import stats
 
 from tierkit import plot, texts
-from tierkit.artifact import Model, train
+from tierkit.artifact import Model
 from tierkit.explain import (
     BANDS,
     Changes,
@@ -27,9 +27,11 @@ from tierkit.explain import (
 )
 from tierkit.explain.bands import way
 from tierkit.explain.changes import ABSENT
-from tierkit.features import FEATURES, build
+from tierkit.features import FEATURES, build, read_by
 from tierkit.policy import Policy
+from tierkit.risk import RiskModel
 from tierkit.schema import TIERS, Dataset
+from tierkit.scorecard import CreditScorecard
 from tierkit.tiers import assign
 
 DAYS = ("2024-01-01", "2024-03-01")
@@ -42,7 +44,14 @@ def data() -> Dataset:
 
 @pytest.fixture(scope="module")
 def model(data: Dataset) -> Model:
-    return train(data, DAYS[1])
+    """Return models of made-up outcomes, which is enough to have something to explain."""
+    X = build(data, DAYS[1])
+    rng = np.random.default_rng(6)
+    bad = rng.random(len(X)) < 0.2 + 0.5 * (X["findings_2y"] > 0)
+    late = rng.random(len(X)) < 0.1 + 0.4 * (X["arrears_open"] > 0) + 0.2 * (X["penalties_open"] > 0)
+    of_risk, of_credit = X[read_by("risk")], X[read_by("credit")]
+    risk = RiskModel(n_trees=20).fit(of_risk, bad).calibrate(of_risk, bad)
+    return Model(risk, CreditScorecard().fit(of_credit, late), Policy.load("legacy"), {})
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +69,8 @@ def tiers(data: Dataset, model: Model, policy: Policy) -> list[pd.DataFrame]:
     return [assign(model.score(data, day), policy) for day in DAYS]
 
 
-@pytest.fixture(scope="module")
-def X(data: Dataset) -> list[pd.DataFrame]:
+@pytest.fixture(scope="module", name="X")
+def features_of_both_days(data: Dataset) -> list[pd.DataFrame]:
     return [build(data, day) for day in DAYS]
 
 

@@ -87,4 +87,4 @@ def bands(tiers: pd.DataFrame) -> pd.Series:
             for axis, edges in DISTANCE.items()
         ]
         band = np.minimum(*each)
-    return pd.Series(pd.Categorical.from_codes(band, list(BANDS)), index=tiers.index)
+    return pd.Series(pd.Categorical(np.array(BANDS)[band], list(BANDS)), index=tiers.index)

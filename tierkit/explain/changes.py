@@ -162,7 +162,7 @@ class Changes:
                 continue
             for axis, digits in (("risk", 2), ("credit", 1)):
                 parts = {
-                    part: texts.signed(float(of.loc[(axis, part), "mean"]), digits)  # type: ignore[index, arg-type]
+                    part: texts.signed(float(of.loc[(axis, part), "mean"]), digits)  # type: ignore[arg-type]
                     for part in ("all", "records", "time")
                 }
                 named = texts.join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,15 +83,15 @@ class Portraits:
 
     def fact(self, tier: str, feature: str, lang: str) -> str:
         """Return a tier's share or mean of a feature beside the city's, in words."""
-        row = self.facts.set_index(["tier", "feature"]).loc[(tier, feature)]
+        row = _row(self.facts, tier=tier, feature=feature)
         known = _FEATURES[feature]
         kind, digits = str(row["kind"]), 1
         if kind == "median":
-            value, city = (texts.number(float(row[name]), digits) for name in ("value", "city"))
-            interval = texts.interval(float(row["low"]), float(row["high"]), digits)
+            value, city = (texts.number(row[name], digits) for name in ("value", "city"))
+            interval = texts.interval(row["low"], row["high"], digits)
         else:
-            value, city = (texts.percent(float(row[name]), digits) for name in ("value", "city"))
-            interval = texts.interval(float(row["low"]), float(row["high"]), digits, share=True)
+            value, city = (texts.percent(row[name], digits) for name in ("value", "city"))
+            interval = texts.interval(row["low"], row["high"], digits, share=True)
         fact = {"flag": 1.0, "level": row["level"]}.get(kind)
         what = known.label.text(lang) if fact is None else known.sentence(fact, lang).rstrip("。. ")
         what = what[:1].upper() + what[1:]
@@ -106,8 +107,8 @@ class Portraits:
         return texts.text(
             f"portrait.mark.{row['axis']}",
             lang,
-            value=texts.signed(float(row["difference"]), digits),
-            interval=texts.interval(float(row["low"]), float(row["high"]), digits, sign=True),
+            value=texts.signed(row["difference"], digits),
+            interval=texts.interval(row["low"], row["high"], digits, sign=True),
         )
 
     def sentences(self, lang: str, top: int = 3) -> list[str]:
@@ -125,10 +126,10 @@ class Portraits:
 
     def headline(self, tier: str, lang: str) -> str:
         """Return how many are in a tier, in one sentence."""
-        row = self.tiers.set_index("tier").loc[tier]
+        row = _row(self.tiers, tier=tier)
         name = f"{tier} {LEVELS['tier'][tier].text(lang)}"
-        share = texts.percent(float(row["share"]), 1)
-        interval = texts.interval(float(row["low"]), float(row["high"]), 1, share=True)
+        share = texts.percent(row["share"], 1)
+        interval = texts.interval(row["low"], row["high"], 1, share=True)
         n, of = int(row["n"]), int(row["of"])
         return texts.text("portrait.tier", lang, n=n, of=of, tier=name, share=share, interval=interval)
 
@@ -231,6 +232,13 @@ def portraits(
     )
 
 
+def _row(frame: pd.DataFrame, **keys: str) -> dict[Any, Any]:
+    """Return the one row that has these keys."""
+    mine = np.logical_and.reduce([frame[name] == value for name, value in keys.items()])
+    [row] = frame[mine].to_dict("records")
+    return row
+
+
 def _base(risk: RiskModel, rows: pd.DataFrame, added: pd.DataFrame) -> float:
     margin = risk.margin(rows[list(risk.inputs_.names)])
     return float((margin - added.to_numpy(np.float64).sum(axis=1)).mean())
@@ -295,7 +303,7 @@ def _fact(feature: Feature, column: pd.Series, inside: NDArray[np.bool_], tier: 
             low, high = wilson_interval(k, n)
             values.append([k / n if n else np.nan, float(low), float(high)])
     names = [["value", "low", "high"], ["city", "city_low", "city_high"]]
-    told = {"tier": tier, "feature": feature.name, "kind": kind, "level": level}
+    told: dict[str, object] = {"tier": tier, "feature": feature.name, "kind": kind, "level": level}
     told |= {"n": int((inside & known).sum()), "city_n": int(known.sum())}
     for keys, numbers in zip(names, values, strict=True):
         told |= dict(zip(keys, numbers, strict=True))
@@ -332,7 +340,7 @@ def _near(tiers: pd.DataFrame, tier: NDArray[np.object_], there: list[str]) -> p
     axes: dict[str, pd.Series] = {"certainty": bands(tiers)}
     for axis, edges in DISTANCE.items():
         band = np.digitize(tiers[f"distance_{axis}"].abs().fillna(np.inf).to_numpy(float), edges)
-        axes[axis] = pd.Series(pd.Categorical.from_codes(band, list(BANDS)))
+        axes[axis] = pd.Series(np.array(BANDS)[band])
     told = [
         {"tier": name, "axis": axis, "band": band, "n": int(((tier == name) & (values == band)).sum()),
          "of": int((tier == name).sum())}

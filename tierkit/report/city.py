@@ -171,7 +171,7 @@ def city_page(city: City, out: str | os.PathLike[str] | None = None) -> str:
     words = Words()
     page = render(
         "city.html.j2",
-        beside="city",
+        also="city",
         title={lang: texts.text("city.title", lang, n=n) for lang in texts.LANGUAGES},
         city=city,
         n=n,
@@ -263,10 +263,9 @@ def _decided(city: City) -> dict[str, list[str]]:
         return {}
     last = latest(city.decisions, policy=city.policy)
     last = last[last["enterprise_id"].isin(city.rows["enterprise_id"])]
-    return {
-        row.enterprise_id: [row.decision, "" if pd.isna(row.override_tier) else row.override_tier, day]
-        for row, day in zip(last.itertuples(), last["decided_on"].dt.strftime("%Y-%m-%d"), strict=True)
-    }
+    last = last.assign(day=last["decided_on"].dt.strftime("%Y-%m-%d"))
+    shown = last[["decision", "override_tier", "day"]].astype(object).fillna("").to_numpy().tolist()
+    return dict(zip(last["enterprise_id"].astype(str), shown, strict=True))
 
 
 def _command(arguments: Iterable[str]) -> str:

@@ -218,7 +218,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def render(template: str, *, lang: str | None = None, beside: str | None = None, **context: Any) -> str:
+def render(template: str, *, lang: str | None = None, also: str | None = None, **context: Any) -> str:
     """Return a page as one HTML text that needs no other file, no font and no network.
 
     Parameters
@@ -227,7 +227,7 @@ def render(template: str, *, lang: str | None = None, beside: str | None = None,
         Name of a template in ``tierkit/templates``.
     lang : {"zh", "en"}, optional
         The page's language; both, with a switch, where it is not given.
-    beside : str, optional
+    also : str, optional
         Name of a style sheet and a script that go after those of all pages.
     **context
         What the template shows.
@@ -238,7 +238,7 @@ def render(template: str, *, lang: str | None = None, beside: str | None = None,
         With a content security policy that forbids every request, and a font of just its characters.
     """
     environment = _environment()
-    names = ["page", *([beside] if beside else [])]
+    names = ["page", *([also] if also else [])]
     style, script = (
         Markup("\n").join(
             Markup((_TEMPLATES / f"{name}.{kind}").read_text(encoding="utf-8").strip()) for name in names

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
 from markupsafe import Markup
+from matplotlib.axes import Axes
 
 from tierkit import plot, texts
 from tierkit.explain import DISTANCE, Portraits
@@ -36,9 +38,7 @@ def told(portraits: Portraits, words: Words) -> dict[str, Any]:
             f"portrait_moves_{axis}": partial(plot.tier_moves, portraits.changes, axis) for axis in DISTANCE
         }
     figures = {
-        name: figure(
-            words, name, lambda lang, make=make: make(lang=lang), partial(texts.text, f"city.figure.{name}")
-        )
+        name: figure(words, name, partial(_drawn, make), partial(texts.text, f"city.figure.{name}"))
         for name, make in draw.items()
     }
     plt.close("all")
@@ -49,6 +49,10 @@ def told(portraits: Portraits, words: Words) -> dict[str, Any]:
         "near": [words.pair(*pair) for pair in _pairs(portraits.near_sentences)],
         "figures": figures,
     }
+
+
+def _drawn(make: Callable[..., Axes], lang: str) -> Axes:
+    return make(lang=lang)
 
 
 def _pairs(sentences: Any) -> Any:
