@@ -245,6 +245,8 @@ def test_contributions_over_a_background_join_columns_by_name(
     weighted, base = explain.contributions(model, X, chosen, weight=weight)
     assert base == pytest.approx(np.average(model.margin(chosen), weights=weight), abs=1e-12)
     assert np.abs(weighted - values).max() > 1e-3
+    alike = explain.contributions(model, X, chosen, weight=np.full(50, 0.5))[0]
+    np.testing.assert_allclose(alike, values, rtol=0, atol=1e-12)
     assert explain.contributions(model, X.iloc[:0], chosen)[0].shape == (0, 6)
 
 
@@ -328,13 +330,16 @@ def test_tables_that_miss_the_margins_or_favour_a_feature_are_refused(
     def shifted(share: np.ndarray, value: float) -> np.ndarray:
         return right(share, value) + 1e-7
 
+    def stretched(share: np.ndarray, value: float) -> np.ndarray:
+        return right(share, value) * (1 + 1e-7)
+
     def swapped(share: np.ndarray, value: float) -> np.ndarray:
         # Adds up as before, and gives the first feature what is another's.
         out = right(share, value)
         moved = 0.01 * np.abs(out[-1])
         return out + np.vstack([moved, *[0 * moved] * (len(out) - 2), -moved]) if len(out) > 1 else out
 
-    for wrong in (shifted, swapped):
+    for wrong in (shifted, stretched, swapped):
         monkeypatch.setattr(interventional, "leaf_values", wrong)
         with pytest.raises(UnsupportedTreesError, match=r"interventional values miss its margins by \d"):
             CompiledTrees.checked(model.booster_, matrix)
