@@ -189,14 +189,12 @@ def explain(
     ] = None,
     lang: Annotated[str, typer.Option(metavar="LANG", help="zh or en.")] = "zh",
     previous: Previous = None,
-<<<<<<< HEAD
     reviews: Annotated[
         Path | None, typer.Option(metavar="LOG", help="Decisions so far, as review keeps them.")
-=======
+    ] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(metavar="ID", help="What if this record had never been? May be given again."),
->>>>>>> s5b
     ] = None,
 ) -> Answer:
     """Say why one enterprise is in its tier."""
@@ -216,14 +214,9 @@ def explain(
 
     from tierkit.artifact import Model
     from tierkit.batch.staging import stage_one
-<<<<<<< HEAD
+    from tierkit.explain import revoked
     from tierkit.report import cases, data_hash, dossier
     from tierkit.reviews import read
-=======
-    from tierkit.explain import reasons, revoked
-    from tierkit.features import build
-    from tierkit.report import Case, dossier
->>>>>>> s5b
     from tierkit.schema import open_folder, replacing
     from tierkit.timeline import check_recorded
 
@@ -237,11 +230,15 @@ def explain(
     check_recorded(day.date(), opened.as_of)
     with TemporaryDirectory(prefix="tierkit-") as place:
         staged, left_out = stage_one(opened, Path(place), enterprise)
-<<<<<<< HEAD
         _check(given, staged.files["enterprises"], left_out, enterprise, day)
+        last = None if previous is None else _last(given, previous)
+        appeal = None
+        if without:
+            with given.blame("--without", "Give ids of this enterprise's own records."):
+                appeal = revoked(loaded, staged.files, day, enterprise, without, chosen, last, lang=lang)
         [case] = cases(
             loaded, staged.files, day, [enterprise], chosen,
-            previous=None if previous is None else _last(given, previous),
+            previous=last,
             reviews=None if reviews is None else read(reviews),
             facts={"data_hash": data_hash(folder), "command": again},
             lang=lang, threads=cores(),
@@ -252,30 +249,11 @@ def explain(
     told = [*case.reasons.sentences(lang), ""]
     if case.recourse is not None:
         told += [*case.recourse.sentences(lang), ""]
-    whole = {name: value for name, value in case.to_dict().items() if name != "enterprise"}
-    return Answer({"page": str(out), **whole}, "\n".join([*told, f"Wrote '{out}'."]))
-=======
-        row = _of(given, staged.files["enterprises"], left_out, enterprise, day)
-        scores = loaded.score(staged.files, day, [enterprise])
-        X = build(staged.files, day, [enterprise])
-        last = None if previous is None else _last(given, previous)
-        appeal = None
-        if without:
-            with given.blame("--without", "Give ids of this enterprise's own records."):
-                appeal = revoked(loaded, staged.files, day, enterprise, without, chosen, last, lang=lang)
-    assigned = assign(scores, chosen, last, as_of=day.date())
-    why = reasons(loaded.risk, loaded.credit, X, assigned, chosen, enterprise, lang=lang)
-    facts = {"version": __version__, "model_hash": loaded.manifest["sha256"]}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as draft:
-        dossier(Case(reasons=why, enterprise=row), chosen, as_of=as_of, lang=lang, facts=facts, out=draft)
-    said = why.sentences(lang)
-    answer: dict[str, Any] = {"page": str(out), "reasons": why.to_dict()}
+    answer = {name: value for name, value in case.to_dict().items() if name != "enterprise"}
     if appeal is not None:
-        said += ["", *appeal.sentences(lang)]
+        told += [*appeal.sentences(lang), ""]
         answer["without"] = appeal.to_dict()
-    return Answer(answer, "\n".join([*said, "", f"Wrote '{out}'."]))
->>>>>>> s5b
+    return Answer({"page": str(out), **answer}, "\n".join([*told, f"Wrote '{out}'."]))
 
 
 def _check(
