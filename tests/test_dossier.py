@@ -421,6 +421,20 @@ def test_what_is_missing_is_said_to_be_missing(full: report.Case, report_run: re
     )
 
 
+def test_the_report_of_a_run_shows_the_decision_in_force_and_keeps_it(
+    full: report.Case, report_run: report.Run, tmp_path: pathlib.Path
+) -> None:
+    rows = report_run.summary[report_run.summary["group"] == "all"]
+    plain = dataclasses.replace(full, reviews=None)
+    run = report.Run(summary=rows, policies=report_run.policies, cases=(full, plain))
+    again = report.Run.read(run.save(tmp_path / "run"))
+    pd.testing.assert_frame_equal(again.cases[0].records, full.records)
+    source = report.index(again, tmp_path / "page").read_text("utf-8")
+    for lang in ("zh", "en"):
+        assert source.count(full.in_force(lang).replace("**", "<s>").split("<s>")[1]) == 1
+    assert source.count('<p class="force">') == 1
+
+
 def test_a_long_list_of_records_has_a_limit_that_is_told(full: report.Case, report_run: report.Run) -> None:
     source = report.dossier(
         dataclasses.replace(full, records=_records(100)),
