@@ -214,8 +214,7 @@ def explain(
         last = None if previous is None else _last(given, previous)
         appeal = None
         if without:
-            with given.blame("--without", "Give ids of this enterprise's own records."):
-                appeal = revoked(loaded, staged.files, day, enterprise, without, chosen, last, lang=lang)
+            appeal = revoked(loaded, staged.files, day, enterprise, without, chosen, last, lang=lang)
     assigned = assign(scores, chosen, last, as_of=day.date())
     why = reasons(loaded.risk, loaded.credit, X, assigned, chosen, enterprise, lang=lang)
     facts = {"version": __version__, "model_hash": loaded.manifest["sha256"]}
