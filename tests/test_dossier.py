@@ -175,7 +175,8 @@ def test_a_case_comes_back_from_json(data: Dataset, model: Model) -> None:
     log = pd.DataFrame(
         {"entry": [1], "enterprise_id": _busiest(data)[0], "reason": [None], "as_of": pd.to_datetime([AS_OF])}
     )
-    [case] = report.cases(model, data, AS_OF, _busiest(data)[:1], reviews=log)
+    [case] = report.cases(model, data, AS_OF, _busiest(data)[:1], reviews=log, recourse=False)
+    case = dataclasses.replace(case, recourse=WAYS)
     again = report.Case.from_dict(json.loads(json.dumps(case.to_dict())))
     pd.testing.assert_frame_equal(again.records, case.records)
     assert again.reviews is not None
@@ -281,7 +282,7 @@ SAID = {
         "Of 20 models trained on other samples of the enterprises, 14 give the same tier (70%, 95% Wilson",
         "another tier T2 light watch, by 李审定 on 2025-01-06", "整改已复查", "registered on 2015-05-05",
         "can be repaired from 2024-04-20", "repaired on 2022-09-01", "substantiated (2024-02-09)",
-        "of 9 records 1 became known more than 30 days after they happened, the latest (E1) after 50 days",
+        "1 of 9 records became known more than 30 days after happening, the latest (E1) after 50 days",
         "serious finding; rectified (2024-06-09)", "and others, 5 in all", "another tier: □ T1 □ T2 □ T3",
     ],
 }  # fmt: skip
@@ -414,11 +415,25 @@ def test_what_is_missing_is_said_to_be_missing(full: report.Case, report_run: re
     alone = dataclasses.replace(full, certainty={**CERTAINTY, "tier": "T3"})
     assert "Without the last tier this model gives T3 (regular watch)" in _page(alone, report_run).text
     soon = dataclasses.replace(full, records=_records().iloc[1:])
-    assert "all 8 records became known within 30 days" in _page(soon, report_run).text
+    assert "8 records, each known within 30 days" in _page(soon, report_run).text
     past = dataclasses.replace(full, records=_records().iloc[4:5])
     assert [tag for tag, _ in _page(past, report_run).elements].count("svg") == 1, (
         "tiers alone are no timeline"
     )
+
+
+def test_the_report_of_a_run_shows_the_decision_in_force_and_keeps_it(
+    full: report.Case, report_run: report.Run, tmp_path: pathlib.Path
+) -> None:
+    rows = report_run.summary[report_run.summary["group"] == "all"]
+    plain = dataclasses.replace(full, reviews=None)
+    run = report.Run(summary=rows, policies=report_run.policies, cases=(full, plain))
+    again = report.Run.read(run.save(tmp_path / "run"))
+    pd.testing.assert_frame_equal(again.cases[0].records, full.records)
+    source = report.index(again, tmp_path / "page").read_text("utf-8")
+    for lang in ("zh", "en"):
+        assert source.count(full.in_force(lang).replace("**", "<s>").split("<s>")[1]) == 1
+    assert source.count('<p class="force">') == 1
 
 
 def test_a_long_list_of_records_has_a_limit_that_is_told(full: report.Case, report_run: report.Run) -> None:

@@ -180,7 +180,7 @@ def test_tampering_is_told_by_the_first_line_that_does_not_fit(log: Path, kind: 
     assert log.read_bytes() == forged, "a log that is not right is not written to"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_no_byte_can_be_changed_unseen(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("log") / "log"
@@ -198,7 +198,7 @@ _HIDDEN = ("Cc", "Cs", "Cf", "Zl", "Zp", "Co", "Cn")
 _TEXT = st.text(st.characters(exclude_categories=_HIDDEN), min_size=1, max_size=80)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(reasons=st.lists(_TEXT.filter(lambda text: text.strip() != ""), min_size=1, max_size=4, unique=True))
 def test_whatever_can_be_printed_comes_back_as_it_was(
     reasons: list[str], tmp_path_factory: pytest.TempPathFactory

@@ -112,12 +112,7 @@ def score(
     policy: Annotated[str, typer.Option(metavar="POLICY", help="Under which tiers are given.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The tiers, FILE.parquet.")],
     previous: Previous = None,
-    reasons: Annotated[
-        int, typer.Option(metavar="K", help="Reason codes of each score, with a code book beside the file.")
-    ] = 0,
-    certainty: Annotated[
-        bool, typer.Option("--certainty", help="Say how many bootstrap models give the same tier.")
-    ] = False,
+    reasons: Annotated[int, typer.Option(metavar="K", help="Reason codes of each score.")] = 0,
     chunk_rows: Annotated[
         int, typer.Option(metavar="N", help="Enterprises at a time; sets memory.")
     ] = 65_536,
@@ -137,18 +132,11 @@ def score(
     given.settle()
 
     from tierkit import batch
-    from tierkit.artifact import Model
-
-    loaded = Model.load(model)
-    if certainty and loaded.ensemble is None:
-        remedy = "Train it again with --bootstrap 20, say, or leave the option out."
-        given.note("--certainty", f"'{model}' was trained without a bootstrap", remedy)
-    given.settle()
 
     out.parent.mkdir(parents=True, exist_ok=True)
     with show() as progress, given.blame("--resume", "Give the same inputs, or leave out --resume."):
         done = batch.score(
-            loaded,
+            model,
             folder,
             day,
             meant or policy,
@@ -157,7 +145,6 @@ def score(
             reasons,
             chunk_rows,
             resume,
-            certainty=certainty,
             threads=cores(),
             progress=progress,
         )
@@ -174,8 +161,7 @@ def score(
         *([table(wrong, right=["rows", "rejected"])] if wrong else []),
     ]
     rejects = f", and what was rejected to '{done.rejects}'" if done.rejected or wrong else ""
-    book = f", what the codes mean to '{done.codes}'" if done.codes else ""
-    return Answer(done.to_dict(), "\n\n".join([*parts, f"Wrote '{out}'{book}{rejects}."]))
+    return Answer(done.to_dict(), "\n\n".join([*parts, f"Wrote '{out}'{rejects}."]))
 
 
 def explain(
@@ -223,6 +209,7 @@ def explain(
     options: dict[str, Any] = {"as-of": as_of, "enterprise": enterprise, "policy": policy, "lang": lang}
     options |= {"previous": previous, "reviews": reviews, "out": out}
     parts = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    parts += [f"--without={one}" for one in without or ()]
     again = shlex.join(["tierkit", "explain", str(model), str(folder), *parts])
     loaded = Model.load(model)
     chosen = meant or loaded.policy
@@ -232,28 +219,25 @@ def explain(
         staged, left_out = stage_one(opened, Path(place), enterprise)
         _check(given, staged.files["enterprises"], left_out, enterprise, day)
         last = None if previous is None else _last(given, previous)
-        appeal = None
-        if without:
-            with given.blame("--without", "Give ids of this enterprise's own records."):
-                appeal = revoked(loaded, staged.files, day, enterprise, without, chosen, last, lang=lang)
         [case] = cases(
             loaded, staged.files, day, [enterprise], chosen,
-            previous=last,
-            reviews=None if reviews is None else read(reviews),
-            facts={"data_hash": data_hash(folder), "command": again},
-            lang=lang, threads=cores(),
+            previous=last, reviews=None if reviews is None else read(reviews),
+            facts={"data_hash": data_hash(folder), "command": again}, lang=lang, threads=cores(),
         )  # fmt: skip
+        appeal = None
+        if without:
+            appeal = revoked(loaded, staged.files, day, enterprise, without, chosen, last, lang=lang)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as draft:
         dossier(case, chosen, as_of=as_of, lang=lang, out=draft)
-    told = [*case.reasons.sentences(lang), ""]
+    said = case.reasons.sentences(lang)
     if case.recourse is not None:
-        told += [*case.recourse.sentences(lang), ""]
-    answer = {name: value for name, value in case.to_dict().items() if name != "enterprise"}
+        said += ["", *case.recourse.sentences(lang)]
+    answer = {"page": str(out), **case.to_dict()}
     if appeal is not None:
-        told += [*appeal.sentences(lang), ""]
+        said += ["", *appeal.sentences(lang)]
         answer["without"] = appeal.to_dict()
-    return Answer({"page": str(out), **answer}, "\n".join([*told, f"Wrote '{out}'."]))
+    return Answer(answer, "\n".join([*said, "", f"Wrote '{out}'."]))
 
 
 def _check(
