@@ -41,7 +41,8 @@ def background(X: pd.DataFrame, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     *Path-dependent*, without a background: what is not known is averaged along the training rows that went
     each way in the trees (Lundberg and others 2020, algorithm 2). Nothing has to be chosen, and what is put
     in keeps, as far as the trees show it, to what goes with the known features. But it depends on how the
-    trees happen to be built, and two models that score everybody alike may be explained unlike.
+    trees happen to be built, so two models that score everybody alike may be explained unlike, and the base
+    is the average margin of the rows trained on, which are those inspected, not of the city.
 
     *Interventional*, with one: what is not known is replaced by the values of the background rows, whatever
     the known features say of them. That breaks the dependence between features and asks what the model itself
