@@ -25,7 +25,7 @@ Scores
     batch: a whole city, in chunks; `score`.
 Tiers and reasons
     tiers: from scores to tiers; `assign`.
-    explain: why one enterprise is where it is; `reasons`.
+    explain: why one enterprise is where it is, and what sets a tier apart; `reasons`, `portraits`.
     reviews: what reviewers decided, in a log; `append`, `read`, `latest`.
 Policies
     policy: policies as data; `Policy.load`, `Policy.reform`, `diff`.
@@ -48,7 +48,7 @@ Held against records
     chicago, rentsafe_risk: scores held against public records.
 Output
     plot: every figure.
-    report: the page of a run and the sheet of one enterprise.
+    report: the page of a run, of a whole city, and the sheet of one enterprise.
     demo: the main job, end to end.
     cli: the command line.
     keyed_random, folders, fonts, progress, texts: draws; folders written whole; the Chinese font; progress;
