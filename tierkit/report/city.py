@@ -147,7 +147,7 @@ def select(
 def city_page(city: City, out: str | os.PathLike[str] | None = None) -> str:
     """Return the page of a city as one HTML text, and write it if asked to.
 
-    The rows are data in the page; its script shows a hundred of them at a time.
+    The rows are data in the page; its script shows fifty of them at a time.
 
     Parameters
     ----------
