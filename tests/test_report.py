@@ -8,13 +8,13 @@ import hashlib
 import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
+from pages import Page
 
 from tierkit import agencies, fonts, moments, plot, report, texts
 from tierkit.compare import Comparison, compare
@@ -24,45 +24,7 @@ from tierkit.report.page import Words, record
 from tierkit.schema import Label
 from tierkit.synth import make
 
-VOID = {"meta", "link", "br", "input", "img", "hr"}
 TEMPLATES = Path(texts.__file__).parent / "templates"
-
-
-class Page(HTMLParser):
-    """A page as read by a parser: its elements, its text, and whether every tag is closed."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.open: list[str] = []
-        self.feed(source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
-        self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] not in (["style"], ["script"]):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.words)
-
-    def values(self, attribute: str) -> list[str]:
-        return [str(attrs[attribute]) for _, attrs in self.elements if attribute in attrs]
 
 
 @pytest.fixture(scope="module")

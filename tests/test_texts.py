@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from tierkit import texts
+from tierkit.explain.evidence import KEYS
+from tierkit.explain.steps import STEPS
+from tierkit.policy import presets
+from tierkit.report.records import TOLD
 from tierkit.schema import LEVELS
 
 PACKAGE = Path(texts.__file__).parent
@@ -71,6 +76,49 @@ def test_every_text_the_code_asks_for_exists() -> None:
     assert [
         start for start in sorted(begun) if "." in start and not any(text.startswith(start) for text in known)
     ] == []
+
+
+def test_no_text_is_there_for_nothing() -> None:
+    """An id is used if the code or a template names it, or builds ids that begin as it does."""
+    whole, begun = set(), set()
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                whole.add(node.value)
+            elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+                begun.add(str(node.values[0].value))
+    for file in (PACKAGE / "templates").glob("*.j2"):
+        named = re.findall(r'"([\w./ -]+?)(?:%d)?"', file.read_text(encoding="utf-8"))
+        whole |= set(named)
+        begun |= {name for name in named if name.endswith(".")}
+    begun = {start for start in begun if "." in start and start[0] != "."}
+    unused = [one for one in texts.ids() if one not in whole and not one.startswith(tuple(begun))]
+    assert unused == []
+
+
+BUILT = {
+    "dossier.record.": TOLD,
+    "dossier.complaint.": ("true", "false", "open"),
+    "dossier.col.": ("risk", "credit", "composite"),
+    "dossier.scale.": ("risk", "credit", "risk_composite", "credit_composite"),
+    "figure.timeline.": (
+        *set(TOLD) - {"credit_events"},
+        *LEVELS["finding"],
+        "open",
+        "repaired",
+        "lapsed",
+        "honour",
+    ),
+    "policy.": presets(),
+    "record.of.": KEYS,
+    "step.": STEPS,
+    "fact.": ("version", "as_of", "model_hash", "data_hash", "policy", "policy_hash", "command"),
+}
+
+
+@pytest.mark.parametrize("start", BUILT)
+def test_texts_whose_ids_are_built_are_there_for_everything_they_are_built_of(start: str) -> None:
+    assert [end for end in BUILT[start] if start + end not in texts.ids()] == []
 
 
 def test_a_missing_text_and_a_missing_field_are_errors() -> None:

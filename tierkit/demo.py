@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit import __version__, agencies, artifact, explain, features, metrics, moments, report, training
+from tierkit import __version__, agencies, artifact, metrics, moments, report, training
 from tierkit.compare import Comparison, compare
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
@@ -222,16 +222,7 @@ def _cases(
     order = scores["risk_probability"].to_numpy()
     chosen = [int(order.argmin()), int(near.to_numpy().argmin()), int(order.argmax())]
     ids = list(dict.fromkeys(assigned["enterprise_id"].iloc[k] for k in chosen))
-    X = features.build(data, str(data.manifest["as_of"]), ids)
-    register = data["enterprises"].set_index("enterprise_id")
-    kept = ["name", "sector", "size", "ownership", "district"]
-    return tuple(
-        report.Case(
-            reasons=explain.reasons(model.risk, model.credit, X, assigned, policy, one),
-            enterprise={name: str(register.loc[one, name]) for name in kept},
-        )
-        for one in ids
-    )
+    return tuple(report.cases(model, data, str(data.manifest["as_of"]), ids, policy))
 
 
 def _calibration(data: Dataset, model: artifact.Model) -> pd.DataFrame:

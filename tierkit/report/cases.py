@@ -11,14 +11,15 @@ from typing import Any, Self
 
 import pandas as pd
 
-from tierkit import __version__, explain
+from tierkit import __version__, explain, texts
 from tierkit.artifact import Model
 from tierkit.explain import Reasons, Recourse, evidence, reasons
 from tierkit.features.building import check_ids
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.report.records import known_records, register
-from tierkit.schema import Dataset, open_folder
+from tierkit.reviews import latest
+from tierkit.schema import LEVELS, Dataset, open_folder
 from tierkit.schema.files import sha256
 from tierkit.tiers import assign
 from tierkit.timeline import Source, Timeline
@@ -58,6 +59,22 @@ class Case:
     recourse: Recourse | None = None
     reviews: pd.DataFrame | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def in_force(self, lang: str) -> str:
+        """Return the decision in force under the policy of the reasons, in a sentence; nothing without one.
+
+        What is decided is between two asterisks on either side, as texts of pages mark what is strong.
+        """
+        force = self.reviews
+        if force is None or (force := latest(force, policy=self.reasons.policy)).empty:
+            return ""
+        row = force.iloc[0]
+        decided = LEVELS["decision"][row["decision"]].text(lang)
+        if pd.notna(row["override_tier"]):
+            decided += f" {row['override_tier']} {LEVELS['tier'][row['override_tier']].text(lang)}"
+        days = {"on": f"{row['decided_on']:%Y-%m-%d}", "as_of": f"{row['as_of']:%Y-%m-%d}"}
+        who = texts.plain(row["reviewer"], 40)
+        return texts.text("case.in_force", lang, decision=decided, reviewer=who, tier=row["tier"], **days)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; `from_dict` reads it back."""

@@ -18,7 +18,6 @@ from tierkit.policy import Policy
 from tierkit.report.cases import Case
 from tierkit.report.index import waterfall
 from tierkit.report.page import Words, figure, render
-from tierkit.reviews import latest
 from tierkit.schema import LEVELS, TIERS
 
 __all__ = ["dossier"]
@@ -74,11 +73,13 @@ def dossier(
     words = Words(lang)
     reasons = case.reasons
     known = {
-        **{"name": "", "district": None, "sector": None, "size": None, "ownership": None},
+        **dict.fromkeys(("district", "sector", "size", "ownership", "registered_on")),
+        "name": "",
         **case.enterprise,
     }
     missing = [key for key, value in known.items() if not isinstance(value, list | tuple) and pd.isna(value)]
     known |= dict.fromkeys(missing)
+    known["registered_on"] = texts.plain(str(known["registered_on"] or ""), 20)
     records = case.records if case.records is not None else pd.DataFrame()
     name = texts.plain(str(known["name"] or reasons.enterprise_id), 60)
     rows = _records(records, as_of, lang)
@@ -91,7 +92,7 @@ def dossier(
         enterprise=known,
         policy=policy,
         as_of=as_of,
-        in_force=words.each(lambda lang: _in_force(case, lang)),
+        in_force=words.each(case.in_force),
         certainty=_certainty(case, lang),
         figure=waterfall(case, words, "waterfall", top=_TOP),
         composite=_composite(case, policy),
@@ -110,6 +111,7 @@ def dossier(
         short_hash=_HASH,
         facts={"policy": policy.name, "policy_hash": policy.hash, **case.facts, **(facts or {})},
         tiers=TIERS,
+        day=pd.Timestamp(as_of).date(),
         code=reasons.enterprise_id if _CODE.fullmatch(reasons.enterprise_id) else "",
     )
     if out is not None:
@@ -198,27 +200,6 @@ def _certainty(case: Case, lang: str) -> list[str]:
         label = LEVELS["tier"][str(sure["tier"])].text(lang)
         said.append(texts.text("dossier.certainty.alone", lang, tier=sure["tier"], label=label))
     return said
-
-
-def _in_force(case: Case, lang: str) -> str:
-    """Return the decision in force under the policy, in a sentence; nothing where there is none."""
-    if case.reviews is None:
-        return ""
-    force = latest(case.reviews, policy=case.reasons.policy)
-    if force.empty:
-        return ""
-    row = force.iloc[0]
-    instead = row["override_tier"]
-    told = "" if pd.isna(instead) else f" {instead} {LEVELS['tier'][instead].text(lang)}"
-    return texts.text(
-        "dossier.in_force",
-        lang,
-        decision=LEVELS["decision"][row["decision"]].text(lang) + told,
-        on=f"{row['decided_on']:%Y-%m-%d}",
-        reviewer=texts.plain(row["reviewer"], 40),
-        tier=row["tier"],
-        as_of=f"{row['as_of']:%Y-%m-%d}",
-    )
 
 
 def _recourse(case: Case, lang: str) -> dict[str, Any] | None:

@@ -281,6 +281,7 @@ def _case(case: Case, number: int, words: Words) -> dict[str, Any]:
         "reasons": reasons,
         "enterprise": case.enterprise,
         "figure": waterfall(case, words, f"case-{number}", top=8),
+        "in_force": words.each(case.in_force) if case.in_force("zh") else "",
         "distances": {axis: partial(reasons.distance_sentence, axis) for axis in ("risk", "credit")},
     }
 

@@ -24,6 +24,7 @@ __all__ = ["Words", "figure", "render", "svg"]
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _TAGS = {"zh": "zh-CN", "en": "en"}
+_LABEL = 60  # characters of a name that has no text of its own
 _SCALE = 1.12  # figures are drawn for 8 inches of paper; a screen has room for a little more
 _LONG = re.compile(r"-?\d+\.\d{4,}")
 _ID = re.compile(r'\bid="([^"]+)"')
@@ -76,7 +77,8 @@ class Words:
     def level(self, kind: str, level: object) -> Markup:
         """Return the label of a level, such as a sector."""
         labels = LEVELS[kind]
-        return self.each(lambda lang: labels[str(level)].text(lang) if level in labels else str(level))
+        other = texts.plain(str(level), _LABEL)
+        return self.each(lambda lang: labels[str(level)].text(lang) if level in labels else other)
 
     def policy(self, name: str) -> Markup:
         """Return a policy's short name."""
@@ -104,7 +106,7 @@ class Words:
 
     def _known(self, text_id: str, otherwise: str) -> Markup:
         known = text_id in texts.ids()
-        return self.each(lambda lang: texts.text(text_id, lang) if known else otherwise)
+        return self.each(lambda lang: texts.text(text_id, lang) if known else texts.plain(otherwise, _LABEL))
 
     def label(self, label: Any) -> Markup:
         """Return a label that has both languages of its own."""

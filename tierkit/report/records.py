@@ -82,7 +82,8 @@ def known_records(data: Source, as_of: date | str, ids: Sequence[str]) -> pd.Dat
         ``kind`` the channel of an inspection or complaint, the kind of a credit event or signal, the policy
         of a past tier; ``outcome`` the finding, the severity, ``true`` or ``false`` for a complaint that was
         looked into, the tier; ``outcome_on`` when that was decided; ``counts_until`` the last day on which
-        a count that a model reads still holds the record if nothing more is known of it, missing for tiers.
+        a count that a model reads still holds the record if nothing more is known of it, missing for tiers;
+        a complaint by a heavy complainant counts only once it is substantiated.
 
     Examples
     --------
