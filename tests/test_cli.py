@@ -21,8 +21,10 @@ from tierkit.cli import app, main
 from tierkit.cli.ending import as_data
 from tierkit.cli.given import Given, nearest
 from tierkit.cli.table import cell, table
+from tierkit.features import build
 from tierkit.folders import kind_of, whole_folder
 from tierkit.policy import Policy, presets
+from tierkit.schema import read_dataset
 
 
 @dataclass(frozen=True)
@@ -803,6 +805,28 @@ def test_explain_writes_a_dossier_and_says_why(
     assert some_id(town) in page.read_text("utf-8")
     reasons = tierkit("explain", model, town, *who, "--out", page, "--json").data["reasons"]
     assert reasons["policy"] == "jinshan-2025"
+
+
+def test_explain_says_what_would_be_without_records(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
+) -> None:
+    events = read_dataset(town)["credit_events"]
+    here = build(town, AS_OF).index
+    mine = events[events["enterprise_id"].isin(here) & (events["known_on"] < AS_OF)]
+    one, record = mine[["enterprise_id", "event_id"]].iloc[0]
+    page = tmp_path / "dossier.html"
+    who = ("explain", model, town, "--as-of", AS_OF, "--enterprise", one, "--lang", "en", "--out", page)
+    ended = tierkit(*who, "--without", record)
+    assert ended.status == 0, ended.err
+    assert f"Had these records never been (credit event {record} " in ended.out
+    answer = tierkit(*who, "--without", record, "--json").data
+    assert answer["without"]["before"]["risk_margin"] == answer["reasons"]["risk_margin"]
+    assert "without" not in tierkit(*who, "--json").data
+    page.unlink()
+    ended = tierkit(*who, "--without", record, "--without", "nobody's")
+    assert ended.status == 2
+    assert "is in none of the tables" in ended.err
+    assert not page.exists()
 
 
 def test_explain_lists_all_that_is_wrong(tierkit: Tierkit, town: Path, model: Path, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Every path really leads where it says, by a replay; none is cheaper; none names what cannot change."""
 
 import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,18 +14,20 @@ from scipy.special import expit
 from tierkit.artifact import Model, train
 from tierkit.explain import Path, Recourse, Step, recourse
 from tierkit.explain.editing import known_records
+from tierkit.explain.search import MOST_SETS, cheapest_sets
 from tierkit.explain.steps import IMMUTABLE, STEPS
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
 from tierkit.policy import Policy
 from tierkit.repair import known_on
 from tierkit.risk import RiskModel
-from tierkit.schema import SECTORS, TIERS, Dataset, read_dataset
+from tierkit.schema import SECTORS, TIERS, DataError, Dataset, read_dataset
 from tierkit.scorecard import CreditScorecard
 from tierkit.tiers import assign
 from tierkit.timeline import Timeline
 
 DAY = pd.Timedelta(days=1)
 N = 500
+_PLACED = ["tier", "risk_level", "credit_grade"]
 
 
 class City:
@@ -88,55 +93,64 @@ def found(city: City) -> dict[str, Recourse]:
     return recourse(city.model, city.data, city.as_of, ids, city.policy)
 
 
-def edited(city: City, paths: dict[str, tuple[Step, ...]]) -> dict[str, pd.DataFrame]:
+def edited(
+    known: Mapping[str, pd.DataFrame], as_of: pd.Timestamp, paths: dict[str, tuple[Step, ...]]
+) -> dict[str, pd.DataFrame]:
     """Return the records as enterprises' steps make them, by plain pandas, cell by cell."""
-    firms, seen, events = (
-        city.known[table].copy() for table in ("enterprises", "inspections", "credit_events")
-    )
-    tags = {one: set(held) for one, held in zip(firms["enterprise_id"], firms["tags"], strict=True)}
+    events = known["credit_events"].set_index("event_id", drop=False)
+    days, checks, held = events["repaired_on"].to_dict(), [], known["obligations"]
+    firms = known["enterprises"]
+    tags = {one: set(own) for one, own in zip(firms["enterprise_id"], firms["tags"], strict=True)}
     for one, steps in paths.items():
         for step in steps:
-            assert city.as_of <= pd.Timestamp(step.on)
+            on = pd.Timestamp(step.on)
+            assert as_of <= on
             what = STEPS[step.kind]
             if what.edit == "repair":
-                row = events.index[events["event_id"] == step.record_id].item()
-                assert events.loc[row, "enterprise_id"] == one
-                assert events.loc[row, "kind"] == what.event
-                assert pd.isna(events.loc[row, "repaired_on"])
-                assert events.loc[row, "repairable_from"] <= pd.Timestamp(
-                    step.on
-                )  # never earlier than allowed
-                events.loc[row, "repaired_on"] = pd.Timestamp(step.on)
+                event = events.loc[step.record_id]
+                assert event["enterprise_id"] == one
+                assert event["kind"] == what.event
+                assert event["repairable_from"] <= on  # never before the day that the record allows
+                assert pd.isna(days[step.record_id])
+                days[step.record_id] = on
             elif what.edit == "check":
                 agency, item_class = step.record_id.split("/")
-                held = city.known["obligations"]
-                held = held[
-                    (held["enterprise_id"] == one) & (held["agency"] == agency) & held["valid_to"].isna()
-                ]
-                assert item_class in set(held["item_class"])
-                row = dict.fromkeys(seen) | {
+                mine = held[(held["enterprise_id"] == one) & (held["agency"] == agency)]
+                assert item_class in set(mine.loc[mine["valid_to"].isna(), "item_class"])
+                checks.append({
                     "check_code": f"new-{one}", "visit_id": f"new-{one}", "enterprise_id": one,
-                    "agency": agency, "item_class": item_class, "inspected_on": pd.Timestamp(step.on),
-                    "channel": "followup", "mode": "onsite", "finding": "none", "disposition": "none",
-                    "policy": "p", "inspector": "i",
-                }  # fmt: skip
-                seen.loc[len(seen)] = row
+                    "agency": agency, "item_class": item_class, "inspected_on": on, "channel": "routine",
+                    "mode": "onsite", "finding": "none", "disposition": "none", "policy": "p",
+                    "inspector": "i",
+                })  # fmt: skip
             else:
                 assert (what.tag in tags[one]) == (what.edit == "drop")
                 tags[one] = tags[one] ^ {what.tag}
-    firms["tags"] = [sorted(held) for held in tags.values()]
-    return {**city.known, "enterprises": firms, "inspections": seen, "credit_events": events}
+    repaired = pd.Series(list(days.values()), index=events.index, dtype="datetime64[us]")
+    seen = [known["inspections"], *([pd.DataFrame(checks)] if checks else [])]
+    return {
+        **known,
+        "enterprises": firms.assign(tags=[sorted(own) for own in tags.values()]),
+        "inspections": pd.concat(seen, ignore_index=True),
+        "credit_events": events.assign(repaired_on=repaired).reset_index(drop=True),
+    }
 
 
 def replayed(city: City, paths: dict[str, Path]) -> pd.DataFrame:
-    """Return the tiers after paths that end on one day, of edited tables and `Model.score` alone."""
-    day = pd.Timestamp(next(iter(paths.values())).on)
-    assert all(pd.Timestamp(path.on) == day for path in paths.values())
-    assert all(pd.Timestamp(step.on) < day for path in paths.values() for step in path.steps)
-    tables = edited(city, {one: path.steps for one, path in paths.items()})
-    scores = city.model.score(tables, day, list(paths))
+    """Return the tiers after paths of enterprises, of edited tables and the model's own scoring alone."""
     first = city.tiers.assign(assigned_on=city.as_of)
-    return assign(scores, city.policy, first, as_of=day.date()).set_index("enterprise_id")
+    days: dict[str, list[str]] = {}
+    for one, path in paths.items():
+        assert all(step.on < path.on for step in path.steps)
+        days.setdefault(path.on, []).append(one)
+    landed = []
+    with Timeline(
+        edited(city.known, city.as_of, {one: path.steps for one, path in paths.items()})
+    ) as timeline:
+        for day, ids in days.items():
+            scores, _ = city.model.score_ids(timeline, pd.Series(ids, dtype="str"), day)
+            landed.append(assign(scores, city.policy, first, as_of=pd.Timestamp(day).date()))
+    return pd.concat(landed).set_index("enterprise_id")
 
 
 def test_every_path_lands_in_the_promised_tier(city: City, found: dict[str, Recourse]) -> None:
@@ -144,16 +158,23 @@ def test_every_path_lands_in_the_promised_tier(city: City, found: dict[str, Reco
     assert len(promised) > 100
     kinds = {step.kind for _, path in promised for step in path.steps}
     assert len(kinds) >= (11 if len(found) < N else 5)
-    turns: dict[tuple[str, int], dict[str, Path]] = {}
-    for one, path in promised:
-        place = found[one].paths.index(path)
-        turns.setdefault((path.on, place), {})[one] = path
-    for paths in turns.values():
+    for place in range(max(len(one.paths) for one in found.values())):
+        paths = {one.enterprise_id: one.paths[place] for one in found.values() if len(one.paths) > place}
         landed = replayed(city, paths)
-        for one, path in paths.items():
-            assert landed.loc[one, "tier"] == path.tier < found[one].tier
-            assert landed.loc[one, "risk_level"] == path.risk_level
-            assert landed.loc[one, "credit_grade"] == path.credit_grade
+        assert len(landed) == len(paths)
+        for one, (tier, level, grade) in zip(landed.index, landed[_PLACED].to_numpy(), strict=True):
+            path = paths[one]
+            assert (tier, level, grade) == (path.tier, path.risk_level, path.credit_grade)
+            assert tier < found[one].tier
+
+
+def test_the_replay_tells_a_path_that_does_not_lead_there(city: City, found: dict[str, Recourse]) -> None:
+    """A step less, and the promise is not kept."""
+    full = {one.enterprise_id: one.paths[0] for one in found.values() if one.paths and one.paths[0].steps}
+    less = {one: replace(path, steps=path.steps[1:]) for one, path in full.items()}
+    landed = replayed(city, less)
+    assert all(landed.loc[one, "tier"] > path.tier for one, path in full.items())
+    assert len(full) > 50
 
 
 def test_the_present_tier_is_told_and_nobody_is_left_out(city: City, found: dict[str, Recourse]) -> None:
@@ -180,7 +201,9 @@ def test_no_step_moves_what_an_enterprise_is(city: City, found: dict[str, Recour
         step,
     ) in kinds.values():  # the same day, without and with the step: nothing moves but what it says
         last = pd.Timestamp(step.on) + DAY
-        before, after = (build(edited(city, {one: steps}), last, [one]) for steps in ((), (step,)))
+        before, after = (
+            build(edited(own_records(city, one), city.as_of, {one: steps}), last) for steps in ((), (step,))
+        )
         moved = {name for name in before if str(before[name].iloc[0]) != str(after[name].iloc[0])}
         assert moved
         assert moved <= set(step.features)
@@ -209,7 +232,7 @@ def test_parts_put_together_are_the_features_of_the_whole(city: City, found: dic
         (path, one) for one in found.values() for path in one.paths
         if len({step.table for step in path.steps}) > 1
     )  # fmt: skip
-    X = build(edited(city, {one.enterprise_id: path.steps}), path.on, [one.enterprise_id])
+    X = build(edited(city.known, city.as_of, {one.enterprise_id: path.steps}), path.on, [one.enterprise_id])
     scores = city.model.score_features(X, X.index)
     assert scores["risk_probability"].item() == path.risk_probability
     assert scores["credit_points"].item() == path.credit_points
@@ -217,13 +240,16 @@ def test_parts_put_together_are_the_features_of_the_whole(city: City, found: dic
 
 def test_no_set_of_steps_is_cheaper(city: City, found: dict[str, Recourse]) -> None:
     """Brute force over every set of an enterprise's steps and every date."""
-    few = [one for one in found.values() if one.tried in (4, 8, 16) and one.tier != "T1"]
-    few = [*[one for one in few if one.paths][:2], *[one for one in few if not one.paths][:1]]
+    few = [
+        next(one for one in found.values() if one.tried == tried and bool(one.paths) == reaches)
+        for tried, reaches in ((8, True), (4, True), (4, False))
+    ]
     last = city.as_of + pd.DateOffset(months=12)
     months = [city.as_of + pd.DateOffset(months=k) for k in range(1, 13)]
     dwell = city.as_of + 7 * DAY * city.policy["review.dwell_weeks"]
     first = city.tiers.set_index("enterprise_id")
     for one in few:
+        alone = own_records(city, one.enterprise_id)
         best: dict[str, tuple[float, str]] = {}
         steps = by_hand(city, one.enterprise_id, last)
         sets = [taken for k in range(len(steps) + 1) for taken in itertools.combinations(steps, k)]
@@ -231,7 +257,7 @@ def test_no_set_of_steps_is_cheaper(city: City, found: dict[str, Recourse]) -> N
         for taken in sets:
             ready = max((pd.Timestamp(step.on) + DAY for step in taken), default=months[0])
             days = sorted({ready, *(day for day in (*months, dwell) if day >= ready)})
-            with Timeline(edited(city, {one.enterprise_id: taken})) as timeline:
+            with Timeline(edited(alone, city.as_of, {one.enterprise_id: taken})) as timeline:
                 timeline.ask(pd.DataFrame({"enterprise_id": one.enterprise_id, "as_of": days}))
                 X, red = features_of(timeline), standing(timeline)
             names = pd.Series([str(day) for day in days])
@@ -254,6 +280,14 @@ def test_no_set_of_steps_is_cheaper(city: City, found: dict[str, Recourse]) -> N
             for better in TIERS[TIERS.index(path.tier) : TIERS.index(one.tier)]:
                 offered[better] = min(offered.get(better, (path.cost, path.on)), (path.cost, path.on))
         assert offered == best
+
+
+def own_records(city: City, one: str) -> dict[str, pd.DataFrame]:
+    """Return the records of one enterprise, and all complaints."""
+    return {
+        name: frame if name == "complaints" else frame[frame["enterprise_id"] == one]
+        for name, frame in city.known.items()
+    }
 
 
 def by_hand(city: City, one: str, last: pd.Timestamp) -> list[Step]:
@@ -279,3 +313,140 @@ def by_hand(city: City, one: str, last: pd.Timestamp) -> list[Step]:
         name = f"{held['agency'].iloc[0]}/{held['item_class'].iloc[0]}"
         steps.append(asked("pass_check", name, city.as_of + STEPS["pass_check"].lead * DAY))
     return steps
+
+
+def test_all_sets_come_once_and_in_the_order_of_their_cost() -> None:
+    rng = np.random.default_rng(3)
+    groups = [
+        [Step(f"{g}-{k}", None, (), "2024-01-01", cost) for k in range(n)]
+        for g, (n, cost) in enumerate(zip([1, 3, 1, 2], rng.integers(1, 9, 4).astype(float), strict=True))
+    ]
+    sets, whole = cheapest_sets(groups)
+    assert whole
+    assert len({frozenset(one) for one in sets}) == len(sets) == 2 * 4 * 2 * 3
+    costs = [sum(step.cost for step in one) for one in sets]
+    assert costs == sorted(costs)
+    assert all(
+        {"1-0", "1-1"} <= {step.kind for step in one} for one in sets if "1-2" in {s.kind for s in one}
+    )
+    some, whole = cheapest_sets(groups, most=10)
+    assert not whole
+    assert some == [*sets[:10], some[-1]]
+    assert len(some[-1]) == 7  # all steps together
+
+
+def test_a_bound_on_sets_is_said(wild: City) -> None:
+    many = recourse(wild.model, wild.data, wild.as_of, wild.tiers["enterprise_id"], wild.policy)
+    cut = [one for one in many.values() if not one.complete]
+    assert all(one.tried == MOST_SETS + 1 for one in cut)
+    assert all(one.tried <= MOST_SETS for one in many.values() if one.complete)
+    # in chunks or alone, in any order: the same
+    few = list(many)[:40]
+    again = recourse(wild.model, wild.data, wild.as_of, few[::-1], wild.policy)
+    assert list(again) == few[::-1]
+    assert all(again[one] == many[one] for one in few)
+    waits = [one for one in many.values() if any(not path.steps for path in one.paths)]
+    assert waits  # time alone leads somewhere, and what is offered besides is sooner
+    for one in waits:
+        wait = next(path for path in one.paths if not path.steps)
+        assert wait.cost == 0
+        assert all(path.on < wait.on or path.tier < wait.tier for path in one.paths if path is not wait)
+        assert "Time alone" in " ".join(one.sentences("en"))
+
+
+def test_hysteresis_and_dwell_of_the_tier_that_stands_are_in_it(synthetic: City) -> None:
+    gaining = synthetic.tiers.query("tier == 'T2'")["enterprise_id"].iloc[:60]
+    args = (synthetic.model, synthetic.data, synthetic.as_of, gaining, synthetic.policy)
+    new = recourse(*args)
+    old = synthetic.tiers.assign(assigned_on=synthetic.as_of - 400 * DAY)
+    stood = recourse(*args, previous=old)
+    weeks = old.drop(columns="assigned_on").assign(weeks_ago=400 // 7)
+    assert recourse(*args, previous=weeks) == stood
+    first = synthetic.as_of + 7 * DAY * synthetic.policy["review.dwell_weeks"]
+    assert all(path.on >= f"{first:%Y-%m-%d}" for one in new.values() for path in one.paths)
+    assert any(path.on < f"{first:%Y-%m-%d}" for one in stood.values() for path in one.paths)
+    short = recourse(*args, months=2)
+    assert {one.obstacles[0].code for one in short.values()} <= {"structure", "dwell"}
+    assert any(one.obstacles[0].code == "dwell" for one in short.values())
+
+
+def test_why_nothing_helps_is_said_with_its_date(wild: City) -> None:
+    best = wild.tiers.query("tier == 'T1'")["enterprise_id"].iloc[0]
+    told = recourse(wild.model, wild.data, wild.as_of, [best], wild.policy)[best]
+    assert told.sentences("en") == ["It is in the best tier already, T1 (undisturbed)."]
+    one = wild.tiers.query("tier == 'T2'")["enterprise_id"].iloc[0]
+    mine = wild.known["credit_events"]["enterprise_id"] != one
+    record = {
+        "event_id": "line", "enterprise_id": one, "kind": "serious_dishonesty", "severity": "serious",
+        "happened_on": wild.as_of - 90 * DAY, "known_on": wild.as_of - 60 * DAY,
+        "repairable_from": wild.as_of + 500 * DAY,
+    }  # fmt: skip
+    events = pd.concat([wild.known["credit_events"][mine], pd.DataFrame([record])], ignore_index=True)
+    red = {**wild.known, "credit_events": events}
+    stands = recourse(wild.model, red, wild.as_of, [one], wild.policy)[one]
+    assert not stands.paths
+    assert [(o.code, o.record_id, o.until) for o in stands.obstacles] == [
+        ("red_line", "line", f"{wild.as_of + 500 * DAY:%Y-%m-%d}")
+    ]
+    until = f"{wild.as_of + 500 * DAY:%Y-%m-%d}"
+    assert (
+        f"A record that is a red line (serious dishonesty, line) stands until {until}."
+        in stands.sentences("en")
+    )
+    soon = {**red, "credit_events": events.assign(
+        repairable_from=events["repairable_from"].mask(events["event_id"] == "line", wild.as_of + 40 * DAY)
+    )}  # fmt: skip
+    freed = recourse(wild.model, soon, wild.as_of, [one], wild.policy)[one]
+    repair = next(step for path in freed.paths for step in path.steps if step.kind == "regain_honesty")
+    assert (repair.record_id, repair.on) == ("line", f"{wild.as_of + 40 * DAY:%Y-%m-%d}")
+
+
+def test_outside_the_scope_of_a_policy_nothing_moves_the_tier(synthetic: City) -> None:
+    sector = synthetic.scores["sector"].iloc[0]
+    others = [one for one in SECTORS if one != sector]
+    policy = synthetic.policy.reform({"scoring.scope_sectors": others}, name="some")
+    one = synthetic.scores["enterprise_id"].iloc[0]
+    told = recourse(synthetic.model, synthetic.data, synthetic.as_of, [one], policy)[one]
+    assert [o.code for o in told.obstacles] == ["out_of_scope"]
+    assert not told.paths
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_what_is_found_is_said_and_comes_back_from_json(found: dict[str, Recourse], lang: str) -> None:
+    for one in found.values():
+        assert Recourse.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+        said = one.sentences(lang)
+        page = one._repr_html_()
+        assert all(sentence for sentence in said)
+        assert not any("{" in sentence for sentence in said)
+        checked = any(step.kind == "pass_check" for path in one.paths for step in path.steps)
+        chance = f"{one.pass_chance:.0%}"
+        assert (chance in said[-1]) == checked or not one.paths
+        assert page.count("<p>") >= 1
+        for path in one.paths:
+            for step in path.steps:
+                assert step.on in step.sentence(lang)
+                assert step.sentence(lang) in said
+
+
+def test_a_name_with_markup_is_text(wild: City) -> None:
+    step = Step("clear_penalty", "<script>\u202e", ("penalties_open",), "2024-01-01", 3.0)
+    path = Path(tier="T1", on="2024-02-01", cost=3.0, steps=(step,), risk_level=1, credit_grade="A",
+                risk_probability=0.1, credit_points=600.0)  # fmt: skip
+    one = Recourse(enterprise_id="e", as_of="2024-01-01", policy="p", tier="T2", months=12, paths=(path,),
+                   tried=2, complete=True, pass_chance=0.9)  # fmt: skip
+    assert "<script>" not in one._repr_html_()
+    assert "&lt;script&gt;[U+202E]" in one._repr_html_()
+
+
+def test_strangers_late_days_and_no_months_are_refused(synthetic: City) -> None:
+    one = synthetic.scores["enterprise_id"].iloc[0]
+    with pytest.raises(DataError, match="is not in the dataset"):
+        recourse(synthetic.model, synthetic.data, synthetic.as_of, ["nobody"], synthetic.policy)
+    with pytest.raises(DataError, match="no records reach to"):
+        recourse(synthetic.model, synthetic.data, "2030-01-01", [one], synthetic.policy)
+    with pytest.raises(ValueError, match="'months' parameter must be at least 1"):
+        recourse(synthetic.model, synthetic.data, synthetic.as_of, [one], synthetic.policy, months=0)
+    assert recourse(synthetic.model, synthetic.data, synthetic.as_of, [], synthetic.policy) == {}
+    closed = synthetic.data["enterprises"].query("closed_on < '2024-12-01'")["enterprise_id"].iloc[0]
+    assert recourse(synthetic.model, synthetic.data, synthetic.as_of, [closed], synthetic.policy) == {}

@@ -25,7 +25,8 @@ Scores
     batch: a whole city, in chunks; `score`.
 Tiers and reasons
     tiers: from scores to tiers; `assign`.
-    explain: why one enterprise is where it is, and what sets a tier apart; `reasons`, `portraits`.
+    explain: why one enterprise is where it is, by which records, and what it can do; what sets a tier apart;
+    `reasons`, `evidence`, `recourse`, `revoked`, `portraits`.
     reviews: what reviewers decided, in a log; `append`, `read`, `latest`.
 Policies
     policy: policies as data; `Policy.load`, `Policy.reform`, `diff`.

@@ -192,6 +192,10 @@ def explain(
     reviews: Annotated[
         Path | None, typer.Option(metavar="LOG", help="Decisions so far, as review keeps them.")
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="What if this record had never been? May be given again."),
+    ] = None,
 ) -> Answer:
     """Say why one enterprise is in its tier."""
     given = Given()
@@ -210,6 +214,7 @@ def explain(
 
     from tierkit.artifact import Model
     from tierkit.batch.staging import stage_one
+    from tierkit.explain import revoked
     from tierkit.report import cases, data_hash, dossier
     from tierkit.reviews import read
     from tierkit.schema import open_folder, replacing
@@ -218,6 +223,7 @@ def explain(
     options: dict[str, Any] = {"as-of": as_of, "enterprise": enterprise, "policy": policy, "lang": lang}
     options |= {"previous": previous, "reviews": reviews, "out": out}
     parts = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    parts += [f"--without={one}" for one in without or ()]
     again = shlex.join(["tierkit", "explain", str(model), str(folder), *parts])
     loaded = Model.load(model)
     chosen = meant or loaded.policy
@@ -226,21 +232,26 @@ def explain(
     with TemporaryDirectory(prefix="tierkit-") as place:
         staged, left_out = stage_one(opened, Path(place), enterprise)
         _check(given, staged.files["enterprises"], left_out, enterprise, day)
+        last = None if previous is None else _last(given, previous)
         [case] = cases(
             loaded, staged.files, day, [enterprise], chosen,
-            previous=None if previous is None else _last(given, previous),
-            reviews=None if reviews is None else read(reviews),
-            facts={"data_hash": data_hash(folder), "command": again},
-            lang=lang, threads=cores(),
+            previous=last, reviews=None if reviews is None else read(reviews),
+            facts={"data_hash": data_hash(folder), "command": again}, lang=lang, threads=cores(),
         )  # fmt: skip
+        appeal = None
+        if without:
+            appeal = revoked(loaded, staged.files, day, enterprise, without, chosen, last, lang=lang)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as draft:
         dossier(case, chosen, as_of=as_of, lang=lang, out=draft)
-    told = [*case.reasons.sentences(lang), ""]
+    said = case.reasons.sentences(lang)
     if case.recourse is not None:
-        told += [*case.recourse.sentences(lang), ""]
-    whole = {name: value for name, value in case.to_dict().items() if name != "enterprise"}
-    return Answer({"page": str(out), **whole}, "\n".join([*told, f"Wrote '{out}'."]))
+        said += ["", *case.recourse.sentences(lang)]
+    answer = {"page": str(out), **case.to_dict()}
+    if appeal is not None:
+        said += ["", *appeal.sentences(lang)]
+        answer["without"] = appeal.to_dict()
+    return Answer(answer, "\n".join([*said, "", f"Wrote '{out}'."]))
 
 
 def _check(

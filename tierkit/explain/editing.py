@@ -104,7 +104,8 @@ def score_known(
 
 def _rows(table: str) -> str:
     columns = ", ".join(f'"{column.name}"' for column in TABLES[table])
-    return f'SELECT {columns} FROM known_{table} ORDER BY "row"'
+    keys = ", ".join(f'"{name}"' for name in TABLES[table].key)
+    return f'SELECT {columns} FROM known_{table} ORDER BY "row", {keys}'
 
 
 def _about(timeline: Timeline, who: pd.Series) -> pd.Series:

@@ -8,6 +8,7 @@ lines are in it. It assumes that nothing else happens meanwhile.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -180,9 +181,12 @@ def _chunk(
         stands = (one["tier"], one["risk_level"], one["credit_grade"], one["since"])
         questions.append(Question(name, [] if best else sets, own, *stands))
         whole.append(complete)
-    ways = answers(model, tables, questions, policy, threads)
-    better = ways[ways["tier"].to_numpy() < np.array([questions[k].tier for k in ways["question"]])][_TOLD]
-    paths = {int(str(place)): _offered(found) for place, found in better.groupby("question")}
+    paths: dict[int, list[Path]] = {}
+    if any(question.sets for question in questions):
+        ways = answers(model, tables, questions, policy, threads)
+        before = np.array([questions[place].tier for place in ways["question"]])
+        better = ways.loc[ways["tier"].to_numpy() < before, _TOLD]
+        paths = {int(str(place)): _offered(found) for place, found in better.groupby("question")}
     stuck = [one for place, one in enumerate(questions) if one.sets and place not in paths]
     bounds = _bounds(model, tables, stuck, last, policy, threads)
     for place, (question, one) in enumerate(zip(questions, now, strict=True)):
@@ -231,9 +235,13 @@ def _bounds(
     policy: Policy,
     threads: int,
 ) -> dict[str, str]:
-    """Return the tier of each on the last day if there were nothing against it and all steps were taken."""
+    """Return the tier of each on the last day if there were nothing against it and all steps were taken.
+
+    The dwell is taken to be over: it says nothing of the enterprise.
+    """
     if not stuck:
         return {}
+    stuck = [replace(question, since=last - 3650 * DAY) for question in stuck]
     taken = {question.enterprise_id: question.sets[-1] for question in stuck}  # the last set is all steps
     with Timeline(spotless(tables, taken, policy.name), threads) as timeline:
         pairs = pd.DataFrame({"enterprise_id": list(taken), "as_of": last})
