@@ -25,8 +25,8 @@ Scores
     batch: a whole city, in chunks; `score`.
 Tiers and reasons
     tiers: from scores to tiers; `assign`.
-    explain: why one enterprise is where it is, by which records, and what it can do; `reasons`, `evidence`,
-    `recourse`, `revoked`.
+    explain: why one enterprise is where it is, by which records, and what it can do; what sets a tier apart;
+    `reasons`, `evidence`, `recourse`, `revoked`, `portraits`.
     reviews: what reviewers decided, in a log; `append`, `read`, `latest`.
 Policies
     policy: policies as data; `Policy.load`, `Policy.reform`, `diff`.
@@ -49,7 +49,7 @@ Held against records
     chicago, rentsafe_risk: scores held against public records.
 Output
     plot: every figure.
-    report: the page of a run and the sheet of one enterprise.
+    report: the page of a run, of a whole city, and the sheet of one enterprise.
     demo: the main job, end to end.
     cli: the command line.
     keyed_random, folders, fonts, progress, texts: draws; folders written whole; the Chinese font; progress;

@@ -217,16 +217,13 @@ def changes(
 
     Examples
     --------
-    >>> from tierkit.artifact import train
-    >>> from tierkit.tiers import assign
     >>> data, days = "data/synthetic", ("2024-06-30", "2024-12-30")
-    >>> model = train(data, days[1])
-    >>> tiers = [assign(model.score(data, day), model.policy) for day in days]
     >>> X = [build(data, day) for day in days]
+    >>> risk = RiskModel(n_trees=5).fit(X[1][["findings_2y"]], X[1]["complaints_1y"] > 0)
+    >>> credit = CreditScorecard().fit(X[1][["adverse_2y"]], X[1]["adverse_open"] > 0)
+    >>> tiers = [x.reset_index()[["enterprise_id"]].assign(tier="T1") for x in X]
     >>> held = features_held(data, *days, X[0].index.intersection(X[1].index))
-    >>> found = changes(
-    ...     model.risk, model.credit, tiers[1], X[1], tiers[0], X[0], held, before=days[0], after=days[1]
-    ... )
+    >>> found = changes(risk, credit, tiers[1], X[1], tiers[0], X[0], held, before=days[0], after=days[1])
     >>> int(found.transitions["n"].sum()) == len(set(X[0].index) | set(X[1].index))
     True
     """

@@ -188,14 +188,15 @@ def portraits(
 
     Examples
     --------
-    >>> from tierkit.artifact import train
     >>> from tierkit.features import build
-    >>> from tierkit.tiers import assign
-    >>> model = train("data/synthetic", "2024-12-30")
-    >>> tiers = assign(model.score("data/synthetic", "2024-12-30"), model.policy)
-    >>> told = portraits(model.risk, model.credit, build("data/synthetic", "2024-12-30"), tiers)
-    >>> told.tiers["n"].sum() == len(tiers)
-    np.True_
+    >>> X = build("data/synthetic", "2024-12-30")
+    >>> risk = RiskModel(n_trees=5).fit(X[["findings_2y"]], X["complaints_1y"] > 0)
+    >>> credit = CreditScorecard().fit(X[["adverse_2y"]], X["adverse_open"] > 0)
+    >>> tiers = X.reset_index()[["enterprise_id"]].assign(distance_risk=0.1, distance_credit=-5.0)
+    >>> tiers["tier"] = np.where(X["findings_2y"] > 0, "T3", "T1")
+    >>> told = portraits(risk, credit, X, tiers)
+    >>> told.fact("T1", "findings_2y", "en")[:36], told.strongest("T3", "risk")["feature"].tolist()
+    ('Findings, 2 years, one or more: 0.0%', ['findings_2y'])
     """
     rows = X.loc[tiers["enterprise_id"]]
     tier = tiers["tier"].astype("str").to_numpy()

@@ -147,7 +147,7 @@ def select(
 def city_page(city: City, out: str | os.PathLike[str] | None = None) -> str:
     """Return the page of a city as one HTML text, and write it if asked to.
 
-    The rows are data in the page; its script shows a hundred of them at a time.
+    The rows are data in the page; its script shows fifty of them at a time.
 
     Parameters
     ----------
@@ -247,12 +247,7 @@ def _data(city: City) -> dict[str, Any]:
         "command": _command(city.explain),
         "file": f"enterprises-{city.as_of}.csv",
         "texts": {
-            lang: {
-                name.removeprefix("city.js."): texts.text(name, lang)
-                for name in texts.ids(lang)
-                if name.startswith("city.js.")
-            }
-            for lang in languages
+            lang: {name: texts.text(f"city.js.{name}", lang) for name in _spoken()} for lang in languages
         },
     }
 
@@ -266,6 +261,12 @@ def _decided(city: City) -> dict[str, list[str]]:
     last = last.assign(day=last["decided_on"].dt.strftime("%Y-%m-%d"))
     shown = last[["decision", "override_tier", "day"]].astype(object).fillna("").to_numpy().tolist()
     return dict(zip(last["enterprise_id"].astype(str), shown, strict=True))
+
+
+def _spoken() -> list[str]:
+    """Return the names of the texts that the page's script says."""
+    begin = "city.js."
+    return [one.removeprefix(begin) for one in texts.ids() if one.startswith(begin)]
 
 
 def _command(arguments: Iterable[str]) -> str:

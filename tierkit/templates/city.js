@@ -1,6 +1,6 @@
 (function () {
   "use strict";
-  var PAGE = 100;
+  var PAGE = 50;
   var data = JSON.parse(document.getElementById("data").textContent);
   var rows = data.columns, levels = data.levels, total = rows.id.length;
   var byId = function (id) { return document.getElementById(id); };
