@@ -6,6 +6,7 @@ Chromium is looked for on the path; without it these tests skip and say so.
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import re
 import shutil
@@ -14,14 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tierkit import report
+from tierkit.cli import main
+from tierkit.report import City, city_page
 
-AS_OF = "2024-12-30"
+ROOT = Path(__file__).resolve().parents[1]
+AS_OF, POLICY = "2024-12-30", "shanghai-2025"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -71,15 +76,61 @@ def opened(browser: Browser) -> Iterator[Any]:
         context.close()
 
 
+HOSTILE = {
+    "markup": "<script>alert(1)</script><img src=x onerror=alert(2)>",
+    "formula": "=CMD()",
+    "direction": "上海\u202egnp.exe\u200b有限公司",
+    "long": "长" * 10_000,
+}
+"""Names of the enterprises of the watched tiers, as a stranger might have registered them."""
+
+
 @pytest.fixture(scope="module")
-def pages(report_run: report.Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One page of each kind, made as a user makes them."""
+def town(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The small city with hostile names, a model, scores, a page of all and dossiers of some, by commands."""
+    folder = tmp_path_factory.mktemp("town")
+    data, model, scores = folder / "data", folder / "model", folder / "scores.parquet"
+    shutil.copytree(ROOT / "data" / "synthetic", data)
+    (data / "manifest.json").unlink()
+    asked = ["--as-of", AS_OF, "--policy", POLICY]
+    command("train", data, *asked, "--bootstrap", 4, "--out", model)
+    command("score", model, data, *asked, "--reasons", 2, "--certainty", "--out", scores)
+    first = pd.read_parquet(scores).sort_values(["tier", "risk_probability"], ascending=False)
+    ids = first["enterprise_id"].head(len(HOSTILE)).tolist()
+    register = pd.read_parquet(data / "enterprises.parquet")
+    named = register.set_index("enterprise_id")["name"].copy()
+    named.loc[ids] = list(HOSTILE.values())
+    register.assign(name=named.to_numpy()).to_parquet(data / "enterprises.parquet", index=False)
+    made = ["--dossiers", len(ids), "--lang", "both", "--out", folder / "page"]
+    command("report", scores, "--data", data, "--model", model, *made)
+    found = {"city": folder / "page" / "index.html", "scores": scores, "data": data}
+    for kind, one in zip(HOSTILE, ids, strict=True):
+        for lang in ("zh", "en"):
+            found[f"{kind}-{lang}"] = folder / "page" / "dossiers" / f"{one}.{lang}.html"
+    return found
+
+
+def command(*arguments: object) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(one) for one in arguments])
+    assert ended.value.code == 0
+
+
+@pytest.fixture(scope="module")
+def pages(
+    report_run: report.Run, town: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """One page of each kind."""
     folder = tmp_path_factory.mktemp("pages")
-    report.index(report_run, folder / "run")
-    return {"run": folder / "run" / "index.html"}
+    run = report.index(report_run, folder / "run")
+    dossiers = {f"dossier-{lang}": town[f"markup-{lang}"] for lang in ("zh", "en")}
+    return {"run": run, "city": town["city"], **dossiers}
 
 
-SEEN = [("run", "#lang=zh"), ("run", "#lang=en")]
+SEEN = [
+    ("run", "#lang=zh"), ("run", "#lang=en"), ("city", "#lang=zh"), ("city", "#lang=en"),
+    ("dossier-zh", ""), ("dossier-en", ""),
+]  # fmt: skip
 each_page = pytest.mark.parametrize(("name", "fragment"), SEEN, ids=[name + part for name, part in SEEN])
 
 
@@ -163,7 +214,7 @@ def test_a_character_that_the_font_lacks_would_be_seen(opened: Any, pages: dict[
     assert drawn(page)[0] - carried(page) == {"\u0e01"}
 
 
-PRINTED = [one for one in SEEN if one[0] != "run"]
+PRINTED = [one for one in SEEN if one[0].startswith("dossier")]
 
 
 @pytest.mark.parametrize(("name", "fragment"), PRINTED, ids=[name + part for name, part in PRINTED])
@@ -211,3 +262,79 @@ def test_the_language_is_changed_by_keyboard_alone(opened: Any, pages: dict[str,
     page.keyboard.press("ArrowRight")
     assert page.evaluate("() => document.documentElement.lang") == "en"
     assert not page.is_visible("span.zh")
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_whatever_a_name_holds_is_text_in_a_dossier(
+    opened: Any, town: dict[str, Path], kind: str, lang: str
+) -> None:
+    one = opened(town[f"{kind}-{lang}"])
+    assert one.complaints == []
+    heading = one.page.inner_text("h1")
+    shown = {"direction": "上海[U+202E]gnp.exe[U+200B]有限公司", "long": "长" * 50}
+    assert shown.get(kind, HOSTILE[kind][:50]) in heading
+    assert len(heading) < 200
+    assert one.page.locator("h1 script, h1 img").count() == 0
+
+
+def test_whatever_a_name_holds_is_text_in_the_index_and_in_its_csv(
+    opened: Any, town: dict[str, Path], tmp_path: Path
+) -> None:
+    one = opened(town["city"], "#lang=en")
+    assert one.complaints == []
+    assert one.page.locator("#rows td script, #rows td img").count() == 0
+    cells = one.page.locator("#rows tbody tr").all_inner_texts()
+    for expected in (HOSTILE["markup"], "=CMD()", "上海[U+202E]gnp.exe[U+200B]有限公司", "长" * 50):
+        assert sum(expected in cell for cell in cells) == 1
+    assert max(map(len, cells)) < 600
+    with one.page.expect_download() as saving:
+        one.page.get_by_role("button", name="CSV").click()
+    saving.value.save_as(tmp_path / "rows.csv")
+    saved = (tmp_path / "rows.csv").read_text("utf-8-sig")
+    table = list(csv.reader(io.StringIO(saved)))
+    names = [cell for row in table[1:] for cell in row]
+    assert len(table) == len(pd.read_parquet(town["scores"])) + 1
+    assert "'=CMD()" in names
+    assert HOSTILE["markup"] in names
+    assert not [cell for cell in names if re.match(r"[=+@\t\r]|-(?![\d.]+$)", cell)]
+
+
+def test_the_index_is_used_by_keyboard_alone(opened: Any, town: dict[str, Path]) -> None:
+    page = opened(town["city"], "#lang=en").page
+    scores = pd.read_parquet(town["scores"])
+    page.keyboard.press("Tab")
+    while page.evaluate("() => document.activeElement.id") != "q":
+        page.keyboard.press("Tab")
+    code = scores["enterprise_id"].iloc[7]
+    page.keyboard.type(code)
+    page.wait_for_function("() => document.querySelectorAll('#rows tbody tr').length === 1")
+    assert code in page.inner_text("#rows tbody tr")
+    page.keyboard.press("Control+A")
+    page.keyboard.press("Backspace")
+    while page.evaluate("() => document.activeElement.name") != "tier":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    chosen = page.evaluate("() => document.activeElement.value")
+    n = int((scores["tier"] == chosen).sum())
+    page.wait_for_function(f"() => document.querySelector('[aria-live]').innerText.startsWith('{n:,} ')")
+    assert f"tier={chosen}" in page.url
+    while page.evaluate("() => document.activeElement.dataset.key") != "credit":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    points = [float(cell) for cell in page.locator("#rows tbody tr td:nth-of-type(3)").all_inner_texts()]
+    assert points in (sorted(points), sorted(points, reverse=True))
+    assert page.locator("#rows th[aria-sort]:not([aria-sort=none])").count() == 1
+
+
+def test_ten_thousand_rows_are_filtered_with_few_of_them_drawn(
+    opened: Any, town: dict[str, Path], tmp_path: Path
+) -> None:
+    many = rows_of_a_city(town["scores"], town["data"], 10_000)
+    page = tmp_path / "many.html"
+    city_page(City(rows=many, scored=len(many), as_of=AS_OF, policy=POLICY), page)
+    one = opened(page, "#lang=en").page
+    for district, n in many["district"].value_counts().items():
+        one.select_option("#district", str(district))
+        assert one.inner_text("#count").startswith(f"{n:,} of 10,000 ")
+        assert 0 < one.locator("#rows tbody tr").count() <= min(n, 100)
