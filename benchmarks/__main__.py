@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import pages
 from benchmarks import reasons as shapley
 from benchmarks.scorecards import WAYS, installed
 
@@ -49,6 +50,7 @@ class Sizes(NamedTuple):
     background: int  # rows to explain against; a walk over all of them takes a thousandth of the rows
     weeks: int
     runs: int
+    index: tuple[int, ...]  # rows of the page of a city
 
 
 ENGINE = (10_000, 100_000, 340_000, CITY)
@@ -64,8 +66,9 @@ FULL = Sizes(
     1_000,
     26,
     3,
+    (10_000, 100_000),
 )
-QUICK = Sizes((2_000,), 2_000, (400,), (400,), 400, (1_000,), 600, 1_000, 100, 4, 1)
+QUICK = Sizes((2_000,), 2_000, (400,), (400,), 400, (1_000,), 600, 1_000, 100, 4, 1, (1_000,))
 
 
 class Table:
@@ -230,6 +233,13 @@ def rest(sizes: Sizes) -> Table:
         f"recourse of {paths['n']:,} enterprises below the best tier, {paths['reached']:,} with a path",
         f"{paths['seconds']:.4f} s of the processor each",
     )
+    for rows in sizes.index if pages.browser() else ():
+        found = child("pages", rows=rows)
+        table.row(
+            f"page of a city, {rows:,} rows, {found['bytes'] / 1e6:.1f} MB: from a change of a filter to the "
+            f"frame that shows it, {found['n']} changes in Chromium",
+            f"median {found['median']:.0f} ms, longest {found['most']:.0f} ms",
+        )
     return table
 
 

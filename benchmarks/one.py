@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.memory import peak_bytes, start_again
+from benchmarks.pages import filtering
 from benchmarks.small import model
 
 ROOT = Path(__file__).parent.parent
@@ -292,7 +293,8 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     kinds = {
         "small": small, "engine": engine, "plain": plain, "fit": fit, "scorecards": scorecards,
-        "reasons": reasons, "over": over, "backgrounds": backgrounds, "recourse": recourse, "rest": rest,
+        "reasons": reasons, "over": over, "backgrounds": backgrounds, "recourse": recourse, "pages": filtering,
+        "rest": rest,
     }  # fmt: skip
     print(json.dumps(kinds[options.pop("what")](**options)))
 

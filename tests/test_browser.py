@@ -21,28 +21,25 @@ from axe_playwright_python.sync_playwright import Axe
 from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.pages import FLAGS, rows_of_a_city
+from benchmarks.pages import browser as find_browser
 from tierkit import report
 from tierkit.cli import main
 from tierkit.report import City, city_page
 
 ROOT = Path(__file__).resolve().parents[1]
 AS_OF, POLICY = "2024-12-30", "shanghai-2025"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 A4 = (595, 842)  # points
 FONT = "Tierkit Sans SC"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = find_browser()
     if found is None:
         pytest.skip("there is no Chromium on this machine: install the package 'chromium' to run these tests")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=list(QUIET))
+        running = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
         yield running
         running.close()
 
@@ -327,10 +324,8 @@ def test_the_index_is_used_by_keyboard_alone(opened: Any, town: dict[str, Path])
     assert page.locator("#rows th[aria-sort]:not([aria-sort=none])").count() == 1
 
 
-def test_ten_thousand_rows_are_filtered_with_few_of_them_drawn(
-    opened: Any, town: dict[str, Path], tmp_path: Path
-) -> None:
-    many = rows_of_a_city(town["scores"], town["data"], 10_000)
+def test_ten_thousand_rows_are_filtered_with_few_of_them_drawn(opened: Any, tmp_path: Path) -> None:
+    many = rows_of_a_city(10_000)
     page = tmp_path / "many.html"
     city_page(City(rows=many, scored=len(many), as_of=AS_OF, policy=POLICY), page)
     one = opened(page, "#lang=en").page
