@@ -293,8 +293,8 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     kinds = {
         "small": small, "engine": engine, "plain": plain, "fit": fit, "scorecards": scorecards,
-        "reasons": reasons, "over": over, "backgrounds": backgrounds, "recourse": recourse, "pages": filtering,
-        "rest": rest,
+        "reasons": reasons, "over": over, "backgrounds": backgrounds, "recourse": recourse,
+        "pages": filtering, "rest": rest,
     }  # fmt: skip
     print(json.dumps(kinds[options.pop("what")](**options)))
 

@@ -112,7 +112,12 @@ def score(
     policy: Annotated[str, typer.Option(metavar="POLICY", help="Under which tiers are given.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The tiers, FILE.parquet.")],
     previous: Previous = None,
-    reasons: Annotated[int, typer.Option(metavar="K", help="Reason codes of each score.")] = 0,
+    reasons: Annotated[
+        int, typer.Option(metavar="K", help="Reason codes of each score, with a code book beside the file.")
+    ] = 0,
+    certainty: Annotated[
+        bool, typer.Option("--certainty", help="Say how many bootstrap models give the same tier.")
+    ] = False,
     chunk_rows: Annotated[
         int, typer.Option(metavar="N", help="Enterprises at a time; sets memory.")
     ] = 65_536,
@@ -132,11 +137,18 @@ def score(
     given.settle()
 
     from tierkit import batch
+    from tierkit.artifact import Model
+
+    loaded = Model.load(model)
+    if certainty and loaded.ensemble is None:
+        remedy = "Train it again with --bootstrap 20, say, or leave the option out."
+        given.note("--certainty", f"'{model}' was trained without a bootstrap", remedy)
+    given.settle()
 
     out.parent.mkdir(parents=True, exist_ok=True)
     with show() as progress, given.blame("--resume", "Give the same inputs, or leave out --resume."):
         done = batch.score(
-            model,
+            loaded,
             folder,
             day,
             meant or policy,
@@ -145,6 +157,7 @@ def score(
             reasons,
             chunk_rows,
             resume,
+            certainty=certainty,
             threads=cores(),
             progress=progress,
         )
@@ -161,7 +174,8 @@ def score(
         *([table(wrong, right=["rows", "rejected"])] if wrong else []),
     ]
     rejects = f", and what was rejected to '{done.rejects}'" if done.rejected or wrong else ""
-    return Answer(done.to_dict(), "\n\n".join([*parts, f"Wrote '{out}'{rejects}."]))
+    book = f", what the codes mean to '{done.codes}'" if done.codes else ""
+    return Answer(done.to_dict(), "\n\n".join([*parts, f"Wrote '{out}'{book}{rejects}."]))
 
 
 def explain(
