@@ -33,7 +33,8 @@ def _groups(ax: Axes, groups: list[tuple[str, list[str]]], lang: str) -> dict[tu
     at: dict[tuple[int, int], float] = {}
     ticks, labels, y = [], [], 0.0
     for k, (heading, rows) in enumerate(groups):
-        ax.text(0.0, y, heading, transform=ax.get_yaxis_transform(), fontsize=9.5, va="center")
+        told = ax.text(0.0, y, heading, transform=ax.get_yaxis_transform(), fontsize=9.5, va="center")
+        told.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # over the line at zero
         for i, feature in enumerate(rows):
             y += 1
             at[k, i] = y
