@@ -321,7 +321,7 @@ def test_the_index_is_used_by_keyboard_alone(opened: Any, town: dict[str, Path])
     while page.evaluate("() => document.activeElement.dataset.key") != "credit":
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    points = [float(cell) for cell in page.locator("#rows tbody tr td:nth-of-type(3)").all_inner_texts()]
+    points = [float(cell) for cell in page.locator("#rows tbody tr td:nth-of-type(4)").all_inner_texts()]
     assert points in (sorted(points), sorted(points, reverse=True))
     assert page.locator("#rows th[aria-sort]:not([aria-sort=none])").count() == 1
 

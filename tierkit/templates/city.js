@@ -91,6 +91,8 @@
     add(cell, "small", rows.id[k], "mono");
     words = levels.tier[rows.tier[k]];
     add(add(line, "td"), "span", words[0] + " " + label("tier", rows.tier[k]), "tier " + words[0]);
+    if (withDossier) { dossier(add(line, "td", undefined, "own"), rows.id[k], name); }
+    if (withDecision) { add(line, "td", decision(rows.id[k])); }
     add(line, "td", number(rows.risk[k] === null ? null : rows.risk[k] * 100, 1) + "%", "n");
     add(line, "td", number(rows.credit[k], 1), "n");
     cell = add(line, "td");
@@ -112,8 +114,6 @@
     }
     add(line, "td", label("sector", rows.sector[k]));
     add(line, "td", label("district", rows.district[k]));
-    if (withDecision) { add(line, "td", decision(rows.id[k])); }
-    if (withDossier) { dossier(add(line, "td", undefined, "own"), rows.id[k], name); }
     return line;
   }
   function decision(id) {
