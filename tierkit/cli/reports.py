@@ -120,7 +120,7 @@ def report(
         job = _Job(given, scored, rows, chosen, files, model, meant, policy, previous, progress)
         decisions = _decisions(given, reviews, scored[1])
         with whole_folder(out) as draft:
-            made = job.dossiers(draft, dossiers, ("zh", "en") if lang == "both" else (lang,), decisions)
+            made = job.dossiers(draft, data, dossiers, ("zh", "en") if lang == "both" else (lang,), decisions)
             page = job.page(draft, out, data, made, decisions)
     text = f"{wrote} '{out / 'index.html'}': {len(chosen):,} of {len(rows):,} enterprises"
     text += f", {len(made):,} of them with a dossier." if made else "."
@@ -237,7 +237,7 @@ class _Job:
         decisions: "pd.DataFrame | None",
     ) -> dict[str, Any]:
         """Write the page and its summary; return what the summary says."""
-        from tierkit.report import City, city_page
+        from tierkit.report import City, city_page, data_hash
 
         shown = self._portraits()
         self.progress("writing the page", 0, 1)
@@ -248,6 +248,7 @@ class _Job:
             **({} if self.model is None else {"model_hash": self.model.manifest["sha256"]}),
             "model_digest": about["model"],
             "policy_hash": about["policy"],
+            "data_hash": data_hash(data),
         }
         city_page(
             City(
@@ -332,12 +333,17 @@ class _Job:
         )
 
     def dossiers(
-        self, draft: Path, most: int, languages: Sequence[str], decisions: "pd.DataFrame | None"
+        self,
+        draft: Path,
+        data: Path,
+        most: int,
+        languages: Sequence[str],
+        decisions: "pd.DataFrame | None",
     ) -> dict[str, Sequence[str]]:
         """Make the dossiers of the worst of those that meet the filter; return whose, and the languages."""
         if self.model is None or self.policy is None or not most:
             return {}
-        from tierkit.report import cases, dossier
+        from tierkit.report import cases, data_hash, dossier
 
         order = self.chosen.sort_values(["tier", "risk_probability"], ascending=False, kind="stable")
         ids = order["enterprise_id"].head(most).tolist()
@@ -345,7 +351,7 @@ class _Job:
         (draft / "dossiers").mkdir()
         made = cases(
             self.model, self.files, self.about["as_of"], ids, self.policy, previous=self._last(),
-            reviews=decisions, threads=cores(), progress=self.progress,
+            reviews=decisions, facts={"data_hash": data_hash(data)}, threads=cores(), progress=self.progress,
         )  # fmt: skip
         self.progress("writing dossiers", 0, len(ids))
         for k, case in enumerate(made, 1):
