@@ -875,6 +875,34 @@ def test_explain_knows_who_was_not_there(tierkit: Tierkit, town: Path, model: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_explain_measures_risk_against_enterprises_drawn_by_lot_where_asked(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
+) -> None:
+    asked = (
+        "explain",
+        model,
+        town,
+        "--as-of",
+        AS_OF,
+        "--enterprise",
+        some_id(town),
+        "--lang",
+        "en",
+        "--json",
+    )
+    path = json.loads(tierkit(*asked, "--out", tmp_path / "path.html").out)["reasons"]
+    ended = tierkit(*asked, "--background", 200, "--out", tmp_path / "drawn.html")
+    drawn = json.loads(ended.out)["reasons"]
+    assert (path["background"], drawn["background"]) == (None, 200)
+    assert drawn["risk_margin"] == path["risk_margin"]
+    assert drawn["risk_base"] != path["risk_base"]
+    for one in (path, drawn):
+        effects = sum(reason["effect"] for reason in one["reasons"] if reason["axis"] == "risk")
+        assert abs(one["risk_base"] + effects - one["risk_margin"]) < 1e-9
+    assert "path-dependent Shapley values" in (tmp_path / "path.html").read_text("utf-8")
+    assert "against 200 enterprises" in (tmp_path / "drawn.html").read_text("utf-8")
+
+
 def test_explain_looks_only_at_the_rows_of_the_enterprise(
     tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
 ) -> None:

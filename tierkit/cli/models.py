@@ -196,6 +196,9 @@ def explain(
         list[str] | None,
         typer.Option(metavar="ID", help="What if this record had never been? May be given again."),
     ] = None,
+    background: Annotated[
+        int, typer.Option(metavar="N", help="Measure risk against N enterprises of DIR, drawn by lot.")
+    ] = 0,
 ) -> Answer:
     """Say why one enterprise is in its tier."""
     given = Given()
@@ -209,12 +212,15 @@ def explain(
         given.file("--previous", previous)
     if reviews is not None:
         given.file("--reviews", reviews)
+    given.at_least("--background", background, 0)
     given.out_file("--out", out, [".html"])
     given.settle()
 
     from tierkit.artifact import Model
     from tierkit.batch.staging import stage_one
+    from tierkit.explain import background as drawn
     from tierkit.explain import revoked
+    from tierkit.features import build
     from tierkit.report import cases, data_hash, dossier
     from tierkit.reviews import read
     from tierkit.schema import open_folder, replacing
@@ -224,6 +230,7 @@ def explain(
     options |= {"previous": previous, "reviews": reviews, "out": out}
     parts = [f"--{name}={value}" for name, value in options.items() if value is not None]
     parts += [f"--without={one}" for one in without or ()]
+    parts += [f"--background={background}"] if background else []
     again = shlex.join(["tierkit", "explain", str(model), str(folder), *parts])
     loaded = Model.load(model)
     chosen = meant or loaded.policy
@@ -233,8 +240,9 @@ def explain(
         staged, left_out = stage_one(opened, Path(place), enterprise)
         _check(given, staged.files["enterprises"], left_out, enterprise, day)
         last = None if previous is None else _last(given, previous)
+        city = drawn(build(folder, day, threads=cores()), background) if background else None
         [case] = cases(
-            loaded, staged.files, day, [enterprise], chosen,
+            loaded, staged.files, day, [enterprise], chosen, background=city,
             previous=last, reviews=None if reviews is None else read(reviews),
             facts={"data_hash": data_hash(folder), "command": again}, lang=lang, threads=cores(),
         )  # fmt: skip
@@ -245,6 +253,8 @@ def explain(
     with replacing(out) as draft:
         dossier(case, chosen, as_of=as_of, lang=lang, out=draft)
     said = case.reasons.sentences(lang)
+    if background:
+        said.append(case.reasons.game_sentence(lang))
     if case.recourse is not None:
         said += ["", *case.recourse.sentences(lang)]
     answer = {"page": str(out), **case.to_dict()}

@@ -126,6 +126,9 @@ class Reasons:
         On the list of those that get no planned inspection; kept by hysteresis or dwell.
     flags : tuple of str
         What the models had not seen when they were trained.
+    background : int or None
+        Enterprises against which the reasons of risk are measured (interventional values); None where they
+        are path-dependent.
     lang : {"zh", "en"}
         Language of `_repr_html_`.
     """
@@ -152,6 +155,7 @@ class Reasons:
     unmonitored: bool
     held: bool
     flags: tuple[str, ...]
+    background: int | None = None
     lang: str = "zh"
 
     def __repr__(self) -> str:
@@ -228,6 +232,12 @@ class Reasons:
         margin, base = texts.number(self.risk_margin, 2), texts.number(self.risk_base, 2)
         level = texts.number(self.risk_level)
         return texts.text("reason.risk", lang, probability=probability, level=level, margin=margin, base=base)
+
+    def game_sentence(self, lang: str) -> str:
+        """Return which kind of Shapley values the reasons of risk are, and what average they start from."""
+        if self.background is None:
+            return texts.text("reason.game.path", lang)
+        return texts.text("reason.game.background", lang, n=texts.number(self.background))
 
     def credit_sentence(self, lang: str) -> str:
         """Return the credit in one sentence."""
@@ -306,6 +316,7 @@ def reasons(
     *,
     lang: str = "zh",
     records: pd.DataFrame | None = None,
+    background: pd.DataFrame | None = None,
 ) -> Reasons:
     """Return why one enterprise is in its tier.
 
@@ -323,6 +334,9 @@ def reasons(
         Language in which a notebook shows it; every method takes another.
     records : DataFrame, optional
         As from `tierkit.explain.evidence` on the date of `X`, to name the records behind each reason.
+    background : DataFrame, optional
+        Features of the enterprises against which risk is measured, as from `tierkit.explain.background`;
+        without them its values are path-dependent.
 
     Returns
     -------
@@ -354,7 +368,7 @@ def reasons(
         lacking = "features" if row.empty else "tier"
         shown = texts.plain(enterprise_id, 40)
         raise KeyError(f"The enterprise '{shown}' has no {lacking}. Give one that was on the register.")
-    values, base = contributions(risk, row)
+    values, base = contributions(risk, row, background)
     losses = points_lost(credit, row)
     margin = float(risk.margin(row[list(risk.inputs_.names)])[0])
     points = losses.best - float(losses.lost.to_numpy().sum())
@@ -407,6 +421,7 @@ def reasons(
         unmonitored=bool(known["unmonitored"]),
         held=bool(known["held"]),
         flags=_flags(risk, credit, row),
+        background=None if background is None else len(background),
         lang=lang,
     )
 

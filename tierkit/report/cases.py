@@ -159,6 +159,7 @@ def cases(
     reviews: pd.DataFrame | None = None,
     recourse: bool = True,
     facts: Mapping[str, Any] | None = None,
+    background: pd.DataFrame | None = None,
     threads: int = 1,
     progress: Progress = quiet,
     lang: str = "zh",
@@ -182,6 +183,8 @@ def cases(
         Whether to look for what would lead to a better tier, which takes most of the time.
     facts : mapping, optional
         Versions and hashes beside those that are known here, or instead of them.
+    background : DataFrame, optional
+        Features of the enterprises against which risk is measured, as `tierkit.explain.reasons` takes them.
     threads : int
         It changes no bit.
     progress : Progress
@@ -249,14 +252,17 @@ def cases(
         own = records[records["enterprise_id"] == one].drop(columns="enterprise_id")
         decided = None if reviews is None else reviews[reviews["enterprise_id"] == one]
         yield Case(
-            reasons=reasons(model.risk, model.credit, X, assigned, chosen, one, records=behind, lang=lang),
+            reasons=reasons(
+                model.risk, model.credit, X, assigned, chosen, one,
+                records=behind, background=background, lang=lang,
+            ),
             enterprise=rows[one],
             records=own.reset_index(drop=True),
             certainty=None if sure is None else _plain(sure.loc[one]),
             recourse=ways.get(one),
             reviews=None if decided is None else decided.reset_index(drop=True),
             facts=told,
-        )
+        )  # fmt: skip
 
 
 def _plain(row: pd.Series) -> dict[str, Any]:
