@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import warnings
@@ -239,6 +240,9 @@ def test_who_stands_at_a_cutoff_is_told_so_and_hysteresis_is_named_where_it_coun
         "That includes the hysteresis, which keeps a tier that stands."
     )
     assert old.distance_sentence("risk", "zh").endswith("其中已含维持原等级的缓冲。")
+    nearly = dataclasses.replace(new, distance_risk=-0.001)
+    assert "fall by less than 0.01 " in nearly.distance_sentence("risk", "en")
+    assert "再下降 不到 0.01，" in nearly.distance_sentence("risk", "zh")
 
 
 def test_boundaries_are_margins_of_the_policys_probabilities(

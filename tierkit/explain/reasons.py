@@ -251,7 +251,10 @@ class Reasons:
         if not np.isfinite(distance):
             return texts.text(f"reason.distance.{axis}.none", lang)
         way = "rise" if distance > 0 else "fall"
-        shown = texts.number(abs(distance), 2 if axis == "risk" else 1)
+        digits = 2 if axis == "risk" else 1
+        shown = texts.number(abs(distance), digits)
+        if 0 < abs(distance) < 0.5 * 10**-digits:
+            shown = texts.text("reason.distance.least", lang, value=texts.number(10**-digits, digits))
         sentence = texts.text(f"reason.distance.{axis}.{way}", lang, value=shown)
         included = self.buffered and distance != 0
         return texts.text("reason.distance.buffered", lang, sentence=sentence) if included else sentence
