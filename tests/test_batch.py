@@ -424,6 +424,20 @@ def test_certainty_is_the_ensembles_whatever_the_chunks(sure_model, policy, data
     assert (found["agreement_low"] < found["agreement_high"]).all()
 
 
+def test_certainty_is_of_the_tier_that_is_given(sure_model, policy, folder, tmp_path) -> None:
+    slow = policy.reform({"review.dwell_weeks": 13}, name="slow")
+    out = tmp_path / "scores.parquet"
+    score(sure_model, folder, AS_OF, slow, out, certainty=True)
+    first = pd.read_parquet(out)
+    watched = first.assign(tier="T4", assigned_on=pd.Timestamp(AS_OF) - pd.Timedelta(days=7))
+    score(sure_model, folder, AS_OF, slow, out, watched, certainty=True)
+    kept = pd.read_parquet(out)
+    free = kept["red_line"].isna()
+    assert (kept.loc[free, "tier"] == "T4").all(), "no tier may change within the dwell"
+    assert (kept.loc[free, "tier_agreement"] == 1).all()
+    assert (first["tier_agreement"] < 1).any()
+
+
 def test_certainty_is_refused_where_there_is_no_ensemble(model, policy, folder, tmp_path) -> None:
     with pytest.raises(ValueError, match="--bootstrap 20"):
         score(model, folder, AS_OF, policy, tmp_path / "scores.parquet", certainty=True)

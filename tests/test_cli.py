@@ -875,6 +875,41 @@ def test_explain_knows_who_was_not_there(tierkit: Tierkit, town: Path, model: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_missing_tables_are_named_wherever_scores_rest_on_them(
+    tierkit: Tierkit, model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree("data/synthetic", tmp_path / "data")
+    (tmp_path / "data" / "manifest.json").unlink()
+    (tmp_path / "data" / "complaints.parquet").unlink()
+    asked = (model, tmp_path / "data", "--as-of", AS_OF, "--policy", "shanghai-2025")
+    one = some_id(tmp_path / "data")
+    for ended in (
+        tierkit("score", *asked, "--out", tmp_path / "scores.parquet"),
+        tierkit("explain", *asked, "--enterprise", one, "--lang", "en", "--out", tmp_path / "one.html"),
+    ):
+        assert ended.status == 0, ended.err
+        assert "missing tables count as if nothing had happened: 'complaints'" in ended.err
+    assert "missing tables" in (tmp_path / "one.html").read_text("utf-8")
+
+
+def test_an_appeal_is_on_the_page_and_says_whose_a_record_is(
+    tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    checks = pd.read_parquet(town / "inspections.parquet")
+    checks = checks[checks["enterprise_id"].isin(pd.read_parquet(town / "tiers.parquet")["enterprise_id"])]
+    mine, other = checks.drop_duplicates("enterprise_id").iloc[:2].to_dict("records")
+    asked = ("explain", model, town, "--as-of", AS_OF, "--enterprise", mine["enterprise_id"], "--lang", "en")
+    asked += ("--policy", "shanghai-2025", "--out", tmp_path / "one.html")
+    ended = tierkit(*asked, "--without", mine["check_code"])
+    assert ended.status == 0, ended.err
+    assert "If records had never been" in (tmp_path / "one.html").read_text("utf-8")
+    refused = tierkit(*asked, "--without", other["check_code"])
+    assert refused.status == 2
+    assert f"is not a record of {mine['enterprise_id']}" in refused.err
+
+
 def test_explain_measures_risk_against_enterprises_drawn_by_lot_where_asked(
     tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
 ) -> None:
@@ -918,8 +953,8 @@ def test_explain_looks_only_at_the_rows_of_the_enterprise(
     before, after = {}, {}
 
     def explained(kept: dict[str, Any], one: str, said: str, status: int = 0) -> None:
-        page = ("--as-of", AS_OF, "--enterprise", one, "--out", tmp_path / "a.html", "--json")
-        ended = tierkit("explain", model, own, *page)
+        page = ("--as-of", AS_OF, "--enterprise", one, "--policy", "shanghai-2025", "--json")
+        ended = tierkit("explain", model, own, *page, "--out", tmp_path / "a.html")
         assert ended.status == status, ended.out
         assert said in ended.err + ended.out
         kept |= ended.data

@@ -412,8 +412,6 @@ def test_what_is_missing_is_said_to_be_missing(full: report.Case, report_run: re
     assert [tag for tag, _ in page.elements].count("svg") == 1
     other = dataclasses.replace(full, reviews=_log(policy="jiading-2025"))
     assert "Decision in force" not in _page(other, report_run).text, "that was under another plan"
-    alone = dataclasses.replace(full, certainty={**CERTAINTY, "tier": "T3"})
-    assert "Without the last tier this model gives T3 (regular watch)" in _page(alone, report_run).text
     soon = dataclasses.replace(full, records=_records().iloc[1:])
     assert "8 records, each known within 30 days" in _page(soon, report_run).text
     past = dataclasses.replace(full, records=_records().iloc[4:5])
@@ -437,14 +435,14 @@ def test_the_report_of_a_run_shows_the_decision_in_force_and_keeps_it(
 
 
 def test_a_long_list_of_records_has_a_limit_that_is_told(full: report.Case, report_run: report.Run) -> None:
-    source = report.dossier(
-        dataclasses.replace(full, records=_records(100)),
-        report_run.policies[1],
-        as_of="2024-12-30",
-        lang="en",
-    )
-    assert "Earlier records not listed: 45." in source
-    assert len(_table(source, "caption-records")) == 61
+    records = _records(100)
+    case = dataclasses.replace(full, records=pd.concat([records[1:], records[:1]]))
+    source = report.dossier(case, report_run.policies[1], as_of="2024-12-30", lang="en")
+    assert "Records known before 2024-12-30: 60 of 105" in source
+    assert "Not listed, as they are older and no open credit events: 45." in source
+    table = _table(source, "caption-records")
+    assert len(table) == 61
+    assert "E1" in table[1], "the open penalty comes first, however many inspections there are"
 
 
 HOSTILE = (

@@ -233,15 +233,15 @@ def test_who_stands_at_a_cutoff_is_told_so_and_hysteresis_is_named_where_it_coun
     )
     assert abs(new.distance_credit) < 0.2
     assert new.distance_sentence("credit", "en") == (
-        "On credit alone, it would have to lose 0.1 points for the tier to change."
+        "On credit alone, a loss of 0.1 points would change the tier."
     )
     assert old.distance_sentence("credit", "en") == (
-        "On credit alone, it would have to lose 5.1 points for the tier to change. "
+        "On credit alone, a loss of 5.1 points would change the tier. "
         "That includes the hysteresis, which keeps a tier that stands."
     )
     assert old.distance_sentence("risk", "zh").endswith("其中已含维持原等级的缓冲。")
     nearly = dataclasses.replace(new, distance_risk=-0.001)
-    assert "fall by less than 0.01 " in nearly.distance_sentence("risk", "en")
+    assert "by less than 0.01 " in nearly.distance_sentence("risk", "en")
     assert "再下降 不到 0.01，" in nearly.distance_sentence("risk", "zh")
 
 

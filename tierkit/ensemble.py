@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Self
 
 import numpy as np
@@ -97,7 +98,15 @@ class Ensemble:
         """Return each member's calibrated log-odds, shape (n, members)."""
         return np.column_stack([one.calibration_.log_odds(one.margin(X)) for one in self.members])
 
-    def certainty(self, X: pd.DataFrame, scores: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+    def certainty(
+        self,
+        X: pd.DataFrame,
+        scores: pd.DataFrame,
+        policy: Policy,
+        previous: pd.DataFrame | None = None,
+        *,
+        as_of: date | None = None,
+    ) -> pd.DataFrame:
         """Return how many members agree with the model on each enterprise.
 
         Parameters
@@ -107,7 +116,10 @@ class Ensemble:
         scores : DataFrame of shape (n, any)
             As `Model.score` gives; their credit is taken as it is.
         policy : Policy
-            Under which levels and tiers are given, as if there were no last assignment.
+            Under which levels and tiers are given.
+        previous, as_of
+            As for `tierkit.tiers.assign`: the last assignment, from which the model and every member start
+            alike, so that what agrees is the tier that is given, hysteresis and dwell included.
 
         Returns
         -------
@@ -123,11 +135,12 @@ class Ensemble:
         """
         if len(X) != len(scores):
             raise ValueError(f"There are features of {len(X)} enterprises and scores of {len(scores)}.")
-        own = assign(scores, policy)
+        own = assign(scores, policy, previous, as_of=as_of)
         told = self.log_odds(X)
         level, tier = np.zeros(len(scores)), np.zeros(len(scores))
         for k in range(told.shape[1]):
-            other = assign(scores.assign(risk_probability=expit(told[:, k])), policy)
+            moved = scores.assign(risk_probability=expit(told[:, k]))
+            other = assign(moved, policy, previous, as_of=as_of)
             level += (other["risk_level"] == own["risk_level"]).to_numpy()
             tier += (other["tier"] == own["tier"]).to_numpy()
         n = told.shape[1]

@@ -99,6 +99,7 @@ class Model:
         as_of: date | str,
         ids: Iterable[str] | None = None,
         policy: Policy | None = None,
+        previous: pd.DataFrame | None = None,
         *,
         threads: int = 1,
     ) -> pd.DataFrame:
@@ -110,6 +111,8 @@ class Model:
             As for `score`.
         policy : Policy, optional
             The model's own if absent.
+        previous : DataFrame, optional
+            The last assignment, as `tierkit.tiers.assign` takes it.
 
         Returns
         -------
@@ -128,7 +131,8 @@ class Model:
             wanted = known if ids is None else pd.Series(list(ids), dtype="str")
             check_ids(wanted, known)
             scores, X = self.score_ids(timeline, wanted, as_of)
-        return self.ensemble.certainty(X[list(self.risk.inputs_.names)], scores, policy or self.policy)
+        of_risk, day = X[list(self.risk.inputs_.names)], pd.Timestamp(as_of).date()
+        return self.ensemble.certainty(of_risk, scores, policy or self.policy, previous, as_of=day)
 
     def score_features(
         self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: pd.Series | None = None

@@ -155,8 +155,8 @@ def score(
         Go on where a run with the same inputs was cut off; else begin anew.
     certainty : bool
         Whether to say how many of the model's bootstrap models give the same tier, with Wilson's interval:
-        ``tier_agreement``, ``agreement_low`` and ``agreement_high``, of first assignments, as
-        `tierkit.ensemble.Ensemble.certainty` compares them.
+        ``tier_agreement``, ``agreement_low`` and ``agreement_high``, as
+        `tierkit.ensemble.Ensemble.certainty` compares them, the last assignment counted.
     threads : int
         It changes no bit.
     progress : Progress
@@ -391,7 +391,8 @@ class _Job:
         if self.reasons:
             parts.append(reason_codes(self.model.risk, self.model.credit, X, self.reasons))
         if self.certainty and self.model.ensemble is not None:
-            sure = self.model.ensemble.certainty(X[list(self.model.risk.inputs_.names)], scores, self.policy)
+            of_risk = X[list(self.model.risk.inputs_.names)]
+            sure = self.model.ensemble.certainty(of_risk, scores, self.policy, last, as_of=self.day)
             parts.append(sure[["tier_agreement", "low", "high"]].set_axis(_CERTAINTY, axis=1))
         whole = pd.concat(parts, axis=1).assign(policy=self.policy.name)
         table = _arrow(whole, _schema(self.reasons, self.certainty))

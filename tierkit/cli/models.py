@@ -16,6 +16,9 @@ from tierkit.progress import show
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tierkit.policy import Policy
+    from tierkit.schema import Folder
+
 __all__ = ["add_to"]
 
 AsOf = Annotated[str, typer.Option(metavar="DATE", help="Only what was known before this day is used.")]
@@ -145,6 +148,11 @@ def score(
         given.note("--certainty", f"'{model}' was trained without a bootstrap", remedy)
     given.settle()
 
+    from tierkit.schema import open_folder
+
+    if meant is not None:
+        _warn_of_rule(meant)
+    _warn_of_missing(open_folder(folder))
     out.parent.mkdir(parents=True, exist_ok=True)
     with show() as progress, given.blame("--resume", "Give the same inputs, or leave out --resume."):
         done = batch.score(
@@ -234,7 +242,9 @@ def explain(
     again = shlex.join(["tierkit", "explain", str(model), str(folder), *parts])
     loaded = Model.load(model)
     chosen = meant or loaded.policy
+    _warn_of_rule(chosen)
     opened = open_folder(folder)
+    missing = _warn_of_missing(opened)
     check_recorded(day.date(), opened.as_of)
     with TemporaryDirectory(prefix="tierkit-") as place:
         staged, left_out = stage_one(opened, Path(place), enterprise)
@@ -244,14 +254,17 @@ def explain(
         [case] = cases(
             loaded, staged.files, day, [enterprise], chosen, background=city,
             previous=last, reviews=None if reviews is None else read(reviews),
-            facts={"data_hash": data_hash(folder), "command": again}, lang=lang, threads=cores(),
+            facts={"data_hash": data_hash(folder), "missing": missing, "command": again},
+            lang=lang, threads=cores(),
         )  # fmt: skip
         appeal = None
         if without:
-            appeal = revoked(loaded, staged.files, day, enterprise, without, chosen, last, lang=lang)
+            appeal = revoked(
+                loaded, staged.files, day, enterprise, without, chosen, last, everybody=folder, lang=lang
+            )
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as draft:
-        dossier(case, chosen, as_of=as_of, lang=lang, out=draft)
+        dossier(case, chosen, as_of=as_of, lang=lang, appeal=appeal, out=draft)
     said = case.reasons.sentences(lang)
     if background:
         said.append(case.reasons.game_sentence(lang))
@@ -262,6 +275,24 @@ def explain(
         said += ["", *appeal.sentences(lang)]
         answer["without"] = appeal.to_dict()
     return Answer(answer, "\n".join([*said, "", f"Wrote '{out}'."]))
+
+
+def _warn_of_missing(opened: "Folder") -> str | None:
+    """Warn of tables that features are taken from and that are not there; return their names."""
+    from tierkit.timeline import TIMED
+
+    names = ", ".join(f"'{name}'" for name in TIMED if name not in opened.files)
+    if not names:
+        return None
+    warnings.warn(f"missing tables count as if nothing had happened: {names}", stacklevel=2)
+    return names
+
+
+def _warn_of_rule(policy: "Policy") -> None:
+    """Warn of a policy whose own tiers rest on a rule score, where the models' scores take its place."""
+    if policy["scoring.basis"] == "rule":
+        said = f"under {policy.name} tiers rest on a rule score of its own; here the models' take its place"
+        warnings.warn(said, stacklevel=2)
 
 
 def _check(

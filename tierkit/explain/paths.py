@@ -140,8 +140,10 @@ class Recourse:
             return [none, *(one.sentence(lang) for one in self.obstacles)]
         said = [sentence for path in self.paths for sentence in path.sentences(lang)]
         if best != TIERS[0]:
-            further = {"months": self.months, "tier": TIERS[0], "label": label}
-            said.append(texts.text("recourse.further", lang, **further))
+            closed = TIERS[TIERS.index(best) - 1]
+            further = {"months": self.months, "tier": closed, "label": LEVELS["tier"][closed].text(lang)}
+            way = "recourse.further.best" if closed == TIERS[0] else "recourse.further"
+            said.append(texts.text(way, lang, **further))
         said.append(texts.text("recourse.assumes", lang))
         if any(step.kind == "pass_check" for path in self.paths for step in path.steps):
             said.append(texts.text("recourse.check", lang, chance=texts.percent(self.pass_chance)))

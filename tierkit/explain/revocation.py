@@ -204,6 +204,7 @@ def revoked(
     policy: Policy,
     previous: pd.DataFrame | None = None,
     *,
+    everybody: Source | None = None,
     lang: str = "zh",
 ) -> Revocation:
     """Return what an enterprise's scores and tier would be had some of its records never been.
@@ -221,6 +222,9 @@ def revoked(
     policy : Policy
     previous : DataFrame, optional
         The last assignment, as `tierkit.tiers.assign` takes it; it counts with and without the records.
+    everybody : Dataset, mapping or path, optional
+        Records of all, where ``data`` holds those of this enterprise alone: to say whose an id is that is
+        none of its own.
     lang : {"zh", "en"}, default="zh"
         Language in which a notebook shows it.
 
@@ -252,7 +256,8 @@ def revoked(
     day, asked = pd.Timestamp(as_of), list(dict.fromkeys(record_ids))
     tables = known_records(data, day, [enterprise_id])
     found, left = _without(tables, enterprise_id, asked)
-    _check(data, day, enterprise_id, asked, [record.record_id for record in found])
+    known = [record.record_id for record in found]
+    _check(data if everybody is None else everybody, day, enterprise_id, asked, known)
     with_, X, _ = _why(model, tables, day, enterprise_id, policy, previous, lang)
     without, X_left, scores = _why(model, left, day, enterprise_id, policy, previous, lang)
     dates = {str(one.on) for one in found if one.table == "inspections"}

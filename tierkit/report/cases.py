@@ -228,7 +228,8 @@ def cases(
     assigned = assign(scores, chosen, previous, as_of=day.date())
     sure = None
     if model.ensemble is not None:
-        sure = model.ensemble.certainty(X[list(model.risk.inputs_.names)], scores, chosen)
+        of_risk = X[list(model.risk.inputs_.names)]
+        sure = model.ensemble.certainty(of_risk, scores, chosen, previous, as_of=day.date())
         sure = sure.set_index("enterprise_id")
     X.index = pd.Index(there, name="enterprise_id")
     rows, records = register(data, as_of, there), known_records(data, as_of, there)

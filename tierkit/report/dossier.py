@@ -12,7 +12,7 @@ from markupsafe import Markup
 from scipy.special import logit
 
 from tierkit import plot, texts
-from tierkit.explain import Reason, Record
+from tierkit.explain import Reason, Record, Revocation
 from tierkit.features import GROUPS
 from tierkit.policy import Policy
 from tierkit.report.cases import Case
@@ -40,6 +40,7 @@ def dossier(
     as_of: str,
     lang: str = "zh",
     facts: Mapping[str, Any] | None = None,
+    appeal: Revocation | None = None,
     out: str | Path | None = None,
 ) -> str:
     """Return the dossier of one enterprise as one page, and write it if asked to.
@@ -55,6 +56,8 @@ def dossier(
     lang : {"zh", "en"}, default="zh"
     facts : mapping, optional
         Versions and hashes beside the case's own; ``command``, say, which makes the page again.
+    appeal : Revocation, optional
+        What scores and tier would be had some records never been.
     out : str or Path, optional
         File to write; its folder must exist.
 
@@ -102,11 +105,13 @@ def dossier(
         groups=GROUPS,
         timeline=_timeline(records, as_of, words),
         records=rows[:_RECORDS],
+        count_records=len(rows),
         more_records=len(rows) - len(rows[:_RECORDS]),
         anchors={row["id"]: f"record-{k}" for k, row in enumerate(rows[:_RECORDS])},
         known_when=_known_when(records, lang),
         has_records=case.records is not None,
         recourse=_recourse(case, lang),
+        appeal=None if appeal is None else appeal.sentences(lang),
         reviews=None if case.reviews is None else case.reviews.to_dict("records"),
         short_hash=_HASH,
         facts={"policy": policy.name, "policy_hash": policy.hash, **case.facts, **(facts or {})},
@@ -185,7 +190,7 @@ def _certainty(case: Case, lang: str) -> list[str]:
     sure = case.certainty
     if sure is None:
         return [texts.text("dossier.certainty.none", lang)]
-    said = [
+    return [
         texts.text(
             "dossier.certainty",
             lang,
@@ -196,10 +201,6 @@ def _certainty(case: Case, lang: str) -> list[str]:
             level=round(sure["level_agreement"] * sure["members"]),
         )
     ]
-    if sure["tier"] != case.reasons.tier:
-        label = LEVELS["tier"][str(sure["tier"])].text(lang)
-        said.append(texts.text("dossier.certainty.alone", lang, tier=sure["tier"], label=label))
-    return said
 
 
 def _recourse(case: Case, lang: str) -> dict[str, Any] | None:
@@ -239,8 +240,12 @@ def _known_when(records: pd.DataFrame, lang: str) -> str:
 
 
 def _records(records: pd.DataFrame, as_of: str, lang: str) -> list[dict[str, Any]]:
-    """Return the records as rows of a table, the latest known first."""
+    """Return the records as rows of a table: open credit events first, then the latest known."""
     rows = []
+    if not records.empty:
+        open_ = records["table"].eq("credit_events") & records["repaired_on"].isna()
+        open_ &= records["kind"].ne("honour") & ~(records["counts_until"] < pd.Timestamp(as_of))
+        records = pd.concat([records[open_], records[~open_]])
     for row in records.to_dict("records"):
         until = row["counts_until"]
         rows.append(
@@ -318,14 +323,15 @@ def _composite(case: Case, policy: Policy) -> dict[str, Any] | None:
     reasons = case.reasons
     if reasons.composite is None:
         return None
-    start, _, total = reasons.composite
+    start, rounding, total = reasons.composite
+    start += rounding
     t3, t2, t1 = (float(cut) for cut in policy["scoring.composite_cutoffs"])
     weight = float(policy["scoring.composite_risk_weight"])
     log_odds = float(logit(reasons.risk_probability))
     risk = -weight * log_odds
     made = {
         "total": texts.number(total, 1),
-        "credit": texts.number(total - risk, 1),
+        "credit": texts.number(total - rounding - risk, 1),
         "credit_weight": f"{policy['scoring.composite_credit_weight']:g}",
         "risk": texts.signed(risk, 1),
         "risk_weight": f"{weight:g}",
@@ -335,8 +341,15 @@ def _composite(case: Case, policy: Policy) -> dict[str, Any] | None:
         "t3": f"{t3:g}",
         "start": texts.number(start, 1),
         "sum": texts.signed(total - start, 1),
+        "rounding": lambda lang: _rounded(rounding, lang),
     }
     return {"made": made, **_line(total, (t3, t2, t1), None, 1)}
+
+
+def _rounded(rounding: float, lang: str) -> str:
+    """Return what rounding to the grid takes off the composite score, where it shows."""
+    shown = texts.number(-rounding, 1)
+    return texts.text("dossier.composite.rounding", lang, value=shown) if float(shown) else ""
 
 
 def _risk_scale(case: Case) -> dict[str, Any]:
