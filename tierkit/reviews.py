@@ -1,4 +1,4 @@
-"""What reviewers decided about tiers: an append-only log, chained so that a changed line shows.
+"""What reviewers decided about tiers: an append-only log, chained so that an altered line shows.
 
 A line of the log is one decision, as JSON. Each holds the SHA-256 of the line before it and its own, so who
 alters, removes or inserts a line breaks the chain there, and `read` names the first line that does not fit.

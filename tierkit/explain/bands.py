@@ -77,7 +77,8 @@ def distance_band(tiers: pd.DataFrame, axis: str) -> NDArray[np.intp]:
     [0, 1, 2]
     """
     ways = tiers[f"distance_{axis}"].abs().fillna(np.inf).to_numpy(float)
-    return np.digitize(ways, DISTANCE[axis])
+    band: NDArray[np.intp] = np.digitize(ways, DISTANCE[axis])
+    return band
 
 
 def bands(tiers: pd.DataFrame) -> pd.Series:
