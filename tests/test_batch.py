@@ -13,7 +13,7 @@ from make_dataset import make_dataset
 
 from tierkit import batch, features
 from tierkit.artifact import Model, ModelError, train
-from tierkit.batch import codes_path, rejects_path, score
+from tierkit.batch import codes_path, rejects_path, score, scoring
 from tierkit.explain import reason_codes
 from tierkit.policy import Policy, PolicyError
 from tierkit.schema import DataError, Dataset, write_dataset
@@ -442,6 +442,17 @@ def test_certainty_is_refused_where_there_is_no_ensemble(model, policy, folder, 
     with pytest.raises(ValueError, match="--bootstrap 20"):
         score(model, folder, AS_OF, policy, tmp_path / "scores.parquet", certainty=True)
     assert not left(tmp_path)
+
+
+def test_no_cell_of_the_code_book_is_a_formula(model, policy, folder, tmp_path, monkeypatch) -> None:
+    name = "=HYPERLINK(1)"
+    book = scoring.code_books().assign(name_zh=name)
+    monkeypatch.setattr(scoring, "code_books", lambda: book)
+    out = tmp_path / "scores.parquet"
+    score(model, folder, AS_OF, policy, out, reasons=1)
+    written = pd.read_csv(codes_path(out), keep_default_na=False, dtype="str")
+    assert set(written["name_zh"]) == {f"'{name}"}
+    assert written["name_en"].tolist() == book["name_en"].tolist()
 
 
 def test_every_code_in_the_rows_is_in_the_code_book_beside_them(model, policy, folder, tmp_path) -> None:

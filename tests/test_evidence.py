@@ -67,6 +67,19 @@ def test_there_are_as_many_as_a_count_says_and_the_last_is_as_long_ago(make, day
     assert (found["on"] < pd.Timestamp(day)).all()
 
 
+def test_the_latest_record_comes_first_and_those_of_a_day_by_id(city) -> None:
+    found = evidence(city, AS_OF)
+    later = 0
+    for _, rows in found.groupby(["enterprise_id", "feature"]):
+        days, ids = rows["on"].tolist(), rows["record_id"].tolist()
+        pairs = list(zip(days, ids, strict=True))
+        assert pairs == sorted(
+            sorted(pairs, key=lambda pair: pair[1]), key=lambda pair: pair[0], reverse=True
+        )
+        later += len(set(days)) > 1
+    assert later > 20
+
+
 def test_a_share_has_the_records_that_it_is_a_share_of(city) -> None:
     X, found = build(city, AS_OF), evidence(city, AS_OF)
     events = city["credit_events"].set_index("event_id")

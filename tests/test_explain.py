@@ -254,6 +254,25 @@ def test_boundaries_are_margins_of_the_policys_probabilities(
     np.testing.assert_allclose(reached, policy["scoring.risk_cutoffs"], atol=1e-9)
 
 
+def test_credit_boundaries_are_points_at_which_the_sectors_grade_changes(
+    X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], scores: pd.DataFrame
+) -> None:
+    sector = str(X.loc["e3", "sector"])
+    policy = Policy.load("jiading-2025").reform({f"scoring.sector_offset.{sector}": 37.0})
+    cuts = [cut - 37.0 for cut in policy["scoring.credit_cutoffs"]]
+    why = explain.reasons(*models, X, assign(scores, policy), policy, "e3")
+    np.testing.assert_allclose(why.credit_boundaries, cuts)
+    one = scores[scores["enterprise_id"] == "e3"]
+    for cut in why.credit_boundaries:
+        grades = [
+            assign(one.assign(credit_points=cut + by), policy)["credit_grade"].iloc[0] for by in (-1, 1)
+        ]
+        assert grades[0] != grades[1]
+    other = X.index[X["sector"] != sector][0]
+    plain = explain.reasons(*models, X, assign(scores, policy), policy, other)
+    np.testing.assert_allclose(plain.credit_boundaries, policy["scoring.credit_cutoffs"])
+
+
 def test_sentences_say_facts_with_numbers_in_the_language_asked_for(
     X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], scores: pd.DataFrame
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,7 +27,8 @@ from tierkit.explain import (
     portraits,
 )
 from tierkit.explain.bands import way
-from tierkit.explain.changes import ABSENT
+from tierkit.explain.changes import ABSENT, mean_t
+from tierkit.explain.portraits import _median
 from tierkit.features import FEATURES, build, read_by
 from tierkit.policy import Policy
 from tierkit.risk import RiskModel
@@ -183,6 +185,137 @@ def test_moves_of_reasons_add_up_to_moves_of_scores(model, tiers, X, moved: Chan
             assert parts["all"]["mean"] == pytest.approx(change, abs=1e-9)
             assert parts["records"]["mean"] + parts["time"]["mean"] == pytest.approx(change, abs=1e-9)
             assert parts["all"]["n"] == len(ids)
+
+
+@pytest.mark.parametrize(("whose", "nothing"), [(0, "time"), (1, "records")])
+def test_what_stands_as_on_one_day_moved_by_the_other_part_alone(
+    model, tiers, X, moved: Changes, whose: int, nothing: str
+) -> None:
+    held = X[whose].loc[X[0].index.intersection(X[1].index)]
+    found = changes(
+        model.risk, model.credit, tiers[1], X[1], tiers[0], X[0], held, before="a", after="b"
+    ).moved
+    parts = {part: rows.drop(columns="part").reset_index(drop=True) for part, rows in found.groupby("part")}
+    assert (parts[nothing]["mean"] == 0).all()
+    other = "records" if nothing == "time" else "time"
+    pd.testing.assert_frame_equal(parts[other], parts["all"])
+    assert (parts["all"]["mean"] != 0).any()
+    pd.testing.assert_frame_equal(
+        parts["all"], moved.moved.query("part == 'all'").drop(columns="part").reset_index(drop=True)
+    )
+
+
+def _added(risk: object, credit: object, X: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return effects that are simple: a finding is half a log-odd and -10 points."""
+    return {"risk": 0.5 * X[["findings_2y"]], "credit": -10.0 * X[["findings_2y"]]}
+
+
+def _by_hand(monkeypatch, last, held, now, tiers=("T2", "T3"), ids=("a", "b")) -> Changes:
+    monkeypatch.setattr(sys.modules[mean_t.__module__], "effects", _added)
+    frames = [pd.DataFrame({"findings_2y": one}, index=list(ids)).astype(float) for one in (last, held, now)]
+    before, after = (pd.DataFrame({"enterprise_id": list(ids), "tier": tier}) for tier in tiers)
+    return changes(None, None, after, frames[2], before, frames[0], frames[1], before="x", after="y")  # type: ignore[arg-type]
+
+
+def test_records_and_time_by_hand(monkeypatch) -> None:
+    # Of a's 4 findings one grew too old and 3 are new; b had none, and has 2.
+    found = _by_hand(monkeypatch, last=[4, 0], held=[3, 0], now=[6, 2])
+    mean = found.moved.set_index(["axis", "part"])["mean"]
+    assert mean.xs("risk").to_dict() == {"all": 1.0, "records": 1.25, "time": -0.25}
+    assert mean.xs("credit").to_dict() == {"all": -20.0, "records": -25.0, "time": 5.0}
+    assert set(found.moved["direction"]) == {"worse"}
+    assert "moved by +1.00 on average, +1.25 by records and −0.25 by time alone; most by: " in "".join(
+        found.sentences("en")
+    )
+
+
+@pytest.mark.parametrize("lang", sorted(texts.LANGUAGES))
+def test_a_score_that_did_not_move_is_not_said_to_have_moved_by_anything(monkeypatch, lang: str) -> None:
+    said = _by_hand(monkeypatch, last=[1, 1], held=[1, 1], now=[1, 1]).sentences(lang)
+    assert len(said) == 3
+    for sentence in said[1:]:
+        assert sentence.endswith(("by time alone.", "时间推移所致 0.00。", "时间推移所致 0.0。"))
+
+
+@pytest.mark.parametrize("lang", sorted(texts.LANGUAGES))
+def test_one_alone_has_no_interval_and_that_is_said(monkeypatch, lang: str) -> None:
+    said = "".join(_by_hand(monkeypatch, [1], [1], [2], ids=("a",)).sentences(lang))
+    assert texts.text("portrait.few", lang) in said
+    assert "[–" not in said
+
+
+@pytest.mark.parametrize("lang", sorted(texts.LANGUAGES))
+def test_a_tier_of_one_has_no_interval_and_that_is_said(model, X, tiers, lang: str) -> None:
+    own = tiers[1].assign(tier=np.where(np.arange(len(tiers[1])) == 7, "T4", "T1"))
+    found = portraits(model.risk, model.credit, X[1], own)
+    assert found.tiers["n"].tolist() == [len(own) - 1, 1]
+    said = "\n".join(found.sentences(lang))
+    assert texts.text("portrait.few", lang) in said
+    assert "[–" not in said
+
+
+def test_where_nobody_has_a_tier_on_both_days_nobody_moved(data, model, tiers, X) -> None:
+    nobody, none = tiers[0].iloc[:0], build(data, DAYS[0], [])
+    held = features_held(data, *DAYS, [])
+    empty = changes(model.risk, model.credit, tiers[1], X[1], nobody, none, held, before="a", after="b")
+    assert set(empty.transitions["before"]) == {ABSENT[0]}
+    assert empty.transitions["n"].sum() == len(tiers[1])
+    half = len(tiers[1]) // 2
+    last, now = tiers[1].iloc[:half], tiers[1].iloc[half:]
+    apart = changes(model.risk, model.credit, now, X[1], last, X[1], held, before="a", after="b")
+    for found in (empty, apart):
+        assert found.moved.empty
+        assert found.sentences("en") == ["Nobody has a tier both on a and on b, so nobody changed it."]
+        told = portraits(model.risk, model.credit, X[1], tiers[1], changes=found)
+        assert found.sentences("zh")[0] in told.sentences("zh")
+        for axis in ("risk", "credit"):
+            plot.tier_moves(found, axis)
+    plt.close("all")
+
+
+def test_portraits_of_nobody_say_what_to_do(model, X, tiers) -> None:
+    with pytest.raises(ValueError, match=r"'tiers' has no rows.*Give scores"):
+        portraits(model.risk, model.credit, X[1].iloc[:0], tiers[1].iloc[:0])
+
+
+@pytest.mark.parametrize("n", [1, 5, 6, 7, 16, 17, 50, 101, 400])
+def test_the_median_lies_between_the_narrowest_order_statistics_that_hold(n: int) -> None:
+    value, low, high = _median(np.random.default_rng(n).permutation(n).astype(np.float64) + 1)
+    assert value == (n + 1) / 2
+
+    def holds(r: int) -> float:
+        """Return how often the median is between the r-th from below and the r-th from above."""
+        return float(stats.binom.cdf(n - r, n, 0.5) - stats.binom.cdf(r - 1, n, 0.5))
+
+    if np.isnan(low):
+        assert np.isnan(high)
+        assert holds(1) < 0.95
+        return
+    assert low + high == n + 1
+    assert holds(int(low)) >= 0.95 > holds(int(low) + 1)
+
+
+def test_the_level_told_is_the_one_that_differs_most_either_way(tiers, X, found: Portraits) -> None:
+    rows = found.facts[found.facts["kind"] == "level"]
+    higher = set()
+    for row in rows.to_dict("records"):
+        column = X[1][row["feature"]].astype(str)
+        inside = (tiers[1]["tier"] == row["tier"]).to_numpy()
+        every = {
+            level: float((column[inside] == level).mean() - (column == level).mean()) for level in set(column)
+        }
+        most = max(abs(difference) for difference in every.values())
+        assert abs(every[row["level"]]) == pytest.approx(most)
+        higher.add(every[row["level"]] > 0)
+    assert higher == {True, False}
+
+
+def test_agreement_that_is_missing_vouches_for_nothing() -> None:
+    tiers = pd.DataFrame(
+        {"tier_agreement": [0.95, np.nan, 0.8], "distance_risk": 3.0, "distance_credit": 90.0}
+    )
+    assert bands(tiers).tolist() == ["sure", "unsure", "fair"]
+    assert bands(tiers.drop(columns="tier_agreement")).tolist() == ["sure"] * 3
 
 
 def test_what_time_does_is_blind_to_records_after_the_first_day(data, held, X) -> None:

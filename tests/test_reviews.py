@@ -1,13 +1,15 @@
-"""The log of reviews: append-only, each decision once, whole after a kill, and any change shows."""
+"""The log of reviews: append-only, none twice in a row, whole after a kill, altered lines named."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierkit import credit_code
-from tierkit.reviews import COLUMNS, LONGEST, append, check, latest, read
+from tierkit.reviews import COLUMNS, LONGEST, _hash, _line, append, check, latest, read
 from tierkit.schema import DataError
 
 IDS = credit_code.make(range(60)).tolist()
@@ -38,6 +40,11 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(list(rows))
 
 
+def added(*given: Any, **more: Any) -> int:
+    """Return how many decisions were new."""
+    return append(*given, **more).added
+
+
 OVERRIDE = {"decision": "override", "override_tier": "T2", "reason": "整改已复查，\n证据见案卷 3 号"}
 
 
@@ -46,7 +53,7 @@ def log(tmp_path: Path) -> Path:
     """Return a log of three decisions."""
     path = tmp_path / "reviews.jsonl"
     rows = (decision(0), decision(1, **OVERRIDE), decision(2, decision="correct", reason="地址有误"))
-    assert append(path, frame(*rows), now=NOW) == 3
+    assert added(path, frame(*rows), now=NOW) == 3
     return path
 
 
@@ -67,18 +74,18 @@ def test_what_is_appended_is_read_back(log: Path) -> None:
 def test_the_same_decision_is_kept_once_and_old_lines_never_move(log: Path) -> None:
     before = log.read_bytes()
     again = frame(decision(1, **OVERRIDE), decision(3), decision(3))
-    assert append(log, again, now=NOW) == 1
-    assert append(log, again, now=NOW) == 0
+    assert added(log, again, now=NOW) == 1
+    assert added(log, again, now=NOW) == 0
     assert log.read_bytes().startswith(before)
     assert len(read(log)) == 4
-    assert append(log, frame(decision(1, **OVERRIDE, reviewer="王复核")), now=NOW) == 1
+    assert added(log, frame(decision(1, **OVERRIDE, reviewer="王复核")), now=NOW) == 1
 
 
 @pytest.mark.parametrize(("suffix", "writer"), [("csv", "to_csv"), ("parquet", "to_parquet")])
 def test_decisions_come_from_files(tmp_path: Path, suffix: str, writer: str) -> None:
     file, log = tmp_path / f"decisions.{suffix}", tmp_path / "log"
     getattr(frame(decision(0), decision(1, **OVERRIDE)), writer)(file, index=False)
-    assert append(log, file, now=NOW) == 2
+    assert added(log, file, now=NOW) == 2
     assert read(log)["reason"].iloc[1] == OVERRIDE["reason"]
     file.write_text("enterprise_id,decision\n1,2,3\n")
     with pytest.raises(DataError, match=r"cannot be read|another number of fields"):
@@ -140,10 +147,23 @@ def test_decisions_are_held_against_the_scores() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("column", ["enterprise_id", "tier", "policy"])
+def test_scores_that_lack_a_column_are_refused(column: str) -> None:
+    scores = pd.DataFrame({"enterprise_id": IDS[:2], "tier": "T4", "policy": "jiading-2025"})
+    with pytest.raises(DataError, match=rf"scores\.{column}: is a column that is missing.*tierkit score"):
+        check(frame(decision(0)), scores.drop(columns=column), NOW.date())
+
+
 def test_who_needs_no_reason_needs_no_column_for_it() -> None:
     bare = frame(decision(0)).drop(columns=["override_tier", "reason"])
     assert check(bare, today=NOW.date())["reason"].isna().all()
     assert check(bare.iloc[:0], today=NOW.date()).empty
+
+
+def _sealed(entry: dict[str, Any]) -> str:
+    """Return a line with the hash of its content, whatever that is."""
+    own = {name: value for name, value in entry.items() if name != "hash"}
+    return _line(own | {"hash": _hash(own)})
 
 
 def _edit(content: str, kind: str) -> str:
@@ -151,11 +171,7 @@ def _edit(content: str, kind: str) -> str:
     if kind == "altered":
         lines[1] = lines[1].replace('"T2"', '"T3"')
     elif kind == "rehashed":  # the forger repairs the line's own hash, not the chain
-        from tierkit.reviews import _hash, _line
-
-        entry = json.loads(lines[1]) | {"override_tier": "T3"}
-        entry.pop("hash")
-        lines[1] = _line(entry | {"hash": _hash(entry)})
+        lines[1] = _sealed(json.loads(lines[1]) | {"override_tier": "T3"})
     elif kind == "removed":
         del lines[1]
     elif kind == "moved":
@@ -178,6 +194,88 @@ def test_tampering_is_told_by_the_first_line_that_does_not_fit(log: Path, kind: 
         with pytest.raises(DataError, match=rf"line {line} "):
             attempt()
     assert log.read_bytes() == forged, "a log that is not right is not written to"
+
+
+UNTRUE: dict[str, tuple[dict[str, Any], str]] = {
+    "decision": ({"decision": "banana"}, "decision is not a declared level"),
+    "tier": ({"tier": "T9"}, "tier is not a declared level"),
+    "no override": ({"decision": "override", "reason": "x"}, "override_tier is missing"),
+    "day": ({"decided_on": "2025-02-30"}, "decided_on is not a date"),
+    "order": ({"decided_on": "2024-12-01"}, "decided_on lies before as_of"),
+    "empty": ({"policy": None}, "policy has no value"),
+    "number": ({"reviewer": 7}, "is no entry of a log"),
+    "list": ({"reason": ["x"]}, "is no entry of a log"),
+    "more": ({"mood": "good"}, "is no entry of a log"),
+    "moment": ({"recorded_at": "yesterday"}, "is no entry of a log"),
+    "no zone": ({"recorded_at": "2025-03-01T08:30:00"}, "is no entry of a log"),
+    "no moment": ({"recorded_at": None}, "is no entry of a log"),
+    "no whole number": ({"entry": 2.0}, "is no entry of a log"),
+}
+
+
+@pytest.mark.parametrize("kind", [*UNTRUE, "lacking", "brackets", "later fault"])
+def test_hashes_that_fit_make_no_decision_of_what_is_none(log: Path, kind: str) -> None:
+    lines = log.read_text("utf-8").splitlines(keepends=True)
+    entry = json.loads(lines[1]) | {"decision": "agree", "override_tier": None, "reason": None}
+    changes, said = UNTRUE.get(kind, UNTRUE["decision"])
+    entry |= changes
+    if kind == "lacking":
+        del entry["policy"]
+        said = "is no entry of a log"
+    lines[1] = _sealed(entry)
+    lines[2] = _sealed(json.loads(lines[2]) | {"previous": json.loads(lines[1])["hash"]})
+    if kind == "brackets":
+        lines[1], said = "[" * 100_000 + "]" * 100_000 + "\n", "is no entry of a log"
+    elif kind == "later fault":  # the chain breaks one line on; what is wrong first is named
+        lines[2] = "nonsense\n"
+    log.write_text("".join(lines), "utf-8")
+    forged = log.read_bytes()
+    for attempt in (lambda: read(log), lambda: append(log, frame(decision(5)), now=NOW)):
+        with pytest.raises(DataError, match=r"line 2 is no (decision|entry)") as told:
+            attempt()
+        assert said in str(told.value)
+    assert log.read_bytes() == forged
+
+
+def test_what_a_chain_cannot_show_is_shown_by_a_hash_kept_elsewhere(log: Path) -> None:
+    kept = append(log, frame(decision(3)), now=NOW)
+    assert kept[:3] == (1, 1, 4)
+    assert kept.hash == read(log)["hash"].iloc[-1]
+    lines = log.read_text("utf-8").splitlines(keepends=True)
+    cut = lines[:3]
+    anew, last = lines[:1], json.loads(lines[0])
+    for line in lines[1:]:
+        last = json.loads(_sealed(json.loads(line) | {"reviewer": "王复核", "previous": last["hash"]}))
+        anew.append(_line(last))
+    for content in (cut, anew):
+        log.write_text("".join(content), "utf-8")
+        assert read(log)["hash"].iloc[-1] != kept.hash
+
+
+def test_who_goes_back_to_an_earlier_decision_is_heard(tmp_path: Path) -> None:
+    log, other = tmp_path / "log", {"reviewer": "王复核"}
+    for one in (decision(0), decision(0, **other), decision(0, **OVERRIDE), decision(0)):
+        assert added(log, frame(one), now=NOW) == 1
+        assert added(log, frame(one), now=NOW) == 0, "a call that was interrupted is repeated"
+    assert read(log)["decision"].tolist() == ["agree", "agree", "override", "agree"]
+    assert latest(log)["entry"].tolist() == [4]
+    assert added(log, frame(decision(0, **other)), now=NOW) == 0, "others' entries do not count"
+
+
+def test_reading_waits_for_a_writer_and_does_not_call_it_killed(log: Path) -> None:
+    whole = log.read_bytes()
+    log.write_bytes(whole[:-40])
+    with log.open("ab") as writer, ThreadPoolExecutor(1) as readers:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        found = readers.submit(read, log)
+        with pytest.raises(TimeoutError):
+            found.result(timeout=0.2)
+        writer.write(whole[-40:])
+        writer.flush()
+        fcntl.flock(writer, fcntl.LOCK_UN)
+        assert len(found.result(timeout=30)) == 3
+        fcntl.flock(writer, fcntl.LOCK_SH)
+        assert len(readers.submit(read, log).result(timeout=30)) == 3, "readers do not wait for each other"
 
 
 @settings(max_examples=40, deadline=None)
@@ -205,7 +303,7 @@ def test_whatever_can_be_printed_comes_back_as_it_was(
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "log"
     rows = [decision(k, **{**OVERRIDE, "reason": reason}) for k, reason in enumerate(reasons)]
-    assert append(path, frame(*rows), now=NOW) == len(reasons)
+    assert added(path, frame(*rows), now=NOW) == len(reasons)
     assert read(path)["reason"].tolist() == reasons
 
 
@@ -215,7 +313,7 @@ def test_half_a_line_is_left_out_with_a_message_and_taken_away(log: Path) -> Non
     with pytest.warns(UserWarning, match="ends in half a line"):
         assert len(read(log)) == 2
     with pytest.warns(UserWarning, match="Record those decisions again"):
-        assert append(log, frame(decision(2, decision="correct", reason="地址有误")), now=NOW) == 1
+        assert added(log, frame(decision(2, decision="correct", reason="地址有误")), now=NOW) == 1
     assert log.read_bytes() == whole
 
 
@@ -277,5 +375,5 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_said_was_done(tmp_path: P
     assert len(read(log)) in (done, done + 1), "what was written and not yet said may be there"
     before = len(read(log))
     rows = frame(*(decision(k, decided_on="2025-01-07") for k in range(20)))
-    assert append(log, rows, now=NOW) == 20 - before
+    assert added(log, rows, now=NOW) == 20 - before
     assert read(log)["enterprise_id"].tolist() == IDS[:20]

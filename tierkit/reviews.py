@@ -1,9 +1,11 @@
-"""What reviewers decided about tiers: an append-only log that shows whether anything in it was changed.
+"""What reviewers decided about tiers: an append-only log, chained so that an altered line shows.
 
 A line of the log is one decision, as JSON. Each holds the SHA-256 of the line before it and its own, so who
 alters, removes or inserts a line breaks the chain there, and `read` names the first line that does not fit.
-What a chain cannot show is that lines at its very end were cut off: keep the last hash, which `append` and
-every dossier tell, elsewhere. A decision changes no score and no tier by itself; it is shown.
+What a chain cannot show: that lines at its very end were cut off, and that all lines from some line on were
+written anew with hashes that fit, since anybody can compute them. Against both only a hash that is kept
+elsewhere helps: `append` returns the last one, and every dossier tells it. A decision changes no score and
+no tier by itself; it is shown.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,7 +31,7 @@ from tierkit.schema.dataset import frame_of
 from tierkit.schema.levels import Label
 from tierkit.schema.rows import cell_problems, check_rows, describe, row_faults
 
-__all__ = ["COLUMNS", "LONGEST", "append", "check", "latest", "read"]
+__all__ = ["COLUMNS", "LONGEST", "Appended", "append", "check", "latest", "read"]
 
 LONGEST = 2_000
 """Characters that a reason may have."""
@@ -65,6 +67,28 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of `read`."""
 _FIRST = "0" * 64
+_FIELDS = {*_GIVEN, "entry", "recorded_at", "previous", "hash"}
+
+
+class Appended(NamedTuple):
+    """What `append` did.
+
+    Attributes
+    ----------
+    rows : int
+        Decisions given.
+    added : int
+        Those of them that were new.
+    entries : int
+        Entries of the log now.
+    hash : str or None
+        The last entry's, to be kept where the log is not; None of a log without entries.
+    """
+
+    rows: int
+    added: int
+    entries: int
+    hash: str | None
 
 
 def check(
@@ -94,7 +118,7 @@ def check(
     Raises
     ------
     DataError
-        With everything that is wrong.
+        With everything that is wrong, or if the scores lack a column.
 
     Examples
     --------
@@ -121,7 +145,7 @@ def check(
     if rows.problems:
         raise DataError(problems)
     frame = frame_of(rows).reindex(columns=list(_GIVEN)).astype(_TABLE.dtypes)
-    for column, here, message, remedy in _rules(frame, scores):
+    for column, here, message, remedy in (*_rules(frame), *_among(frame), *_against(frame, scores)):
         examples = tuple(
             f"row {row + 1}: {_shown(frame[column].iloc[row])}" for row in np.flatnonzero(here)[:3].tolist()
         )
@@ -132,8 +156,8 @@ def check(
     return frame
 
 
-def _rules(frame: pd.DataFrame, scores: pd.DataFrame | None) -> Iterator[tuple[str, Any, str, str]]:
-    """Yield what rows must not be, beyond their cells: column, which rows, what is wrong, what to do."""
+def _rules(frame: pd.DataFrame) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield what a row must not be, beyond its cells: column, which rows, what is wrong, what to do."""
     overrides, given = frame["decision"] == "override", frame["override_tier"].notna()
     reasoned = frame["reason"].notna()
     yield "override_tier", overrides & ~given, "is missing", "Give the tier that the reviewer sets"
@@ -153,17 +177,31 @@ def _rules(frame: pd.DataFrame, scores: pd.DataFrame | None) -> Iterator[tuple[s
             "holds control or direction characters",
             "Take them out; a log is read as it is",
         )
+
+
+def _among(frame: pd.DataFrame) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield what rows that are given together must not be, as `_rules` does."""
     fresh = ~frame.duplicated()
     twice = frame[fresh].duplicated(list(_TABLE.key), keep=False).reindex(frame.index, fill_value=False)
     yield "decision", twice, "contradicts another row of the same reviewer and day", "Keep the one that holds"
-    if scores is not None:
-        own = scores.drop_duplicates("enterprise_id").set_index("enterprise_id")
-        known = frame["enterprise_id"].isin(own.index)
-        yield "enterprise_id", ~known, "is not among the scores", "Give the scores that were reviewed"
-        for name in ("tier", "policy", *(["as_of"] if "as_of" in own else [])):
-            held = frame["enterprise_id"].map(own[name].astype("str"))
-            differs = known & (held != frame[name].astype("str"))
-            yield name, differs, "is not that of the scores", "Decide on the tier as it was scored"
+
+
+def _against(frame: pd.DataFrame, scores: pd.DataFrame | None) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield what rows must not be beside the scores, as `_rules` does."""
+    if scores is None:
+        return
+    remedy = "Give what 'tierkit score' wrote"
+    lacking = [name for name in ("enterprise_id", "tier", "policy") if name not in scores]
+    if lacking:
+        raise DataError([Problem("scores", name, 0, (), "is a column that is missing", remedy)
+                         for name in lacking])  # fmt: skip
+    own = scores.drop_duplicates("enterprise_id").set_index("enterprise_id")
+    known = frame["enterprise_id"].isin(own.index)
+    yield "enterprise_id", ~known, "is not among the scores", "Give the scores that were reviewed"
+    for name in ("tier", "policy", *(["as_of"] if "as_of" in own else [])):
+        held = frame["enterprise_id"].map(own[name].astype("str"))
+        differs = known & (held != frame[name].astype("str"))
+        yield name, differs, "is not that of the scores", "Decide on the tier as it was scored"
 
 
 def _hides(text: str) -> bool:
@@ -185,11 +223,13 @@ def append(
     scores: pd.DataFrame | None = None,
     *,
     now: datetime | None = None,
-) -> int:
+) -> Appended:
     """Add decisions to a log, each once, and return how many were new.
 
     Either all of them are on the disk when it returns, or, if the process is killed, the first few; the same
-    call adds the rest. Two processes wait for each other.
+    call adds the rest. Two processes wait for each other. A decision is not added where the last entry of the
+    same reviewer, day, enterprise and assignment says the same; who decides otherwise and then goes back is
+    heard each time.
 
     Parameters
     ----------
@@ -202,8 +242,8 @@ def append(
 
     Returns
     -------
-    int
-        Decisions added; those that the log holds already are not added again.
+    Appended
+        How many were given and added, how many entries there are, and the last hash.
 
     Raises
     ------
@@ -221,7 +261,7 @@ def append(
     >>> log = Path(tempfile.mkdtemp()) / "reviews.jsonl"
     >>> one = pd.DataFrame([{"enterprise_id": "91350100M000100Y43", "decision": "agree", "tier": "T4",
     ...     "reviewer": "Li", "decided_on": "2025-01-06", "as_of": "2024-12-30", "policy": "jiading-2025"}])
-    >>> append(log, one), append(log, one)
+    >>> append(log, one).added, append(log, one).added
     (1, 0)
     """
     path = Path(log)
@@ -234,14 +274,15 @@ def append(
         if half:
             warnings.warn(_half(path, half), stacklevel=2)
             os.ftruncate(descriptor, whole)
-        held = {_content(entry) for entry in entries}
+        held = {_values(entry, _TABLE.key): _values(entry, _GIVEN) for entry in entries}
         last: dict[str, Any] = entries[-1] if entries else {"entry": 0, "hash": _FIRST}
         lines = []
         for row in frame.to_dict("records"):
             given = {str(name): _plain(cell) for name, cell in row.items()}
-            if _content(given) in held:
+            key, content = _values(given, _TABLE.key), _values(given, _GIVEN)
+            if held.get(key) == content:
                 continue
-            held.add(_content(given))
+            held[key] = content
             entry = given | {"entry": last["entry"] + 1, "recorded_at": at, "previous": last["hash"]}
             last = entry | {"hash": _hash(entry)}
             lines.append(_line(last))
@@ -250,11 +291,14 @@ def append(
         while rest:
             rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
-    return len(lines)
+    count = int(last["entry"])
+    return Appended(len(frame), len(lines), count, last["hash"] if count else None)
 
 
 def read(log: str | os.PathLike[str]) -> pd.DataFrame:
-    """Return the decisions of a log, after verifying every line of it.
+    """Return the decisions of a log, after verifying every line of it: the chain, and what each line says.
+
+    It waits while a process of ours writes.
 
     Returns
     -------
@@ -264,7 +308,8 @@ def read(log: str | os.PathLike[str]) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the log was altered; it names the first line that does not fit.
+        If the log was altered, or a line is no decision that `append` would have written; it names the first
+        line that does not fit.
     FileNotFoundError
 
     Warns
@@ -272,9 +317,12 @@ def read(log: str | os.PathLike[str]) -> pd.DataFrame:
     UserWarning
         If the log ends in half a line, which is left out.
     """
-    entries, _, half = _entries(Path(log))
+    path = Path(log)
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        entries, _, half = _entries(path)
     if half:
-        warnings.warn(_half(Path(log), half), stacklevel=2)
+        warnings.warn(_half(path, half), stacklevel=2)
     frame = pd.DataFrame(entries, columns=list(COLUMNS))
     words = [name for name in COLUMNS if name not in ("entry", *_DAYS)]
     types = {"entry": "int64", **dict.fromkeys(words, "str"), **dict.fromkeys(_DAYS, "datetime64[us]")}
@@ -330,24 +378,53 @@ def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     entries: list[dict[str, Any]] = []
-    previous = _FIRST
+    previous, wrong = _FIRST, ""
     for k, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
-        wrong = ""
         try:
             entry = json.loads(line)
             own = {name: value for name, value in entry.items() if name != "hash"}
-            if entry.get("hash") != _hash(own) or _line(entry).encode() != line + b"\n":
+            if entry["hash"] != _hash(own) or _line(entry).encode() != line + b"\n":
                 wrong = "is not what was written: its hash is not that of its content"
             elif entry["previous"] != previous or entry["entry"] != k:
                 wrong = "does not follow the line before it: a line was taken out, put in or moved"
-        except (ValueError, AttributeError, KeyError):
+            elif not _shaped(entry):
+                wrong = "is no entry of a log"
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             wrong = "is no entry of a log"
         if wrong:
-            remedy = "Restore the log from a backup; nothing from this line on can be trusted"
-            raise DataError([Problem(str(path), "", 1, (f"line {k}",), f"line {k} {wrong}", remedy)])
+            break
         entries.append(entry)
         previous = entry["hash"]
+    at, untrue = _untrue(entries)
+    if untrue or wrong:
+        at, wrong = (at, untrue) if untrue else (len(entries), wrong)
+        remedy = "Restore the log from a backup; nothing from this line on can be trusted"
+        message = f"line {at + 1} {wrong}"
+        raise DataError([Problem(str(path), "", 1, (f"line {at + 1}",), message, remedy)])
     return entries, whole, content[whole:]
+
+
+def _shaped(entry: dict[str, Any]) -> bool:
+    """Tell whether an entry has the fields of one, each of its type; a decision's are texts or empty."""
+    moment = datetime.fromisoformat(entry["recorded_at"])
+    return (
+        set(entry) == _FIELDS
+        and type(entry["entry"]) is int
+        and moment.utcoffset() is not None
+        and all(entry[name] is None or isinstance(entry[name], str) for name in _GIVEN)
+    )
+
+
+def _untrue(entries: list[dict[str, Any]]) -> tuple[int, str]:
+    """Return the first entry that is no right decision, from 0, and what is wrong with it, or nothing."""
+    rows = check_rows(pd.DataFrame(entries, columns=list(_GIVEN), dtype="object"), _TABLE)
+    faults = [(columns[0], fault.rows, fault.message) for columns, fault in row_faults(rows)]
+    frame = frame_of(rows).astype(_TABLE.dtypes)
+    faults += [(column, np.asarray(here), message) for column, here, message, _ in _rules(frame)]
+    first = min(
+        ((int(here.argmax()), column, said) for column, here, said in faults if here.any()), default=None
+    )
+    return (0, "") if first is None else (first[0], f"is no decision: {first[1]} {first[2]}")
 
 
 def _half(path: Path, half: bytes) -> str:
@@ -357,8 +434,8 @@ def _half(path: Path, half: bytes) -> str:
     )
 
 
-def _content(entry: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(entry[name] for name in _GIVEN)
+def _values(entry: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(entry[name] for name in names)
 
 
 def _line(entry: dict[str, Any]) -> str:

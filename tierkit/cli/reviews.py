@@ -29,7 +29,7 @@ def review(
         Path | None, typer.Option(metavar="SCORES", help="What score wrote, to hold decisions against.")
     ] = None,
 ) -> Answer:
-    """Add decisions of reviewers to a log that shows if anything in it is changed."""
+    """Add decisions of reviewers to a log whose lines are chained by their hashes."""
     given = Given()
     given.file("DECISIONS", decisions)
     endings = [f".{one}" for one in FORMATS]
@@ -46,18 +46,13 @@ def review(
     if scores is not None:
         with given.blame("--scores", "Give a file that score wrote."):
             held = _scored(scores)
-    rows = len(reviews.check(decisions, held))
-    added = reviews.append(log, decisions, held)
-    entries = reviews.read(log)
+    rows, added, entries, last = reviews.append(log, decisions, held)
     said = f"Recorded {added} of {rows} decision{'s' * (rows != 1)} in '{log}'"
     if added < rows:
         said += f"; {rows - added} {'was' if rows - added == 1 else 'were'} there already"
-    last = "" if entries.empty else str(entries["hash"].iloc[-1])
-    keep = (
-        f"It has {len(entries)} entries, the last with hash {last}: keep that hash elsewhere, since only it "
-    )
-    keep += "shows if entries are cut off at the end."
-    data = {"log": str(log), "rows": rows, "added": added, "entries": len(entries), "hash": last or None}
+    keep = f"It has {entries} entries, the last with hash {last}: keep that hash elsewhere, since only it "
+    keep += "shows if entries are cut off at the end or written anew."
+    data = {"log": str(log), "rows": rows, "added": added, "entries": entries, "hash": last}
     return Answer(data, f"{said}.\n{keep}" if last else f"{said}.")
 
 

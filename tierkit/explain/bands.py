@@ -11,8 +11,9 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-__all__ = ["AGREEMENT", "BANDS", "DISTANCE", "bands", "basis", "way"]
+__all__ = ["AGREEMENT", "BANDS", "DISTANCE", "bands", "basis", "distance_band", "way"]
 
 BANDS = ("unsure", "fair", "sure")
 """From the least sure."""
@@ -57,14 +58,38 @@ def way(tiers: pd.DataFrame) -> pd.Series:
     return pd.concat(widths, axis=1).min(axis=1).fillna(np.inf)
 
 
+def distance_band(tiers: pd.DataFrame, axis: str) -> NDArray[np.intp]:
+    """Return the place in `BANDS` of each way to the next tier along one axis.
+
+    Parameters
+    ----------
+    tiers : DataFrame of shape (n, any)
+        With ``distance_risk`` or ``distance_credit``; missing, where no move changes the tier, is the surest.
+    axis : {"risk", "credit"}
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+
+    Examples
+    --------
+    >>> distance_band(pd.DataFrame({"distance_risk": [-0.1, 0.3, np.nan]}), "risk").tolist()
+    [0, 1, 2]
+    """
+    ways = tiers[f"distance_{axis}"].abs().fillna(np.inf).to_numpy(float)
+    band: NDArray[np.intp] = np.digitize(ways, DISTANCE[axis])
+    return band
+
+
 def bands(tiers: pd.DataFrame) -> pd.Series:
     """Return the band of each tier: by agreement where there is any, else by distance.
 
     Parameters
     ----------
     tiers : DataFrame of shape (n, any)
-        With ``tier_agreement``, or with ``distance_risk`` and ``distance_credit``. By distance a tier is in
-        the worse of the bands of both axes.
+        With ``tier_agreement``, or with ``distance_risk`` and ``distance_credit``. A tier whose agreement is
+        missing is unsure, since nothing vouches for it; by distance a tier is in the worse of the bands of
+        both axes.
 
     Returns
     -------
@@ -73,18 +98,13 @@ def bands(tiers: pd.DataFrame) -> pd.Series:
 
     Examples
     --------
-    >>> bands(pd.DataFrame({"tier_agreement": [1.0, 0.7, 0.65]})).tolist()
-    ['sure', 'fair', 'unsure']
+    >>> bands(pd.DataFrame({"tier_agreement": [1.0, 0.7, 0.65, np.nan]})).tolist()
+    ['sure', 'fair', 'unsure', 'unsure']
     >>> bands(pd.DataFrame({"distance_risk": [-0.6, 0.6], "distance_credit": [30.0, -5.0]})).tolist()
     ['sure', 'unsure']
     """
     if basis(tiers) == "agreement":
-        band = np.digitize(tiers["tier_agreement"].to_numpy(float), AGREEMENT)
+        band = np.digitize(tiers["tier_agreement"].fillna(-np.inf).to_numpy(float), AGREEMENT)
     else:
-        each = [
-            # NaN, where no move changes the tier, is beyond every edge.
-            np.digitize(tiers[f"distance_{axis}"].abs().fillna(np.inf).to_numpy(float), edges)
-            for axis, edges in DISTANCE.items()
-        ]
-        band = np.minimum(*each)
+        band = np.minimum(*(distance_band(tiers, axis) for axis in DISTANCE))
     return pd.Series(pd.Categorical(np.array(BANDS)[band], list(BANDS)), index=tiers.index)

@@ -20,7 +20,7 @@ from tierkit.schema import TABLES, TIERS
 from tierkit.scorecard import CreditScorecard
 from tierkit.timeline import TIMED, Source, Timeline
 
-__all__ = ["ABSENT", "DIRECTIONS", "Changes", "changes", "effects", "features_held", "mean_t"]
+__all__ = ["ABSENT", "DIRECTIONS", "Changes", "changes", "effects", "features_held", "mean_t", "span"]
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +65,19 @@ def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
     return mean, mean - half, mean + half
+
+
+def span(low: float, high: float, digits: int, lang: str, *, share: bool = False, sign: bool = False) -> str:
+    """Return an interval as text, or in words that there were too few for one.
+
+    Examples
+    --------
+    >>> span(1.0, 2.5, 1, "en"), span(np.nan, np.nan, 1, "en")
+    ('[1.0, 2.5]', '[too few for an interval]')
+    """
+    if not np.isfinite([low, high]).all():
+        return f"[{texts.text('portrait.few', lang)}]"
+    return texts.interval(low, high, digits, share=share, sign=sign)
 
 
 def features_held(
@@ -148,13 +161,14 @@ class Changes:
         """Return who moved and why, a sentence each, with n and intervals."""
         both = self.transitions[~self.transitions["before"].isin(ABSENT)]
         both = both[~both["after"].isin(ABSENT)]
-        moved, n = both[both["before"] != both["after"]]["n"].sum(), int(both["n"].sum())
-        low, high = (float(one) for one in wilson_interval(moved, n))
-        share = texts.percent(moved / n if n else None, 1)
-        told = {"n": n, "moved": int(moved), "share": share}
-        span = texts.interval(low, high, 1, share=True)
         dates = {"before": self.before, "after": self.after}
-        said = [texts.text("portrait.changes.moved", lang, **told, interval=span, **dates)]
+        moved, n = both[both["before"] != both["after"]]["n"].sum(), int(both["n"].sum())
+        if not n:
+            return [texts.text("portrait.changes.nobody", lang, **dates)]
+        low, high = (float(one) for one in wilson_interval(moved, n))
+        told = {"n": n, "moved": int(moved), "share": texts.percent(moved / n, 1)}
+        interval = span(low, high, 1, lang, share=True)
+        said = [texts.text("portrait.changes.moved", lang, **told, interval=interval, **dates)]
         for direction in DIRECTIONS:
             of = self.totals().query("direction == @direction").set_index(["axis", "part"])
             count = int(of["n"].iloc[0]) if len(of) else 0
@@ -172,14 +186,15 @@ class Changes:
                             lang,
                             label=_LABELS[str(row.feature)].text(lang),
                             mean=texts.signed(float(row.mean), digits),  # type: ignore[arg-type]
-                            interval=texts.interval(row.low, row.high, digits, sign=True),  # type: ignore[arg-type]
+                            interval=span(row.low, row.high, digits, lang, sign=True),  # type: ignore[arg-type]
                         )
                         for row in self.strongest(direction, axis).itertuples()
                     ],
                     lang,
                 )
+                most = texts.text("portrait.changes.most", lang, named=named) if named else ""
                 text_id = f"portrait.changes.{direction}.{axis}"
-                said.append(texts.text(text_id, lang, count=texts.number(count), named=named, **parts))
+                said.append(texts.text(text_id, lang, count=texts.number(count), most=most, **parts))
         return said
 
 
@@ -238,7 +253,8 @@ def changes(
 
     stayed = both[~both["before"].isin(ABSENT) & ~both["after"].isin(ABSENT)]
     rank = {tier: k for k, tier in enumerate(TIERS)}
-    step = stayed["after"].map(rank) - stayed["before"].map(rank)
+    # With a type, since those of nobody are no numbers.
+    step = stayed["after"].map(rank).astype("int64") - stayed["before"].map(rank).astype("int64")
     moved = [
         _moved(risk, credit, step.index[step < 0 if direction == "better" else step > 0], direction,
                last_X, X, held_X)

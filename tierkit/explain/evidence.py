@@ -14,7 +14,7 @@ from tierkit.features.building import check_ids
 from tierkit.schema import LEVELS
 from tierkit.timeline import Source, Timeline
 
-__all__ = ["COLUMNS", "KEYS", "Record", "evidence", "records_of"]
+__all__ = ["COLUMNS", "KEYS", "KINDS", "Record", "evidence", "records_of"]
 
 COLUMNS = ("enterprise_id", "feature", "table", "record_id", "on", "kind")
 
@@ -28,7 +28,7 @@ KEYS = {
 }
 """What names a record of a table: its key, and of an obligation what it is beside the enterprise."""
 
-_KINDS = {
+KINDS = {
     "enterprises": ("", ""),
     "obligations": ("item_class", "item_class"),
     "inspections": ("finding", "finding"),
@@ -68,7 +68,7 @@ class Record(NamedTuple):
         'credit event E7 (2024-05-02, tax arrears)'
         """
         table = texts.text(f"record.of.{self.table}", lang)
-        level = LEVELS.get(_KINDS[self.table][1], {}).get(self.kind or "")
+        level = LEVELS.get(KINDS[self.table][1], {}).get(self.kind or "")
         kind = level.text(lang) if level else ""
         name = texts.plain(self.record_id, 40)
         return texts.text(
@@ -135,7 +135,7 @@ def evidence(
 def _behind(place: int, feature: Feature) -> str:
     """Return the query for the records behind one feature."""
     table = feature.source
-    kind = _KINDS[table][0] or "NULL"
+    kind = KINDS[table][0] or "NULL"
     last = ' QUALIFY "on" = max("on") OVER (PARTITION BY "row")' if feature.latest else ""
     return (
         f"""(SELECT "row", {place} AS place, '{table}' AS "table", {KEYS[table]} AS record_id, """

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tierkit import texts
-from tierkit.explain.bands import BANDS, DISTANCE, bands, basis, way
-from tierkit.explain.changes import Changes, effects
+from tierkit.explain.bands import BANDS, DISTANCE, bands, basis, distance_band, way
+from tierkit.explain.changes import Changes, effects, span
 from tierkit.features import FEATURES, NEVER_DAYS, Feature
 from tierkit.metrics import wilson_interval
 from tierkit.risk import RiskModel
@@ -88,10 +88,10 @@ class Portraits:
         kind, digits = str(row["kind"]), 1
         if kind == "median":
             value, city = (texts.number(row[name], digits) for name in ("value", "city"))
-            interval = texts.interval(row["low"], row["high"], digits)
+            interval = span(row["low"], row["high"], digits, lang)
         else:
             value, city = (texts.percent(row[name], digits) for name in ("value", "city"))
-            interval = texts.interval(row["low"], row["high"], digits, share=True)
+            interval = span(row["low"], row["high"], digits, lang, share=True)
         fact = {"flag": 1.0, "level": row["level"]}.get(kind)
         what = known.label.text(lang) if fact is None else known.sentence(fact, lang).rstrip("。. ")
         what = what[:1].upper() + what[1:]
@@ -108,7 +108,7 @@ class Portraits:
             f"portrait.mark.{row['axis']}",
             lang,
             value=texts.signed(row["difference"], digits),
-            interval=texts.interval(row["low"], row["high"], digits, sign=True),
+            interval=span(row["low"], row["high"], digits, lang, sign=True),
         )
 
     def sentences(self, lang: str, top: int = 3) -> list[str]:
@@ -183,6 +183,8 @@ def portraits(
     ------
     KeyError
         If an enterprise has a tier and no features.
+    ValueError
+        If ``tiers`` has no rows.
     AdditivityError
         If the reasons of a row do not add up to its score within 1e-9.
 
@@ -198,6 +200,8 @@ def portraits(
     >>> told.fact("T1", "findings_2y", "en")[:36], told.strongest("T3", "risk")["feature"].tolist()
     ('Findings, 2 years, one or more: 0.0%', ['findings_2y'])
     """
+    if tiers.empty:
+        raise ValueError("'tiers' has no rows, so there is no tier to tell of. Give scores of enterprises.")
     rows = X.loc[tiers["enterprise_id"]]
     tier = tiers["tier"].astype("str").to_numpy()
     there = [name for name in TIERS if (tier == name).any()]
@@ -339,9 +343,8 @@ def _kind(feature: Feature) -> str:
 def _near(tiers: pd.DataFrame, tier: NDArray[np.object_], there: list[str]) -> pd.DataFrame:
     """Return how many of each tier are in each band of distance, and of certainty."""
     axes: dict[str, pd.Series] = {"certainty": bands(tiers)}
-    for axis, edges in DISTANCE.items():
-        band = np.digitize(tiers[f"distance_{axis}"].abs().fillna(np.inf).to_numpy(float), edges)
-        axes[axis] = pd.Series(np.array(BANDS)[band])
+    for axis in DISTANCE:
+        axes[axis] = pd.Series(np.array(BANDS)[distance_band(tiers, axis)])
     told = [
         {"tier": name, "axis": axis, "band": band, "n": int(((tier == name) & (values == band)).sum()),
          "of": int((tier == name).sum())}

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.explain.editing import Scorer, Tables, known_records, score_known
-from tierkit.explain.evidence import KEYS, Record, evidence
+from tierkit.explain.evidence import KEYS, KINDS, Record, evidence
 from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value, reasons
 from tierkit.policy import Policy
 from tierkit.schema import LEVELS, TABLES, DataError, Problem
@@ -23,8 +23,6 @@ __all__ = ["REVOCABLE", "Move", "Revocation", "revoked"]
 
 REVOCABLE = ("inspections", "credit_events", "complaints", "signals")
 """Tables of records that can be revoked."""
-
-_KINDS = {"inspections": "finding", "credit_events": "kind", "complaints": "channel", "signals": "kind"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +314,7 @@ def _without(
         gone = frame["enterprise_id"].eq(enterprise_id) & frame[key].isin(ids)
         day = TABLES[name].columns["enterprise_id"].known_from
         found += [
-            Record(name, row[key], f"{row[day]:%Y-%m-%d}", row[_KINDS[name]])
+            Record(name, row[key], f"{row[day]:%Y-%m-%d}", row[KINDS[name][0]])
             for row in frame[gone].to_dict("records")
         ]
         left[name] = frame[~gone].reset_index(drop=True)
