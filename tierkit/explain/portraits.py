@@ -119,7 +119,8 @@ class Portraits:
             said.append(self.headline(tier, lang))
             for axis in DISTANCE:
                 for _, mark in self.strongest(tier, axis, top).iterrows():
-                    said.append(f"{self.fact(tier, str(mark['feature']), lang)} {self.mark(mark, lang)}")
+                    both = self.fact(tier, str(mark["feature"]), lang), self.mark(mark, lang)
+                    said.append(("" if lang == "zh" else " ").join(both))
         if self.changes is not None:
             said += self.changes.sentences(lang)
         return [*said, *self.near_sentences(lang)]
