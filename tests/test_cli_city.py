@@ -237,8 +237,9 @@ def test_earlier_scores_that_these_records_do_not_give_are_told_of(
 
 
 def test_the_command_is_offered_only_with_the_last_assignment_that_tiers_rest_on(
-    report: Report, place: Path, scores: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    report: Report, place: Path, scores: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     monkeypatch.setattr("tierkit.cli.reports._Job._portraits", lambda _job: None)
     last, path = tmp_path / "last tiers.csv", tmp_path / "scores.parquet"
     columns = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
@@ -274,10 +275,12 @@ def test_the_command_is_offered_only_with_the_last_assignment_that_tiers_rest_on
         command = listed(tmp_path / "page" / "index.html")["command"]
         told = shlex.split(command)
         assert told[told.index("--previous") + 1] == str(last)
+    capfd.readouterr()
     with pytest.raises(SystemExit) as left:
-        main([part.replace("{id}", one) for part in told[1:]])
+        main([*(part.replace("{id}", one) for part in told[1:]), "--json"])
     assert left.value.code == 0
-    assert 'class="tier T2"' in (tmp_path / "page-dossiers" / f"{one}.html").read_text("utf-8")
+    assert json.loads(capfd.readouterr().out)["reasons"]["tier"] == "T2"
+    assert (tmp_path / "page-dossiers" / f"{one}.html").is_file()
 
 
 def test_the_command_names_the_policy_so_that_it_is_found(
@@ -285,7 +288,7 @@ def test_the_command_names_the_policy_so_that_it_is_found(
 ) -> None:
     monkeypatch.setattr("tierkit.cli.reports._Job._portraits", lambda _job: None)
     path, file = tmp_path / "scores.parquet", tmp_path / "our own.toml"
-    own = Policy.load("shanghai-2025").reform({"tiers.slack_risk": 0.01})
+    own = Policy.load("shanghai-2025").reform({"review.hysteresis_points": 6.0})
 
     def named(*more: object) -> str | None:
         status, answer = report(
@@ -313,8 +316,11 @@ def test_scores_that_would_break_the_page_are_bad_input(
     path = rewritten(place / f"{DAYS[1]}.parquet", tmp_path / "scores.parquet", rows)
     status, answer = report(path, "--data", CITY, "--out", tmp_path / "page")
     assert status == 2
-    assert "is there twice" in problems(answer)
-    assert "without agreement_low. Score again with --certainty." in problems(answer)
+    told = [(one["column"], one["message"].split(" has ")[-1], one["remedy"]) for one in answer["problems"]]
+    assert told == [
+        ("enterprise_id", "is there twice", "Give a file that 'tierkit score' wrote."),
+        ("", "tier_agreement, agreement_high without agreement_low", "Score again with --certainty."),
+    ]
 
 
 def test_more_rows_than_a_page_holds_ask_for_a_filter(
