@@ -9,6 +9,7 @@ import base64
 import csv
 import io
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -335,3 +336,42 @@ def test_ten_thousand_rows_are_filtered_with_few_of_them_drawn(opened: Any, tmp_
         one.select_option("#district", str(district))
         assert one.inner_text("#count").startswith(f"{n:,} of 10,000 ")
         assert 0 < one.locator("#rows tbody tr").count() <= min(n, 100)
+
+
+def test_rows_of_the_index_hold_no_command_but_theirs_and_no_share_of_nothing(
+    opened: Any, tmp_path: Path
+) -> None:
+    rows = rows_of_a_city(3)
+    rows["enterprise_id"] = hostile = ["a'; touch b; '$(c)", '`d` \\ "e"', "f"]
+    rows["name"] = ["＝1+1", "＠SUM(A1)", "－1"]
+    rows["tier"] = "T4"
+    rows["risk_probability"] = [0.5, 0.25, float("nan")]
+    log = pd.DataFrame({
+        "entry": [1, 2], "enterprise_id": hostile[:2], "decision": ["agree", "override"],
+        "override_tier": [None, "T2"], "tier": ["T4", "T3"], "policy": POLICY,
+        "decided_on": pd.to_datetime(["2025-01-02", "2024-07-02"]),
+        "as_of": pd.to_datetime([AS_OF, "2024-06-30"]),
+    })  # fmt: skip
+    explain = ("tierkit", "explain", "--enterprise", "{id}", "--out", "it's; x/{id}.html")
+    city = City(rows=rows, scored=3, as_of=AS_OF, policy=POLICY, explain=explain, decisions=log)
+    city_page(city, tmp_path / "page.html")
+    one = opened(tmp_path / "page.html", "#lang=en").page
+    for k, code in enumerate(hostile):
+        one.locator("#rows tbody button").nth(k).click()
+        assert shlex.split(one.inner_text("#command code")) == [
+            part.replace("{id}", code) for part in explain
+        ]
+    shown = one.locator("#rows tbody tr").all_inner_texts()
+    assert "50.0%" in shown[0]
+    assert "–%" not in "".join(shown)
+    decided = one.locator("#rows tbody tr td:nth-of-type(3)").all_inner_texts()
+    assert [" ".join(cell.split()) for cell in decided] == [
+        f"agreed 2025-01-02 on T4, as of {AS_OF}",
+        "overridden T2 2024-07-02 on another assignment: T3, as of 2024-06-30",
+        "–",
+    ]
+    with one.expect_download() as saving:
+        one.get_by_role("button", name="CSV").click()
+    saving.value.save_as(tmp_path / "rows.csv")
+    saved = (tmp_path / "rows.csv").read_text("utf-8-sig")
+    assert [row[1] for row in csv.reader(io.StringIO(saved))][1:] == ["'＝1+1", "'＠SUM(A1)", "'－1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 
 import numpy as np
 import pandas as pd
@@ -76,7 +77,15 @@ def test_rows_come_back_from_the_page_as_they_were(page: str) -> None:
     assert [value is None for value in columns["wayRisk"]] == nowhere.tolist()
     reasons = [levels["reason"][k][0] if k >= 0 else None for k in columns["riskReason"]]
     assert reasons == rows["risk_reason_1"].astype(object).where(rows["risk_reason_1"].notna(), None).tolist()
-    assert data["command"] == "tierkit explain 'my model' data --enterprise {id} --out d/{id}.html"
+    assert data["command"] == "tierkit explain 'my model' data --enterprise '{id}' --out 'd/{id}.html'"
+
+
+def test_the_command_is_one_command_whatever_its_paths_hold() -> None:
+    explain = ("tierkit", "explain", "--enterprise", "{id}", "--out", "it's; rm -r $HOME `x`/{id}.html")
+    command = data_of(page_of(scored(), explain=explain))["command"]
+    one = "a'; touch b; '$(c)"
+    filled = command.replace("{id}", one.replace("'", "'\"'\"'"))
+    assert shlex.split(filled) == [part.replace("{id}", one) for part in explain]
 
 
 def test_no_name_can_end_the_data_or_hide_in_it(page: str) -> None:
@@ -163,16 +172,32 @@ def test_too_many_rows_for_a_page_are_refused() -> None:
         page_of(rows)
 
 
-def test_last_decisions_are_shown() -> None:
-    log = pd.DataFrame({
-        "entry": [1, 2], "decided_on": pd.to_datetime(["2025-01-02"] * 2),
-        "decision": ["agree", "override"], "override_tier": [None, "T2"], "policy": "shanghai-2025",
-    })  # fmt: skip
-    log["enterprise_id"] = scored()["enterprise_id"][0]
-    page = page_of(scored(), decisions=log)
-    assert data_of(page)["decisions"] == {scored()["enterprise_id"][0]: ["override", "T2", "2025-01-02"]}
+def test_last_decisions_are_shown_with_the_assignment_they_are_on() -> None:
+    rows = scored()
+    ids, tiers = rows["enterprise_id"], rows["tier"]
+    other = next(tier for tier in TIERS if tier != tiers[3])
+    log = pd.DataFrame(
+        [
+            (1, ids[0], "2025-01-02", "agree", None, tiers[0], "2024-12-30", "shanghai-2025"),
+            (2, ids[0], "2025-01-02", "override", "T2", tiers[0], "2024-12-30", "shanghai-2025"),
+            (3, ids[0], "2025-02-01", "correct", None, tiers[0], "2024-12-30", "jiading-2025"),
+            (4, ids[1], "2024-07-01", "override", "T1", tiers[1], "2024-06-30", "shanghai-2025"),
+            (5, ids[2], "2025-01-03", "agree", None, tiers[2], "2024-12-30", "jiading-2025"),
+            (6, ids[3], "2025-01-04", "agree", None, other, "2024-12-30", "shanghai-2025"),
+            (7, "somebody", "2025-01-05", "agree", None, "T1", "2024-12-30", "shanghai-2025"),
+        ],
+        columns=["entry", "enterprise_id", "decided_on", "decision", "override_tier", "tier", "as_of",
+                 "policy"],
+    )  # fmt: skip
+    log = log.astype({"decided_on": "datetime64[us]", "as_of": "datetime64[us]"})
+    page = page_of(rows, decisions=log)
+    assert data_of(page)["decisions"] == {
+        ids[0]: ["override", "T2", "2025-01-02", tiers[0], "2024-12-30", False],
+        ids[1]: ["override", "T1", "2024-07-01", tiers[1], "2024-06-30", True],
+        ids[3]: ["agree", "", "2025-01-04", other, "2024-12-30", True],
+    }
     assert 'id="decided"' in page
-    assert 'id="decided"' not in page_of(scored())
+    assert 'id="decided"' not in page_of(rows)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +205,19 @@ def test_last_decisions_are_shown() -> None:
     [
         (lambda rows: rows.drop(columns="distance_risk"), "has no distance_risk"),
         (lambda rows: rows.assign(tier="T9"), "is no tier"),
+        (
+            lambda rows: pd.concat([rows, rows.head(2)]),
+            r"enterprise_id: is there twice \(2 rows, row 61: 9131\d+; row 62: 9131\d+\)",
+        ),
+        (
+            lambda rows: rows.drop(columns="agreement_high"),
+            "has tier_agreement, agreement_low without agreement_high. Score again with --certainty",
+        ),
+        (lambda rows: rows.drop(columns="tier_agreement"), "without tier_agreement"),
+        (
+            lambda rows: rows.assign(agreement_low=rows["agreement_low"].mask(rows.index == 4)),
+            r"agreement_low: is missing \(1 row, row 5: nan\)",
+        ),
     ],
 )
 def test_what_is_no_file_of_scores_is_refused(tmp_path, change, message: str) -> None:

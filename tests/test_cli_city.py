@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from tierkit import batch, reviews
+from tierkit import batch, explain, reviews
 from tierkit.artifact import Model, train
 from tierkit.cli import main
 from tierkit.folders import kind_of
@@ -111,7 +114,11 @@ def test_filters_dossiers_portraits_changes_and_decisions(
     dossier = (tmp_path / "page" / "dossiers" / f"{worst}.en.html").read_text("utf-8")
     assert worst in dossier
     assert tier in dossier
-    assert data["command"].startswith(f"tierkit explain {place / 'model'} {CITY} --as-of {DAYS[1]}")
+    assert shlex.split(data["command"]) == [
+        "tierkit", "explain", str(place / "model"), str(CITY), "--as-of", DAYS[1], "--reviews", str(log),
+        "--lang", "en", "--enterprise", "{id}", "--out", str(tmp_path / "page-dossiers" / "{id}.html"),
+    ]  # fmt: skip
+    assert "warnings" not in answer, "the earlier scores are what the records give"
     page = (tmp_path / "page" / "index.html").read_text("utf-8")
     assert f"From {DAYS[0]} to {DAYS[1]}" in page
     assert page.count('<figure id="figure-portrait') == 5
@@ -121,11 +128,12 @@ def test_filters_dossiers_portraits_changes_and_decisions(
 def test_options_of_scores_are_refused_for_a_run(report: Report, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     status, answer = report(
-        tmp_path / "run", "--out", tmp_path / "page", "--tier", "T4", "--uncertain", "--dossiers", 2
-    )
+        tmp_path / "run", "--out", tmp_path / "page", "--tier", "T4", "--uncertain", "--dossiers", 2,
+        "--last", tmp_path / "last.csv", "--lang", "zh",
+    )  # fmt: skip
     assert status == 2
     said = problems(answer)
-    for option in ("--tier", "--uncertain", "--dossiers"):
+    for option in ("--tier", "--uncertain", "--dossiers", "--last", "--lang"):
         assert f"{option}: is for scores, not for a run" in said
 
 
@@ -181,6 +189,138 @@ def test_other_data_models_policies_and_days_are_refused(
     assert status == 2
     assert "0 enterprises meet the filter" in problems(answer)
     assert not out.exists()
+
+
+def rewritten(source: Path, path: Path, rows: pd.DataFrame) -> Path:
+    """Write rows in place of those of a file of scores, which still says the same of itself."""
+    about = pq.read_schema(source).metadata[b"tierkit"]
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    pq.write_table(table.replace_schema_metadata({b"tierkit": about}), path)
+    return path
+
+
+def test_earlier_scores_that_these_records_do_not_give_are_told_of(
+    report: Report, place: Path, scores: pd.DataFrame, tmp_path: Path
+) -> None:
+    source = place / f"{DAYS[0]}.parquet"
+    last = pd.read_parquet(source)
+    newcomer = scores[~scores["enterprise_id"].isin(last["enterprise_id"])].head(1)
+    assert len(newcomer) == 1
+    both = last.index[last["enterprise_id"].isin(scores["enterprise_id"])]
+    last.loc[both[:3], "risk_margin"] += 0.01
+    last.loc[both[5], "enterprise_id"] = "91310101TK00000001"  # whom the tables do not have
+    last = pd.concat([last, newcomer[[name for name in last if name in newcomer]]], ignore_index=True)
+    told = []
+    changes = explain.changes
+
+    def kept(*given: object, **more: object) -> explain.Changes:
+        told.append(changes(*given, **more))  # type: ignore[arg-type]
+        return told[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explain, "changes", kept)
+        status, answer = report(
+            place / f"{DAYS[1]}.parquet", "--data", CITY, "--model", place / "model", "--out",
+            tmp_path / "page", "--previous", rewritten(source, tmp_path / "last.parquet", last),
+        )  # fmt: skip
+    assert status == 0, answer
+    n = len(last)
+    said = "\n".join(answer["warnings"])
+    assert f"3 of {n - 2:,} earlier scores are not what these records give for {DAYS[0]}" in said
+    assert f"2 of {n:,} earlier scores are of enterprises that these tables do not have" in said
+    moves = told[0].transitions
+    now = set(scores["enterprise_id"])
+    there = set(last["enterprise_id"]) - {newcomer["enterprise_id"].iloc[0]}
+    assert moves.loc[moves["after"] == "gone", "n"].sum() == len(there - now) >= 1
+    assert moves.loc[moves["before"] == "new", "n"].sum() == len(now - there) >= 1
+    assert moves["n"].sum() == len(now | there)
+
+
+def test_the_command_is_offered_only_with_the_last_assignment_that_tiers_rest_on(
+    report: Report, place: Path, scores: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("tierkit.cli.reports._Job._portraits", lambda _job: None)
+    last, path = tmp_path / "last tiers.csv", tmp_path / "scores.parquet"
+    columns = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
+    given = scores.assign(assigned_on="2024-12-23")[columns]
+    moved = given.index[scores["tier"] == "T1"][0]
+    given.loc[moved, ["tier", "risk_level", "credit_grade"]] = ["T2", 2, "B"]
+    given.to_csv(last, index=False)
+    batch.score(place / "model", CITY, DAYS[1], "shanghai-2025", path, previous=last)
+    one = scores["enterprise_id"][moved]
+    stays = pd.read_parquet(path).set_index("enterprise_id")["tier"][one]
+    assert stays == "T2", "for one week is less than the dwell"
+    asked = (path, "--data", CITY, "--model", place / "model", "--out", tmp_path / "page")
+
+    status, answer = report(*asked)
+    assert status == 0
+    assert listed(tmp_path / "page" / "index.html")["command"] == ""
+    assert "rest on a last assignment that is not at hand" in answer["warnings"][0]
+    assert "--last" in answer["warnings"][0]
+    status, answer = report(*asked, "--dossiers", 1)
+    assert status == 2
+    assert "--last: the tiers rest on a last assignment that is not at hand" in problems(answer)
+    status, answer = report(*asked, "--last", place / f"{DAYS[0]}.parquet")
+    assert status == 2
+    assert "is not the last assignment that these tiers rest on" in problems(answer)
+    status, answer = report(place / f"{DAYS[1]}.parquet", *asked[1:], "--last", last)
+    assert status == 2
+    assert "--last: these tiers rest on no last assignment. Leave it out." in problems(answer)
+
+    for option in ("--last", "--previous"):  # the latter fits here, and nothing is compared
+        status, answer = report(*asked, option, last)
+        assert status == 0, answer
+        assert "warnings" not in answer
+        command = listed(tmp_path / "page" / "index.html")["command"]
+        told = shlex.split(command)
+        assert told[told.index("--previous") + 1] == str(last)
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as left:
+        main([*(part.replace("{id}", one) for part in told[1:]), "--json"])
+    assert left.value.code == 0
+    assert json.loads(capfd.readouterr().out)["reasons"]["tier"] == "T2"
+    assert (tmp_path / "page-dossiers" / f"{one}.html").is_file()
+
+
+def test_the_command_names_the_policy_so_that_it_is_found(
+    report: Report, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tierkit.cli.reports._Job._portraits", lambda _job: None)
+    path, file = tmp_path / "scores.parquet", tmp_path / "our own.toml"
+    own = Policy.load("shanghai-2025").reform({"review.hysteresis_points": 6.0})
+
+    def named(*more: object) -> str | None:
+        status, answer = report(
+            path, "--data", CITY, "--model", place / "model", "--out", tmp_path / "page", *more
+        )
+        assert status == 0, answer
+        told = shlex.split(listed(tmp_path / "page" / "index.html")["command"])
+        assert told[told.index("--lang") + 1] == "zh"
+        return told[told.index("--policy") + 1] if "--policy" in told else None
+
+    batch.score(place / "model", CITY, DAYS[1], "jiading-2025", path)
+    assert named() == "jiading-2025"
+    file.write_text(own.to_toml(), "utf-8")
+    batch.score(place / "model", CITY, DAYS[1], own, path)
+    assert named("--policy", file) == str(file)
+    model = dataclasses.replace(Model.load(place / "model"), policy=own)
+    monkeypatch.setattr(Model, "load", classmethod(lambda _cls, _folder: model))
+    assert named() is None, "explain takes the model's own"
+
+
+def test_scores_that_would_break_the_page_are_bad_input(
+    report: Report, place: Path, scores: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = pd.concat([scores, scores.head(2)]).drop(columns="agreement_low")
+    path = rewritten(place / f"{DAYS[1]}.parquet", tmp_path / "scores.parquet", rows)
+    status, answer = report(path, "--data", CITY, "--out", tmp_path / "page")
+    assert status == 2
+    told = [(one["column"], one["message"].split(" has ")[-1], one["remedy"]) for one in answer["problems"]]
+    assert told == [
+        ("enterprise_id", "is there twice", "Give a file that 'tierkit score' wrote."),
+        ("", "tier_agreement, agreement_high without agreement_low", "Score again with --certainty."),
+    ]
 
 
 def test_more_rows_than_a_page_holds_ask_for_a_filter(

@@ -289,15 +289,15 @@ def cell(value: str) -> str:
     Parameters
     ----------
     value : str
-        Any text; where it begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return, an apostrophe
-        goes before it (OWASP, *CSV Injection*).
+        Any text; where it begins with ``=``, ``+``, ``-``, ``@``, one of these in full width, a tab or the
+        end of a line, an apostrophe goes before it (OWASP, *CSV Injection*).
 
     Examples
     --------
     >>> cell("=CMD()"), cell("上海金瑞百货")
     ("'=CMD()", '上海金瑞百货')
     """
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return f"'{value}" if value.startswith(tuple("=+-@＝＋－＠\t\r\n")) else value
 
 
 def plain(value: str, limit: int | None = None) -> str:
@@ -321,7 +321,7 @@ def plain(value: str, limit: int | None = None) -> str:
     'abcd… (+2)'
     """
     cut = value if limit is None or len(value) <= limit else value[:limit]
-    shown = "".join(_visible(char) for char in cut)
+    shown = cut if cut.isprintable() else "".join(map(_visible, cut))
     return shown if cut is value else f"{shown}… (+{number(len(value) - len(cut))})"
 
 

@@ -225,6 +225,7 @@ def explain(
     given.settle()
 
     from tierkit.artifact import Model
+    from tierkit.batch import last_assignment
     from tierkit.batch.staging import stage_one
     from tierkit.explain import background as drawn
     from tierkit.explain import revoked
@@ -249,7 +250,7 @@ def explain(
     with TemporaryDirectory(prefix="tierkit-") as place:
         staged, left_out = stage_one(opened, Path(place), enterprise)
         _check(given, staged.files["enterprises"], left_out, enterprise, day)
-        last = None if previous is None else _last(given, previous)
+        last = last_assignment(previous, day.date())
         city = drawn(build(folder, day, threads=cores()), background) if background else None
         [case] = cases(
             loaded, staged.files, day, [enterprise], chosen, background=city,
@@ -322,14 +323,6 @@ def _check(
     if rows:
         shown = "; ".join(rows[:3]) + (f"; and {len(rows) - 3} more" if len(rows) > 3 else "")
         warnings.warn(f"records that break the data contract are left out: {shown}", stacklevel=2)
-
-
-def _last(given: Given, file: Path) -> "pd.DataFrame":
-    """Return the last assignment."""
-    import pandas as pd
-
-    with given.blame("--previous", "Give a file that score wrote."):
-        return pd.read_parquet(file)
 
 
 def _short(value: float | None) -> float | str:

@@ -49,6 +49,10 @@ def report(
     previous: Annotated[
         Path | None, typer.Option(metavar="SCORES", help="Of an earlier day: adds how tiers changed and why.")
     ] = None,
+    last: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What score --previous was given; the --previous here if it fits."),
+    ] = None,
     reviews: Annotated[
         Path | None, typer.Option(metavar="LOG", help="Adds reviewers' last decisions.")
     ] = None,
@@ -65,14 +69,16 @@ def report(
     dossiers: Annotated[
         int, typer.Option(metavar="N", help="Dossiers to make, of the worst tier and highest risk first.")
     ] = 0,
-    lang: Annotated[str, typer.Option(metavar="LANG", help="Language of dossiers: zh, en or both.")] = "zh",
+    lang: Annotated[
+        str | None, typer.Option(metavar="LANG", help="Language of dossiers: zh, if not given, en or both.")
+    ] = None,
 ) -> Answer:
     """Write the page that tells a run, or that lists everybody who was scored."""
     given = Given()
     of_scores = {
-        "--data": data, "--model": model, "--policy": policy, "--previous": previous, "--reviews": reviews,
-        "--tier": tier, "--sector": sector, "--district": district, "--uncertain": uncertain,
-        "--dossiers": dossiers,
+        "--data": data, "--model": model, "--policy": policy, "--previous": previous, "--last": last,
+        "--reviews": reviews, "--tier": tier, "--sector": sector, "--district": district,
+        "--uncertain": uncertain, "--dossiers": dossiers, "--lang": lang,
     }  # fmt: skip
     if given_path.suffix != ".parquet" or given_path.is_dir():
         for place, value in of_scores.items():
@@ -89,7 +95,7 @@ def report(
     if model is not None:
         given.folder("--model", model, "model", holds=["manifest.json"])
     meant = None if policy is None else given.policy("--policy", policy, of_models=True)
-    for place, file in (("--previous", previous), ("--reviews", reviews)):
+    for place, file in (("--previous", previous), ("--last", last), ("--reviews", reviews)):
         if file is not None:
             given.file(place, file)
     for place, values, known in (
@@ -98,8 +104,9 @@ def report(
         for one in values or ():
             given.one_of(place, one, known)
     given.at_least("--dossiers", dossiers, 0)
-    given.one_of("--lang", lang, LANGUAGES)
-    for place, wanted in (("--previous", previous is not None), ("--dossiers", dossiers > 0)):
+    spoken = LANGUAGES[0] if lang is None else lang
+    given.one_of("--lang", spoken, LANGUAGES)
+    for place, wanted in (("--previous", previous), ("--last", last), ("--dossiers", dossiers)):
         if wanted and model is None:
             given.note(place, "needs the model that gave the scores", "Give --model too.")
     wrote = given.out_folder("--out", out, "city")
@@ -117,11 +124,13 @@ def report(
             message = f"{len(chosen):,} enterprises meet the filter, and a page holds 1 to {MOST_ROWS:,}"
             given.note("SCORES", message, "Give a filter: --tier, --sector, --district or --uncertain.")
             given.settle()
-        job = _Job(given, scored, rows, chosen, files, model, meant, policy, previous, progress)
+        job = _Job(given, scored, rows, chosen, files, model, meant, policy, previous, last, progress)
         decisions = _decisions(given, reviews, scored[1])
         with whole_folder(out) as draft:
-            made = job.dossiers(draft, data, dossiers, ("zh", "en") if lang == "both" else (lang,), decisions)
-            page = job.page(draft, out, data, made, decisions)
+            languages = LANGUAGES[:2] if spoken == "both" else (spoken,)
+            made = job.dossiers(draft, data, dossiers, languages, decisions)
+            command = job.command(out, data, languages[0], reviews)
+            page = job.page(draft, data, made, decisions, command)
     text = f"{wrote} '{out / 'index.html'}': {len(chosen):,} of {len(rows):,} enterprises"
     text += f", {len(made):,} of them with a dossier." if made else "."
     return Answer({"page": str(out / "index.html"), **page}, text)
@@ -197,6 +206,7 @@ class _Job:
         policy: "Policy | None",
         policy_given: str | None,
         previous: Path | None,
+        last: Path | None,
         progress: Progress,
     ) -> None:
         self.given, self.about, self.rows, self.chosen = given, scored[1], rows, chosen
@@ -204,6 +214,7 @@ class _Job:
         self.files, self.folder, self.previous, self.progress = files, model, previous, progress
         self.model = None if model is None else self._same_model(model)
         self.policy = None if self.model is None else self._same_policy(self.model, policy)
+        self.last_file, self.last = (None, None) if self.model is None else self._same_last(last)
         given.settle()
 
     def _same_model(self, folder: Path) -> "Model":
@@ -228,13 +239,30 @@ class _Job:
         self.given.note("--policy", message, "Give its file with --policy.")
         return None
 
+    def _same_last(self, last: Path | None) -> tuple[Path | None, "pd.DataFrame | None"]:
+        """Return the last assignment that the tiers rest on, if it is at hand, and its file."""
+        import pandas as pd
+
+        from tierkit.batch import last_assignment, previous_digest
+
+        digest, file = self.about["previous"], self.previous if last is None else last
+        if digest and file is not None:
+            found = last_assignment(file, pd.Timestamp(self.about["as_of"]).date())
+            if found is not None and previous_digest(found) == digest:
+                return file, found
+        if last is not None:
+            message = f"'{last}' is not the last assignment that these tiers rest on"
+            remedy = "Give the file that 'tierkit score --previous' was given." if digest else "Leave it out."
+            self.given.note("--last", message if digest else "these tiers rest on no last assignment", remedy)
+        return None, None
+
     def page(
         self,
         draft: Path,
-        out: Path,
         data: Path,
         made: Mapping[str, Sequence[str]],
         decisions: "pd.DataFrame | None",
+        command: tuple[str, ...],
     ) -> dict[str, Any]:
         """Write the page and its summary; return what the summary says."""
         from tierkit.report import City, city_page, data_hash
@@ -254,7 +282,7 @@ class _Job:
             City(
                 rows=self.chosen, scored=len(self.rows), as_of=about["as_of"], policy=about["policy_name"],
                 facts=facts, portraits=shown, dossiers=made, decisions=decisions,
-                explain=self._command(out, data),
+                explain=command,
             ),
             draft / "index.html",
         )  # fmt: skip
@@ -274,17 +302,30 @@ class _Job:
         self.progress("writing the page", 1, 1)
         return summary
 
-    def _command(self, out: Path, data: Path) -> tuple[str, ...]:
-        """Return the command that makes the dossier of ``{id}``."""
-        if self.folder is None or self.policy is None:
+    def command(self, out: Path, data: Path, lang: str, reviews: Path | None) -> tuple[str, ...]:
+        """Return the command that makes the dossier of ``{id}``; none if it would give another tier."""
+        if self.model is None or self.policy is None:
             return ()
-        name = self.policy_given or self.about["policy_name"]
-        return (
-            "tierkit", "explain", str(self.folder), str(data), "--as-of", self.about["as_of"],
-            "--policy", name,
-            *(("--previous", str(self.previous)) if self.about["previous"] and self.previous else ()),
-            "--enterprise", "{id}", "--out", str(out.with_name(f"{out.name}-dossiers") / "{id}.html"),
-        )  # fmt: skip
+        if self.about["previous"] and self.last is None:
+            warnings.warn(
+                "the tiers rest on a last assignment that is not at hand, without which a dossier may give "
+                "another tier: the page offers no commands for dossiers. Give --last, the file that "
+                "'tierkit score --previous' was given",
+                stacklevel=2,
+            )
+            return ()
+        own = self.policy.hash == self.model.policy.hash and self.policy.name == self.model.policy.name
+        options = {
+            "--as-of": self.about["as_of"],
+            "--policy": None if own else self.policy_given or self.policy.name,
+            "--previous": self.last_file,
+            "--reviews": reviews,
+            "--lang": lang,
+            "--enterprise": "{id}",
+            "--out": out.with_name(f"{out.name}-dossiers") / "{id}.html",
+        }
+        told = [str(one) for pair in options.items() if pair[1] is not None for one in pair]
+        return ("tierkit", "explain", str(self.folder), str(data), *told)
 
     def _portraits(self) -> "Portraits | None":
         """Return what sets tiers apart in the whole city, and how they changed since the earlier scores."""
@@ -304,6 +345,8 @@ class _Job:
     def _changes(self, X: "pd.DataFrame") -> "Changes | None":
         if self.previous is None or self.model is None:
             return None
+        import pandas as pd
+
         from tierkit.explain import changes, features_held
         from tierkit.features import build
 
@@ -317,13 +360,23 @@ class _Job:
             message = f"'{self.previous}' is as of {before}, which is not before {after}"
             self.given.note("--previous", message, "Give scores of an earlier day.")
         self.given.settle()
-        last_X = build(self.files, before, last["enterprise_id"], threads=cores())
+        register = pd.read_parquet(self.files["enterprises"], columns=["enterprise_id"])["enterprise_id"]
+        known = last.loc[last["enterprise_id"].isin(register), "enterprise_id"]
+        last_X = build(self.files, before, known, threads=cores())
+        here = last["enterprise_id"].isin(last_X.index)
+        if not here.all():
+            warnings.warn(
+                f"{int((~here).sum()):,} of {len(last):,} earlier scores are of enterprises that these "
+                f"tables do not have on {before}: they count as gone, or as new if scored now",
+                stacklevel=2,
+            )
         margin = self.model.risk.margin(last_X[list(self.model.risk.inputs_.names)])
-        altered = int((abs(margin - last["risk_margin"].to_numpy()) > _SAME).sum())
+        altered = int((abs(margin - last.loc[here, "risk_margin"].to_numpy()) > _SAME).sum())
+        last = last[here | ~last["enterprise_id"].isin(self.rows["enterprise_id"])]
         if altered:
             warnings.warn(
-                f"{altered:,} of {len(last):,} earlier scores are not what these records give for {before}: "
-                "the records were altered since, and what that moved counts as records",
+                f"{altered:,} of {len(last_X):,} earlier scores are not what these records give for {before}"
+                ": the records were altered since, and what that moved counts as records",
                 stacklevel=2,
             )
         both = last_X.index.intersection(X.index)
@@ -343,6 +396,10 @@ class _Job:
         """Make the dossiers of the worst of those that meet the filter; return whose, and the languages."""
         if self.model is None or self.policy is None or not most:
             return {}
+        if self.about["previous"] and self.last is None:
+            message = "the tiers rest on a last assignment that is not at hand"
+            self.given.note("--last", message, "Give the file that 'tierkit score --previous' was given.")
+            self.given.settle()
         from tierkit.report import cases, data_hash, dossier
 
         order = self.chosen.sort_values(["tier", "risk_probability"], ascending=False, kind="stable")
@@ -350,7 +407,7 @@ class _Job:
         tiers = order.set_index("enterprise_id")["tier"]
         (draft / "dossiers").mkdir()
         made = cases(
-            self.model, self.files, self.about["as_of"], ids, self.policy, previous=self._last(),
+            self.model, self.files, self.about["as_of"], ids, self.policy, previous=self.last,
             reviews=decisions, facts={"data_hash": data_hash(data)}, threads=cores(), progress=self.progress,
         )  # fmt: skip
         self.progress("writing dossiers", 0, len(ids))
@@ -365,18 +422,3 @@ class _Job:
                 dossier(case, self.policy, as_of=self.about["as_of"], lang=lang, facts=case.facts, out=page)
             self.progress("writing dossiers", k, len(ids))
         return dict.fromkeys(ids, languages)
-
-    def _last(self) -> "pd.DataFrame | None":
-        """Return the assignment that hysteresis was taken from when the scores were made."""
-        if not self.about["previous"]:
-            return None
-        import pandas as pd
-
-        from tierkit.batch import last_assignment, previous_digest
-
-        last = last_assignment(self.previous, pd.Timestamp(self.about["as_of"]).date())
-        if last is None or previous_digest(last) != self.about["previous"]:
-            message = "the tiers rest on a last assignment that is not at hand"
-            self.given.note("--previous", message, "Give the file that 'tierkit score --previous' was given.")
-            self.given.settle()
-        return last

@@ -28,7 +28,7 @@ from tierkit.schema import DISTRICTS, LEVELS, SECTORS, TIERS, DataError, Problem
 __all__ = ["MOST_ROWS", "City", "city_page", "read_scores", "select"]
 
 MOST_ROWS = 200_000
-"""Rows that one page may hold: about 30 MB, which a browser still opens in a few seconds."""
+"""Rows that one page may hold: 19 to 23 MB, by the columns there are, of names of a dozen characters."""
 NAME_LIMIT = 120
 """Characters of a name that are shown; how many were cut stands behind them."""
 
@@ -36,6 +36,7 @@ _NEEDED = (
     "enterprise_id", "sector", "tier", "risk_probability", "credit_points", "distance_risk",
     "distance_credit",
 )  # fmt: skip
+_CERTAINTY = {"agree": "tier_agreement", "low": "agreement_low", "high": "agreement_high"}
 _LABELS = {feature.name: feature.label for feature in FEATURES}
 
 
@@ -90,7 +91,7 @@ def read_scores(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, A
     Raises
     ------
     DataError
-        If it is no such file.
+        If it is no such file, an enterprise is there twice, or certainty is not whole.
     """
     remedy = "Give a file that 'tierkit score' wrote."
     try:
@@ -104,9 +105,22 @@ def read_scores(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, A
         lacks = f"has no {', '.join(missing)}" if missing else "does not say of which day it is"
         raise DataError([Problem("scores", "", 0, (), f"{path} {lacks}", remedy)])
     unknown = ~rows["tier"].isin(TIERS)
-    if unknown.any():
-        shown = tuple(f"row {k + 1}: {rows['tier'].iloc[k]!s:.40}" for k in np.flatnonzero(unknown)[:3])
-        raise DataError([Problem("scores", "tier", int(unknown.sum()), shown, "is no tier", remedy)])
+    problems = []
+    held = [name for name in _CERTAINTY.values() if name in rows]
+    for column, wrong, message in (
+        ("tier", unknown, "is no tier"),
+        ("enterprise_id", rows["enterprise_id"].duplicated(), "is there twice"),
+        *((name, rows[name].isna(), "is missing") for name in held),
+    ):
+        if wrong.any():
+            shown = tuple(f"row {k + 1}: {rows[column].iloc[k]!s:.40}" for k in np.flatnonzero(wrong)[:3])
+            problems.append(Problem("scores", column, int(wrong.sum()), shown, message, remedy))
+    if held and len(held) < len(_CERTAINTY):
+        lacks = ", ".join(sorted({*_CERTAINTY.values()} - {*held}))
+        message = f"{path} has {', '.join(held)} without {lacks}"
+        problems.append(Problem("scores", "", 0, (), message, "Score again with --certainty."))
+    if problems:
+        raise DataError(problems)
     return rows, about
 
 
@@ -223,12 +237,7 @@ def _data(city: City) -> dict[str, Any]:
         "way": _numbers(way(rows), 2),
     }
     if "tier_agreement" in rows:
-        for key, name in {
-            "agree": "tier_agreement",
-            "low": "agreement_low",
-            "high": "agreement_high",
-        }.items():
-            data[key] = _numbers(rows[name], 3)
+        data |= {key: _numbers(rows[name], 3) for key, name in _CERTAINTY.items()}
     codes = list(_LABELS)
     if _has_reasons(rows):
         data |= {f"{axis}Reason": _codes(rows[f"{axis}_reason_1"], codes) for axis in ("risk", "credit")}
@@ -244,7 +253,7 @@ def _data(city: City) -> dict[str, Any]:
         },
         "dossiers": {one: list(langs) for one, langs in city.dossiers.items()},
         "decisions": _decided(city),
-        "command": _command(city.explain),
+        "command": shlex.join(city.explain),  # which puts what holds {id} in single quotes
         "file": f"enterprises-{city.as_of}.csv",
         "texts": {
             lang: {name: texts.text(f"city.js.{name}", lang) for name in _spoken()} for lang in languages
@@ -252,26 +261,27 @@ def _data(city: City) -> dict[str, Any]:
     }
 
 
-def _decided(city: City) -> dict[str, list[str]]:
-    """Return each enterprise's last decision, the tier given instead if any, and the day."""
+def _decided(city: City) -> dict[str, list[Any]]:
+    """Return each last decision: what, the tier given instead, the day, and the assignment that it is on.
+
+    The last of the list tells whether that is another assignment than the page's, by its day or its tier.
+    """
     if city.decisions is None:
         return {}
     last = latest(city.decisions, policy=city.policy)
-    last = last[last["enterprise_id"].isin(city.rows["enterprise_id"])]
-    last = last.assign(day=last["decided_on"].dt.strftime("%Y-%m-%d"))
-    shown = last[["decision", "override_tier", "day"]].astype(object).fillna("").to_numpy().tolist()
-    return dict(zip(last["enterprise_id"].astype(str), shown, strict=True))
+    last = last.merge(city.rows[["enterprise_id", "tier"]], on="enterprise_id", suffixes=("", "_now"))
+    for name in ("decided_on", "as_of"):
+        last[name] = last[name].dt.strftime("%Y-%m-%d")
+    same = last["tier"].astype("str") == last["tier_now"].astype("str")
+    last["other"] = (last["as_of"] != city.as_of) | ~same
+    told = last[["decision", "override_tier", "decided_on", "tier", "as_of", "other"]].astype(object)
+    return dict(zip(last["enterprise_id"].astype(str), told.fillna("").to_numpy().tolist(), strict=True))
 
 
 def _spoken() -> list[str]:
     """Return the names of the texts that the page's script says."""
     begin = "city.js."
     return [one.removeprefix(begin) for one in texts.ids() if one.startswith(begin)]
-
-
-def _command(arguments: Iterable[str]) -> str:
-    """Return a command as a shell takes it; the page's script quotes what takes the place of ``{id}``."""
-    return " ".join(one if "{id}" in one else shlex.quote(one) for one in arguments)
 
 
 def _codes(values: pd.Series, levels: Iterable[str]) -> list[int]:

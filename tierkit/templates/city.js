@@ -32,6 +32,7 @@
     }
     return (value < 0 ? "−" : "") + formats[digits].format(Math.abs(value));
   }
+  function percent(share, digits) { return share === null ? "–" : number(share * 100, digits) + "%"; }
   function signed(value, digits) { return (value > 0 ? "+" : "") + number(value, digits); }
 
   // Rows in the order of a column, made once; what is missing comes last, equal ones as in the file.
@@ -92,14 +93,14 @@
     words = levels.tier[rows.tier[k]];
     add(add(line, "td"), "span", words[0] + " " + label("tier", rows.tier[k]), "tier " + words[0]);
     if (withDossier) { dossier(add(line, "td", undefined, "own"), rows.id[k], name); }
-    if (withDecision) { add(line, "td", decision(rows.id[k])); }
-    add(line, "td", number(rows.risk[k] === null ? null : rows.risk[k] * 100, 1) + "%", "n");
+    if (withDecision) { decision(add(line, "td"), rows.id[k]); }
+    add(line, "td", percent(rows.risk[k], 1), "n");
     add(line, "td", number(rows.credit[k], 1), "n");
     cell = add(line, "td");
     add(cell, "span", label("sure", rows.sure[k]), levels.sure[rows.sure[k]][0]);
     if (rows.agree) {
-      words = number(rows.agree[k] * 100, 0) + "%";
-      add(cell, "small", words + " [" + number(rows.low[k] * 100, 0) + "%, " + number(rows.high[k] * 100, 0) + "%]");
+      words = percent(rows.agree[k], 0);
+      add(cell, "small", words + " [" + percent(rows.low[k], 0) + ", " + percent(rows.high[k], 0) + "]");
     }
     cell = add(line, "td", undefined, "n");
     if (rows.way[k] === null) {
@@ -116,9 +117,13 @@
     add(line, "td", label("district", rows.district[k]));
     return line;
   }
-  function decision(id) {
+  // What was decided and when, and on which tier of which day: an earlier assignment is not this one.
+  function decision(cell, id) {
     var one = data.decisions[id];
-    return one ? [say("decision." + one[0], {}), one[1], one[2]].filter(Boolean).join(" ") : "–";
+    if (!one) { cell.textContent = "–"; return; }
+    var on = { tier: one[3], day: one[4] };
+    add(cell, "span", [say("decision." + one[0], {}), one[1], one[2]].filter(Boolean).join(" "));
+    add(cell, "small", one[5] ? say("on_another", on) : say("on_this", on));
   }
   function dossier(cell, id, name) {
     var made = data.dossiers[id];
@@ -221,7 +226,7 @@
   // A spreadsheet takes a cell that begins so for a formula; an apostrophe before it makes it text.
   function quoted(value) {
     var words = String(value);
-    return "\"" + (/^[=+\-@\t\r]/.test(words) ? "'" + words : words).replace(/"/g, "\"\"") + "\"";
+    return "\"" + (/^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(words) ? "'" + words : words).replace(/"/g, "\"\"") + "\"";
   }
   function save() {
     var names = ["id", "name", "tier", "risk", "credit", "sure", "agree", "low", "high", "wayRisk", "wayCredit",
@@ -246,9 +251,9 @@
     setTimeout(function () { URL.revokeObjectURL(link.href); }, 10000);
   }
 
-  function shell(id) { return /^[\w-]+$/.test(id) ? id : "'" + id.replace(/'/g, "'\\''") + "'"; }
   function tell(id) {
-    var box = byId("command"), words = data.command.split("{id}").join(shell(id));
+    // {id} stands between single quotes, where only another one means anything to a shell.
+    var box = byId("command"), words = data.command.split("{id}").join(id.replace(/'/g, "'\"'\"'"));
     box.hidden = false;
     box.querySelector("code").textContent = words;
     box.querySelector("p").textContent = say("command", {});
