@@ -44,6 +44,7 @@ def scored(n: int = 60, seed: int = 3) -> pd.DataFrame:
         "agreement_high": np.minimum(agreement + 0.1, 1),
         "risk_reason_1": rng.choice(["findings_1y", "sector", None], n),
         "credit_reason_1": rng.choice(["arrears_open", None], n),
+        "risk_effect_1": rng.normal(0, 1, n).round(3), "credit_effect_1": -rng.gamma(2, 5, n).round(3),
     })  # fmt: skip
 
 
@@ -75,6 +76,8 @@ def test_rows_come_back_from_the_page_as_they_were(page: str) -> None:
     np.testing.assert_allclose(columns["risk"], rows["risk_probability"], atol=5e-5)
     nowhere = rows["distance_risk"].isna()
     assert [value is None for value in columns["wayRisk"]] == nowhere.tolist()
+    np.testing.assert_allclose(columns["riskEffect"], rows["risk_effect_1"].round(2), atol=1e-9)
+    np.testing.assert_allclose(columns["creditEffect"], rows["credit_effect_1"].round(1), atol=1e-9)
     reasons = [levels["reason"][k][0] if k >= 0 else None for k in columns["riskReason"]]
     assert reasons == rows["risk_reason_1"].astype(object).where(rows["risk_reason_1"].notna(), None).tolist()
     assert data["command"] == "tierkit explain 'my model' data --enterprise '{id}' --out 'd/{id}.html'"

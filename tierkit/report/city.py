@@ -241,6 +241,10 @@ def _data(city: City) -> dict[str, Any]:
     codes = list(_LABELS)
     if _has_reasons(rows):
         data |= {f"{axis}Reason": _codes(rows[f"{axis}_reason_1"], codes) for axis in ("risk", "credit")}
+        data |= {
+            f"{axis}Effect": _numbers(rows[f"{axis}_effect_1"], digits)
+            for axis, digits in (("risk", 2), ("credit", 1))
+        }
     languages = list(texts.LANGUAGES)
     return {
         "columns": data,

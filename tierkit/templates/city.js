@@ -85,6 +85,9 @@
     parent.appendChild(made);
     return made;
   }
+  function because(reason, effect, digits) {
+    return reason < 0 ? "–" : label("reason", reason) + " " + signed(effect, digits);
+  }
   function row(k) {
     var line = document.createElement("tr"), cell = add(line, "th"), name = rows.name[k] || rows.id[k], words;
     cell.scope = "row";
@@ -110,8 +113,8 @@
       add(cell, "small", say("credit", { value: signed(rows.wayCredit[k], 1) }));
     }
     if (rows.riskReason) {
-      cell = add(line, "td", label("reason", rows.riskReason[k]), "reason");
-      add(cell, "small", label("reason", rows.creditReason[k]));
+      cell = add(line, "td", because(rows.riskReason[k], rows.riskEffect[k], 2), "reason");
+      add(cell, "small", because(rows.creditReason[k], rows.creditEffect[k], 1));
     }
     add(line, "td", label("sector", rows.sector[k]));
     add(line, "td", label("district", rows.district[k]));
@@ -230,7 +233,8 @@
   }
   function save() {
     var names = ["id", "name", "tier", "risk", "credit", "sure", "agree", "low", "high", "wayRisk", "wayCredit",
-      "riskReason", "creditReason", "sector", "district"].filter(function (name) { return name in rows; });
+      "riskReason", "riskEffect", "creditReason", "creditEffect", "sector", "district"
+    ].filter(function (name) { return name in rows; });
     var words = { tier: "tier", sure: "sure", riskReason: "reason", creditReason: "reason", sector: "sector",
       district: "district" };
     var lines = [names.map(function (name) { return quoted(say("column." + name, {})); }).join(",")], i, k;
