@@ -288,15 +288,19 @@ def _bootstrap(y: Any, score: Any, clusters: Any, draws: int = 200) -> list[floa
     return [float(end) for end in np.nanquantile([auc(y, score, w) for w in weights], [0.025, 0.975])]
 
 
-def main() -> None:
-    """Do the measurement that the argument describes and print what was found as JSON."""
-    options = json.loads(sys.argv[1])
-    kinds = {
+def measure(what: str, **options: Any) -> dict[str, Any]:
+    """Do one measurement by its name."""
+    kinds: dict[str, Callable[..., dict[str, Any]]] = {
         "small": small, "engine": engine, "plain": plain, "fit": fit, "scorecards": scorecards,
         "reasons": reasons, "over": over, "backgrounds": backgrounds, "recourse": recourse,
         "pages": filtering, "rest": rest,
     }  # fmt: skip
-    print(json.dumps(kinds[options.pop("what")](**options)))
+    return kinds[what](**options)
+
+
+def main() -> None:
+    """Do the measurement that the argument describes and print what was found as JSON."""
+    print(json.dumps(measure(**json.loads(sys.argv[1]))))
 
 
 if __name__ == "__main__":
