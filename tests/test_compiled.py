@@ -203,6 +203,19 @@ def test_a_split_between_missing_and_not() -> None:
     assert trees.values(rows)[0, 0] > 0 > trees.values(rows)[5, 0]
 
 
+def test_an_endless_threshold_refuses_no_model() -> None:
+    """LightGBM writes an endless threshold as 1e300; beyond, a fresh model and one read back differ."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(2_000, 2))
+    X[rng.random(2_000) < 0.3, 0] = np.nan
+    booster = grow(X, np.isnan(X[:, 0]) + 0.1 * X[:, 1], 20, objective="regression")
+    found = CompiledTrees.of(booster)
+    assert (np.abs(found.threshold) >= 1e300).any()
+    assert np.nanmax(np.abs(found.probes())) == 1e300
+    for background in (None, X[:50]):
+        CompiledTrees.checked(booster, background)
+
+
 def test_weights_initial_scores_and_early_stopping() -> None:
     rng = np.random.default_rng(12)
     X = rng.normal(size=(600, 3))

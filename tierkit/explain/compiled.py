@@ -40,6 +40,7 @@ _MOST_BYTES = 1 << 29  # of all tables
 _PROBES = 64  # rows on which a compiled model is held against LightGBM
 _MISSING = 0.1  # of the values of those rows
 _TOLERANCE = 1e-9
+_LARGEST = 1e300  # LightGBM writes endless thresholds so; beyond, a fresh model and one read back differ
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,8 @@ class CompiledTrees:
             codes = 32 * max((lengths.get(start, 0) for start in self.word_start[at]), default=0)
             limits = self.threshold[at]
             beside = [np.nextafter(limits, side) for side in (-np.inf, np.inf)]
-            rows[:, j] = rng.choice(np.concatenate([limits, *beside, np.arange(-1, codes + 1)]), _PROBES)
+            drawn = rng.choice(np.concatenate([limits, *beside, np.arange(-1, codes + 1)]), _PROBES)
+            rows[:, j] = np.clip(drawn, -_LARGEST, _LARGEST)
         rows[rng.random(rows.shape) < _MISSING] = np.nan
         return rows
 
