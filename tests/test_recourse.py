@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from tierkit.artifact import Model, train
 from tierkit.explain import Path, Recourse, Step, recourse
-from tierkit.explain.editing import known_records
+from tierkit.explain.editing import known_tables
 from tierkit.explain.search import MOST_SETS, cheapest_sets
 from tierkit.explain.steps import IMMUTABLE, STEPS
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
@@ -210,9 +210,9 @@ def test_no_step_moves_what_an_enterprise_is(city: City, found: dict[str, Recour
         assert moved <= set(step.features)
 
 
-def test_known_records_give_the_same_features_bit_for_bit(city: City) -> None:
+def test_known_tables_give_the_same_features_bit_for_bit(city: City) -> None:
     ids = city.tiers["enterprise_id"].sample(60, random_state=1)
-    own = known_records(city.data, city.as_of, ids)
+    own = known_tables(city.data, city.as_of, ids)
     assert len(own["complaints"]) < len(city.data["complaints"])
     for day in (city.as_of, city.as_of + 100 * DAY):
         pairs = pd.DataFrame({"enterprise_id": ids, "as_of": day})

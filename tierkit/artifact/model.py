@@ -16,7 +16,7 @@ from scipy.special import expit
 from tierkit.artifact.folder import ENSEMBLE, ModelError, json_text, read_folder, write_folder
 from tierkit.ensemble import Ensemble
 from tierkit.features import GRAVITY, features_of, on_register, standing
-from tierkit.features.building import check_ids
+from tierkit.features.building import wanted_ids
 from tierkit.inputs import flag_text
 from tierkit.policy import Policy, PolicyError
 from tierkit.risk import RiskModel
@@ -71,9 +71,7 @@ class Model:
             never saw at fit, codes joined by ``;``). Enterprises that were not on the register are left out.
         """
         with Timeline(data, threads) as timeline:
-            known = timeline.ids()
-            wanted = known if ids is None else pd.Series(list(ids), dtype="str")
-            check_ids(wanted, known)
+            wanted = wanted_ids(timeline, ids)
             return self.score_ids(timeline, wanted, as_of)[0]
 
     def score_ids(
@@ -127,9 +125,7 @@ class Model:
         if self.ensemble is None:
             raise ValueError("The model was trained without a bootstrap. Train it with --bootstrap 20, say.")
         with Timeline(data, threads) as timeline:
-            known = timeline.ids()
-            wanted = known if ids is None else pd.Series(list(ids), dtype="str")
-            check_ids(wanted, known)
+            wanted = wanted_ids(timeline, ids)
             scores, X = self.score_ids(timeline, wanted, as_of)
         of_risk, day = X[list(self.risk.inputs_.names)], pd.Timestamp(as_of).date()
         return self.ensemble.certainty(of_risk, scores, policy or self.policy, previous, as_of=day)

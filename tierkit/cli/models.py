@@ -141,15 +141,13 @@ def score(
 
     from tierkit import batch
     from tierkit.artifact import Model
+    from tierkit.schema import open_folder
 
     loaded = Model.load(model)
     if certainty and loaded.ensemble is None:
         remedy = "Train it again with --bootstrap 20, say, or leave the option out."
         given.note("--certainty", f"'{model}' was trained without a bootstrap", remedy)
     given.settle()
-
-    from tierkit.schema import open_folder
-
     if meant is not None:
         _warn_of_rule(meant)
     _warn_of_missing(open_folder(folder))

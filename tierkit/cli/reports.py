@@ -113,6 +113,7 @@ def report(
     given.settle()
     assert data is not None
 
+    from tierkit.report import data_hash
     from tierkit.report.city import MOST_ROWS, select
 
     scored = _scores(given, "SCORES", given_path)
@@ -125,12 +126,13 @@ def report(
             given.note("SCORES", message, "Give a filter: --tier, --sector, --district or --uncertain.")
             given.settle()
         job = _Job(given, scored, rows, chosen, files, model, meant, policy, previous, last, progress)
-        decisions = _decisions(given, reviews, scored[1])
+        decisions = _decisions(given, reviews)
         with whole_folder(out) as draft:
             languages = LANGUAGES[:2] if spoken == "both" else (spoken,)
-            made = job.dossiers(draft, data, dossiers, languages, decisions)
+            digest = data_hash(data)
+            made = job.dossiers(draft, digest, dossiers, languages, decisions)
             command = job.command(out, data, languages[0], reviews)
-            page = job.page(draft, data, made, decisions, command)
+            page = job.page(draft, digest, made, decisions, command)
     text = f"{wrote} '{out / 'index.html'}': {len(chosen):,} of {len(rows):,} enterprises"
     text += f", {len(made):,} of them with a dossier." if made else "."
     return Answer({"page": str(out / "index.html"), **page}, text)
@@ -183,7 +185,7 @@ def _named(rows: "pd.DataFrame", enterprises: Path) -> "pd.DataFrame":
     return rows.merge(names, on="enterprise_id", how="left", validate="one_to_one")
 
 
-def _decisions(given: Given, log: Path | None, about: Mapping[str, Any]) -> "pd.DataFrame | None":
+def _decisions(given: Given, log: Path | None) -> "pd.DataFrame | None":
     if log is None:
         return None
     from tierkit import reviews
@@ -259,13 +261,13 @@ class _Job:
     def page(
         self,
         draft: Path,
-        data: Path,
+        digest: str | None,
         made: Mapping[str, Sequence[str]],
         decisions: "pd.DataFrame | None",
         command: tuple[str, ...],
     ) -> dict[str, Any]:
         """Write the page and its summary; return what the summary says."""
-        from tierkit.report import City, city_page, data_hash
+        from tierkit.report import City, city_page
 
         shown = self._portraits()
         self.progress("writing the page", 0, 1)
@@ -276,7 +278,7 @@ class _Job:
             **({} if self.model is None else {"model_hash": self.model.manifest["sha256"]}),
             "model_digest": about["model"],
             "policy_hash": about["policy"],
-            "data_hash": data_hash(data),
+            "data_hash": digest,
         }
         city_page(
             City(
@@ -388,7 +390,7 @@ class _Job:
     def dossiers(
         self,
         draft: Path,
-        data: Path,
+        digest: str | None,
         most: int,
         languages: Sequence[str],
         decisions: "pd.DataFrame | None",
@@ -400,7 +402,7 @@ class _Job:
             message = "the tiers rest on a last assignment that is not at hand"
             self.given.note("--last", message, "Give the file that 'tierkit score --previous' was given.")
             self.given.settle()
-        from tierkit.report import cases, data_hash, dossier
+        from tierkit.report import cases, dossier
 
         order = self.chosen.sort_values(["tier", "risk_probability"], ascending=False, kind="stable")
         ids = order["enterprise_id"].head(most).tolist()
@@ -408,7 +410,7 @@ class _Job:
         (draft / "dossiers").mkdir()
         made = cases(
             self.model, self.files, self.about["as_of"], ids, self.policy, previous=self.last,
-            reviews=decisions, facts={"data_hash": data_hash(data)}, threads=cores(), progress=self.progress,
+            reviews=decisions, facts={"data_hash": digest}, threads=cores(), progress=self.progress,
         )  # fmt: skip
         self.progress("writing dossiers", 0, len(ids))
         for k, case in enumerate(made, 1):

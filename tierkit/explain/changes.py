@@ -13,7 +13,7 @@ from scipy import stats
 
 from tierkit import texts
 from tierkit.explain.contributions import contributions, points_lost
-from tierkit.features import FEATURES, build
+from tierkit.features import BY_NAME, build
 from tierkit.metrics import wilson_interval
 from tierkit.risk import RiskModel
 from tierkit.schema import TABLES, TIERS
@@ -28,7 +28,6 @@ ABSENT = ("new", "gone")
 """Those who had no tier before, and those who have none now."""
 
 DIRECTIONS = ("better", "worse")
-_LABELS = {feature.name: feature.label for feature in FEATURES}
 _TOP = 3
 
 
@@ -184,7 +183,7 @@ class Changes:
                         texts.text(
                             "portrait.changes.feature",
                             lang,
-                            label=_LABELS[str(row.feature)].text(lang),
+                            label=BY_NAME[str(row.feature)].label.text(lang),
                             mean=texts.signed(float(row.mean), digits),  # type: ignore[arg-type]
                             interval=span(row.low, row.high, digits, lang, sign=True),  # type: ignore[arg-type]
                         )

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.explain import tables
-from tierkit.features import FEATURES
+from tierkit.features import BY_NAME
 from tierkit.risk import RiskModel
 from tierkit.schema import LEVELS
 from tierkit.scorecard import BASE, CreditScorecard
@@ -37,7 +37,6 @@ Floats = NDArray[np.float64]
 UNIT = "log-odds"
 """Unit of the risk margin and of all that adds up to it."""
 TOLERANCE = 1e-9
-_FEATURES = {feature.name: feature for feature in FEATURES}
 
 
 class AdditivityError(ArithmeticError):
@@ -237,7 +236,7 @@ def explain(
 
 
 def _name(name: str, lang: str | None) -> str:
-    return _FEATURES[name].label.text(lang) if lang and name in _FEATURES else name
+    return BY_NAME[name].label.text(lang) if lang and name in BY_NAME else name
 
 
 def _shown(X: Any, names: list[str], lang: str | None) -> NDArray[np.object_]:
@@ -245,7 +244,7 @@ def _shown(X: Any, names: list[str], lang: str | None) -> NDArray[np.object_]:
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, columns=names)
     shown = frame[names].astype(object)
     for name in names:
-        feature = _FEATURES.get(name)
+        feature = BY_NAME.get(name)
         if lang and feature and feature.levels:
             labels = LEVELS[feature.levels]
             shown[name] = [labels[v].text(lang) if v in labels else v for v in shown[name]]

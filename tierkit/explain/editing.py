@@ -10,7 +10,7 @@ import pandas as pd
 
 from tierkit.explain.steps import STEPS, Step
 from tierkit.features import features_of, on_register, standing
-from tierkit.features.building import check_ids
+from tierkit.features.building import wanted_ids
 from tierkit.risk import RiskModel
 from tierkit.schema import TABLES
 from tierkit.scorecard import CreditScorecard
@@ -21,7 +21,7 @@ __all__ = [
     "Scorer",
     "Tables",
     "edited",
-    "known_records",
+    "known_tables",
     "passed_check",
     "retagged",
     "score_known",
@@ -51,7 +51,7 @@ class Scorer(Protocol):
         """Score enterprises whose features are given."""
 
 
-def known_records(data: Source, as_of: date | str, ids: Iterable[str], threads: int = 1) -> Tables:
+def known_tables(data: Source, as_of: date | str, ids: Iterable[str], threads: int = 1) -> Tables:
     """Return the records of some enterprises as they were known before a day.
 
     Parameters
@@ -73,10 +73,9 @@ def known_records(data: Source, as_of: date | str, ids: Iterable[str], threads: 
     DataError
         If an enterprise is not in the dataset, the records do not reach to that day, or cannot be read.
     """
-    wanted = pd.Series(list(ids), dtype="str")
     day = pd.Timestamp(as_of)
     with Timeline(data, threads) as timeline:
-        check_ids(wanted, timeline.ids())
+        wanted = wanted_ids(timeline, ids)
         timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": day}))
         out = {table: timeline.query(_rows(table)) for table in TIMED if table != "complaints"}
         who = timeline.query("SELECT DISTINCT complainant FROM known_complaints")["complainant"]
@@ -120,7 +119,7 @@ def edited(tables: Tables, variants: Mapping[str, tuple[str, Sequence[Step]]], p
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        As from `known_records`.
+        As from `known_tables`.
     variants : mapping of str to tuple of str and sequence of Step
         Id of the copy → the enterprise, and the steps, all on one table.
     policy : str
@@ -192,7 +191,7 @@ def spotless(tables: Tables, taken: Mapping[str, Sequence[Step]], policy: str) -
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        As from `known_records`.
+        As from `known_tables`.
     taken : mapping of str to sequence of Step
         Enterprise → its steps.
     policy : str

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.features import FEATURES, Feature
-from tierkit.features.building import check_ids
+from tierkit.features.building import wanted_ids
 from tierkit.schema import LEVELS
 from tierkit.timeline import Source, Timeline
 
@@ -117,9 +117,7 @@ def evidence(
     True
     """
     with Timeline(data, threads) as timeline:
-        known = timeline.ids()
-        wanted = known if ids is None else pd.Series(list(ids), dtype="str")
-        check_ids(wanted, known)
+        wanted = wanted_ids(timeline, ids)
         timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": pd.Timestamp(as_of)}))
         parts = " UNION ALL ".join(_behind(place, feature) for place, feature in enumerate(FEATURES))
         # Records of somebody who was not registered yet make no feature.

@@ -14,7 +14,7 @@ from scipy import stats
 from tierkit import texts
 from tierkit.explain.bands import BANDS, DISTANCE, bands, basis, distance_band, way
 from tierkit.explain.changes import Changes, effects, span
-from tierkit.features import FEATURES, NEVER_DAYS, Feature
+from tierkit.features import BY_NAME, NEVER_DAYS, Feature
 from tierkit.metrics import wilson_interval
 from tierkit.risk import RiskModel
 from tierkit.schema import LEVELS, TIERS
@@ -24,7 +24,6 @@ __all__ = ["Portraits", "portraits"]
 
 Floats = NDArray[np.float64]
 
-_FEATURES = {feature.name: feature for feature in FEATURES}
 _DIGITS = {"risk": 2, "credit": 1}
 _TOP = 5
 _NEAREST = 50
@@ -84,7 +83,7 @@ class Portraits:
     def fact(self, tier: str, feature: str, lang: str) -> str:
         """Return a tier's share or mean of a feature beside the city's, in words."""
         row = _row(self.facts, tier=tier, feature=feature)
-        known = _FEATURES[feature]
+        known = BY_NAME[feature]
         kind, digits = str(row["kind"]), 1
         if kind == "median":
             value, city = (texts.number(row[name], digits) for name in ("value", "city"))
@@ -218,8 +217,8 @@ def portraits(
     size = pd.DataFrame(sizes)
     size["share"] = size["n"] / size["of"]
     size["low"], size["high"] = wilson_interval(size["n"], size["of"])
-    read = [name for name in rows if any(name in values for values in added.values()) and name in _FEATURES]
-    facts = [_fact(_FEATURES[str(name)], rows[name], tier == one, one) for one in there for name in read]
+    read = [name for name in rows if any(name in values for values in added.values()) and name in BY_NAME]
+    facts = [_fact(BY_NAME[str(name)], rows[name], tier == one, one) for one in there for name in read]
     order = way(tiers).to_numpy(float).argsort(kind="stable")[:_NEAREST]
     shown = ["enterprise_id", "tier", "distance_risk", "distance_credit", "tier_agreement"]
     return Portraits(

@@ -15,7 +15,7 @@ from scipy.special import logit
 from tierkit import texts
 from tierkit.explain.contributions import contributions, points_lost
 from tierkit.explain.evidence import Record, records_of
-from tierkit.features import FEATURES, GROUPS
+from tierkit.features import BY_NAME, GROUPS
 from tierkit.policy import Policy
 from tierkit.risk import RiskModel
 from tierkit.schema import LEVELS, Label
@@ -27,7 +27,6 @@ __all__ = ["AXES", "Reason", "Reasons", "plain_value", "reasons"]
 AXES = ("risk", "credit")
 NAMED = 3
 """Records that a sentence names; it counts the rest."""
-_FEATURES = {feature.name: feature for feature in FEATURES}
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Reason:
 
     def fact(self, lang: str) -> str:
         """Return the fact in words, with its number and unit."""
-        feature = _FEATURES.get(self.feature)
+        feature = BY_NAME.get(self.feature)
         return feature.sentence(self.value, lang) if feature else f"{self.feature} = {self.value}"
 
     def sentence(self, lang: str) -> str:
@@ -438,7 +437,7 @@ def _collect(
         if effect:
             kept = plain_value(row[name].iloc[0])
             composite = None if weight is None else float(effect) * weight
-            group = _FEATURES[name].group if name in _FEATURES else "structure"
+            group = BY_NAME[name].group if name in BY_NAME else "structure"
             yield Reason(axis, name, group, kept, float(effect), composite)
 
 

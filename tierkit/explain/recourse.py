@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.explain.editing import Scorer, Tables, known_records, score_known, spotless
+from tierkit.explain.editing import Scorer, Tables, known_tables, score_known, spotless
 from tierkit.explain.paths import Obstacle, Path, Recourse
 from tierkit.explain.search import Question, answers, cheapest_sets, placed
 from tierkit.explain.steps import DAY, Row, ends_after, is_open, possible
@@ -103,7 +103,7 @@ def recourse(
         raise ValueError(f"The 'months' parameter must be at least 1. Got {months!r} instead.")
     wanted = list(dict.fromkeys(ids))
     day = pd.Timestamp(as_of)
-    tables = known_records(data, day, wanted, threads)
+    tables = known_tables(data, day, wanted, threads)
     present = _present(model, tables, wanted, day, policy, previous, threads)
     rows = _by_enterprise(tables)
     out: dict[str, Recourse] = {}

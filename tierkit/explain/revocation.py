@@ -11,7 +11,7 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import texts
-from tierkit.explain.editing import Scorer, Tables, known_records, score_known
+from tierkit.explain.editing import Scorer, Tables, known_tables, score_known
 from tierkit.explain.evidence import KEYS, KINDS, Record, evidence
 from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value, reasons
 from tierkit.policy import Policy
@@ -252,7 +252,7 @@ def revoked(
     True
     """
     day, asked = pd.Timestamp(as_of), list(dict.fromkeys(record_ids))
-    tables = known_records(data, day, [enterprise_id])
+    tables = known_tables(data, day, [enterprise_id])
     found, left = _without(tables, enterprise_id, asked)
     known = [record.record_id for record in found]
     _check(data if everybody is None else everybody, day, enterprise_id, asked, known)

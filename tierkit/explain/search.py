@@ -124,7 +124,7 @@ def answers(
     ----------
     model : Model
     tables : mapping of str to DataFrame
-        As from `tierkit.explain.editing.known_records`.
+        As from `tierkit.explain.editing.known_tables`.
     questions : sequence of Question
     policy : Policy
     threads : int

@@ -11,7 +11,16 @@ from tierkit.features.catalogue import FEATURES, GRAVITY, RECORD_DAYS, Feature
 from tierkit.schema import LEVELS, DataError, Problem
 from tierkit.timeline import Source, Timeline
 
-__all__ = ["build", "build_rows", "check_ids", "features_of", "features_sql", "on_register", "standing"]
+__all__ = [
+    "build",
+    "build_rows",
+    "check_ids",
+    "features_of",
+    "features_sql",
+    "on_register",
+    "standing",
+    "wanted_ids",
+]
 
 
 def _value(feature: Feature) -> str:
@@ -125,9 +134,7 @@ def build(
     (True, 'enterprise_id')
     """
     with Timeline(data, threads) as timeline:
-        known = timeline.ids()
-        wanted = known if ids is None else pd.Series(list(ids), dtype="str")
-        check_ids(wanted, known)
+        wanted = wanted_ids(timeline, ids)
         timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": pd.Timestamp(as_of)}))
         frame = features_of(timeline)
         here = frame["sector"].notna() if closed else on_register(timeline)
@@ -167,6 +174,20 @@ def build_rows(data: Source, pairs: pd.DataFrame, *, threads: int = 1) -> pd.Dat
         check_ids(pairs["enterprise_id"], timeline.ids())
         timeline.ask(pairs)
         return features_of(timeline).set_axis(pairs.index)
+
+
+def wanted_ids(timeline: Timeline, ids: Iterable[str] | None) -> pd.Series:
+    """Return the enterprises that are asked about, in that order; all, in that of their table, if none are.
+
+    Raises
+    ------
+    DataError
+        If the dataset does not have one of them.
+    """
+    known = timeline.ids()
+    wanted = known if ids is None else pd.Series(list(ids), dtype="str")
+    check_ids(wanted, known)
+    return wanted
 
 
 def check_ids(wanted: pd.Series, known: pd.Series) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from tierkit.schema import LEVELS, TABLES, Label
 
 __all__ = [
+    "BY_NAME",
     "FEATURES",
     "GRAVITY",
     "GROUPS",
@@ -129,12 +130,11 @@ class Feature:
 
         Examples
         --------
-        >>> by_name = {feature.name: feature for feature in FEATURES}
-        >>> by_name["findings_1y"].sentence(2.0, "en")
+        >>> BY_NAME["findings_1y"].sentence(2.0, "en")
         'Inspections with a finding in the past year: 2.'
-        >>> by_name["findings_1y"].sentence(0, "zh")
+        >>> BY_NAME["findings_1y"].sentence(0, "zh")
         '近一年检查未发现问题。'
-        >>> by_name["sector"].sentence("food", "en")
+        >>> BY_NAME["sector"].sentence("food", "en")
         'Supervision sector: food production and sale.'
         """
         if value is None or value != value:  # NaN is not itself
@@ -176,6 +176,7 @@ def _read() -> tuple[Feature, ...]:
 
 FEATURES: tuple[Feature, ...] = _read()
 """All features, in the order of their columns."""
+BY_NAME: Mapping[str, Feature] = MappingProxyType({feature.name: feature for feature in FEATURES})
 
 
 def read_by(model: Literal["risk", "credit"]) -> list[str]:

@@ -10,21 +10,20 @@ from matplotlib.ticker import FuncFormatter
 from tierkit import texts
 from tierkit.explain import BANDS, Portraits
 from tierkit.explain.changes import DIRECTIONS, Changes
-from tierkit.features import FEATURES
+from tierkit.features import BY_NAME
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
 from tierkit.schema import LEVELS
 
 __all__ = ["near_boundary", "tier_marks", "tier_moves"]
 
-_LABELS = {feature.name: feature.label for feature in FEATURES}
 _ROW, _GAP = 0.25, 0.9
 _DIGITS = {"risk": 2, "credit": 0}
 _NEAR_COLORS = {"risk": "#2c6a9a", "credit": "#d9822b", "certainty": INK["text"]}
 
 
 def _label(feature: str, lang: str) -> str:
-    label = _LABELS[feature].text(lang) if feature in _LABELS else feature
+    label = BY_NAME[feature].label.text(lang) if feature in BY_NAME else feature
     return texts.short(label[:1].upper() + label[1:], 44)
 
 

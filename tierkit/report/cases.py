@@ -221,7 +221,7 @@ def cases(
         check_ids(wanted, timeline.ids())
         scores, X = model.score_ids(timeline, wanted, as_of)
     there = scores["enterprise_id"].tolist()
-    if absent := [one for one in wanted if one not in set(there)]:
+    if absent := wanted[~wanted.isin(there)].tolist():
         shown = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
         raise ValueError(f"Not on the register on {as_of}: {shown}. Leave them out, or give another day.")
     day = pd.Timestamp(as_of)

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from tierkit import texts
 from tierkit.explain import AGREEMENT, BANDS, DISTANCE, Portraits, bands
 from tierkit.explain.bands import basis, way
-from tierkit.features import FEATURES
+from tierkit.features import BY_NAME
 from tierkit.report.page import Words, render
 from tierkit.report.portraits import told
 from tierkit.reviews import latest
@@ -37,7 +37,6 @@ _NEEDED = (
     "distance_credit",
 )  # fmt: skip
 _CERTAINTY = {"agree": "tier_agreement", "low": "agreement_low", "high": "agreement_high"}
-_LABELS = {feature.name: feature.label for feature in FEATURES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +237,7 @@ def _data(city: City) -> dict[str, Any]:
     }
     if "tier_agreement" in rows:
         data |= {key: _numbers(rows[name], 3) for key, name in _CERTAINTY.items()}
-    codes = list(_LABELS)
+    codes = list(BY_NAME)
     if _has_reasons(rows):
         data |= {f"{axis}Reason": _codes(rows[f"{axis}_reason_1"], codes) for axis in ("risk", "credit")}
         data |= {
@@ -253,7 +252,7 @@ def _data(city: City) -> dict[str, Any]:
             "sector": [[one, *LEVELS["sector"][one]] for one in SECTORS],
             "district": [[one, *LEVELS["district"][one]] for one in DISTRICTS],
             "sure": [[one, *(texts.text(f"city.band.{one}", lang) for lang in languages)] for one in BANDS],
-            "reason": [[one, *_LABELS[one]] for one in codes] if _has_reasons(rows) else [],
+            "reason": [[one, *BY_NAME[one].label] for one in codes] if _has_reasons(rows) else [],
         },
         "dossiers": {one: list(langs) for one, langs in city.dossiers.items()},
         "decisions": _decided(city),
