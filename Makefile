@@ -8,7 +8,7 @@ VENV_PYTHON := .venv/bin/python
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench data notebooks clean lock
+.PHONY: help setup demo test lint digests bench data notebooks clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ lint: setup ## style, types and layers alone
 	@$(VENV_PYTHON) -m ruff check .
 	@$(VENV_PYTHON) -m mypy
 	@$(VENV_PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+digests: setup ## hold what the commands write on fixed seeds to tests/digests.json
+	@$(VENV_PYTHON) scripts/digests.py
 
 bench: setup ## measure speed and memory beside other libraries
 	@$(PYTHON) scripts/set_up.py bench
