@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr, t
 
 from tierkit import features
+from tierkit.city.engine import run
+from tierkit.city.engine.kernels import REFERENCE_DEPTH
+from tierkit.city.engine.rules import compile_rules
+from tierkit.city.synth import make
+from tierkit.city.world import Frame, State
 from tierkit.fitting import Level, fit_risk
 from tierkit.policy import Policy
 from tierkit.progress import show
-from tierkit.simulate import run
-from tierkit.simulate.kernels import REFERENCE_DEPTH
-from tierkit.simulate.rules import compile_rules
-from tierkit.synth import make
 from tierkit.training import Scheme, time_split, training_frame
-from tierkit.world import Frame, State
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "correction.md"

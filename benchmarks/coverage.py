@@ -23,14 +23,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tierkit.city.engine import potential_detections
+from tierkit.city.population import draw
+from tierkit.city.synth import obligation_keys, settled
+from tierkit.city.world import parameters
+from tierkit.city.writing import write_records
 from tierkit.evaluate import Logged, logged, policy_value, true_value
 from tierkit.evaluate.policy_value import ESTIMATORS
 from tierkit.policy import Policy
-from tierkit.population import draw
-from tierkit.records import write_records
-from tierkit.simulate import potential_detections
-from tierkit.synth import obligation_keys, settled
-from tierkit.world import parameters
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "coverage.md"
@@ -203,7 +203,7 @@ HEAD = """\
 
 `tierkit.evaluate.policy_value` estimates what a policy would find from records that inspectors and lots
 have selected. On worlds that were made, the true value is known: what a standard audit of each
-obligation would have found in each week of the window (`tierkit.simulate.potential_detections`). This
+obligation would have found in each week of the window (`tierkit.city.engine.potential_detections`). This
 page says how often the 95 % intervals held it.
 
 `python -m benchmarks.coverage` makes the page, and goes on where it was stopped. Each world has

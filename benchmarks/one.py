@@ -55,9 +55,9 @@ def small(
 
 def engine(enterprises: int, threads: list[int], runs: int, weeks: int) -> dict[str, Any]:
     """Time the full model, all instruments of a plan on, over a city as drawn; memory by obligation."""
+    from tierkit.city.engine import run
+    from tierkit.city.population import draw_frame
     from tierkit.policy import Policy
-    from tierkit.population import draw_frame
-    from tierkit.simulate import run
 
     policy, legacy = Policy.load(POLICY), Policy.load("legacy")
     run(draw_frame(300, 1, legacy), policy, 2, kappa=KAPPA, threads=2)  # compiles, or loads what is compiled
@@ -88,9 +88,9 @@ def plain(enterprises: int, weeks: int) -> dict[str, Any]:
     sys.path.insert(0, str(ROOT / "tests"))  # the plain engine is a test's oracle
     from plain_engine import plain_run
 
+    from tierkit.city.engine import run
+    from tierkit.city.population import draw_frame
     from tierkit.policy import Policy
-    from tierkit.population import draw_frame
-    from tierkit.simulate import run
 
     policy, legacy = Policy.load(POLICY), Policy.load("legacy")
     frame = draw_frame(enterprises, 1, legacy, weeks)
@@ -109,9 +109,9 @@ def plain(enterprises: int, weeks: int) -> dict[str, Any]:
 def rest(enterprises: int, runs: int) -> dict[str, Any]:
     """Time the generator, features, the risk model and its explanation."""
     from tierkit import explain, features, training
-    from tierkit.keyed_random import Block, pack, philox_many
+    from tierkit.city.keyed_random import Block, pack, philox_many
+    from tierkit.city.synth import make
     from tierkit.risk import RiskModel
-    from tierkit.synth import make
 
     def median(task: Callable[[], Any]) -> float:
         task()
@@ -135,8 +135,8 @@ def rest(enterprises: int, runs: int) -> dict[str, Any]:
 def recourse(enterprises: int) -> dict[str, Any]:
     """Take the processor's time for the recourse of 500 enterprises of a city that could do better."""
     from tierkit import artifact, explain
+    from tierkit.city.synth import make
     from tierkit.policy import Policy
-    from tierkit.synth import make
     from tierkit.tiers import assign
 
     data, world = make(enterprises, seed=1, threads=2)
@@ -156,7 +156,7 @@ def fit(enterprises: int, runs: int) -> dict[str, Any]:
     import lightgbm as lgb
 
     from tierkit import fitting, training
-    from tierkit.synth import make
+    from tierkit.city.synth import make
 
     data, world = make(enterprises, seed=1, threads=2)
     rows = training.training_frame(data, world.date)
@@ -189,8 +189,8 @@ def scorecards(way: str, enterprises: int, runs: int) -> dict[str, Any]:
     """Time a scorecard on the rows that credit is trained on, and measure it on enterprises held out."""
     from benchmarks.scorecards import WAYS
     from tierkit import training
+    from tierkit.city.synth import make
     from tierkit.metrics import auc
-    from tierkit.synth import make
 
     data, world = make(enterprises, seed=1, threads=2)
     rows = training.credit_frame(data, world.date)
@@ -255,7 +255,7 @@ def over(way: str, model: str, rows: int, background: int, runs: int) -> dict[st
 def backgrounds(enterprises: int, sizes: list[int], draws: int) -> dict[str, Any]:
     """Hold values over drawn backgrounds, and path-dependent ones, against those over the whole city."""
     from tierkit import explain, features, fitting, training
-    from tierkit.synth import make
+    from tierkit.city.synth import make
 
     data, world = make(enterprises, seed=1, threads=2)
     rows = training.training_frame(data, world.date)

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.city.synth import grow
+from tierkit.city.world import Frame
 from tierkit.compare import HEADLINE
 from tierkit.outcomes import run_and_measure
 from tierkit.policy import Policy
 from tierkit.progress import show
-from tierkit.synth import grow
 from tierkit.texts import text
-from tierkit.world import Frame
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "precision.md"
@@ -55,7 +55,7 @@ TAIL = """\
 ## Where the draws come from
 
 Every draw is a word of Philox4x32-10 (Salmon, Moraes, Dror and Shaw, SC 2011), computed from its key by
-`tierkit.keyed_random`; nothing is stored between draws, so order, threads and slices change none. The
+`tierkit.city.keyed_random`; nothing is stored between draws, so order, threads and slices change none. The
 tests show that
 
 - the compiled generator gives the known answers of its authors, and the words of a second one written

@@ -29,7 +29,7 @@ def grow(which: str, rows: int) -> tuple[lgb.Booster, Floats]:
     """Return a model and rows to explain, drawn anew."""
     if which == "tierkit's":
         from tierkit import fitting, training
-        from tierkit.synth import make
+        from tierkit.city.synth import make
 
         data, world = make(2_000, seed=1, threads=2)
         frame = training.training_frame(data, world.date)

@@ -21,9 +21,9 @@ from scipy.optimize import brentq
 from scipy.special import logit
 
 from tierkit import artifact
+from tierkit.city.synth import make
 from tierkit.policy import Parameter, Policy, PolicyWarning, amend
 from tierkit.schema import SECTORS, TIERS
-from tierkit.synth import make
 from tierkit.tiers import assign
 
 FOLDER = Path(__file__).parent.parent / "tierkit" / "policies"

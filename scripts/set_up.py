@@ -30,7 +30,7 @@ STARTED = time.monotonic()
 WARM_UP = """
 from tierkit.compare import compare
 from tierkit.policy import Policy
-from tierkit.synth import make
+from tierkit.city.synth import make
 
 compare(make(60, 0)[1], Policy.load("legacy"), Policy.load("jinshan-2025"), replicates=1, weeks=4, threads=1)
 """

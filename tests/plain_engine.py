@@ -19,12 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from tierkit.keyed_random import ENTERPRISE_LEVEL, Block, draws
+from tierkit.city.engine import EVENTS, LOG, TALLY, compile_rules, oracle_scores
+from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws
+from tierkit.city.world import NEVER, Frame
 from tierkit.policy import Policy
 from tierkit.schema import CHANNELS
-from tierkit.simulate import EVENTS, LOG, TALLY, compile_rules, oracle_scores
 from tierkit.tiers import MARGIN_ONE, POINT_ONE
-from tierkit.world import NEVER, Frame
 
 __all__ = ["PlainRun", "plain_run"]
 
@@ -50,7 +50,7 @@ ONE = 1 << 16
 
 
 class PlainRun(NamedTuple):
-    """What the plain engine saw; the names are those of `tierkit.simulate.Run`."""
+    """What the plain engine saw; the names are those of `tierkit.city.engine.Run`."""
 
     log: Ints
     signals: Ints
@@ -675,7 +675,7 @@ def plain_run(
     kappa: float = 0.0,
     scores: pd.DataFrame | None = None,
 ) -> PlainRun:
-    """Run a policy over a world by the plain engine; the arguments are those of `tierkit.simulate.run`."""
+    """Run a policy over a world by the plain engine; the arguments are those of `tierkit.city.engine.run`."""
     engine = PlainEngine(frame, policy, frame.seed if seed is None else seed, replicate, kappa, scores)
     first_tier = engine.state.tier.copy()
     shape = (weeks, len(engine.rules.capacity))

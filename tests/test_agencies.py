@@ -4,11 +4,11 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from tierkit.agencies import MEASURES, ratings, scoreboard
+from tierkit.city.synth import make
 from tierkit.compare import compare
 from tierkit.outcomes import run_and_measure
 from tierkit.policy import Policy
 from tierkit.schema import AGENCIES, LEVELS
-from tierkit.synth import make
 from tierkit.texts import text
 
 

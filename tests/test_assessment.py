@@ -15,11 +15,11 @@ from tests.test_cli import Tierkit, tierkit  # noqa: F401  a fixture
 from tierkit import assessment
 from tierkit.artifact import Model, train
 from tierkit.assessment import PARTS, Assessment, assess
+from tierkit.city.synth import make
 from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.report import figures, model_card
 from tierkit.schema import Dataset, write_dataset
-from tierkit.synth import make
 
 DAY = "2024-07-15"
 

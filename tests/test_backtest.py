@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from tierkit.backtest import Backtest, backtest, prediction_interval
+from tierkit.city.engine import run
+from tierkit.city.scored import table_of, world_from_scores
+from tierkit.city.synth import make, world_at, world_of
+from tierkit.city.world import WEEKS_A_YEAR, Frame
+from tierkit.city.writing import state_columns
 from tierkit.history import estimate
 from tierkit.policy import Policy
-from tierkit.records import state_columns
 from tierkit.schema import Dataset
-from tierkit.scored import table_of, world_from_scores
-from tierkit.simulate import run
-from tierkit.synth import make, world_at, world_of
-from tierkit.world import WEEKS_A_YEAR, Frame
 
 NEW_YEAR = dt.date(2024, 1, 1)
 SEEDS = (1, 2, 3)

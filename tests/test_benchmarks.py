@@ -17,11 +17,11 @@ from benchmarks.memory import peak_bytes, start_again
 from benchmarks.precision import differences, table
 from benchmarks.small import model, tierkit_way
 from benchmarks.small.model import DETECTION, STANDARD_ERRORS, TIER_RATE, City, city, disagreement, expected
+from tierkit.city.keyed_random import philox_many, threshold
+from tierkit.city.synth import grow
 from tierkit.compare import HEADLINE
-from tierkit.keyed_random import philox_many, threshold
 from tierkit.metrics import auc
 from tierkit.policy import Policy
-from tierkit.synth import grow
 
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = ["tierkit", "numpy", "starsim", "mesa"]

@@ -1337,7 +1337,7 @@ def test_the_nearest_name_is_offered_only_if_near() -> None:
 
 
 def test_backtest_holds_a_past_year_against_its_own_past(tierkit: Tierkit, tmp_path: Path) -> None:
-    from tierkit.synth import make_folder
+    from tierkit.city.synth import make_folder
 
     city = make_folder(1500, 3, tmp_path / "city")
     ended = tierkit("backtest", city, "--as-of", "2024-01-01", "--replicates", 39, "--out", tmp_path / "b")

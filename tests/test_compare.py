@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2, t, ttest_1samp, ttest_rel
 
+from tierkit.city.engine import run
+from tierkit.city.synth import make
 from tierkit.compare import HEADLINE, compare, replicates_for
 from tierkit.outcomes import SHARES, run_and_measure
 from tierkit.policy import Policy
-from tierkit.simulate import run
-from tierkit.synth import make
 from tierkit.texts import text
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.correction import BOUND, SELECTIONS, WAYS, errors, interval, summary, told, truth, verdict
+from tierkit.city.engine import oracle_scores
+from tierkit.city.synth import grow
 from tierkit.policy import Policy
-from tierkit.simulate import oracle_scores
-from tierkit.synth import grow
 
 PAGE = Path(__file__).parent.parent / "docs" / "correction.md"
 CORRECTED = "weighted, level by audits"

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import tierkit.report
 from tierkit import plot
+from tierkit.city.world import parameters
 from tierkit.cli import app
 from tierkit.outcomes import MEASURES
 from tierkit.policy import (
@@ -32,7 +33,6 @@ from tierkit.policy import (
     read_clauses,
 )
 from tierkit.schema import TABLES
-from tierkit.world import parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "tierkit" / "policy" / "clauses.toml"

@@ -1,8 +1,8 @@
 import json
 from pathlib import Path
 
+from tierkit.city.synth import make_folder
 from tierkit.schema import validate
-from tierkit.synth import make_folder
 
 FOLDER = Path(__file__).parent.parent / "data" / "synthetic"
 

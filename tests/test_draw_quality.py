@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from tierkit.keyed_random import MAX_INDEX, TWO_32, Block, Domain, draws, pack, philox_many
+from tierkit.city.keyed_random import MAX_INDEX, TWO_32, Block, Domain, draws, pack, philox_many
 
 Words = NDArray[np.uint32]
 Counters = NDArray[np.uint64]

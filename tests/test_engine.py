@@ -23,12 +23,12 @@ from tests.worlds import (
     scores_of,
     with_parameters,
 )
-from tierkit.keyed_random import MAX_SEED
+from tierkit.city.engine import ADVERSE, TALLY, Run, engine, oracle_scores, run
+from tierkit.city.keyed_random import MAX_SEED
+from tierkit.city.world import NEVER, Frame, State
 from tierkit.policy import Policy, presets
 from tierkit.schema import AGENCIES, CHANNELS, EVENT_KINDS, TIERS
-from tierkit.simulate import ADVERSE, TALLY, Run, engine, oracle_scores, run
 from tierkit.tiers import assign
-from tierkit.world import NEVER, Frame, State
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(len(CHANNELS))
 ONSITE, JOINT, OFFSITE = range(3)

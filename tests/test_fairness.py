@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
+from tierkit.city.synth import make
 from tierkit.compare import compare
 from tierkit.evaluate import domestic_foreign, fairness, missed_by_group
 from tierkit.evaluate import groups as g
 from tierkit.policy import Policy
 from tierkit.schema import OWNERSHIPS, SECTORS, SIZES, TIERS
-from tierkit.synth import make
 
 START = pd.Timestamp("2024-07-01")
 SHARES = (0.1, 0.5, 0.1, 0.05, 0.25)

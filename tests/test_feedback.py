@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tierkit.city.engine import LOG, Run, run
+from tierkit.city.synth import history
 from tierkit.evaluate import Arm, Feedback, equal_hazards, runaway
 from tierkit.evaluate.feedback import MEASURES, _gini, _tiered
 from tierkit.evaluate.learning import ROUND_WEEKS, Book
 from tierkit.policy import Policy
 from tierkit.schema import CHANNELS
-from tierkit.simulate import LOG, Run, run
-from tierkit.synth import history
 
 LOOP, FAIR = Arm("loop", "discovered", 0.0), Arm("fair", "audits", 0.03)
 ROUNDS = 6

@@ -13,8 +13,8 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from tierkit import fonts, plot, texts
+from tierkit.city.population import items
 from tierkit.policy import SPEC, STATUSES, UNITS
-from tierkit.population import items
 from tierkit.schema import LEVELS
 from tierkit.tiers import REASONS
 

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from worlds import policy_of
 
+from tierkit.city.population import base_rates
+from tierkit.city.synth import make
+from tierkit.city.world import parameters
 from tierkit.history import History, estimate
 from tierkit.policy import Policy
-from tierkit.population import base_rates
 from tierkit.schema import SECTORS, SIZES, Dataset
-from tierkit.synth import make
-from tierkit.world import parameters
 
 NEW_YEAR = "2024-01-01"
 LEGACY = Policy.load("legacy")

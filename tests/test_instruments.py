@@ -9,12 +9,12 @@ import pytest
 
 from tests.test_theory import EQUAL, FLAT, agrees, bare, weekly, with_hazard, world
 from tests.worlds import ALL_ON, LEGACY, busy_world, policy_of, with_parameters
+from tierkit.city.engine import TALLY, Run, compile_rules, run
+from tierkit.city.population import base_rates
+from tierkit.city.synth import make
+from tierkit.city.world import WEEKS_A_YEAR, log_index, parameters, rate_table
 from tierkit.policy import INSTRUMENTS, SPEC, Policy, PolicyWarning, without
-from tierkit.population import base_rates
 from tierkit.schema import AGENCIES, SECTORS
-from tierkit.simulate import TALLY, Run, compile_rules, run
-from tierkit.synth import make
-from tierkit.world import WEEKS_A_YEAR, log_index, parameters, rate_table
 
 SEEDS = (1, 2, 3)
 ROUTINE = 5

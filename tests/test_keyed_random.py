@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from tierkit.keyed_random import (
+from tierkit.city.keyed_random import (
     ENTERPRISE_LEVEL,
     MAX_INDEX,
     MAX_OBLIGATION,

@@ -14,16 +14,16 @@ import pytest
 
 from tests.worlds import load
 from tierkit import ladders, report
+from tierkit.city.engine import run as run_simulation
+from tierkit.city.population import base_rates
+from tierkit.city.synth import make
+from tierkit.city.world import parameters
 from tierkit.compare import compare
 from tierkit.ladders import DANDONG, FLOORS, check_floor, draw_ratio, floor_on, target_shares
 from tierkit.outcomes import run_and_measure
 from tierkit.policy import Policy, check
-from tierkit.population import base_rates
 from tierkit.schema import SECTORS, SIZES, TIERS
-from tierkit.simulate import run as run_simulation
-from tierkit.synth import make
 from tierkit.tiers import assign
-from tierkit.world import parameters
 
 # As published, from the best class to the worst: draws or visits a year, examined declarations for customs.
 PUBLISHED = {

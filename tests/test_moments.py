@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from tierkit import moments
+from tierkit.city.synth import make
 from tierkit.compare import compare
 from tierkit.policy import Policy
-from tierkit.synth import make
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

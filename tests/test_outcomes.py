@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tierkit.city.engine import run
+from tierkit.city.population import items
+from tierkit.city.synth import make
 from tierkit.outcomes import (
     GROUPS,
     MEASURES,
@@ -16,9 +19,6 @@ from tierkit.outcomes import (
     run_and_measure_windows,
 )
 from tierkit.policy import Policy
-from tierkit.population import items
-from tierkit.simulate import run
-from tierkit.synth import make
 
 HARM = np.array([1, 5, 40])
 

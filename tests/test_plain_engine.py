@@ -13,12 +13,12 @@ from scipy.special import expit
 
 from tests.plain_engine import PlainRun, plain_run
 from tests.worlds import ALL_ON, LEGACY, busy_world, changes, load, plain_world, policy_of, scores_of
-from tierkit.keyed_random import Block
+from tierkit.city.engine import LOG, TALLY, Run, run
+from tierkit.city.keyed_random import Block
+from tierkit.city.population import draw
+from tierkit.city.world import NEVER, Frame, State
 from tierkit.policy import presets
-from tierkit.population import draw
 from tierkit.schema import CHANNELS, DISPOSITIONS, FINDINGS, MODES
-from tierkit.simulate import LOG, TALLY, Run, run
-from tierkit.world import NEVER, Frame, State
 
 CACHES = {"bound"}
 """Parts of the state that only spare the compiled engine work; they follow from the others."""

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from tierkit import fonts, plot
 from tierkit.backtest import Backtest
+from tierkit.city.synth import make
 from tierkit.compare import compare
 from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, ranking, tier_stability
 from tierkit.evaluate.feedback import ARMS, MEASURES
@@ -28,7 +29,6 @@ from tierkit.policy import Policy
 from tierkit.report import Run
 from tierkit.schema import OWNERSHIPS, TIERS
 from tierkit.scorecard import CreditScorecard
-from tierkit.synth import make
 
 BINS = pd.DataFrame({
     "predicted": [0.05, 0.1, 0.2], "observed": [0.04, 0.12, 0.19], "low": [0.02, 0.08, 0.14],

@@ -17,6 +17,8 @@ from sklearn.dummy import DummyClassifier
 from worlds import LEGACY, busy_world, load
 
 from benchmarks import coverage
+from tierkit.city.engine import potential_detections, run
+from tierkit.city.synth import make, potential, world_at
 from tierkit.evaluate import (
     Gap,
     Logged,
@@ -39,8 +41,6 @@ from tierkit.evaluate.policy_value import ESTIMATORS
 from tierkit.evaluate.sample import interval
 from tierkit.evaluate.weighting import weigh
 from tierkit.policy import Policy
-from tierkit.simulate import potential_detections, run
-from tierkit.synth import make, potential, world_at
 
 AS_OF = "2024-07-01"
 TINY = 1e-9

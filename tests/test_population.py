@@ -13,10 +13,10 @@ from scipy.special import expit
 
 from tests.worlds import LEGACY, policy_of
 from tierkit import credit_code
+from tierkit.city.population import Population, base_rates, draw, draw_frame, hazard_intercept, items
+from tierkit.city.world import LOG_MIN, LOG_ONE, NEVER, parameters
 from tierkit.policy import Policy
-from tierkit.population import Population, base_rates, draw, draw_frame, hazard_intercept, items
 from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SEVERITIES, SIZES
-from tierkit.world import LOG_MIN, LOG_ONE, NEVER, parameters
 
 P = parameters()
 ALPHA = 1e-6
@@ -369,7 +369,7 @@ def test_arguments_out_of_range_are_refused(arguments: tuple[object, ...], messa
 
 def test_chunks_and_tables_change_no_bit_of_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = draw(3_000, 4, LEGACY).frame
-    monkeypatch.setattr("tierkit.population._CHUNK", 700)
+    monkeypatch.setattr("tierkit.city.population._CHUNK", 700)
     parts = draw_frame(3_000, 4, LEGACY)
     for one, other in ((whole.world, parts.world), (whole.state, parts.state)):
         for a, b in zip(one, other, strict=True):

@@ -244,8 +244,8 @@ def test_the_python_code_runs(
 def make_demo(folder: Path) -> None:
     """Leave what the commands read where `make demo` leaves it, with the same bits."""
     from tierkit import artifact
+    from tierkit.city.synth import make
     from tierkit.schema import write_dataset
-    from tierkit.synth import make
 
     data, world = make(20_000, 2025, horizon_weeks=FIVE_YEARS)
     write_dataset(data, folder / "build" / "demo" / "data")

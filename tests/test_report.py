@@ -17,12 +17,12 @@ from fontTools.ttLib import TTFont
 from pages import Page
 
 from tierkit import agencies, fonts, moments, plot, report, texts
+from tierkit.city.synth import make
 from tierkit.compare import Comparison, compare
 from tierkit.policy import Policy
 from tierkit.report import tables
 from tierkit.report.page import Words, record
 from tierkit.schema import Label
-from tierkit.synth import make
 
 TEMPLATES = Path(texts.__file__).parent / "templates"
 

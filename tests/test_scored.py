@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from worlds import policy_of
 
+from tierkit.city.engine import oracle_scores, run
+from tierkit.city.scored import MOST_VIOLATING, ROOM_FOR_ALL, table_of, world_from_scores
+from tierkit.city.synth import make
+from tierkit.city.world import LOG_ONE, parameters
 from tierkit.policy import Policy
 from tierkit.schema import AGENCIES
-from tierkit.scored import MOST_VIOLATING, ROOM_FOR_ALL, table_of, world_from_scores
-from tierkit.simulate import oracle_scores, run
-from tierkit.synth import make
-from tierkit.world import LOG_ONE, parameters
 
 DAY = dt.date(2024, 1, 1)
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from tests.worlds import policy_of
+from tierkit.city.synth import make
+from tierkit.city.world import Frame
 from tierkit.compare import compare
 from tierkit.policy import Policy
-from tierkit.synth import make
-from tierkit.world import Frame
 
 PLANNED = "planned_inspections"
 SHANGHAI = "shanghai-2025"

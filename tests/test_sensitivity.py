@@ -12,14 +12,14 @@ from SALib.sample.morris import sample
 from scipy.stats import ttest_1samp
 from worlds import load
 
+from tierkit.city.synth import make
+from tierkit.city.world import parameters
 from tierkit.compare import compare
 from tierkit.policy import PLANS, SPEC, Policy, presets
 from tierkit.schema import Label
 from tierkit.sensitivity import Uncertain, morris, screen, tornado, uncertain
 from tierkit.sensitivity.cases import case_of
 from tierkit.sensitivity.design import _noise_quantile, city_seeds
-from tierkit.synth import make
-from tierkit.world import parameters
 
 LEGACY, PLAN = load("legacy"), load("jinshan-2025")
 

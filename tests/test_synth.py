@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from tests.worlds import ALL_ON, LEGACY, load, policy_of
+from tierkit.city.engine import Run, run
+from tierkit.city.population import draw
+from tierkit.city.synth import grow, history, make, make_folder, world_of
+from tierkit.city.world import Frame, parameters
 from tierkit.policy import Policy
-from tierkit.population import draw
 from tierkit.schema import (
     AGENCIES,
     CHANNELS,
@@ -24,9 +27,6 @@ from tierkit.schema import (
     read_dataset,
     validate,
 )
-from tierkit.simulate import Run, run
-from tierkit.synth import grow, history, make, make_folder, world_of
-from tierkit.world import Frame, parameters
 
 P = parameters()
 START, END = pd.Timestamp("2023-01-02"), pd.Timestamp("2024-12-30")

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from tierkit.city.world import parameters
 from tierkit.policy import Policy
 from tierkit.schema import read_dataset
 from tierkit.targets import SEVERITIES, TARGETS, Severities, movers, severities, targets
-from tierkit.world import parameters
 
 LEGACY = Policy.load("legacy")
 DAY = pd.Timestamp("2024-12-30")

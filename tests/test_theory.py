@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tests.worlds import closed_world, policy_of, with_parameters
+from tierkit.city.engine import TALLY, Rules, Run, compile_rules, run
+from tierkit.city.population import base_rates
+from tierkit.city.world import NEVER, Frame, log_index, probability_table
 from tierkit.policy import Policy
-from tierkit.population import base_rates
 from tierkit.schema import CHANNELS, SECTORS, SEVERITIES, SIZES, TIERS
-from tierkit.simulate import TALLY, Rules, Run, compile_rules, run
-from tierkit.world import NEVER, Frame, log_index, probability_table
 
 SEEDS = (1, 2, 3)
 ENTERPRISES = 20_000

@@ -8,9 +8,9 @@ import pytest
 from worlds import ALL_ON, busy_world, policy_of
 
 from tierkit import tidy
+from tierkit.city.engine import TALLY
 from tierkit.outcomes import GROUPS, run_and_measure
 from tierkit.schema import AGENCIES, CHANNELS, ITEM_CLASSES, MODES, TIERS
-from tierkit.simulate import TALLY
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worlds import busy_world
-from tierkit.world import LOG_MIN, LOG_ONE, NEVER, State, log_index, parameters, probability_table
+from tierkit.city.world import LOG_MIN, LOG_ONE, NEVER, State, log_index, parameters, probability_table
 
 TOP = -int(LOG_MIN) * LOG_ONE
 
@@ -30,7 +30,7 @@ def test_every_parameter_has_a_unit_and_a_ground() -> None:
 
 
 def test_parameters_are_those_of_the_file() -> None:
-    tree = tomllib.loads(files("tierkit").joinpath("parameters/world.toml").read_text("utf-8"))
+    tree = tomllib.loads(files("tierkit.city").joinpath("world.toml").read_text("utf-8"))
     assert parameters()["calendar.start"] == tree["calendar"]["start"]["value"] == dt.date(2023, 1, 2)
     assert parameters()["violation.harm.serious"] == 40
     assert parameters().group("violation.harm") == {"minor": 1, "moderate": 5, "serious": 40}

@@ -11,11 +11,11 @@ import pandas as pd
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from tierkit.city.population import draw, items
+from tierkit.city.synth import make
+from tierkit.city.world import Frame, parameters
 from tierkit.policy import Policy, PolicyWarning
-from tierkit.population import draw, items
 from tierkit.schema import AGENCIES, GRADES, SECTORS, TIERS
-from tierkit.synth import make
-from tierkit.world import Frame, parameters
 
 LEGACY = Policy.load("legacy")
 

@@ -150,7 +150,7 @@ def scoreboard(
     --------
     >>> from tierkit.compare import compare
     >>> from tierkit.policy import Policy
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> legacy, plan = Policy.load("legacy"), Policy.load("jinshan-2025")
     >>> done = compare(make(80, seed=1)[1], legacy, plan, replicates=2, weeks=8)
     >>> board = scoreboard(done.summary, weeks=8)

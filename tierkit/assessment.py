@@ -175,7 +175,7 @@ def assess(
     Examples
     --------
     >>> from tierkit.artifact import train
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> data, _ = make(600, seed=1)
     >>> model = train(data, "2024-07-15")
     >>> found = assess(model, data, "2024-07-15", Policy.load("jiading-2025"), months=1)

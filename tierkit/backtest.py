@@ -4,7 +4,7 @@ The policy is estimated from the records up to a date (`tierkit.history`), with 
 what came later. The world is put back to that date: who is in the register, when they come and go, and
 how they behave are given, for a synthetic dataset by making its past again. So what is tested is the
 estimated policy, the engine and the width of its intervals, not the knowledge of behaviour; to test that as
-well, hand over a world whose hazards come from calibrated risk (`tierkit.scored`). Each replicate has a
+well, hand over a world whose hazards come from calibrated risk (`tierkit.city.scored`). Each replicate has a
 policy drawn within the errors of its estimation and draws of its own, never those of what happened.
 """
 
@@ -21,15 +21,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.city.engine import Run, run
+from tierkit.city.synth import world_at
+from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.history import History, estimate
 from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.progress import in_threads
 from tierkit.schema import AGENCIES, CHANNELS, SECTORS, Dataset
-from tierkit.simulate import Run, run
-from tierkit.synth import world_at
 from tierkit.texts import number, percent
-from tierkit.world import WEEKS_A_YEAR, Frame
 
 __all__ = ["DIMENSIONS", "Backtest", "backtest", "prediction_interval"]
 
@@ -286,7 +286,7 @@ def backtest(
 
     Examples
     --------
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> data, world = make(400, seed=1)
     >>> backtest(data, "2024-01-01", replicates=39).replicates
     39

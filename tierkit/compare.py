@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from scipy.stats import t as student
 
+from tierkit.city.engine import Run, run
+from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
 from tierkit.policy import Policy, diff
 from tierkit.progress import in_threads
 from tierkit.schema import TIERS
-from tierkit.simulate import Run, run
 from tierkit.texts import interval, number, percent, signed, text
-from tierkit.world import WEEKS_A_YEAR, Frame
 
 __all__ = ["HEADLINE", "Comparison", "Replicates", "compare", "mean_interval", "replicates_for"]
 
@@ -170,7 +170,7 @@ class Comparison:
 
         Examples
         --------
-        >>> from tierkit.synth import make
+        >>> from tierkit.city.synth import make
         >>> legacy = Policy.load("legacy")
         >>> twice = legacy.reform({"frequency.base_rate": 0.67}, name="twice")
         >>> comparison = compare(make(60, seed=1)[1], legacy, twice, replicates=3, weeks=4)
@@ -368,7 +368,7 @@ def compare(
 
     Examples
     --------
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> data, world = make(60, seed=1)
     >>> legacy = Policy.load("legacy")
     >>> twice = legacy.reform({"frequency.base_rate": 0.67}, name="twice")

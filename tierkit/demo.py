@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 
 from tierkit import __version__, agencies, artifact, metrics, moments, report, training
+from tierkit.city.synth import make
+from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.compare import Comparison, compare
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.schema import DataError, Dataset, validate, write_dataset
 from tierkit.schema.files import sha256
-from tierkit.synth import make
 from tierkit.tiers import assign
-from tierkit.world import WEEKS_A_YEAR, Frame
 
 __all__ = ["KAPPAS", "PLANS", "Demo", "run"]
 

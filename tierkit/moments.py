@@ -107,7 +107,7 @@ def of_records(data: Dataset) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> of_records(make(200, seed=1)[0])["moment"].tolist()[:2]
     ['inspections per enterprise-year', 'finding rate']
     """

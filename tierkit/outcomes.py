@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.city.engine import LOG, TALLY, Run, run
+from tierkit.city.population import items
+from tierkit.city.world import Frame, State
 from tierkit.policy import Policy
-from tierkit.population import items
 from tierkit.schema import (
     AGENCIES,
     AGENCY_LEVELS,
@@ -30,8 +32,6 @@ from tierkit.schema import (
     SIZES,
     TIERS,
 )
-from tierkit.simulate import LOG, TALLY, Run, run
-from tierkit.world import Frame, State
 
 __all__ = [
     "GROUPS",
@@ -219,7 +219,7 @@ class Outcome:
 
         Examples
         --------
-        >>> from tierkit.synth import make
+        >>> from tierkit.city.synth import make
         >>> counts = run_and_measure(make(80, seed=1)[1], Policy.load("legacy"), 8)[1].per_enterprise()
         >>> counts.attrs["units"]["harm"]
         'harm units'
@@ -548,7 +548,7 @@ def run_and_measure_windows(
     Parameters
     ----------
     frame, policy, weeks, **options
-        As in `tierkit.simulate.run`.
+        As in `tierkit.city.engine.run`.
     windows : sequence of (int, int)
         First week of each span and the week after its last, 0 being the run's first.
     groups : sequence of sequence of str, optional
@@ -570,7 +570,7 @@ def run_and_measure_windows(
 
     Examples
     --------
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> _, halves = run_and_measure_windows(make(60, 1)[1], Policy.load("legacy"), 8, [(0, 4), (4, 8)])
     >>> len(halves)
     2
@@ -618,7 +618,7 @@ def run_and_measure(
     Parameters
     ----------
     frame, policy, weeks, **options
-        As in `tierkit.simulate.run`.
+        As in `tierkit.city.engine.run`.
     over : int, optional
         Measure the last so many weeks; all if absent.
     tier : uint8 array of shape (E,), optional

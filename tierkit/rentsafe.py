@@ -29,11 +29,11 @@ from scipy.stats import beta
 
 from tierkit.backtest import prediction_interval
 from tierkit.calibration import Calibration
+from tierkit.city.engine import run
+from tierkit.city.scored import MOST_VIOLATING, world_from_scores
+from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.policy import Parameter, Policy, PolicyWarning
 from tierkit.schema import ITEM_CLASSES, SEVERITIES, TIERS, refuse_rows
-from tierkit.scored import MOST_VIOLATING, world_from_scores
-from tierkit.simulate import run
-from tierkit.world import WEEKS_A_YEAR, Frame
 
 __all__ = ["BANDS", "Ladder", "due", "engine_years", "ladder", "read", "tier_of", "world_and_policy", "years"]
 

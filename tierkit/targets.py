@@ -28,10 +28,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 from scipy.stats import kendalltau, norm, spearmanr
 
+from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.policy import Policy
 from tierkit.schema import Dataset
 from tierkit.training import lots
-from tierkit.world import WEEKS_A_YEAR, Parameters, parameters
 
 __all__ = ["SEVERITIES", "TARGETS", "Movers", "Severities", "movers", "severities", "targets"]
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.city.engine import LOG, TALLY, Run
 from tierkit.schema import AGENCIES, CHANNELS, FINDINGS, ITEM_CLASSES, MODES, TIERS
-from tierkit.simulate import LOG, TALLY, Run
 
 __all__ = ["demand", "inspections", "obligation_weeks"]
 
@@ -59,8 +59,8 @@ def inspections(run: Run) -> pd.DataFrame:
     Examples
     --------
     >>> from tierkit.policy import Policy
-    >>> from tierkit.simulate import run
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.engine import run
+    >>> from tierkit.city.synth import make
     >>> cells = inspections(run(make(80, seed=1)[1], Policy.load("legacy"), 8))
     >>> cells.attrs["units"]["detection_weeks"]
     'weeks'
@@ -107,8 +107,8 @@ def obligation_weeks(run: Run) -> pd.DataFrame:
     Examples
     --------
     >>> from tierkit.policy import Policy
-    >>> from tierkit.simulate import run
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.engine import run
+    >>> from tierkit.city.synth import make
     >>> len(obligation_weeks(run(make(60, seed=1)[1], Policy.load("legacy"), 4))) == 4 * 4 * 2 * 4
     True
     """
@@ -127,14 +127,14 @@ def demand(run: Run) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``policy``, ``kappa``, ``replicate``, ``week``, ``agency``, ``fate`` (as `tierkit.simulate.TALLY`: new
-        and carried in are what came, the others what became of it) and ``inspections``.
+        ``policy``, ``kappa``, ``replicate``, ``week``, ``agency``, ``fate`` (as `tierkit.city.engine.TALLY`:
+        new and carried in are what came, the others what became of it) and ``inspections``.
 
     Examples
     --------
     >>> from tierkit.policy import Policy
-    >>> from tierkit.simulate import run
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.engine import run
+    >>> from tierkit.city.synth import make
     >>> told = demand(run(make(60, seed=1)[1], Policy.load("legacy"), 4))
     >>> came = told["fate"].isin(["new", "carried_in"])
     >>> told.loc[came, "inspections"].sum() == told.loc[~came, "inspections"].sum()

@@ -15,7 +15,7 @@ from numba import njit, uint8, uint32, uint64
 from numpy.typing import NDArray
 
 from benchmarks.small.model import DETECTION, TIER_RATE, City
-from tierkit.keyed_random import philox, threshold
+from tierkit.city.keyed_random import philox, threshold
 
 SLICE = 1 << 16
 """Enterprises of a slice: its 13 bytes each stay in the second-level cache for the whole year."""

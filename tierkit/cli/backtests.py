@@ -105,7 +105,7 @@ def _records(
         import datetime as dt
 
         from tierkit.artifact import Model
-        from tierkit.scored import table_of, world_from_scores
+        from tierkit.city.scored import table_of, world_from_scores
 
         with given.blame("--model", "Give a model that was trained on records before --as-of."):
             loaded = Model.load(model)

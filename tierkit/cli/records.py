@@ -28,7 +28,7 @@ def synth(
     format: Annotated[str, typer.Option(metavar="FORMAT", help="parquet, csv or csv.gz.")] = "parquet",
 ) -> Answer:
     """Make a synthetic city with two years of records."""
-    from tierkit.population import MOST_ENTERPRISES
+    from tierkit.city.population import MOST_ENTERPRISES
 
     given = Given()
     given.between("--enterprises", enterprises, 1, MOST_ENTERPRISES)
@@ -36,7 +36,7 @@ def synth(
     given.one_of("--format", format, FORMATS)
     wrote = given.out_folder("--out", out, "dataset")
     given.settle()
-    from tierkit.synth import make_folder
+    from tierkit.city.synth import make_folder
 
     with show() as progress:
         stage = partial(progress, "simulating the years of records")

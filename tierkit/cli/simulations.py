@@ -18,10 +18,10 @@ from tierkit.progress import Progress, show
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tierkit.city.world import Frame
     from tierkit.compare import Replicates
     from tierkit.policy import Policy
     from tierkit.schema import Dataset
-    from tierkit.world import Frame
 
 __all__ = ["MOST_KAPPA", "MOST_REPLICATES", "MOST_WEEKS", "add_to", "warn_of_rule_scores"]
 
@@ -96,7 +96,7 @@ def simulate(
     elif folder is not None:
         given.folder("DIR", folder, "dataset", holds=["manifest.json"])
     elif enterprises is not None:
-        from tierkit.population import MOST_ENTERPRISES
+        from tierkit.city.population import MOST_ENTERPRISES
 
         given.between("--enterprises", enterprises, 1, MOST_ENTERPRISES)
         if model is not None:
@@ -121,9 +121,9 @@ def simulate(
     import pandas as pd
 
     from tierkit.agencies import ratings
+    from tierkit.city.world import WEEKS_A_YEAR
     from tierkit.compare import HEADLINE, compare
     from tierkit.report import Run, floor_checks
-    from tierkit.world import WEEKS_A_YEAR
 
     base, *reforms = policies
     with show() as progress:
@@ -197,8 +197,8 @@ def _city(
     given: Given, folder: Path | None, enterprises: int | None, seed: int, weeks: int, progress: Progress
 ) -> "tuple[Dataset | None, Frame]":
     """Return the records of a folder and the world that goes on from them, or a world drawn here."""
+    from tierkit.city.synth import grow, world_of
     from tierkit.schema import read_dataset
-    from tierkit.synth import grow, world_of
 
     if enterprises is not None:
         watch = partial(progress, "drawing the city and its past")
@@ -267,7 +267,7 @@ def demo(
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the city and of the draws.")] = 2025,
 ) -> Answer:
     """Do the main job: records, models, tiers, five plans."""
-    from tierkit.population import MOST_ENTERPRISES
+    from tierkit.city.population import MOST_ENTERPRISES
 
     given = Given()
     given.between("--enterprises", enterprises, LEAST_TO_LEARN, MOST_ENTERPRISES)

@@ -108,7 +108,7 @@ def domestic_foreign(
 
     Examples
     --------
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> data, _ = make(300, seed=1)
     >>> ids = data["enterprises"]["enterprise_id"]
     >>> scored = pd.DataFrame({"enterprise_id": ids, "tier": "T2", "risk_probability": 0.1})

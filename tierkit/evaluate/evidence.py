@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from tierkit.city.world import Parameters
 from tierkit.evaluate.opportunities import open_obligations, weekly_chances, within
 from tierkit.evaluate.overlap import Gap, OverlapError
 from tierkit.evaluate.windows import check_window
 from tierkit.policy import Policy
 from tierkit.tiers import assign
-from tierkit.world import Parameters
 
 __all__ = ["WINDOW_DAYS", "Logged", "logged", "true_value"]
 
@@ -148,8 +148,8 @@ def true_value(given: Logged, potential: pd.DataFrame) -> float:
     ----------
     given : Logged
     potential : DataFrame
-        ``enterprise_id``, ``agency``, ``item_class``, ``potential``, as from `tierkit.synth.potential` for
-        the weeks of the window.
+        ``enterprise_id``, ``agency``, ``item_class``, ``potential``, as from `tierkit.city.synth.potential`
+        for the weeks of the window.
 
     Returns
     -------

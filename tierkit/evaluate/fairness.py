@@ -208,7 +208,7 @@ def fairness(
     Examples
     --------
     >>> from tierkit.policy import Policy
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> data, _ = make(300, seed=1)
     >>> ids = data["enterprises"]["enterprise_id"]
     >>> scored = pd.DataFrame({"enterprise_id": ids, "tier": "T2", "risk_probability": 0.1})

@@ -39,15 +39,15 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit, logit
 
+from tierkit.city.engine import Run, oracle_scores, run
+from tierkit.city.synth import history
+from tierkit.city.world import WEEKS_A_YEAR, Frame, Parameters, parameters
 from tierkit.compare import mean_interval
 from tierkit.evaluate.learning import COUNTED, ROUND_WEEKS, Book, Learn
 from tierkit.policy import Policy
 from tierkit.risk import RiskModel
 from tierkit.schema import CHANNELS, SECTORS, SIZES
-from tierkit.simulate import Run, oracle_scores, run
-from tierkit.synth import history
 from tierkit.texts import interval, number, text
-from tierkit.world import WEEKS_A_YEAR, Frame, Parameters, parameters
 
 __all__ = ["ARMS", "MEASURES", "Arm", "Feedback", "equal_hazards", "runaway"]
 

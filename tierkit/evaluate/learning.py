@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.city.engine import ADVERSE, LOG, Run
+from tierkit.city.world import Frame
 from tierkit.schema import CHANNELS, DISTRICTS, MODES, OWNERSHIPS, SECTORS, SIZES
-from tierkit.simulate import ADVERSE, LOG, Run
-from tierkit.world import Frame
 
 __all__ = ["COUNTED", "MEMORY_WEEKS", "ROUND_WEEKS", "Book", "Learn"]
 

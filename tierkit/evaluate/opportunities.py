@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.city.engine import tier_rates
+from tierkit.city.population import base_rates
+from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.history.records import Records
 from tierkit.policy import Policy
-from tierkit.population import base_rates
 from tierkit.schema import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
-from tierkit.simulate import tier_rates
-from tierkit.world import WEEKS_A_YEAR, Parameters, parameters
 
 __all__ = ["open_obligations", "weekly_chances", "within"]
 

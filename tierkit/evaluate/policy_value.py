@@ -173,11 +173,11 @@ def policy_value(
 
     Examples
     --------
-    >>> import tierkit.synth, tierkit.policy
+    >>> import tierkit.city.synth, tierkit.policy
     >>> from tierkit.evaluate import logged
     >>> load = tierkit.policy.Policy.load
     >>> practice = load("legacy").reform({"frequency.random_floor": 1.0}, name="practice")
-    >>> data, world = tierkit.synth.make(300, seed=1, policy=practice)
+    >>> data, world = tierkit.city.synth.make(300, seed=1, policy=practice)
     >>> scored = data["enterprises"][["enterprise_id", "sector"]]
     >>> scored = scored.assign(risk_probability=0.1, credit_points=600)
     >>> given = logged(data, scored, load("shanghai-2025"), "2024-07-01", practice=practice)

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.city.world import Parameters, parameters
 from tierkit.history.records import Chance, Records
 from tierkit.history.routine import GRADIENTS, Routine, fitted_rates, frequencies
 from tierkit.policy import Parameter, Policy
 from tierkit.schema import SECTORS, SIZES
 from tierkit.texts import number
-from tierkit.world import Parameters, parameters
 
 __all__ = ["FEWEST_DAYS", "History", "estimate"]
 
@@ -170,7 +170,7 @@ def estimate(
 
     Examples
     --------
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> data, world = make(300, seed=1)
     >>> found = estimate(data, "2024-01-01")
     >>> found.policy.parameter("frequency.base_rate").assumption

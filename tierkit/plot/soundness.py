@@ -53,7 +53,7 @@ def equal_visits(result: Fairness, group: str = "ownership", *, lang: str = "en"
     --------
     >>> import pandas as pd
     >>> from tierkit.evaluate import fairness
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> data, _ = make(300, seed=1)
     >>> ids = data["enterprises"]["enterprise_id"]
     >>> scored = pd.DataFrame({"enterprise_id": ids, "tier": "T2", "risk_probability": 0.1})

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from tierkit import agencies, plot, texts
+from tierkit.city.population import items
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.ladders import FloorCheck, check_floor
 from tierkit.outcomes import SHARES
 from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
-from tierkit.population import items
 from tierkit.report.run import Run
 from tierkit.schema import LEVELS, TIERS, Label
-from tierkit.world import WEEKS_A_YEAR
 
 __all__ = [
     "BESIDE",

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.policy import Policy
 from tierkit.sensitivity.cases import MEASURED, Score, case_of
 from tierkit.sensitivity.design import Progress, morris
 from tierkit.sensitivity.ranges import Uncertain
 from tierkit.texts import number, percent, text
-from tierkit.world import WEEKS_A_YEAR
 
 __all__ = ["Screening", "screen"]
 

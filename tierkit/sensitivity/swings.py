@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare import mean_interval
 from tierkit.policy import Policy
 from tierkit.progress import in_threads
 from tierkit.sensitivity.cases import MEASURED, Score, case_of
 from tierkit.sensitivity.design import Progress, city_seeds
 from tierkit.sensitivity.ranges import Uncertain
-from tierkit.world import WEEKS_A_YEAR
 
 __all__ = ["tornado"]
 

@@ -18,7 +18,19 @@ from scipy.optimize import brentq
 from scipy.special import expit, ndtri
 
 from tierkit import credit_code
-from tierkit.keyed_random import ENTERPRISE_LEVEL, Domain, draws, threshold, uniform
+from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Domain, draws, threshold, uniform
+from tierkit.city.world import (
+    LOG_ONE,
+    LONG_AGO,
+    NEVER,
+    WEEKS_A_YEAR,
+    Frame,
+    Parameters,
+    State,
+    World,
+    log_index,
+    parameters,
+)
 from tierkit.policy import Policy
 from tierkit.schema import (
     AGENCIES,
@@ -30,18 +42,6 @@ from tierkit.schema import (
     SEVERITIES,
     SIZES,
     conform,
-)
-from tierkit.world import (
-    LOG_ONE,
-    LONG_AGO,
-    NEVER,
-    WEEKS_A_YEAR,
-    Frame,
-    Parameters,
-    State,
-    World,
-    log_index,
-    parameters,
 )
 
 __all__ = [

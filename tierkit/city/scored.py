@@ -3,9 +3,9 @@
 The engine needs how often each obligation falls into violation. Real records do not say so; a calibrated
 risk does, if violations come and go as the world's parameters say: a share q of the time in violation and a
 probability d that an audit detects one give a risk of q d, and q = h D / (1 + h D) with hazard h and mean
-duration D. So h = q / ((1 - q) D), the inverse of `tierkit.simulate.oracle_scores`. Nothing is known of what
-inspectors sense beyond the records, of coming entries and exits, or of how inspectors differ; none of it is
-in such a world.
+duration D. So h = q / ((1 - q) D), the inverse of `tierkit.city.engine.oracle_scores`. Nothing is known of
+what inspectors sense beyond the records, of coming entries and exits, or of how inspectors differ; none of
+it is in such a world.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.keyed_random import ENTERPRISE_LEVEL, Domain, draws, uniform
+from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Domain, draws, uniform
+from tierkit.city.population import base_rates, first_state, items, professional_limits, violation_weeks
+from tierkit.city.world import NEVER, WEEKS_A_YEAR, Frame, Parameters, World, log_index, parameters
 from tierkit.policy import Policy
-from tierkit.population import base_rates, first_state, items, professional_limits, violation_weeks
 from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SIZES
-from tierkit.world import NEVER, WEEKS_A_YEAR, Frame, Parameters, World, log_index, parameters
 
 __all__ = ["MOST_VIOLATING", "table_of", "world_from_scores"]
 
@@ -64,7 +64,7 @@ def table_of(data: Mapping[str, pd.DataFrame], scores: pd.DataFrame, as_of: Any)
 
     Examples
     --------
-    >>> from tierkit.synth import make
+    >>> from tierkit.city.synth import make
     >>> data, world = make(50, seed=1)
     >>> scores = data["enterprises"][["enterprise_id"]].assign(risk_probability=0.1)
     >>> rows = table_of(data, scores, "2024-01-01")

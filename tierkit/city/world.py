@@ -58,7 +58,7 @@ class Parameter(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Parameters:
-    """The parameters of the synthetic world, read from ``tierkit/parameters/world.toml``.
+    """The parameters of the synthetic world, read from ``tierkit/city/world.toml``.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Pa
 @cache
 def parameters() -> Parameters:
     """Return the default parameters of the world."""
-    text = files("tierkit").joinpath("parameters/world.toml").read_text("utf-8")
+    text = files("tierkit.city").joinpath("world.toml").read_text("utf-8")
     return Parameters(dict(_leaves(tomllib.loads(text))))
 
 

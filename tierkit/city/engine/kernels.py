@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from tierkit.keyed_random import ENTERPRISE_LEVEL, Block, philox
-from tierkit.simulate.rules import ADVERSE_EVERY, FADE_WEEKS, NO_TIER_RATE, REFERENCE_DEPTH
-from tierkit.world import LOG_ONE, NEVER
+from tierkit.city.engine.rules import ADVERSE_EVERY, FADE_WEEKS, NO_TIER_RATE, REFERENCE_DEPTH
+from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, philox
+from tierkit.city.world import LOG_ONE, NEVER
 
 __all__ = ["LOG", "TALLY", "advance", "bind", "reregister", "review", "set_offsets", "settle"]
 

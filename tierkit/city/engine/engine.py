@@ -14,14 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from tierkit.keyed_random import MAX_SEED, Block, draws
+from tierkit.city.engine.kernels import LOG, TALLY, advance, bind, reregister, review, set_offsets, settle
+from tierkit.city.engine.rules import Rules, compile_rules
+from tierkit.city.keyed_random import MAX_SEED, Block, draws
+from tierkit.city.population import CELLS, violation_weeks
+from tierkit.city.world import LOG_MIN, LOG_ONE, Frame, State
 from tierkit.policy import Policy
-from tierkit.population import CELLS, violation_weeks
 from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
-from tierkit.simulate.kernels import LOG, TALLY, advance, bind, reregister, review, set_offsets, settle
-from tierkit.simulate.rules import Rules, compile_rules
 from tierkit.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
-from tierkit.world import LOG_MIN, LOG_ONE, Frame, State
 
 __all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
 
@@ -44,14 +44,14 @@ class Run:
     kappa : float
     seed, replicate : int
     log : int32 array of shape (inspections, 17)
-        Columns as in `tierkit.simulate.LOG`.
+        Columns as in `tierkit.city.engine.LOG`.
     signals : int32 array of shape (signals, 5)
         Week, obligation, kind (true, mistaken, professional, incident, alert), opened (0 no, 1 yes,
         2 a check was arranged already), recognised as professional.
     events : int32 array of shape (events, 4)
         Week, slot, kind, week in which the record is closed.
     tally : int64 array of shape (weeks, 12, 12)
-        Inspections by week, agency and what became of them, as in `tierkit.simulate.TALLY`.
+        Inspections by week, agency and what became of them, as in `tierkit.city.engine.TALLY`.
     counts : int64 array of shape (weeks, 4, 2, 4)
         Obligation-weeks by tier, item class and compliance state.
     demanded, served : int64 array of shape (weeks, 12, 6)

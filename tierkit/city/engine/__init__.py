@@ -1,14 +1,14 @@
 """The engine: one simulator for the past and the future.
 
 A week has seven steps, in this order: behaviour, signals, demand, policy, inspection, consequence,
-review. Every draw is keyed by what it decides (`tierkit.keyed_random`), so runs under different
+review. Every draw is keyed by what it decides (`tierkit.city.keyed_random`), so runs under different
 policies meet the same draws, and threads or slices change nothing.
 """
 
-from tierkit.simulate.engine import Run, oracle_scores, run
-from tierkit.simulate.kernels import LOG, TALLY
-from tierkit.simulate.potential import potential_detections
-from tierkit.simulate.rules import ADVERSE, EVENTS, Rules, compile_rules, tier_rates
+from tierkit.city.engine.engine import Run, oracle_scores, run
+from tierkit.city.engine.kernels import LOG, TALLY
+from tierkit.city.engine.potential import potential_detections
+from tierkit.city.engine.rules import ADVERSE, EVENTS, Rules, compile_rules, tier_rates
 
 __all__ = [
     "ADVERSE",

@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from tierkit.keyed_random import threshold
-from tierkit.policy import HALF_LIVES, Policy
-from tierkit.population import base_rates, items
-from tierkit.schema import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
-from tierkit.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
-from tierkit.world import (
+from tierkit.city.keyed_random import threshold
+from tierkit.city.population import base_rates, items
+from tierkit.city.world import (
     LOG_ONE,
     WEEKS_A_YEAR,
     Frame,
@@ -22,6 +19,9 @@ from tierkit.world import (
     probability_table,
     rate_table,
 )
+from tierkit.policy import HALF_LIVES, Policy
+from tierkit.schema import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
+from tierkit.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
 
 __all__ = [
     "ADVERSE",

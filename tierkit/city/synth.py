@@ -12,9 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit import __version__
+from tierkit.city.engine import Run, potential_detections, run
+from tierkit.city.population import Population, draw, draw_frame
+from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
+from tierkit.city.writing import state_columns, write_records
 from tierkit.policy import Policy
-from tierkit.population import Population, draw, draw_frame
-from tierkit.records import state_columns, write_records
 from tierkit.schema import (
     AGENCIES,
     ITEM_CLASSES,
@@ -25,8 +27,6 @@ from tierkit.schema import (
     data_dictionary,
     write_dataset,
 )
-from tierkit.simulate import Run, potential_detections, run
-from tierkit.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
 
 __all__ = [
     "grow",
@@ -532,7 +532,8 @@ def potential(
     -------
     DataFrame
         ``enterprise_id``, ``agency``, ``item_class``, ``potential``: the mean over the weeks of the
-        probability that one audit finds at least a minor violation (`tierkit.simulate.potential_detections`).
+        probability that one audit finds at least a minor violation
+        (`tierkit.city.engine.potential_detections`).
 
     Raises
     ------

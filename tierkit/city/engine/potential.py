@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tierkit.city.engine.engine import Run, run
+from tierkit.city.engine.kernels import LOG
+from tierkit.city.engine.rules import REFERENCE_DEPTH, compile_rules
+from tierkit.city.world import Frame, State
 from tierkit.policy import Policy
 from tierkit.schema import MODES
-from tierkit.simulate.engine import Run, run
-from tierkit.simulate.kernels import LOG
-from tierkit.simulate.rules import REFERENCE_DEPTH, compile_rules
-from tierkit.world import Frame, State
 
 __all__ = ["potential_detections"]
 
@@ -49,7 +49,7 @@ def potential_detections(
     first : int
         Weeks of the run before the window that counts.
     **options
-        As of `tierkit.simulate.run`.
+        As of `tierkit.city.engine.run`.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def potential_detections(
 
     Examples
     --------
-    >>> from tierkit.population import draw_frame
+    >>> from tierkit.city.population import draw_frame
     >>> legacy = Policy.load("legacy")
     >>> run, chance = potential_detections(draw_frame(50, 1, legacy), legacy, 26)
     >>> run.weeks, bool((chance >= 0).all() and (chance < 0.75).all())

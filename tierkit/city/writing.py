@@ -14,7 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from tierkit.keyed_random import ENTERPRISE_LEVEL, Block, draws, uniform
+from tierkit.city.engine import ADVERSE, Run, compile_rules
+from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws, uniform
+from tierkit.city.world import Frame, probability_table
 from tierkit.schema import (
     AGENCIES,
     CHANNELS,
@@ -30,8 +32,6 @@ from tierkit.schema import (
     TIERS,
     conform,
 )
-from tierkit.simulate import ADVERSE, Run, compile_rules
-from tierkit.world import Frame, probability_table
 
 __all__ = ["state_columns", "write_records"]
 
