@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit.agencies import MEASURES as SCOREBOARD
+from tierkit.compare.agencies import MEASURES as SCOREBOARD
 from tierkit.explain import Reason, Reasons
 from tierkit.policy import Policy
 from tierkit.report import Case, Run

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from tierkit.city.synth import grow
 from tierkit.city.world import Frame
-from tierkit.compare import HEADLINE
-from tierkit.outcomes import run_and_measure
+from tierkit.compare.comparison import HEADLINE
+from tierkit.compare.outcomes import run_and_measure
 from tierkit.policy import Policy
 from tierkit.progress import show
 from tierkit.texts import text

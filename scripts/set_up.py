@@ -28,7 +28,7 @@ LOG = ROOT / "build" / "set-up.log"
 LINE_EVERY_SECONDS = 15.0
 STARTED = time.monotonic()
 WARM_UP = """
-from tierkit.compare import compare
+from tierkit.compare.comparison import compare
 from tierkit.policy import Policy
 from tierkit.city.synth import make
 

@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_1samp
 
-from tierkit.agencies import MEASURES, ratings, scoreboard
 from tierkit.city.synth import make
-from tierkit.compare import compare
-from tierkit.outcomes import run_and_measure
+from tierkit.compare.agencies import MEASURES, ratings, scoreboard
+from tierkit.compare.comparison import compare
+from tierkit.compare.outcomes import run_and_measure
 from tierkit.policy import Policy
 from tierkit.schema import AGENCIES, LEVELS
 from tierkit.texts import text

@@ -19,7 +19,7 @@ from benchmarks.small import model, tierkit_way
 from benchmarks.small.model import DETECTION, STANDARD_ERRORS, TIER_RATE, City, city, disagreement, expected
 from tierkit.city.keyed_random import philox_many, threshold
 from tierkit.city.synth import grow
-from tierkit.compare import HEADLINE
+from tierkit.compare.comparison import HEADLINE
 from tierkit.metrics import auc
 from tierkit.policy import Policy
 

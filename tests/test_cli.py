@@ -430,7 +430,7 @@ def test_validate_of_a_place_that_is_not_there(tierkit: Tierkit, city: Path) -> 
 def test_simulate_shows_headline_with_intervals_and_writes_a_run(
     tierkit: Tierkit, city: Path, tmp_path: Path
 ) -> None:
-    from tierkit.compare import HEADLINE
+    from tierkit.compare.comparison import HEADLINE
     from tierkit.report import Run
 
     run = tmp_path / "run"
@@ -465,7 +465,7 @@ def test_simulate_promises_no_interval_of_one_replicate(tierkit: Tierkit, city: 
 def test_simulate_says_how_many_replicates_a_width_takes(
     tierkit: Tierkit, city: Path, tmp_path: Path
 ) -> None:
-    from tierkit.compare import replicates_for
+    from tierkit.compare.comparison import replicates_for
 
     asked = ("simulate", city, "--policy", "uniform-3pct", "--weeks", 8, "--kappa", 0.1)
     ended = tierkit(*asked, "--replicates", 3, "--out", tmp_path / "run", "--json")
@@ -487,7 +487,8 @@ def test_simulate_says_how_many_replicates_a_width_takes(
 @pytest.fixture
 def few_unknowns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Leave a few uncertain numbers, as all of them take long."""
-    from tierkit.sensitivity import cases, uncertain
+    from tierkit.compare.sensitivity import questions as cases
+    from tierkit.compare.sensitivity import uncertain
 
     names = ["depth.detection", "frequency.base_rate", "frequency.tier.T1", "kappa"]
     few = tuple(one for one in uncertain() if one.name in names)

@@ -15,7 +15,7 @@ import tierkit.report
 from tierkit import plot
 from tierkit.city.world import parameters
 from tierkit.cli import app
-from tierkit.outcomes import MEASURES
+from tierkit.compare.outcomes import MEASURES
 from tierkit.policy import (
     PLANS,
     REFERENCES,

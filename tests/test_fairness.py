@@ -13,7 +13,7 @@ from scipy import stats
 from scipy.special import expit
 
 from tierkit.city.synth import make
-from tierkit.compare import compare
+from tierkit.compare.comparison import compare
 from tierkit.evaluate import domestic_foreign, fairness, missed_by_group
 from tierkit.evaluate import groups as g
 from tierkit.policy import Policy

@@ -18,9 +18,9 @@ from tierkit.city.engine import run as run_simulation
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
 from tierkit.city.world import parameters
-from tierkit.compare import compare
+from tierkit.compare.comparison import compare
+from tierkit.compare.outcomes import run_and_measure
 from tierkit.ladders import DANDONG, FLOORS, check_floor, draw_ratio, floor_on, target_shares
-from tierkit.outcomes import run_and_measure
 from tierkit.policy import Policy, check
 from tierkit.schema import SECTORS, SIZES, TIERS
 from tierkit.tiers import assign

@@ -4,7 +4,7 @@ import pytest
 
 from tierkit import moments
 from tierkit.city.synth import make
-from tierkit.compare import compare
+from tierkit.compare.comparison import compare
 from tierkit.policy import Policy
 
 

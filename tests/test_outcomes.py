@@ -10,7 +10,7 @@ import pytest
 from tierkit.city.engine import run
 from tierkit.city.population import items
 from tierkit.city.synth import make
-from tierkit.outcomes import (
+from tierkit.compare.outcomes import (
     GROUPS,
     MEASURES,
     RELABELLED,

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from tierkit import fonts, plot
 from tierkit.backtest import Backtest
 from tierkit.city.synth import make
-from tierkit.compare import compare
+from tierkit.compare.comparison import compare
 from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, ranking, tier_stability
 from tierkit.evaluate.feedback import ARMS, MEASURES
 from tierkit.monitoring import Bands, Monitoring, monitor

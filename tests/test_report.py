@@ -16,9 +16,10 @@ import pytest
 from fontTools.ttLib import TTFont
 from pages import Page
 
-from tierkit import agencies, fonts, moments, plot, report, texts
+from tierkit import fonts, moments, plot, report, texts
 from tierkit.city.synth import make
-from tierkit.compare import Comparison, compare
+from tierkit.compare import agencies
+from tierkit.compare.comparison import Comparison, compare
 from tierkit.policy import Policy
 from tierkit.report import tables
 from tierkit.report.page import Words, record
@@ -561,7 +562,7 @@ def test_the_texts_that_templates_ask_for_exist() -> None:
 
 
 def test_every_measure_of_the_engine_has_a_name_and_a_unit_in_both_languages() -> None:
-    from tierkit.outcomes import MEASURES
+    from tierkit.compare.outcomes import MEASURES
 
     known = set(texts.ids())
     assert [m.name for m in MEASURES if f"measure.{m.name}" not in known] == []

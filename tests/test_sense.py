@@ -7,7 +7,7 @@ import pytest
 from tests.worlds import policy_of
 from tierkit.city.synth import make
 from tierkit.city.world import Frame
-from tierkit.compare import compare
+from tierkit.compare.comparison import compare
 from tierkit.policy import Policy
 
 PLANNED = "planned_inspections"

@@ -14,12 +14,12 @@ from worlds import load
 
 from tierkit.city.synth import make
 from tierkit.city.world import parameters
-from tierkit.compare import compare
+from tierkit.compare.comparison import compare
+from tierkit.compare.sensitivity import Uncertain, morris, screen, tornado, uncertain
+from tierkit.compare.sensitivity.design import _noise_quantile, city_seeds
+from tierkit.compare.sensitivity.questions import case_of
 from tierkit.policy import PLANS, SPEC, Policy, presets
 from tierkit.schema import Label
-from tierkit.sensitivity import Uncertain, morris, screen, tornado, uncertain
-from tierkit.sensitivity.cases import case_of
-from tierkit.sensitivity.design import _noise_quantile, city_seeds
 
 LEGACY, PLAN = load("legacy"), load("jinshan-2025")
 

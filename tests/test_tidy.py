@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from worlds import ALL_ON, busy_world, policy_of
 
-from tierkit import tidy
 from tierkit.city.engine import TALLY
-from tierkit.outcomes import GROUPS, run_and_measure
+from tierkit.compare import cells as tidy
+from tierkit.compare.outcomes import GROUPS, run_and_measure
 from tierkit.schema import AGENCIES, CHANNELS, ITEM_CLASSES, MODES, TIERS
 
 

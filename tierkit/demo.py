@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit import __version__, agencies, artifact, metrics, moments, report, training
+from tierkit import __version__, artifact, metrics, moments, report, training
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR, Frame
-from tierkit.compare import Comparison, compare
+from tierkit.compare import agencies
+from tierkit.compare.comparison import Comparison, compare
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.schema import DataError, Dataset, validate, write_dataset

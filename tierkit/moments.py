@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from tierkit import texts
-from tierkit.compare import Comparison
+from tierkit.compare.comparison import Comparison
 from tierkit.ladders import DANDONG, LEGAL_FLOOR, draw_ratio
 from tierkit.policy import Policy, PolicyWarning
 from tierkit.schema import Dataset

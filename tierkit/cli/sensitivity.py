@@ -17,7 +17,7 @@ from tierkit.progress import show
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tierkit.sensitivity import Screening
+    from tierkit.compare.sensitivity import Screening
 
 __all__ = ["add_to"]
 
@@ -78,7 +78,7 @@ def sensitivity(
     assert base is not None
     assert reform is not None
 
-    from tierkit.sensitivity import screen, tornado, uncertain
+    from tierkit.compare.sensitivity import screen, tornado, uncertain
 
     if model is None:
         warn_of_rule_scores([base, reform])
@@ -137,8 +137,8 @@ def sensitivity(
 
 def _measures(given: Given, asked: list[str] | None) -> list[str]:
     """Return the measures, each once, and note those that there are not."""
-    from tierkit.outcomes import MEASURES
-    from tierkit.sensitivity import MEASURED
+    from tierkit.compare.outcomes import MEASURES
+    from tierkit.compare.sensitivity import MEASURED
 
     known = [one.name for one in MEASURES]
     measures = list(dict.fromkeys(asked or MEASURED))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tierkit.city.world import Frame
-    from tierkit.compare import Replicates
+    from tierkit.compare.comparison import Replicates
     from tierkit.policy import Policy
     from tierkit.schema import Dataset
 
@@ -120,9 +120,9 @@ def simulate(
 
     import pandas as pd
 
-    from tierkit.agencies import ratings
     from tierkit.city.world import WEEKS_A_YEAR
-    from tierkit.compare import HEADLINE, compare
+    from tierkit.compare.agencies import ratings
+    from tierkit.compare.comparison import HEADLINE, compare
     from tierkit.report import Run, floor_checks
 
     base, *reforms = policies
@@ -276,7 +276,7 @@ def demo(
     replaced = given.out_folder("--out", out, "demo")
     given.settle()
 
-    from tierkit.compare import HEADLINE
+    from tierkit.compare.comparison import HEADLINE
     from tierkit.demo import run
     from tierkit.report import Run, headline
 
@@ -320,7 +320,7 @@ def _check_that_they_differ(given: Given, policies: "Sequence[Policy]") -> None:
 
 def _headline(headline: "pd.DataFrame") -> str:
     """Return a row a policy and measure, with the difference at each κ and the replicates it takes."""
-    from tierkit.outcomes import SHARES
+    from tierkit.compare.outcomes import SHARES
     from tierkit.texts import interval, number, percent, signed, text
 
     rows: dict[tuple[str, str], dict[str, str]] = {}
@@ -351,7 +351,7 @@ def _headline(headline: "pd.DataFrame") -> str:
 
 def _takes(row: dict[str, Any]) -> "Replicates | None":
     """Return how many replicates give the difference an interval of ± 10 % of it; None if nothing can."""
-    from tierkit.compare import replicates_for
+    from tierkit.compare.comparison import replicates_for
 
     try:
         return replicates_for(row, 0.1 * abs(row["difference"]))

@@ -359,8 +359,8 @@ def missed_by_group(summary: pd.DataFrame, group: str = "ownership") -> pd.DataF
     Parameters
     ----------
     summary : DataFrame
-        ``Comparison.summary`` (`tierkit.compare`), or `tierkit.outcomes.Outcome.values` of one run, which has
-        no intervals.
+        ``Comparison.summary`` (`tierkit.compare`), or `tierkit.compare.outcomes.Outcome.values` of one run,
+        which has no intervals.
     group : str
         Of its groups: ``ownership``, ``size``, ``sector``, ``district``.
 

@@ -37,7 +37,7 @@ def screening(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en
     Parameters
     ----------
     frame : DataFrame
-        ``Screening.frame`` of `tierkit.sensitivity.screen`.
+        ``Screening.frame`` of `tierkit.compare.sensitivity.screen`.
     measure : str
     lang : {"zh", "en"}
     top : int
@@ -110,7 +110,7 @@ def tornado(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en",
     Parameters
     ----------
     frame : DataFrame
-        Of `tierkit.sensitivity.tornado`.
+        Of `tierkit.compare.sensitivity.tornado`.
     measure : str
     lang : {"zh", "en"}
     top : int
@@ -127,7 +127,7 @@ def tornado(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en",
 
     Examples
     --------
-    >>> ax = tornado(swings, measure="harm")  # swings = tornado(...) of tierkit.sensitivity
+    >>> ax = tornado(swings, measure="harm")  # swings = tornado(...) of tierkit.compare.sensitivity
     >>> ax.get_xlabel()
     'change in harm'
     """

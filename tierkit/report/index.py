@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from tierkit import agencies, plot, texts
+from tierkit import plot, texts
+from tierkit.compare import agencies
 from tierkit.ladders import FloorCheck
 from tierkit.moments import decimals
 from tierkit.plot.watch import FEWEST

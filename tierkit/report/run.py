@@ -13,7 +13,7 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import texts
-from tierkit.compare import mean_interval
+from tierkit.compare.comparison import mean_interval
 from tierkit.policy import Policy
 from tierkit.report.cases import Case
 
@@ -57,7 +57,7 @@ class Run:
         ``policy``, ``visits``, ``enterprises``: how many enterprises got how many visits; from
         ``Comparison.visits`` by `visits_frame`.
     ratings : DataFrame, optional
-        `tierkit.agencies.ratings` of the records.
+        `tierkit.compare.agencies.ratings` of the records.
     moments : DataFrame, optional
         `tierkit.moments`.
     calibration : DataFrame, optional

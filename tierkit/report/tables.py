@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit import agencies, plot, texts
+from tierkit import plot, texts
 from tierkit.city.population import items
 from tierkit.city.world import WEEKS_A_YEAR
+from tierkit.compare import agencies
+from tierkit.compare.outcomes import SHARES
 from tierkit.ladders import FloorCheck, check_floor
-from tierkit.outcomes import SHARES
 from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
 from tierkit.report.run import Run
 from tierkit.schema import LEVELS, TIERS, Label

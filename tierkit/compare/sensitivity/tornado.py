@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.world import WEEKS_A_YEAR
-from tierkit.compare import mean_interval
+from tierkit.compare.comparison import mean_interval
+from tierkit.compare.sensitivity.design import Progress, city_seeds
+from tierkit.compare.sensitivity.questions import MEASURED, Score, case_of
+from tierkit.compare.sensitivity.ranges import Uncertain
 from tierkit.policy import Policy
 from tierkit.progress import in_threads
-from tierkit.sensitivity.cases import MEASURED, Score, case_of
-from tierkit.sensitivity.design import Progress, city_seeds
-from tierkit.sensitivity.ranges import Uncertain
 
 __all__ = ["tornado"]
 
@@ -72,7 +72,7 @@ def tornado(
 
     Examples
     --------
-    >>> from tierkit.sensitivity import uncertain
+    >>> from tierkit.compare.sensitivity import uncertain
     >>> legacy, plan = Policy.load("legacy"), Policy.load("jinshan-2025")
     >>> few = [one for one in uncertain() if one.name == "violation.harm.serious"]
     >>> frame = tornado(300, legacy, plan, chosen=few, measures=["violations"], replicates=2, weeks=4)

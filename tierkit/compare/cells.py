@@ -2,8 +2,9 @@
 
 Cells are week × agency × tier × class × channel × mode of the inspections, week × tier × class × state of
 the obligations, and week × agency × fate of what was demanded. Here a tier is that of the week itself; the
-summary groups by the tier at the start instead (`tierkit.outcomes`). Units are in ``frame.attrs["units"]``.
-Frames of several runs go one below the other: each names its policy, κ and replicate.
+summary groups by the tier at the start instead (`tierkit.compare.outcomes`). Units are in
+``frame.attrs["units"]``. Frames of several runs go one below the other: each names its policy, κ and
+replicate.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from scipy.stats import t as student
 
 from tierkit.city.engine import Run, run
 from tierkit.city.world import WEEKS_A_YEAR, Frame
-from tierkit.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
+from tierkit.compare.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
 from tierkit.policy import Policy, diff
 from tierkit.progress import in_threads
 from tierkit.schema import TIERS

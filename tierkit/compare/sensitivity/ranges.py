@@ -30,14 +30,14 @@ class Uncertain(NamedTuple):
 
 @cache
 def uncertain() -> tuple[Uncertain, ...]:
-    """Return the default list, as ``tierkit/parameters/uncertain.toml`` declares it.
+    """Return the default list, as ``tierkit/compare/sensitivity/uncertain.toml`` declares it.
 
     Examples
     --------
     >>> [one.name for one in uncertain() if one.acts == "kappa"]
     ['kappa']
     """
-    read = tomllib.loads(files("tierkit").joinpath("parameters/uncertain.toml").read_text("utf-8"))
+    read = tomllib.loads(files("tierkit.compare.sensitivity").joinpath("uncertain.toml").read_text("utf-8"))
     return tuple(
         Uncertain(
             name,

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tierkit.city.synth import history, make
 from tierkit.city.world import Frame, parameters
-from tierkit.outcomes import MEASURES, run_and_measure
+from tierkit.compare.outcomes import MEASURES, run_and_measure
+from tierkit.compare.sensitivity.design import check_finite
+from tierkit.compare.sensitivity.ranges import Uncertain, uncertain
 from tierkit.policy import SPEC, Policy, diff
 from tierkit.schema import Dataset
-from tierkit.sensitivity.design import check_finite
-from tierkit.sensitivity.ranges import Uncertain, uncertain
 
 __all__ = ["MEASURED", "Case", "Score", "case_of"]
 

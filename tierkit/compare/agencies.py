@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.compare import mean_interval
-from tierkit.outcomes import GROUPS, SHARES
+from tierkit.compare.comparison import mean_interval
+from tierkit.compare.outcomes import GROUPS, SHARES
 from tierkit.schema import LEVELS
 from tierkit.texts import interval, number, percent, text
 
@@ -148,7 +148,7 @@ def scoreboard(
 
     Examples
     --------
-    >>> from tierkit.compare import compare
+    >>> from tierkit.compare.comparison import compare
     >>> from tierkit.policy import Policy
     >>> from tierkit.city.synth import make
     >>> legacy, plan = Policy.load("legacy"), Policy.load("jinshan-2025")

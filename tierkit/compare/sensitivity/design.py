@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from SALib.analyze.morris import analyze
 from SALib.sample.morris import sample
 
+from tierkit.compare.sensitivity.ranges import Uncertain
 from tierkit.progress import in_threads
-from tierkit.sensitivity.ranges import Uncertain
 
 __all__ = ["Evaluate", "Progress", "check_finite", "city_seeds", "morris"]
 
@@ -103,7 +103,7 @@ def morris(
 
     Examples
     --------
-    >>> from tierkit.sensitivity import uncertain
+    >>> from tierkit.compare.sensitivity import uncertain
     >>> a, b = [one for one in uncertain() if one.name in ("kappa", "depth.detection")]
     >>> def line(points, seed):
     ...     return np.array([[point["kappa"]] for point in points])

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from tierkit.city.world import WEEKS_A_YEAR
+from tierkit.compare.sensitivity.design import Progress, morris
+from tierkit.compare.sensitivity.questions import MEASURED, Score, case_of
+from tierkit.compare.sensitivity.ranges import Uncertain
 from tierkit.policy import Policy
-from tierkit.sensitivity.cases import MEASURED, Score, case_of
-from tierkit.sensitivity.design import Progress, morris
-from tierkit.sensitivity.ranges import Uncertain
 from tierkit.texts import number, percent, text
 
 __all__ = ["Screening", "screen"]
@@ -159,7 +159,7 @@ def screen(
         The uncertain parameters; `uncertain` if absent. Those that cannot matter to these policies, such as
         off-site sensitivity where nothing is checked off site, are left out.
     measures : sequence of str
-        Measures of `tierkit.outcomes.MEASURES`.
+        Measures of `tierkit.compare.outcomes.MEASURES`.
     trajectories, levels, seed, replicates, threads
         As in `morris`.
     weeks : int
@@ -184,7 +184,7 @@ def screen(
 
     Examples
     --------
-    >>> from tierkit.sensitivity import uncertain
+    >>> from tierkit.compare.sensitivity import uncertain
     >>> legacy, plan = Policy.load("legacy"), Policy.load("jinshan-2025")
     >>> few = [one for one in uncertain() if one.name in ("kappa", "violation.harm.serious")]
     >>> screening = screen(300, legacy, plan, chosen=few, measures=["violations"], trajectories=2, weeks=4)
