@@ -28,8 +28,9 @@ from tierkit.city.population import draw
 from tierkit.city.synth import obligation_keys, settled
 from tierkit.city.world import parameters
 from tierkit.city.writing import write_records
-from tierkit.evaluate import Logged, logged, policy_value, true_value
-from tierkit.evaluate.policy_value import ESTIMATORS
+from tierkit.evaluate import Logged, logged, true_value
+from tierkit.evaluate.value import policy_value
+from tierkit.evaluate.value.policy_value import ESTIMATORS
 from tierkit.policy import Policy
 
 ROOT = Path(__file__).parent.parent
@@ -201,7 +202,7 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 HEAD = """\
 # Do the intervals hold the truth?
 
-`tierkit.evaluate.policy_value` estimates what a policy would find from records that inspectors and lots
+`tierkit.evaluate.value.policy_value` estimates what a policy would find from records that inspectors and lots
 have selected. On worlds that were made, the true value is known: what a standard audit of each
 obligation would have found in each week of the window (`tierkit.city.engine.potential_detections`). This
 page says how often the 95 % intervals held it.

@@ -16,7 +16,8 @@ from typing import Any
 import pandas as pd
 
 from tierkit import chicago, rentsafe, rentsafe_risk
-from tierkit.evaluate import compare_rankings, ranking
+from tierkit.evaluate import compare_rankings
+from tierkit.evaluate.order import ranking
 from tierkit.texts import interval, number, percent, signed
 
 PAGE = Path(__file__).parent.parent / "docs" / "real_records.md"
@@ -49,7 +50,8 @@ what is not there.
 The city's evaluation of 2015: keep the number of inspections of each day, reorder by score, and critical
 violations are found 7.44 days earlier on average, 69 % of them in the first half of the inspections against
 55 %. Window: 2 September to 31 October 2014, {n} inspections, {events} with a critical violation. Reproduced
-by `tierkit.evaluate.ranking` with the model fitted again (maximum likelihood; the city used a ridge penalty):
+by `tierkit.evaluate.order.ranking` with the model fitted again (maximum likelihood; the city used a ridge
+penalty):
 
 {table}
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from tests.test_cli import Tierkit, tierkit  # noqa: F401  a fixture
-from tierkit import assessment
 from tierkit.artifact import Model, train
-from tierkit.assessment import PARTS, Assessment, assess
 from tierkit.city.synth import make
+from tierkit.evaluate import assessment
+from tierkit.evaluate.assessment import PARTS, Assessment, assess
 from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.report import figures, model_card

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit.backtest import Backtest, backtest, prediction_interval
 from tierkit.city.engine import run
 from tierkit.city.scored import table_of, world_from_scores
 from tierkit.city.synth import make, world_at, world_of
 from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.city.writing import state_columns
-from tierkit.history import estimate
+from tierkit.evaluate.backtest import Backtest, backtest, prediction_interval
+from tierkit.evaluate.history import estimate
 from tierkit.policy import Policy
 from tierkit.schema import Dataset
 

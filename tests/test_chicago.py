@@ -11,7 +11,8 @@ import pytest
 
 from tierkit import chicago
 from tierkit.chicago import frozen
-from tierkit.evaluate import compare_rankings, ranking, reordered
+from tierkit.evaluate import compare_rankings, reordered
+from tierkit.evaluate.order import ranking
 from tierkit.metrics import auc
 
 ROOT = Path(__file__).resolve().parent.parent

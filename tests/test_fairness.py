@@ -15,7 +15,7 @@ from scipy.special import expit
 from tierkit.city.synth import make
 from tierkit.compare.comparison import compare
 from tierkit.evaluate import domestic_foreign, fairness, missed_by_group
-from tierkit.evaluate import groups as g
+from tierkit.evaluate.fairness import groups as g
 from tierkit.policy import Policy
 from tierkit.schema import OWNERSHIPS, SECTORS, SIZES, TIERS
 

@@ -11,7 +11,7 @@ from worlds import policy_of
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
 from tierkit.city.world import parameters
-from tierkit.history import History, estimate
+from tierkit.evaluate.history import History, estimate
 from tierkit.policy import Policy
 from tierkit.schema import SECTORS, SIZES, Dataset
 

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit import moments
 from tierkit.city.synth import make
 from tierkit.compare.comparison import compare
+from tierkit.evaluate import moments
 from tierkit.policy import Policy
 
 

@@ -17,11 +17,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tierkit import fonts, plot
-from tierkit.backtest import Backtest
 from tierkit.city.synth import make
 from tierkit.compare.comparison import compare
-from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, ranking, tier_stability
-from tierkit.evaluate.feedback import ARMS, MEASURES
+from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, tier_stability
+from tierkit.evaluate.backtest import Backtest
+from tierkit.evaluate.feedback.feedback import ARMS, MEASURES
+from tierkit.evaluate.order import ranking
 from tierkit.monitoring import Bands, Monitoring, monitor
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK

@@ -34,12 +34,12 @@ from tierkit.evaluate import (
     swap,
     true_value,
 )
-from tierkit.evaluate.opportunities import open_obligations, weekly_chances, within
-from tierkit.evaluate.outcome_model import expected_findings
-from tierkit.evaluate.overlap import overlap
-from tierkit.evaluate.policy_value import ESTIMATORS
-from tierkit.evaluate.sample import interval
-from tierkit.evaluate.weighting import weigh
+from tierkit.evaluate.value.opportunities import open_obligations, weekly_chances, within
+from tierkit.evaluate.value.outcome_model import expected_findings
+from tierkit.evaluate.value.overlap import overlap
+from tierkit.evaluate.value.policy_value import ESTIMATORS
+from tierkit.evaluate.value.sample import interval
+from tierkit.evaluate.value.weighting import weigh
 from tierkit.policy import Policy
 
 AS_OF = "2024-07-01"

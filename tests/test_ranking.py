@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from tierkit.evaluate import compare_rankings, rank_inspections, ranking, reordered
-from tierkit.evaluate.ordering import Order
+from tierkit.evaluate import compare_rankings, rank_inspections, reordered
+from tierkit.evaluate.order import ranking
+from tierkit.evaluate.order.ordering import Order
 from tierkit.metrics import auc
 
 START = pd.Timestamp("2024-01-01")

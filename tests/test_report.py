@@ -16,10 +16,11 @@ import pytest
 from fontTools.ttLib import TTFont
 from pages import Page
 
-from tierkit import fonts, moments, plot, report, texts
+from tierkit import fonts, plot, report, texts
 from tierkit.city.synth import make
 from tierkit.compare import agencies
 from tierkit.compare.comparison import Comparison, compare
+from tierkit.evaluate import moments
 from tierkit.policy import Policy
 from tierkit.report import tables
 from tierkit.report.page import Words, record

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 
 from tierkit.city.world import parameters
+from tierkit.evaluate.targets import SEVERITIES, TARGETS, Severities, movers, severities, targets
 from tierkit.policy import Policy
 from tierkit.schema import read_dataset
-from tierkit.targets import SEVERITIES, TARGETS, Severities, movers, severities, targets
 
 LEGACY = Policy.load("legacy")
 DAY = pd.Timestamp("2024-12-30")

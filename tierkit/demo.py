@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit import __version__, artifact, metrics, moments, report, training
+from tierkit import __version__, artifact, metrics, report, training
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.compare import agencies
 from tierkit.compare.comparison import Comparison, compare
+from tierkit.evaluate import moments
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.schema import DataError, Dataset, validate, write_dataset
@@ -48,7 +49,7 @@ class Demo:
     comparison : Comparison
         The five plans against the legacy policy, one year, the headline's strength of deterrence.
     moments : DataFrame
-        `tierkit.moments`, all that this run shows.
+        `tierkit.evaluate.moments`, all that this run shows.
     seconds : dict of str to float
         Time by stage.
     """

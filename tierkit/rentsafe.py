@@ -27,11 +27,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from tierkit.backtest import prediction_interval
 from tierkit.calibration import Calibration
 from tierkit.city.engine import run
 from tierkit.city.scored import MOST_VIOLATING, world_from_scores
 from tierkit.city.world import WEEKS_A_YEAR, Frame
+from tierkit.evaluate.backtest import prediction_interval
 from tierkit.policy import Parameter, Policy, PolicyWarning
 from tierkit.schema import ITEM_CLASSES, SEVERITIES, TIERS, refuse_rows
 

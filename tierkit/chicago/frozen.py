@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from tierkit.chicago.history import MONOTONE, WHO, features
 from tierkit.chicago.records import OPENS, window
-from tierkit.evaluate.inspections import codes
-from tierkit.evaluate.ordering import Order
+from tierkit.evaluate.order.inspections import codes
+from tierkit.evaluate.order.ordering import Order
 from tierkit.risk import RiskModel
 from tierkit.schema.files import sha256
 

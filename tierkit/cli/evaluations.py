@@ -62,7 +62,7 @@ def evaluate(
 
     from tierkit import plot
     from tierkit.artifact import Model
-    from tierkit.assessment import assess
+    from tierkit.evaluate.assessment import assess
     from tierkit.report import figures, model_card
     from tierkit.schema import read_dataset
     from tierkit.texts import LANGUAGES

@@ -361,7 +361,7 @@ def _takes(row: dict[str, Any]) -> "Replicates | None":
 
 def _acceptance(moments: list[dict[str, Any]]) -> str:
     """Return each moment of the world beside the range in which it must lie."""
-    from tierkit.moments import decimals
+    from tierkit.evaluate.moments import decimals
     from tierkit.texts import interval, number
 
     rows = []

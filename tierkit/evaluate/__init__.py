@@ -6,15 +6,11 @@
 equal risk are visited alike; `runaway` what retraining on a policy's own findings does.
 """
 
-from tierkit.evaluate.audits import audits_for_rate, audits_for_value, floor_for, half_width
-from tierkit.evaluate.comparators import cases, contraction, swap
-from tierkit.evaluate.consistency import Consistency, domestic_foreign
-from tierkit.evaluate.evidence import Logged, logged, true_value
-from tierkit.evaluate.fairness import Fairness, fairness, missed_by_group
-from tierkit.evaluate.feedback import Arm, Feedback, equal_hazards, runaway
-from tierkit.evaluate.overlap import Gap, OverlapError
-from tierkit.evaluate.policy_value import PolicyValue, policy_value
-from tierkit.evaluate.ranking import (
+from tierkit.evaluate.fairness.consistency import Consistency, domestic_foreign
+from tierkit.evaluate.fairness.fairness import Fairness, fairness, missed_by_group
+from tierkit.evaluate.feedback.feedback import Arm, Feedback, equal_hazards, runaway
+from tierkit.evaluate.order.comparators import cases, contraction, swap
+from tierkit.evaluate.order.ranking import (
     Ranking,
     RankingComparison,
     compare_rankings,
@@ -23,6 +19,10 @@ from tierkit.evaluate.ranking import (
     reordered,
 )
 from tierkit.evaluate.stability import Stability, tier_stability
+from tierkit.evaluate.value.audits import audits_for_rate, audits_for_value, floor_for, half_width
+from tierkit.evaluate.value.evidence import Logged, logged, true_value
+from tierkit.evaluate.value.overlap import Gap, OverlapError
+from tierkit.evaluate.value.policy_value import PolicyValue, policy_value
 
 __all__ = [
     "Arm",

@@ -16,7 +16,7 @@ from tierkit.plot.style import COLORS, INK, canvas, style
 from tierkit.schema import TIERS
 
 if TYPE_CHECKING:
-    from tierkit.backtest import Backtest
+    from tierkit.evaluate.backtest import Backtest
 
 __all__ = ["backtest", "backtest_years"]
 
@@ -39,7 +39,7 @@ def backtest(result: Backtest, *, lang: str = "en") -> Axes:
     Examples
     --------
     >>> import datetime as dt
-    >>> from tierkit.backtest import Backtest
+    >>> from tierkit.evaluate.backtest import Backtest
     >>> counts, day = np.full((39, 12, 6, 16), 6), dt.date(2024, 1, 1)
     >>> ax = backtest(Backtest(None, day, day, counts, counts[0]))  # the policy of the past is not drawn
     >>> ax.get_ylabel()

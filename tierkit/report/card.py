@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from tierkit import plot, texts
 from tierkit.artifact import Model
-from tierkit.assessment import PARTS, Assessment
+from tierkit.evaluate.assessment import PARTS, Assessment
 from tierkit.report.page import Words, figure, render
 
 __all__ = ["figures", "model_card"]

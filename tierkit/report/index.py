@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from tierkit import plot, texts
 from tierkit.compare import agencies
+from tierkit.evaluate.moments import decimals
 from tierkit.ladders import FloorCheck
-from tierkit.moments import decimals
 from tierkit.plot.watch import FEWEST
 from tierkit.policy import STATUSES, Policy
 from tierkit.report import tables

@@ -59,7 +59,7 @@ class Run:
     ratings : DataFrame, optional
         `tierkit.compare.agencies.ratings` of the records.
     moments : DataFrame, optional
-        `tierkit.moments`.
+        `tierkit.evaluate.moments`.
     calibration : DataFrame, optional
         `tierkit.metrics.calibration_table` on the test period.
     metrics : mapping, optional

@@ -43,7 +43,7 @@ from tierkit.city.engine import Run, oracle_scores, run
 from tierkit.city.synth import history
 from tierkit.city.world import WEEKS_A_YEAR, Frame, Parameters, parameters
 from tierkit.compare.comparison import mean_interval
-from tierkit.evaluate.learning import COUNTED, ROUND_WEEKS, Book, Learn
+from tierkit.evaluate.feedback.learning import COUNTED, ROUND_WEEKS, Book, Learn
 from tierkit.policy import Policy
 from tierkit.risk import RiskModel
 from tierkit.schema import CHANNELS, SECTORS, SIZES

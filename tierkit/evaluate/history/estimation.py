@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.world import Parameters, parameters
-from tierkit.history.records import Chance, Records
-from tierkit.history.routine import GRADIENTS, Routine, fitted_rates, frequencies
+from tierkit.evaluate.history.logged import Chance, Records
+from tierkit.evaluate.history.routine import GRADIENTS, Routine, fitted_rates, frequencies
 from tierkit.policy import Parameter, Policy
 from tierkit.schema import SECTORS, SIZES
 from tierkit.texts import number

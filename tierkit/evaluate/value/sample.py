@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from tierkit.evaluate.evidence import Logged
-from tierkit.evaluate.overlap import FEWEST_FINDINGS, Gap
+from tierkit.evaluate.value.evidence import Logged
+from tierkit.evaluate.value.overlap import FEWEST_FINDINGS, Gap
 from tierkit.metrics import effective_size, wilson_interval
 
 __all__ = ["Estimate", "Sample", "interval"]

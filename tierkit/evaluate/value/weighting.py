@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tierkit.evaluate.evidence import Logged
-from tierkit.evaluate.overlap import NEVER_DRAWN
+from tierkit.evaluate.value.evidence import Logged
+from tierkit.evaluate.value.overlap import NEVER_DRAWN
 from tierkit.metrics import effective_size
 
 __all__ = ["Weighed", "weigh"]

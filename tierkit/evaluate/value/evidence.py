@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from tierkit.city.world import Parameters
-from tierkit.evaluate.opportunities import open_obligations, weekly_chances, within
-from tierkit.evaluate.overlap import Gap, OverlapError
+from tierkit.evaluate.value.opportunities import open_obligations, weekly_chances, within
+from tierkit.evaluate.value.overlap import Gap, OverlapError
 from tierkit.evaluate.windows import check_window
 from tierkit.policy import Policy
 from tierkit.tiers import assign

@@ -7,19 +7,19 @@ opportunities of the next 180 days, one at most to an obligation, with states an
 
 N is the number of obligations open on the date. ``target_i`` is the probability that the policy's lots draw
 obligation i at least once within the window, by its tier, class, sector, lists and rates on the date
-(`tierkit.evaluate.opportunities`); it is not rescaled, so a policy that draws twice as many may find twice as
-much, and the opportunities stand beside the findings. ``μ_i`` is the mean over the weeks of the window of
-the probability that one standard audit (on site, at reference depth, by an inspector drawn by lot) finds at
-least a minor violation; after an enterprise has left the register, nothing is found. Frozen means that the
-policy changes nobody's conduct: states are those that went with the practice in force. What the policy would
-bring about by itself, deterrence and all, is simulation.
+(`tierkit.evaluate.value.opportunities`); it is not rescaled, so a policy that draws twice as many may find
+twice as much, and the opportunities stand beside the findings. ``μ_i`` is the mean over the weeks of the
+window of the probability that one standard audit (on site, at reference depth, by an inspector drawn by lot)
+finds at least a minor violation; after an enterprise has left the register, nothing is found. Frozen means
+that the policy changes nobody's conduct: states are those that went with the practice in force. What the
+policy would bring about by itself, deterrence and all, is simulation.
 
 **From what.** Every inspection of the window has a channel; random audits and routine inspections have the
 weekly probability q of their draw and the share s of draws that were served. In each week the draw is
 independent of the state it meets, so with ``w = λ / (T q s)`` and T weeks, the sum of ``w · found`` over the
-inspections of i has expectation μ_i (`tierkit.evaluate.weighting`). λ shares an obligation out between its
-channels, by their effective sizes, where both could draw it. A routine draw that meets an audit's in the same
-week goes by the audit's name, for which q is corrected. ``there`` is the share of the window in which an
+inspections of i has expectation μ_i (`tierkit.evaluate.value.weighting`). λ shares an obligation out between
+its channels, by their effective sizes, where both could draw it. A routine draw that meets an audit's in the
+same week goes by the audit's name, for which q is corrected. ``there`` is the share of the window in which an
 obligation was open, which is known by its end.
 
 ==================  ==========================================================================
@@ -55,11 +55,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.evaluate.evidence import Logged
-from tierkit.evaluate.outcome_model import expected_findings
-from tierkit.evaluate.overlap import FEWEST_FINDINGS, Gap, OverlapError, overlap
-from tierkit.evaluate.sample import Sample
-from tierkit.evaluate.weighting import weigh
+from tierkit.evaluate.value.evidence import Logged
+from tierkit.evaluate.value.outcome_model import expected_findings
+from tierkit.evaluate.value.overlap import FEWEST_FINDINGS, Gap, OverlapError, overlap
+from tierkit.evaluate.value.sample import Sample
+from tierkit.evaluate.value.weighting import weigh
 from tierkit.texts import text
 
 __all__ = ["ESTIMATORS", "PolicyValue", "policy_value"]
@@ -88,7 +88,7 @@ class PolicyValue:
         By tier: obligations, opportunities, random audits and their findings, their finding rate with
         Wilson's interval (refused under ten findings), and the rate of all inspections beside it.
     overlap : DataFrame
-        By set of channels: what `tierkit.evaluate.overlap` tells.
+        By set of channels: what `tierkit.evaluate.value.overlap` tells.
     notes : tuple of str
         What was left out, and why.
     confidence : float

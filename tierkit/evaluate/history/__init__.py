@@ -7,6 +7,6 @@ Poisson regression: sector × size × exp(gradient × rule score). Everything el
 base policy has it.
 """
 
-from tierkit.history.estimation import History, estimate
+from tierkit.evaluate.history.estimation import History, estimate
 
 __all__ = ["History", "estimate"]

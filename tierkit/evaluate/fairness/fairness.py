@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.evaluate import groups as g
-from tierkit.evaluate.observed import Observed, alike, observe, ratio_text, verdict
+from tierkit.evaluate.fairness import groups as g
+from tierkit.evaluate.fairness.observed import Observed, alike, observe, ratio_text, verdict
 from tierkit.metrics import wilson_interval
 from tierkit.schema import LEVELS, TIERS
 from tierkit.texts import number, percent, text

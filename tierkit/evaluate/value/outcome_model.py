@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tierkit.evaluate.evidence import Logged
+from tierkit.evaluate.value.evidence import Logged
 
 __all__ = ["expected_findings"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.evaluate.ordering import Floats, Ints, Order
+from tierkit.evaluate.order.ordering import Floats, Ints, Order
 
 __all__ = ["POOLED", "WITHIN", "Inspections", "codes"]
 

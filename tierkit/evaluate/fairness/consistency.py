@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.evaluate import groups as g
-from tierkit.evaluate.observed import alike, observe, ratio_text, verdict
+from tierkit.evaluate.fairness import groups as g
+from tierkit.evaluate.fairness.observed import alike, observe, ratio_text, verdict
 from tierkit.texts import number, text
 
 __all__ = ["Consistency", "domestic_foreign"]

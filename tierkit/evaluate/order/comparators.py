@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from tierkit.evaluate.evidence import Logged
+from tierkit.evaluate.value.evidence import Logged
 from tierkit.metrics import wilson_interval
 
 __all__ = ["cases", "contraction", "swap"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.evaluate.inspections import POOLED
+from tierkit.evaluate.order.inspections import POOLED
 from tierkit.texts import interval, number, percent
 
 __all__ = ["Ranking", "RankingComparison"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, gamma
 
 from tierkit.city.world import WEEKS_A_YEAR, Parameters
-from tierkit.history.routine import Routine
+from tierkit.evaluate.history.routine import Routine
 from tierkit.policy import Policy
 from tierkit.schema import AGENCIES, CHANNELS, FINDINGS, SECTORS, SEVERITIES, SIZES, TIERS
 

@@ -32,10 +32,11 @@ from tierkit.evaluate import (
     swap,
     tier_stability,
 )
-from tierkit.evaluate.evidence import WINDOW_DAYS
-from tierkit.evaluate.overlap import FEWEST_FINDINGS
-from tierkit.evaluate.ranking import PLANNED
-from tierkit.evaluate.weighting import weigh
+from tierkit.evaluate.order.ranking import PLANNED
+from tierkit.evaluate.targets import movers, severities
+from tierkit.evaluate.value.evidence import WINDOW_DAYS
+from tierkit.evaluate.value.overlap import FEWEST_FINDINGS
+from tierkit.evaluate.value.weighting import weigh
 from tierkit.evaluate.windows import end_of
 from tierkit.features import build
 from tierkit.integer_points import rounding
@@ -44,7 +45,6 @@ from tierkit.monitoring import Bands, monitor
 from tierkit.policy import Policy, presets
 from tierkit.progress import Progress, quiet
 from tierkit.schema import DataError, Dataset
-from tierkit.targets import movers, severities
 from tierkit.tiers import assign
 
 __all__ = ["PARTS", "Assessment", "assess"]

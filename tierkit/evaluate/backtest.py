@@ -1,7 +1,7 @@
 """Rerun a past year under the policy of the past, and compare the load with what happened.
 
-The policy is estimated from the records up to a date (`tierkit.history`), with no look at the truth or at
-what came later. The world is put back to that date: who is in the register, when they come and go, and
+The policy is estimated from the records up to a date (`tierkit.evaluate.history`), with no look at the truth
+or at what came later. The world is put back to that date: who is in the register, when they come and go, and
 how they behave are given, for a synthetic dataset by making its past again. So what is tested is the
 estimated policy, the engine and the width of its intervals, not the knowledge of behaviour; to test that as
 well, hand over a world whose hazards come from calibrated risk (`tierkit.city.scored`). Each replicate has a
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tierkit.city.engine import Run, run
 from tierkit.city.synth import world_at
 from tierkit.city.world import WEEKS_A_YEAR, Frame
-from tierkit.history import History, estimate
+from tierkit.evaluate.history import History, estimate
 from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.progress import in_threads

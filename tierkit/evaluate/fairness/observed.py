@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.evaluate import groups as g
+from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.windows import check_window
 from tierkit.schema import PLANNED_CHANNELS, TIERS
 from tierkit.texts import interval, number

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tierkit.evaluate.inspections import Inspections, codes
-from tierkit.evaluate.ranked import Ranking, RankingComparison
+from tierkit.evaluate.order.inspections import Inspections, codes
+from tierkit.evaluate.order.ranked import Ranking, RankingComparison
 
 __all__ = [
     "PLANNED",

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tierkit.city.engine import tier_rates
 from tierkit.city.population import base_rates
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
-from tierkit.history.records import Records
+from tierkit.evaluate.history.logged import Records
 from tierkit.policy import Policy
 from tierkit.schema import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
 

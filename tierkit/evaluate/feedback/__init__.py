@@ -1,0 +1,3 @@
+"""What retraining on a policy's own findings does."""
+
+__all__: list[str] = []
