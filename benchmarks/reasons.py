@@ -52,7 +52,7 @@ def grow(which: str, rows: int) -> tuple[lgb.Booster, Floats]:
 
 def by_tierkit(booster: lgb.Booster, threads: int) -> Explain:
     """Compile, and check against LightGBM on rows around the thresholds."""
-    from tierkit.explain.compiled import CompiledTrees
+    from tierkit.explain.trees.compiled import CompiledTrees
 
     trees = CompiledTrees.checked(booster)
     return lambda X: trees.values(X, threads)
@@ -96,7 +96,7 @@ WAYS: dict[str, Callable[[lgb.Booster, int], Explain]] = {
 
 def over_by_tierkit(booster: lgb.Booster, background: Floats, threads: int) -> Explain:
     """Compile for a background, and check against LightGBM's margins on rows around the thresholds."""
-    from tierkit.explain.compiled import CompiledTrees
+    from tierkit.explain.trees.compiled import CompiledTrees
 
     trees = CompiledTrees.checked(booster, background)
     return lambda X: trees.values(X, threads)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from test_compiled import ODD, around, chain, drawn, grow
 
 from tierkit import explain
-from tierkit.explain import interventional
-from tierkit.explain.compiled import CompiledTrees
-from tierkit.explain.fragments import UnsupportedTreesError
-from tierkit.explain.tables import _OVER
+from tierkit.explain.trees import interventional
+from tierkit.explain.trees.compiled import CompiledTrees
+from tierkit.explain.trees.fragments import UnsupportedTreesError
+from tierkit.explain.trees.tables import _OVER
 from tierkit.risk import RiskModel
 from tierkit.scorecard import CreditScorecard
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierkit import explain
-from tierkit.explain import compiled, fragments, kernels
-from tierkit.explain.compiled import CompiledTrees
-from tierkit.explain.fragments import UnsupportedTreesError
+from tierkit.explain.trees import compiled, fragments, kernels
+from tierkit.explain.trees.compiled import CompiledTrees
+from tierkit.explain.trees.fragments import UnsupportedTreesError
 from tierkit.risk import RiskModel
 
 with warnings.catch_warnings():  # shap's import uses what matplotlib means to deprecate

@@ -19,9 +19,9 @@ from tierkit import credit_code, fonts, plot, report, reviews, texts
 from tierkit.artifact import Model
 from tierkit.ensemble import Ensemble
 from tierkit.explain import Path, Record, Recourse, Step
+from tierkit.explain.recourse.repair import known_on
 from tierkit.features import FEATURES, GROUPS, HEAVY_COMPLAINTS, build, features_of
 from tierkit.policy import Policy
-from tierkit.repair import known_on
 from tierkit.report.records import COLUMNS, TOLD
 from tierkit.risk import RiskModel
 from tierkit.schema import DataError, Dataset, conform, read_dataset

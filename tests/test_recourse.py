@@ -13,12 +13,12 @@ from scipy.special import expit
 
 from tierkit.artifact import Model, train
 from tierkit.explain import Path, Recourse, Step, recourse
-from tierkit.explain.editing import known_tables
-from tierkit.explain.search import MOST_SETS, cheapest_sets
-from tierkit.explain.steps import IMMUTABLE, STEPS
+from tierkit.explain.recourse.editing import known_tables
+from tierkit.explain.recourse.repair import known_on
+from tierkit.explain.recourse.search import MOST_SETS, cheapest_sets
+from tierkit.explain.recourse.steps import IMMUTABLE, STEPS
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
 from tierkit.policy import Policy
-from tierkit.repair import known_on
 from tierkit.risk import RiskModel
 from tierkit.schema import SECTORS, TIERS, DataError, Dataset, read_dataset
 from tierkit.scorecard import CreditScorecard

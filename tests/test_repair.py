@@ -6,9 +6,9 @@ import pytest
 from leakage import scramble
 from make_dataset import make_dataset
 
+from tierkit.explain.recourse.repair import credit_path, known_on, open_records, repaired
 from tierkit.features import GRAVITY, build, features_of
 from tierkit.policy import Policy
-from tierkit.repair import credit_path, known_on, open_records, repaired
 from tierkit.schema import DataError, Dataset, conform
 from tierkit.scorecard import CreditScorecard
 from tierkit.tiers import assign, sentences

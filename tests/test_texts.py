@@ -10,7 +10,7 @@ import pytest
 
 from tierkit import texts
 from tierkit.explain.evidence import KEYS
-from tierkit.explain.steps import STEPS
+from tierkit.explain.recourse.steps import STEPS
 from tierkit.policy import presets
 from tierkit.report.records import TOLD
 from tierkit.schema import LEVELS

@@ -225,8 +225,8 @@ def explain(
     from tierkit.artifact import Model
     from tierkit.batch import last_assignment
     from tierkit.batch.staging import stage_one
-    from tierkit.explain import background as drawn
     from tierkit.explain import revoked
+    from tierkit.explain.trees import background as drawn
     from tierkit.features import build
     from tierkit.report import cases, data_hash, dossier
     from tierkit.reviews import read

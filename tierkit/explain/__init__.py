@@ -1,10 +1,17 @@
 """Why an enterprise is in its tier: exact reasons of both scores, in words, for one or for all."""
 
-from tierkit.explain.background import background
 from tierkit.explain.bands import AGREEMENT, BANDS, DISTANCE, bands
 from tierkit.explain.changes import Changes, changes, features_held
 from tierkit.explain.codes import code_book, code_books, reason_codes
-from tierkit.explain.contributions import (
+from tierkit.explain.evidence import Record, evidence
+from tierkit.explain.portraits import Portraits, portraits
+from tierkit.explain.reasons import Reason, Reasons, reasons
+from tierkit.explain.recourse.paths import Obstacle, Path, Recourse
+from tierkit.explain.recourse.revocation import Move, Revocation, revoked
+from tierkit.explain.recourse.steps import Step
+from tierkit.explain.recourse.ways import recourse
+from tierkit.explain.trees.background import background
+from tierkit.explain.trees.contributions import (
     UNIT,
     AdditivityError,
     Losses,
@@ -13,14 +20,7 @@ from tierkit.explain.contributions import (
     explain,
     points_lost,
 )
-from tierkit.explain.evidence import Record, evidence
-from tierkit.explain.fragments import UnsupportedTreesError
-from tierkit.explain.paths import Obstacle, Path, Recourse
-from tierkit.explain.portraits import Portraits, portraits
-from tierkit.explain.reasons import Reason, Reasons, reasons
-from tierkit.explain.recourse import recourse
-from tierkit.explain.revocation import Move, Revocation, revoked
-from tierkit.explain.steps import Step
+from tierkit.explain.trees.fragments import UnsupportedTreesError
 
 __all__ = [
     "AGREEMENT",

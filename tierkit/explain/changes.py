@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tierkit import texts
-from tierkit.explain.contributions import contributions, points_lost
+from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, build
 from tierkit.metrics import wilson_interval
 from tierkit.risk import RiskModel

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit import texts
-from tierkit.explain.contributions import contributions, points_lost
+from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import FEATURES, GROUPS
 from tierkit.risk import RiskModel
 from tierkit.scorecard import CreditScorecard

@@ -13,8 +13,8 @@ from scipy.optimize import brentq
 from scipy.special import logit
 
 from tierkit import texts
-from tierkit.explain.contributions import contributions, points_lost
 from tierkit.explain.evidence import Record, records_of
+from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, GROUPS
 from tierkit.policy import Policy
 from tierkit.risk import RiskModel
@@ -337,8 +337,8 @@ def reasons(
     records : DataFrame, optional
         As from `tierkit.explain.evidence` on the date of `X`, to name the records behind each reason.
     background : DataFrame, optional
-        Features of the enterprises against which risk is measured, as from `tierkit.explain.background`;
-        without them its values are path-dependent.
+        Features of the enterprises against which risk is measured, as from
+        `tierkit.explain.trees.background`; without them its values are path-dependent.
 
     Returns
     -------

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from tierkit.explain.recourse.repair import known_on
 from tierkit.features import GRAVITY, RECORD_DAYS
-from tierkit.repair import known_on
 from tierkit.schema import TABLES, conform, open_folder, read_dataset
 from tierkit.timeline import TIMED, Source, is_declared
 

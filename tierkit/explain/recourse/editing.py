@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from tierkit.explain.steps import STEPS, Step
+from tierkit.explain.recourse.steps import STEPS, Step
 from tierkit.features import features_of, on_register, standing
 from tierkit.features.building import wanted_ids
 from tierkit.risk import RiskModel
@@ -64,9 +64,10 @@ def known_tables(data: Source, as_of: date | str, ids: Iterable[str], threads: i
     Returns
     -------
     mapping of str to DataFrame
-        As `tierkit.repair.known_on` gives them, of these enterprises alone, but for complaints: there, those
-        of whoever complained about one of them are complete, since they are counted over the whole city.
-        Features of these enterprises are thus the same, and later days can be asked about.
+        As `tierkit.explain.recourse.repair.known_on` gives them, of these enterprises alone, but for
+        complaints: there, those of whoever complained about one of them are complete, since they are counted
+        over the whole city. Features of these enterprises are thus the same, and later days can be asked
+        about.
 
     Raises
     ------

@@ -95,7 +95,7 @@ class StepKind:
 
 
 def _read() -> Mapping[str, StepKind]:
-    text = resources.files("tierkit.explain").joinpath("steps.toml").read_text("utf-8")
+    text = resources.files("tierkit.explain.recourse").joinpath("steps.toml").read_text("utf-8")
     kinds = {}
     for name, row in tomllib.loads(text).items():
         cost, lead = row.pop("cost"), row.pop("lead")

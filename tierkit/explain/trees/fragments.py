@@ -13,7 +13,7 @@ v × ∏ (o where known, r where not), and the Shapley value of feature j is
 
 the mean over an owner's time of arrival t (Owen 1972). The integrand is a polynomial of degree |U| - 1, so
 Gauss-Legendre quadrature with ⌈|U| / 2⌉ nodes is exact. Another game of a leaf fills the same tables: see
-`tierkit.explain.interventional`.
+`tierkit.explain.trees.interventional`.
 """
 
 from __future__ import annotations

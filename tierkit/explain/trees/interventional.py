@@ -7,7 +7,7 @@ v × Σ_b f(b) × ∏ (o where known, b where not), and the Shapley value of fea
     v Σ_b f(b) (o_j - b_j) ∫₀¹ ∏_{k ≠ j} (o_k t + b_k (1 - t)) dt,
 
 the mean over an owner's time of arrival t (Owen 1972). At each node of the quadrature, which is exact as in
-`tierkit.explain.fragments`, the sum is a Kronecker product of matrices of 2 × 2, rows o and columns b,
+`tierkit.explain.trees.fragments`, the sum is a Kronecker product of matrices of 2 × 2, rows o and columns b,
 applied to f as an array of m axes: one matrix for all axes but j, another for j. So all patterns o of a leaf
 of m features take some m 2^m steps a node, whatever the number of background rows, which are only counted.
 """
@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tierkit.explain.fragments import Game, Way, conditions, quadrature
-from tierkit.explain.kernels import answers, on_the_way, take
+from tierkit.explain.trees.fragments import Game, Way, conditions, quadrature
+from tierkit.explain.trees.kernels import answers, on_the_way, take
 
 __all__ = ["games", "leaf_values"]
 

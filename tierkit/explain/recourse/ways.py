@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.explain.editing import Scorer, Tables, known_tables, score_known, spotless
-from tierkit.explain.paths import Obstacle, Path, Recourse
-from tierkit.explain.search import Question, answers, cheapest_sets, placed
-from tierkit.explain.steps import DAY, Row, ends_after, is_open, possible
+from tierkit.explain.recourse.editing import Scorer, Tables, known_tables, score_known, spotless
+from tierkit.explain.recourse.paths import Obstacle, Path, Recourse
+from tierkit.explain.recourse.search import Question, answers, cheapest_sets, placed
+from tierkit.explain.recourse.steps import DAY, Row, ends_after, is_open, possible
 from tierkit.features import features_of, standing
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
@@ -53,7 +53,7 @@ def recourse(
 ) -> dict[str, Recourse]:
     """Return what enterprises can do for a better tier under a policy.
 
-    Steps are those of `tierkit.explain.steps.STEPS` that the enterprise's records allow, each on its
+    Steps are those of `tierkit.explain.recourse.steps.STEPS` that the enterprise's records allow, each on its
     earliest day; sets of them are looked at on the day after their last step, on monthly dates, and on the
     day on which the tier may change again.
 

@@ -11,9 +11,9 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import texts
-from tierkit.explain.editing import Scorer, Tables, known_tables, score_known
 from tierkit.explain.evidence import KEYS, KINDS, Record, evidence
 from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value, reasons
+from tierkit.explain.recourse.editing import Scorer, Tables, known_tables, score_known
 from tierkit.policy import Policy
 from tierkit.schema import LEVELS, TABLES, DataError, Problem
 from tierkit.tiers import assign
@@ -241,7 +241,7 @@ def revoked(
     Examples
     --------
     >>> from tierkit.artifact import train
-    >>> from tierkit.repair import open_records
+    >>> from tierkit.explain.recourse.repair import open_records
     >>> jiading = Policy.load("jiading-2025")
     >>> model = train("data/synthetic", "2024-12-30", policy=jiading)
     >>> one = open_records("data/synthetic", "2024-12-30").iloc[0]

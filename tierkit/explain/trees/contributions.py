@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tierkit.explain import tables
+from tierkit.explain.trees import tables
 from tierkit.features import BY_NAME
 from tierkit.risk import RiskModel
 from tierkit.schema import LEVELS
@@ -68,7 +68,7 @@ def check_additivity(
     >>> check_additivity([[0.5, -0.2]], -2.0, [-1.6])
     Traceback (most recent call last):
     ...
-    tierkit.explain.contributions.AdditivityError: 1 of 1 rows do not add up; row 0 is off by -0.1, ...
+    tierkit.explain.trees.contributions.AdditivityError: 1 of 1 rows do not add up; row 0 is off by -0.1, ...
     """
     total = np.asarray(base, np.float64) + np.asarray(values, np.float64).sum(axis=1)
     off = total - np.asarray(score, np.float64)

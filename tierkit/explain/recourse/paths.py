@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from tierkit import texts
-from tierkit.explain.steps import Step, working_days
+from tierkit.explain.recourse.steps import Step, working_days
 from tierkit.schema import LEVELS, TIERS
 
 __all__ = ["Obstacle", "Path", "Recourse"]

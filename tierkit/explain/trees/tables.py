@@ -11,10 +11,10 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tierkit.explain.fragments import UnsupportedTreesError
+from tierkit.explain.trees.fragments import UnsupportedTreesError
 
 if TYPE_CHECKING:
-    from tierkit.explain.compiled import CompiledTrees
+    from tierkit.explain.trees.compiled import CompiledTrees
 
 __all__ = ["interventional", "path_dependent"]
 
@@ -29,7 +29,7 @@ def path_dependent(booster: lgb.Booster) -> CompiledTrees | None:
     """Return the tables of a model, made once; none, with a warning, if it is outside their limits."""
     if booster not in _OF_PATHS:
         # Imported here, since the compiler takes a second, and points lost do without it.
-        from tierkit.explain.compiled import CompiledTrees
+        from tierkit.explain.trees.compiled import CompiledTrees
 
         try:
             _OF_PATHS[booster] = CompiledTrees.checked(booster)
@@ -56,7 +56,7 @@ def interventional(booster: lgb.Booster, background: Floats, weight: ArrayLike |
     ValueError
         If the background has no rows, or its weights are no weights.
     """
-    from tierkit.explain.compiled import CompiledTrees
+    from tierkit.explain.trees.compiled import CompiledTrees
 
     given = None if weight is None else np.ascontiguousarray(weight, np.float64)
     weights, rows = b"" if given is None else given.tobytes(), background.tobytes()

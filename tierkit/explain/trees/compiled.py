@@ -1,8 +1,9 @@
 """Exact Shapley values of a tree ensemble by table: a compiled, read-only view of a LightGBM model.
 
-The trees are cut into fragments whose contributions are tabulated beforehand (`tierkit.explain.fragments`),
-so that a row costs one look-up a fragment instead of a walk. Two games fill the tables: the path-dependent
-one, and the interventional one over background rows (`tierkit.explain.interventional`).
+The trees are cut into fragments whose contributions are tabulated beforehand
+(`tierkit.explain.trees.fragments`), so that a row costs one look-up a fragment instead of a walk. Two games
+fill the tables: the path-dependent one, and the interventional one over background rows
+(`tierkit.explain.trees.interventional`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from tierkit.explain import interventional, kernels
-from tierkit.explain.fragments import (
+from tierkit.explain.trees import interventional, kernels
+from tierkit.explain.trees.fragments import (
     Game,
     UnsupportedTreesError,
     by_shares,

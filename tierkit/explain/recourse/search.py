@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tierkit.explain.editing import EDITED, Scorer, Tables, edited
-from tierkit.explain.steps import DAY, Step
+from tierkit.explain.recourse.editing import EDITED, Scorer, Tables, edited
+from tierkit.explain.recourse.steps import DAY, Step
 from tierkit.features import FEATURES, features_of, standing
 from tierkit.policy import Policy
 from tierkit.tiers import assign
@@ -39,7 +39,7 @@ def cheapest_sets(
     Parameters
     ----------
     groups : sequence of sequence of Step
-        As from `tierkit.explain.steps.possible`: of a group the first k are taken, for any k.
+        As from `tierkit.explain.recourse.steps.possible`: of a group the first k are taken, for any k.
     most : int
 
     Examples
@@ -124,7 +124,7 @@ def answers(
     ----------
     model : Model
     tables : mapping of str to DataFrame
-        As from `tierkit.explain.editing.known_tables`.
+        As from `tierkit.explain.recourse.editing.known_tables`.
     questions : sequence of Question
     policy : Policy
     threads : int
