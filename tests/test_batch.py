@@ -13,8 +13,9 @@ from make_dataset import make_dataset
 
 from tierkit import batch, features
 from tierkit.artifact import Model, ModelError, train
-from tierkit.batch import codes_path, rejects_path, score, scoring
 from tierkit.explain import reason_codes
+from tierkit.jobs import scoring
+from tierkit.jobs.scoring import codes_path, rejects_path, score
 from tierkit.policy import Policy, PolicyError
 from tierkit.schema import DataError, Dataset, write_dataset
 from tierkit.tiers import assign
@@ -117,7 +118,7 @@ def test_chunks_and_threads_change_no_byte(
 
 
 def test_row_groups_have_one_size_however_rows_come(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("tierkit.batch.staging.ROW_GROUP", 10)
+    monkeypatch.setattr("tierkit.jobs.staging.ROW_GROUP", 10)
     schema = pa.schema([("x", pa.int64())])
     files = []
     for step in (1, 7, 10, 100):
@@ -381,7 +382,7 @@ def test_a_full_disk_leaves_no_file_under_a_final_name(
             raise OSError(28, "No space left on device")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr("tierkit.batch.scoring.pq.write_table", full)
+    monkeypatch.setattr("tierkit.jobs.scoring.pq.write_table", full)
     with pytest.raises(OSError, match="No space left"):
         score(model, folder, AS_OF, policy, out, chunk_rows=100)
     assert not out.exists()
@@ -395,7 +396,7 @@ def test_staging_in_parts_gives_the_same(model, policy, data, tmp_path, monkeypa
     folder = spoil(data, tmp_path)
     outs = []
     for size in (1 << 16, 90):
-        monkeypatch.setattr("tierkit.batch.staging._AT_ONCE", size)
+        monkeypatch.setattr("tierkit.jobs.staging._AT_ONCE", size)
         out = tmp_path / f"scores{size}.parquet"
         score(model, folder, AS_OF, policy, out)
         outs.append((out.read_bytes(), rejects_path(out).read_bytes()))

@@ -24,7 +24,7 @@ import tierkit
 import tierkit.features.building
 import tierkit.features.catalogue
 from tierkit.cli import app
-from tierkit.demo import FIVE_YEARS
+from tierkit.jobs.demo import FIVE_YEARS
 from tierkit.policy import Policy, diff
 
 ROOT = Path(__file__).resolve().parent.parent

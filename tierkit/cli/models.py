@@ -223,11 +223,11 @@ def explain(
     given.settle()
 
     from tierkit.artifact import Model
-    from tierkit.batch import last_assignment
-    from tierkit.batch.staging import stage_one
     from tierkit.explain import revoked
     from tierkit.explain.trees import background as drawn
     from tierkit.features import build
+    from tierkit.jobs.scoring import last_assignment
+    from tierkit.jobs.staging import stage_one
     from tierkit.report import cases, data_hash, dossier
     from tierkit.reviews import read
     from tierkit.schema import open_folder, replacing

@@ -161,7 +161,7 @@ def _scores(given: Given, place: str, path: Path) -> Scored:
 
 def _files(given: Given, data: Path, scored: Scored, place: Path, progress: Progress) -> Mapping[str, Path]:
     """Return the tables that were scored, without the rows that scoring rejected."""
-    from tierkit.batch import REJECTS, Rejects, parquet_writer, stage
+    from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
     from tierkit.schema import open_folder
     from tierkit.schema.files import sha256
 
@@ -221,7 +221,7 @@ class _Job:
 
     def _same_model(self, folder: Path) -> "Model":
         from tierkit.artifact import Model
-        from tierkit.batch import model_digest
+        from tierkit.jobs.scoring import model_digest
 
         loaded = Model.load(folder)
         if model_digest(loaded) != self.about["model"]:
@@ -245,7 +245,7 @@ class _Job:
         """Return the last assignment that the tiers rest on, if it is at hand, and its file."""
         import pandas as pd
 
-        from tierkit.batch import last_assignment, previous_digest
+        from tierkit.jobs.scoring import last_assignment, previous_digest
 
         digest, file = self.about["previous"], self.previous if last is None else last
         if digest and file is not None:

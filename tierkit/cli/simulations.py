@@ -277,7 +277,7 @@ def demo(
     given.settle()
 
     from tierkit.compare.comparison import HEADLINE
-    from tierkit.demo import run
+    from tierkit.jobs.demo import run
     from tierkit.report import Run, headline
 
     with show() as progress, whole_folder(out) as draft:

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from tierkit import __version__
 from tierkit.artifact import Model
-from tierkit.batch.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.explain import code_books, reason_codes
 from tierkit.features import features_of, on_register, standing
+from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.risk import RiskModel

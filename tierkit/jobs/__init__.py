@@ -1,0 +1,3 @@
+"""What each command does: from folders to folders, callable from Python."""
+
+__all__: list[str] = []
