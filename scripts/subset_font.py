@@ -21,7 +21,7 @@ from fontTools import subset
 from fontTools.ttLib import TTFont
 
 ORIGINAL_SHA256 = "faa6c9df652116dde789d351359f3d7e5d2285a2b2a1f04a2d7244df706d5ea9"
-TARGET = Path(__file__).resolve().parents[1] / "tierkit" / "assets" / "fonts" / "NotoSansSC-subset.otf"
+TARGET = Path(__file__).resolve().parents[1] / "tierkit" / "plot" / "font" / "NotoSansSC-subset.otf"
 
 #: The subset has its own name, so that nothing mixes it up with a full Noto Sans SC that is installed.
 FAMILY = "Tierkit Sans SC"

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tierkit import fonts, texts
+from tierkit import texts
 from tierkit.explain import BANDS, bands
+from tierkit.plot import fonts
 from tierkit.report import City, city_page
 from tierkit.report.city import MOST_ROWS, read_scores, select
 from tierkit.schema import DISTRICTS, SECTORS, TIERS, DataError
@@ -135,7 +136,7 @@ def test_every_character_of_a_name_is_in_the_pages_font() -> None:
 def test_every_text_of_the_script_is_there_in_both_languages(page: str) -> None:
     from pathlib import Path
 
-    script = (Path(texts.__file__).parent / "templates" / "city.js").read_text("utf-8")
+    script = (Path(texts.__file__).parent / "report" / "templates" / "city.js").read_text("utf-8")
     asked = set(re.findall(r'say\("([\w.]+)"', script)) - {"decision.", "column."}
     told = data_of(page)["texts"]
     assert set(told) == set(texts.LANGUAGES)

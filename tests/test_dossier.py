@@ -15,14 +15,15 @@ import pandas as pd
 import pytest
 from pages import Page
 
-from tierkit import credit_code, fonts, plot, report, reviews, texts
+from tierkit import credit_code, plot, report, reviews, texts
 from tierkit.artifact import Model
 from tierkit.ensemble import Ensemble
 from tierkit.explain import Path, Record, Recourse, Step
 from tierkit.explain.recourse.repair import known_on
 from tierkit.features import FEATURES, GROUPS, HEAVY_COMPLAINTS, build, features_of
+from tierkit.plot import fonts
 from tierkit.policy import Policy
-from tierkit.report.records import COLUMNS, TOLD
+from tierkit.report.sheet_records import COLUMNS, TOLD
 from tierkit.risk import RiskModel
 from tierkit.schema import DataError, Dataset, conform, read_dataset
 from tierkit.scorecard import CreditScorecard
@@ -499,7 +500,7 @@ def _luminance(color: str) -> float:
 
 
 def test_colours_of_pages_have_the_contrast_that_wcag_asks_for() -> None:
-    sheet = files("tierkit").joinpath("templates/page.css").read_text("utf-8")
+    sheet = files("tierkit.report").joinpath("templates/page.css").read_text("utf-8")
     color = dict(re.findall(r"--(\w+):(#[0-9a-f]{3,6})\b", sheet)) | {"paper": "#ffffff"}
     pairs = [(one, ground) for one in ("ink", "soft", "blue", "red") for ground in ("paper", "faint")]
     pairs += [("ink", tier) for tier in ("T1", "T2", "T3")] + [("paper", "T4"), ("paper", "blue")]

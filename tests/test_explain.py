@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit import explain, fonts, plot
+from tierkit import explain, plot
 from tierkit.features import FEATURES, read_by
+from tierkit.plot import fonts
 from tierkit.policy import Policy
 from tierkit.risk import RiskModel
 from tierkit.schema import SECTORS, SIZES

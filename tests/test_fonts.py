@@ -12,8 +12,9 @@ import matplotlib.pyplot as plt
 import pytest
 from fontTools.ttLib import TTFont
 
-from tierkit import fonts, plot, texts
+from tierkit import plot, texts
 from tierkit.city.population import items
+from tierkit.plot import fonts
 from tierkit.policy import SPEC, STATUSES, UNITS
 from tierkit.schema import LEVELS
 from tierkit.tiers import REASONS

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from tierkit import fonts, plot
+from tierkit import plot
 from tierkit.city.synth import make
 from tierkit.compare.comparison import compare
 from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, tier_stability
@@ -24,6 +24,7 @@ from tierkit.evaluate.backtest import Backtest
 from tierkit.evaluate.feedback.feedback import ARMS, MEASURES
 from tierkit.evaluate.order import ranking
 from tierkit.monitoring import Bands, Monitoring, monitor
+from tierkit.plot import fonts
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
 from tierkit.policy import Policy

@@ -16,17 +16,18 @@ import pytest
 from fontTools.ttLib import TTFont
 from pages import Page
 
-from tierkit import fonts, plot, report, texts
+from tierkit import plot, report, texts
 from tierkit.city.synth import make
 from tierkit.compare import agencies
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
+from tierkit.plot import fonts
 from tierkit.policy import Policy
 from tierkit.report import tables
 from tierkit.report.page import Words, record
 from tierkit.schema import Label
 
-TEMPLATES = Path(texts.__file__).parent / "templates"
+TEMPLATES = Path(texts.__file__).parent / "report" / "templates"
 
 
 @pytest.fixture(scope="module")

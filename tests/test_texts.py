@@ -12,7 +12,7 @@ from tierkit import texts
 from tierkit.explain.evidence import KEYS
 from tierkit.explain.recourse.steps import STEPS
 from tierkit.policy import presets
-from tierkit.report.records import TOLD
+from tierkit.report.sheet_records import TOLD
 from tierkit.schema import LEVELS
 
 PACKAGE = Path(texts.__file__).parent
@@ -88,7 +88,7 @@ def test_no_text_is_there_for_nothing() -> None:
                 begun |= {node.value} if re.fullmatch(r"[\w.]+\.", node.value) else set()
             elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
                 begun.add(str(node.values[0].value))
-    for file in (PACKAGE / "templates").glob("*.j2"):
+    for file in (PACKAGE / "report" / "templates").glob("*.j2"):
         named = re.findall(r'"([\w./ -]+?)(?:%d)?"', file.read_text(encoding="utf-8"))
         whole |= set(named)
         begun |= {name for name in named if name.endswith(".")}

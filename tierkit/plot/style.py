@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from tierkit import fonts
+from tierkit.plot import fonts
 from tierkit.plot.labels import wrap
 
 __all__ = ["COLORS", "INK", "canvas", "is_dark", "policy_color", "style", "whiskers"]

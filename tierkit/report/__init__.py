@@ -5,8 +5,8 @@ from tierkit.report.cases import Case, cases, data_hash
 from tierkit.report.city import City, city_page
 from tierkit.report.dossier import dossier
 from tierkit.report.index import headline, index, summary_json
-from tierkit.report.records import known_records
 from tierkit.report.run import Run
+from tierkit.report.sheet_records import known_records
 from tierkit.report.tables import floor_checks
 
 __all__ = [

@@ -17,7 +17,7 @@ from tierkit.explain import Reasons, Recourse, evidence, reasons
 from tierkit.features.building import check_ids
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
-from tierkit.report.records import known_records, register
+from tierkit.report.sheet_records import known_records, register
 from tierkit.reviews import latest
 from tierkit.schema import LEVELS, Dataset, open_folder
 from tierkit.schema.files import sha256

@@ -17,12 +17,13 @@ import matplotlib.pyplot as plt
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 
-from tierkit import fonts, plot, texts
+from tierkit import plot, texts
+from tierkit.plot import fonts
 from tierkit.schema import LEVELS
 
 __all__ = ["Words", "figure", "render", "svg"]
 
-_TEMPLATES = Path(__file__).parents[1] / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 _TAGS = {"zh": "zh-CN", "en": "en"}
 _LABEL = 60  # characters of a name that has no text of its own
 _SCALE = 1.12  # figures are drawn for 8 inches of paper; a screen has room for a little more
@@ -224,7 +225,7 @@ def render(template: str, *, lang: str | None = None, also: str | None = None, *
     Parameters
     ----------
     template : str
-        Name of a template in ``tierkit/templates``.
+        Name of a template in ``tierkit/report/templates``.
     lang : {"zh", "en"}, optional
         The page's language; both, with a switch, where it is not given.
     also : str, optional

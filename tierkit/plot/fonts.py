@@ -1,6 +1,6 @@
 """The vendored font: Chinese and Latin in every figure and page, with no font installed and no network.
 
-The file is a subset of Noto Sans SC under the SIL Open Font License (``assets/fonts``). matplotlib is told
+The file is a subset of Noto Sans SC under the SIL Open Font License (``font/``). matplotlib is told
 of it by `register`; a page embeds the few hundred characters it uses (`font_face`).
 """
 
@@ -29,7 +29,7 @@ def path() -> Path:
     >>> path().name
     'NotoSansSC-subset.otf'
     """
-    return Path(__file__).parent / "assets" / "fonts" / "NotoSansSC-subset.otf"
+    return Path(__file__).parent / "font" / "NotoSansSC-subset.otf"
 
 
 @functools.cache
