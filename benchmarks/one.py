@@ -137,7 +137,7 @@ def recourse(enterprises: int) -> dict[str, Any]:
     from tierkit import artifact, explain
     from tierkit.city.synth import make
     from tierkit.policy import Policy
-    from tierkit.tiers import assign
+    from tierkit.policy.tiers import assign
 
     data, world = make(enterprises, seed=1, threads=2)
     policy = Policy.load("shanghai-2025")

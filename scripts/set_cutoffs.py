@@ -3,7 +3,7 @@
 Cut-offs are absolute: probabilities and points that stay as they are until somebody runs this again, so
 that nobody's tier depends on how others score tonight. Run it after a change of the world's parameters, the
 features or the models: ``.venv/bin/python scripts/set_cutoffs.py``. It rewrites the values in
-``tierkit/policies`` and prints the shares that they give.
+``tierkit/policy/presets`` and prints the shares that they give.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from scipy.special import logit
 from tierkit import artifact
 from tierkit.city.synth import make
 from tierkit.policy import Parameter, Policy, PolicyWarning, amend
+from tierkit.policy.tiers import assign
 from tierkit.schema import SECTORS, TIERS
-from tierkit.tiers import assign
 
-FOLDER = Path(__file__).parent.parent / "tierkit" / "policies"
+FOLDER = Path(__file__).parent.parent / "tierkit" / "policy" / "presets"
 ENTERPRISES, SEED = 20_000, 2024
 THREE = (0.62, 0.28, 0.10)
 """Shares of three levels, where a plan has three: the two worst of four taken together, rounded up."""

@@ -23,8 +23,8 @@ from tierkit.city.engine import EVENTS, LOG, TALLY, compile_rules, oracle_scores
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws
 from tierkit.city.world import NEVER, Frame
 from tierkit.policy import Policy
+from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE
 from tierkit.schema import CHANNELS
-from tierkit.tiers import MARGIN_ONE, POINT_ONE
 
 __all__ = ["PlainRun", "plain_run"]
 

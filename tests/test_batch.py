@@ -17,8 +17,8 @@ from tierkit.explain import reason_codes
 from tierkit.jobs import scoring
 from tierkit.jobs.scoring import codes_path, rejects_path, score
 from tierkit.policy import Policy, PolicyError
+from tierkit.policy.tiers import assign
 from tierkit.schema import DataError, Dataset, write_dataset
-from tierkit.tiers import assign
 
 AS_OF = pd.Timestamp("2024-03-01")
 

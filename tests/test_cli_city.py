@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tierkit import batch, explain, reviews
+from tierkit import batch, explain
 from tierkit.artifact import Model, train
 from tierkit.cli import main
 from tierkit.folders import kind_of
-from tierkit.policy import Policy
+from tierkit.policy import Policy, reviews
 from tierkit.schema import TIERS
 
 CITY = Path("data/synthetic")

@@ -15,14 +15,14 @@ import pandas as pd
 import pytest
 from pages import Page
 
-from tierkit import credit_code, plot, report, reviews, texts
+from tierkit import credit_code, plot, report, texts
 from tierkit.artifact import Model
 from tierkit.ensemble import Ensemble
 from tierkit.explain import Path, Record, Recourse, Step
 from tierkit.explain.recourse.repair import known_on
 from tierkit.features import FEATURES, GROUPS, HEAVY_COMPLAINTS, build, features_of
 from tierkit.plot import fonts
-from tierkit.policy import Policy
+from tierkit.policy import Policy, reviews
 from tierkit.report.sheet_records import COLUMNS, TOLD
 from tierkit.risk import RiskModel
 from tierkit.schema import DataError, Dataset, conform, read_dataset

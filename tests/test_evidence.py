@@ -12,8 +12,8 @@ from tierkit.artifact import Model, train
 from tierkit.explain import Reasons, Record, evidence, reasons
 from tierkit.features import FEATURES, NEVER_DAYS, RECORD_DAYS, build
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.schema import TABLES, DataError, Dataset, read_dataset
-from tierkit.tiers import assign
 
 AS_OF = pd.Timestamp("2024-12-30")
 KEYS = {"inspections": "check_code", "credit_events": "event_id", "complaints": "complaint_id",

@@ -15,10 +15,10 @@ from tierkit import explain, plot
 from tierkit.features import FEATURES, read_by
 from tierkit.plot import fonts
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.risk import RiskModel
 from tierkit.schema import SECTORS, SIZES
 from tierkit.scorecard import CreditScorecard
-from tierkit.tiers import assign
 
 with warnings.catch_warnings():  # shap's import uses what matplotlib means to deprecate
     warnings.simplefilter("ignore", PendingDeprecationWarning)

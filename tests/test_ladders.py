@@ -13,17 +13,17 @@ import pandas as pd
 import pytest
 
 from tests.worlds import load
-from tierkit import ladders, report
+from tierkit import report
 from tierkit.city.engine import run as run_simulation
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
 from tierkit.city.world import parameters
 from tierkit.compare.comparison import compare
 from tierkit.compare.outcomes import run_and_measure
-from tierkit.ladders import DANDONG, FLOORS, check_floor, draw_ratio, floor_on, target_shares
-from tierkit.policy import Policy, check
+from tierkit.policy import Policy, check, ladders
+from tierkit.policy.ladders import DANDONG, FLOORS, check_floor, draw_ratio, floor_on, target_shares
+from tierkit.policy.tiers import assign
 from tierkit.schema import SECTORS, SIZES, TIERS
-from tierkit.tiers import assign
 
 # As published, from the best class to the worst: draws or visits a year, examined declarations for customs.
 PUBLISHED = {

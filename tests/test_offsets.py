@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 
 from tierkit.offsets import SectorOffset
 from tierkit.policy import Policy
-from tierkit.tiers import assign
+from tierkit.policy.tiers import assign
 
 
 def drawn(spread: float, sectors: int = 12, n: int = 3000, seed: int = 0):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tierkit.policy import PLANS, Policy, clauses, plans, plans_page, plans_table
+from tierkit.policy import PLANS, Policy, clauses, plans_page, plans_table
+from tierkit.policy.plans.plans import plans
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = {"en": DOCS / "plans.md", "zh": DOCS / "plans.zh-CN.md"}

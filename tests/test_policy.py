@@ -595,7 +595,7 @@ def test_amending_a_file_keeps_its_comments_and_everything_else(tmp_path):
 @pytest.mark.parametrize("name", presets())
 def test_amending_a_preset_with_its_own_values_changes_nothing(name):
     policy = load(name)
-    text = (Path(tierkit.__file__).parent / "policies" / f"{name}.toml").read_text("utf-8")
+    text = (Path(tierkit.__file__).parent / "policy" / "presets" / f"{name}.toml").read_text("utf-8")
     written = tomllib.loads(text)
     own = [path for path in SPEC if path.partition(".")[0] in written][:9]
     again = amend(text, {path: policy.parameter(path) for path in own})

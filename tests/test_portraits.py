@@ -31,10 +31,10 @@ from tierkit.explain.changes import ABSENT, mean_t
 from tierkit.explain.portraits import _median
 from tierkit.features import FEATURES, build, read_by
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.risk import RiskModel
 from tierkit.schema import TIERS, Dataset
 from tierkit.scorecard import CreditScorecard
-from tierkit.tiers import assign
 
 DAYS = ("2024-01-01", "2024-03-01")
 

@@ -221,7 +221,7 @@ def test_wheel_holds_the_data_of_the_package(tmp_path: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     files = [one for one in tracked() if one.is_relative_to(ROOT / "tierkit")]
     assert {str(one.relative_to(ROOT)) for one in files} <= inside
-    assert {"tierkit/py.typed", "tierkit/policies/legacy.toml"} <= inside
+    assert {"tierkit/py.typed", "tierkit/policy/presets/legacy.toml"} <= inside
     assert not [name for name in inside if name.startswith(("tests", "scripts"))]
 
 

@@ -19,10 +19,10 @@ from tierkit.explain.recourse.search import MOST_SETS, cheapest_sets
 from tierkit.explain.recourse.steps import IMMUTABLE, STEPS
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.risk import RiskModel
 from tierkit.schema import SECTORS, TIERS, DataError, Dataset, read_dataset
 from tierkit.scorecard import CreditScorecard
-from tierkit.tiers import assign
 from tierkit.timeline import Timeline
 
 DAY = pd.Timedelta(days=1)

@@ -9,9 +9,9 @@ from make_dataset import make_dataset
 from tierkit.explain.recourse.repair import credit_path, known_on, open_records, repaired
 from tierkit.features import GRAVITY, build, features_of
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign, sentences
 from tierkit.schema import DataError, Dataset, conform
 from tierkit.scorecard import CreditScorecard
-from tierkit.tiers import assign, sentences
 from tierkit.timeline import Timeline
 
 AS_OF = pd.Timestamp("2024-01-01")

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierkit import credit_code
-from tierkit.reviews import COLUMNS, LONGEST, _hash, _line, append, check, latest, read
+from tierkit.policy.reviews import COLUMNS, LONGEST, _hash, _line, append, check, latest, read
 from tierkit.schema import DataError
 
 IDS = credit_code.make(range(60)).tolist()
@@ -333,7 +333,7 @@ import sys, pandas as pd
 from datetime import datetime, UTC
 sys.path.insert(0, {tests!r})
 from test_reviews import decision, frame, NOW
-from tierkit.reviews import append
+from tierkit.policy.reviews import append
 first = int(sys.argv[2])
 print("ready", flush=True)
 for k in range(first, first + 20):

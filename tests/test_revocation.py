@@ -10,8 +10,8 @@ from tierkit.artifact import Model, train
 from tierkit.explain import Revocation, revoked
 from tierkit.features import build
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.schema import DataError, Dataset, read_dataset
-from tierkit.tiers import assign
 
 AS_OF = pd.Timestamp("2024-12-30")
 KEYS = {"inspections": "check_code", "credit_events": "event_id", "complaints": "complaint_id",

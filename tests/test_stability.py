@@ -12,8 +12,8 @@ from tierkit.artifact import train
 from tierkit.evaluate import tier_stability
 from tierkit.evaluate.stability import MEASURES, SETTINGS
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.schema import read_dataset
-from tierkit.tiers import assign
 
 JIADING = Policy.load("jiading-2025").reform(
     {

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierkit.policy import Policy, PolicyWarning, presets
-from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError
-from tierkit.tiers import (
+from tierkit.policy.tiers import (
     MARGIN_ONE,
     NEUTRAL_TIER,
     POINT_ONE,
@@ -26,7 +25,8 @@ from tierkit.tiers import (
     point_steps,
     sentences,
 )
-from tierkit.tiers.distance import distances
+from tierkit.policy.tiers.distance import distances
+from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError
 
 with warnings.catch_warnings():  # a ladder without random audits warns of it
     warnings.simplefilter("ignore", PolicyWarning)

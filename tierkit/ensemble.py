@@ -24,8 +24,8 @@ from scipy.stats import poisson
 from tierkit.fitting import SETTINGS, Level, fit_risk
 from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.risk import RiskModel
-from tierkit.tiers import assign
 from tierkit.training import Split, TrainingRows, lots
 
 __all__ = ["Ensemble"]
@@ -118,8 +118,8 @@ class Ensemble:
         policy : Policy
             Under which levels and tiers are given.
         previous, as_of
-            As for `tierkit.tiers.assign`: the last assignment, from which the model and every member start
-            alike, so that what agrees is the tier that is given, hysteresis and dwell included.
+            As for `tierkit.policy.tiers.assign`: the last assignment, from which the model and every member
+            start alike, so that what agrees is the tier that is given, hysteresis and dwell included.
 
         Returns
         -------

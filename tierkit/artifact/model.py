@@ -110,7 +110,7 @@ class Model:
         policy : Policy, optional
             The model's own if absent.
         previous : DataFrame, optional
-            The last assignment, as `tierkit.tiers.assign` takes it.
+            The last assignment, as `tierkit.policy.tiers.assign` takes it.
 
         Returns
         -------

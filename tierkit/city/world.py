@@ -1,7 +1,7 @@
 """The world a policy acts on: its parameters, what never changes in it, and its state.
 
 Everything the engine touches is an integer. Rates and hazards are logarithms in steps of 1/`LOG_ONE`,
-scores lie on the grid of `tierkit.tiers`, weeks are counted from the first week of the burn-in.
+scores lie on the grid of `tierkit.policy.tiers`, weeks are counted from the first week of the burn-in.
 """
 
 from __future__ import annotations

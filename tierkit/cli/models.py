@@ -228,8 +228,8 @@ def explain(
     from tierkit.features import build
     from tierkit.jobs.scoring import last_assignment
     from tierkit.jobs.staging import stage_one
+    from tierkit.policy.reviews import read
     from tierkit.report import cases, data_hash, dossier
-    from tierkit.reviews import read
     from tierkit.schema import open_folder, replacing
     from tierkit.timeline import check_recorded
 

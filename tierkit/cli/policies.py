@@ -55,8 +55,8 @@ def show_ladders(
     ] = None,
 ) -> Answer:
     """Lay side by side how often each tier is inspected, against the legal floor."""
-    from tierkit.ladders import FLOORS, check_floor, ladder, ladder_table
     from tierkit.policy import PolicyWarning, presets
+    from tierkit.policy.ladders import FLOORS, check_floor, ladder, ladder_table
 
     warnings.simplefilter("ignore", PolicyWarning)  # for who uses one of them, not for who reads its ladder
     names = dict.fromkeys(policies or presets())

@@ -188,7 +188,7 @@ def _named(rows: "pd.DataFrame", enterprises: Path) -> "pd.DataFrame":
 def _decisions(given: Given, log: Path | None) -> "pd.DataFrame | None":
     if log is None:
         return None
-    from tierkit import reviews
+    from tierkit.policy import reviews
 
     with given.blame("--reviews", "Give a log that 'tierkit review' wrote."):
         return reviews.read(log)

@@ -40,7 +40,7 @@ def review(
     given.out_file("--log", log, [""])
     given.settle()
 
-    from tierkit import reviews
+    from tierkit.policy import reviews
 
     held = None
     if scores is not None:

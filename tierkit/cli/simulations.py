@@ -241,7 +241,7 @@ def _scored(
     import pandas as pd
 
     from tierkit.artifact import Model
-    from tierkit.tiers import assign
+    from tierkit.policy.tiers import assign
 
     scores = Model.load(model).score(data, str(data.manifest["as_of"]), threads=cores())
     columns = ["enterprise_id", "tier", "risk_level", "credit_grade", "tier_reason", "unmonitored"]

@@ -43,9 +43,9 @@ from tierkit.integer_points import rounding
 from tierkit.metrics import calibration_error_null, calibration_table, measures, wilson_interval
 from tierkit.monitoring import Bands, monitor
 from tierkit.policy import Policy, presets
+from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.schema import DataError, Dataset
-from tierkit.tiers import assign
 
 __all__ = ["PARTS", "Assessment", "assess"]
 

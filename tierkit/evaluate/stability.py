@@ -20,10 +20,10 @@ from scipy.stats import t as student
 
 from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
+from tierkit.policy.tiers import Previous, TierRule, margin_steps, place, point_steps
+from tierkit.policy.tiers.inputs import check_inputs
 from tierkit.schema import EVENT_KINDS, SECTORS
 from tierkit.texts import number, percent
-from tierkit.tiers import Previous, TierRule, margin_steps, place, point_steps
-from tierkit.tiers.inputs import check_inputs
 
 __all__ = ["MEASURES", "SETTINGS", "Stability", "tier_stability"]
 
@@ -108,8 +108,8 @@ def tier_stability(
     Parameters
     ----------
     scores : mapping of date to DataFrame
-        By the day of the assignment, ascending, the scores of that day as `tierkit.tiers.assign` takes them:
-        ``{day: model.score(data, day) for day in days}``.
+        By the day of the assignment, ascending, the scores of that day as `tierkit.policy.tiers.assign`
+        takes them: ``{day: model.score(data, day) for day in days}``.
     policies : Policy or sequence of Policy
         By matrix or composite; to compare the two, give ``policy.reform({"scoring.logic": …})`` as well.
     within : int

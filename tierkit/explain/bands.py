@@ -42,7 +42,8 @@ def way(tiers: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     tiers : DataFrame of shape (n, any)
-        With ``distance_risk`` (log-odds) and ``distance_credit`` (points), as `tierkit.tiers.assign` gives.
+        With ``distance_risk`` (log-odds) and ``distance_credit`` (points), as `tierkit.policy.tiers.assign`
+        gives.
 
     Returns
     -------

@@ -17,10 +17,10 @@ from tierkit.explain.evidence import Record, records_of
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, GROUPS
 from tierkit.policy import Policy
+from tierkit.policy.tiers import sentences
 from tierkit.risk import RiskModel
 from tierkit.schema import LEVELS, Label
 from tierkit.scorecard import CreditScorecard
-from tierkit.tiers import sentences
 
 __all__ = ["AXES", "Reason", "Reasons", "plain_value", "reasons"]
 
@@ -329,7 +329,7 @@ def reasons(
     X : DataFrame
         Features, indexed by ``enterprise_id``.
     assigned : DataFrame
-        `tierkit.tiers.assign` of the scores that these models give, under `policy`.
+        `tierkit.policy.tiers.assign` of the scores that these models give, under `policy`.
     policy : Policy
     enterprise_id : str
     lang : {"zh", "en"}, default="zh"
@@ -353,7 +353,7 @@ def reasons(
 
     Examples
     --------
-    >>> from tierkit.tiers import assign
+    >>> from tierkit.policy.tiers import assign
     >>> X = pd.DataFrame({"findings_1y": np.repeat([0.0, 3.0], 200)}, index=[f"e{i}" for i in range(400)])
     >>> y = np.r_[np.repeat([0, 1], [180, 20]), np.repeat([0, 1], [100, 100])]
     >>> risk, credit = RiskModel(n_trees=20).fit(X, y), CreditScorecard().fit(X, y)

@@ -23,10 +23,10 @@ from tierkit.compare import agencies
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.schema import DataError, Dataset, validate, write_dataset
 from tierkit.schema.files import sha256
-from tierkit.tiers import assign
 
 __all__ = ["KAPPAS", "PLANS", "Demo", "run"]
 

@@ -23,12 +23,12 @@ from tierkit.explain import code_books, reason_codes
 from tierkit.features import features_of, on_register, standing
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.risk import RiskModel
 from tierkit.schema import DataError, Folder, Problem, open_folder, replacing
 from tierkit.schema.files import sha256
 from tierkit.texts import cell
-from tierkit.tiers import assign
 from tierkit.timeline import TIMED, Timeline, check_recorded
 
 __all__ = [
@@ -129,10 +129,10 @@ def score(
 ) -> Report:
     """Score and tier every enterprise of a dataset, and write one Parquet file.
 
-    The file holds the scores of `tierkit.artifact.Model.score` and the tiers of `tierkit.tiers.assign`, one
-    row an enterprise in the order of their table, and ``assigned_on``, the day since which the tier stands.
-    Rows that break the contract go to a reject file beside it; with reason codes comes a code book. All
-    appear whole, under their names, at the end.
+    The file holds the scores of `tierkit.artifact.Model.score` and the tiers of
+    `tierkit.policy.tiers.assign`, one row an enterprise in the order of their table, and ``assigned_on``,
+    the day since which the tier stands. Rows that break the contract go to a reject file beside it; with
+    reason codes comes a code book. All appear whole, under their names, at the end.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def _check(target: Path, reasons: int, chunk_rows: int) -> None:
 
 
 def last_assignment(previous: pd.DataFrame | str | os.PathLike[str] | None, day: date) -> pd.DataFrame | None:
-    """Return the last assignment of each enterprise up to the date, for `tierkit.tiers.assign`."""
+    """Return the last assignment of each enterprise up to the date, for `tierkit.policy.tiers.assign`."""
     if previous is None:
         return None
     frame = previous if isinstance(previous, pd.DataFrame) else _read(Path(previous))

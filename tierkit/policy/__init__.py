@@ -1,8 +1,13 @@
 """Policies as data: frozen, dated, cited; a reform is only its difference from a baseline."""
 
-from tierkit.policy.checks import HALF_LIVES, Value
 from tierkit.policy.core import Policy, check, diff
-from tierkit.policy.covering import (
+from tierkit.policy.editing import amend
+from tierkit.policy.files.checks import HALF_LIVES, Value
+from tierkit.policy.files.loading import presets
+from tierkit.policy.files.problems import PolicyError, PolicyProblem, PolicyWarning
+from tierkit.policy.files.reading import STATUSES, Meta, Parameter
+from tierkit.policy.instruments import INSTRUMENTS, Instrument, without
+from tierkit.policy.plans.covering import (
     REFERENCES,
     STANDINGS,
     STEPS,
@@ -14,12 +19,7 @@ from tierkit.policy.covering import (
     coverage_summary,
     read_clauses,
 )
-from tierkit.policy.editing import amend
-from tierkit.policy.instruments import INSTRUMENTS, Instrument, without
-from tierkit.policy.loading import presets
-from tierkit.policy.plans import PLANS, plans_page, plans_table
-from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
-from tierkit.policy.reading import STATUSES, Meta, Parameter
+from tierkit.policy.plans.plans import PLANS, plans_page, plans_table
 from tierkit.policy.specification import RENAMED, SCORE_EVENTS, SPEC, UNITS, Spec
 
 __all__ = [

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from tierkit.policy.checks import suggestion
-from tierkit.policy.loading import Content, baseline_of, find, finish, load, read
-from tierkit.policy.problems import PolicyError, PolicyProblem, PolicyWarning
-from tierkit.policy.reading import Meta, Parameter, Reading, parse, read_file, read_mapping, read_text
+from tierkit.policy.files.checks import suggestion
+from tierkit.policy.files.loading import Content, baseline_of, find, finish, load, read
+from tierkit.policy.files.problems import PolicyError, PolicyProblem, PolicyWarning
+from tierkit.policy.files.reading import Meta, Parameter, Reading, parse, read_file, read_mapping, read_text
+from tierkit.policy.files.writing import hash_of, html_of, toml_of
 from tierkit.policy.specification import SPEC
-from tierkit.policy.writing import hash_of, html_of, toml_of
 
 __all__ = ["Policy", "check", "diff"]
 

@@ -3,9 +3,9 @@
 import tomllib
 from collections.abc import Mapping
 
-from tierkit.policy.problems import PolicyError, PolicyProblem
-from tierkit.policy.reading import Parameter, line_numbers
-from tierkit.policy.writing import leaf_of
+from tierkit.policy.files.problems import PolicyError, PolicyProblem
+from tierkit.policy.files.reading import Parameter, line_numbers
+from tierkit.policy.files.writing import leaf_of
 
 __all__ = ["amend"]
 

@@ -16,12 +16,12 @@ from tierkit.artifact import Model
 from tierkit.explain import Reasons, Recourse, evidence, reasons
 from tierkit.features.building import check_ids
 from tierkit.policy import Policy
+from tierkit.policy.reviews import latest
+from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.report.sheet_records import known_records, register
-from tierkit.reviews import latest
 from tierkit.schema import LEVELS, Dataset, open_folder
 from tierkit.schema.files import sha256
-from tierkit.tiers import assign
 from tierkit.timeline import Source, Timeline
 
 __all__ = ["Case", "cases", "data_hash"]
@@ -47,7 +47,7 @@ class Case:
     recourse : Recourse, optional
         What would lead to a better tier.
     reviews : DataFrame, optional
-        Decisions on it so far, as `tierkit.reviews.read` gives them; None where no log was given.
+        Decisions on it so far, as `tierkit.policy.reviews.read` gives them; None where no log was given.
     facts : mapping of str to object
         Versions and hashes of what all this was taken from.
     """
@@ -178,7 +178,7 @@ def cases(
     previous : DataFrame, optional
         The last assignment, for hysteresis and dwell.
     reviews : DataFrame, optional
-        As `tierkit.reviews.read` gives them.
+        As `tierkit.policy.reviews.read` gives them.
     recourse : bool
         Whether to look for what would lead to a better tier, which takes most of the time.
     facts : mapping, optional

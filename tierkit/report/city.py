@@ -20,9 +20,9 @@ from tierkit import texts
 from tierkit.explain import AGREEMENT, BANDS, DISTANCE, Portraits, bands
 from tierkit.explain.bands import basis, way
 from tierkit.features import BY_NAME
+from tierkit.policy.reviews import latest
 from tierkit.report.page import Words, render
 from tierkit.report.portraits import told
-from tierkit.reviews import latest
 from tierkit.schema import DISTRICTS, LEVELS, SECTORS, TIERS, DataError, Problem
 
 __all__ = ["MOST_ROWS", "City", "city_page", "read_scores", "select"]
@@ -60,7 +60,8 @@ class City:
     explain : sequence of str, optional
         Arguments of the command that makes a dossier; in one of them ``{id}`` stands for the enterprise.
     decisions : DataFrame, optional
-        A log of reviewers' decisions, as `tierkit.reviews.read` gives it; the last under the policy is shown.
+        A log of reviewers' decisions, as `tierkit.policy.reviews.read` gives it; the last under the policy
+        is shown.
     """
 
     rows: pd.DataFrame

@@ -15,9 +15,9 @@ from markupsafe import Markup
 from tierkit import plot, texts
 from tierkit.compare import agencies
 from tierkit.evaluate.moments import decimals
-from tierkit.ladders import FloorCheck
 from tierkit.plot.watch import FEWEST
 from tierkit.policy import STATUSES, Policy
+from tierkit.policy.ladders import FloorCheck
 from tierkit.report import tables
 from tierkit.report.cases import Case
 from tierkit.report.page import Words, figure, render

@@ -48,8 +48,8 @@ class Run:
         intervals do not overlap.
     tiers : DataFrame, optional
         ``policy``, ``enterprise_id``, ``tier``, ``risk_level``, ``credit_grade``: every policy's assignment
-        of the same scores (`tierkit.tiers.assign`), one below the other; and ``unmonitored``, who is on the
-        list.
+        of the same scores (`tierkit.policy.tiers.assign`), one below the other; and ``unmonitored``, who is
+        on the list.
     scores : DataFrame, optional
         With ``credit_points``: the models' scores that the tiers rest on. Without scores and tiers the page
         says that the rule score stood in.

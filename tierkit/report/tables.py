@@ -16,8 +16,8 @@ from tierkit.city.population import items
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare import agencies
 from tierkit.compare.outcomes import SHARES
-from tierkit.ladders import FloorCheck, check_floor
 from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
+from tierkit.policy.ladders import FloorCheck, check_floor
 from tierkit.report.run import Run
 from tierkit.schema import LEVELS, TIERS, Label
 

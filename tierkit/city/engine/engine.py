@@ -20,8 +20,8 @@ from tierkit.city.keyed_random import MAX_SEED, Block, draws
 from tierkit.city.population import CELLS, violation_weeks
 from tierkit.city.world import LOG_MIN, LOG_ONE, Frame, State
 from tierkit.policy import Policy
+from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
 from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
-from tierkit.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
 
 __all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
 

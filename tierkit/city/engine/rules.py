@@ -20,8 +20,8 @@ from tierkit.city.world import (
     rate_table,
 )
 from tierkit.policy import HALF_LIVES, Policy
+from tierkit.policy.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
 from tierkit.schema import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
-from tierkit.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
 
 __all__ = [
     "ADVERSE",

@@ -178,7 +178,7 @@ def fairness(
     ----------
     scored : DataFrame
         ``enterprise_id``, ``tier`` and ``risk_probability`` as of ``start``: scores joined with the tiers of
-        `tierkit.tiers.assign`.
+        `tierkit.policy.tiers.assign`.
     records : mapping of str to DataFrame
         A dataset with ``enterprises``, ``obligations`` and ``inspections``.
     start : date

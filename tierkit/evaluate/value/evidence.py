@@ -16,7 +16,7 @@ from tierkit.evaluate.value.opportunities import open_obligations, weekly_chance
 from tierkit.evaluate.value.overlap import Gap, OverlapError
 from tierkit.evaluate.windows import check_window
 from tierkit.policy import Policy
-from tierkit.tiers import assign
+from tierkit.policy.tiers import assign
 
 __all__ = ["WINDOW_DAYS", "Logged", "logged", "true_value"]
 

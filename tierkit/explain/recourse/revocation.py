@@ -15,8 +15,8 @@ from tierkit.explain.evidence import KEYS, KINDS, Record, evidence
 from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value, reasons
 from tierkit.explain.recourse.editing import Scorer, Tables, known_tables, score_known
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.schema import LEVELS, TABLES, DataError, Problem
-from tierkit.tiers import assign
 from tierkit.timeline import Source, Timeline
 
 __all__ = ["REVOCABLE", "Move", "Revocation", "revoked"]
@@ -219,7 +219,8 @@ def revoked(
         a penalty has an id of its own.
     policy : Policy
     previous : DataFrame, optional
-        The last assignment, as `tierkit.tiers.assign` takes it; it counts with and without the records.
+        The last assignment, as `tierkit.policy.tiers.assign` takes it; it counts with and without the
+        records.
     everybody : Dataset, mapping or path, optional
         Records of all, where ``data`` holds those of this enterprise alone: to say whose an id is that is
         none of its own.

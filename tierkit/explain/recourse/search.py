@@ -18,7 +18,7 @@ from tierkit.explain.recourse.editing import EDITED, Scorer, Tables, edited
 from tierkit.explain.recourse.steps import DAY, Step
 from tierkit.features import FEATURES, features_of, standing
 from tierkit.policy import Policy
-from tierkit.tiers import assign
+from tierkit.policy.tiers import assign
 from tierkit.timeline import Timeline
 
 __all__ = ["MOST_SETS", "Question", "answers", "cheapest_sets", "placed"]
@@ -133,7 +133,7 @@ def answers(
     -------
     DataFrame
         A row an enterprise, set and day: ``question``, ``steps`` (the set), ``on``, ``cost``, and the
-        columns of `Model.score_features` and `tierkit.tiers.assign`, with the tier that stands as the
+        columns of `Model.score_features` and `tierkit.policy.tiers.assign`, with the tier that stands as the
         last one.
     """
     sheet = _Sheet()

@@ -21,9 +21,9 @@ from tierkit.explain.recourse.search import Question, answers, cheapest_sets, pl
 from tierkit.explain.recourse.steps import DAY, Row, ends_after, is_open, possible
 from tierkit.features import features_of, standing
 from tierkit.policy import Policy
+from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.schema import GRADES, TIERS
-from tierkit.tiers import assign
 from tierkit.timeline import TIMED, Source, Timeline
 
 __all__ = ["recourse"]
@@ -67,7 +67,7 @@ def recourse(
         Enterprises; those that were not on the register are left out.
     policy : Policy
     previous : DataFrame, optional
-        The last assignment, as `tierkit.tiers.assign` takes it.
+        The last assignment, as `tierkit.policy.tiers.assign` takes it.
     months : int, default=12
         How far ahead to look.
     threads : int

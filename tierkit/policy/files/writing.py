@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from itertools import groupby
 
-from tierkit.policy.checks import Value
-from tierkit.policy.reading import STATUSES, Meta, Parameter
+from tierkit.policy.files.checks import Value
+from tierkit.policy.files.reading import STATUSES, Meta, Parameter
 from tierkit.policy.specification import SPEC, UNITS
 
 __all__ = ["hash_of", "html_of", "leaf_of", "shown_value", "toml_of"]

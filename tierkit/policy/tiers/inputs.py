@@ -22,7 +22,7 @@ def check_inputs(
     oracle_probability: pd.Series | None,
     as_of: date | None,
 ) -> None:
-    """Check everything that `tierkit.tiers.assign` is given.
+    """Check everything that `tierkit.policy.tiers.assign` is given.
 
     Raises
     ------

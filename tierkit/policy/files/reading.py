@@ -8,8 +8,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from tierkit.policy.checks import UnfitError, Value, normalise, suggestion
-from tierkit.policy.problems import PolicyError, PolicyProblem
+from tierkit.policy.files.checks import UnfitError, Value, normalise, suggestion
+from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, SPEC, Spec
 from tierkit.schema import Label
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tierkit.policy.tiers.rule import MARGIN_ONE, POINT_ONE, Placement, Steps, TierRule
 from tierkit.schema import TIERS
-from tierkit.tiers.rule import MARGIN_ONE, POINT_ONE, Placement, Steps, TierRule
 
 __all__ = ["distances"]
 

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.policy import Policy
+from tierkit.policy.tiers.rule import Placement
 from tierkit.schema import LEVELS, Label
-from tierkit.tiers.rule import Placement
 
 __all__ = ["REASONS", "reason_codes", "sentences"]
 
@@ -71,7 +71,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
     Parameters
     ----------
     assigned : pandas.DataFrame
-        As `tierkit.tiers.assign` returns it, or some of its rows.
+        As `tierkit.policy.tiers.assign` returns it, or some of its rows.
     policy : Policy
         The policy it was assigned under.
     lang : str
@@ -83,7 +83,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
 
     Examples
     --------
-    >>> from tierkit.tiers import assign
+    >>> from tierkit.policy.tiers import assign
     >>> scores = pd.DataFrame({"enterprise_id": ["a"], "sector": ["gas"], "risk_probability": [0.05],
     ...                        "credit_points": [650.0]})
     >>> jiading = Policy.load("jiading-2025")

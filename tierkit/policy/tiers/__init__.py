@@ -1,8 +1,8 @@
 """Tiers from scores: a pure rule, total and disjoint, with its reason and the distance to the next tier."""
 
-from tierkit.tiers.assignment import assign
-from tierkit.tiers.reasons import REASONS, sentences
-from tierkit.tiers.rule import (
+from tierkit.policy.tiers.assignment import assign
+from tierkit.policy.tiers.reasons import REASONS, sentences
+from tierkit.policy.tiers.rule import (
     MARGIN_ONE,
     NEUTRAL_TIER,
     POINT_ONE,

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from tierkit.policy.checks import suggestion
-from tierkit.policy.problems import PolicyError
-from tierkit.policy.reading import Reading, line_numbers, parse
+from tierkit.policy.files.checks import suggestion
+from tierkit.policy.files.problems import PolicyError
+from tierkit.policy.files.reading import Reading, line_numbers, parse
 from tierkit.policy.specification import SPEC
 from tierkit.schema import TABLES, Label
 
@@ -163,7 +163,7 @@ def clauses() -> Mapping[str, Clause]:
     >>> print(clauses()["P1"].statement.en)
     How often one enterprise is inspected in a period is limited.
     """
-    file = files("tierkit.policy").joinpath("clauses.toml")
+    file = files("tierkit.policy.plans").joinpath("clauses.toml")
     return read_clauses(file.read_text("utf-8"), "clauses.toml")
 
 

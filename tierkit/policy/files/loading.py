@@ -5,15 +5,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from tierkit.policy.checks import clashes, stale, suggestion
-from tierkit.policy.problems import PolicyError, PolicyProblem
-from tierkit.policy.reading import Meta, Parameter, Reading, parse, read_file, read_text
+from tierkit.policy.files.checks import clashes, stale, suggestion
+from tierkit.policy.files.problems import PolicyError, PolicyProblem
+from tierkit.policy.files.reading import Meta, Parameter, Reading, parse, read_file, read_text
 from tierkit.policy.specification import SPEC
 from tierkit.schema import Label
 
 __all__ = ["Content", "baseline_of", "find", "finish", "load", "presets", "read"]
 
-_PRESETS = Path(str(files("tierkit").joinpath("policies")))
+_PRESETS = Path(str(files("tierkit.policy").joinpath("presets")))
 
 
 class Content(NamedTuple):

@@ -55,7 +55,7 @@ class PolicyError(ValueError):
     >>> raise PolicyError([PolicyProblem("a.toml", 3, "eps", "'eps' = -1 must be in [0, 1]", "set it")])
     Traceback (most recent call last):
     ...
-    tierkit.policy.problems.PolicyError: a.toml: 'eps' = -1 must be in [0, 1]  (1 problem)
+    tierkit.policy.files.problems.PolicyError: a.toml: 'eps' = -1 must be in [0, 1]  (1 problem)
     """
 
     def __init__(self, problems: Sequence[PolicyProblem]) -> None:

@@ -7,11 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.policy import Policy
+from tierkit.policy.tiers.distance import distances
+from tierkit.policy.tiers.inputs import check_inputs
+from tierkit.policy.tiers.reasons import REASONS, reason_codes
+from tierkit.policy.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
 from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS
-from tierkit.tiers.distance import distances
-from tierkit.tiers.inputs import check_inputs
-from tierkit.tiers.reasons import REASONS, reason_codes
-from tierkit.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
 
 __all__ = ["assign"]
 
@@ -27,7 +27,7 @@ def assign(
     """Return the tier of each enterprise under a policy, with the rule that gave it.
 
     A pure function of each row alone, its scores and its last tier; nobody's tier depends on others.
-    Every row gets exactly one tier. `tierkit.tiers.rule` states the rule step by step.
+    Every row gets exactly one tier. `tierkit.policy.tiers.rule` states the rule step by step.
 
     Parameters
     ----------

@@ -1,0 +1,3 @@
+"""The plans side by side, and what carries each of their clauses."""
+
+__all__: list[str] = []
