@@ -18,8 +18,8 @@ import pytest
 from tierkit.compare.agencies import MEASURES as SCOREBOARD
 from tierkit.explain import Reason, Reasons
 from tierkit.policy import Policy
+from tierkit.records import Label
 from tierkit.report import Case, Run
-from tierkit.schema import Label
 
 mpl.use("Agg")
 

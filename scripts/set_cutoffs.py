@@ -24,7 +24,7 @@ from tierkit import artifact
 from tierkit.city.synth import make
 from tierkit.policy import Parameter, Policy, PolicyWarning, amend
 from tierkit.policy.tiers import assign
-from tierkit.schema import SECTORS, TIERS
+from tierkit.records import SECTORS, TIERS
 
 FOLDER = Path(__file__).parent.parent / "tierkit" / "policy" / "presets"
 ENTERPRISES, SEED = 20_000, 2024

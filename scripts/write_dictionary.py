@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tierkit.schema import data_dictionary
+from tierkit.records import data_dictionary
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = {"en": DOCS / "data_dictionary.md", "zh": DOCS / "data_dictionary.zh-CN.md"}

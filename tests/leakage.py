@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tierkit.schema import TABLES, Column, Dataset, conform
+from tierkit.records import TABLES, Column, Dataset, conform
 
 
 def _other_values(

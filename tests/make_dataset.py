@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit import credit_code
-from tierkit.schema import AGENCIES, TABLES, Column, Dataset, conform
+from tierkit.records import AGENCIES, TABLES, Column, Dataset, conform, credit_code
 
 START, END = np.datetime64("2022-06-01"), np.datetime64("2024-06-01")
 _DIVISIONS = ["01", "34", "62"]

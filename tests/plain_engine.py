@@ -24,7 +24,7 @@ from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws
 from tierkit.city.world import NEVER, Frame
 from tierkit.policy import Policy
 from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE
-from tierkit.schema import CHANNELS
+from tierkit.records import CHANNELS
 
 __all__ = ["PlainRun", "plain_run"]
 

@@ -8,7 +8,7 @@ from tierkit.compare.agencies import MEASURES, ratings, scoreboard
 from tierkit.compare.comparison import compare
 from tierkit.compare.outcomes import run_and_measure
 from tierkit.policy import Policy
-from tierkit.schema import AGENCIES, LEVELS
+from tierkit.records import AGENCIES, LEVELS
 from tierkit.texts import text
 
 

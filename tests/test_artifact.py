@@ -18,7 +18,7 @@ from tierkit.baselines import BASELINES
 from tierkit.explain import points_lost
 from tierkit.fitting import SETTINGS
 from tierkit.policy import Policy
-from tierkit.schema import DataError, Dataset, write_dataset
+from tierkit.records import DataError, Dataset, write_dataset
 
 AS_OF = pd.Timestamp("2024-03-01")
 

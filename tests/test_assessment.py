@@ -18,8 +18,8 @@ from tierkit.evaluate import assessment
 from tierkit.evaluate.assessment import PARTS, Assessment, assess
 from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
+from tierkit.records import Dataset, write_dataset
 from tierkit.report import figures, model_card
-from tierkit.schema import Dataset, write_dataset
 
 DAY = "2024-07-15"
 

@@ -15,7 +15,7 @@ from tierkit.city.writing import state_columns
 from tierkit.evaluate.backtest import Backtest, backtest, prediction_interval
 from tierkit.evaluate.history import estimate
 from tierkit.policy import Policy
-from tierkit.schema import Dataset
+from tierkit.records import Dataset
 
 NEW_YEAR = dt.date(2024, 1, 1)
 SEEDS = (1, 2, 3)

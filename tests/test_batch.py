@@ -18,7 +18,7 @@ from tierkit.jobs import scoring
 from tierkit.jobs.scoring import codes_path, rejects_path, score
 from tierkit.policy import Policy, PolicyError
 from tierkit.policy.tiers import assign
-from tierkit.schema import DataError, Dataset, write_dataset
+from tierkit.records import DataError, Dataset, write_dataset
 
 AS_OF = pd.Timestamp("2024-03-01")
 

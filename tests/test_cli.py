@@ -24,7 +24,7 @@ from tierkit.cli.table import cell, table
 from tierkit.features import build
 from tierkit.folders import kind_of, whole_folder
 from tierkit.policy import Policy, presets
-from tierkit.schema import read_dataset
+from tierkit.records import read_dataset
 
 
 @dataclass(frozen=True)
@@ -663,7 +663,7 @@ def test_simulate_lists_all_that_is_wrong(tierkit: Tierkit, city: Path, tmp_path
 
 
 def test_simulate_refuses_what_is_no_synthetic_city(tierkit: Tierkit, city: Path, tmp_path: Path) -> None:
-    from tierkit.schema import read_dataset, write_dataset
+    from tierkit.records import read_dataset, write_dataset
 
     records = tmp_path / "records"
     data = read_dataset(city)
@@ -944,7 +944,7 @@ def test_explain_looks_only_at_the_rows_of_the_enterprise(
 ) -> None:
     import pandas as pd
 
-    from tierkit.schema import Dataset, read_dataset, write_dataset
+    from tierkit.records import Dataset, read_dataset, write_dataset
 
     data = read_dataset(town).without(["truth", "truth_enterprises", "truth_complainants"])
     signals, who = data["signals"], some_id(town)

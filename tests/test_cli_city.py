@@ -20,7 +20,7 @@ from tierkit.artifact import Model, train
 from tierkit.cli import main
 from tierkit.folders import kind_of
 from tierkit.policy import Policy, reviews
-from tierkit.schema import TIERS
+from tierkit.records import TIERS
 
 CITY = Path("data/synthetic")
 DAYS = ("2024-06-30", "2024-12-30")

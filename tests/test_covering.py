@@ -32,7 +32,7 @@ from tierkit.policy import (
     presets,
     read_clauses,
 )
-from tierkit.schema import TABLES
+from tierkit.records import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "tierkit" / "policy" / "clauses.toml"

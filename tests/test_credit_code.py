@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierkit import credit_code
-from tierkit.credit_code import ALPHABET, DIVISIONS, MAX_SERIAL, check_character, is_valid, make, valid_mask
-from tierkit.schema import DISTRICTS
+from tierkit.records import DISTRICTS, credit_code
+from tierkit.records.credit_code import (
+    ALPHABET,
+    DIVISIONS,
+    MAX_SERIAL,
+    check_character,
+    is_valid,
+    make,
+    valid_mask,
+)
 
 # Codes printed on licences and in filings; both check characters (GB 32100 and, inside, GB 11714) verify.
 PUBLISHED = (

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from tierkit.city.synth import make_folder
-from tierkit.schema import validate
+from tierkit.records import validate
 
 FOLDER = Path(__file__).parent.parent / "data" / "synthetic"
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from pages import Page
 
-from tierkit import credit_code, plot, report, texts
+from tierkit import plot, report, texts
 from tierkit.artifact import Model
 from tierkit.ensemble import Ensemble
 from tierkit.explain import Path, Record, Recourse, Step
@@ -23,11 +23,11 @@ from tierkit.explain.recourse.repair import known_on
 from tierkit.features import FEATURES, GROUPS, HEAVY_COMPLAINTS, build, features_of
 from tierkit.plot import fonts
 from tierkit.policy import Policy, reviews
+from tierkit.records import DataError, Dataset, conform, credit_code, read_dataset
+from tierkit.records.known import TIMED, Timeline
 from tierkit.report.sheet_records import COLUMNS, TOLD
 from tierkit.risk import RiskModel
-from tierkit.schema import DataError, Dataset, conform, read_dataset
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import TIMED, Timeline
 
 AS_OF = "2024-07-01"
 JIADING = Policy.load("jiading-2025")

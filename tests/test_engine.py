@@ -28,7 +28,7 @@ from tierkit.city.keyed_random import MAX_SEED
 from tierkit.city.world import NEVER, Frame, State
 from tierkit.policy import Policy, presets
 from tierkit.policy.tiers import assign
-from tierkit.schema import AGENCIES, CHANNELS, EVENT_KINDS, TIERS
+from tierkit.records import AGENCIES, CHANNELS, EVENT_KINDS, TIERS
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(len(CHANNELS))
 ONSITE, JOINT, OFFSITE = range(3)

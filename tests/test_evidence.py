@@ -13,7 +13,7 @@ from tierkit.explain import Reasons, Record, evidence, reasons
 from tierkit.features import FEATURES, NEVER_DAYS, RECORD_DAYS, build
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.schema import TABLES, DataError, Dataset, read_dataset
+from tierkit.records import TABLES, DataError, Dataset, read_dataset
 
 AS_OF = pd.Timestamp("2024-12-30")
 KEYS = {"inspections": "check_code", "credit_events": "event_id", "complaints": "complaint_id",

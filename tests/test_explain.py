@@ -16,8 +16,8 @@ from tierkit.features import FEATURES, read_by
 from tierkit.plot import fonts
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
+from tierkit.records import SECTORS, SIZES
 from tierkit.risk import RiskModel
-from tierkit.schema import SECTORS, SIZES
 from tierkit.scorecard import CreditScorecard
 
 with warnings.catch_warnings():  # shap's import uses what matplotlib means to deprecate

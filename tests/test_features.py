@@ -9,8 +9,8 @@ from make_dataset import make_dataset
 
 from tierkit import features
 from tierkit.features import FEATURES, GRAVITY, GROUPS, NEVER_DAYS, RECORD_DAYS, build, build_rows
-from tierkit.schema import LEVELS, TABLES, DataError, Dataset, write_dataset
-from tierkit.timeline import TIMED, Timeline
+from tierkit.records import LEVELS, TABLES, DataError, Dataset, write_dataset
+from tierkit.records.known import TIMED, Timeline
 
 BY_NAME = {feature.name: feature for feature in FEATURES}
 AS_OF = pd.Timestamp("2023-10-01")

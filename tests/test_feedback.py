@@ -13,7 +13,7 @@ from tierkit.evaluate import Arm, Feedback, equal_hazards, runaway
 from tierkit.evaluate.feedback.feedback import MEASURES, _gini, _tiered
 from tierkit.evaluate.feedback.learning import ROUND_WEEKS, Book
 from tierkit.policy import Policy
-from tierkit.schema import CHANNELS
+from tierkit.records import CHANNELS
 
 LOOP, FAIR = Arm("loop", "discovered", 0.0), Arm("fair", "audits", 0.03)
 ROUNDS = 6

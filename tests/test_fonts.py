@@ -17,7 +17,7 @@ from tierkit.city.population import items
 from tierkit.plot import fonts
 from tierkit.policy import SPEC, STATUSES, UNITS
 from tierkit.policy.tiers import REASONS
-from tierkit.schema import LEVELS
+from tierkit.records import LEVELS
 
 
 def test_the_font_is_openly_licensed_and_not_called_like_the_original() -> None:

@@ -13,7 +13,7 @@ from tierkit.city.synth import make
 from tierkit.city.world import parameters
 from tierkit.evaluate.history import History, estimate
 from tierkit.policy import Policy
-from tierkit.schema import SECTORS, SIZES, Dataset
+from tierkit.records import SECTORS, SIZES, Dataset
 
 NEW_YEAR = "2024-01-01"
 LEGACY = Policy.load("legacy")

@@ -5,9 +5,9 @@ import pytest
 from leakage import scramble
 from make_dataset import make_dataset
 
-from tierkit import timeline
 from tierkit.features import build, build_rows
-from tierkit.schema import TABLES, Dataset
+from tierkit.records import TABLES, Dataset
+from tierkit.records import known as timeline
 
 AS_OF = pd.Timestamp("2023-06-15")
 

@@ -18,7 +18,7 @@ from tierkit.city.keyed_random import Block
 from tierkit.city.population import draw
 from tierkit.city.world import NEVER, Frame, State
 from tierkit.policy import presets
-from tierkit.schema import CHANNELS, DISPOSITIONS, FINDINGS, MODES
+from tierkit.records import CHANNELS, DISPOSITIONS, FINDINGS, MODES
 
 CACHES = {"bound"}
 """Parts of the state that only spare the compiled engine work; they follow from the others."""

@@ -28,8 +28,8 @@ from tierkit.plot import fonts
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
 from tierkit.policy import Policy
+from tierkit.records import OWNERSHIPS, TIERS
 from tierkit.report import Run
-from tierkit.schema import OWNERSHIPS, TIERS
 from tierkit.scorecard import CreditScorecard
 
 BINS = pd.DataFrame({

@@ -12,11 +12,19 @@ from scipy import integrate, stats
 from scipy.special import expit
 
 from tests.worlds import LEGACY, policy_of
-from tierkit import credit_code
 from tierkit.city.population import Population, base_rates, draw, draw_frame, hazard_intercept, items
 from tierkit.city.world import LOG_MIN, LOG_ONE, NEVER, parameters
 from tierkit.policy import Policy
-from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SEVERITIES, SIZES
+from tierkit.records import (
+    AGENCIES,
+    DISTRICTS,
+    ITEM_CLASSES,
+    OWNERSHIPS,
+    SECTORS,
+    SEVERITIES,
+    SIZES,
+    credit_code,
+)
 
 P = parameters()
 ALPHA = 1e-6

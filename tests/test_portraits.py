@@ -32,8 +32,8 @@ from tierkit.explain.portraits import _median
 from tierkit.features import FEATURES, build, read_by
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
+from tierkit.records import TIERS, Dataset
 from tierkit.risk import RiskModel
-from tierkit.schema import TIERS, Dataset
 from tierkit.scorecard import CreditScorecard
 
 DAYS = ("2024-01-01", "2024-03-01")

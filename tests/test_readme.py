@@ -245,7 +245,7 @@ def make_demo(folder: Path) -> None:
     """Leave what the commands read where `make demo` leaves it, with the same bits."""
     from tierkit import artifact
     from tierkit.city.synth import make
-    from tierkit.schema import write_dataset
+    from tierkit.records import write_dataset
 
     data, world = make(20_000, 2025, horizon_weeks=FIVE_YEARS)
     write_dataset(data, folder / "build" / "demo" / "data")

@@ -20,10 +20,10 @@ from tierkit.explain.recourse.steps import IMMUTABLE, STEPS
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
+from tierkit.records import SECTORS, TIERS, DataError, Dataset, read_dataset
+from tierkit.records.known import Timeline
 from tierkit.risk import RiskModel
-from tierkit.schema import SECTORS, TIERS, DataError, Dataset, read_dataset
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import Timeline
 
 DAY = pd.Timedelta(days=1)
 N = 500

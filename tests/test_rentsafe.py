@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from tierkit.city.engine import run
+from tierkit.records import TIERS
 from tierkit.rentsafe import BANDS, due, engine_years, ladder, read, tier_of, world_and_policy, years
-from tierkit.schema import TIERS
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("TIERKIT_REALDATA", ROOT.parent / "shared" / "realdata"))

@@ -10,9 +10,9 @@ from tierkit.explain.recourse.repair import credit_path, known_on, open_records,
 from tierkit.features import GRAVITY, build, features_of
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign, sentences
-from tierkit.schema import DataError, Dataset, conform
+from tierkit.records import DataError, Dataset, conform
+from tierkit.records.known import Timeline
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import Timeline
 
 AS_OF = pd.Timestamp("2024-01-01")
 

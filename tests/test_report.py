@@ -23,9 +23,9 @@ from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
 from tierkit.plot import fonts
 from tierkit.policy import Policy
+from tierkit.records import Label
 from tierkit.report import tables
 from tierkit.report.page import Words, record
-from tierkit.schema import Label
 
 TEMPLATES = Path(texts.__file__).parent / "report" / "templates"
 

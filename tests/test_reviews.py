@@ -19,9 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierkit import credit_code
 from tierkit.policy.reviews import COLUMNS, LONGEST, _hash, _line, append, check, latest, read
-from tierkit.schema import DataError
+from tierkit.records import DataError, credit_code
 
 IDS = credit_code.make(range(60)).tolist()
 NOW = datetime(2025, 3, 1, 8, 30, tzinfo=UTC)

@@ -11,7 +11,7 @@ from tierkit.explain import Revocation, revoked
 from tierkit.features import build
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.schema import DataError, Dataset, read_dataset
+from tierkit.records import DataError, Dataset, read_dataset
 
 AS_OF = pd.Timestamp("2024-12-30")
 KEYS = {"inspections": "check_code", "credit_events": "event_id", "complaints": "complaint_id",

@@ -19,7 +19,7 @@ from tierkit.compare.sensitivity import Uncertain, morris, screen, tornado, unce
 from tierkit.compare.sensitivity.design import _noise_quantile, city_seeds
 from tierkit.compare.sensitivity.questions import case_of
 from tierkit.policy import PLANS, SPEC, Policy, presets
-from tierkit.schema import Label
+from tierkit.records import Label
 
 LEGACY, PLAN = load("legacy"), load("jinshan-2025")
 

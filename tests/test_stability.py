@@ -13,7 +13,7 @@ from tierkit.evaluate import tier_stability
 from tierkit.evaluate.stability import MEASURES, SETTINGS
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.schema import read_dataset
+from tierkit.records import read_dataset
 
 JIADING = Policy.load("jiading-2025").reform(
     {

@@ -16,7 +16,7 @@ from tierkit.city.population import draw
 from tierkit.city.synth import grow, history, make, make_folder, world_of
 from tierkit.city.world import Frame, parameters
 from tierkit.policy import Policy
-from tierkit.schema import (
+from tierkit.records import (
     AGENCIES,
     CHANNELS,
     FINDINGS,

@@ -8,7 +8,7 @@ from scipy import stats
 from tierkit.city.world import parameters
 from tierkit.evaluate.targets import SEVERITIES, TARGETS, Severities, movers, severities, targets
 from tierkit.policy import Policy
-from tierkit.schema import read_dataset
+from tierkit.records import read_dataset
 
 LEGACY = Policy.load("legacy")
 DAY = pd.Timestamp("2024-12-30")

@@ -12,8 +12,8 @@ from tierkit import texts
 from tierkit.explain.evidence import KEYS
 from tierkit.explain.recourse.steps import STEPS
 from tierkit.policy import presets
+from tierkit.records import LEVELS
 from tierkit.report.sheet_records import TOLD
-from tierkit.schema import LEVELS
 
 PACKAGE = Path(texts.__file__).parent
 # A plural's field n may be written out in one language ("one visit") and not be needed in the other.

@@ -14,7 +14,7 @@ from tierkit.city.engine import TALLY, Rules, Run, compile_rules, run
 from tierkit.city.population import base_rates
 from tierkit.city.world import NEVER, Frame, log_index, probability_table
 from tierkit.policy import Policy
-from tierkit.schema import CHANNELS, SECTORS, SEVERITIES, SIZES, TIERS
+from tierkit.records import CHANNELS, SECTORS, SEVERITIES, SIZES, TIERS
 
 SEEDS = (1, 2, 3)
 ENTERPRISES = 20_000

@@ -10,7 +10,7 @@ from worlds import ALL_ON, busy_world, policy_of
 from tierkit.city.engine import TALLY
 from tierkit.compare import cells as tidy
 from tierkit.compare.outcomes import GROUPS, run_and_measure
-from tierkit.schema import AGENCIES, CHANNELS, ITEM_CLASSES, MODES, TIERS
+from tierkit.records import AGENCIES, CHANNELS, ITEM_CLASSES, MODES, TIERS
 
 
 @pytest.fixture(scope="module")

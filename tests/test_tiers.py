@@ -26,7 +26,7 @@ from tierkit.policy.tiers import (
     sentences,
 )
 from tierkit.policy.tiers.distance import distances
-from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError
+from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError
 
 with warnings.catch_warnings():  # a ladder without random audits warns of it
     warnings.simplefilter("ignore", PolicyWarning)

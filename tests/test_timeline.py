@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from make_dataset import make_dataset
 
-from tierkit.schema import TABLES, DataError, Dataset, write_dataset
-from tierkit.timeline import COMPLAINANT_DAYS, TIMED, Timeline, known_sql
+from tierkit.records import TABLES, DataError, Dataset, write_dataset
+from tierkit.records.known import COMPLAINANT_DAYS, TIMED, Timeline, known_sql
 
 DATES = ["2022-05-01", "2023-02-15", "2023-12-31", "2025-01-01"]
 

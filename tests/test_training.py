@@ -9,7 +9,7 @@ from leakage import scramble
 from make_dataset import make_dataset
 
 from tierkit import features, metrics, training
-from tierkit.schema import DataError, Dataset
+from tierkit.records import DataError, Dataset
 from tierkit.training import SCHEMES, credit_frame, hold_out, time_split, training_frame, weights
 
 AS_OF = pd.Timestamp("2024-03-01")

@@ -15,7 +15,7 @@ from tierkit.city.population import draw, items
 from tierkit.city.synth import make
 from tierkit.city.world import Frame, parameters
 from tierkit.policy import Policy, PolicyWarning
-from tierkit.schema import AGENCIES, GRADES, SECTORS, TIERS
+from tierkit.records import AGENCIES, GRADES, SECTORS, TIERS
 
 LEGACY = Policy.load("legacy")
 

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tierkit.schema import SIZES
+from tierkit.records import SIZES
 from tierkit.training import Split, TrainingRows
 
 __all__ = ["BASELINES", "CAPACITY", "FEW_EVENTS", "baseline_scores", "baselines", "capture"]

@@ -25,8 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from tierkit.features import features_of, on_register, read_by
 from tierkit.metrics import effective_size
-from tierkit.schema import DataError, Problem
-from tierkit.timeline import Source, Timeline
+from tierkit.records import DataError, Problem
+from tierkit.records.known import Source, Timeline
 
 __all__ = [
     "ADVERSE",

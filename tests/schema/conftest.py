@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tierkit import credit_code
-from tierkit.schema import TABLES, Dataset, conform
+from tierkit.records import TABLES, Dataset, conform, credit_code
 
 A, B, C, D = IDS = credit_code.make([1, 2, 3, 4], "310116").tolist()
 

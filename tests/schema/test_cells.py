@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierkit.schema import Column, DataError, conform
-from tierkit.schema.cells import EARLIEST, LATEST, WrongTypeError, check_cells, raw_cells
+from tierkit.records import Column, DataError, conform
+from tierkit.records.cells import EARLIEST, LATEST, WrongTypeError, check_cells, raw_cells
 
 INT = Column("n", "int", "数", "number", nullable=True, bits=16)
 FLOAT = Column("x", "float", "数", "number", nullable=True, low=-1e9, high=1e9)

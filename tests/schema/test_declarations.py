@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import tierkit.schema
-from tierkit.schema import (
+import tierkit.records
+from tierkit.records import (
     AGENCIES,
     CHANNELS,
     CORE_AGENCIES,
@@ -20,7 +20,7 @@ from tierkit.schema import (
     data_dictionary,
     empty,
 )
-from tierkit.schema.dictionary import UNITS
+from tierkit.records.dictionary import UNITS
 
 DOCS = Path(__file__).parents[2] / "docs"
 COLUMNS = [(table, column) for table in TABLES.values() for column in table]
@@ -51,7 +51,7 @@ def test_levels_have_labels_in_both_languages(name: str) -> None:
 
 
 @each_column
-def test_columns_are_declared_in_full(table: tierkit.schema.Table, column: Column) -> None:
+def test_columns_are_declared_in_full(table: tierkit.records.Table, column: Column) -> None:
     assert re.fullmatch("[a-z][a-z0-9_]*", column.name)
     assert CHINESE.search(column.zh)
     assert not CHINESE.search(column.en)
@@ -63,7 +63,7 @@ def test_columns_are_declared_in_full(table: tierkit.schema.Table, column: Colum
 
 
 @each_column
-def test_a_value_is_known_no_earlier_than_its_row(table: tierkit.schema.Table, column: Column) -> None:
+def test_a_value_is_known_no_earlier_than_its_row(table: tierkit.records.Table, column: Column) -> None:
     if column.known_from is None:
         assert table.latent or table.name in ("agencies", "items")
     elif column.kind == "date" and column.nullable and not column.future:
@@ -71,7 +71,7 @@ def test_a_value_is_known_no_earlier_than_its_row(table: tierkit.schema.Table, c
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
-def test_tables_refer_to_columns_that_exist(table: tierkit.schema.Table) -> None:
+def test_tables_refer_to_columns_that_exist(table: tierkit.records.Table) -> None:
     names = set(table.columns)
     before = list(TABLES)[: list(TABLES).index(table.name)]
     assert set(table.key) <= names

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierkit.schema import (
+from tierkit.records import (
     TABLES,
     DataError,
     Dataset,
@@ -28,8 +28,8 @@ from tierkit.schema import (
     validate,
     write_dataset,
 )
-from tierkit.schema import folder as folder_module
-from tierkit.schema.files import FORMATS
+from tierkit.records import folder as folder_module
+from tierkit.records.files import FORMATS
 
 each_format = pytest.mark.parametrize("format", FORMATS)
 

@@ -12,22 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierkit import credit_code
-from tierkit.schema import (
+from tierkit.records import (
     LEVELS,
     TABLES,
     DataError,
     Dataset,
     Problem,
     conform,
+    credit_code,
     empty,
     problems_table,
     row_problems,
     validate,
     write_dataset,
 )
-from tierkit.schema import validation as validation_module
-from tierkit.schema.cells import raw_cells
+from tierkit.records import validation as validation_module
+from tierkit.records.cells import raw_cells
 
 A, B, C, D = credit_code.make([1, 2, 3, 4], "310116")
 STRANGER = credit_code.make([99]).iloc[0]

@@ -19,9 +19,9 @@ from tierkit.features import GRAVITY, features_of, on_register, standing
 from tierkit.features.building import wanted_ids
 from tierkit.inputs import flag_text
 from tierkit.policy import Policy, PolicyError
+from tierkit.records.known import Source, Timeline
 from tierkit.risk import RiskModel
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import Source, Timeline
 
 __all__ = ["Model"]
 

@@ -25,12 +25,12 @@ from tierkit.metrics import measures
 from tierkit.monitoring import Bands
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
-from tierkit.schema import SCHEMA_VERSION
-from tierkit.schema.dataset import arrow_table
-from tierkit.schema.files import PARQUET_OPTIONS, ROW_GROUP, sha256
-from tierkit.schema.folder import open_folder
+from tierkit.records import SCHEMA_VERSION
+from tierkit.records.dataset import arrow_table
+from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, sha256
+from tierkit.records.folder import open_folder
+from tierkit.records.known import TIMED, Source
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import TIMED, Source
 from tierkit.training import Scheme, credit_frame, hold_out, time_split, training_frame
 from tierkit.tuning import tune
 

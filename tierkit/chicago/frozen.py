@@ -18,8 +18,8 @@ from tierkit.chicago.history import MONOTONE, WHO, features
 from tierkit.chicago.records import OPENS, window
 from tierkit.evaluate.order.inspections import codes
 from tierkit.evaluate.order.ordering import Order
+from tierkit.records.files import sha256
 from tierkit.risk import RiskModel
-from tierkit.schema.files import sha256
 
 __all__ = [
     "BUDGET",

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from tierkit.schema import refuse_rows
+from tierkit.records import refuse_rows
 
 __all__ = ["CLOSES", "COUNTS", "LICENCES", "OPENS", "inspectors_alone", "published", "read", "window"]
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, ndtri
 
-from tierkit import credit_code
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Domain, draws, threshold, uniform
 from tierkit.city.world import (
     LOG_ONE,
@@ -32,7 +31,7 @@ from tierkit.city.world import (
     parameters,
 )
 from tierkit.policy import Policy
-from tierkit.schema import (
+from tierkit.records import (
     AGENCIES,
     DISTRICTS,
     ITEM_CLASSES,
@@ -42,6 +41,7 @@ from tierkit.schema import (
     SEVERITIES,
     SIZES,
     conform,
+    credit_code,
 )
 
 __all__ = [

@@ -23,7 +23,7 @@ from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Domain, draws, uniform
 from tierkit.city.population import base_rates, first_state, items, professional_limits, violation_weeks
 from tierkit.city.world import NEVER, WEEKS_A_YEAR, Frame, Parameters, World, log_index, parameters
 from tierkit.policy import Policy
-from tierkit.schema import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SIZES
+from tierkit.records import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SIZES
 
 __all__ = ["MOST_VIOLATING", "table_of", "world_from_scores"]
 

@@ -17,7 +17,7 @@ from tierkit.city.population import Population, draw, draw_frame
 from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
 from tierkit.city.writing import state_columns, write_records
 from tierkit.policy import Policy
-from tierkit.schema import (
+from tierkit.records import (
     AGENCIES,
     ITEM_CLASSES,
     SCHEMA_VERSION,

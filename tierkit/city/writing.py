@@ -17,7 +17,7 @@ from scipy.special import expit
 from tierkit.city.engine import ADVERSE, Run, compile_rules
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws, uniform
 from tierkit.city.world import Frame, probability_table
-from tierkit.schema import (
+from tierkit.records import (
     AGENCIES,
     CHANNELS,
     COMPLAINT_CHANNELS,

@@ -96,7 +96,7 @@ def _records(
     given: Given, folder: str, as_of: str, model: Path | None, weeks: int, replicates: int, seed: int
 ) -> "tuple[dict[str, Any], str, dict[str, pd.DataFrame], str]":
     from tierkit.evaluate.backtest import backtest as rerun
-    from tierkit.schema import read_dataset
+    from tierkit.records import read_dataset
     from tierkit.texts import interval, number, percent
 
     data = read_dataset(folder)

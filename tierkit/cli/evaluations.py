@@ -63,8 +63,8 @@ def evaluate(
     from tierkit import plot
     from tierkit.artifact import Model
     from tierkit.evaluate.assessment import assess
+    from tierkit.records import read_dataset
     from tierkit.report import figures, model_card
-    from tierkit.schema import read_dataset
     from tierkit.texts import LANGUAGES
 
     loaded, data = Model.load(model), read_dataset(folder)

@@ -178,7 +178,7 @@ class Given:
 
     def enterprise(self, place: str, text: str) -> str:
         """Note it unless the text is a unified social credit code with a valid check character."""
-        from tierkit import credit_code
+        from tierkit.records import credit_code
 
         if not credit_code.is_valid(text):
             self.note(place, f"'{text}' is not a valid unified social credit code", _code_remedy(text))
@@ -241,7 +241,7 @@ def _sibling(path: Path) -> str:
 
 
 def _code_remedy(text: str) -> str:
-    from tierkit import credit_code
+    from tierkit.records import credit_code
 
     if len(text) == credit_code.LENGTH and credit_code.is_valid(text.upper()):
         return f"Write it in capitals: {text.upper()}."

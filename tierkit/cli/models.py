@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tierkit.policy import Policy
-    from tierkit.schema import Folder
+    from tierkit.records import Folder
 
 __all__ = ["add_to"]
 
@@ -76,7 +76,7 @@ def train(
 
     from tierkit import artifact
     from tierkit.baselines import FEW_EVENTS
-    from tierkit.schema import DataError, validate
+    from tierkit.records import DataError, validate
 
     problems = validate(folder)
     if problems:
@@ -141,7 +141,7 @@ def score(
 
     from tierkit import batch
     from tierkit.artifact import Model
-    from tierkit.schema import open_folder
+    from tierkit.records import open_folder
 
     loaded = Model.load(model)
     if certainty and loaded.ensemble is None:
@@ -229,9 +229,9 @@ def explain(
     from tierkit.jobs.scoring import last_assignment
     from tierkit.jobs.staging import stage_one
     from tierkit.policy.reviews import read
+    from tierkit.records import open_folder, replacing
+    from tierkit.records.known import check_recorded
     from tierkit.report import cases, data_hash, dossier
-    from tierkit.schema import open_folder, replacing
-    from tierkit.timeline import check_recorded
 
     options: dict[str, Any] = {"as-of": as_of, "enterprise": enterprise, "policy": policy, "lang": lang}
     options |= {"previous": previous, "reviews": reviews, "out": out}
@@ -278,7 +278,7 @@ def explain(
 
 def _warn_of_missing(opened: "Folder") -> str | None:
     """Warn of tables that features are taken from and that are not there; return their names."""
-    from tierkit.timeline import TIMED
+    from tierkit.records.known import TIMED
 
     names = ", ".join(f"'{name}'" for name in TIMED if name not in opened.files)
     if not names:

@@ -51,8 +51,8 @@ def synth(
 
 def validate(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")]) -> Answer:
     """List everything in which the tables of a folder break the data contract."""
-    from tierkit.schema import DataError, read_dataset
-    from tierkit.schema import validate as problems_of
+    from tierkit.records import DataError, read_dataset
+    from tierkit.records import validate as problems_of
 
     given = Given()
     given.folder("DIR", folder, "dataset")

@@ -85,7 +85,7 @@ def report(
             if value:
                 given.note(place, "is for scores, not for a run", "Leave it out, or give SCORES.parquet.")
         return _of_run(given, given_path, out)
-    from tierkit.schema import DISTRICTS, SECTORS, TIERS
+    from tierkit.records import DISTRICTS, SECTORS, TIERS
 
     given.file("SCORES", given_path)
     if data is None:
@@ -162,8 +162,8 @@ def _scores(given: Given, place: str, path: Path) -> Scored:
 def _files(given: Given, data: Path, scored: Scored, place: Path, progress: Progress) -> Mapping[str, Path]:
     """Return the tables that were scored, without the rows that scoring rejected."""
     from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
-    from tierkit.schema import open_folder
-    from tierkit.schema.files import sha256
+    from tierkit.records import open_folder
+    from tierkit.records.files import sha256
 
     folder, hashes = open_folder(data), scored[1]["data"]
     progress("checking the tables", 0, len(hashes))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tierkit.city.world import Frame
     from tierkit.compare.comparison import Replicates
     from tierkit.policy import Policy
-    from tierkit.schema import Dataset
+    from tierkit.records import Dataset
 
 __all__ = ["MOST_KAPPA", "MOST_REPLICATES", "MOST_WEEKS", "add_to", "warn_of_rule_scores"]
 
@@ -198,7 +198,7 @@ def _city(
 ) -> "tuple[Dataset | None, Frame]":
     """Return the records of a folder and the world that goes on from them, or a world drawn here."""
     from tierkit.city.synth import grow, world_of
-    from tierkit.schema import read_dataset
+    from tierkit.records import read_dataset
 
     if enterprises is not None:
         watch = partial(progress, "drawing the city and its past")

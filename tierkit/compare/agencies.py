@@ -17,7 +17,7 @@ import pandas as pd
 
 from tierkit.compare.comparison import mean_interval
 from tierkit.compare.outcomes import GROUPS, SHARES
-from tierkit.schema import LEVELS
+from tierkit.records import LEVELS
 from tierkit.texts import interval, number, percent, text
 
 __all__ = ["MEASURES", "Scoreboard", "ratings", "scoreboard"]

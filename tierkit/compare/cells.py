@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.engine import LOG, TALLY, Run
-from tierkit.schema import AGENCIES, CHANNELS, FINDINGS, ITEM_CLASSES, MODES, TIERS
+from tierkit.records import AGENCIES, CHANNELS, FINDINGS, ITEM_CLASSES, MODES, TIERS
 
 __all__ = ["demand", "inspections", "obligation_weeks"]
 

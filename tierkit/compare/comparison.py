@@ -20,7 +20,7 @@ from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.compare.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
 from tierkit.policy import Policy, diff
 from tierkit.progress import in_threads
-from tierkit.schema import TIERS
+from tierkit.records import TIERS
 from tierkit.texts import interval, number, percent, signed, text
 
 __all__ = ["HEADLINE", "Comparison", "Replicates", "compare", "mean_interval", "replicates_for"]

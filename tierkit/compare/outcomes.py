@@ -20,7 +20,7 @@ from tierkit.city.engine import LOG, TALLY, Run, run
 from tierkit.city.population import items
 from tierkit.city.world import Frame, State
 from tierkit.policy import Policy
-from tierkit.schema import (
+from tierkit.records import (
     AGENCIES,
     AGENCY_LEVELS,
     CHANNELS,

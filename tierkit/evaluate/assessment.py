@@ -45,7 +45,7 @@ from tierkit.monitoring import Bands, monitor
 from tierkit.policy import Policy, presets
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.schema import DataError, Dataset
+from tierkit.records import DataError, Dataset
 
 __all__ = ["PARTS", "Assessment", "assess"]
 

@@ -28,7 +28,7 @@ from tierkit.evaluate.history import History, estimate
 from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.progress import in_threads
-from tierkit.schema import AGENCIES, CHANNELS, SECTORS, Dataset
+from tierkit.records import AGENCIES, CHANNELS, SECTORS, Dataset
 from tierkit.texts import number, percent
 
 __all__ = ["DIMENSIONS", "Backtest", "backtest", "prediction_interval"]

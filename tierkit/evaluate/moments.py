@@ -18,7 +18,7 @@ from tierkit import texts
 from tierkit.compare.comparison import Comparison
 from tierkit.policy import Policy, PolicyWarning
 from tierkit.policy.ladders import DANDONG, LEGAL_FLOOR, draw_ratio
-from tierkit.schema import Dataset
+from tierkit.records import Dataset
 
 __all__ = ["decimals", "of_comparison", "of_ladder", "of_records", "of_truth"]
 

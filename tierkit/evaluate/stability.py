@@ -22,7 +22,7 @@ from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.policy.tiers import Previous, TierRule, margin_steps, place, point_steps
 from tierkit.policy.tiers.inputs import check_inputs
-from tierkit.schema import EVENT_KINDS, SECTORS
+from tierkit.records import EVENT_KINDS, SECTORS
 from tierkit.texts import number, percent
 
 __all__ = ["MEASURES", "SETTINGS", "Stability", "tier_stability"]

@@ -30,7 +30,7 @@ from scipy.stats import kendalltau, norm, spearmanr
 
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.policy import Policy
-from tierkit.schema import Dataset
+from tierkit.records import Dataset
 from tierkit.training import lots
 
 __all__ = ["SEVERITIES", "TARGETS", "Movers", "Severities", "movers", "severities", "targets"]
@@ -149,7 +149,7 @@ def severities(
 
     Examples
     --------
-    >>> from tierkit.schema import read_dataset
+    >>> from tierkit.records import read_dataset
     >>> found = severities(read_dataset("data/synthetic"), "2024-12-30")
     >>> bool(np.allclose(found.table[list(SEVERITIES)].sum(axis=1), 1)), int(found.table["n"].sum()) > 50
     (True, True)

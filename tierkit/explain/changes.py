@@ -15,10 +15,10 @@ from tierkit import texts
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, build
 from tierkit.metrics import wilson_interval
+from tierkit.records import TABLES, TIERS
+from tierkit.records.known import TIMED, Source, Timeline
 from tierkit.risk import RiskModel
-from tierkit.schema import TABLES, TIERS
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import TIMED, Source, Timeline
 
 __all__ = ["ABSENT", "DIRECTIONS", "Changes", "changes", "effects", "features_held", "mean_t", "span"]
 

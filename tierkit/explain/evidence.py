@@ -11,8 +11,8 @@ import pandas as pd
 from tierkit import texts
 from tierkit.features import FEATURES, Feature
 from tierkit.features.building import wanted_ids
-from tierkit.schema import LEVELS
-from tierkit.timeline import Source, Timeline
+from tierkit.records import LEVELS
+from tierkit.records.known import Source, Timeline
 
 __all__ = ["COLUMNS", "KEYS", "KINDS", "Record", "evidence", "records_of"]
 

@@ -16,8 +16,8 @@ from tierkit.explain.bands import BANDS, DISTANCE, bands, basis, distance_band, 
 from tierkit.explain.changes import Changes, effects, span
 from tierkit.features import BY_NAME, NEVER_DAYS, Feature
 from tierkit.metrics import wilson_interval
+from tierkit.records import LEVELS, TIERS
 from tierkit.risk import RiskModel
-from tierkit.schema import LEVELS, TIERS
 from tierkit.scorecard import CreditScorecard
 
 __all__ = ["Portraits", "portraits"]

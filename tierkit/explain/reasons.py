@@ -18,8 +18,8 @@ from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, GROUPS
 from tierkit.policy import Policy
 from tierkit.policy.tiers import sentences
+from tierkit.records import LEVELS, Label
 from tierkit.risk import RiskModel
-from tierkit.schema import LEVELS, Label
 from tierkit.scorecard import CreditScorecard
 
 __all__ = ["AXES", "Reason", "Reasons", "plain_value", "reasons"]

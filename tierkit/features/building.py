@@ -8,8 +8,8 @@ from datetime import date
 import pandas as pd
 
 from tierkit.features.catalogue import FEATURES, GRAVITY, RECORD_DAYS, Feature
-from tierkit.schema import LEVELS, DataError, Problem
-from tierkit.timeline import Source, Timeline
+from tierkit.records import LEVELS, DataError, Problem
+from tierkit.records.known import Source, Timeline
 
 __all__ = [
     "build",

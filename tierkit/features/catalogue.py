@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tierkit.schema import LEVELS, TABLES, Label
+from tierkit.records import LEVELS, TABLES, Label
 
 __all__ = [
     "BY_NAME",

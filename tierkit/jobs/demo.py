@@ -25,8 +25,8 @@ from tierkit.evaluate import moments
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.schema import DataError, Dataset, validate, write_dataset
-from tierkit.schema.files import sha256
+from tierkit.records import DataError, Dataset, validate, write_dataset
+from tierkit.records.files import sha256
 
 __all__ = ["KAPPAS", "PLANS", "Demo", "run"]
 

@@ -25,11 +25,11 @@ from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
+from tierkit.records import DataError, Folder, Problem, open_folder, replacing
+from tierkit.records.files import sha256
+from tierkit.records.known import TIMED, Timeline, check_recorded
 from tierkit.risk import RiskModel
-from tierkit.schema import DataError, Folder, Problem, open_folder, replacing
-from tierkit.schema.files import sha256
 from tierkit.texts import cell
-from tierkit.timeline import TIMED, Timeline, check_recorded
 
 __all__ = [
     "CHUNK_ROWS",

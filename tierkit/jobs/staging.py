@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tierkit.schema import (
+from tierkit.records import (
     PARQUET_OPTIONS,
     ROW_GROUP,
     TABLES,
@@ -31,9 +31,9 @@ from tierkit.schema import (
     replacing,
     row_problems,
 )
-from tierkit.schema.files import Malformed
-from tierkit.schema.rows import check_rows
-from tierkit.timeline import TIMED, is_declared
+from tierkit.records.files import Malformed
+from tierkit.records.known import TIMED, is_declared
+from tierkit.records.rows import check_rows
 
 __all__ = ["REJECTS", "Rejects", "Staged", "parquet_writer", "stage", "stage_one"]
 
@@ -127,7 +127,7 @@ def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None)
     Parameters
     ----------
     folder : Folder
-        As from `tierkit.schema.open_folder`.
+        As from `tierkit.records.open_folder`.
     work : Path
         Where tables are written that cannot be used as they lie.
     rejects : Rejects

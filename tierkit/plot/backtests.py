@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from tierkit import texts
 from tierkit.plot.scores import tier_label
 from tierkit.plot.style import COLORS, INK, canvas, style
-from tierkit.schema import TIERS
+from tierkit.records import TIERS
 
 if TYPE_CHECKING:
     from tierkit.evaluate.backtest import Backtest

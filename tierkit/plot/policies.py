@@ -11,7 +11,7 @@ from tierkit import texts
 from tierkit.plot.bars import stacked_bars
 from tierkit.plot.effects import caption, effects, policy_label
 from tierkit.plot.style import COLORS, INK, canvas, policy_color, style, whiskers
-from tierkit.schema import LEVELS
+from tierkit.records import LEVELS
 
 __all__ = ["fairness", "load", "visits"]
 

@@ -13,7 +13,7 @@ from tierkit.explain.changes import DIRECTIONS, Changes
 from tierkit.features import BY_NAME
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
-from tierkit.schema import LEVELS
+from tierkit.records import LEVELS
 
 __all__ = ["near_boundary", "tier_marks", "tier_moves"]
 

@@ -16,7 +16,7 @@ from tierkit.plot.bars import stacked_bars
 from tierkit.plot.effects import policy_label
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, is_dark, style, whiskers
-from tierkit.schema import GRADES, LEVELS, TIERS
+from tierkit.records import GRADES, LEVELS, TIERS
 
 __all__ = ["calibration", "matrix", "points", "tier_label", "tier_sizes"]
 

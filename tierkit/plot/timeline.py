@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from tierkit import texts
 from tierkit.plot.style import COLORS, INK, canvas, is_dark, style
-from tierkit.schema import LEVELS
+from tierkit.records import LEVELS
 
 __all__ = ["timeline"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tierkit.policy.core import Policy
 from tierkit.policy.specification import SPEC
-from tierkit.schema import Label
+from tierkit.records import Label
 
 __all__ = ["INSTRUMENTS", "Instrument", "without"]
 

@@ -23,7 +23,7 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.policy import STATUSES, Policy
-from tierkit.schema import ITEM_CLASSES, LEVELS, TIERS, Label
+from tierkit.records import ITEM_CLASSES, LEVELS, TIERS, Label
 
 __all__ = [
     "DANDONG",

@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tierkit.schema import Column, DataError, Folder, Problem, Table
-from tierkit.schema.dataset import frame_of
-from tierkit.schema.levels import Label
-from tierkit.schema.rows import cell_problems, check_rows, describe, row_faults
+from tierkit.records import Column, DataError, Folder, Problem, Table
+from tierkit.records.dataset import frame_of
+from tierkit.records.levels import Label
+from tierkit.records.rows import cell_problems, check_rows, describe, row_faults
 
 __all__ = ["COLUMNS", "LONGEST", "Appended", "append", "check", "latest", "read"]
 
@@ -127,7 +127,7 @@ def check(
     >>> check(pd.DataFrame([one | rest]))
     Traceback (most recent call last):
     ...
-    tierkit.schema.problems.DataError: 2 problems in the data:
+    tierkit.records.problems.DataError: 2 problems in the data:
     decisions.override_tier: is missing (1 row, row 1: empty). Give the tier that the reviewer sets
     decisions.reason: is missing (1 row, row 1: empty). Give the reason; only who agrees needs none
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from types import MappingProxyType
 
-from tierkit.schema import AGENCIES, EVENT_KINDS, GRADES, ITEMS, LEVELS, SECTORS, TIERS, Label
+from tierkit.records import AGENCIES, EVENT_KINDS, GRADES, ITEMS, LEVELS, SECTORS, TIERS, Label
 
 __all__ = ["RENAMED", "SCORE_EVENTS", "SPEC", "UNITS", "Spec"]
 

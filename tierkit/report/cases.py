@@ -19,10 +19,10 @@ from tierkit.policy import Policy
 from tierkit.policy.reviews import latest
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
+from tierkit.records import LEVELS, Dataset, open_folder
+from tierkit.records.files import sha256
+from tierkit.records.known import Source, Timeline
 from tierkit.report.sheet_records import known_records, register
-from tierkit.schema import LEVELS, Dataset, open_folder
-from tierkit.schema.files import sha256
-from tierkit.timeline import Source, Timeline
 
 __all__ = ["Case", "cases", "data_hash"]
 
@@ -132,7 +132,7 @@ def data_hash(data: Source) -> str | None:
 
     Examples
     --------
-    >>> from tierkit.schema import read_dataset
+    >>> from tierkit.records import read_dataset
     >>> data_hash("data/synthetic") == data_hash(read_dataset("data/synthetic"))
     True
     """

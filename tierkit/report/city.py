@@ -21,9 +21,9 @@ from tierkit.explain import AGREEMENT, BANDS, DISTANCE, Portraits, bands
 from tierkit.explain.bands import basis, way
 from tierkit.features import BY_NAME
 from tierkit.policy.reviews import latest
+from tierkit.records import DISTRICTS, LEVELS, SECTORS, TIERS, DataError, Problem
 from tierkit.report.page import Words, render
 from tierkit.report.portraits import told
-from tierkit.schema import DISTRICTS, LEVELS, SECTORS, TIERS, DataError, Problem
 
 __all__ = ["MOST_ROWS", "City", "city_page", "read_scores", "select"]
 

@@ -15,10 +15,10 @@ from tierkit import plot, texts
 from tierkit.explain import Reason, Record, Revocation
 from tierkit.features import GROUPS
 from tierkit.policy import Policy
+from tierkit.records import LEVELS, TIERS
 from tierkit.report.cases import Case
 from tierkit.report.index import waterfall
 from tierkit.report.page import Words, figure, render
-from tierkit.schema import LEVELS, TIERS
 
 __all__ = ["dossier"]
 

@@ -18,11 +18,11 @@ from tierkit.evaluate.moments import decimals
 from tierkit.plot.watch import FEWEST
 from tierkit.policy import STATUSES, Policy
 from tierkit.policy.ladders import FloorCheck
+from tierkit.records import GRADES
 from tierkit.report import tables
 from tierkit.report.cases import Case
 from tierkit.report.page import Words, figure, render
 from tierkit.report.run import Run
-from tierkit.schema import GRADES
 
 __all__ = ["headline", "index", "summary_json"]
 

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 
 from tierkit import plot, texts
 from tierkit.plot import fonts
-from tierkit.schema import LEVELS
+from tierkit.records import LEVELS
 
 __all__ = ["Words", "figure", "render", "svg"]
 

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from tierkit import plot, texts
 from tierkit.explain import DISTANCE, Portraits
 from tierkit.explain.changes import ABSENT
+from tierkit.records import TIERS
 from tierkit.report.page import Words, figure
-from tierkit.schema import TIERS
 
 __all__ = ["told"]
 

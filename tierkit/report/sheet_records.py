@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from tierkit.explain.recourse.repair import known_on
 from tierkit.features import GRAVITY, RECORD_DAYS
-from tierkit.schema import TABLES, conform, open_folder, read_dataset
-from tierkit.timeline import TIMED, Source, is_declared
+from tierkit.records import TABLES, conform, open_folder, read_dataset
+from tierkit.records.known import TIMED, Source, is_declared
 
 __all__ = ["COLUMNS", "TOLD", "known_records", "register"]
 

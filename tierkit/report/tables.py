@@ -18,8 +18,8 @@ from tierkit.compare import agencies
 from tierkit.compare.outcomes import SHARES
 from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
 from tierkit.policy.ladders import FloorCheck, check_floor
+from tierkit.records import LEVELS, TIERS, Label
 from tierkit.report.run import Run
-from tierkit.schema import LEVELS, TIERS, Label
 
 __all__ = [
     "BESIDE",

@@ -21,7 +21,7 @@ from tierkit.city.population import CELLS, violation_weeks
 from tierkit.city.world import LOG_MIN, LOG_ONE, Frame, State
 from tierkit.policy import Policy
 from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
-from tierkit.schema import AGENCIES, CHANNELS, SECTORS, TIERS
+from tierkit.records import AGENCIES, CHANNELS, SECTORS, TIERS
 
 __all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
 

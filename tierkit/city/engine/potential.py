@@ -15,7 +15,7 @@ from tierkit.city.engine.kernels import LOG
 from tierkit.city.engine.rules import REFERENCE_DEPTH, compile_rules
 from tierkit.city.world import Frame, State
 from tierkit.policy import Policy
-from tierkit.schema import MODES
+from tierkit.records import MODES
 
 __all__ = ["potential_detections"]
 

@@ -21,7 +21,7 @@ from tierkit.city.world import (
 )
 from tierkit.policy import HALF_LIVES, Policy
 from tierkit.policy.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
-from tierkit.schema import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
+from tierkit.records import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
 
 __all__ = [
     "ADVERSE",

@@ -17,7 +17,7 @@ from tierkit.compare.outcomes import MEASURES, run_and_measure
 from tierkit.compare.sensitivity.design import check_finite
 from tierkit.compare.sensitivity.ranges import Uncertain, uncertain
 from tierkit.policy import SPEC, Policy, diff
-from tierkit.schema import Dataset
+from tierkit.records import Dataset
 
 __all__ = ["MEASURED", "Case", "Score", "case_of"]
 

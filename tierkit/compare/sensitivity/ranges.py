@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from tierkit.schema import Label
+from tierkit.records import Label
 
 __all__ = ["Uncertain", "uncertain"]
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from tierkit.metrics import wilson_interval
-from tierkit.schema import DISTRICTS, OWNERSHIPS, SECTORS, SIZES
+from tierkit.records import DISTRICTS, OWNERSHIPS, SECTORS, SIZES
 
 __all__ = [
     "AGES",

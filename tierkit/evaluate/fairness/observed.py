@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.windows import check_window
-from tierkit.schema import PLANNED_CHANNELS, TIERS
+from tierkit.records import PLANNED_CHANNELS, TIERS
 from tierkit.texts import interval, number
 
 __all__ = ["Observed", "alike", "observe", "ratio_text", "verdict"]

@@ -45,8 +45,8 @@ from tierkit.city.world import WEEKS_A_YEAR, Frame, Parameters, parameters
 from tierkit.compare.comparison import mean_interval
 from tierkit.evaluate.feedback.learning import COUNTED, ROUND_WEEKS, Book, Learn
 from tierkit.policy import Policy
+from tierkit.records import CHANNELS, SECTORS, SIZES
 from tierkit.risk import RiskModel
-from tierkit.schema import CHANNELS, SECTORS, SIZES
 from tierkit.texts import interval, number, text
 
 __all__ = ["ARMS", "MEASURES", "Arm", "Feedback", "equal_hazards", "runaway"]

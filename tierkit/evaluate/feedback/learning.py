@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tierkit.city.engine import ADVERSE, LOG, Run
 from tierkit.city.world import Frame
-from tierkit.schema import CHANNELS, DISTRICTS, MODES, OWNERSHIPS, SECTORS, SIZES
+from tierkit.records import CHANNELS, DISTRICTS, MODES, OWNERSHIPS, SECTORS, SIZES
 
 __all__ = ["COUNTED", "MEMORY_WEEKS", "ROUND_WEEKS", "Book", "Learn"]
 

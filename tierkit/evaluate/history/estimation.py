@@ -17,7 +17,7 @@ from tierkit.city.world import Parameters, parameters
 from tierkit.evaluate.history.logged import Chance, Records
 from tierkit.evaluate.history.routine import GRADIENTS, Routine, fitted_rates, frequencies
 from tierkit.policy import Parameter, Policy
-from tierkit.schema import SECTORS, SIZES
+from tierkit.records import SECTORS, SIZES
 from tierkit.texts import number
 
 __all__ = ["FEWEST_DAYS", "History", "estimate"]

@@ -15,7 +15,7 @@ from scipy.stats import beta, gamma
 from tierkit.city.world import WEEKS_A_YEAR, Parameters
 from tierkit.evaluate.history.routine import Routine
 from tierkit.policy import Policy
-from tierkit.schema import AGENCIES, CHANNELS, FINDINGS, SECTORS, SEVERITIES, SIZES, TIERS
+from tierkit.records import AGENCIES, CHANNELS, FINDINGS, SECTORS, SEVERITIES, SIZES, TIERS
 
 __all__ = ["Chance", "Records"]
 

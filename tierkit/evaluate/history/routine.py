@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from tierkit.policy import Policy
-from tierkit.schema import SECTORS, SIZES
+from tierkit.records import SECTORS, SIZES
 
 __all__ = ["GRADIENTS", "Routine", "fitted_rates", "frequencies"]
 

@@ -24,7 +24,7 @@ from tierkit.city.population import base_rates
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.evaluate.history.logged import Records
 from tierkit.policy import Policy
-from tierkit.schema import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
+from tierkit.records import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
 
 __all__ = ["open_obligations", "weekly_chances", "within"]
 

@@ -11,10 +11,10 @@ import pandas as pd
 from tierkit.explain.recourse.steps import STEPS, Step
 from tierkit.features import features_of, on_register, standing
 from tierkit.features.building import wanted_ids
+from tierkit.records import TABLES
+from tierkit.records.known import TIMED, Source, Timeline
 from tierkit.risk import RiskModel
-from tierkit.schema import TABLES
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import TIMED, Source, Timeline
 
 __all__ = [
     "EDITED",

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from tierkit import texts
 from tierkit.explain.recourse.steps import Step, working_days
-from tierkit.schema import LEVELS, TIERS
+from tierkit.records import LEVELS, TIERS
 
 __all__ = ["Obstacle", "Path", "Recourse"]
 

@@ -17,9 +17,9 @@ import pandas as pd
 
 from tierkit.features import GRAVITY, RECORD_DAYS, features_of, standing
 from tierkit.features.building import check_ids
-from tierkit.schema import TABLES, Dataset, read_dataset
+from tierkit.records import TABLES, Dataset, read_dataset
+from tierkit.records.known import TIMED, Source, Timeline, check_recorded
 from tierkit.scorecard import CreditScorecard
-from tierkit.timeline import TIMED, Source, Timeline, check_recorded
 
 __all__ = ["CASES", "credit_path", "known_on", "open_records", "repaired"]
 
@@ -39,8 +39,8 @@ def known_on(data: Source, as_of: date | str) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        The tables that features are taken from, as `tierkit.timeline.Timeline` takes them. Nothing says any
-        longer where the records end, so later days can be asked about.
+        The tables that features are taken from, as `tierkit.records.known.Timeline` takes them. Nothing says
+        any longer where the records end, so later days can be asked about.
 
     Raises
     ------

@@ -16,8 +16,8 @@ from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value, reasons
 from tierkit.explain.recourse.editing import Scorer, Tables, known_tables, score_known
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.schema import LEVELS, TABLES, DataError, Problem
-from tierkit.timeline import Source, Timeline
+from tierkit.records import LEVELS, TABLES, DataError, Problem
+from tierkit.records.known import Source, Timeline
 
 __all__ = ["REVOCABLE", "Move", "Revocation", "revoked"]
 

@@ -19,7 +19,7 @@ from tierkit.explain.recourse.steps import DAY, Step
 from tierkit.features import FEATURES, features_of, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.timeline import Timeline
+from tierkit.records.known import Timeline
 
 __all__ = ["MOST_SETS", "Question", "answers", "cheapest_sets", "placed"]
 

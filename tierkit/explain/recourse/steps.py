@@ -19,7 +19,7 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.features import RECORD_DAYS
-from tierkit.schema import LEVELS
+from tierkit.records import LEVELS
 
 __all__ = [
     "DAY",

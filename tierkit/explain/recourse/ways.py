@@ -23,8 +23,8 @@ from tierkit.features import features_of, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.schema import GRADES, TIERS
-from tierkit.timeline import TIMED, Source, Timeline
+from tierkit.records import GRADES, TIERS
+from tierkit.records.known import TIMED, Source, Timeline
 
 __all__ = ["recourse"]
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tierkit.policy.specification import SCORE_EVENTS, Spec
-from tierkit.schema import SEVERITIES, TIERS
+from tierkit.records import SEVERITIES, TIERS
 
 __all__ = ["HALF_LIVES", "Clash", "UnfitError", "Value", "clashes", "normalise", "stale", "suggestion"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from tierkit.policy.files.checks import UnfitError, Value, normalise, suggestion
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, SPEC, Spec
-from tierkit.schema import Label
+from tierkit.records import Label
 
 __all__ = [
     "STATUSES",

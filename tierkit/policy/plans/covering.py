@@ -18,7 +18,7 @@ from tierkit.policy.files.checks import suggestion
 from tierkit.policy.files.problems import PolicyError
 from tierkit.policy.files.reading import Reading, line_numbers, parse
 from tierkit.policy.specification import SPEC
-from tierkit.schema import TABLES, Label
+from tierkit.records import TABLES, Label
 
 __all__ = [
     "REFERENCES",

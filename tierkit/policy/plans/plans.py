@@ -8,7 +8,7 @@ import pandas as pd
 from tierkit.policy.core import Policy
 from tierkit.policy.plans.covering import REFERENCES, STANDINGS, clauses, coverage, coverage_summary
 from tierkit.policy.specification import SPEC
-from tierkit.schema import GRADES, LEVELS, SECTORS, Label
+from tierkit.records import GRADES, LEVELS, SECTORS, Label
 
 __all__ = ["PLANS", "plans_page", "plans_table"]
 

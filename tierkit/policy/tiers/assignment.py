@@ -11,7 +11,7 @@ from tierkit.policy.tiers.distance import distances
 from tierkit.policy.tiers.inputs import check_inputs
 from tierkit.policy.tiers.reasons import REASONS, reason_codes
 from tierkit.policy.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
-from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS
+from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS
 
 __all__ = ["assign"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tierkit.policy.tiers.rule import MARGIN_ONE, POINT_ONE, Placement, Steps, TierRule
-from tierkit.schema import TIERS
+from tierkit.records import TIERS
 
 __all__ = ["distances"]
 

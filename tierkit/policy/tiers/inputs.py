@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.policy import Policy
-from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError, Problem
+from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError, Problem
 
 __all__ = ["check_inputs"]
 

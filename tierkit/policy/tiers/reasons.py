@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tierkit.policy import Policy
 from tierkit.policy.tiers.rule import Placement
-from tierkit.schema import LEVELS, Label
+from tierkit.records import LEVELS, Label
 
 __all__ = ["REASONS", "reason_codes", "sentences"]
 

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.policy import Policy
-from tierkit.schema import EVENT_KINDS, GRADES, SECTORS, TIERS
+from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS
 
 __all__ = [
     "MARGIN_ONE",
@@ -225,9 +225,9 @@ def place(
     margin, points : ndarray of int, shape (n,)
         Grid steps; points without the sector's offset.
     sector : ndarray of int, shape (n,)
-        Codes of `tierkit.schema.SECTORS`.
+        Codes of `tierkit.records.SECTORS`.
     red_line : ndarray of int, shape (n,)
-        Codes of `tierkit.schema.EVENT_KINDS`, -1 where there is no such record.
+        Codes of `tierkit.records.EVENT_KINDS`, -1 where there is no such record.
     previous : Previous
     """
     points = points + rule.sector_offset[sector]

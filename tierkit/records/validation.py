@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from tierkit.schema.columns import Table
-from tierkit.schema.dataset import Dataset
-from tierkit.schema.folder import missing_tables, open_folder
-from tierkit.schema.links import Links, Target, linked_columns
-from tierkit.schema.problems import DataError, Problem
-from tierkit.schema.rows import check_rows, describe, row_faults
-from tierkit.schema.tables import TABLES
+from tierkit.records.columns import Table
+from tierkit.records.dataset import Dataset
+from tierkit.records.folder import missing_tables, open_folder
+from tierkit.records.links import Links, Target, linked_columns
+from tierkit.records.problems import DataError, Problem
+from tierkit.records.rows import check_rows, describe, row_faults
+from tierkit.records.tables import TABLES
 
 __all__ = ["CHUNK", "validate"]
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tierkit.schema.columns import Column, Reference, Table
-from tierkit.schema.levels import Label
+from tierkit.records.columns import Column, Reference, Table
+from tierkit.records.levels import Label
 
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 

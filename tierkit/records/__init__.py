@@ -1,11 +1,11 @@
 """The data contract: every table, column and level, declared once."""
 
-from tierkit.schema.columns import KINDS, Column, Reference, Table
-from tierkit.schema.dataset import Dataset, arrow_table, conform, empty
-from tierkit.schema.dictionary import data_dictionary
-from tierkit.schema.files import PARQUET_OPTIONS, ROW_GROUP, replacing
-from tierkit.schema.folder import Folder, open_folder, read_dataset, write_dataset
-from tierkit.schema.levels import (
+from tierkit.records.columns import KINDS, Column, Reference, Table
+from tierkit.records.dataset import Dataset, arrow_table, conform, empty
+from tierkit.records.dictionary import data_dictionary
+from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, replacing
+from tierkit.records.folder import Folder, open_folder, read_dataset, write_dataset
+from tierkit.records.levels import (
     AGENCIES,
     AGENCY_LEVELS,
     CHANNELS,
@@ -31,10 +31,10 @@ from tierkit.schema.levels import (
     TIERS,
     Label,
 )
-from tierkit.schema.problems import DataError, Problem, problems_table, refuse_rows
-from tierkit.schema.rows import row_problems
-from tierkit.schema.tables import SCHEMA_VERSION, TABLES
-from tierkit.schema.validation import validate
+from tierkit.records.problems import DataError, Problem, problems_table, refuse_rows
+from tierkit.records.rows import row_problems
+from tierkit.records.tables import SCHEMA_VERSION, TABLES
+from tierkit.records.validation import validate
 
 __all__ = [
     "AGENCIES",

@@ -20,9 +20,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tierkit.schema import TABLES, Column, DataError, Dataset, Problem, Table, empty, read_dataset
-from tierkit.schema.dataset import arrow_table
-from tierkit.schema.folder import open_folder
+from tierkit.records import TABLES, Column, DataError, Dataset, Problem, Table, empty, read_dataset
+from tierkit.records.dataset import arrow_table
+from tierkit.records.folder import open_folder
 
 __all__ = ["COMPLAINANT_DAYS", "TIMED", "Source", "Timeline", "check_recorded", "is_declared", "known_sql"]
 

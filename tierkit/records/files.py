@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
-from tierkit.schema.columns import Table
+from tierkit.records.columns import Table
 
 __all__ = [
     "FORMATS",

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tierkit.schema.cells import EARLIEST, LATEST
-from tierkit.schema.columns import KINDS, Column, Table
-from tierkit.schema.levels import LEVELS, Label
-from tierkit.schema.tables import TABLES
+from tierkit.records.cells import EARLIEST, LATEST
+from tierkit.records.columns import KINDS, Column, Table
+from tierkit.records.levels import LEVELS, Label
+from tierkit.records.tables import TABLES
 
 __all__ = ["data_dictionary"]
 
@@ -54,7 +54,7 @@ _WORDS = {
         title="Data dictionary",
         intro=f"""\
 A dataset is a folder with one file a table (`.parquet`, `.csv` or `.csv.gz`) and a `manifest.json` that lists
-them with their SHA-256. This page is made from `tierkit.schema`, and a test holds the two equal.
+them with their SHA-256. This page is made from `tierkit.records`, and a test holds the two equal.
 
 *Known from* is the date column from which a value is known. A feature as of a date uses only values whose
 date lies before it; while the date is empty, the value is not known. Dates lie from {EARLIEST} to {LATEST},
@@ -82,7 +82,7 @@ formula; reading takes it away again.""",
         intro=f"""\
 一个数据集是一个文件夹：每张表一个文件（`.parquet`、`.csv` 或 `.csv.gz`），
 另有 `manifest.json` 列出各文件及其 SHA-256。
-本页由 `tierkit.schema` 生成，并有测试保证两者一致。
+本页由 `tierkit.records` 生成，并有测试保证两者一致。
 
 “知悉日期”指该值从哪一列的日期起为人所知。某日的特征只用日期早于该日的值；日期为空，即尚不知悉。
 日期须在 {EARLIEST} 至 {LATEST} 之间，除表中注明者外不得晚于 manifest 的 `as_of`。NaN 视为空；无穷大不予接受。

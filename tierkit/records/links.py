@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tierkit.schema.cells import Fault
-from tierkit.schema.columns import Table
-from tierkit.schema.tables import TABLES
+from tierkit.records.cells import Fault
+from tierkit.records.columns import Table
+from tierkit.records.tables import TABLES
 
 __all__ = ["Links", "Target", "linked_columns"]
 

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from tierkit.credit_code import valid_mask
-from tierkit.schema.columns import Column
+from tierkit.records.columns import Column
+from tierkit.records.credit_code import valid_mask
 
 __all__ = ["EARLIEST", "LATEST", "Cells", "Fault", "Mask", "WrongTypeError", "check_cells", "raw_cells"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tierkit import __version__
-from tierkit.schema.columns import Table
-from tierkit.schema.dataset import Dataset, arrow_table, frame_of
-from tierkit.schema.files import (
+from tierkit.records.columns import Table
+from tierkit.records.dataset import Dataset, arrow_table, frame_of
+from tierkit.records.files import (
     FORMATS,
     Malformed,
     MalformedRowsError,
@@ -23,9 +23,9 @@ from tierkit.schema.files import (
     save_file,
     sha256,
 )
-from tierkit.schema.problems import DataError, Problem
-from tierkit.schema.rows import cell_problems, check_rows
-from tierkit.schema.tables import SCHEMA_VERSION, TABLES
+from tierkit.records.problems import DataError, Problem
+from tierkit.records.rows import cell_problems, check_rows
+from tierkit.records.tables import SCHEMA_VERSION, TABLES
 
 __all__ = ["MANIFEST", "Folder", "open_folder", "read_dataset", "write_dataset"]
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tierkit.schema.columns import Column
-from tierkit.schema.problems import DataError
-from tierkit.schema.rows import Rows, cell_problems, check_rows
-from tierkit.schema.tables import TABLES
+from tierkit.records.columns import Column
+from tierkit.records.problems import DataError
+from tierkit.records.rows import Rows, cell_problems, check_rows
+from tierkit.records.tables import TABLES
 
 __all__ = ["Dataset", "arrow_table", "conform", "empty", "frame_of"]
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import pyarrow as pa
 
-from tierkit.schema.levels import LEVELS, Label
+from tierkit.records.levels import LEVELS, Label
 
 __all__ = ["KINDS", "Column", "Reference", "Table"]
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tierkit.schema.cells import Cells, Fault, Mask, WrongTypeError, check_cells, raw_cells
-from tierkit.schema.columns import Table
-from tierkit.schema.problems import DataError, Problem
-from tierkit.schema.tables import TABLES
+from tierkit.records.cells import Cells, Fault, Mask, WrongTypeError, check_cells, raw_cells
+from tierkit.records.columns import Table
+from tierkit.records.problems import DataError, Problem
+from tierkit.records.tables import TABLES
 
 __all__ = ["Rows", "cell_problems", "check_rows", "describe", "row_faults", "row_problems"]
 
