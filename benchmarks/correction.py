@@ -25,10 +25,10 @@ from tierkit.city.engine.kernels import REFERENCE_DEPTH
 from tierkit.city.engine.rules import compile_rules
 from tierkit.city.synth import make
 from tierkit.city.world import Frame, State
-from tierkit.fitting import Level, fit_risk
 from tierkit.policy import Policy
 from tierkit.progress import show
-from tierkit.training import Scheme, time_split, training_frame
+from tierkit.scores.fitting import Level, fit_risk
+from tierkit.scores.training_rows import Scheme, time_split, training_frame
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "correction.md"

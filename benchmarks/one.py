@@ -108,10 +108,11 @@ def plain(enterprises: int, weeks: int) -> dict[str, Any]:
 
 def rest(enterprises: int, runs: int) -> dict[str, Any]:
     """Time the generator, features, the risk model and its explanation."""
-    from tierkit import explain, features, training
+    from tierkit import explain, features
     from tierkit.city.keyed_random import Block, pack, philox_many
     from tierkit.city.synth import make
-    from tierkit.risk import RiskModel
+    from tierkit.scores import training_rows as training
+    from tierkit.scores.risk import RiskModel
 
     def median(task: Callable[[], Any]) -> float:
         task()
@@ -155,8 +156,9 @@ def fit(enterprises: int, runs: int) -> dict[str, Any]:
     """Time the risk model and plain LightGBM with the same settings on the same rows, by turns."""
     import lightgbm as lgb
 
-    from tierkit import fitting, training
     from tierkit.city.synth import make
+    from tierkit.scores import fitting
+    from tierkit.scores import training_rows as training
 
     data, world = make(enterprises, seed=1, threads=2)
     rows = training.training_frame(data, world.date)
@@ -188,9 +190,9 @@ def fit(enterprises: int, runs: int) -> dict[str, Any]:
 def scorecards(way: str, enterprises: int, runs: int) -> dict[str, Any]:
     """Time a scorecard on the rows that credit is trained on, and measure it on enterprises held out."""
     from benchmarks.scorecards import WAYS
-    from tierkit import training
     from tierkit.city.synth import make
-    from tierkit.metrics import auc
+    from tierkit.scores import training_rows as training
+    from tierkit.scores.metrics import auc
 
     data, world = make(enterprises, seed=1, threads=2)
     rows = training.credit_frame(data, world.date)
@@ -254,8 +256,10 @@ def over(way: str, model: str, rows: int, background: int, runs: int) -> dict[st
 
 def backgrounds(enterprises: int, sizes: list[int], draws: int) -> dict[str, Any]:
     """Hold values over drawn backgrounds, and path-dependent ones, against those over the whole city."""
-    from tierkit import explain, features, fitting, training
+    from tierkit import explain, features
     from tierkit.city.synth import make
+    from tierkit.scores import fitting
+    from tierkit.scores import training_rows as training
 
     data, world = make(enterprises, seed=1, threads=2)
     rows = training.training_frame(data, world.date)
@@ -279,7 +283,7 @@ def backgrounds(enterprises: int, sizes: list[int], draws: int) -> dict[str, Any
 
 def _bootstrap(y: Any, score: Any, clusters: Any, draws: int = 200) -> list[float]:
     """Return the 95 % interval of the AUC over draws of enterprises with all their rows."""
-    from tierkit.metrics import auc
+    from tierkit.scores.metrics import auc
 
     _, owner = np.unique(clusters, return_inverse=True)
     rng = np.random.default_rng(0)

@@ -22,10 +22,10 @@ from scipy.special import logit
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.scorecards import Score, fit_lightgbm, fit_optbinning, fit_toad, installed
-from tierkit.integer_points import rounding
-from tierkit.metrics import auc, resampled_interval
 from tierkit.progress import show
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.integer_points import rounding
+from tierkit.scores.metrics import auc, resampled_interval
+from tierkit.scores.scorecard import CreditScorecard
 from tierkit.texts import signed
 
 ROOT = Path(__file__).parent.parent

@@ -28,8 +28,9 @@ THREADED = ("tierkit", "LightGBM")
 def grow(which: str, rows: int) -> tuple[lgb.Booster, Floats]:
     """Return a model and rows to explain, drawn anew."""
     if which == "tierkit's":
-        from tierkit import fitting, training
         from tierkit.city.synth import make
+        from tierkit.scores import fitting
+        from tierkit.scores import training_rows as training
 
         data, world = make(2_000, seed=1, threads=2)
         frame = training.training_frame(data, world.date)

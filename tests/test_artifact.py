@@ -12,13 +12,14 @@ from leakage import scramble
 from make_dataset import make_dataset
 
 from tierkit import features
-from tierkit.artifact import FILES, MANIFEST, Model, ModelError, train
-from tierkit.artifact.folder import ENSEMBLE, read_folder
-from tierkit.baselines import BASELINES
 from tierkit.explain import points_lost
-from tierkit.fitting import SETTINGS
 from tierkit.policy import Policy
 from tierkit.records import DataError, Dataset, write_dataset
+from tierkit.scores.baselines import BASELINES
+from tierkit.scores.fitting import SETTINGS
+from tierkit.scores.model import Model
+from tierkit.scores.model_folder import ENSEMBLE, FILES, MANIFEST, ModelError, read_folder
+from tierkit.scores.train import train
 
 AS_OF = pd.Timestamp("2024-03-01")
 
@@ -207,7 +208,7 @@ def test_new_files_links_and_other_folders_are_refused(copy, tmp_path) -> None:
 
 def resign(folder) -> None:
     """Make the hashes right again, as somebody would who wants a made-up file to be loaded."""
-    from tierkit.artifact.folder import write_folder
+    from tierkit.scores.model_folder import write_folder
 
     files = {name: (folder / name).read_bytes() for name in FILES}
     write_folder(folder, files, json.loads((folder / MANIFEST).read_text()))

@@ -12,14 +12,15 @@ import pandas as pd
 import pytest
 
 from tests.test_cli import Tierkit, tierkit  # noqa: F401  a fixture
-from tierkit.artifact import Model, train
 from tierkit.city.synth import make
 from tierkit.evaluate import assessment
 from tierkit.evaluate.assessment import PARTS, Assessment, assess
-from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.records import Dataset, write_dataset
 from tierkit.report import figures, model_card
+from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.model import Model
+from tierkit.scores.train import train
 
 DAY = "2024-07-15"
 

@@ -20,8 +20,8 @@ from tierkit.explain.trees import interventional
 from tierkit.explain.trees.compiled import CompiledTrees
 from tierkit.explain.trees.fragments import UnsupportedTreesError
 from tierkit.explain.trees.tables import _OVER
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 with warnings.catch_warnings():  # shap's import uses what matplotlib means to deprecate
     warnings.simplefilter("ignore", PendingDeprecationWarning)

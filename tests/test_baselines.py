@@ -9,8 +9,8 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from tierkit.baselines import BASELINES, _Sorted, baseline_scores, baselines, capture
-from tierkit.training import Split, TrainingRows, time_split, training_frame
+from tierkit.scores.baselines import BASELINES, _Sorted, baseline_scores, baselines, capture
+from tierkit.scores.training_rows import Split, TrainingRows, time_split, training_frame
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +135,8 @@ def _bounds(rows: TrainingRows, score: np.ndarray, part: np.ndarray) -> tuple[fl
     empty = pd.DataFrame({name: np.zeros(len(rows.y)) for name in BASELINES})
     split = Split(part, ~part, part, None, None)  # type: ignore[arg-type]
     with (
-        patch("tierkit.baselines.baseline_scores", return_value=empty),
-        patch("tierkit.baselines._DRAWS", 80),
+        patch("tierkit.scores.baselines.baseline_scores", return_value=empty),
+        patch("tierkit.scores.baselines._DRAWS", 80),
     ):
         row = baselines(rows, split, score, part).loc["model"]
     return float(row["auc_low"]), float(row["auc_high"])

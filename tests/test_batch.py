@@ -12,13 +12,15 @@ from leakage import scramble
 from make_dataset import make_dataset
 
 from tierkit import batch, features
-from tierkit.artifact import Model, ModelError, train
 from tierkit.explain import reason_codes
 from tierkit.jobs import scoring
 from tierkit.jobs.scoring import codes_path, rejects_path, score
 from tierkit.policy import Policy, PolicyError
 from tierkit.policy.tiers import assign
 from tierkit.records import DataError, Dataset, write_dataset
+from tierkit.scores.model import Model
+from tierkit.scores.model_folder import ModelError
+from tierkit.scores.train import train
 
 AS_OF = pd.Timestamp("2024-03-01")
 

@@ -20,8 +20,8 @@ from benchmarks.small.model import DETECTION, STANDARD_ERRORS, TIER_RATE, City, 
 from tierkit.city.keyed_random import philox_many, threshold
 from tierkit.city.synth import grow
 from tierkit.compare.comparison import HEADLINE
-from tierkit.metrics import auc
 from tierkit.policy import Policy
+from tierkit.scores.metrics import auc
 
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = ["tierkit", "numpy", "starsim", "mesa"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierkit import binning
+from tierkit.scores import binning
 
 
 def sample(n: int = 4000, seed: int = 0, slope: float = 0.8):

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from tierkit import metrics
-from tierkit.calibration import Calibration
+from tierkit.scores import metrics
+from tierkit.scores.calibration import Calibration
 
 finite = st.floats(-30, 30)
 

@@ -13,7 +13,7 @@ from tierkit import chicago
 from tierkit.chicago import frozen
 from tierkit.evaluate import compare_rankings, reordered
 from tierkit.evaluate.order import ranking
-from tierkit.metrics import auc
+from tierkit.scores.metrics import auc
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("TIERKIT_REALDATA", ROOT.parent / "shared" / "realdata"))

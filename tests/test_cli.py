@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from tierkit.baselines import BASELINES
 from tierkit.cli import app, main
 from tierkit.cli.ending import as_data
 from tierkit.cli.given import Given, nearest
@@ -25,6 +24,7 @@ from tierkit.features import build
 from tierkit.folders import kind_of, whole_folder
 from tierkit.policy import Policy, presets
 from tierkit.records import read_dataset
+from tierkit.scores.baselines import BASELINES
 
 
 @dataclass(frozen=True)

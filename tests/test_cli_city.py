@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tierkit import batch, explain
-from tierkit.artifact import Model, train
 from tierkit.cli import main
 from tierkit.folders import kind_of
 from tierkit.policy import Policy, reviews
 from tierkit.records import TIERS
+from tierkit.scores.model import Model
+from tierkit.scores.train import train
 
 CITY = Path("data/synthetic")
 DAYS = ("2024-06-30", "2024-12-30")

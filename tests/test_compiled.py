@@ -18,7 +18,7 @@ from tierkit import explain
 from tierkit.explain.trees import compiled, fragments, kernels
 from tierkit.explain.trees.compiled import CompiledTrees
 from tierkit.explain.trees.fragments import UnsupportedTreesError
-from tierkit.risk import RiskModel
+from tierkit.scores.risk import RiskModel
 
 with warnings.catch_warnings():  # shap's import uses what matplotlib means to deprecate
     warnings.simplefilter("ignore", PendingDeprecationWarning)

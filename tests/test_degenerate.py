@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 MODELS = [RiskModel(num_threads=1), CreditScorecard()]
 both = pytest.mark.parametrize("model", MODELS, ids=["risk", "credit"])

@@ -16,8 +16,6 @@ import pytest
 from pages import Page
 
 from tierkit import plot, report, texts
-from tierkit.artifact import Model
-from tierkit.ensemble import Ensemble
 from tierkit.explain import Path, Record, Recourse, Step
 from tierkit.explain.recourse.repair import known_on
 from tierkit.features import FEATURES, GROUPS, HEAVY_COMPLAINTS, build, features_of
@@ -26,8 +24,10 @@ from tierkit.policy import Policy, reviews
 from tierkit.records import DataError, Dataset, conform, credit_code, read_dataset
 from tierkit.records.known import TIMED, Timeline
 from tierkit.report.sheet_records import COLUMNS, TOLD
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.model import Model
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 AS_OF = "2024-07-01"
 JIADING = Policy.load("jiading-2025")

@@ -9,10 +9,10 @@ import pytest
 from scipy.special import expit, logit
 from test_tuning import made
 
-from tierkit.ensemble import Ensemble
-from tierkit.fitting import fit_risk
 from tierkit.policy import Policy
-from tierkit.training import Split, TrainingRows, time_split
+from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.fitting import fit_risk
+from tierkit.scores.training_rows import Split, TrainingRows, time_split
 
 POLICY = Policy.load("jiading-2025")
 

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 
-from tierkit.estimators import check_monotone, check_parameters, learn, named, rows
+from tierkit.scores.estimators import check_monotone, check_parameters, learn, named, rows
 
 
 def test_frames_keep_their_names_and_arrays_get_some() -> None:

@@ -8,12 +8,13 @@ import pytest
 from make_dataset import make_dataset
 
 from tierkit import texts
-from tierkit.artifact import Model, train
 from tierkit.explain import Reasons, Record, evidence, reasons
 from tierkit.features import FEATURES, NEVER_DAYS, RECORD_DAYS, build
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import TABLES, DataError, Dataset, read_dataset
+from tierkit.scores.model import Model
+from tierkit.scores.train import train
 
 AS_OF = pd.Timestamp("2024-12-30")
 KEYS = {"inspections": "check_code", "credit_events": "event_id", "complaints": "complaint_id",

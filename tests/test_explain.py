@@ -17,8 +17,8 @@ from tierkit.plot import fonts
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import SECTORS, SIZES
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 with warnings.catch_warnings():  # shap's import uses what matplotlib means to deprecate
     warnings.simplefilter("ignore", PendingDeprecationWarning)

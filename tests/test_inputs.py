@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierkit.inputs import InputError, Inputs, flag_text
+from tierkit.scores.inputs import InputError, Inputs, flag_text
 
 FRAME = pd.DataFrame(
     {

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from tierkit import metrics
-from tierkit.monitoring import CUSTOM, SCORE, Bands, monitor, null_point, psi_interval
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores import metrics
+from tierkit.scores.monitoring import CUSTOM, SCORE, Bands, monitor, null_point, psi_interval
+from tierkit.scores.scorecard import CreditScorecard
 
 LEVELS = ["retail", "food", "gas"]
 NAMES = ["arrears", "age", "sector"]

@@ -6,9 +6,9 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
-from tierkit.offsets import SectorOffset
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
+from tierkit.scores.offsets import SectorOffset
 
 
 def drawn(spread: float, sectors: int = 12, n: int = 3000, seed: int = 0):

@@ -23,14 +23,14 @@ from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, tier_stabil
 from tierkit.evaluate.backtest import Backtest
 from tierkit.evaluate.feedback.feedback import ARMS, MEASURES
 from tierkit.evaluate.order import ranking
-from tierkit.monitoring import Bands, Monitoring, monitor
 from tierkit.plot import fonts
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
 from tierkit.policy import Policy
 from tierkit.records import OWNERSHIPS, TIERS
 from tierkit.report import Run
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.monitoring import Bands, Monitoring, monitor
+from tierkit.scores.scorecard import CreditScorecard
 
 BINS = pd.DataFrame({
     "predicted": [0.05, 0.1, 0.2], "observed": [0.04, 0.12, 0.19], "low": [0.02, 0.08, 0.14],

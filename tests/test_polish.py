@@ -12,9 +12,9 @@ import pytest
 from scipy.stats import t as student
 
 from benchmarks import polish
-from tierkit.integer_points import rounding
-from tierkit.metrics import auc, resampled_interval
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.integer_points import rounding
+from tierkit.scores.metrics import auc, resampled_interval
+from tierkit.scores.scorecard import CreditScorecard
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("TIERKIT_REALDATA", ROOT.parent / "shared" / "realdata"))

@@ -14,7 +14,6 @@ from make_dataset import make_dataset
 from scipy import stats
 
 from tierkit import plot, texts
-from tierkit.artifact import Model
 from tierkit.explain import (
     BANDS,
     Changes,
@@ -33,8 +32,9 @@ from tierkit.features import FEATURES, build, read_by
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import TIERS, Dataset
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.model import Model
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 DAYS = ("2024-01-01", "2024-03-01")
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from tierkit.evaluate import compare_rankings, rank_inspections, reordered
 from tierkit.evaluate.order import ranking
 from tierkit.evaluate.order.ordering import Order
-from tierkit.metrics import auc
+from tierkit.scores.metrics import auc
 
 START = pd.Timestamp("2024-01-01")
 

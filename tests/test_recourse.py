@@ -11,7 +11,6 @@ import pytest
 from make_dataset import make_dataset
 from scipy.special import expit
 
-from tierkit.artifact import Model, train
 from tierkit.explain import Path, Recourse, Step, recourse
 from tierkit.explain.recourse.editing import known_tables
 from tierkit.explain.recourse.repair import known_on
@@ -22,8 +21,10 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import SECTORS, TIERS, DataError, Dataset, read_dataset
 from tierkit.records.known import Timeline
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.model import Model
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
+from tierkit.scores.train import train
 
 DAY = pd.Timedelta(days=1)
 N = 500

@@ -12,7 +12,7 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import assign, sentences
 from tierkit.records import DataError, Dataset, conform
 from tierkit.records.known import Timeline
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.scorecard import CreditScorecard
 
 AS_OF = pd.Timestamp("2024-01-01")
 

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit.artifact import Model, train
 from tierkit.explain import Revocation, revoked
 from tierkit.features import build
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import DataError, Dataset, read_dataset
+from tierkit.scores.model import Model
+from tierkit.scores.train import train
 
 AS_OF = pd.Timestamp("2024-12-30")
 KEYS = {"inspections": "check_code", "credit_events": "event_id", "complaints": "complaint_id",

@@ -12,9 +12,9 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from tierkit import metrics
-from tierkit.inputs import InputError
-from tierkit.risk import RiskModel
+from tierkit.scores import metrics
+from tierkit.scores.inputs import InputError
+from tierkit.scores.risk import RiskModel
 
 SECTORS = ["retail", "food", "gas", "drugs"]
 MONOTONE = {"findings": 1, "clean": -1}

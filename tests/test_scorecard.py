@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from tierkit import metrics
-from tierkit.inputs import InputError
-from tierkit.integer_points import rounding
-from tierkit.scorecard import BASE, CreditScorecard
+from tierkit.scores import metrics
+from tierkit.scores.inputs import InputError
+from tierkit.scores.integer_points import rounding
+from tierkit.scores.scorecard import BASE, CreditScorecard
 
 SECTORS = ["retail", "food", "gas", "drugs"]
 
@@ -86,7 +86,7 @@ def test_the_identity_can_fail(card, strange) -> None:
 def test_points_by_hand(monkeypatch) -> None:
     # One feature, so the regression on its weight of evidence gives back each bin's own odds:
     # 95 good to 5 late is 19 to 1, and 80 to 20 is 4 to 1; 20 points double the odds.
-    from tierkit import binning
+    from tierkit.scores import binning
 
     monkeypatch.setattr(binning, "SMOOTHING", 1e-9)
     x = np.repeat([0.0, 1.0], 50_000)

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from tierkit.artifact import train
 from tierkit.evaluate import tier_stability
 from tierkit.evaluate.stability import MEASURES, SETTINGS
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import read_dataset
+from tierkit.scores.train import train
 
 JIADING = Policy.load("jiading-2025").reform(
     {

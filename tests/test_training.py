@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from leakage import scramble
 from make_dataset import make_dataset
 
-from tierkit import features, metrics, training
+from tierkit import features
 from tierkit.records import DataError, Dataset
-from tierkit.training import SCHEMES, credit_frame, hold_out, time_split, training_frame, weights
+from tierkit.scores import metrics
+from tierkit.scores import training_rows as training
+from tierkit.scores.training_rows import SCHEMES, credit_frame, hold_out, time_split, training_frame, weights
 
 AS_OF = pd.Timestamp("2024-03-01")
 

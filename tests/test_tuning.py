@@ -8,9 +8,9 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from tierkit.fitting import LEVELS, SETTINGS, fit_risk, new_model
-from tierkit.training import Split, TrainingRows, lots, time_split
-from tierkit.tuning import ORIGINS, SPACE, tune
+from tierkit.scores.fitting import LEVELS, SETTINGS, fit_risk, new_model
+from tierkit.scores.training_rows import Split, TrainingRows, lots, time_split
+from tierkit.scores.tuning import ORIGINS, SPACE, tune
 
 
 def made(n: int = 3000, seed: int = 0, slope: float = 1.0) -> TrainingRows:
@@ -135,7 +135,7 @@ def test_cross_fitted_margins_are_of_models_that_never_saw_the_enterprise() -> N
         margin[mine] = other.margin(rows.X[mine])
     used = audits & ~split.test
     # Fitting the same calibration by hand moves nothing.
-    from tierkit.calibration import Calibration
+    from tierkit.scores.calibration import Calibration
 
     assert Calibration.fit(margin[used], rows.y[used], rows.weight[used]) == model.calibration_
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.binning import Sign
 from tierkit.evaluate import RankingComparison, compare_rankings
-from tierkit.metrics import calibration_error, calibration_error_null, calibration_table
-from tierkit.risk import RiskModel
+from tierkit.scores.binning import Sign
+from tierkit.scores.metrics import calibration_error, calibration_error_null, calibration_table
+from tierkit.scores.risk import RiskModel
 
 __all__ = ["COLUMNS", "LOW", "NextScore", "features", "next_score"]
 
@@ -62,7 +62,7 @@ class NextScore:
     comparison : RankingComparison
         The last score alone, and the model.
     calibration : DataFrame
-        As `tierkit.metrics.calibration_table`, ten bins of equal counts.
+        As `tierkit.scores.metrics.calibration_table`, ten bins of equal counts.
     error, error_by_chance : float
         Calibration error over these bins, and the 95 % point of what it is if every probability is right.
     trained, calibrated : int

@@ -19,7 +19,7 @@ from tierkit.chicago.records import OPENS, window
 from tierkit.evaluate.order.inspections import codes
 from tierkit.evaluate.order.ordering import Order
 from tierkit.records.files import sha256
-from tierkit.risk import RiskModel
+from tierkit.scores.risk import RiskModel
 
 __all__ = [
     "BUDGET",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tierkit.binning import Sign
 from tierkit.chicago.records import COUNTS, LICENCES
+from tierkit.scores.binning import Sign
 
 __all__ = ["MONOTONE", "WHO", "features"]
 

@@ -104,8 +104,8 @@ def _records(
     if model is not None:
         import datetime as dt
 
-        from tierkit.artifact import Model
         from tierkit.city.scored import table_of, world_from_scores
+        from tierkit.scores.model import Model
 
         with given.blame("--model", "Give a model that was trained on records before --as-of."):
             loaded = Model.load(model)

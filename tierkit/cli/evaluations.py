@@ -61,10 +61,10 @@ def evaluate(
     import matplotlib.pyplot as plt
 
     from tierkit import plot
-    from tierkit.artifact import Model
     from tierkit.evaluate.assessment import assess
     from tierkit.records import read_dataset
     from tierkit.report import figures, model_card
+    from tierkit.scores.model import Model
     from tierkit.texts import LANGUAGES
 
     loaded, data = Model.load(model), read_dataset(folder)

@@ -75,8 +75,8 @@ def train(
     given.settle()
 
     from tierkit import artifact
-    from tierkit.baselines import FEW_EVENTS
     from tierkit.records import DataError, validate
+    from tierkit.scores.baselines import FEW_EVENTS
 
     problems = validate(folder)
     if problems:
@@ -140,8 +140,8 @@ def score(
     given.settle()
 
     from tierkit import batch
-    from tierkit.artifact import Model
     from tierkit.records import open_folder
+    from tierkit.scores.model import Model
 
     loaded = Model.load(model)
     if certainty and loaded.ensemble is None:
@@ -222,7 +222,6 @@ def explain(
     given.out_file("--out", out, [".html"])
     given.settle()
 
-    from tierkit.artifact import Model
     from tierkit.explain import revoked
     from tierkit.explain.trees import background as drawn
     from tierkit.features import build
@@ -232,6 +231,7 @@ def explain(
     from tierkit.records import open_folder, replacing
     from tierkit.records.known import check_recorded
     from tierkit.report import cases, data_hash, dossier
+    from tierkit.scores.model import Model
 
     options: dict[str, Any] = {"as-of": as_of, "enterprise": enterprise, "policy": policy, "lang": lang}
     options |= {"previous": previous, "reviews": reviews, "out": out}

@@ -18,9 +18,9 @@ from tierkit.progress import Progress, show
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tierkit.artifact import Model
     from tierkit.explain import Changes, Portraits
     from tierkit.policy import Policy
+    from tierkit.scores.model import Model
 
 __all__ = ["add_to"]
 
@@ -220,8 +220,8 @@ class _Job:
         given.settle()
 
     def _same_model(self, folder: Path) -> "Model":
-        from tierkit.artifact import Model
         from tierkit.jobs.scoring import model_digest
+        from tierkit.scores.model import Model
 
         loaded = Model.load(folder)
         if model_digest(loaded) != self.about["model"]:

@@ -151,7 +151,7 @@ def _measures(given: Given, asked: list[str] | None) -> list[str]:
 
 def _score(model: Path) -> Any:
     """Return what gives a city's scores at the end of its records."""
-    from tierkit.artifact import Model
+    from tierkit.scores.model import Model
 
     loaded = Model.load(model)
     return lambda data: loaded.score(data, str(data.manifest["as_of"]), threads=1)

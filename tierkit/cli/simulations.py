@@ -240,8 +240,8 @@ def _scored(
         return None, None
     import pandas as pd
 
-    from tierkit.artifact import Model
     from tierkit.policy.tiers import assign
+    from tierkit.scores.model import Model
 
     scores = Model.load(model).score(data, str(data.manifest["as_of"]), threads=cores())
     columns = ["enterprise_id", "tier", "risk_level", "credit_grade", "tier_reason", "unmonitored"]

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.artifact import Model
 from tierkit.evaluate import (
     OverlapError,
     audits_for_rate,
@@ -39,13 +38,14 @@ from tierkit.evaluate.value.overlap import FEWEST_FINDINGS
 from tierkit.evaluate.value.weighting import weigh
 from tierkit.evaluate.windows import end_of
 from tierkit.features import build
-from tierkit.integer_points import rounding
-from tierkit.metrics import calibration_error_null, calibration_table, measures, wilson_interval
-from tierkit.monitoring import Bands, monitor
 from tierkit.policy import Policy, presets
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset
+from tierkit.scores.integer_points import rounding
+from tierkit.scores.metrics import calibration_error_null, calibration_table, measures, wilson_interval
+from tierkit.scores.model import Model
+from tierkit.scores.monitoring import Bands, monitor
 
 __all__ = ["PARTS", "Assessment", "assess"]
 
@@ -174,7 +174,7 @@ def assess(
 
     Examples
     --------
-    >>> from tierkit.artifact import train
+    >>> from tierkit.scores.train import train
     >>> from tierkit.city.synth import make
     >>> data, _ = make(600, seed=1)
     >>> model = train(data, "2024-07-15")

@@ -25,10 +25,10 @@ from tierkit.city.engine import Run, run
 from tierkit.city.synth import world_at
 from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.evaluate.history import History, estimate
-from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.progress import in_threads
 from tierkit.records import AGENCIES, CHANNELS, SECTORS, Dataset
+from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import number, percent
 
 __all__ = ["DIMENSIONS", "Backtest", "backtest", "prediction_interval"]

@@ -18,11 +18,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.policy.tiers import Previous, TierRule, margin_steps, place, point_steps
 from tierkit.policy.tiers.inputs import check_inputs
 from tierkit.records import EVENT_KINDS, SECTORS
+from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import number, percent
 
 __all__ = ["MEASURES", "SETTINGS", "Stability", "tier_stability"]

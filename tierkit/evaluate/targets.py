@@ -31,7 +31,7 @@ from scipy.stats import kendalltau, norm, spearmanr
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.policy import Policy
 from tierkit.records import Dataset
-from tierkit.training import lots
+from tierkit.scores.training_rows import lots
 
 __all__ = ["SEVERITIES", "TARGETS", "Movers", "Severities", "movers", "severities", "targets"]
 

@@ -14,11 +14,11 @@ from scipy import stats
 from tierkit import texts
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, build
-from tierkit.metrics import wilson_interval
 from tierkit.records import TABLES, TIERS
 from tierkit.records.known import TIMED, Source, Timeline
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["ABSENT", "DIRECTIONS", "Changes", "changes", "effects", "features_held", "mean_t", "span"]
 

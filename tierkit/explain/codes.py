@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from tierkit import texts
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import FEATURES, GROUPS
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["code_book", "code_books", "reason_codes"]
 

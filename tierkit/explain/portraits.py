@@ -15,10 +15,10 @@ from tierkit import texts
 from tierkit.explain.bands import BANDS, DISTANCE, bands, basis, distance_band, way
 from tierkit.explain.changes import Changes, effects, span
 from tierkit.features import BY_NAME, NEVER_DAYS, Feature
-from tierkit.metrics import wilson_interval
 from tierkit.records import LEVELS, TIERS
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["Portraits", "portraits"]
 

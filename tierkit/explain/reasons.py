@@ -19,8 +19,8 @@ from tierkit.features import BY_NAME, GROUPS
 from tierkit.policy import Policy
 from tierkit.policy.tiers import sentences
 from tierkit.records import LEVELS, Label
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["AXES", "Reason", "Reasons", "plain_value", "reasons"]
 

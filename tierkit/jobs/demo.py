@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit import __version__, artifact, metrics, report, training
+from tierkit import __version__, artifact, report
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.compare import agencies
@@ -27,6 +27,8 @@ from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset, validate, write_dataset
 from tierkit.records.files import sha256
+from tierkit.scores import metrics
+from tierkit.scores import training_rows as training
 
 __all__ = ["KAPPAS", "PLANS", "Demo", "run"]
 

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierkit import __version__
-from tierkit.artifact import Model
 from tierkit.explain import code_books, reason_codes
 from tierkit.features import features_of, on_register, standing
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
@@ -28,7 +27,8 @@ from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Folder, Problem, open_folder, replacing
 from tierkit.records.files import sha256
 from tierkit.records.known import TIMED, Timeline, check_recorded
-from tierkit.risk import RiskModel
+from tierkit.scores.model import Model
+from tierkit.scores.risk import RiskModel
 from tierkit.texts import cell
 
 __all__ = [
@@ -156,7 +156,7 @@ def score(
     certainty : bool
         Whether to say how many of the model's bootstrap models give the same tier, with Wilson's interval:
         ``tier_agreement``, ``agreement_low`` and ``agreement_high``, as
-        `tierkit.ensemble.Ensemble.certainty` compares them, the last assignment counted.
+        `tierkit.scores.ensemble.Ensemble.certainty` compares them, the last assignment counted.
     threads : int
         It changes no bit.
     progress : Progress
@@ -179,7 +179,7 @@ def score(
     Examples
     --------
     >>> import tempfile
-    >>> from tierkit.artifact import train
+    >>> from tierkit.scores.train import train
     >>> model = train("data/synthetic", "2024-12-30")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     report = score(model, "data/synthetic", "2024-12-30", "jiading-2025", f"{folder}/scores.parquet")

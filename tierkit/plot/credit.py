@@ -9,11 +9,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from tierkit import texts
 from tierkit.evaluate import Stability
 from tierkit.features import FEATURES
-from tierkit.monitoring import CUSTOM, SCORE, Monitoring
 from tierkit.plot.changes import AxesRow
 from tierkit.plot.effects import policy_label
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, policy_color, style, whiskers
+from tierkit.scores.monitoring import CUSTOM, SCORE, Monitoring
 
 __all__ = ["monitoring", "tier_stability"]
 
@@ -26,7 +26,7 @@ def monitoring(result: Monitoring, *, lang: str = "en") -> Axes:
     Parameters
     ----------
     result : Monitoring
-        As from `tierkit.monitoring.monitor`.
+        As from `tierkit.scores.monitoring.monitor`.
     lang : {"zh", "en"}
 
     Returns
@@ -36,8 +36,8 @@ def monitoring(result: Monitoring, *, lang: str = "en") -> Axes:
     Examples
     --------
     >>> import pandas as pd
-    >>> from tierkit.monitoring import monitor
-    >>> from tierkit.scorecard import CreditScorecard
+    >>> from tierkit.scores.monitoring import monitor
+    >>> from tierkit.scores.scorecard import CreditScorecard
     >>> X = pd.DataFrame({"penalties_open": np.repeat([0.0, 1.0], 500)})
     >>> card = CreditScorecard().fit(X, np.repeat([0, 1, 0, 1], [475, 25, 400, 100]))
     >>> [label.get_text() for label in monitoring(monitor(card, X.iloc[200:])).get_yticklabels()]

@@ -161,8 +161,8 @@ def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
     Parameters
     ----------
     table : DataFrame
-        `tierkit.metrics.calibration_table`: ``predicted``, ``observed``, ``low``, ``high`` and ``n``, a row
-        a bin.
+        `tierkit.scores.metrics.calibration_table`: ``predicted``, ``observed``, ``low``, ``high`` and ``n``,
+        a row a bin.
     lang : {"zh", "en"}
 
     Returns

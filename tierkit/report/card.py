@@ -12,9 +12,9 @@ import matplotlib.pyplot as plt
 from markupsafe import Markup
 
 from tierkit import plot, texts
-from tierkit.artifact import Model
 from tierkit.evaluate.assessment import PARTS, Assessment
 from tierkit.report.page import Words, figure, render
+from tierkit.scores.model import Model
 
 __all__ = ["figures", "model_card"]
 

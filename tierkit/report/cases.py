@@ -12,7 +12,6 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import __version__, explain, texts
-from tierkit.artifact import Model
 from tierkit.explain import Reasons, Recourse, evidence, reasons
 from tierkit.features.building import check_ids
 from tierkit.policy import Policy
@@ -23,6 +22,7 @@ from tierkit.records import LEVELS, Dataset, open_folder
 from tierkit.records.files import sha256
 from tierkit.records.known import Source, Timeline
 from tierkit.report.sheet_records import known_records, register
+from tierkit.scores.model import Model
 
 __all__ = ["Case", "cases", "data_hash"]
 
@@ -43,7 +43,7 @@ class Case:
         What was known of it: `tierkit.report.known_records`.
     certainty : mapping, optional
         ``members``, ``tier``, ``tier_agreement`` with ``low`` and ``high``, ``level_agreement`` and
-        ``log_odds_sd``, as `tierkit.ensemble.Ensemble.certainty` gives them; None without an ensemble.
+        ``log_odds_sd``, as `tierkit.scores.ensemble.Ensemble.certainty` gives them; None without an ensemble.
     recourse : Recourse, optional
         What would lead to a better tier.
     reviews : DataFrame, optional
@@ -205,8 +205,8 @@ def cases(
     Examples
     --------
     >>> from tierkit.features import build
-    >>> from tierkit.risk import RiskModel
-    >>> from tierkit.scorecard import CreditScorecard
+    >>> from tierkit.scores.risk import RiskModel
+    >>> from tierkit.scores.scorecard import CreditScorecard
     >>> X = build("data/synthetic", "2024-07-01")
     >>> risk = RiskModel(n_trees=5).fit(X[["findings_2y"]], X["complaints_1y"] > 0)
     >>> credit = CreditScorecard().fit(X[["adverse_2y"]], X["adverse_open"] > 0)

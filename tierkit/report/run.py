@@ -61,9 +61,9 @@ class Run:
     moments : DataFrame, optional
         `tierkit.evaluate.moments`.
     calibration : DataFrame, optional
-        `tierkit.metrics.calibration_table` on the test period.
+        `tierkit.scores.metrics.calibration_table` on the test period.
     metrics : mapping, optional
-        ``risk`` and ``credit`` → measures of the models (`tierkit.metrics.summary`).
+        ``risk`` and ``credit`` → measures of the models (`tierkit.scores.metrics.summary`).
     cases : tuple of Case
         Example enterprises.
     facts : mapping of str to str or number

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.fairness.observed import Observed, alike, observe, ratio_text, verdict
-from tierkit.metrics import wilson_interval
 from tierkit.records import LEVELS, TIERS
+from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import number, percent, text
 
 __all__ = ["Fairness", "fairness", "missed_by_group"]

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from tierkit.metrics import wilson_interval
 from tierkit.records import DISTRICTS, OWNERSHIPS, SECTORS, SIZES
+from tierkit.scores.metrics import wilson_interval
 
 __all__ = [
     "AGES",

@@ -22,7 +22,7 @@ kept in the top tiers longer than a lot would keep them is kept by the loop alon
 fixed shares of everybody by rank, and a tier is visited alike in every sector and size, so that the load
 stays and only who is visited changes. The features are a short form of those of `tierkit.features`, counted
 over two years from the engine's log (a record is known in its own week, not weeks later), so that ten rounds
-take seconds. The risk model is `tierkit.risk.RiskModel` without calibration.
+take seconds. The risk model is `tierkit.scores.risk.RiskModel` without calibration.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from tierkit.compare.comparison import mean_interval
 from tierkit.evaluate.feedback.learning import COUNTED, ROUND_WEEKS, Book, Learn
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS, SECTORS, SIZES
-from tierkit.risk import RiskModel
+from tierkit.scores.risk import RiskModel
 from tierkit.texts import interval, number, text
 
 __all__ = ["ARMS", "MEASURES", "Arm", "Feedback", "equal_hazards", "runaway"]

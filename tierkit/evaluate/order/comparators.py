@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from tierkit.evaluate.value.evidence import Logged
-from tierkit.metrics import wilson_interval
+from tierkit.scores.metrics import wilson_interval
 
 __all__ = ["cases", "contraction", "swap"]
 

@@ -6,7 +6,7 @@ import math
 
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.value.policy_value import PolicyValue
-from tierkit.metrics import wilson_interval
+from tierkit.scores.metrics import wilson_interval
 
 __all__ = ["audits_for_rate", "audits_for_value", "floor_for", "half_width"]
 

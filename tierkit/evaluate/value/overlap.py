@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.metrics import effective_size
+from tierkit.scores.metrics import effective_size
 
 __all__ = ["FEWEST_EFFECTIVE", "FEWEST_FINDINGS", "MOST_UNSEEN", "Gap", "OverlapError", "overlap"]
 

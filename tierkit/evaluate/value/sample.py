@@ -11,7 +11,7 @@ from scipy.stats import norm, t
 
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.evaluate.value.overlap import FEWEST_FINDINGS, Gap
-from tierkit.metrics import effective_size, wilson_interval
+from tierkit.scores.metrics import effective_size, wilson_interval
 
 __all__ = ["Estimate", "Sample", "interval"]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.evaluate.value.overlap import NEVER_DRAWN
-from tierkit.metrics import effective_size
+from tierkit.scores.metrics import effective_size
 
 __all__ = ["Weighed", "weigh"]
 

@@ -13,8 +13,8 @@ from tierkit.features import features_of, on_register, standing
 from tierkit.features.building import wanted_ids
 from tierkit.records import TABLES
 from tierkit.records.known import TIMED, Source, Timeline
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = [
     "EDITED",

@@ -19,7 +19,7 @@ from tierkit.features import GRAVITY, RECORD_DAYS, features_of, standing
 from tierkit.features.building import check_ids
 from tierkit.records import TABLES, Dataset, read_dataset
 from tierkit.records.known import TIMED, Source, Timeline, check_recorded
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["CASES", "credit_path", "known_on", "open_records", "repaired"]
 

@@ -241,7 +241,7 @@ def revoked(
 
     Examples
     --------
-    >>> from tierkit.artifact import train
+    >>> from tierkit.scores.train import train
     >>> from tierkit.explain.recourse.repair import open_records
     >>> jiading = Policy.load("jiading-2025")
     >>> model = train("data/synthetic", "2024-12-30", policy=jiading)

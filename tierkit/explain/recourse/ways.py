@@ -90,7 +90,7 @@ def recourse(
 
     Examples
     --------
-    >>> from tierkit.artifact import train
+    >>> from tierkit.scores.train import train
     >>> jiading = Policy.load("jiading-2025")
     >>> model = train("data/synthetic", "2024-12-30", policy=jiading)
     >>> scores = model.score("data/synthetic", "2024-12-30")

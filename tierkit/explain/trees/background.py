@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tierkit.training import lots
+from tierkit.scores.training_rows import lots
 
 __all__ = ["background"]
 

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from tierkit.explain.trees import tables
 from tierkit.features import BY_NAME
 from tierkit.records import LEVELS
-from tierkit.risk import RiskModel
-from tierkit.scorecard import BASE, CreditScorecard
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import BASE, CreditScorecard
 
 if TYPE_CHECKING:
     import shap

@@ -24,9 +24,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.features import features_of, on_register, read_by
-from tierkit.metrics import effective_size
 from tierkit.records import DataError, Problem
 from tierkit.records.known import Source, Timeline
+from tierkit.scores.metrics import effective_size
 
 __all__ = [
     "ADVERSE",

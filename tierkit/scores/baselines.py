@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tierkit.records import SIZES
-from tierkit.training import Split, TrainingRows
+from tierkit.scores.training_rows import Split, TrainingRows
 
 __all__ = ["BASELINES", "CAPACITY", "FEW_EVENTS", "baseline_scores", "baselines", "capture"]
 
@@ -57,7 +57,7 @@ def baseline_scores(rows: TrainingRows, split: Split) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from tierkit.training import time_split, training_frame
+    >>> from tierkit.scores.training_rows import time_split, training_frame
     >>> rows = training_frame("data/synthetic", "2024-12-30")
     >>> baseline_scores(rows, time_split(rows.rows["as_of"])).columns.tolist() == list(BASELINES)
     True
@@ -184,7 +184,7 @@ def baselines(
 
     Examples
     --------
-    >>> from tierkit.training import time_split, training_frame
+    >>> from tierkit.scores.training_rows import time_split, training_frame
     >>> rows = training_frame("data/synthetic", "2024-12-30")
     >>> split = time_split(rows.rows["as_of"])
     >>> table = baselines(rows, split, rows.X["findings_2y"].to_numpy(float))

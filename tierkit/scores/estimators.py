@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from tierkit.inputs import Inputs
+from tierkit.scores.inputs import Inputs
 
 __all__ = ["check_monotone", "check_parameters", "learn", "named", "rows"]
 

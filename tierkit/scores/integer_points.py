@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from tierkit.metrics import wilson_interval
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.scorecard import CreditScorecard
 from tierkit.texts import number
 
 __all__ = ["Rounding", "rounding"]

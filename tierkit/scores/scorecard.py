@@ -25,9 +25,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from tierkit import estimators
-from tierkit.binning import Sign, bins, place
-from tierkit.inputs import Inputs, Unseen
+from tierkit.scores import estimators
+from tierkit.scores.binning import Sign, bins, place
+from tierkit.scores.inputs import Inputs, Unseen
 
 __all__ = ["BASE", "COLUMNS", "CreditScorecard"]
 
@@ -246,8 +246,8 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
 
         Every row's points, the base row's too, go to the nearest whole number (halves to even). The one table
         still drives all scores: log-odds and probability are those that the whole points stand for, so the
-        three agree as exactly as before. `tierkit.integer_points.rounding` says how far they are from those
-        of this scorecard.
+        three agree as exactly as before. `tierkit.scores.integer_points.rounding` says how far they are from
+        those of this scorecard.
 
         Returns
         -------
@@ -335,7 +335,7 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
         return chosen
 
     def check(self, X: Any) -> pd.DataFrame:
-        """Return what was never seen at fit, as flags by row; see `tierkit.inputs.Inputs.flags`."""
+        """Return what was never seen at fit, as flags by row; see `tierkit.scores.inputs.Inputs.flags`."""
         flags: pd.DataFrame = self.inputs_.flags(estimators.rows(self, X))
         return flags
 

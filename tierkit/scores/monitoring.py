@@ -29,8 +29,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2
 
-from tierkit.metrics import psi_parts
-from tierkit.scorecard import BASE, CreditScorecard
+from tierkit.scores.metrics import psi_parts
+from tierkit.scores.scorecard import BASE, CreditScorecard
 from tierkit.texts import number
 
 __all__ = ["CUSTOM", "SCORE", "Bands", "Monitoring", "monitor", "null_point", "psi_interval"]

@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from tierkit import estimators
-from tierkit.binning import Sign
-from tierkit.calibration import Calibration
-from tierkit.inputs import Inputs, Unseen
+from tierkit.scores import estimators
+from tierkit.scores.binning import Sign
+from tierkit.scores.calibration import Calibration
+from tierkit.scores.inputs import Inputs, Unseen
 
 __all__ = ["RiskModel"]
 
@@ -235,7 +235,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         return chosen
 
     def check(self, X: Any) -> pd.DataFrame:
-        """Return what was never seen at fit, as flags by row; see `tierkit.inputs.Inputs.flags`."""
+        """Return what was never seen at fit, as flags by row; see `tierkit.scores.inputs.Inputs.flags`."""
         flags: pd.DataFrame = self.inputs_.flags(estimators.rows(self, X))
         return flags
 

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from tierkit.metrics import effective_size
 from tierkit.policy import Policy
+from tierkit.scores.metrics import effective_size
 
 __all__ = ["SectorOffset"]
 

@@ -13,15 +13,15 @@ from typing import Any, Self
 import pandas as pd
 from scipy.special import expit
 
-from tierkit.artifact.folder import ENSEMBLE, ModelError, json_text, read_folder, write_folder
-from tierkit.ensemble import Ensemble
 from tierkit.features import GRAVITY, features_of, on_register, standing
 from tierkit.features.building import wanted_ids
-from tierkit.inputs import flag_text
 from tierkit.policy import Policy, PolicyError
 from tierkit.records.known import Source, Timeline
-from tierkit.risk import RiskModel
-from tierkit.scorecard import CreditScorecard
+from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.inputs import flag_text
+from tierkit.scores.model_folder import ENSEMBLE, ModelError, json_text, read_folder, write_folder
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["Model"]
 
@@ -115,7 +115,7 @@ class Model:
         Returns
         -------
         DataFrame of shape (n, 9)
-            As from `tierkit.ensemble.Ensemble.certainty`.
+            As from `tierkit.scores.ensemble.Ensemble.certainty`.
 
         Raises
         ------

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import poisson
 
-from tierkit.fitting import SETTINGS, Level, fit_risk
-from tierkit.metrics import wilson_interval
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.risk import RiskModel
-from tierkit.training import Split, TrainingRows, lots
+from tierkit.scores.fitting import SETTINGS, Level, fit_risk
+from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.training_rows import Split, TrainingRows, lots
 
 __all__ = ["Ensemble"]
 
@@ -63,7 +63,7 @@ class Ensemble:
         Parameters
         ----------
         rows, split, settings, level, seed, threads
-            As for `tierkit.fitting.fit_risk`.
+            As for `tierkit.scores.fitting.fit_risk`.
         members : int
             At least 2.
 
@@ -78,7 +78,7 @@ class Ensemble:
 
         Examples
         --------
-        >>> from tierkit.training import time_split, training_frame
+        >>> from tierkit.scores.training_rows import time_split, training_frame
         >>> rows = training_frame("data/synthetic", "2024-12-30")
         >>> some = Ensemble.fit(rows, time_split(rows.rows["as_of"]), members=2)
         >>> some.log_odds(rows.X[:3]).shape

@@ -15,14 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from tierkit import __version__
-from tierkit.artifact.folder import FORMAT, plain
-from tierkit.artifact.model import Model
-from tierkit.baselines import baselines
-from tierkit.ensemble import Ensemble
 from tierkit.features import monotone, read_by
-from tierkit.fitting import SETTINGS, Level, fit_risk
-from tierkit.metrics import measures
-from tierkit.monitoring import Bands
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import SCHEMA_VERSION
@@ -30,9 +23,16 @@ from tierkit.records.dataset import arrow_table
 from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, sha256
 from tierkit.records.folder import open_folder
 from tierkit.records.known import TIMED, Source
-from tierkit.scorecard import CreditScorecard
-from tierkit.training import Scheme, credit_frame, hold_out, time_split, training_frame
-from tierkit.tuning import tune
+from tierkit.scores.baselines import baselines
+from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.fitting import SETTINGS, Level, fit_risk
+from tierkit.scores.metrics import measures
+from tierkit.scores.model import Model
+from tierkit.scores.model_folder import FORMAT, plain
+from tierkit.scores.monitoring import Bands
+from tierkit.scores.scorecard import CreditScorecard
+from tierkit.scores.training_rows import Scheme, credit_frame, hold_out, time_split, training_frame
+from tierkit.scores.tuning import tune
 
 __all__ = ["train"]
 
@@ -83,13 +83,16 @@ def train(
     seed : int
         Of LightGBM, and of the lot that holds enterprises out.
     scheme : {"naive", "random", "weighted"}
-        Rows and weights of the risk model; see `tierkit.training`.
+        Rows and weights of the risk model; see `tierkit.scores.training_rows`.
     level : {"scheme", "audits"}
-        What sets the level of the risk: the scheme's rows, or random audits alone; see `tierkit.fitting`.
+        What sets the level of the risk: the scheme's rows, or random audits alone; see
+        `tierkit.scores.fitting`.
     budget : int
-        Settings to try beside the stated ones, at rolling origins in the training part; see `tierkit.tuning`.
+        Settings to try beside the stated ones, at rolling origins in the training part; see
+        `tierkit.scores.tuning`.
     bootstrap : int
-        Members of an ensemble that is kept beside the model and says how sure it is; see `tierkit.ensemble`.
+        Members of an ensemble that is kept beside the model and says how sure it is; see
+        `tierkit.scores.ensemble`.
     threads : int
         It changes no bit.
     progress : Progress

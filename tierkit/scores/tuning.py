@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 from scipy.stats import t as student
 
-from tierkit.fitting import SETTINGS, new_model
-from tierkit.training import Split, TrainingRows, time_split
+from tierkit.scores.fitting import SETTINGS, new_model
+from tierkit.scores.training_rows import Split, TrainingRows, time_split
 
 __all__ = ["ORIGINS", "SPACE", "Tuning", "tune"]
 
@@ -128,7 +128,7 @@ def tune(
 
     Examples
     --------
-    >>> from tierkit.training import training_frame
+    >>> from tierkit.scores.training_rows import training_frame
     >>> found = tune(training_frame("data/synthetic", "2024-12-30"), budget=2)
     >>> len(found.candidates), found.candidates["chosen"].sum(), set(found.chosen) == set(SPACE)
     (3, np.int64(1), True)

@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tierkit.calibration import Calibration
 from tierkit.features import monotone
-from tierkit.risk import RiskModel
-from tierkit.training import Split, TrainingRows, lots
+from tierkit.scores.calibration import Calibration
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.training_rows import Split, TrainingRows, lots
 
 __all__ = ["LEVELS", "SETTINGS", "Level", "fit_risk", "new_model"]
 
@@ -49,7 +49,7 @@ def new_model(
 
     Examples
     --------
-    >>> from tierkit.training import training_frame
+    >>> from tierkit.scores.training_rows import training_frame
     >>> new_model(training_frame("data/synthetic", "2024-12-30", "random")).n_leaves
     6
     """
@@ -74,7 +74,7 @@ def fit_risk(
     Parameters
     ----------
     rows : TrainingRows
-        As from `tierkit.training.training_frame`.
+        As from `tierkit.scores.training_rows.training_frame`.
     split : Split
     settings : mapping
         Parameters of `RiskModel`.
@@ -97,7 +97,7 @@ def fit_risk(
 
     Examples
     --------
-    >>> from tierkit.training import time_split, training_frame
+    >>> from tierkit.scores.training_rows import time_split, training_frame
     >>> rows = training_frame("data/synthetic", "2024-12-30")
     >>> model = fit_risk(rows, time_split(rows.rows["as_of"]))
     >>> model.calibration_.kind
