@@ -15,7 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from tierkit import chicago, rentsafe, rentsafe_risk
+from studies import chicago
+from studies.rentsafe import ladder as rentsafe
+from studies.rentsafe import risk as rentsafe_risk
 from tierkit.evaluate import compare_rankings
 from tierkit.evaluate.order import ranking
 from tierkit.texts import interval, number, percent, signed
@@ -37,7 +39,7 @@ records are not in this project: FOLDER holds
 
 - `chicago_food/chicago_canvass.csv.gz`, 27,600 canvass inspections of retail food, 2011-09-02 to
   2014-12-30, made from the city's evaluation (github.com/Chicago/food-inspections-evaluation at 603d8db;
-  MIT licence), a row an inspection; `tierkit.chicago.read` says which columns;
+  MIT licence), a row an inspection; `studies.chicago.read` says which columns;
 - `toronto_rentsafe/evaluations_2017_2023.csv.gz`, 11,751 evaluations of apartment buildings, 2017-09-13 to
   2023-02-24 (github.com/billy-enrizky/Toronto_Apartment_Project at 222582b; Open Government Licence –
   Toronto).
@@ -75,7 +77,7 @@ themselves, both of which the published model has. It was frozen as
 
 `{sha256}`
 
-(SHA-256 of `model.json`) before the window was opened; `tierkit.chicago.open_window` opens for a frozen hash
+(SHA-256 of `model.json`) before the window was opened; `studies.chicago.open_window` opens for a frozen hash
 alone. The hash was in this page's history before its figures were.
 
 Chosen: `{settings}`.

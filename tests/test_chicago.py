@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit import chicago
-from tierkit.chicago import frozen
+from studies import chicago
+from studies.chicago import frozen
 from tierkit.evaluate import compare_rankings, reordered
 from tierkit.evaluate.order import ranking
 from tierkit.scores.metrics import auc

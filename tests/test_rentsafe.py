@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from studies.rentsafe.ladder import BANDS, due, engine_years, ladder, read, tier_of, world_and_policy, years
 from tierkit.city.engine import run
 from tierkit.records import TIERS
-from tierkit.rentsafe import BANDS, due, engine_years, ladder, read, tier_of, world_and_policy, years
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("TIERKIT_REALDATA", ROOT.parent / "shared" / "realdata"))

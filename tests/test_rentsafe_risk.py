@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit import rentsafe
-from tierkit.rentsafe_risk import COLUMNS, LOW, features, next_score
+from studies.rentsafe import ladder as rentsafe
+from studies.rentsafe.risk import COLUMNS, LOW, features, next_score
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("TIERKIT_REALDATA", ROOT.parent / "shared" / "realdata"))

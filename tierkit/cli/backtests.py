@@ -161,7 +161,7 @@ def _ladder(
 ) -> "tuple[dict[str, Any], str, dict[str, pd.DataFrame], str]":
     import pandas as pd
 
-    from tierkit.rentsafe import ladder, read, years
+    from studies.rentsafe.ladder import ladder, read, years
     from tierkit.texts import interval, number
 
     with given.blame("--rentsafe", "Correct the file, or fetch it again."):

@@ -14,7 +14,7 @@ complaints of the days themselves, no inspection of the window.
 The public file is from the city's repository, github.com/Chicago/food-inspections-evaluation (MIT licence).
 """
 
-from tierkit.chicago.frozen import (
+from studies.chicago.frozen import (
     BUDGET,
     CHOSEN,
     DIGEST,
@@ -26,8 +26,8 @@ from tierkit.chicago.frozen import (
     freeze,
     open_window,
 )
-from tierkit.chicago.history import features
-from tierkit.chicago.records import CLOSES, OPENS, inspectors_alone, published, read, window
+from studies.chicago.history import features
+from studies.chicago.records import CLOSES, OPENS, inspectors_alone, published, read, window
 
 __all__ = [
     "BUDGET",

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.chicago.history import MONOTONE, WHO, features
-from tierkit.chicago.records import OPENS, window
+from studies.chicago.history import MONOTONE, WHO, features
+from studies.chicago.records import OPENS, window
 from tierkit.evaluate.order.inspections import codes
 from tierkit.evaluate.order.ordering import Order
 from tierkit.records.files import sha256

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tierkit.chicago.records import COUNTS, LICENCES
+from studies.chicago.records import COUNTS, LICENCES
 from tierkit.scores.binning import Sign
 
 __all__ = ["MONOTONE", "WHO", "features"]
