@@ -135,14 +135,15 @@ def rest(enterprises: int, runs: int) -> dict[str, Any]:
 
 def recourse(enterprises: int) -> dict[str, Any]:
     """Take the processor's time for the recourse of 500 enterprises of a city that could do better."""
-    from tierkit import artifact, explain
+    from tierkit import explain
     from tierkit.city.synth import make
     from tierkit.policy import Policy
     from tierkit.policy.tiers import assign
+    from tierkit.scores.train import train
 
     data, world = make(enterprises, seed=1, threads=2)
     policy = Policy.load("shanghai-2025")
-    model = artifact.train(data, world.date, policy=policy)
+    model = train(data, world.date, policy=policy)
     tiers = assign(model.score(data, world.date), policy)
     ids = tiers.loc[tiers["tier"] != "T1", "enterprise_id"].iloc[:500]
     start = time.process_time()

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import logit
 
-from tierkit import artifact
 from tierkit.city.synth import make
 from tierkit.policy import Parameter, Policy, PolicyWarning, amend
 from tierkit.policy.tiers import assign
 from tierkit.records import SECTORS, TIERS
+from tierkit.scores.train import train
 
 FOLDER = Path(__file__).parent.parent / "tierkit" / "policy" / "presets"
 ENTERPRISES, SEED = 20_000, 2024
@@ -35,7 +35,7 @@ THREE = (0.62, 0.28, 0.10)
 def main() -> None:
     """Score the reference world, set each policy's cut-offs, and print the shares of those in its scope."""
     data, world = make(ENTERPRISES, SEED)
-    scores = artifact.train(data, world.date, seed=SEED).score(data, world.date)
+    scores = train(data, world.date, seed=SEED).score(data, world.date)
     reference = f"{ENTERPRISES:,} enterprises, seed {SEED}, as of {world.date.isoformat()}"
     why = f"set from the target shares on the reference world of {reference}"
     for path in sorted(FOLDER.glob("*.toml")):

@@ -217,12 +217,12 @@ def test_the_feature_can_be_added_and_counts_what_it_says(
 @pytest.fixture(scope="module")
 def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the demo's data and model are those of the small city."""
-    from tierkit import artifact
+    from tierkit.scores.train import train
 
     folder = tmp_path_factory.mktemp("small")
     (folder / "build" / "demo").mkdir(parents=True)
     (folder / "build" / "demo" / "data").symlink_to(ROOT / "data" / "synthetic")
-    artifact.train(ROOT / "data" / "synthetic", "2024-12-30", folder / "build" / "demo" / "model")
+    train(ROOT / "data" / "synthetic", "2024-12-30", folder / "build" / "demo" / "model")
     return folder
 
 
@@ -243,13 +243,13 @@ def test_the_python_code_runs(
 
 def make_demo(folder: Path) -> None:
     """Leave what the commands read where `make demo` leaves it, with the same bits."""
-    from tierkit import artifact
     from tierkit.city.synth import make
     from tierkit.records import write_dataset
+    from tierkit.scores.train import train
 
     data, world = make(20_000, 2025, horizon_weeks=FIVE_YEARS)
     write_dataset(data, folder / "build" / "demo" / "data")
-    artifact.train(data, world.date, seed=2025).save(folder / "build" / "demo" / "model")
+    train(data, world.date, seed=2025).save(folder / "build" / "demo" / "model")
     (folder / "my.toml").write_text(texts_of("en", "toml")[0], "utf-8")
     (folder / "data").symlink_to(ROOT / "data")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from studies.rentsafe.__main__ import main, predicted
 from studies.rentsafe.ladder import BANDS, due, engine_years, ladder, read, tier_of, world_and_policy, years
 from tierkit.city.engine import run
 from tierkit.records import TIERS
@@ -174,6 +175,15 @@ def test_too_few_years_are_told(file: Path) -> None:
         ladder(rows, 2011)
     with pytest.raises(ValueError, match="evaluated twice before 2010-06-01"):
         world_and_policy(rows, "2010-06-01")
+
+
+def test_its_command_predicts_year_by_year(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(200).to_csv(tmp_path / "e.csv", index=False)
+    main([str(tmp_path / "e.csv"), "--replicates", "39", "--out", str(tmp_path / "b")])
+    assert "Only buildings known before" in capsys.readouterr().out
+    assert {one.name for one in (tmp_path / "b").iterdir()} == {"years.csv", "chances.csv"}
+    with pytest.raises(ValueError, match="needs four years"):
+        predicted(read(tmp_path / "e.csv").query("date < '2012-06-01'"), replicates=39, seed=0)
 
 
 @real

@@ -31,17 +31,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def backtest(
-    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="A folder of tables.")] = None,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")],
     as_of: Annotated[
-        str | None, typer.Option(metavar="DATE", help="A Monday; the policy is from the records before it.")
-    ] = None,
+        str, typer.Option(metavar="DATE", help="A Monday; the policy is from the records before it.")
+    ],
     model: Annotated[
         Path | None,
         typer.Option(metavar="MODEL", help="Make the world of its scores; of the truth if not given."),
-    ] = None,
-    rentsafe: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Instead of DIR: the public file of RentSafe evaluations."),
     ] = None,
     weeks: Annotated[int, typer.Option(metavar="W", help="How long to predict.")] = 52,
     replicates: Annotated[int, typer.Option(metavar="R", help="Runs; 39, 79, 119 … fit 95 % best.")] = 119,
@@ -50,36 +46,21 @@ def backtest(
 ) -> Answer:
     """Hold a past year's load against what its own past predicts."""
     given = Given()
-    if (folder is None) == (rentsafe is None):
-        given.note("DIR", "there must be a folder of tables or --rentsafe, one of the two", "Give one.")
-    if folder is not None:
-        given.folder("DIR", folder, "dataset", holds=["manifest.json"])
-        if as_of is None:
-            given.note("--as-of", "is missing", "Give the Monday from which to predict, as YYYY-MM-DD.")
-        else:
-            given.date("--as-of", as_of)
-    if rentsafe is not None:
-        given.file("--rentsafe", rentsafe)
-        for name, value in (("--as-of", as_of), ("--model", model)):
-            if value is not None:
-                given.note(name, "belongs to a folder of tables", "Leave it out; every year is predicted.")
-    elif model is not None:
+    given.folder("DIR", folder, "dataset", holds=["manifest.json"])
+    given.date("--as-of", as_of)
+    if model is not None:
         given.folder("--model", model, "model", holds=["manifest.json"])
     given.between("--weeks", weeks, 1, MOST_WEEKS)
     given.between("--replicates", replicates, FEWEST_REPLICATES, MOST_REPLICATES)
     given.between("--seed", seed, 0, MAX_SEED)
     wrote = "" if out is None else given.out_folder("--out", out, "backtest")
     given.settle()
-    if rentsafe is not None:
-        data, text, frames, policy = _ladder(given, rentsafe, replicates, seed)
-    else:
-        data, text, frames, policy = _records(given, str(folder), str(as_of), model, weeks, replicates, seed)
+    data, text, frames, policy = _records(given, str(folder), as_of, model, weeks, replicates, seed)
     if out is not None:
         with whole_folder(out) as draft:
             for name, frame in frames.items():
                 frame.to_csv(draft / f"{name}.csv", index=False, float_format="%.9g")
-            if policy:
-                (draft / "history.toml").write_text(policy, "utf-8")
+            (draft / "history.toml").write_text(policy, "utf-8")
             summary = {
                 "kind": "backtest",
                 "version": __version__,
@@ -154,47 +135,3 @@ def _records(
     answer = {"coverage": found, "rows": rows, "policy": result.history.policy.hash}
     policy = result.history.policy.to_toml(against=result.history.base)
     return answer, f"{table(rows, right=['observed'])}\n\n{told}", frames, policy
-
-
-def _ladder(
-    given: Given, file: Path, replicates: int, seed: int
-) -> "tuple[dict[str, Any], str, dict[str, pd.DataFrame], str]":
-    import pandas as pd
-
-    from studies.rentsafe.ladder import ladder, read, years
-    from tierkit.texts import interval, number
-
-    with given.blame("--rentsafe", "Correct the file, or fetch it again."):
-        rows = read(file)
-        first, last = (int(one) for one in (rows["date"].dt.year.min(), rows["date"].dt.year.max()))
-        if last - first < 3:
-            raise ValueError(f"the evaluations go from {first} to {last}; a backtest needs four years")
-    parts = []
-    with show() as progress:
-        asked = range(first + 2, last)  # the last year may not be whole
-        for k, year in enumerate(asked):
-            parts.append(years(rows, year, replicates=replicates, seed=seed))
-            progress("predicting year by year", k + 1, len(asked))
-    frame = pd.concat(parts, ignore_index=True)
-    shown = [
-        {
-            "year": str(one["year"]),
-            "tier": one["tier"],
-            "due": number(one["due"]),
-            "predicted": f"{number(one['predicted'])} {interval(one['low'], one['high'], 0)}",
-            "observed": number(one["observed"]),
-            "inside": "yes" if one["inside"] else "NO",
-        }
-        for one in frame.to_dict("records")
-    ]
-    text = (
-        f"{table(shown, right=['due', 'observed'])}\n\nEach year is predicted from the years before it; "
-        "intervals of 95 %, errors of estimation included. Only buildings known before and still registered "
-        "are in it."
-    )
-    return (
-        {"years": frame.to_dict("records")},
-        text,
-        {"years": frame, "chances": ladder(rows, last).chances},
-        "",
-    )

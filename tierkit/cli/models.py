@@ -74,15 +74,15 @@ def train(
     wrote = given.out_folder("--out", out, "model")
     given.settle()
 
-    from tierkit import artifact
     from tierkit.records import DataError, validate
     from tierkit.scores.baselines import FEW_EVENTS
+    from tierkit.scores.train import train as fit
 
     problems = validate(folder)
     if problems:
         raise DataError(problems)
     with show() as progress, given.blame("DIR", "Give more records, or an earlier or later date."):
-        model = artifact.train(
+        model = fit(
             folder, day, out, meant, seed, scheme, level=level,  # type: ignore[arg-type]
             budget=budget, bootstrap=bootstrap, threads=cores(), progress=progress,
         )  # fmt: skip
@@ -139,7 +139,7 @@ def score(
     given.out_file("--out", out, [".parquet"])
     given.settle()
 
-    from tierkit import batch
+    from tierkit.jobs.scoring import score as score_folder
     from tierkit.records import open_folder
     from tierkit.scores.model import Model
 
@@ -153,7 +153,7 @@ def score(
     _warn_of_missing(open_folder(folder))
     out.parent.mkdir(parents=True, exist_ok=True)
     with show() as progress, given.blame("--resume", "Give the same inputs, or leave out --resume."):
-        done = batch.score(
+        done = score_folder(
             loaded,
             folder,
             day,
@@ -222,8 +222,8 @@ def explain(
     given.out_file("--out", out, [".html"])
     given.settle()
 
+    from tierkit.explain import background as drawn
     from tierkit.explain import revoked
-    from tierkit.explain.trees import background as drawn
     from tierkit.features import build
     from tierkit.jobs.scoring import last_assignment
     from tierkit.jobs.staging import stage_one

@@ -170,7 +170,7 @@ def portraits(
         Features, indexed by ``enterprise_id``.
     tiers : DataFrame
         ``enterprise_id``, ``tier``, ``distance_risk``, ``distance_credit``, and perhaps ``tier_agreement``:
-        of the enterprises of ``X``, as from `tierkit.policy.tiers.assign` or `tierkit.batch.score`.
+        of the enterprises of ``X``, as from `tierkit.policy.tiers.assign` or `tierkit.jobs.scoring.score`.
     changes : Changes, optional
         From `tierkit.explain.changes`.
     lang : {"zh", "en"}, default="zh"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit import __version__, artifact, report
+from tierkit import __version__, report
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR, Frame
 from tierkit.compare import agencies
@@ -27,8 +27,10 @@ from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset, validate, write_dataset
 from tierkit.records.files import sha256
-from tierkit.scores import metrics
-from tierkit.scores import training_rows as training
+from tierkit.scores import metrics, training_rows
+from tierkit.scores.model import Model
+from tierkit.scores.model_folder import MANIFEST
+from tierkit.scores.train import train
 
 __all__ = ["KAPPAS", "PLANS", "Demo", "run"]
 
@@ -128,7 +130,7 @@ def run(
     clock.done("records")
 
     as_of = world.date
-    model = artifact.train(
+    model = train(
         data, as_of, folder / "model", Policy.load(PLANS[0]), seed=seed, threads=threads, progress=progress
     )
     clock.done("models")
@@ -217,9 +219,7 @@ def _simulate(
     ]
 
 
-def _cases(
-    model: artifact.Model, data: Dataset, scores: pd.DataFrame, policy: Policy
-) -> tuple[report.Case, ...]:
+def _cases(model: Model, data: Dataset, scores: pd.DataFrame, policy: Policy) -> tuple[report.Case, ...]:
     """Return three examples: the safest, the one nearest to a boundary and the riskiest enterprise."""
     assigned = assign(scores, policy)
     near = assigned["distance_risk"].abs().fillna(np.inf)
@@ -229,16 +229,16 @@ def _cases(
     return tuple(report.cases(model, data, str(data.manifest["as_of"]), ids, policy))
 
 
-def _calibration(data: Dataset, model: artifact.Model) -> pd.DataFrame:
+def _calibration(data: Dataset, model: Model) -> pd.DataFrame:
     """Return predicted beside observed rates on the last fifth of the inspections, which no fit has seen."""
-    rows = training.training_frame(data, str(model.manifest["as_of"]), model.manifest["scheme"])
-    test = training.time_split(rows.rows["as_of"]).test
+    rows = training_rows.training_frame(data, str(model.manifest["as_of"]), model.manifest["scheme"])
+    test = training_rows.time_split(rows.rows["as_of"]).test
     predicted = model.risk.predict_proba(rows.X[test])[:, 1]
     return metrics.calibration_table(rows.y[test], predicted, sample_weight=rows.weight[test])
 
 
 def _facts(
-    data: Dataset, model: artifact.Model, enterprises: int, seed: int, replicates: int, folder: Path
+    data: Dataset, model: Model, enterprises: int, seed: int, replicates: int, folder: Path
 ) -> dict[str, Any]:
     return {
         "tierkit": __version__,
@@ -249,6 +249,6 @@ def _facts(
         "replicates": replicates,
         "as_of": str(data.manifest["as_of"]),
         "parameters_hash": data.manifest["parameters_hash"],
-        "model_hash": sha256(folder / artifact.MANIFEST),
+        "model_hash": sha256(folder / MANIFEST),
         "scheme": model.manifest["scheme"],
     }

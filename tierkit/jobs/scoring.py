@@ -129,7 +129,7 @@ def score(
 ) -> Report:
     """Score and tier every enterprise of a dataset, and write one Parquet file.
 
-    The file holds the scores of `tierkit.artifact.Model.score` and the tiers of
+    The file holds the scores of `tierkit.scores.model.Model.score` and the tiers of
     `tierkit.policy.tiers.assign`, one row an enterprise in the order of their table, and ``assigned_on``,
     the day since which the tier stands. Rows that break the contract go to a reject file beside it; with
     reason codes comes a code book. All appear whole, under their names, at the end.

@@ -76,7 +76,7 @@ class City:
 
 
 def read_scores(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return what `tierkit.batch.score` wrote, and what it says of itself.
+    """Return what `tierkit.jobs.scoring.score` wrote, and what it says of itself.
 
     Parameters
     ----------

@@ -208,7 +208,7 @@ def rank_inspections(
         Rows of the table ``inspections`` from the date on: ``enterprise_id``, ``inspected_on``, ``channel``,
         ``mode``, ``finding``, ``inspector``.
     scored : DataFrame
-        ``enterprise_id`` and the score, as `tierkit.artifact.Model.score` returns them.
+        ``enterprise_id`` and the score, as `tierkit.scores.model.Model.score` returns them.
     by : str
         Column of the score; higher is inspected earlier.
     channels : sequence of str

@@ -35,7 +35,7 @@ EDITED = ("enterprises", "inspections", "credit_events")
 
 
 class Scorer(Protocol):
-    """What scores are taken from: a `tierkit.artifact.Model`."""
+    """What scores are taken from: a `tierkit.scores.model.Model`."""
 
     @property
     def risk(self) -> RiskModel:

@@ -325,11 +325,13 @@ def _cell(row: _Row, policy: Policy, baseline: Policy, say: _Say) -> str:
 
 
 _INTRO = Label(
-    "本页由 `python scripts/write_plans.py` 从 `tierkit/policy/presets/` 的参数值和 `tierkit/policy/plans/clauses.toml` "
-    "生成，并有测试保证一致。\n\n方括号内是该方案中的条款号；† 表示其中有数值是我们的假设，条文没有给出；"
+    "本页由 `python scripts/write_plans.py` 从 `tierkit/policy/presets/` 的参数值和 "
+    "`tierkit/policy/plans/clauses.toml` 生成，并有测试保证一致。\n\n"
+    "方括号内是该方案中的条款号；† 表示其中有数值是我们的假设，条文没有给出；"
     "‡ 表示方案没有规定，沿用改革前（`legacy`）的值。",
-    "This page is made by `python scripts/write_plans.py` from the values in `tierkit/policy/presets/` and from "
-    "`tierkit/policy/plans/clauses.toml`; a test holds them equal.\n\nIn square brackets stand the plan's clauses; "
+    "This page is made by `python scripts/write_plans.py` from the values in `tierkit/policy/presets/` and "
+    "from `tierkit/policy/plans/clauses.toml`; a test holds them equal.\n\n"
+    "In square brackets stand the plan's clauses; "
     "† says that a number among the values is our assumption, as the text has none; ‡ that the plan orders "
     "nothing here and the value is that of the time before (`legacy`).",
 )
