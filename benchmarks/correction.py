@@ -24,7 +24,7 @@ from tierkit.city.engine import run
 from tierkit.city.engine.kernels import REFERENCE_DEPTH
 from tierkit.city.engine.rules import compile_rules
 from tierkit.city.synth import make
-from tierkit.city.world import Frame, State
+from tierkit.city.world import State, World
 from tierkit.policy import Policy
 from tierkit.progress import show
 from tierkit.scores.fitting import Level, fit_risk
@@ -99,19 +99,19 @@ the other. What is corrected is the level: ranks gain nothing by it.
 """
 
 
-def truth(world: Frame, policy: Policy, weeks: int = WEEKS) -> pd.Series:
+def truth(world: World, policy: Policy, weeks: int = WEEKS) -> pd.Series:
     """Return the true risk of each enterprise on the register, by id: the share of coming weeks in violation.
 
     Parameters
     ----------
-    world : Frame
+    world : World
         At the end of the records.
     policy : Policy
         Under which it goes on.
     weeks : int
         26 are the next 180 days, to the week.
     """
-    owner = world.world.enterprise.astype(np.int64)
+    owner = world.fixed.enterprise.astype(np.int64)
     bad, there = np.zeros(world.obligations), np.zeros(world.obligations)
 
     def observe(week: int, state: State) -> None:
@@ -122,7 +122,7 @@ def truth(world: Frame, policy: Policy, weeks: int = WEEKS) -> pd.Series:
     run(world, policy, weeks, observe=observe)
     detect = np.asarray(compile_rules(policy, world, 0.0).detect, np.float64)[:, :, REFERENCE_DEPTH] / 2.0**32
     alive = world.alive()[owner]
-    chance = (bad / np.maximum(there, 1) * detect.mean(axis=1)[world.world.agency])[alive]
+    chance = (bad / np.maximum(there, 1) * detect.mean(axis=1)[world.fixed.agency])[alive]
     return pd.Series(chance).groupby(world.ids[owner][alive]).mean()
 
 

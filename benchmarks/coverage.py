@@ -71,10 +71,10 @@ def world(seed: int, practice: Policy, enterprises: int) -> World:
     """Make a world whose last half-year is the window."""
     given = parameters().replace({"calendar.history_weeks": BEFORE + WEEKS})
     population = draw(enterprises, seed, practice, 0, given)
-    frame = settled(population.frame, practice)
+    frame = settled(population.world, practice)
     past, chance = potential_detections(frame, practice, BEFORE + WEEKS, first=BEFORE)
     tables = {name: getattr(population, name) for name in ("enterprises", "items", "obligations")}
-    left = past.end.state.left[frame.world.enterprise.astype(np.int64)].astype(np.int64)
+    left = past.end.state.left[frame.fixed.enterprise.astype(np.int64)].astype(np.int64)
     closing = pd.Series(pd.Timestamp(frame.origin) + pd.to_timedelta(left * 7, unit="D"))
     tables["obligations"] = tables["obligations"].assign(valid_to=closing.where(left < past.end.week))
     return World(

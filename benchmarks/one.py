@@ -56,13 +56,13 @@ def small(
 def engine(enterprises: int, threads: list[int], runs: int, weeks: int) -> dict[str, Any]:
     """Time the full model, all instruments of a plan on, over a city as drawn; memory by obligation."""
     from tierkit.city.engine import run
-    from tierkit.city.population import draw_frame
+    from tierkit.city.population import draw_world
     from tierkit.policy import Policy
 
     policy, legacy = Policy.load(POLICY), Policy.load("legacy")
-    run(draw_frame(300, 1, legacy), policy, 2, kappa=KAPPA, threads=2)  # compiles, or loads what is compiled
+    run(draw_world(300, 1, legacy), policy, 2, kappa=KAPPA, threads=2)  # compiles, or loads what is compiled
     before = start_again()
-    spent, frame = timed(lambda: draw_frame(enterprises, 1, legacy, weeks))
+    spent, frame = timed(lambda: draw_world(enterprises, 1, legacy, weeks))
     found: dict[str, Any] = {"drawing": {"seconds": spent, "peak": peak_bytes()}}
     at_work = int(frame.alive().sum())
     for count in threads:
@@ -77,7 +77,7 @@ def engine(enterprises: int, threads: list[int], runs: int, weeks: int) -> dict[
             "peak": peak_bytes(),
             "bytes": (peak_bytes() - before) / frame.obligations,
         }
-    kept = sum(part.nbytes for part in (*frame.world, *frame.state, *frame.state))
+    kept = sum(part.nbytes for part in (*frame.fixed, *frame.state, *frame.state))
     found["kept"] = kept / frame.obligations
     found["obligations"] = frame.obligations
     return found
@@ -89,11 +89,11 @@ def plain(enterprises: int, weeks: int) -> dict[str, Any]:
     from plain_engine import plain_run
 
     from tierkit.city.engine import run
-    from tierkit.city.population import draw_frame
+    from tierkit.city.population import draw_world
     from tierkit.policy import Policy
 
     policy, legacy = Policy.load(POLICY), Policy.load("legacy")
-    frame = draw_frame(enterprises, 1, legacy, weeks)
+    frame = draw_world(enterprises, 1, legacy, weeks)
     fast = run(frame, policy, weeks, kappa=KAPPA)
     before = start_again()
     spent, slow = timed(lambda: plain_run(frame, policy, weeks, kappa=KAPPA))

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.synth import grow
-from tierkit.city.world import Frame
+from tierkit.city.world import World
 from tierkit.compare.comparison import HEADLINE
 from tierkit.compare.outcomes import run_and_measure
 from tierkit.policy import Policy
@@ -71,7 +71,7 @@ tests show that
 
 
 def differences(
-    world: Frame, baseline: Policy, reforms: list[Policy], replicates: int, weeks: int,
+    world: World, baseline: Policy, reforms: list[Policy], replicates: int, weeks: int,
     progress: Callable[[int, int], None],
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:  # fmt: skip
     """Return by reform the baseline's values and the paired and unpaired differences, shape (R, measures)."""

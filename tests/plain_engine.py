@@ -21,7 +21,7 @@ from scipy.special import logit
 
 from tierkit.city.engine import EVENTS, LOG, TALLY, compile_rules, oracle_scores
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws
-from tierkit.city.world import NEVER, Frame
+from tierkit.city.world import NEVER, World
 from tierkit.policy import Policy
 from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE
 from tierkit.records import CHANNELS
@@ -113,7 +113,7 @@ class PlainEngine:
 
     def __init__(
         self,
-        frame: Frame,
+        frame: World,
         policy: Policy,
         seed: int,
         replicate: int,
@@ -121,7 +121,7 @@ class PlainEngine:
         scores: pd.DataFrame | None,
     ) -> None:
         self.rules = _widened(compile_rules(policy, frame, kappa))
-        self.world = _widened(frame.world)
+        self.world = _widened(frame.fixed)
         self.state = _widened(frame.state)
         self.key = (seed, replicate)
         self.first_week = frame.week
@@ -145,7 +145,7 @@ class PlainEngine:
 
     # Scores and tiers
 
-    def _begin(self, frame: Frame, policy: Policy, scores: pd.DataFrame | None) -> None:
+    def _begin(self, frame: World, policy: Policy, scores: pd.DataFrame | None) -> None:
         s, week = self.state, frame.week
         if policy.oracle:
             scores = oracle_scores(frame, policy["depth.detection"])
@@ -666,7 +666,7 @@ class PlainEngine:
 
 
 def plain_run(
-    frame: Frame,
+    frame: World,
     policy: Policy,
     weeks: int,
     *,

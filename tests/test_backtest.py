@@ -10,7 +10,7 @@ import pytest
 from tierkit.city.engine import run
 from tierkit.city.scored import table_of, world_from_scores
 from tierkit.city.synth import make, world_at, world_of
-from tierkit.city.world import WEEKS_A_YEAR, Frame
+from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.city.writing import state_columns
 from tierkit.evaluate.backtest import Backtest, backtest, prediction_interval
 from tierkit.evaluate.history import estimate
@@ -22,7 +22,7 @@ SEEDS = (1, 2, 3)
 
 
 @cache
-def city(seed: int = 1) -> tuple[Dataset, Frame]:
+def city(seed: int = 1) -> tuple[Dataset, World]:
     return make(3000, seed)
 
 

@@ -145,11 +145,11 @@ def test_years_are_measured_in_the_same_runs(world, legacy, five):
 
 def test_by_tier_the_baseline_is_measured_on_the_same_enterprises(world, legacy, five):
     plan = Policy.load("jinshan-2025")
-    owner = world.world.enterprise
+    owner = world.fixed.enterprise
     gaps, before = [], []
     for replicate in range(3):
         runs = [run(world, one, 104, seed=0, replicate=replicate, kappa=0.25) for one in (plan, legacy)]
-        mine = (runs[0].first_tier == 0) & (world.world.entered <= world.week)
+        mine = (runs[0].first_tier == 0) & (world.fixed.entered <= world.week)
         found = []
         for one in runs:
             log = one.table()
@@ -175,7 +175,7 @@ def test_transitions_count_everybody_once(world, five):
         assert mine.groupby("first")["share"].sum().to_numpy() == pytest.approx(1)
         left = mine.loc[mine["last"] == "left", "enterprises"].sum()
         by_chance = (world.state.left[alive] < world.week + 104).sum()
-        twins = world.world.successor_of >= 0  # who re-registers leaves before its time
+        twins = world.fixed.successor_of >= 0  # who re-registers leaves before its time
         assert 0 < by_chance <= left <= by_chance + twins.sum()
     runs = [run(world, Policy.load("jinshan-2025"), 104, seed=0, replicate=r, kappa=0.25) for r in range(3)]
     stayed = [alive & (one.end.state.left >= world.week + 104) for one in runs]

@@ -25,7 +25,7 @@ from tests.worlds import (
 )
 from tierkit.city.engine import ADVERSE, TALLY, Run, engine, oracle_scores, run
 from tierkit.city.keyed_random import MAX_SEED
-from tierkit.city.world import NEVER, Frame, State
+from tierkit.city.world import NEVER, State, World
 from tierkit.policy import Policy, presets
 from tierkit.policy.tiers import assign
 from tierkit.records import AGENCIES, CHANNELS, EVENT_KINDS, TIERS
@@ -43,7 +43,7 @@ def same_bits(a: Run, b: Run) -> bool:
 def table(done: Run) -> pd.DataFrame:
     """Return the log with the enterprise, the agency, its level and the item class of each row."""
     log = done.table()
-    world = done.frame.world
+    world = done.start.fixed
     i = log["obligation"].to_numpy()
     agency = world.agency[i]
     return log.assign(
@@ -52,12 +52,12 @@ def table(done: Run) -> pd.DataFrame:
         level=world.agency_level[agency],
         item_class=world.item_class[i],
         item=world.item[i],
-        at=log["week"] - done.frame.week,
+        at=log["week"] - done.start.week,
     )
 
 
 def watched(
-    frame: Frame, policy: Policy, weeks: int, *parts: str, **options: Any
+    frame: World, policy: Policy, weeks: int, *parts: str, **options: Any
 ) -> tuple[Run, dict[str, Any]]:
     """Return a run, and parts of the state in each of its weeks, shape (weeks, ...)."""
     seen: dict[str, list[NDArray[Any]]] = {part: [] for part in parts}
@@ -70,17 +70,17 @@ def watched(
     return done, {part: np.stack(values) for part, values in seen.items()}
 
 
-def staying(frame: Frame) -> Frame:
+def staying(frame: World) -> World:
     """Return the world without those who would leave."""
     state = frame.state.copy()
     state.left[:] = np.where(state.left > frame.week, NEVER, state.left)
     return dataclasses.replace(under_one_name(frame), state=state)
 
 
-def under_one_name(frame: Frame) -> Frame:
+def under_one_name(frame: World) -> World:
     """Return the world in which nobody re-registers."""
-    nobody = np.full_like(frame.world.successor_of, -1)
-    return dataclasses.replace(frame, world=frame.world._replace(successor_of=nobody))
+    nobody = np.full_like(frame.fixed.successor_of, -1)
+    return dataclasses.replace(frame, fixed=frame.fixed._replace(successor_of=nobody))
 
 
 # Equal bits
@@ -117,12 +117,12 @@ def test_threads_and_slices_change_nothing(threads: int, chunk: int) -> None:
 def test_a_run_leaves_the_world_as_it_was_and_shares_nothing_with_its_end() -> None:
     frame = busy_world()
     before = frame.state.copy()
-    world = [part.copy() for part in frame.world]
+    world = [part.copy() for part in frame.fixed]
     done = run(frame, policy_of(ALL_ON), 20, kappa=0.1)
     assert all(np.array_equal(a, b) for a, b in zip(frame.state, before, strict=True))
-    assert all(np.array_equal(a, b) for a, b in zip(frame.world, world, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(frame.fixed, world, strict=True))
     assert not any(np.shares_memory(a, b) for a, b in zip(frame.state, done.end.state, strict=True))
-    assert done.frame is frame
+    assert done.start is frame
     assert (done.weeks, done.end.week) == (20, frame.week + 20)
 
 
@@ -173,7 +173,7 @@ def test_outcomes_of_t1_to_t3_are_equal_under_a_reform_of_t4_alone(seed: int) ->
     )
     pd.testing.assert_frame_equal(before_a, before_b)
     assert len(before_a) > 300
-    owner = frame.world.enterprise
+    owner = frame.fixed.enterprise
     for x, y, name in zip(a.end.state, b.end.state, State._fields, strict=True):
         if name not in ("perceived", "fear"):  # what enterprises see of each other; κ = 0 gives it no effect
             mine = never[owner] if len(x) == len(owner) else never
@@ -268,13 +268,13 @@ def check_accounts(done: Run) -> None:
     lost = [TALLY.index(name) for name in ("lapsed", "put_off")]
     turned = (done.demanded - done.served).sum(axis=2)
     assert (turned >= done.tally[:, :, lost].sum(axis=2)).all()  # some were arranged already
-    room = np.floor(done.frame.world.capacity * done.policy["capacity.multiplier"])
+    room = np.floor(done.start.fixed.capacity * done.policy["capacity.multiplier"])
     room = np.maximum(room, done.demanded[:, :, RANDOM])  # audits by lot pass
     assert (done.served.sum(axis=2) <= room).all()
     assert ((done.served.sum(axis=2) == room) | (turned == 0)).all()
     assert np.array_equal(done.served[:, :, RANDOM], done.demanded[:, :, RANDOM])
     joint = made[made["mode"] == JOINT].groupby(["week", "slot"])["agency"].nunique() - 1
-    saved = joint.groupby("week").sum().reindex(range(done.frame.week, done.end.week), fill_value=0)
+    saved = joint.groupby("week").sum().reindex(range(done.start.week, done.end.week), fill_value=0)
     assert np.array_equal(done.saved, saved)
 
 
@@ -377,7 +377,7 @@ def test_listed_enterprises_get_no_planned_inspection_but_by_lot_and_by_order() 
     assert set(rows.loc[listed, "channel"]) >= {RANDOM, TRIGGER, CAMPAIGN}
     assert set(rows.loc[~listed, "channel"]) == set(range(6))
     assert done.tally[:, :, TALLY.index("list")].sum() > 0
-    alive = (frame.world.entered <= frame.week + 59) & (done.end.state.left > frame.week + 59)
+    alive = (frame.fixed.entered <= frame.week + 59) & (done.end.state.left > frame.week + 59)
     assert 0.1 < seen["listed"][-1][alive].mean() < 0.9
 
 
@@ -492,7 +492,7 @@ def test_a_trigger_comes_after_its_delay_and_only_once() -> None:
         for i, week in (
             opened.keys() - checks.keys()
         ):  # an audit by lot stood in, the enterprise left, or the run ended
-            leaves = gone[int(frame.world.enterprise[i])] <= week + delay
+            leaves = gone[int(frame.fixed.enterprise[i])] <= week + delay
             assert (i, week + delay) in audited or leaves or week + delay >= frame.week + 40
 
 
@@ -503,16 +503,16 @@ def test_nobody_is_inspected_before_entry_or_after_exit() -> None:
     for slots, weeks in (
         (rows["slot"], rows["week"]),
         (done.events[:, 1], done.events[:, 0]),
-        (frame.world.enterprise[done.signals[:, 1]], done.signals[:, 0]),
+        (frame.fixed.enterprise[done.signals[:, 1]], done.signals[:, 0]),
     ):
-        assert (frame.world.entered[slots] <= weeks).all()
+        assert (frame.fixed.entered[slots] <= weeks).all()
         assert (weeks < done.end.state.left[slots]).all()
-    came = (frame.world.entered > frame.week) & (frame.world.entered < done.end.week)
+    came = (frame.fixed.entered > frame.week) & (frame.fixed.entered < done.end.week)
     assert np.isin(rows["slot"], np.flatnonzero(came)).any()
-    alive = (frame.world.entered[:, None] <= np.arange(frame.week, done.end.week)) & (
+    alive = (frame.fixed.entered[:, None] <= np.arange(frame.week, done.end.week)) & (
         np.arange(frame.week, done.end.week) < done.end.state.left[:, None]
     )
-    held = np.diff(frame.world.start)
+    held = np.diff(frame.fixed.start)
     assert np.array_equal(done.counts.sum(axis=(1, 2, 3)), held @ alive)
 
 
@@ -581,7 +581,7 @@ def test_starting_tiers_are_those_that_the_tier_rule_assigns(preset: str) -> Non
     assert set(gravest) <= set(EVENT_KINDS)
     given_ = scores.set_index("enterprise_id").loc[frame.ids[here]].reset_index()
     given_ = given_.assign(
-        sector=pd.Series(frame.world.sector[here]).map(dict(enumerate(engine.SECTORS))),
+        sector=pd.Series(frame.fixed.sector[here]).map(dict(enumerate(engine.SECTORS))),
         red_line=np.where(capped.max(axis=1) > 0, gravest, None),
     )
     wanted = assign(given_, policy)
@@ -612,12 +612,12 @@ def test_tiers_move_at_reviews_only_and_after_their_dwell() -> None:
     assert np.array_equal(done.first_tier[here], path[0])
 
 
-def scrambled(frame: Frame) -> Frame:
+def scrambled(frame: World) -> World:
     """Return the world with its truth shuffled among the obligations; no record changes."""
     order = np.random.default_rng(0).permutation(frame.obligations)
-    world = frame.world._replace(hazard=frame.world.hazard[order], hunch=frame.world.hunch[order])
+    world = frame.fixed._replace(hazard=frame.fixed.hazard[order], hunch=frame.fixed.hunch[order])
     state = frame.state._replace(violation=frame.state.violation[order], since=frame.state.since[order])
-    return dataclasses.replace(frame, world=world, state=state)
+    return dataclasses.replace(frame, fixed=world, state=state)
 
 
 @pytest.mark.parametrize("preset", presets())
@@ -660,8 +660,8 @@ def test_true_risk_is_the_mean_share_in_violation_times_detection() -> None:
     p = frame.parameters
     severities = ("minor", "moderate", "serious")
     weeks = sum(p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in severities)
-    hazard = np.exp(frame.world.hazard / 512 - 12.0)
-    share = pd.Series(hazard * weeks / (1 + hazard * weeks)).groupby(frame.world.enterprise).mean()
+    hazard = np.exp(frame.fixed.hazard / 512 - 12.0)
+    share = pd.Series(hazard * weeks / (1 + hazard * weeks)).groupby(frame.fixed.enterprise).mean()
     told = oracle_scores(frame, 0.6)
     assert told["risk_probability"].to_numpy() == pytest.approx(0.6 * share.to_numpy(), rel=1e-12)
 
@@ -680,10 +680,10 @@ def test_entrants_start_at_the_mean_of_their_sector() -> None:
     frame = busy_world()
     scores = scores_of(frame, 2)
     _, seen = watched(frame, policy_of({"scoring.basis": "model"}), 1, "points0", scores=scores)
-    sector = dict(zip(frame.ids, frame.world.sector, strict=True))
+    sector = dict(zip(frame.ids, frame.fixed.sector, strict=True))
     mean = scores["credit_points"].groupby(scores["enterprise_id"].map(sector)).mean()
     unknown = ~np.isin(frame.ids, scores["enterprise_id"])
-    wanted = mean.reindex(frame.world.sector[unknown]).fillna(scores["credit_points"].mean())
+    wanted = mean.reindex(frame.fixed.sector[unknown]).fillna(scores["credit_points"].mean())
     assert seen["points0"][0][unknown] == pytest.approx(wanted * 16, abs=1)  # on the grid of 1/16 point
 
 
@@ -768,7 +768,7 @@ def test_what_mends_for_certain_is_gone_the_next_week() -> None:
     frame = busy_world()
     mends = {f"violation.mend.{name}": 1.0 for name in ("minor", "moderate", "serious")}
     done = run(with_parameters(frame, mends), LEGACY, 20)
-    stayed = done.end.state.left[frame.world.enterprise] >= done.end.week
+    stayed = done.end.state.left[frame.fixed.enterprise] >= done.end.week
     violating = stayed & (done.end.state.violation > 0)
     assert violating.any()
     assert (done.end.state.since[violating] == done.end.week - 1).all()

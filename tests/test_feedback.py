@@ -111,7 +111,7 @@ def test_tiers_hold_their_shares_whatever_the_score() -> None:
 
 def test_features_count_what_was_before_a_week_and_outcomes_what_came_after() -> None:
     book, log = Book(past().end, [past()]), past().table()
-    log = log[log["mode"] < 2].assign(owner=past().frame.world.enterprise[log["obligation"]].astype(int))
+    log = log[log["mode"] < 2].assign(owner=past().start.fixed.enterprise[log["obligation"]].astype(int))
     now = past().end.week
     week = now - 40
     owner = np.arange(60)

@@ -27,7 +27,7 @@ def happens(what: str) -> Callable[[Run], float]:
 
 
 def rules(name: str) -> Callable[[Run], Any]:
-    return lambda done: getattr(compile_rules(done.policy, done.frame, 0.0), name)
+    return lambda done: getattr(compile_rules(done.policy, done.start, 0.0), name)
 
 
 PROBES: dict[str, Callable[[Run], Any]] = {
@@ -63,7 +63,7 @@ PROBES: dict[str, Callable[[Run], Any]] = {
 
 
 def _followed_up(done: Run) -> int:
-    late = done.log[:, 0] > done.frame.week + 40  # what the past had arranged is over by then
+    late = done.log[:, 0] > done.start.week + 40  # what the past had arranged is over by then
     return int((late & (done.log[:, 2] == 2)).sum())
 
 
@@ -89,7 +89,7 @@ def test_every_instrument_has_a_probe_and_holds_parameters_that_there_are() -> N
 def test_an_instrument_is_there_and_gone_when_switched_off_alone(name: str, everything: Run) -> None:
     assert PROBES[name](everything) > 0
     off = without(everything.policy, name)
-    done = run(everything.frame, off, 70)
+    done = run(everything.start, off, 70)
     assert PROBES[name](done) == 0
     # nothing else was touched
     assert {path for path in SPEC if off[path] != everything.policy[path]} <= set(INSTRUMENTS[name].off)
@@ -129,7 +129,7 @@ def test_tags_tables_and_overrides_multiply_the_draws(seed: int) -> None:
         "frequency.base_rate": 1.0,
     }
     done = run(frame, bare(given), 52)
-    w = frame.world
+    w = frame.fixed
     rate = (base_rates(done.policy, frame.parameters)[w.sector, w.size] / np.diff(w.start))[w.enterprise]
     tagged = np.isin(w.sector, [SECTORS.index(s) for s in ("retail", "ict")])[w.enterprise]
     table = np.isin(w.agency, [AGENCIES.index(a) for a in ("fire", "labour")])
@@ -150,8 +150,8 @@ def test_fixed_intervals_come_as_often_as_the_rate_says_and_evenly(seed: int) ->
     rate, weeks = 6.0, 104
     given = {"frequency.base_rate": rate, "frequency.schedule": "interval"}
     done = run(frame, bare(EQUAL | FLAT | given), weeks, seed=seed)
-    held = np.diff(frame.world.start)
-    share = rate_table()[log_index(rate / held / WEEKS_A_YEAR)][frame.world.enterprise] / 2.0**32
+    held = np.diff(frame.fixed.start)
+    share = rate_table()[log_index(rate / held / WEEKS_A_YEAR)][frame.fixed.enterprise] / 2.0**32
     times = np.bincount(done.log[:, 1], minlength=frame.obligations)
     # a systematic sample: each obligation has the whole part of weeks × share, or one more
     assert ((times == np.floor(weeks * share)) | (times == np.ceil(weeks * share))).all()
@@ -189,7 +189,7 @@ def test_what_the_items_list_stops_is_relabelled_at_its_share(seed: int) -> None
     assert agrees(relabelled, 0.3 * n, 0.21 * n)
     rows = done.log[done.log[:, 13] == 6]
     assert set(rows[:, 2]) == {1}  # under the name of a trigger
-    assert set(frame.world.agency[rows[:, 1]]) == {AGENCIES.index("fire")}
+    assert set(frame.fixed.agency[rows[:, 1]]) == {AGENCIES.index("fire")}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -230,7 +230,7 @@ def test_those_of_the_worst_grade_re_register_at_their_rate() -> None:
     # everybody has the worst grade: below a cut-off that nobody reaches
     worst = worst.reform({"scoring.credit_cutoffs": [997, 998, 999]}, name="worst")
     done = run(frame, worst, 52)
-    state, w = done.end.state, frame.world
+    state, w = done.end.state, frame.fixed
     gone = state.left != frame.state.left
     there = (w.entered == 0) & (frame.state.left > frame.week)
     n = int(there.sum())
@@ -265,7 +265,7 @@ def test_a_successor_takes_over_violations_and_no_records() -> None:
         60,
         observe=lambda week, state: seen.setdefault(week, state.violation.copy()) is None,
     )
-    w, state = frame.world, done.end.state
+    w, state = frame.fixed, done.end.state
     entered = (w.entered > frame.week) & (w.entered < done.end.week)
     twins = [
         e

@@ -112,9 +112,9 @@ def test_what_is_drawn_is_what_the_ladder_declares(name: str) -> None:
     _, world = make(4000, seed=7)
     policy = load(name)
     done = run_simulation(world, policy, 13)  # up to the first review, so that tiers stay
-    stays = (world.world.entered <= world.week) & (world.world.left > world.week + 13)
+    stays = (world.fixed.entered <= world.week) & (world.fixed.left > world.week + 13)
     log = done.table()
-    who = world.world.enterprise[log["obligation"].to_numpy()]
+    who = world.fixed.enterprise[log["obligation"].to_numpy()]
     drawn = int(((log["channel"].to_numpy() == 5) & stays[who]).sum())
     rates = ladders.ladder([policy])["general"].to_numpy()
     expected = rates[done.first_tier[stays]].sum() * 13 / 52
@@ -186,9 +186,9 @@ def test_who_was_drawn_is_counted_by_hand() -> None:
     _, world = make(400, seed=3)
     done, outcome = run_and_measure(world, load("jinshan-2025"), 52)
     log = done.table()
-    owner = done.frame.world.enterprise
+    owner = done.start.fixed.enterprise
     drawn = {int(owner[row.obligation]) for row in log.itertuples() if row.mode < 2 and row.channel in (0, 5)}
-    here = (done.frame.world.left > done.frame.week) & (done.frame.world.entered < done.frame.week + 52)
+    here = (done.start.fixed.left > done.start.week) & (done.start.fixed.entered < done.start.week + 52)
     rows = outcome.values()
     row = rows[(rows["measure"] == "drawn_share") & (rows["group"] == "all")].iloc[0]
     assert 0 < len(drawn) < here.sum()

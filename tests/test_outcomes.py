@@ -65,8 +65,8 @@ def test_groups_add_up_to_the_whole(outcome):
 def test_inspections_visits_and_hours_by_hand(done, outcome):
     log = done.table()
     on_site = log[log["mode"] < 2]
-    owner = done.frame.world.enterprise
-    item = done.frame.world.item
+    owner = done.start.fixed.enterprise
+    item = done.start.fixed.item
     spent = items()["minutes"].to_list()
     visits = {}
     minutes = 0
@@ -85,7 +85,7 @@ def test_inspections_visits_and_hours_by_hand(done, outcome):
 
 def test_repeats_by_hand(done, outcome):
     log = done.table()
-    world = done.frame.world
+    world = done.start.fixed
     log = log[(log["mode"] < 2)]
     first = {}
     for row in log.itertuples():
@@ -118,7 +118,7 @@ def test_violations_are_found_or_missed_and_harm_is_counted_by_week(done, outcom
 def test_visits_per_enterprise_sum_to_visits(done, outcome):
     per = outcome.visits_per_enterprise
     assert per[per >= 0].sum() == value(outcome, "visits")
-    world, week = done.frame.world, done.frame.week
+    world, week = done.start.fixed, done.start.week
     alive = (done.end.state.left > week) & (world.entered < week + 52)
     assert ((per >= 0) == alive).all()
     assert value(outcome, "never_visited_share") == pytest.approx(Counter(per.tolist())[0] / alive.sum())
@@ -164,7 +164,7 @@ def test_a_run_measured_alone_gives_the_same_without_what_needs_its_list(done, o
 
 def test_by_agency_a_joint_visit_is_shared_by_those_that_take_part(done, outcome):
     log = done.table()
-    world = done.frame.world
+    world = done.start.fixed
     spent = items()["minutes"].to_list()
     members, first = defaultdict(set), {}
     hours = Counter()
@@ -199,8 +199,8 @@ def test_by_agency_a_joint_visit_is_shared_by_those_that_take_part(done, outcome
 
 
 def test_those_who_enter_later_stand_apart_from_the_tiers(done, outcome):
-    owner = done.frame.world.enterprise[done.table()["obligation"]]
-    later = done.frame.world.entered > done.frame.week
+    owner = done.start.fixed.enterprise[done.table()["obligation"]]
+    later = done.start.fixed.entered > done.start.week
     on_site = (done.table()["mode"] < 2).to_numpy()
     assert value(outcome, "inspections", "tier", "entered") == (later[owner] & on_site).sum() > 0
     for at, tier in enumerate(GROUPS["tier"][:4]):
@@ -238,7 +238,7 @@ def test_the_shielded_are_those_on_the_list_or_at_the_cap(world, done):
     listed = []
     run(world, policy, 1, kappa=0.1, observe=lambda week, state: listed.append(state.listed.copy()))
     done, outcome = run_and_measure(world, policy, 52, kappa=0.1)
-    owner, level = world.world.enterprise, world.world.agency_level[world.world.agency]
+    owner, level = world.fixed.enterprise, world.fixed.agency_level[world.fixed.agency]
     calls = defaultdict(set)
     for row in done.table().itertuples():
         if row.mode < 2 and row.channel in (0, 4, 5) and getattr(row, "coded", 1):
@@ -267,7 +267,7 @@ def test_relabelled_checks_are_those_whose_cause_says_so(done):
     log[triggers[::3], 13] = RELABELLED
     told = measure(replace(done, log=log))
     assert value(told, "relabelled") == len(triggers[::3]) > 0
-    agency = done.frame.world.agency[log[triggers[::3], 1]]
+    agency = done.start.fixed.agency[log[triggers[::3], 1]]
     assert told.parts["agency"]["relabelled"].tolist() == np.bincount(agency, minlength=12).tolist()
     assert value(measure(done), "relabelled") == 0
 

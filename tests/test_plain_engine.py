@@ -16,7 +16,7 @@ from tests.worlds import ALL_ON, LEGACY, busy_world, changes, load, plain_world,
 from tierkit.city.engine import LOG, TALLY, Run, run
 from tierkit.city.keyed_random import Block
 from tierkit.city.population import draw
-from tierkit.city.world import NEVER, Frame, State
+from tierkit.city.world import NEVER, State, World
 from tierkit.policy import presets
 from tierkit.records import CHANNELS, DISPOSITIONS, FINDINGS, MODES
 
@@ -80,10 +80,10 @@ def test_same_bits_with_every_instrument_on_and_each_of_them_at_work(action: str
     for part in (state.changes, state.flips, state.listed, state.fear, state.visits, state.record_until > 0):
         assert part.any()
     weeks = np.arange(frame.week + 1, fast.end.week)
-    assert np.isin(frame.world.entered, weeks).any()
-    assert np.isin(frame.world.left, weeks).any()
-    gone = state.left != frame.world.left
-    assert gone[frame.world.successor_of[np.isin(frame.world.entered, weeks)]].any()
+    assert np.isin(frame.fixed.entered, weeks).any()
+    assert np.isin(frame.fixed.left, weeks).any()
+    gone = state.left != frame.fixed.left
+    assert gone[frame.fixed.successor_of[np.isin(frame.fixed.entered, weeks)]].any()
     assert set(state.found_kind) == {0, 1, 2, 3}
 
 
@@ -107,7 +107,7 @@ def test_same_bits_under_drawn_reforms(
 
 
 def test_same_bits_from_the_first_week_of_the_burn_in() -> None:
-    frame = draw(80, 5, load("legacy"), 20).frame
+    frame = draw(80, 5, load("legacy"), 20).world
     both(frame, load("shanghai-2025"), 65, kappa=0.1)
 
 
@@ -129,7 +129,7 @@ def test_same_bits_in_and_out_of_scope_and_on_the_edge_of_the_list(
     assert 0 < listed.mean() < 1
 
 
-def at_random(frame: Frame, seed: int) -> Frame:
+def at_random(frame: World, seed: int) -> World:
     """Return the world in a state in which every clock stands near the edge of a rule."""
     rng, state, week = np.random.default_rng(seed), frame.state.copy(), frame.week
     n, m = frame.enterprises, frame.obligations

@@ -344,12 +344,12 @@ def test_chances_are_those_of_the_engine() -> None:
     practice, data, _ = small()
     then = world_at(data, dt.date.fromisoformat(AS_OF), policy=practice)
     state = run(then, practice, 1).end.state
-    alive = then.alive()[then.world.enterprise]
+    alive = then.alive()[then.fixed.enterprise]
     rows = open_obligations(data, pd.Timestamp(AS_OF)).assign(tier="T1", unmonitored=False)
     assert len(rows) == alive.sum()
     told = weekly_chances(rows, practice, data, pd.Timestamp(AS_OF))
     engine = state.routine[alive] / 2.0**32
-    ids = then.ids[then.world.enterprise[alive]]
+    ids = then.ids[then.fixed.enterprise[alive]]
     assert rows["enterprise_id"].tolist() == ids.tolist()
     # The engine counts a complaint when it is substantiated by a check, and fades in whole weeks.
     assert np.median(np.abs(np.log(told["routine"] / engine))) < 0.02
@@ -369,7 +369,7 @@ def test_chances_of_the_plans_are_those_of_their_engine_without_the_rule_score(n
         "enterprise_id": end.ids, "tier": np.array(["T1", "T2", "T3", "T4"])[done.end.state.tier],
         "unmonitored": False,
     }).set_index("enterprise_id")  # fmt: skip
-    there = alive[end.world.enterprise]
+    there = alive[end.fixed.enterprise]
     rows = open_obligations(data, pd.Timestamp(end.date))
     rows = rows[rows["enterprise_id"].isin(end.ids[alive])].reset_index(drop=True)  # some leave this very day
     told = weekly_chances(rows.join(tiers, on="enterprise_id"), plan, data, pd.Timestamp(end.date))
@@ -457,12 +457,12 @@ def test_potential_detections_are_the_state_at_the_time_of_each_weeks_inspection
         last = table[(table["week"] == frame.week + length - 1) & (table["mode"] < 2)]
         before = state.violation > 0
         before[last["obligation"]] = last["violation"] > 0
-        here = (frame.world.entered <= frame.week + length - 1) & (frame.week + length - 1 < state.left)
-        weeks += before & here[frame.world.enterprise]
+        here = (frame.fixed.entered <= frame.week + length - 1) & (frame.week + length - 1 < state.left)
+        weeks += before & here[frame.fixed.enterprise]
     detects = np.divide(chance * 15, weeks, out=np.full(len(weeks), np.nan), where=weeks > 0)
     assert (chance[weeks == 0] == 0).all()
     assert weeks.sum() > 100
-    by_agency = pd.Series(detects).groupby(frame.world.agency)
+    by_agency = pd.Series(detects).groupby(frame.fixed.agency)
     assert (by_agency.std().dropna() < TINY).all()
     assert by_agency.mean().dropna().between(0.6, 0.8).all()
     with pytest.raises(ValueError, match="'first' week"):

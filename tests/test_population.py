@@ -12,7 +12,7 @@ from scipy import integrate, stats
 from scipy.special import expit
 
 from tests.worlds import LEGACY, policy_of
-from tierkit.city.population import Population, base_rates, draw, draw_frame, hazard_intercept, items
+from tierkit.city.population import Population, base_rates, draw, draw_world, hazard_intercept, items
 from tierkit.city.world import LOG_MIN, LOG_ONE, NEVER, parameters
 from tierkit.policy import Policy
 from tierkit.records import (
@@ -41,16 +41,16 @@ def population(seed: int = 1, enterprises: int = 20_000) -> Population:
 def log_odds(one: Population) -> NDArray[np.float64]:
     """Return the log-odds of being in violation were nobody inspected, by obligation."""
     weeks = sum(P[f"violation.severity.{s}"] / P[f"violation.mend.{s}"] for s in SEVERITIES)
-    return one.frame.world.hazard / LOG_ONE + LOG_MIN + np.log(weeks)
+    return one.start.fixed.hazard / LOG_ONE + LOG_MIN + np.log(weeks)
 
 
 def shifts(one: Population) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return what sector, size and age add to the log-odds, and of whom the register tells for sure."""
-    world = one.frame.world
+    world = one.start.fixed
     shift = np.array([P[f"hazard.sector.{s}"] for s in SECTORS])[world.sector]
     shift = shift + np.where(world.size == SIZES.index("large"), P["hazard.large"], 0)
     registered = one.enterprises["registered_on"].to_numpy("datetime64[D]")
-    came = np.datetime64(one.frame.origin) + world.entered.astype(int) * np.timedelta64(7, "D")
+    came = np.datetime64(one.start.origin) + world.entered.astype(int) * np.timedelta64(7, "D")
     age = (came - registered).astype(int)
     shift = shift + np.where(age < 2 * 365, P["hazard.young"], 0)
     sure = np.abs(age - 2 * 365) > 14  # who registered on which day of the week is not the question
@@ -71,7 +71,7 @@ def r_squared(columns: pd.DataFrame, y: NDArray[np.float64]) -> float:
     ("kind", "levels"), [("sector", SECTORS), ("ownership", OWNERSHIPS), ("district", DISTRICTS)]
 )
 def test_shares_are_those_declared(seed: int, kind: str, levels: tuple[str, ...]) -> None:
-    codes = getattr(population(seed).frame.world, kind)
+    codes = getattr(population(seed).world.fixed, kind)
     declared = np.array([P[f"share.{kind}.{level}"] for level in levels])
     expected = declared / declared.sum() * len(codes)
     assert stats.chisquare(np.bincount(codes, minlength=len(levels)), expected).pvalue > ALPHA
@@ -79,7 +79,7 @@ def test_shares_are_those_declared(seed: int, kind: str, levels: tuple[str, ...]
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_sizes_are_those_declared_but_that_individuals_stay_small(seed: int) -> None:
-    world = population(seed).frame.world
+    world = population(seed).world.fixed
     individual = world.ownership == OWNERSHIPS.index("individual")
     declared = np.array([P[f"share.size.{s}"] for s in SIZES])
     declared = declared / declared.sum()
@@ -96,7 +96,7 @@ def test_sizes_are_those_declared_but_that_individuals_stay_small(seed: int) -> 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_enterprises_have_four_to_six_obligations_as_their_sector_says(seed: int) -> None:
-    world = population(seed).frame.world
+    world = population(seed).world.fixed
     held = np.diff(world.start)
     assert 4 < held.mean() < 6
     assert held.min() >= 1
@@ -139,19 +139,19 @@ def test_prevalence_is_near_the_declared_one(seed: int) -> None:
     levels, of = np.unique(shift, return_inverse=True)
     centre = (hazard_intercept(P) + levels)[:, None] + P["hazard.latent_sd"] * NODES
     excess = np.where(sure, share - (expit(centre) @ WEIGHTS)[of], 0)
-    by_enterprise = np.bincount(one.frame.world.enterprise, excess)
+    by_enterprise = np.bincount(one.start.fixed.enterprise, excess)
     assert abs(by_enterprise.sum()) <= 4 * np.sqrt((by_enterprise**2).sum())
-    here = one.frame.world.entered[one.frame.world.enterprise] == 0
-    there = one.frame.state.violation[here] > 0
+    here = one.start.fixed.entered[one.start.fixed.enterprise] == 0
+    there = one.start.state.violation[here] > 0
     spread = np.sqrt((share[here] * (1 - share[here])).sum())
     assert abs(there.sum() - share[here].sum()) <= 4 * spread
-    assert not one.frame.state.violation[~here].any()  # entrants start clean
+    assert not one.start.state.violation[~here].any()  # entrants start clean
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_latent_log_odds_have_their_spread_and_what_an_enterprise_shares(seed: int) -> None:
     one = population(seed)
-    world, latent = one.frame.world, one.latent
+    world, latent = one.start.fixed, one.latent
     assert stats.kstest(latent, "norm").pvalue > ALPHA
     shift, sure = shifts(one)
     mine = sure & (world.hazard > 1)
@@ -171,7 +171,7 @@ def test_latent_log_odds_have_their_spread_and_what_an_enterprise_shares(seed: i
 @pytest.mark.parametrize("seed", SEEDS)
 def test_records_explain_a_fifth_to_a_third_of_the_latent_log_odds(seed: int) -> None:
     one = population(seed)
-    world, e = one.frame.world, one.enterprises
+    world, e = one.start.fixed, one.enterprises
     age = (pd.Timestamp(P["calendar.start"]) - e["registered_on"]).dt.days
     seen = pd.get_dummies(e[["sector", "size", "ownership", "district"]], drop_first=True).astype(float)
     seen["young"], seen["capital"] = age < 2 * 365, np.log(e["registered_capital"])
@@ -200,12 +200,12 @@ def test_ids_are_valid_unique_and_say_district_and_kind(seed: int) -> None:
     assert (e["enterprise_id"].str[2:8] == division).all()
     individual = e["ownership"] == "individual"
     assert (e["enterprise_id"].str[1] == np.where(individual, "2", "1")).all()
-    assert list(one.frame.ids) == list(e["enterprise_id"])
+    assert list(one.start.ids) == list(e["enterprise_id"])
 
 
 def test_columns_say_what_the_world_says() -> None:
     one = population()
-    world, e, o = one.frame.world, one.enterprises, one.obligations
+    world, e, o = one.start.fixed, one.enterprises, one.obligations
     for name, levels in (
         ("sector", SECTORS),
         ("size", SIZES),
@@ -265,7 +265,7 @@ def test_base_rates_average_to_the_declared_one() -> None:
 
 
 def test_professional_complaints_average_to_the_declared_rate() -> None:
-    world = population().frame.world
+    world = population().world.fixed
     yearly = -np.log1p(-world.professional.astype(np.float64) / 2.0**32) * 52
     share = np.array([P[f"share.sector.{s}"] for s in SECTORS])
     by_sector = np.array([yearly[world.sector == s].mean() for s in range(len(SECTORS))])
@@ -275,8 +275,8 @@ def test_professional_complaints_average_to_the_declared_rate() -> None:
 
 def test_capacity_is_the_expected_demand_and_its_slack() -> None:
     one = population()
-    world = one.frame.world
-    known = np.arange(one.frame.enterprises) < 20_000
+    world = one.start.fixed
+    known = np.arange(one.start.enterprises) < 20_000
     held = np.diff(world.start)
     yearly = base_rates(LEGACY, P)[world.sector, world.size] + P["reference_rate.triggered"]
     weekly = np.where(known, yearly / held / 52, 0)[world.enterprise]
@@ -293,7 +293,7 @@ def test_capacity_is_the_expected_demand_and_its_slack() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_enterprises_enter_and_leave_at_the_declared_rates(seed: int) -> None:
-    world = population(seed).frame.world
+    world = population(seed).world.fixed
     start, end = P["calendar.burn_in_weeks"], P["calendar.burn_in_weeks"] + P["calendar.history_weeks"]
     known = world.entered < end
     assert known.sum() == 20_000
@@ -315,40 +315,40 @@ def test_enterprises_enter_and_leave_at_the_declared_rates(seed: int) -> None:
 
 def test_entrants_register_in_the_week_before_they_can_be_inspected() -> None:
     one = population()
-    entered = one.frame.world.entered
-    monday = pd.Timestamp(one.frame.origin) + pd.to_timedelta(entered.astype(int) * 7, unit="D")
+    entered = one.start.fixed.entered
+    monday = pd.Timestamp(one.start.origin) + pd.to_timedelta(entered.astype(int) * 7, unit="D")
     lead = (monday - one.enterprises["registered_on"]).dt.days[entered > 0]
     assert lead.between(3, 7).all()  # a working day
-    assert (one.enterprises["registered_on"][entered == 0] < pd.Timestamp(one.frame.origin)).all()
+    assert (one.enterprises["registered_on"][entered == 0] < pd.Timestamp(one.start.origin)).all()
     assert (
         one.obligations["valid_from"]
-        == one.enterprises["registered_on"].iloc[one.frame.world.enterprise].to_numpy()
+        == one.enterprises["registered_on"].iloc[one.start.fixed.enterprise].to_numpy()
     ).all()
 
 
 def test_the_same_seed_draws_the_same_world_and_another_does_not() -> None:
     a, b, c = (draw(300, seed, LEGACY) for seed in (7, 7, 8))
-    assert all(np.array_equal(x, y) for x, y in zip(a.frame.world, b.frame.world, strict=True))
-    assert all(np.array_equal(x, y) for x, y in zip(a.frame.state, b.frame.state, strict=True))
+    assert all(np.array_equal(x, y) for x, y in zip(a.world.fixed, b.world.fixed, strict=True))
+    assert all(np.array_equal(x, y) for x, y in zip(a.world.state, b.world.state, strict=True))
     for name in ("enterprises", "agencies", "items", "obligations"):
         pd.testing.assert_frame_equal(getattr(a, name), getattr(b, name), check_exact=True)
-    assert (a.frame.world.sector != c.frame.world.sector).mean() > 0.5
+    assert (a.world.fixed.sector != c.world.fixed.sector).mean() > 0.5
 
 
 @pytest.mark.parametrize("policy", ["shanghai-2025", "uniform-3pct"])
 def test_slots_hold_the_same_enterprises_whatever_the_policy(policy: str) -> None:
-    a, b = draw(300, 7, LEGACY).frame, draw(300, 7, Policy.load(policy)).frame
-    for name, x, y in zip(a.world._fields, a.world, b.world, strict=True):
+    a, b = draw(300, 7, LEGACY).world, draw(300, 7, Policy.load(policy)).world
+    for name, x, y in zip(a.fixed._fields, a.fixed, b.fixed, strict=True):
         assert np.array_equal(x, y), name
 
 
 @pytest.mark.parametrize("horizon", [0, 60, 260])
 def test_slots_for_later_entrants_change_nothing_before_them(horizon: int) -> None:
     for enterprises in (300, 20_000):
-        a, b = draw(enterprises, 1, LEGACY, 52).frame, draw(enterprises, 1, LEGACY, horizon).frame
+        a, b = draw(enterprises, 1, LEGACY, 52).world, draw(enterprises, 1, LEGACY, horizon).world
         n = min(a.enterprises, b.enterprises)
-        m = int(a.world.start[n])
-        for name, x, y in zip(a.world._fields, a.world, b.world, strict=True):
+        m = int(a.fixed.start[n])
+        for name, x, y in zip(a.fixed._fields, a.fixed, b.fixed, strict=True):
             size = {a.enterprises: n, a.enterprises + 1: n + 1, a.obligations: m}.get(len(x), len(x))
             assert np.array_equal(x[:size], y[:size]), name
         assert list(a.ids[:n]) == list(b.ids[:n])
@@ -356,8 +356,8 @@ def test_slots_for_later_entrants_change_nothing_before_them(horizon: int) -> No
 
 def test_a_world_of_one_enterprise_can_be_drawn() -> None:
     one = draw(1, 1, LEGACY, 0)
-    assert one.frame.enterprises == len(one.enterprises) == 1
-    assert one.frame.date == P["calendar.start"] - dt.timedelta(weeks=P["calendar.burn_in_weeks"])
+    assert one.start.enterprises == len(one.enterprises) == 1
+    assert one.start.date == P["calendar.start"] - dt.timedelta(weeks=P["calendar.burn_in_weeks"])
 
 
 @pytest.mark.parametrize(
@@ -376,10 +376,10 @@ def test_arguments_out_of_range_are_refused(arguments: tuple[object, ...], messa
 
 
 def test_chunks_and_tables_change_no_bit_of_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = draw(3_000, 4, LEGACY).frame
+    whole = draw(3_000, 4, LEGACY).world
     monkeypatch.setattr("tierkit.city.population._CHUNK", 700)
-    parts = draw_frame(3_000, 4, LEGACY)
-    for one, other in ((whole.world, parts.world), (whole.state, parts.state)):
+    parts = draw_world(3_000, 4, LEGACY)
+    for one, other in ((whole.fixed, parts.fixed), (whole.state, parts.state)):
         for a, b in zip(one, other, strict=True):
             assert a.dtype == b.dtype
             assert np.array_equal(a, b)
@@ -387,9 +387,9 @@ def test_chunks_and_tables_change_no_bit_of_the_world(monkeypatch: pytest.Monkey
 
 
 def test_drawing_takes_at_most_what_a_city_can_afford() -> None:
-    draw_frame(100, 1, LEGACY)
+    draw_world(100, 1, LEGACY)
     tracemalloc.start()
-    frame = draw_frame(40_000, 1, LEGACY)
+    frame = draw_world(40_000, 1, LEGACY)
     _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak / frame.obligations < 230  # of which chunks of a fixed size take some 60 here

@@ -104,8 +104,8 @@ def test_later_evaluations_change_no_prediction(file: Path) -> None:
         if isinstance(one, pd.DataFrame):
             pd.testing.assert_frame_equal(one, other)
     np.testing.assert_array_equal(
-        world_and_policy(rows, "2017-01-01")[0].world.hazard,
-        world_and_policy(early, "2017-01-01")[0].world.hazard,
+        world_and_policy(rows, "2017-01-01")[0].fixed.hazard,
+        world_and_policy(early, "2017-01-01")[0].fixed.hazard,
     )
 
 

@@ -65,7 +65,7 @@ def test_audits_find_what_the_risks_say() -> None:
 def test_rows_come_in_any_order_and_levels_arrive() -> None:
     rows = table(50).assign(district="jinshan", ownership="foreign", commitment=True)
     frame = world_from_scores(rows, DAY, capacity={"fire": 3})
-    world = frame.world
+    world = frame.fixed
     assert frame.date == DAY
     assert frame.alive().all()
     assert (np.diff(world.start) == 2).all()
@@ -74,7 +74,7 @@ def test_rows_come_in_any_order_and_levels_arrive() -> None:
     assert (np.delete(world.capacity, AGENCIES.index("fire")) == ROOM_FOR_ALL).all()
     assert (world.permit_phase >= 0).all()
     again = world_from_scores(rows.sort_values(["enterprise_id", "agency"]), DAY, capacity={"fire": 3})
-    by_id = dict(zip(again.ids, again.world.hazard[::2], strict=True))
+    by_id = dict(zip(again.ids, again.fixed.hazard[::2], strict=True))
     assert by_id == dict(zip(frame.ids, world.hazard[::2], strict=True))
 
 
@@ -95,7 +95,7 @@ def test_records_of_the_contract_make_a_table() -> None:
     place = {i: k for k, i in enumerate(end.ids)}
     for slot in range(0, frame.enterprises, 17):
         old = place[frame.ids[slot]]
-        a, b = frame.world, end.world
+        a, b = frame.fixed, end.fixed
         mine, theirs = slice(a.start[slot], a.start[slot + 1]), slice(b.start[old], b.start[old + 1])
         for name in ("local", "item"):
             np.testing.assert_array_equal(getattr(a, name)[mine], getattr(b, name)[theirs])

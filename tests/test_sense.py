@@ -6,7 +6,7 @@ import pytest
 
 from tests.worlds import policy_of
 from tierkit.city.synth import make
-from tierkit.city.world import Frame
+from tierkit.city.world import World
 from tierkit.compare.comparison import compare
 from tierkit.policy import Policy
 
@@ -102,12 +102,12 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, int]] = {
 
 
 @pytest.fixture(scope="module")
-def town() -> Frame:
+def town() -> World:
     return make(2_000, 6)[1]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_lever_moves_what_it_must(name: str, town: Frame) -> None:
+def test_a_lever_moves_what_it_must(name: str, town: World) -> None:
     start, has, gets, measure, way = CASES[name]
     before = policy_of(has | {"scoring.basis": "rule"}, Policy.load(start))
     after = policy_of(gets, before).reform({}, name="after")
@@ -119,7 +119,7 @@ def test_a_lever_moves_what_it_must(name: str, town: Frame) -> None:
     assert (low > 0) if way > 0 else (high < 0), (low, high)
 
 
-def test_deterrence_carries_what_is_not_inspected_into_more_violations(town: Frame) -> None:
+def test_deterrence_carries_what_is_not_inspected_into_more_violations(town: World) -> None:
     fewer = policy_of({"frequency.base_rate": 0.02})
     legacy = Policy.load("legacy")
     shift = {}

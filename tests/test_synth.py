@@ -14,7 +14,7 @@ from tests.worlds import ALL_ON, LEGACY, load, policy_of
 from tierkit.city.engine import Run, run
 from tierkit.city.population import draw
 from tierkit.city.synth import grow, history, make, make_folder, world_of
-from tierkit.city.world import Frame, parameters
+from tierkit.city.world import World, parameters
 from tierkit.policy import Policy
 from tierkit.records import (
     AGENCIES,
@@ -34,7 +34,7 @@ RECORDS = ("inspections", "credit_events", "complaints", "signals", "tiers")
 
 
 @cache
-def made(enterprises: int = 1500, seed: int = 1) -> tuple[Dataset, Frame]:
+def made(enterprises: int = 1500, seed: int = 1) -> tuple[Dataset, World]:
     return make(enterprises, seed)
 
 
@@ -137,7 +137,7 @@ def test_progress_runs_through_burn_in_and_records() -> None:
 def test_the_world_of_a_dataset_goes_on_exactly(policy: str) -> None:
     data, frame = made()
     again = world_of(data)
-    for name, a, b in zip(frame.world._fields, frame.world, again.world, strict=True):
+    for name, a, b in zip(frame.fixed._fields, frame.fixed, again.fixed, strict=True):
         assert np.array_equal(a, b), name
         assert a.dtype == b.dtype, name
     assert (again.week, again.origin, again.seed, again.known_from) == (
@@ -147,9 +147,9 @@ def test_the_world_of_a_dataset_goes_on_exactly(policy: str) -> None:
     a, b = run(frame, plan, 60, kappa=0.25, replicate=3), run(again, plan, 60, kappa=0.25, replicate=3)
     assert len(a.log) > 100
     assert same(a, b)
-    here = (frame.world.entered < a.end.week) & (frame.state.left > frame.week)
+    here = (frame.fixed.entered < a.end.week) & (frame.state.left > frame.week)
     for name, x, y in zip(a.end.state._fields, a.end.state, b.end.state, strict=True):
-        mine = here[frame.world.enterprise] if len(x) == frame.obligations else here
+        mine = here[frame.fixed.enterprise] if len(x) == frame.obligations else here
         assert np.array_equal(x[mine], y[mine]), name
 
 
@@ -170,19 +170,19 @@ def test_a_short_horizon_has_no_entrants_after_it() -> None:
     data, _ = made()
     frame = world_of(data, horizon_weeks=0)
     assert frame.enterprises == 1500
-    assert (frame.world.entered <= frame.week).all()
+    assert (frame.fixed.entered <= frame.week).all()
 
 
 def test_the_truth_is_the_state_of_the_world() -> None:
     data, frame = made()
     truth = data["truth"]
-    known = (frame.world.entered < frame.week)[frame.world.enterprise]
+    known = (frame.fixed.entered < frame.week)[frame.fixed.enterprise]
     assert np.array_equal(truth["violation"], frame.state.violation[known])
-    assert np.array_equal(truth["log_hazard"], frame.world.hazard[known])
+    assert np.array_equal(truth["log_hazard"], frame.fixed.hazard[known])
     months = np.stack(truth["state_by_month"].to_list())
     assert months.shape[1] == 24
     assert months.max() <= 3
-    late = (frame.world.entered > frame.known_from + 60)[frame.world.enterprise][known]
+    late = (frame.fixed.entered > frame.known_from + 60)[frame.fixed.enterprise][known]
     assert not months[late, :12].any()  # not yet there in the first year
 
 
@@ -210,12 +210,12 @@ def test_a_dataset_that_is_not_its_world_is_refused(spoil: Any, message: str) ->
 
 def test_each_inspection_is_a_row_of_the_run() -> None:
     data, done = made()[0], past()
-    world, table = done.frame.world, data["inspections"]
+    world, table = done.start.fixed, data["inspections"]
     log = done.table()
     i = log["obligation"].to_numpy()
     wanted = pd.DataFrame(
         {
-            "enterprise_id": done.frame.ids[world.enterprise[i]],
+            "enterprise_id": done.start.ids[world.enterprise[i]],
             "agency": np.array(AGENCIES)[world.agency[i]],
             "item_class": np.array(ITEM_CLASSES)[world.item_class[i]],
             "week": log["week"],
@@ -224,7 +224,7 @@ def test_each_inspection_is_a_row_of_the_run() -> None:
             "finding": np.array(FINDINGS)[log["finding"]],
         }
     )
-    week = (table["inspected_on"] - pd.Timestamp(done.frame.origin)).dt.days // 7
+    week = (table["inspected_on"] - pd.Timestamp(done.start.origin)).dt.days // 7
     told = table.assign(week=week)[list(wanted)].astype(wanted.dtypes.to_dict())
     keys = ["week", "enterprise_id", "agency", "item_class"]
     pd.testing.assert_frame_equal(
@@ -393,19 +393,19 @@ def test_the_past_is_the_engine_under_legacy() -> None:
     data, frame = made()
     done = past()
     assert done.policy == LEGACY
-    assert (done.frame.known_from, done.frame.week, done.end.week) == (52, 52, 156)
+    assert (done.start.known_from, done.start.week, done.end.week) == (52, 52, 156)
     assert done.weeks == 104
-    assert same(done, run(done.frame, LEGACY, 104))
+    assert same(done, run(done.start, LEGACY, 104))
     assert all(np.array_equal(a, b) for a, b in zip(done.end.state, frame.state, strict=True))
-    assert pd.Timestamp(done.frame.date) == START
+    assert pd.Timestamp(done.start.date) == START
     assert pd.Timestamp(frame.date) == END
     assert data.manifest["as_of"] == "2024-12-30"
     assert (data["inspections"]["inspected_on"] >= START).all()
 
 
 def test_the_burn_in_leaves_states_and_deterrence_and_no_records() -> None:
-    state = past().frame.state
-    born = draw(1500, 1, LEGACY).frame.state
+    state = past().start.state
+    born = draw(1500, 1, LEGACY).world.state
     assert (state.found_week >= 0).any()  # deterrence lasts
     assert not np.array_equal(state.violation, born.violation)
     assert (state.record_until < 0).all()
@@ -418,10 +418,10 @@ def test_months_are_first_weeks_of_months() -> None:
     population, done, months = history(60, 2)
     assert list(months) == [y * 100 + m for y in (2023, 2024) for m in range(1, 13)]
     seen: dict[int, Any] = {}
-    run(done.frame, LEGACY, 104, observe=lambda week, state: seen.update({week: state.violation.copy()}))
+    run(done.start, LEGACY, 104, observe=lambda week, state: seen.update({week: state.violation.copy()}))
     first = {}
     for week in seen:
-        monday = pd.Timestamp(population.frame.origin) + pd.Timedelta(weeks=week)
+        monday = pd.Timestamp(population.world.origin) + pd.Timedelta(weeks=week)
         first.setdefault(monday.year * 100 + monday.month, week)
     assert all(np.array_equal(months[month], seen[week]) for month, week in first.items())
 
@@ -450,7 +450,7 @@ def test_a_world_grown_without_its_records_is_the_one_that_they_lead_to() -> Non
     told: list[tuple[int, int]] = []
     grown = grow(150, 6, progress=lambda done, total: told.append((done, total)))
     made = make(150, 6)[1]
-    for one, other in ((grown.world, made.world), (grown.state, made.state)):
+    for one, other in ((grown.fixed, made.fixed), (grown.state, made.state)):
         assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     assert (grown.week, grown.date, list(grown.ids)) == (made.week, made.date, list(made.ids))
     assert told == [(k, grown.week) for k in range(1, grown.week + 1)]

@@ -12,7 +12,7 @@ from scipy import stats
 from tests.worlds import closed_world, policy_of, with_parameters
 from tierkit.city.engine import TALLY, Rules, Run, compile_rules, run
 from tierkit.city.population import base_rates
-from tierkit.city.world import NEVER, Frame, log_index, probability_table
+from tierkit.city.world import NEVER, World, log_index, probability_table
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS, SECTORS, SEVERITIES, SIZES, TIERS
 
@@ -41,13 +41,13 @@ def bare(changes: Mapping[str, Any]) -> Policy:
     return policy_of(BARE | dict(changes))
 
 
-def world(seed: int, **state: Any) -> Frame:
+def world(seed: int, **state: Any) -> World:
     frame = closed_world(ENTERPRISES, seed)
     assert 9e4 < frame.obligations < 1.1e5
     return with_state(frame, **state)
 
 
-def with_state(frame: Frame, **state: Any) -> Frame:
+def with_state(frame: World, **state: Any) -> World:
     """Return the world with parts of its state set, each to one value or to an array."""
     fresh = frame.state.copy()
     for name, value in state.items():
@@ -55,10 +55,10 @@ def with_state(frame: Frame, **state: Any) -> Frame:
     return dataclasses.replace(frame, state=fresh)
 
 
-def with_hazard(frame: Frame, weekly: float) -> Frame:
+def with_hazard(frame: World, weekly: float) -> World:
     """Return the world with one hazard for all."""
-    hazard = np.full_like(frame.world.hazard, log_index(weekly))
-    return dataclasses.replace(frame, world=frame.world._replace(hazard=hazard))
+    hazard = np.full_like(frame.fixed.hazard, log_index(weekly))
+    return dataclasses.replace(frame, fixed=frame.fixed._replace(hazard=hazard))
 
 
 def agrees(count: float, expected: float, variance: float) -> bool:
@@ -75,7 +75,7 @@ def channel_rows(done: Run, channel: int) -> NDArray[np.int32]:
 
 
 def rules_of(done: Run) -> Rules:
-    return compile_rules(done.policy, done.frame, done.kappa)
+    return compile_rules(done.policy, done.start, done.kappa)
 
 
 # Draws
@@ -85,7 +85,7 @@ def rules_of(done: Run) -> Rules:
 def test_routine_draws_come_at_the_weekly_probability(seed: int) -> None:
     frame = world(seed)
     done = run(frame, bare(EQUAL | FLAT | {"frequency.base_rate": 1.5}), 52)
-    held = np.diff(frame.world.start)
+    held = np.diff(frame.fixed.start)
     q = weekly(1.5 / np.repeat(held, held))  # an enterprise's rate is shared by its obligations
     assert agrees(len(done.log), 52 * q.sum(), 52 * (q * (1 - q)).sum())
     # each obligation by itself: the number of draws in 52 weeks is binomial
@@ -102,12 +102,12 @@ def test_a_tier_multiplies_its_draws(seed: int, tier: int) -> None:
     matrix = [[TIERS[tier]] * 4] * 4
     multiple = {f"frequency.tier.{TIERS[tier]}.general": 0.4, f"frequency.tier.{TIERS[tier]}.key": 2.5}
     done = run(frame, bare(multiple | {"scoring.matrix": matrix, "frequency.base_rate": 1.0}), 52)
-    rate = base_rates(done.policy, frame.parameters)[frame.world.sector, frame.world.size] / np.diff(
-        frame.world.start
+    rate = base_rates(done.policy, frame.parameters)[frame.fixed.sector, frame.fixed.size] / np.diff(
+        frame.fixed.start
     )
     for item_class, by in enumerate((0.4, 2.5)):
-        mine = frame.world.item_class == item_class
-        q = weekly(by * rate[frame.world.enterprise[mine]])
+        mine = frame.fixed.item_class == item_class
+        q = weekly(by * rate[frame.fixed.enterprise[mine]])
         count = mine[done.log[:, 1]].sum()
         assert agrees(count, 52 * q.sum(), 52 * (q * (1 - q)).sum())
 
@@ -120,12 +120,12 @@ def test_audits_by_lot_campaigns_and_commitment_checks_come_at_their_probabiliti
     done = run(frame, bare(given | {"commitment.check_share": 0.3}), weeks)
     q = weekly(0.2)
     assert agrees(len(channel_rows(done, RANDOM)), weeks * n * q, weeks * n * q * (1 - q))
-    retail = int((frame.world.sector[frame.world.enterprise] == 0).sum())
+    retail = int((frame.fixed.sector[frame.fixed.enterprise] == 0).sum())
     q = weekly(0.7 / (n / frame.enterprises))
     # a campaign's draw and the lot's are one draw, so the two never meet; a permit's check gives way to both
     assert agrees(len(channel_rows(done, CAMPAIGN)), weeks * retail * q, weeks * retail * q * (1 - q))
-    permits = frame.world.permit_phase >= 0
-    p = 0.3 * (1 - weekly(0.2) - q * (frame.world.sector[permits] == 0))
+    permits = frame.fixed.permit_phase >= 0
+    p = 0.3 * (1 - weekly(0.2) - q * (frame.fixed.sector[permits] == 0))
     assert agrees(len(channel_rows(done, COMMITMENT)), p.sum(), (p * (1 - p)).sum())
     assert len(channel_rows(done, ROUTINE)) == 0
 
@@ -156,7 +156,7 @@ def test_whoever_is_listed_is_drawn_at_the_floor(seed: int) -> None:
 def test_a_persistent_violation_is_found_within_the_year_at_its_probability(seed: int) -> None:
     persistent = {f"violation.mend.{s}": 0.0 for s in SEVERITIES}
     frame = with_parameters(with_hazard(world(seed, violation=2, since=0), 0.0), persistent)
-    assert (frame.world.hazard == 0).all()
+    assert (frame.fixed.hazard == 0).all()
     f, p = 0.8, 0.6
     done = run(frame, bare({"frequency.random_floor": f, "depth.detection": p}), 52)
     q, n = weekly(f), frame.obligations
@@ -236,7 +236,7 @@ def test_the_world_is_drawn_at_its_stationary_shares(seed: int) -> None:
     frame = world(seed)
     p = frame.parameters
     stock = np.array([p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in SEVERITIES])
-    rate = np.exp(frame.world.hazard / 512.0 - 12.0)
+    rate = np.exp(frame.fixed.hazard / 512.0 - 12.0)
     inside = rate[:, None] * stock / (1 + rate * stock.sum())[:, None]
     counts = np.bincount(frame.state.violation, minlength=4)[1:]
     for k in range(3):
@@ -246,7 +246,7 @@ def test_the_world_is_drawn_at_its_stationary_shares(seed: int) -> None:
 # Inspection
 
 
-def check_legal_floor(frame: Frame, weeks: int, least: int) -> None:
+def check_legal_floor(frame: World, weeks: int, least: int) -> None:
     """Check that findings are draws × prevalence just before the inspection × detection."""
     off: dict[str, Any] = {f"trigger.followup.{s}": 0.0 for s in SEVERITIES}
     off |= {"capacity.multiplier": 1000.0, "scoring.rule_gradient": 0.0}
@@ -258,7 +258,7 @@ def check_legal_floor(frame: Frame, weeks: int, least: int) -> None:
     detection = (
         rules_of(done).detect[:, :, 4].mean(axis=1) / 2.0**32
     )  # six groups of inspectors, each as likely
-    agency = frame.world.agency[done.log[:, 1]]
+    agency = frame.fixed.agency[done.log[:, 1]]
     p = prevalence[done.log[:, 0] - frame.week] * detection[agency]
     assert p.sum() > least
     assert agrees((done.log[:, 4] > 0).sum(), p.sum(), (p * (1 - p)).sum())
@@ -305,7 +305,7 @@ def test_off_site_checks_see_what_they_should(seed: int) -> None:
         "frequency.base_rate": 3.0,
     }
     done = run(frame, bare(EQUAL | given), 20)
-    can = frame.world.offsite[done.log[:, 1]] < 65_535
+    can = frame.fixed.offsite[done.log[:, 1]] < 65_535
     for state, alarm in ((0, false_alarm), (1, sensitivity)):
         rows = done.log[can & (done.log[:, 6] == state)]
         p = substitution * (1 - alarm)  # replaced: made off site, and no alarm
@@ -316,13 +316,13 @@ def test_off_site_checks_see_what_they_should(seed: int) -> None:
 # Caps, capacity, merging
 
 
-def one_each(seed: int) -> Frame:
+def one_each(seed: int) -> World:
     """Return a world in which each enterprise has one obligation that is ever drawn, all alike."""
     frame = world(seed)
     first = np.zeros(frame.obligations, bool)
-    first[frame.world.start[:-1]] = True
-    quiet = np.where(first, frame.world.item, 59).astype(np.uint8)  # the rest goes on the items' list
-    return dataclasses.replace(frame, world=frame.world._replace(item=quiet))
+    first[frame.fixed.start[:-1]] = True
+    quiet = np.where(first, frame.fixed.item, 59).astype(np.uint8)  # the rest goes on the items' list
+    return dataclasses.replace(frame, fixed=frame.fixed._replace(item=quiet))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -332,13 +332,13 @@ def test_a_cap_cuts_the_binomial_of_visits(seed: int, cap: int) -> None:
     given = {"frequency.base_rate": 8.0, "lists.no_disturb.items": ["water-k2"], "cap.planned_visits": cap}
     given["check_code.unregistered_share"] = 0.0
     done = run(frame, bare(EQUAL | FLAT | given), 52)
-    q = weekly(8.0 / np.diff(frame.world.start))
+    q = weekly(8.0 / np.diff(frame.fixed.start))
     k = np.arange(53)
     pmf = stats.binom.pmf(k, 52, q[:, None])
     cut = np.minimum(k, cap)
     mean = (pmf * cut).sum(axis=1)
     assert agrees(len(done.log), mean.sum(), ((pmf * cut**2).sum(axis=1) - mean**2).sum())
-    visits = np.bincount(frame.world.enterprise[done.log[:, 1]], minlength=frame.enterprises)
+    visits = np.bincount(frame.fixed.enterprise[done.log[:, 1]], minlength=frame.enterprises)
     assert visits.max() == cap
     full = pmf[:, cap:].sum(axis=1)
     assert agrees((visits == cap).sum(), full.sum(), (full * (1 - full)).sum())
@@ -356,19 +356,19 @@ def distribution_of_sum(q: NDArray[np.float64], top: int) -> NDArray[np.float64]
 def test_capacity_cuts_the_week_and_what_cannot_wait_lapses(seed: int) -> None:
     frame = world(seed)
     given = {"frequency.base_rate": 0.4, "capacity.max_postpone_weeks": 0, "capacity.multiplier": 1.0}
-    held = np.diff(frame.world.start)
+    held = np.diff(frame.fixed.start)
     q = weekly(0.4 / np.repeat(held, held))
-    demand = np.bincount(frame.world.agency, weights=q, minlength=12)
-    spread = np.sqrt(np.bincount(frame.world.agency, weights=q * (1 - q), minlength=12))
+    demand = np.bincount(frame.fixed.agency, weights=q, minlength=12)
+    spread = np.sqrt(np.bincount(frame.fixed.agency, weights=q * (1 - q), minlength=12))
     room = np.rint(demand + np.linspace(-0.5, 0.5, 12) * spread).astype(np.int64)  # tight, each to its degree
-    frame = dataclasses.replace(frame, world=frame.world._replace(capacity=room))
+    frame = dataclasses.replace(frame, fixed=frame.fixed._replace(capacity=room))
     weeks = 208
     done = run(frame, bare(EQUAL | FLAT | given), weeks)
     made = done.served.sum(axis=2)
     lapsed = done.tally[:, :, TALLY.index("lapsed")]
     assert (made <= room).all()
     for agency in range(12):
-        mine = q[frame.world.agency == agency]
+        mine = q[frame.fixed.agency == agency]
         pmf = distribution_of_sum(mine, int(demand[agency] + 12 * spread[agency]) + 12)
         grid = np.arange(len(pmf))
         assert (pmf * grid).sum() == pytest.approx(mine.sum(), rel=1e-9)
@@ -388,7 +388,7 @@ def test_an_agency_that_is_never_idle_makes_what_it_can(seed: int) -> None:
     frame = world(seed)
     given = {"frequency.base_rate": 6.0, "capacity.max_postpone_weeks": 100, "capacity.multiplier": 1.0}
     done = run(frame, bare(EQUAL | given), 30)
-    assert (done.served.sum(axis=2)[1:] == frame.world.capacity).all()
+    assert (done.served.sum(axis=2)[1:] == frame.fixed.capacity).all()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -403,12 +403,12 @@ def test_joint_visits_save_what_the_draws_of_a_week_and_of_the_window_say(seed: 
         "check_code.unregistered_share": 0.0,
     }
     done = run(frame, bare(EQUAL | merge | {"frequency.base_rate": 3.0}), 1)
-    owner = frame.world.enterprise.astype(np.int64)
+    owner = frame.fixed.enterprise.astype(np.int64)
     q = done.end.state.routine / 2.0**32  # nothing is remembered in one week
     r = 1 - (1 - q) ** window
     now, never = np.log1p(-q), np.log1p(-q) + np.log1p(-r)
     lead = -np.expm1(np.bincount(owner, now))
-    key = owner * 12 + frame.world.agency
+    key = owner * 12 + frame.fixed.agency
     out = np.exp(np.bincount(key, never, minlength=12 * frame.enterprises)).reshape(-1, 12)
     alone_now = np.bincount(key, now, minlength=12 * frame.enterprises).reshape(-1, 12)
     others = -np.expm1(np.bincount(owner, now)[:, None] - alone_now)
@@ -416,7 +416,7 @@ def test_joint_visits_save_what_the_draws_of_a_week_and_of_the_window_say(seed: 
     joins = np.where(has, lead[:, None] - out * others, 0)  # something is drawn, and not without a
     saved = joins.sum(axis=1) - lead
     together = np.zeros((frame.enterprises, 12), bool)
-    together[owner[done.log[:, 1]], frame.world.agency[done.log[:, 1]]] = True
+    together[owner[done.log[:, 1]], frame.fixed.agency[done.log[:, 1]]] = True
     seen = np.maximum(together.sum(axis=1) - 1, 0)
     assert seen.sum() == done.saved.sum()
     assert agrees(seen.sum(), saved.sum(), (seen - saved).var() * len(seen))
@@ -457,7 +457,7 @@ def test_the_table_of_probabilities_is_that_of_the_formula() -> None:
 
 def test_a_closed_world_has_nothing_but_violations() -> None:
     frame = closed_world(ENTERPRISES, 1)
-    assert (frame.world.left == NEVER).all()
-    assert (frame.world.entered == 0).all()
+    assert (frame.fixed.left == NEVER).all()
+    assert (frame.fixed.entered == 0).all()
     done = run(frame, bare({}), 52)
     assert len(done.log) == len(done.signals) == len(done.events) == 0

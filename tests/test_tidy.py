@@ -29,7 +29,7 @@ def summary(both):
 
 
 def test_cells_of_inspections_are_those_of_the_log_counted_one_by_one(done):
-    world = done.frame.world
+    world = done.start.fixed
     inspected, found, late, fined = Counter(), Counter(), Counter(), Counter()
     for row in done.table().itertuples():
         cell = (
@@ -91,10 +91,10 @@ def test_violations_and_harm_follow_from_the_obligation_weeks(done, summary):
     assert list(by_state.index) == ["compliant", "minor", "moderate", "serious"]
     assert list(by_state) == done.counts.sum(axis=(0, 1, 2)).tolist()
     assert summary["violation_weeks", "all", "all"] == by_state.iloc[1:].sum()
-    weights = [done.frame.parameters[f"violation.harm.{name}"] for name in by_state.index[1:]]
+    weights = [done.start.parameters[f"violation.harm.{name}"] for name in by_state.index[1:]]
     assert summary["harm", "all", "all"] == pytest.approx(by_state.iloc[1:].to_numpy() @ weights)
     assert summary["prevalence", "all", "all"] == pytest.approx(by_state.iloc[1:].sum() / by_state.sum())
-    week = frame["week"] == done.frame.week + 7
+    week = frame["week"] == done.start.week + 7
     cell = frame[
         week & (frame["tier"] == "T3") & (frame["item_class"] == "key") & (frame["state"] == "minor")
     ]

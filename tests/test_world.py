@@ -92,7 +92,7 @@ def test_a_frame_knows_its_date_and_who_is_there() -> None:
     assert frame.origin + dt.timedelta(weeks=frame.known_from) == frame.parameters["calendar.start"]
     here = frame.alive()
     assert here.tolist() == [
-        a <= frame.week < b for a, b in zip(frame.world.entered, frame.state.left, strict=True)
+        a <= frame.week < b for a, b in zip(frame.fixed.entered, frame.state.left, strict=True)
     ]
     assert 0 < here.sum() < frame.enterprises == len(frame.ids)
     assert f"{here.sum():,} enterprises" in frame._repr_html_()
@@ -105,7 +105,7 @@ def test_a_frame_prints_as_a_line() -> None:
     frame = busy_world(30)
     there = int(frame.alive().sum())
     assert repr(frame).startswith(
-        f"Frame({there} enterprises on {frame.date}, {frame.obligations} obligations"
+        f"World({there} enterprises on {frame.date}, {frame.obligations} obligations"
     )
     assert len(repr(frame)) < 120
     assert len(repr(frame.parameters)) < 60
@@ -121,7 +121,7 @@ def test_a_copied_state_shares_nothing() -> None:
 
 
 def test_every_obligation_has_its_place() -> None:
-    world = busy_world().world
+    world = busy_world().fixed
     held = np.diff(world.start)
     assert world.start[0] == 0
     assert world.start[-1] == len(world.enterprise)

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from tierkit.city.population import draw, items
 from tierkit.city.synth import make
-from tierkit.city.world import Frame, parameters
+from tierkit.city.world import World, parameters
 from tierkit.policy import Policy, PolicyWarning
 from tierkit.records import AGENCIES, GRADES, SECTORS, TIERS
 
@@ -111,19 +111,19 @@ def load(name: str) -> Policy:
 
 
 @cache
-def busy_world(enterprises: int = 120, seed: int = 1) -> Frame:
+def busy_world(enterprises: int = 120, seed: int = 1) -> World:
     """Return a busy world after its history, with entrants and exits to come."""
     return make(enterprises, seed, params=parameters().replace(BUSY), horizon_weeks=80)[1]
 
 
 @cache
-def plain_world(enterprises: int = 400, seed: int = 1) -> Frame:
+def plain_world(enterprises: int = 400, seed: int = 1) -> World:
     """Return a world with the default parameters after its history."""
     return make(enterprises, seed)[1]
 
 
 @cache
-def closed_world(enterprises: int, seed: int = 1) -> Frame:
+def closed_world(enterprises: int, seed: int = 1) -> World:
     """Return a world in week 0 that nobody enters or leaves, and in which nothing but violations happens."""
     quiet = {name: 0.0 for name in parameters() if name.startswith(("complaint.true", "incident.", "alert."))}
     quiet |= {name: 0.0 for name in parameters() if name.startswith("adverse.") and name != "adverse.latent"}
@@ -134,15 +134,15 @@ def closed_world(enterprises: int, seed: int = 1) -> Frame:
         "deterrence.found": 0.0,
         "deterrence.found_penalised": 0.0,
     }
-    return draw(enterprises, seed, LEGACY, 0, parameters().replace(quiet)).frame
+    return draw(enterprises, seed, LEGACY, 0, parameters().replace(quiet)).world
 
 
-def with_parameters(frame: Frame, changes: Mapping[str, Any]) -> Frame:
+def with_parameters(frame: World, changes: Mapping[str, Any]) -> World:
     """Return the same world under other parameters."""
     return replace(frame, parameters=frame.parameters.replace(changes))
 
 
-def scores_of(frame: Frame, seed: int) -> pd.DataFrame:
+def scores_of(frame: World, seed: int) -> pd.DataFrame:
     """Return scores for most of the enterprises, as a model might give them."""
     rng = np.random.default_rng(seed)
     known = rng.random(frame.enterprises) < 0.9

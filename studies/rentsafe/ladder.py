@@ -29,7 +29,7 @@ from scipy.stats import beta
 
 from tierkit.city.engine import run
 from tierkit.city.scored import MOST_VIOLATING, world_from_scores
-from tierkit.city.world import WEEKS_A_YEAR, Frame
+from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.evaluate.backtest import prediction_interval
 from tierkit.policy import Parameter, Policy, PolicyWarning
 from tierkit.records import ITEM_CLASSES, SEVERITIES, TIERS, refuse_rows
@@ -322,7 +322,7 @@ def years(
     )
 
 
-def world_and_policy(evaluations: pd.DataFrame, as_of: Any) -> tuple[Frame, Policy, pd.DataFrame]:
+def world_and_policy(evaluations: pd.DataFrame, as_of: Any) -> tuple[World, Policy, pd.DataFrame]:
     """Make the engine's world of buildings and the policy of the past, from the evaluations before a date.
 
     Parameters
@@ -333,7 +333,7 @@ def world_and_policy(evaluations: pd.DataFrame, as_of: Any) -> tuple[Frame, Poli
 
     Returns
     -------
-    Frame
+    World
         Each building an enterprise with one general obligation to the housing authority, its hazard from the
         calibrated chance that its next score is below 65.
     Policy
@@ -449,7 +449,7 @@ def engine_years(
     counts, found = [], []
     for replicate in range(replicates):
         log = run(frame, policy, WEEKS_A_YEAR, seed=seed, replicate=replicate, scores=scores).table()
-        mine = code[frame.world.enterprise[log["obligation"]].astype(np.int64)]
+        mine = code[frame.fixed.enterprise[log["obligation"]].astype(np.int64)]
         counts.append(np.bincount(mine, minlength=len(TIERS)))
         found.append(np.bincount(mine, weights=log["finding"] > 0, minlength=len(TIERS)))
     made, bad = np.array(counts), np.array(found)

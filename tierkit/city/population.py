@@ -23,7 +23,7 @@ from tierkit.city.world import (
     LONG_AGO,
     NEVER,
     WEEKS_A_YEAR,
-    Frame,
+    Fixed,
     Parameters,
     State,
     World,
@@ -49,7 +49,7 @@ __all__ = [
     "Population",
     "base_rates",
     "draw",
-    "draw_frame",
+    "draw_world",
     "first_state",
     "hazard_intercept",
     "items",
@@ -113,7 +113,7 @@ class Population:
 
     Attributes
     ----------
-    frame : Frame
+    world : World
         The world in week 0.
     latent : float array of shape (E,)
         Standardised latent propensity of the enterprise.
@@ -121,7 +121,7 @@ class Population:
         Tables of the data contract; entrants to come are among them, each with its own dates.
     """
 
-    frame: Frame
+    world: World
     latent: NDArray[np.float64]
     enterprises: pd.DataFrame
     agencies: pd.DataFrame
@@ -130,7 +130,7 @@ class Population:
 
     def __repr__(self) -> str:
         """Return the size of the city, in a line."""
-        return f"Population({self.frame!r})"
+        return f"Population({self.world!r})"
 
 
 @cache
@@ -272,19 +272,19 @@ def draw(
     ValueError
         If `enterprises` is not in 1 … 20 million or the horizon is negative.
     """
-    frame, latent, age_days = _draw(enterprises, seed, reference, horizon_weeks, params)
+    world, latent, age_days = _draw(enterprises, seed, reference, horizon_weeks, params)
     table = items()
-    facts = _facts(frame, age_days, latent, table)
-    return Population(frame, latent, facts["enterprises"], facts["agencies"], table, facts["obligations"])
+    facts = _facts(world, age_days, latent, table)
+    return Population(world, latent, facts["enterprises"], facts["agencies"], table, facts["obligations"])
 
 
-def draw_frame(
+def draw_world(
     enterprises: int,
     seed: int,
     reference: Policy,
     horizon_weeks: int = WEEKS_A_YEAR,
     params: Parameters | None = None,
-) -> Frame:
+) -> World:
     """Draw the world of a population without the tables of its register, which take most of the memory.
 
     Parameters
@@ -294,7 +294,7 @@ def draw_frame(
 
     Returns
     -------
-    Frame
+    World
         The same as that of `draw`.
 
     Raises
@@ -304,7 +304,7 @@ def draw_frame(
 
     Examples
     --------
-    >>> draw_frame(50, 1, Policy.load("legacy"), horizon_weeks=0).enterprises
+    >>> draw_world(50, 1, Policy.load("legacy"), horizon_weeks=0).enterprises
     50
     """
     return _draw(enterprises, seed, reference, horizon_weeks, params)[0]
@@ -312,7 +312,7 @@ def draw_frame(
 
 def _draw(
     enterprises: int, seed: int, reference: Policy, horizon_weeks: int, params: Parameters | None
-) -> tuple[Frame, NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[World, NDArray[np.float64], NDArray[np.int64]]:
     """Return the world in week 0, and the latent propensity and age in days of every enterprise."""
     if not 1 <= enterprises <= MOST_ENTERPRISES:
         raise ValueError(
@@ -386,7 +386,7 @@ def _draw(
         )[0]
     )
 
-    world = World(
+    fixed = Fixed(
         start=start.astype(np.int64),
         entered=entered.astype(np.int16),
         left=left.astype(np.int16),
@@ -414,8 +414,8 @@ def _draw(
     division = np.array([credit_code.DIVISIONS[d] for d in DISTRICTS], object)[district]
     ids = credit_code.make(slots, division, np.where(individual, "2", "1")).to_numpy(object)
     origin = p["calendar.start"] - pd.Timedelta(weeks=known).to_pytimedelta()
-    frame = Frame(world, first_state(world, seed, odds, p), 0, origin, ids, seed, p, known)
-    return frame, latent, age_days
+    world = World(fixed, first_state(fixed, seed, odds, p), 0, origin, ids, seed, p, known)
+    return world, latent, age_days
 
 
 def _uniforms(seed: int, slots: NDArray[np.int64], block: int) -> NDArray[np.float64]:
@@ -513,28 +513,28 @@ def professional_limits(
     return np.where(counts > 0, limit, 0).astype(np.uint32)
 
 
-def first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameters) -> State:
+def first_state(fixed: Fixed, seed: int, odds: NDArray[np.float64], p: Parameters) -> State:
     """Return the state of week 0: compliance drawn from the stationary shares, no records.
 
     Parameters
     ----------
-    world : World
+    fixed : Fixed
     seed : int
     odds : float array of shape (O,)
         Log-odds of being in violation.
     p : Parameters
     """
-    n, m = len(world.entered), len(world.enterprise)
+    n, m = len(fixed.entered), len(fixed.enterprise)
     stock = violation_weeks(p)
     edges = np.cumsum(stock / stock.sum())[:2]
     violation = np.zeros(m, np.uint8)
     for lo in range(0, m, _CHUNK):
         mine = slice(lo, lo + _CHUNK)
-        owner = world.enterprise[mine]
+        owner = fixed.enterprise[mine]
         words = uniform(
-            draws(seed, 0, owner, world.local[mine], _OBLIGATION_BLOCK + 2, domain=Domain.POPULATION)
+            draws(seed, 0, owner, fixed.local[mine], _OBLIGATION_BLOCK + 2, domain=Domain.POPULATION)
         )
-        there = (words[0] < expit(odds[mine])) & (world.entered[owner] == 0)
+        there = (words[0] < expit(odds[mine])) & (fixed.entered[owner] == 0)
         violation[mine] = np.where(there, 1 + np.searchsorted(edges, words[1], side="right"), 0)
     return State(
         violation=violation,
@@ -552,7 +552,7 @@ def first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameter
         phase=np.zeros(m, np.uint32),
         bound=np.zeros(m, np.uint32),
         known_rate=np.zeros(m, np.int16),
-        left=world.left.copy(),
+        left=fixed.left.copy(),
         tier=np.zeros(n, np.uint8),
         before=np.zeros(n, np.uint8),
         risk_level=np.zeros(n, np.uint8),
@@ -579,36 +579,36 @@ def first_state(world: World, seed: int, odds: NDArray[np.float64], p: Parameter
 
 
 def _facts(
-    frame: Frame,
+    world: World,
     age_days: NDArray[np.int64],
     latent: NDArray[np.float64],
     table: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
     """Return the register's tables."""
-    world, p = frame.world, frame.parameters
-    n = frame.enterprises
+    fixed, p = world.fixed, world.parameters
+    n = world.enterprises
     slots = np.arange(n)
-    twin = np.where(world.successor_of >= 0, world.successor_of, slots)
-    u = [*(_uniforms(frame.seed, twin, block) for block in range(4)), _uniforms(frame.seed, slots, 4)]
-    origin = pd.Timestamp(frame.origin)
+    twin = np.where(fixed.successor_of >= 0, fixed.successor_of, slots)
+    u = [*(_uniforms(world.seed, twin, block) for block in range(4)), _uniforms(world.seed, slots, 4)]
+    origin = pd.Timestamp(world.origin)
     # An entrant registers on a day of the week before the first in which it can be inspected.
     entry = origin + pd.to_timedelta(
-        world.entered.astype(np.int64) * 7 - 7 + (u[1][3] * 5).astype(np.int64), unit="D"
+        fixed.entered.astype(np.int64) * 7 - 7 + (u[1][3] * 5).astype(np.int64), unit="D"
     )
     registered = entry - pd.to_timedelta(age_days, unit="D")
-    closed = origin + pd.to_timedelta(world.left.astype(np.int64) * 7, unit="D")
-    rural = np.isin(world.district, [DISTRICTS.index(d) for d in ("chongming", "jinshan")])
+    closed = origin + pd.to_timedelta(fixed.left.astype(np.int64) * 7, unit="D")
+    rural = np.isin(fixed.district, [DISTRICTS.index(d) for d in ("chongming", "jinshan")])
     in_park = u[2][0] < np.where(rural, p["park.share_rural"], p["park.share"])
-    district_zh = np.array([LEVELS["district"][d].zh for d in DISTRICTS], object)[world.district]
-    sector_names = np.array(SECTORS, object)[world.sector]
-    low = np.array([_EMPLOYEES[s][0] for s in SIZES])[world.size]
-    high = np.array([_EMPLOYEES[s][1] for s in SIZES])[world.size]
+    district_zh = np.array([LEVELS["district"][d].zh for d in DISTRICTS], object)[fixed.district]
+    sector_names = np.array(SECTORS, object)[fixed.sector]
+    low = np.array([_EMPLOYEES[s][0] for s in SIZES])[fixed.size]
+    high = np.array([_EMPLOYEES[s][1] for s in SIZES])[fixed.size]
     employees = np.floor(np.exp(np.log(low) + u[2][1] * (np.log(high + 1) - np.log(low)))).astype(np.int64)
-    middle = np.log(np.array([p[f"capital.median.{s}"] for s in SIZES]))[world.size]
+    middle = np.log(np.array([p[f"capital.median.{s}"] for s in SIZES]))[fixed.size]
     capital = np.round(np.exp(middle + p["capital.latent"] * latent + p["capital.sd"] * ndtri(u[3][0])), 1)
     tag_odds = p.group("tag")
-    tag_u = uniform(draws(frame.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 8, domain=Domain.POPULATION))
-    tag_v = uniform(draws(frame.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 9, domain=Domain.POPULATION))
+    tag_u = uniform(draws(world.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 8, domain=Domain.POPULATION))
+    tag_v = uniform(draws(world.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 9, domain=Domain.POPULATION))
     has = np.stack(
         [
             w < expit(a + b * latent)
@@ -617,34 +617,34 @@ def _facts(
     )
     names = list(tag_odds)
     tags = [[name for name, yes in zip(names, row, strict=True) if yes] for row in has.T]
-    section = np.array([_TRADES[s][0] for s in SECTORS], object)[world.sector]
+    section = np.array([_TRADES[s][0] for s in SECTORS], object)[fixed.sector]
     division = _pick(sector_names, u[3][1], {s: t[1] for s, t in _TRADES.items()})
     trade = _pick(sector_names, u[3][2], {s: t[2] for s, t in _TRADES.items()})
     brand = np.array(list(_BRAND), object)
     first = brand[(u[4][0] * len(brand)).astype(np.int64)]
     second = brand[(u[4][1] * len(brand)).astype(np.int64)]
-    suffix = np.where(world.ownership == OWNERSHIPS.index("individual"), "(个体工商户)", "有限公司")
+    suffix = np.where(fixed.ownership == OWNERSHIPS.index("individual"), "(个体工商户)", "有限公司")
     name = [f"上海{a}{b}{c}{d}" for a, b, c, d in zip(first, second, trade, suffix, strict=True)]
     town = np.array(_TOWNS, object)[(u[4][2] * len(_TOWNS)).astype(np.int64)]
     park = pd.Series(district_zh + "经济园区").where(in_park)
     enterprises = pd.DataFrame(
         {
-            "enterprise_id": frame.ids,
+            "enterprise_id": world.ids,
             "name": name,
-            "district": np.array(DISTRICTS, object)[world.district],
+            "district": np.array(DISTRICTS, object)[fixed.district],
             "town": town,
             "park": park,
             "industry_section": section,
             "industry_division": division,
             "sector": sector_names,
-            "ownership": np.array(OWNERSHIPS, object)[world.ownership],
-            "size": np.array(SIZES, object)[world.size],
+            "ownership": np.array(OWNERSHIPS, object)[fixed.ownership],
+            "size": np.array(SIZES, object)[fixed.size],
             "registered_on": registered,
             "registered_capital": capital,
             "employees": employees,
             "tags": tags,
-            "commitment": world.permit_phase >= 0,
-            "closed_on": pd.Series(closed).where(world.left < NEVER),
+            "commitment": fixed.permit_phase >= 0,
+            "closed_on": pd.Series(closed).where(fixed.left < NEVER),
         }
     )
     agencies = pd.DataFrame(
@@ -652,20 +652,20 @@ def _facts(
             "agency": AGENCIES,
             "name_zh": [LEVELS["agency"][a].zh for a in AGENCIES],
             "name_en": [LEVELS["agency"][a].en for a in AGENCIES],
-            "level": np.where(world.agency_level == 0, "municipal", "district"),
+            "level": np.where(fixed.agency_level == 0, "municipal", "district"),
             "core": np.arange(len(AGENCIES)) < 9,
-            "capacity": world.capacity,
+            "capacity": fixed.capacity,
         }
     )
-    owner = world.enterprise.astype(np.int64)
+    owner = fixed.enterprise.astype(np.int64)
     obligations = pd.DataFrame(
         {
-            "enterprise_id": frame.ids[owner],
-            "agency": np.array(AGENCIES, object)[world.agency],
-            "item_class": np.array(ITEM_CLASSES, object)[world.item_class],
-            "item": table["item"].to_numpy(object)[world.item],
+            "enterprise_id": world.ids[owner],
+            "agency": np.array(AGENCIES, object)[fixed.agency],
+            "item_class": np.array(ITEM_CLASSES, object)[fixed.item_class],
+            "item": table["item"].to_numpy(object)[fixed.item],
             "valid_from": registered[owner],
-            "valid_to": pd.Series(closed).where(world.left < NEVER).to_numpy()[owner],
+            "valid_to": pd.Series(closed).where(fixed.left < NEVER).to_numpy()[owner],
         }
     )
     return {

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Domain, draws, uniform
 from tierkit.city.population import base_rates, first_state, items, professional_limits, violation_weeks
-from tierkit.city.world import NEVER, WEEKS_A_YEAR, Frame, Parameters, World, log_index, parameters
+from tierkit.city.world import NEVER, WEEKS_A_YEAR, Fixed, Parameters, World, log_index, parameters
 from tierkit.policy import Policy
 from tierkit.records import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SIZES
 
@@ -94,7 +94,7 @@ def world_from_scores(
     reference: Policy | None = None,
     seed: int = 0,
     params: Parameters | None = None,
-) -> Frame:
+) -> World:
     """Make a world from a table of obligations with calibrated risks.
 
     Parameters
@@ -120,7 +120,7 @@ def world_from_scores(
 
     Returns
     -------
-    Frame
+    World
         Everybody is in the register from the first week on, and stays.
 
     Raises
@@ -181,7 +181,7 @@ def world_from_scores(
     permit = table["commitment"].to_numpy(bool)[first] if "commitment" in table else np.zeros(len(ids), bool)
     rate = base_rates(policy, p)[sector, size] + float(p["reference_rate.triggered"])
     room = [int((capacity or {}).get(name, ROOM_FOR_ALL)) for name in AGENCIES]
-    world = World(
+    world = Fixed(
         start=start.astype(np.int64),
         entered=np.zeros(len(ids), np.int16),
         left=np.full(len(ids), NEVER, np.int16),
@@ -208,7 +208,7 @@ def world_from_scores(
     )
     known = int(p["calendar.burn_in_weeks"])
     state = first_state(world, seed, np.log(odds), p)
-    return Frame(world, state, known, date - dt.timedelta(weeks=known), ids.to_numpy(object), seed, p, known)
+    return World(world, state, known, date - dt.timedelta(weeks=known), ids.to_numpy(object), seed, p, known)
 
 
 def _items(table: pd.DataFrame, agency: Any, item_class: Any, order: Any) -> NDArray[np.uint8]:

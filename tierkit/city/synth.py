@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tierkit import __version__
 from tierkit.city.engine import Run, potential_detections, run
-from tierkit.city.population import Population, draw, draw_frame
-from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, Frame, Parameters, State, parameters
+from tierkit.city.population import Population, draw, draw_world
+from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, Parameters, State, World, parameters
 from tierkit.city.writing import state_columns, write_records
 from tierkit.policy import Policy
 from tierkit.records import (
@@ -65,7 +65,7 @@ def history(
     """
     legacy = policy or Policy.load("legacy")
     population = draw(enterprises, seed, legacy, horizon_weeks, params)
-    frame = settled(population.frame, legacy, threads, progress, weeks)
+    frame = settled(population.world, legacy, threads, progress, weeks)
     months: dict[int, NDArray[np.uint8]] = {}
 
     def observe(week: int, state: State) -> None:
@@ -86,7 +86,7 @@ def grow(
     horizon_weeks: int = WEEKS_A_YEAR,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> Frame:
+) -> World:
     """Make the world at the end of the records without the records, for a city too large for its tables.
 
     Parameters
@@ -96,7 +96,7 @@ def grow(
 
     Returns
     -------
-    Frame
+    World
         The same as that of `make`.
 
     Raises
@@ -110,35 +110,35 @@ def grow(
     True
     """
     legacy = policy or Policy.load("legacy")
-    frame = draw_frame(enterprises, seed, legacy, horizon_weeks, params)
+    frame = draw_world(enterprises, seed, legacy, horizon_weeks, params)
     return _recorded(settled(frame, legacy, threads, progress), legacy, threads, progress).end
 
 
 def _shifted(
-    frame: Frame, progress: Callable[[int, int], None] | None, weeks: int | None
+    frame: World, progress: Callable[[int, int], None] | None, weeks: int | None
 ) -> Callable[[int, int], None] | None:
     """Return the progress of a run from this world on as that of burn-in and records together."""
     total = int(frame.parameters["calendar.burn_in_weeks"]) + _weeks(frame, weeks)
     return None if progress is None else lambda done, _all: progress(frame.week + done, total)
 
 
-def _weeks(frame: Frame, weeks: int | None) -> int:
+def _weeks(frame: World, weeks: int | None) -> int:
     """Return how many weeks of records are wanted: all of them unless told."""
     return int(frame.parameters["calendar.history_weeks"]) if weeks is None else weeks
 
 
 def settled(
-    frame: Frame,
+    frame: World,
     legacy: Policy,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
     weeks: int | None = None,
-) -> Frame:
+) -> World:
     """Return a drawn world after its burn-in: compliance and deterrence as they are, and no records.
 
     Parameters
     ----------
-    frame : Frame
+    frame : World
         As drawn, in week 0.
     legacy : Policy
         The policy of the burn-in.
@@ -156,7 +156,7 @@ def settled(
 
 
 def _recorded(
-    frame: Frame,
+    frame: World,
     legacy: Policy,
     threads: int,
     progress: Callable[[int, int], None] | None,
@@ -167,7 +167,7 @@ def _recorded(
     return run(frame, legacy, _weeks(frame, weeks), threads=threads, progress=shifted, observe=observe)
 
 
-def _without_records(frame: Frame) -> Frame:
+def _without_records(frame: World) -> World:
     """Return the world with its compliance and deterrence as they are, and no records of conduct."""
     state = frame.state.copy()
     state.conduct[:] = 0
@@ -177,8 +177,8 @@ def _without_records(frame: Frame) -> Frame:
     state.record_until[:] = LONG_AGO
     state.adverse_until[:] = LONG_AGO
     state.last_visit[:] = LONG_AGO
-    return Frame(
-        frame.world,
+    return World(
+        frame.fixed,
         state,
         frame.week,
         frame.origin,
@@ -198,7 +198,7 @@ def make(
     horizon_weeks: int = WEEKS_A_YEAR,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Dataset, Frame]:
+) -> tuple[Dataset, World]:
     """Make a synthetic dataset and the world that goes on from it.
 
     Parameters
@@ -222,7 +222,7 @@ def make(
     -------
     Dataset
         The tables of the data contract with the truth beside them, and a manifest.
-    Frame
+    World
         The world at the end of the records.
 
     Raises
@@ -247,15 +247,15 @@ def make(
         progress=progress,
     )
     end = past.end
-    known = end.world.entered < end.week
+    known = end.fixed.entered < end.week
     tables = {
         "enterprises": _before(_closing(population.enterprises, end), end, known, ("closed_on",)),
         "agencies": population.agencies,
         "items": population.items,
         "obligations": _before(
-            _closing(population.obligations, end, end.world.enterprise.astype(np.int64)),
+            _closing(population.obligations, end, end.fixed.enterprise.astype(np.int64)),
             end,
-            known[end.world.enterprise.astype(np.int64)],
+            known[end.fixed.enterprise.astype(np.int64)],
             ("valid_to",),
         ),
         **write_records(past),
@@ -277,10 +277,10 @@ def make(
     return Dataset(tables, manifest), end
 
 
-def _closing(table: pd.DataFrame, end: Frame, slots: NDArray[np.int64] | None = None) -> pd.DataFrame:
+def _closing(table: pd.DataFrame, end: World, slots: NDArray[np.int64] | None = None) -> pd.DataFrame:
     """Return the table with the dates on which those closed that re-registered under another name."""
     column = "closed_on" if slots is None else "valid_to"
-    gone = end.state.left != end.world.left
+    gone = end.state.left != end.fixed.left
     closed = pd.Timestamp(end.origin) + pd.to_timedelta(end.state.left.astype(np.int64) * 7, unit="D")
     dates, early = pd.Series(closed), pd.Series(gone)
     if slots is not None:
@@ -289,7 +289,7 @@ def _closing(table: pd.DataFrame, end: Frame, slots: NDArray[np.int64] | None = 
 
 
 def _before(
-    table: pd.DataFrame, end: Frame, known: NDArray[np.bool_], columns: tuple[str, ...]
+    table: pd.DataFrame, end: World, known: NDArray[np.bool_], columns: tuple[str, ...]
 ) -> pd.DataFrame:
     """Return the rows that were known at the end, without the dates that were still to come."""
     table = table[known].reset_index(drop=True)
@@ -299,9 +299,9 @@ def _before(
 
 
 def _truth(
-    population: Population, end: Frame, months: Mapping[int, NDArray[np.uint8]], known: NDArray[np.bool_]
+    population: Population, end: World, months: Mapping[int, NDArray[np.uint8]], known: NDArray[np.bool_]
 ) -> dict[str, pd.DataFrame]:
-    world = end.world
+    world = end.fixed
     of_obligations, of_enterprises = state_columns(end)
     owner = world.enterprise.astype(np.int64)
     mine = known[owner]
@@ -343,7 +343,7 @@ def world_of(
     policy: Policy | None = None,
     horizon_weeks: int = WEEKS_A_YEAR,
     params: Parameters | None = None,
-) -> Frame:
+) -> World:
     """Return the world that goes on from a synthetic dataset, out of its manifest and truth.
 
     Parameters
@@ -359,7 +359,7 @@ def world_of(
 
     Returns
     -------
-    Frame
+    World
 
     Raises
     ------
@@ -369,8 +369,8 @@ def world_of(
     reference, p = _origins(data, policy, params)
     manifest = data.manifest
     population = draw(int(manifest["enterprises"]), int(manifest["seed"]), reference, horizon_weeks, p)
-    frame = population.frame
-    world, week = frame.world, int(manifest["week"])
+    frame = population.world
+    world, week = frame.fixed, int(manifest["week"])
     known = world.entered < week
     mine = known[world.enterprise.astype(np.int64)]
     state = frame.state.copy()
@@ -391,7 +391,7 @@ def world_of(
                 flat = values.reshape(len(values), -1)
                 for k in range(flat.shape[1]):
                     flat[rows, k] = data[table][f"{name}_{k}"].to_numpy(np.int64)
-    return Frame(world, state, week, frame.origin, frame.ids, frame.seed, p, frame.known_from)
+    return World(world, state, week, frame.origin, frame.ids, frame.seed, p, frame.known_from)
 
 
 def _origins(data: Dataset, policy: Policy | None, params: Parameters | None) -> tuple[Policy, Parameters]:
@@ -426,7 +426,7 @@ def world_at(
     params: Parameters | None = None,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> Frame:
+) -> World:
     """Return the world of a synthetic dataset as it was on an earlier date, by making its past again.
 
     Parameters
@@ -448,7 +448,7 @@ def world_at(
 
     Returns
     -------
-    Frame
+    World
 
     Raises
     ------
@@ -486,13 +486,13 @@ def world_at(
         raise ValueError(
             f"The inspections before {date} are not those of the dataset's seed; make the dataset again."
         )
-    end: Frame = past.end
+    end: World = past.end
     return end
 
 
-def obligation_keys(frame: Frame) -> pd.DataFrame:
+def obligation_keys(frame: World) -> pd.DataFrame:
     """Return ``enterprise_id``, ``agency``, ``item_class`` of every obligation of a world, in its order."""
-    world = frame.world
+    world = frame.fixed
     return pd.DataFrame(
         {
             "enterprise_id": frame.ids[world.enterprise.astype(np.int64)],
@@ -554,7 +554,7 @@ def potential(
             f"The window must begin on a Monday from {start} on and end by {last}. "
             f"Got {weeks} weeks from {date}."
         )
-    frame = draw_frame(int(data.manifest["enterprises"]), int(data.manifest["seed"]), reference, 0, p)
+    frame = draw_world(int(data.manifest["enterprises"]), int(data.manifest["seed"]), reference, 0, p)
     past, chance = potential_detections(
         settled(frame, reference, threads), reference, days // 7 + weeks, first=days // 7, threads=threads
     )

@@ -25,7 +25,7 @@ __all__ = [
     "LONG_AGO",
     "NEVER",
     "WEEKS_A_YEAR",
-    "Frame",
+    "Fixed",
     "Parameter",
     "Parameters",
     "State",
@@ -180,7 +180,7 @@ def rate_table() -> NDArray[np.uint32]:
     return table
 
 
-class World(NamedTuple):
+class Fixed(NamedTuple):
     """What no policy changes. E enterprises in slots, O obligations in the order of their enterprises."""
 
     start: NDArray[np.int64]  # (E+1) first obligation of each enterprise
@@ -259,13 +259,13 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Frame:
+class World:
     """A world at a moment: what never changes, its state, its calendar and who is in it.
 
     Attributes
     ----------
-    world, state
-        See `World` and `State`.
+    fixed, state
+        See `Fixed` and `State`.
     week : int
         The week that comes next, counted from the first week of the burn-in.
     origin : datetime.date
@@ -279,7 +279,7 @@ class Frame:
         The week from which there are records.
     """
 
-    world: World
+    fixed: Fixed
     state: State
     week: int
     origin: dt.date
@@ -291,19 +291,19 @@ class Frame:
     def __repr__(self) -> str:
         """Return who is there and when, in a line."""
         return (
-            f"Frame({int(self.alive().sum()):,} enterprises on {self.date}, "
+            f"World({int(self.alive().sum()):,} enterprises on {self.date}, "
             f"{self.obligations:,} obligations of {self.enterprises:,} slots, seed={self.seed})"
         )
 
     @property
     def enterprises(self) -> int:
         """Number of slots, those still to be entered included."""
-        return len(self.world.entered)
+        return len(self.fixed.entered)
 
     @property
     def obligations(self) -> int:
         """Number of obligations of all slots."""
-        return len(self.world.enterprise)
+        return len(self.fixed.enterprise)
 
     @property
     def date(self) -> dt.date:
@@ -312,7 +312,7 @@ class Frame:
 
     def alive(self) -> NDArray[np.bool_]:
         """Return who is in the register in the week that comes next, shape (E,)."""
-        alive: NDArray[np.bool_] = (self.world.entered <= self.week) & (self.week < self.state.left)
+        alive: NDArray[np.bool_] = (self.fixed.entered <= self.week) & (self.week < self.state.left)
         return alive
 
     def _repr_html_(self) -> str:

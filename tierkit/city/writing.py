@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from tierkit.city.engine import ADVERSE, Run, compile_rules
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws, uniform
-from tierkit.city.world import Frame, probability_table
+from tierkit.city.world import World, probability_table
 from tierkit.records import (
     AGENCIES,
     CHANNELS,
@@ -71,7 +71,7 @@ class _Calendar:
     """Turn weeks and days into dates, and cut at the last day of the records."""
 
     def __init__(self, run: Run) -> None:
-        self.origin = np.datetime64(run.frame.origin, "D")
+        self.origin = np.datetime64(run.start.origin, "D")
         self.end = np.datetime64(run.end.date, "D")
 
     def day(self, week: Any, day: Any) -> NDArray[np.datetime64]:
@@ -91,15 +91,15 @@ def _whole(words: NDArray[np.uint32], low: int, high: int) -> NDArray[np.int64]:
 
 def _propensity(run: Run, log: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the probability of the draw, and the share of draws that capacity let happen."""
-    rules = compile_rules(run.policy, run.frame, run.kappa)
-    owner = run.frame.world.enterprise[log["obligation"]].astype(np.int64)
+    rules = compile_rules(run.policy, run.start, run.kappa)
+    owner = run.start.fixed.enterprise[log["obligation"]].astype(np.int64)
     known = log["known_rate"].to_numpy(np.int64)
-    campaign = rules.campaign[run.frame.world.sector[owner]] / 2.0**32
+    campaign = rules.campaign[run.start.fixed.sector[owner]] / 2.0**32
     probability = np.where(known > 0, probability_table()[np.maximum(known, 0)] / 2.0**32, np.nan)
     probability = np.where(known == -2, rules.floor / 2.0**32, probability)
     probability = np.where(known == -3, campaign, probability)
-    week = log["week"].to_numpy(np.int64) - run.frame.week
-    agency = run.frame.world.agency[log["obligation"]].astype(np.int64)
+    week = log["week"].to_numpy(np.int64) - run.start.week
+    agency = run.start.fixed.agency[log["obligation"]].astype(np.int64)
     channel = log["channel"].to_numpy(np.int64)
     share = run.served[week, agency, channel] / np.maximum(run.demanded[week, agency, channel], 1)
     drawn = ~np.isnan(probability) & (log["mode"].to_numpy() < 2)
@@ -108,22 +108,22 @@ def _propensity(run: Run, log: pd.DataFrame) -> tuple[NDArray[np.float64], NDArr
 
 def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the table of inspections and, row by row, what only the engine knows of them."""
-    world, ids = run.frame.world, run.frame.ids
+    fixed, ids = run.start.fixed, run.start.ids
     log = run.table()
     obligation = log["obligation"].to_numpy(np.int64)
-    owner = world.enterprise[obligation].astype(np.int64)
+    owner = fixed.enterprise[obligation].astype(np.int64)
     week = log["week"].to_numpy(np.int64)
     offsite = log["mode"].to_numpy() == MODES.index("offsite")
     # Nobody calls for an off-site check; each has a number of its own, past those of agencies.
-    visit = np.where(offsite, _OFFSITE_VISIT + world.local[obligation], log["visit"]).astype(np.int64)
+    visit = np.where(offsite, _OFFSITE_VISIT + fixed.local[obligation], log["visit"]).astype(np.int64)
     words = draws(run.seed, run.replicate, owner, ENTERPRISE_LEVEL, Block.VISIT, week, visit)
     inspected = calendar.day(week, _whole(words[0], 0, 4))
-    own = draws(run.seed, run.replicate, owner, world.local[obligation], _RATED_BLOCK, week)
+    own = draws(run.seed, run.replicate, owner, fixed.local[obligation], _RATED_BLOCK, week)
     disposition = log["disposition"].to_numpy(np.int64)
     lag = np.where(disposition >= 3, _whole(own[0], 10, 60), _whole(own[0], 0, 14))
     decided = calendar.known(inspected + lag.astype("timedelta64[D]"), disposition > 0)
     known = ~np.isnat(decided)
-    share = run.frame.parameters["rating.share"]
+    share = run.start.parameters["rating.share"]
     happy = np.where(disposition >= 3, 0.4, 0.8)
     stars = 1 + (
         uniform(words[2])[:, None]
@@ -134,14 +134,14 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
     )
     propensity, served = _propensity(run, log)
     stamp = [s.replace("-", "") for s in np.datetime_as_string(inspected, unit="D").tolist()]
-    agency = _levels(AGENCIES, world.agency[obligation])
+    agency = _levels(AGENCIES, fixed.agency[obligation])
     table = pd.DataFrame(
         {
-            "check_code": _codes("", stamp, owner, world.local[obligation]),
+            "check_code": _codes("", stamp, owner, fixed.local[obligation]),
             "visit_id": _codes("V", stamp, owner, visit),
             "enterprise_id": ids[owner],
             "agency": agency,
-            "item_class": _levels(ITEM_CLASSES, world.item_class[obligation]),
+            "item_class": _levels(ITEM_CLASSES, fixed.item_class[obligation]),
             "inspected_on": inspected.astype("datetime64[us]"),
             "channel": _levels(CHANNELS, log["channel"]),
             "mode": _levels(MODES, log["mode"]),
@@ -175,7 +175,7 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
 
 
 def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.DataFrame:
-    policy, world, ids = run.policy, run.frame.world, run.frame.ids
+    policy, fixed, ids = run.policy, run.start.fixed, run.start.ids
     earliest = np.array([0, *(policy[f"repair.earliest_weeks.{s}"] for s in FINDINGS[1:])], np.int64)
     display = int(policy["repair.display_weeks"])
     fined = facts[facts["disposition"] >= 3]
@@ -186,7 +186,7 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
     penalties = pd.DataFrame(
         {
             "obligation": obligation,
-            "slot": world.enterprise[obligation].astype(np.int64),
+            "slot": fixed.enterprise[obligation].astype(np.int64),
             "kind": "penalty",
             "severity": _levels(FINDINGS, severity),
             "happened": fined["inspected"].to_numpy("datetime64[D]"),
@@ -257,9 +257,9 @@ def _complainants(
     run: Run, owner: NDArray[np.int64], number: Any, week: Any, kind: NDArray[np.int64]
 ) -> pd.Series:
     """Return a hash for each complainant; professional ones are few, ranked by a Zipf law."""
-    p, frame = run.frame.parameters, run.frame
+    p, world = run.start.parameters, run.start
     words = draws(run.seed, run.replicate, owner, number, Block.SIGNAL, week)
-    known = int((frame.world.entered < run.end.week).sum())  # slots of later entrants are none of theirs
+    known = int((world.fixed.entered < run.end.week).sum())  # slots of later entrants are none of theirs
     people = max(3, round(p["complaint.professional_people"] * known / 1000))
     weight = np.cumsum(np.arange(1, people + 1, dtype=np.float64) ** -p["complaint.zipf"])
     rank = np.searchsorted(weight / weight[-1], uniform(words[2]), side="right")
@@ -272,16 +272,16 @@ def _complainants(
 
 
 def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    world, ids = run.frame.world, run.frame.ids
+    fixed, ids = run.start.fixed, run.start.ids
     rows = run.signals
     obligation = rows[:, 1].astype(np.int64)
-    owner = world.enterprise[obligation].astype(np.int64)
-    number = world.local[obligation].astype(np.int64)
+    owner = fixed.enterprise[obligation].astype(np.int64)
+    number = fixed.local[obligation].astype(np.int64)
     week, kind = rows[:, 0].astype(np.int64), rows[:, 2].astype(np.int64)
     words = draws(run.seed, run.replicate, owner, number, Block.SIGNAL, week)
     last = 6 if run.policy["trigger.delay_weeks"] > 0 else 0
     raised = calendar.day(week, _whole(words[3], 0, last))
-    agency = _levels(AGENCIES, world.agency[obligation])
+    agency = _levels(AGENCIES, fixed.agency[obligation])
     is_complaint = kind < 3
     mine = np.flatnonzero(is_complaint)
     complaints = pd.DataFrame(
@@ -354,13 +354,13 @@ def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd
 
 
 def _tiers(run: Run) -> pd.DataFrame:
-    frame = run.end
-    state = frame.state
-    alive = np.flatnonzero(frame.alive())
+    world = run.end
+    state = world.state
+    alive = np.flatnonzero(world.alive())
     calendar = _Calendar(run)
     return pd.DataFrame(
         {
-            "enterprise_id": frame.ids[alive],
+            "enterprise_id": world.ids[alive],
             "assigned_on": calendar.day(np.maximum(state.tier_week[alive], 0), 0).astype("datetime64[us]"),
             "tier": _levels(TIERS, state.tier[alive]),
             "risk_level": state.risk_level[alive].astype(np.int64) + 1,
@@ -370,12 +370,12 @@ def _tiers(run: Run) -> pd.DataFrame:
     )
 
 
-def state_columns(frame: Frame) -> tuple[dict[str, Any], dict[str, Any]]:
+def state_columns(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the engine's state as columns of the truth tables: of obligations, of enterprises."""
-    n = frame.enterprises
+    n = world.enterprises
     of_obligations: dict[str, Any] = {}
     of_enterprises: dict[str, Any] = {}
-    for name, values in frame.state._asdict().items():
+    for name, values in world.state._asdict().items():
         if name in TABLES["truth"].columns:
             of_obligations[name] = values
         elif name in TABLES["truth_enterprises"].columns:

@@ -18,7 +18,7 @@ from tierkit.progress import Progress, show
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tierkit.city.world import Frame
+    from tierkit.city.world import World
     from tierkit.compare.comparison import Replicates
     from tierkit.policy import Policy
     from tierkit.records import Dataset
@@ -195,7 +195,7 @@ def simulate(
 
 def _city(
     given: Given, folder: Path | None, enterprises: int | None, seed: int, weeks: int, progress: Progress
-) -> "tuple[Dataset | None, Frame]":
+) -> "tuple[Dataset | None, World]":
     """Return the records of a folder and the world that goes on from them, or a world drawn here."""
     from tierkit.city.synth import grow, world_of
     from tierkit.records import read_dataset

@@ -68,9 +68,9 @@ def inspections(run: Run) -> pd.DataFrame:
     """
     log = run.log.astype(np.int64)
     column = {name: log[:, k] for k, name in enumerate(LOG)}
-    world, obligation = run.frame.world, column["obligation"]
+    world, obligation = run.start.fixed, column["obligation"]
     cells = {
-        "week": column["week"] - run.frame.week,
+        "week": column["week"] - run.start.week,
         "agency": world.agency[obligation].astype(np.int64),
         "tier": column["tier"],
         "item_class": world.item_class[obligation].astype(np.int64),
@@ -159,7 +159,7 @@ def _frame(
             "policy": pd.Categorical([run.policy.name] * n),
             "kappa": run.kappa,
             "replicate": run.replicate,
-            "week": at["week"] + run.frame.week,
+            "week": at["week"] + run.start.week,
         }
     )
     for name, codes in at.items():

@@ -16,7 +16,7 @@ from scipy.stats import chi2
 from scipy.stats import t as student
 
 from tierkit.city.engine import Run, run
-from tierkit.city.world import WEEKS_A_YEAR, Frame
+from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
 from tierkit.policy import Policy, diff
 from tierkit.progress import in_threads
@@ -315,7 +315,7 @@ def _needed(ratio: float) -> int:
 
 
 def compare(
-    world: Frame,
+    world: World,
     baseline: Policy,
     reforms: Policy | Sequence[Policy],
     *,
@@ -333,7 +333,7 @@ def compare(
 
     Parameters
     ----------
-    world : Frame
+    world : World
         The world at the start.
     baseline : Policy
     reforms : Policy or sequence of Policy
@@ -452,7 +452,7 @@ def compare(
     )
 
 
-def _warn_of_unscored(world: Frame, scores: pd.DataFrame) -> None:
+def _warn_of_unscored(world: World, scores: pd.DataFrame) -> None:
     here = world.ids[world.alive()]
     without = int((~pd.Index(here).isin(scores["enterprise_id"])).sum())
     if without > _MOST_UNSCORED * len(here):
@@ -476,8 +476,8 @@ class _Told(NamedTuple):
 def _tell(done: Run, outcomes: Sequence[Outcome], cohorts: Sequence[NDArray[np.uint8]]) -> _Told:
     numbers = [outcome.numbers() for outcome in outcomes]
     by_tier = [[outcome.by_tier(tier).numbers()[0] for tier in cohorts] for outcome in outcomes]
-    alive = done.frame.alive()
-    end = done.frame.week + done.weeks
+    alive = done.start.alive()
+    end = done.start.week + done.weeks
     last = np.where(done.end.state.left < end, np.int64(len(TIERS)), done.end.state.tier)
     cell = done.first_tier[alive].astype(np.int64) * len(LAST) + last[alive]
     moved = np.bincount(cell, minlength=len(TIERS) * len(LAST)).reshape(len(TIERS), len(LAST))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tierkit.city.engine import LOG, TALLY, Run, run
 from tierkit.city.population import items
-from tierkit.city.world import Frame, State
+from tierkit.city.world import State, World
 from tierkit.policy import Policy
 from tierkit.records import (
     AGENCIES,
@@ -141,7 +141,7 @@ class Outcome:
 
     Attributes
     ----------
-    frame : Frame
+    world : World
         The world at the start of the run.
     tier : uint8 array of shape (E,)
         Tier by which enterprises are grouped: 0 = T1, 4 = entered after the start.
@@ -151,7 +151,7 @@ class Outcome:
         Group → levels × additive parts.
     """
 
-    frame: Frame
+    world: World
     tier: NDArray[np.uint8]
     sums: Mapping[str, NDArray[np.float64]]
     parts: Mapping[str, pd.DataFrame]
@@ -205,8 +205,8 @@ class Outcome:
         tier : uint8 array of shape (E,)
             0 = T1; of those who entered after the start it is not read.
         """
-        tier = _entered(self.frame, tier)
-        return Outcome(self.frame, tier, self.sums, {"tier": _by("tier", tier, self.sums)})
+        tier = _entered(self.world, tier)
+        return Outcome(self.world, tier, self.sums, {"tier": _by("tier", tier, self.sums)})
 
     def per_enterprise(self) -> pd.DataFrame:
         """Return counts of each enterprise in the register in the measured weeks, one row each.
@@ -225,12 +225,12 @@ class Outcome:
         'harm units'
         """
         there = self.sums["enterprises"] > 0
-        world = self.frame.world
-        out = pd.DataFrame({"enterprise_id": self.frame.ids[there]})
+        fixed = self.world.fixed
+        out = pd.DataFrame({"enterprise_id": self.world.ids[there]})
         tier = np.where(self.tier[there] < len(TIERS), self.tier[there].astype(np.int8), np.int8(-1))
         out["tier"] = pd.Categorical.from_codes(tier, dtype=pd.CategoricalDtype(list(TIERS)))
         for name in ("sector", "size", "ownership", "district"):
-            codes = getattr(world, name)[there]
+            codes = getattr(fixed, name)[there]
             out[name] = pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(GROUPS[name])))
         for name in PART_UNITS:
             out[name] = self.sums[name][there]
@@ -291,10 +291,10 @@ class Mark(NamedTuple):
     listed: NDArray[np.uint8]  # who was on the unmonitored list in that week
 
 
-def _mark(week: int, state: State, frame: Frame) -> Mark:
+def _mark(week: int, state: State, world: World) -> Mark:
     """Return a copy of the counts at the beginning of a week; the list is that of the week before."""
-    owner = frame.world.enterprise
-    alive = (frame.world.entered <= week) & (week < state.left)
+    owner = world.fixed.enterprise
+    alive = (world.fixed.entered <= week) & (week < state.left)
     there = (state.violation > 0) & alive[owner]
     standing = np.bincount(owner[there], minlength=len(alive))
     return Mark(
@@ -303,9 +303,9 @@ def _mark(week: int, state: State, frame: Frame) -> Mark:
     )  # fmt: skip
 
 
-def _entered(frame: Frame, tier: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _entered(world: World, tier: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return tiers in which those who enter after the start of a run stand apart."""
-    return np.where(frame.world.entered > frame.week, np.uint8(len(TIERS)), tier).astype(np.uint8)
+    return np.where(world.fixed.entered > world.week, np.uint8(len(TIERS)), tier).astype(np.uint8)
 
 
 def _by(group: str, code: NDArray[Any], sums: Mapping[str, NDArray[np.float64]]) -> pd.DataFrame:
@@ -344,21 +344,21 @@ def measure(
     -------
     Outcome
     """
-    frame = done.frame
-    world, p = frame.world, frame.parameters
-    n = frame.enterprises
-    first = frame.week if since is None else since.week
-    last = frame.week + done.weeks if until is None else until.week
-    owner = world.enterprise.astype(np.int64)
+    world = done.start
+    fixed, p = world.fixed, world.parameters
+    n = world.enterprises
+    first = world.week if since is None else since.week
+    last = world.week + done.weeks if until is None else until.week
+    owner = fixed.enterprise.astype(np.int64)
     log = done.log
     inside = (log[:, 0] >= first) & (log[:, 0] < last) & (log[:, LOG.index("mode")] != _OFFSITE)
     log = log[inside].astype(np.int64)
     column = {name: log[:, k] for k, name in enumerate(LOG)}
     week, channel, obligation = column["week"], column["channel"], column["obligation"]
     who = owner[obligation]
-    agency = world.agency[obligation].astype(np.int64)
+    agency = fixed.agency[obligation].astype(np.int64)
     exposed = np.clip(
-        np.minimum(done.end.state.left, last) - np.maximum(world.entered, first), 0, None
+        np.minimum(done.end.state.left, last) - np.maximum(fixed.entered, first), 0, None
     ).astype(np.int64)
     there = exposed > 0
     state = done.end.state if until is None else until
@@ -388,7 +388,7 @@ def measure(
         "audit_findings": (channel == _RANDOM) & found,
     }
     visit = _visits(week, who, column["visit"], agency, channel, column["mode"])
-    minutes = items()["minutes"].to_numpy(np.int64)[world.item[obligation]]
+    minutes = items()["minutes"].to_numpy(np.int64)[fixed.item[obligation]]
     people, travel = p["burden.inspectors"], p["burden.onsite_minutes_travel"]
     by_visit: dict[str, NDArray[Any]] = {
         "visits": np.ones(len(visit.who)),
@@ -423,7 +423,7 @@ def measure(
     sums |= {
         "n": there.astype(np.float64),
         "enterprises": there.astype(np.float64),
-        "obligation_weeks": exposed.astype(np.float64) * np.diff(world.start),
+        "obligation_weeks": exposed.astype(np.float64) * np.diff(fixed.start),
         "violations": spells.astype(np.float64),
         "missed": spells - sums["findings"],
         "violation_weeks": weeks.sum(axis=1),
@@ -437,18 +437,18 @@ def measure(
         "changes": changes.astype(np.float64),
         "flips": flips.astype(np.float64),
     }
-    tier = _entered(frame, done.first_tier if tier is None else tier)
+    tier = _entered(world, done.first_tier if tier is None else tier)
     codes: dict[str, NDArray[Any]] = {
         "all": np.zeros(n, np.int64),
         "tier": tier,
-        "sector": world.sector,
-        "size": world.size,
-        "ownership": world.ownership,
-        "district": world.district,
+        "sector": fixed.sector,
+        "size": fixed.size,
+        "ownership": fixed.ownership,
+        "district": fixed.district,
     }
     if since is not None and "shield" in groups:
         counted = (planned & (channel != _CAMPAIGN)) & (coded == 1)
-        level = world.agency_level[agency].astype(np.int64)
+        level = fixed.agency_level[agency].astype(np.int64)
         capped = _at_the_cap(
             done, week[counted], who[counted], column["visit"][counted], level[counted], agency[counted]
         )
@@ -463,7 +463,7 @@ def measure(
             for name, row in by_inspection.items()
         }
         parts["channel"] = pd.DataFrame(told | {"n": told["inspections"]}, index=list(CHANNELS))
-    tally = done.tally[first - frame.week : last - frame.week].sum(axis=0).astype(np.float64)
+    tally = done.tally[first - world.week : last - world.week].sum(axis=0).astype(np.float64)
     for name, fates in (
         ("offsite", [TALLY.index("offsite")]),
         ("suppressed", _SUPPRESSED),
@@ -474,8 +474,8 @@ def measure(
         if "all" in parts:
             parts["all"][name] = tally[:, fates].sum()
     if "all" in parts:
-        parts["all"]["visits_saved"] = float(done.saved[first - frame.week : last - frame.week].sum())
-    return Outcome(frame, tier, sums, parts)
+        parts["all"]["visits_saved"] = float(done.saved[first - world.week : last - world.week].sum())
+    return Outcome(world, tier, sums, parts)
 
 
 class _Visits(NamedTuple):
@@ -516,7 +516,7 @@ def _at_the_cap(
     level: NDArray[np.int64], agency: NDArray[np.int64],
 ) -> NDArray[np.bool_]:  # fmt: skip
     """Return who had as many planned visits at one level in one period as the cap allows, shape (E,)."""
-    n, cap = done.frame.enterprises, int(done.policy["cap.planned_visits"])
+    n, cap = done.start.enterprises, int(done.policy["cap.planned_visits"])
     if cap == 0:
         return np.zeros(n, np.bool_)
     weeks = int(done.policy["cap.period_weeks"])
@@ -525,7 +525,7 @@ def _at_the_cap(
     of, level = np.divmod(visit, len(AGENCY_LEVELS))
     of, at = of // 32 // 8192, of // 32 % 8192
     period, count = np.unique(
-        (of * 8192 + (at - done.frame.week) // weeks) * len(AGENCY_LEVELS) + level, return_counts=True
+        (of * 8192 + (at - done.start.week) // weeks) * len(AGENCY_LEVELS) + level, return_counts=True
     )
     out = np.zeros(n, np.bool_)
     out[period[count >= cap] // len(AGENCY_LEVELS) // 8192] = True
@@ -533,7 +533,7 @@ def _at_the_cap(
 
 
 def run_and_measure_windows(
-    frame: Frame,
+    world: World,
     policy: Policy,
     weeks: int,
     windows: Sequence[tuple[int, int]],
@@ -547,7 +547,7 @@ def run_and_measure_windows(
 
     Parameters
     ----------
-    frame, policy, weeks, **options
+    world, policy, weeks, **options
         As in `tierkit.city.engine.run`.
     windows : sequence of (int, int)
         First week of each span and the week after its last, 0 being the run's first.
@@ -578,33 +578,33 @@ def run_and_measure_windows(
     for lo, hi in windows:
         if not 0 <= lo < hi <= weeks:
             raise ValueError(f"A window must be in 0 … {weeks} and hold a week. Got ({lo}, {hi}).")
-    edges = {frame.week + edge for window in windows for edge in window}
+    edges = {world.week + edge for window in windows for edge in window}
     marks: dict[int, Mark] = {}
-    begin = frame.week
+    begin = world.week
 
     def observe(week: int, state: State) -> None:
         if week == begin and begin in edges:
             none = np.zeros_like(state.changes)
             marks[begin] = Mark(
                 begin, np.zeros_like(state.weeks), np.zeros_like(state.spells),
-                np.zeros(frame.enterprises, np.int64), none, none, state.listed.copy(),
+                np.zeros(world.enterprises, np.int64), none, none, state.listed.copy(),
             )  # fmt: skip
         if week in marks:  # reviews come first in a week, so this is the list that held in it
             marks[week] = marks[week]._replace(listed=state.listed.copy())
         if week + 1 in edges and week + 1 < begin + weeks:
-            marks[week + 1] = _mark(week + 1, state, frame)
+            marks[week + 1] = _mark(week + 1, state, world)
 
-    done = run(frame, policy, weeks, progress=progress, observe=observe, **options)
+    done = run(world, policy, weeks, progress=progress, observe=observe, **options)
     wanted = [tuple(GROUPS)] * len(windows) if groups is None else groups
     out = [
-        measure(done, marks[frame.week + lo], marks.get(frame.week + hi), tier=tier, groups=some)
+        measure(done, marks[world.week + lo], marks.get(world.week + hi), tier=tier, groups=some)
         for (lo, hi), some in zip(windows, wanted, strict=True)
     ]
     return done, out
 
 
 def run_and_measure(
-    frame: Frame,
+    world: World,
     policy: Policy,
     weeks: int,
     *,
@@ -617,7 +617,7 @@ def run_and_measure(
 
     Parameters
     ----------
-    frame, policy, weeks, **options
+    world, policy, weeks, **options
         As in `tierkit.city.engine.run`.
     over : int, optional
         Measure the last so many weeks; all if absent.
@@ -639,6 +639,6 @@ def run_and_measure(
     if not 1 <= over <= weeks:
         raise ValueError(f"The 'over' must be in 1 … {weeks}. Got {over}.")
     done, (outcome,) = run_and_measure_windows(
-        frame, policy, weeks, [(weeks - over, weeks)], tier=tier, progress=progress, **options
+        world, policy, weeks, [(weeks - over, weeks)], tier=tier, progress=progress, **options
     )
     return done, outcome

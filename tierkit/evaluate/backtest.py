@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tierkit.city.engine import Run, run
 from tierkit.city.synth import world_at
-from tierkit.city.world import WEEKS_A_YEAR, Frame
+from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.evaluate.history import History, estimate
 from tierkit.policy import Policy
 from tierkit.progress import in_threads
@@ -203,7 +203,7 @@ class Backtest:
 
 def _of_run(done: Run) -> NDArray[np.int64]:
     """Return the inspections of a run by agency, channel and sector."""
-    log, world = done.table(), done.frame.world
+    log, world = done.table(), done.start.fixed
     obligation = log["obligation"].to_numpy(np.int64)
     sector = world.sector[world.enterprise[obligation].astype(np.int64)]
     place = np.ravel_multi_index((world.agency[obligation], log["channel"], sector), _SHAPE)
@@ -235,7 +235,7 @@ def backtest(
     data: Dataset,
     as_of: Any,
     *,
-    world: Frame | None = None,
+    world: World | None = None,
     history: History | None = None,
     policy: Policy | None = None,
     weeks: int = WEEKS_A_YEAR,
@@ -253,7 +253,7 @@ def backtest(
         Records that go on for `weeks` after the date.
     as_of : date
         A Monday. Nothing known on it or later is used for the policy.
-    world : Frame, optional
+    world : World, optional
         The world on that date; if absent, that of the synthetic dataset, made again up to it. What
         happened is counted for its enterprises alone.
     history : History, optional

@@ -18,7 +18,7 @@ import pandas as pd
 
 from tierkit import __version__, report
 from tierkit.city.synth import make
-from tierkit.city.world import WEEKS_A_YEAR, Frame
+from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare import agencies
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
@@ -187,7 +187,7 @@ def _assigned(scores: pd.DataFrame, policy: Policy) -> pd.DataFrame:
 
 
 def _simulate(
-    world: Frame,
+    world: World,
     policies: Sequence[Policy],
     scores: pd.DataFrame,
     replicates: int,

@@ -18,7 +18,7 @@ from tierkit.city.engine.kernels import LOG, TALLY, advance, bind, reregister, r
 from tierkit.city.engine.rules import Rules, compile_rules
 from tierkit.city.keyed_random import MAX_SEED, Block, draws
 from tierkit.city.population import CELLS, violation_weeks
-from tierkit.city.world import LOG_MIN, LOG_ONE, Frame, State
+from tierkit.city.world import LOG_MIN, LOG_ONE, State, World
 from tierkit.policy import Policy
 from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
 from tierkit.records import AGENCIES, CHANNELS, SECTORS, TIERS
@@ -37,9 +37,9 @@ class Run:
     Attributes
     ----------
     policy : Policy
-    frame : Frame
+    start : World
         The world at the start.
-    end : Frame
+    end : World
         The world after the last week.
     kappa : float
     seed, replicate : int
@@ -63,8 +63,8 @@ class Run:
     """
 
     policy: Policy
-    frame: Frame
-    end: Frame
+    start: World
+    end: World
     kappa: float
     seed: int
     replicate: int
@@ -128,7 +128,7 @@ class _Buffers:
         self.events = np.empty((enterprises, 4), np.int32)
 
 
-def oracle_scores(frame: Frame, detection: float) -> pd.DataFrame:
+def oracle_scores(world: World, detection: float) -> pd.DataFrame:
     """Return the true risk of every enterprise, which only the ``oracle`` policy may use.
 
     The probability that one audit of an obligation drawn at random finds a violation is the mean over
@@ -136,7 +136,7 @@ def oracle_scores(frame: Frame, detection: float) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : Frame
+    world : World
     detection : float
         Probability that an audit at reference depth detects a violation.
 
@@ -145,16 +145,16 @@ def oracle_scores(frame: Frame, detection: float) -> pd.DataFrame:
     DataFrame
         ``enterprise_id``, ``risk_probability``, ``credit_points``.
     """
-    world = frame.world
-    odds = np.exp(world.hazard / LOG_ONE + LOG_MIN) * violation_weeks(frame.parameters).sum()
-    total = np.add.reduceat(odds / (1 + odds), world.start[:-1])
-    risk = np.clip(detection * total / np.diff(world.start), 1e-6, 1 - 1e-6)
+    fixed = world.fixed
+    odds = np.exp(fixed.hazard / LOG_ONE + LOG_MIN) * violation_weeks(world.parameters).sum()
+    total = np.add.reduceat(odds / (1 + odds), fixed.start[:-1])
+    risk = np.clip(detection * total / np.diff(fixed.start), 1e-6, 1 - 1e-6)
     return pd.DataFrame(
-        {"enterprise_id": frame.ids, "risk_probability": risk, "credit_points": 600 - 40 * logit(risk)}
+        {"enterprise_id": world.ids, "risk_probability": risk, "credit_points": 600 - 40 * logit(risk)}
     )
 
 
-def _starting_scores(state: State, frame: Frame, policy: Policy, scores: pd.DataFrame | None) -> None:
+def _starting_scores(state: State, world: World, policy: Policy, scores: pd.DataFrame | None) -> None:
     """Set the margins and points from which the score update goes on."""
     if scores is None:
         state.margin0[:] = round(policy["scoring.rule_intercept"] * MARGIN_ONE)
@@ -169,7 +169,7 @@ def _starting_scores(state: State, frame: Frame, policy: Policy, scores: pd.Data
         raise ValueError(
             f"The 'scores' must have one row an enterprise; {len(twice)} have more, such as {twice[0]}."
         )
-    aligned = by_id.reindex(frame.ids)
+    aligned = by_id.reindex(world.ids)
     risk = aligned["risk_probability"].to_numpy(np.float64)
     points = aligned["credit_points"].to_numpy(np.float64)
     if np.isnan(risk).all() or np.isnan(points).all():
@@ -177,7 +177,7 @@ def _starting_scores(state: State, frame: Frame, policy: Policy, scores: pd.Data
     if ((risk <= 0) | (risk >= 1)).any() or np.isinf(points).any():
         raise ValueError("A 'risk_probability' must be in (0, 1) and 'credit_points' finite.")
     # An enterprise without a score, as one still to enter, starts at the mean of its sector.
-    sector = frame.world.sector
+    sector = world.fixed.sector
     for values, where, steps in ((risk, state.margin0, margin_steps), (points, state.points0, point_steps)):
         known = ~np.isnan(values)
         own = steps(values[known])
@@ -189,39 +189,39 @@ def _starting_scores(state: State, frame: Frame, policy: Policy, scores: pd.Data
 
 
 def _prepare(
-    frame: Frame, policy: Policy, rules: Rules, scores: pd.DataFrame | None, seed: int, replicate: int
+    world: World, policy: Policy, rules: Rules, scores: pd.DataFrame | None, seed: int, replicate: int
 ) -> State:
     """Return the state at the start of a run under a policy."""
-    state = frame.state.copy()
-    n, world = frame.enterprises, frame.world
+    state = world.state.copy()
+    n, fixed = world.enterprises, world.fixed
     if rules.interval:
-        state.phase[:] = draws(seed, replicate, world.enterprise, world.local, Block.PHASE)[0]
+        state.phase[:] = draws(seed, replicate, fixed.enterprise, fixed.local, Block.PHASE)[0]
     if policy.oracle:
-        scores = oracle_scores(frame, float(policy["depth.detection"]))
+        scores = oracle_scores(world, float(policy["depth.detection"]))
     elif policy["scoring.basis"] == "rule":
         scores = None
-    _starting_scores(state, frame, policy, scores)
+    _starting_scores(state, world, policy, scores)
     state.offset[:] = 0
     if scores is not None:
-        set_offsets(frame.world, state, rules, frame.week, state.offset)
-    entering = np.searchsorted(world.entered, [frame.week, frame.week + 1])
-    reregister(world, state, rules, frame.week, int(entering[0]), int(entering[1]))
+        set_offsets(world.fixed, state, rules, world.week, state.offset)
+    entering = np.searchsorted(fixed.entered, [world.week, world.week + 1])
+    reregister(fixed, state, rules, world.week, int(entering[0]), int(entering[1]))
     state.perceived0[:] = state.perceived
     state.fear[:] = 0
-    bind(frame.world, state, rules)
+    bind(world.fixed, state, rules)
     state.visits[:] = 0
     state.changes[:] = 0
     state.flips[:] = 0
     state.weeks[:] = 0
     there = state.violation > 0
-    there &= ((world.entered <= frame.week) & (frame.week < state.left))[world.enterprise]
-    state.spells[:] = np.bincount(frame.world.enterprise[there], minlength=n)
-    review(frame.world, state, rules, frame.week, 0, n, True)
+    there &= ((fixed.entered <= world.week) & (world.week < state.left))[fixed.enterprise]
+    state.spells[:] = np.bincount(world.fixed.enterprise[there], minlength=n)
+    review(world.fixed, state, rules, world.week, 0, n, True)
     return state
 
 
 def run(
-    frame: Frame,
+    world: World,
     policy: Policy,
     weeks: int,
     *,
@@ -238,7 +238,7 @@ def run(
 
     Parameters
     ----------
-    frame : Frame
+    world : World
         The world at the start; it stays as it is.
     policy : Policy
     weeks : int
@@ -270,20 +270,20 @@ def run(
     ValueError
         If an argument is out of range, scores do not fit the world, or the run would outlast the calendar.
     """
-    if weeks < 1 or frame.week + weeks > 5_000:
-        raise ValueError(f"The 'weeks' must be in 1 … {5_000 - frame.week}. Got {weeks}.")
-    seed = frame.seed if seed is None else seed
+    if weeks < 1 or world.week + weeks > 5_000:
+        raise ValueError(f"The 'weeks' must be in 1 … {5_000 - world.week}. Got {weeks}.")
+    seed = world.seed if seed is None else seed
     for name, value in (("seed", seed), ("replicate", replicate)):
         if not 0 <= value <= MAX_SEED:
             raise ValueError(f"The '{name}' must be in 0 … {MAX_SEED}. Got {value}.")
     if threads < 1 or chunk_obligations < 1:
         raise ValueError("The 'threads' and 'chunk_obligations' must be at least 1.")
-    rules = compile_rules(policy, frame, kappa)
-    state = _prepare(frame, policy, rules, scores, seed, replicate)
+    rules = compile_rules(policy, world, kappa)
+    state = _prepare(world, policy, rules, scores, seed, replicate)
     first_tier = state.tier.copy()
-    world = frame.world
-    slices = _slices(world.start, chunk_obligations)
-    largest = max((int(world.start[hi] - world.start[lo]) for lo, hi in slices), default=1)
+    fixed = world.fixed
+    slices = _slices(fixed.start, chunk_obligations)
+    largest = max((int(fixed.start[hi] - fixed.start[lo]) for lo, hi in slices), default=1)
     widest = max((hi - lo for lo, hi in slices), default=1)
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
     spare = [_Buffers(largest, widest) for _ in range(threads)]
@@ -299,14 +299,14 @@ def run(
     all_events: list[NDArray[np.int32]] = []
 
     def look(week: int, part: tuple[int, int]) -> None:
-        review(world, state, rules, week, part[0], part[1], False)
+        review(fixed, state, rules, week, part[0], part[1], False)
 
     def work(week: int, part: tuple[int, int]) -> tuple[Any, ...]:
         mine = spare.pop()
         count = np.zeros(counts.shape[1:], np.int64)
         expected = np.zeros(len(TIERS), np.int64)
         n, s, e = advance(
-            world, state, rules, k0, k1, week, part[0], part[1], ratio, mine.draws, mine.hit, mine.who,
+            fixed, state, rules, k0, k1, week, part[0], part[1], ratio, mine.draws, mine.hit, mine.who,
             mine.mask, mine.signals, mine.events, count, expected,
         )  # fmt: skip
         out = (mine.who[:n].copy(), mine.mask[:n].copy(), mine.signals[:s].copy(), mine.events[:e].copy())
@@ -315,16 +315,16 @@ def run(
 
     try:
         for at in range(weeks):
-            week = frame.week + at
-            entering = np.searchsorted(world.entered, [week, week + 1])
+            week = world.week + at
+            entering = np.searchsorted(fixed.entered, [week, week + 1])
             if entering[1] > entering[0] and at > 0:
                 lo, hi = int(entering[0]), int(entering[1])
-                reregister(world, state, rules, week, lo, hi)
-                review(world, state, rules, week, lo, hi, True)
+                reregister(fixed, state, rules, week, lo, hi)
+                review(fixed, state, rules, week, lo, hi, True)
             if at and at % rules.cap_period == 0:
                 state.visits[:] = 0
             # Slots are in the order of entry, so the slices of those still to come are the last.
-            here = [part for part in slices if world.entered[part[0]] <= week] or slices[:1]
+            here = [part for part in slices if fixed.entered[part[0]] <= week] or slices[:1]
             if at and at % rules.cadence == 0:
                 _map(pool, partial(look, week), here)
             parts = _map(pool, partial(work, week), here)
@@ -336,7 +336,7 @@ def run(
             log = np.empty((n * (CELLS + 1), len(LOG)), np.int32)
             inspected = np.zeros(len(TIERS), np.int64)
             rows, saved[at] = settle(
-                world,
+                fixed,
                 state,
                 rules,
                 k0,
@@ -363,18 +363,18 @@ def run(
     finally:
         if pool is not None:
             pool.shutdown()
-    end = Frame(
-        world,
+    end = World(
+        fixed,
         state,
-        frame.week + weeks,
-        frame.origin,
-        frame.ids,
-        frame.seed,
-        frame.parameters,
-        frame.known_from,
+        world.week + weeks,
+        world.origin,
+        world.ids,
+        world.seed,
+        world.parameters,
+        world.known_from,
     )
     return Run(
-        policy, frame, end, kappa, seed, replicate, np.concatenate(logs), np.concatenate(all_signals),
+        policy, world, end, kappa, seed, replicate, np.concatenate(logs), np.concatenate(all_signals),
         np.concatenate(all_events), tally, counts, demanded, served, saved, first_tier,
     )  # fmt: skip
 

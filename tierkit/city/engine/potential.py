@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tierkit.city.engine.engine import Run, run
 from tierkit.city.engine.kernels import LOG
 from tierkit.city.engine.rules import REFERENCE_DEPTH, compile_rules
-from tierkit.city.world import Frame, State
+from tierkit.city.world import State, World
 from tierkit.policy import Policy
 from tierkit.records import MODES
 
@@ -23,10 +23,10 @@ __all__ = ["potential_detections"]
 class _Watch:
     """Counts, after each week from the first that counts on, who is there and in violation."""
 
-    def __init__(self, frame: Frame, first: int) -> None:
-        self.world, self.first = frame.world, frame.week + first
-        self.owner = frame.world.enterprise.astype(np.int64)
-        self.weeks = np.zeros(frame.obligations, np.int64)
+    def __init__(self, world: World, first: int) -> None:
+        self.world, self.first = world.fixed, world.week + first
+        self.owner = world.fixed.enterprise.astype(np.int64)
+        self.weeks = np.zeros(world.obligations, np.int64)
 
     def __call__(self, week: int, state: State) -> None:
         if week >= self.first:
@@ -35,13 +35,13 @@ class _Watch:
 
 
 def potential_detections(
-    frame: Frame, policy: Policy, weeks: int, *, first: int = 0, **options: Any
+    world: World, policy: Policy, weeks: int, *, first: int = 0, **options: Any
 ) -> tuple[Run, NDArray[np.float64]]:
     """Run a policy, and return beside the run what a standard audit of each obligation would have found.
 
     Parameters
     ----------
-    frame : Frame
+    world : World
     policy : Policy
         The practice in force; what its inspections mend is mended.
     weeks : int
@@ -78,11 +78,11 @@ def potential_detections(
     """
     if not 0 <= first < weeks:
         raise ValueError(f"The 'first' week of the window must be in 0 … {weeks - 1}. Got {first}.")
-    watch = _Watch(frame, first)
-    done = run(frame, policy, weeks, observe=watch, **options)
+    watch = _Watch(world, first)
+    done = run(world, policy, weeks, observe=watch, **options)
     log = dict(zip(LOG, done.log.T, strict=True))
     found = (log["finding"] > 0) & (log["week"] >= watch.first) & (log["mode"] != MODES.index("offsite"))
     np.add.at(watch.weeks, log["obligation"][found], 1)
-    rules = compile_rules(policy, frame, done.kappa)
+    rules = compile_rules(policy, world, done.kappa)
     detects = (rules.detect[:, :, REFERENCE_DEPTH] / 2.0**32).mean(axis=1)
-    return done, watch.weeks / (weeks - first) * detects[frame.world.agency]
+    return done, watch.weeks / (weeks - first) * detects[world.fixed.agency]

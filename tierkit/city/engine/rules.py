@@ -13,7 +13,7 @@ from tierkit.city.population import base_rates, items
 from tierkit.city.world import (
     LOG_ONE,
     WEEKS_A_YEAR,
-    Frame,
+    Fixed,
     World,
     log_index,
     probability_table,
@@ -213,7 +213,7 @@ def _quiet(policy: Policy) -> NDArray[np.uint8]:
     return items()["item"].isin(policy["lists.no_disturb.items"]).to_numpy().astype(np.uint8)
 
 
-def _detection(policy: Policy, world: World) -> NDArray[np.uint32]:
+def _detection(policy: Policy, fixed: Fixed) -> NDArray[np.uint32]:
     """Return detection thresholds by agency, inspector group and depth.
 
     An inspector group shifts the log-odds of detection so that the standard deviation of the
@@ -223,7 +223,7 @@ def _detection(policy: Policy, world: World) -> NDArray[np.uint32]:
     spread = float(policy["depth.inspector_sd"]) / (p * (1 - p)) if 0 < p < 1 else 0.0
     depth = np.array([policy[f"depth.tier.{t}"] for t in TIERS] + [1.0], np.float64)
     with np.errstate(divide="ignore"):
-        odds = logit(p) + spread * world.inspector_z[:, :, None] + np.log(depth)
+        odds = logit(p) + spread * fixed.inspector_z[:, :, None] + np.log(depth)
     return _limits(expit(odds))
 
 
@@ -250,13 +250,13 @@ def tier_rates(policy: Policy) -> NDArray[np.float64]:
     return np.concatenate([np.zeros((1, *own.shape)), inside])
 
 
-def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
+def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
     """Return the policy as the engine's integers.
 
     Parameters
     ----------
     policy : Policy
-    frame : Frame
+    world : World
         The world it acts on.
     kappa : float
         Strength of general deterrence: log hazard per log perceived rate, not negative.
@@ -272,11 +272,11 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
     """
     if not 0 <= kappa <= MAX_KAPPA:
         raise ValueError(f"The 'kappa' must be in [0, {MAX_KAPPA}]. Got {kappa}.")
-    p, world = frame.parameters, frame.world
-    counts = np.diff(world.start)
+    p, fixed = world.parameters, world.fixed
+    counts = np.diff(fixed.start)
     by_kind = base_rates(policy, p)
-    yearly = by_kind[world.sector, world.size] / np.maximum(counts, 1)  # of each of its obligations
-    here = frame.alive()
+    yearly = by_kind[fixed.sector, fixed.size] / np.maximum(counts, 1)  # of each of its obligations
+    here = world.alive()
     held = max(counts[here].mean(), 1) if here.any() else 1  # of those in the register, not of slots to come
     severity = np.cumsum([p[f"violation.severity.{s}"] for s in SEVERITIES])
     half = p["deterrence.half_life"]
@@ -315,7 +315,7 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
             np.int16
         ),
         adverse_earliest=int(policy["repair.earliest_weeks.minor"]),
-        rate=log_index(yearly / WEEKS_A_YEAR).astype(np.int16)[world.enterprise],
+        rate=log_index(yearly / WEEKS_A_YEAR).astype(np.int16)[fixed.enterprise],
         tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(
             np.int16
         ),
@@ -355,9 +355,9 @@ def compile_rules(policy: Policy, frame: Frame, kappa: float) -> Rules:
         unregistered=_certain(policy["check_code.unregistered_share"]),
         cap=int(policy["cap.planned_visits"]),
         cap_period=int(policy["cap.period_weeks"]),
-        capacity=np.floor(world.capacity * policy["capacity.multiplier"]).astype(np.int64),
+        capacity=np.floor(fixed.capacity * policy["capacity.multiplier"]).astype(np.int64),
         max_postpone=int(policy["capacity.max_postpone_weeks"]),
-        detect=_detection(policy, world),
+        detect=_detection(policy, fixed),
         guidance=int(policy["commitment.guidance"]),
         waiver=_certain(policy["lenience.minor_waiver"]),
         first_only=int(policy["lenience.first_only"]),

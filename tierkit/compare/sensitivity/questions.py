@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.synth import history, make
-from tierkit.city.world import Frame, parameters
+from tierkit.city.world import World, parameters
 from tierkit.compare.outcomes import MEASURES, run_and_measure
 from tierkit.compare.sensitivity.design import check_finite
 from tierkit.compare.sensitivity.ranges import Uncertain, uncertain
@@ -69,7 +69,7 @@ class Case:
         }
         return replace(policy, parameters={**held, **changed})
 
-    def world(self, point: Mapping[str, float], seed: int) -> tuple[Frame, pd.DataFrame | None]:
+    def world(self, point: Mapping[str, float], seed: int) -> tuple[World, pd.DataFrame | None]:
         """Return a city with its history at a point, and scores where a model gives them."""
         p = parameters()
         moved = {
@@ -96,7 +96,7 @@ class Case:
         of_world = [one.name for one in self.chosen if one.acts in ("world", "policies")]
 
         @lru_cache(maxsize=2)
-        def world(*at: float | None) -> tuple[Frame, pd.DataFrame | None]:
+        def world(*at: float | None) -> tuple[World, pd.DataFrame | None]:
             return self.world(_point(of_world, at), seed)
 
         def measured(policy: Policy, kappa: float, at: tuple[float | None, ...]) -> NDArray[np.float64]:

@@ -41,7 +41,7 @@ from scipy.special import expit, logit
 
 from tierkit.city.engine import Run, oracle_scores, run
 from tierkit.city.synth import history
-from tierkit.city.world import WEEKS_A_YEAR, Frame, Parameters, parameters
+from tierkit.city.world import WEEKS_A_YEAR, Parameters, World, parameters
 from tierkit.compare.comparison import mean_interval
 from tierkit.evaluate.feedback.learning import COUNTED, ROUND_WEEKS, Book, Learn
 from tierkit.policy import Policy
@@ -203,10 +203,10 @@ class Feedback:
         return f"<p>{html.escape(told)}</p><table><tr><th></th>{head}</tr>{body}</table>"
 
 
-def _policy(arm: Arm, frame: Frame, reported: bool) -> Policy:
+def _policy(arm: Arm, frame: World, reported: bool) -> Policy:
     """Return the policy of an arm; a floor takes the place of as many targeted inspections."""
     alive = frame.alive()
-    left = _LOAD - arm.floor * float(np.diff(frame.world.start)[alive].mean())
+    left = _LOAD - arm.floor * float(np.diff(frame.fixed.start)[alive].mean())
     if left <= 0:
         raise ValueError(
             f"A floor of {arm.floor} in arm '{arm.name}' leaves no targeted inspection. Lower it."
@@ -223,7 +223,7 @@ def _policy(arm: Arm, frame: Frame, reported: bool) -> Policy:
         return Policy.load("legacy").reform(changes, name=arm.name)
 
 
-def _tiered(frame: Frame, score: Floats, alive: Ints, cutoffs: Sequence[float]) -> pd.DataFrame:
+def _tiered(frame: World, score: Floats, alive: Ints, cutoffs: Sequence[float]) -> pd.DataFrame:
     """Return scores for the engine: by rank, so that every tier holds its share of everybody."""
     share = (stats.rankdata(score, "ordinal") - 0.5) / score.size
     inner = np.cumsum(_SHARES)[:-1]
@@ -271,7 +271,7 @@ def _arm(
 ) -> list[tuple[str, int, int, str, float]]:
     """Return the measures of all rounds of an arm on one world."""
     frame = past.end
-    world, began = frame.world, frame.week
+    world, began = frame.fixed, frame.week
     policy = _policy(arm, frame, reported)
     detection = float(policy["depth.detection"])
     truth = oracle_scores(frame, detection)["risk_probability"].to_numpy()
@@ -332,9 +332,9 @@ def _seen_since(book: Book, owner: Ints, week: int) -> NDArray[np.bool_]:
     return seen > 0
 
 
-def _standing(frame: Frame) -> Floats:
+def _standing(frame: World) -> Floats:
     """Return how many obligations of each enterprise are in violation."""
-    owner, violating = frame.world.enterprise, frame.state.violation > 0
+    owner, violating = frame.fixed.enterprise, frame.state.violation > 0
     return np.bincount(owner, weights=violating, minlength=frame.enterprises).astype(np.float64)
 
 

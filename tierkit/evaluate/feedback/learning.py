@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.engine import ADVERSE, LOG, Run
-from tierkit.city.world import Frame
+from tierkit.city.world import World
 from tierkit.records import CHANNELS, DISTRICTS, MODES, OWNERSHIPS, SECTORS, SIZES
 
 __all__ = ["COUNTED", "MEMORY_WEEKS", "ROUND_WEEKS", "Book", "Learn"]
@@ -32,19 +32,19 @@ class Book:
 
     Parameters
     ----------
-    frame : Frame
+    world : World
         The world now.
     runs : sequence of Run
         What happened, one run after the other.
     """
 
-    def __init__(self, frame: Frame, runs: Sequence[Run]) -> None:
-        world = frame.world
-        self.frame = frame
+    def __init__(self, world: World, runs: Sequence[Run]) -> None:
+        fixed = world.fixed
+        self.world = world
         log = np.concatenate([one.log for one in runs])
         table = {name: log[:, k].astype(np.int64) for k, name in enumerate(LOG)}
         onsite = table["mode"] != MODES.index("offsite")
-        self.owner = world.enterprise[table["obligation"][onsite]].astype(np.int64)
+        self.owner = fixed.enterprise[table["obligation"][onsite]].astype(np.int64)
         self.week, self.channel = table["week"][onsite], table["channel"][onsite]
         self.found: NDArray[np.bool_] = table["finding"][onsite] > 0
         penalised = table["disposition"][onsite] >= _PENALISED
@@ -52,12 +52,12 @@ class Book:
         told = signals[signals[:, 2] < _COMPLAINTS]
         events = np.concatenate([one.events for one in runs]).astype(np.int64)
         bad = events[events[:, 2] != ADVERSE.index("honour")]
-        self.span = frame.week + 10_000
+        self.span = world.week + 10_000
         self.keys = {
             "inspections": self._key(self.owner, self.week),
             "findings": self._key(self.owner[self.found], self.week[self.found]),
             "penalties": self._key(self.owner[penalised], self.week[penalised]),
-            "complaints": self._key(world.enterprise[told[:, 1]].astype(np.int64), told[:, 0]),
+            "complaints": self._key(fixed.enterprise[told[:, 1]].astype(np.int64), told[:, 0]),
             "adverse": self._key(bad[:, 1], bad[:, 0]),
         }
 
@@ -74,12 +74,12 @@ class Book:
 
     def features(self, owner: Ints, week: Ints) -> pd.DataFrame:
         """Return what was known of enterprises before a week, a row each."""
-        world = self.frame.world
+        fixed = self.world.fixed
         first = np.maximum(week - MEMORY_WEEKS, 0)
         levels = {"sector": SECTORS, "size": SIZES, "ownership": OWNERSHIPS, "district": DISTRICTS}
         X: dict[str, Any] = {}
         for name, known in levels.items():
-            codes = getattr(world, name)[owner].astype(np.int64)
+            codes = getattr(fixed, name)[owner].astype(np.int64)
             X[name] = pd.Categorical.from_codes(codes, categories=pd.Index(known))
         X |= {name: self.count(name, owner, first, week) for name in self.keys}
         return pd.DataFrame(X)
@@ -87,10 +87,10 @@ class Book:
     def rows(self, learn: Learn, now: int) -> tuple[pd.DataFrame, NDArray[np.int64]]:
         """Return rows to train on before a week, and whether something was found."""
         if learn == "discovered":
-            world = self.frame.world
+            fixed = self.world.fixed
             parts = []
             for at in range(now - ROUND_WEEKS, now - MEMORY_WEEKS, -ROUND_WEEKS):
-                there = np.flatnonzero((world.entered <= at) & (at < self.frame.state.left))
+                there = np.flatnonzero((fixed.entered <= at) & (at < self.world.state.left))
                 parts.append((there, np.full(there.size, at)))
             owner, week = (np.concatenate(part) for part in zip(*parts, strict=True))
             y = self.count("findings", owner, week, week + ROUND_WEEKS) > 0
