@@ -19,7 +19,7 @@ from tierkit.compare.agencies import MEASURES as SCOREBOARD
 from tierkit.explain import Reason, Reasons
 from tierkit.policy import Policy
 from tierkit.records import Label
-from tierkit.report import Case, Run
+from tierkit.report import RunReport, Sheet
 
 mpl.use("Agg")
 
@@ -321,7 +321,7 @@ def make_reasons(enterprise_id: str = "91310114TK0000001X", policy: str = "shang
     )  # fmt: skip
 
 
-def make_run() -> Run:
+def make_run() -> RunReport:
     """Return a run with everything that a report can show."""
     moments = pd.DataFrame(
         [
@@ -342,7 +342,7 @@ def make_run() -> Run:
         "size": "micro",
     }
     points = np.random.default_rng(3).normal(580, 30, 400)
-    return Run(
+    return RunReport(
         summary=make_summary(),
         years=make_years(),
         transitions=make_transitions(),
@@ -358,7 +358,7 @@ def make_run() -> Run:
         moments=moments,
         calibration=calibration,
         metrics={"risk": {"n": 1500, "auc": 0.69}, "credit": {"n": 4200, "auc": 0.71}},
-        cases=(Case(reasons=make_reasons(), enterprise={**enterprise, "ownership": "private"}),),
+        cases=(Sheet(reasons=make_reasons(), enterprise={**enterprise, "ownership": "private"}),),
         facts={"version": "0.1.0", "seed": 7, "data_hash": "ab" * 32},
     )
 
@@ -394,17 +394,17 @@ def swings() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def report_run() -> Run:
+def report_run() -> RunReport:
     """Return a run to report."""
     return make_run()
 
 
 @pytest.fixture(scope="session")
-def bare_run(report_run: Run) -> Run:
+def bare_run(report_run: RunReport) -> RunReport:
     """Return a run with nothing but the headline's summary."""
     rows = report_run.summary
     rows = rows[(rows["group"] == "all") & (rows["weeks"] == 52) & (rows["kappa"] == 0.1)]
-    return Run(summary=rows, policies=report_run.policies)
+    return RunReport(summary=rows, policies=report_run.policies)
 
 
 @pytest.fixture(autouse=True)

@@ -28,8 +28,7 @@ from tierkit.city.population import draw
 from tierkit.city.synth import obligation_keys, settled
 from tierkit.city.world import parameters
 from tierkit.city.writing import write_records
-from tierkit.evaluate import Logged, logged, true_value
-from tierkit.evaluate.value import policy_value
+from tierkit.evaluate import Logged, logged, policy_value, true_value
 from tierkit.evaluate.value.policy_value import ESTIMATORS
 from tierkit.policy import Policy
 

@@ -18,8 +18,7 @@ import pandas as pd
 from studies import chicago
 from studies.rentsafe import ladder as rentsafe
 from studies.rentsafe import risk as rentsafe_risk
-from tierkit.evaluate import compare_rankings
-from tierkit.evaluate.order import ranking
+from tierkit.evaluate import compare_rankings, ranking
 from tierkit.texts import interval, number, percent, signed
 
 PAGE = Path(__file__).parent.parent / "docs" / "real_records.md"

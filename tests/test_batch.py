@@ -11,10 +11,11 @@ import pytest
 from leakage import scramble
 from make_dataset import make_dataset
 
-from tierkit import batch, features
+from tierkit import features
 from tierkit.explain import reason_codes
 from tierkit.jobs import scoring
 from tierkit.jobs.scoring import codes_path, rejects_path, score
+from tierkit.jobs.staging import parquet_writer
 from tierkit.policy import Policy, PolicyError
 from tierkit.policy.tiers import assign
 from tierkit.records import DataError, Dataset, write_dataset
@@ -125,7 +126,7 @@ def test_row_groups_have_one_size_however_rows_come(tmp_path, monkeypatch) -> No
     files = []
     for step in (1, 7, 10, 100):
         path = tmp_path / f"{step}.parquet"
-        with batch.staging.parquet_writer(path, schema) as write:
+        with parquet_writer(path, schema) as write:
             for start in range(0, 33, step):
                 write(pa.table({"x": np.arange(start, min(start + step, 33))}))
         files.append(path.read_bytes())

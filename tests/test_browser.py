@@ -118,7 +118,7 @@ def command(*arguments: object) -> None:
 
 @pytest.fixture(scope="module")
 def pages(
-    report_run: report.Run, town: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    report_run: report.RunReport, town: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
     """One page of each kind."""
     folder = tmp_path_factory.mktemp("pages")

@@ -11,8 +11,7 @@ import pytest
 
 from studies import chicago
 from studies.chicago import frozen
-from tierkit.evaluate import compare_rankings, reordered
-from tierkit.evaluate.order import ranking
+from tierkit.evaluate import compare_rankings, ranking, reordered
 from tierkit.scores.metrics import auc
 
 ROOT = Path(__file__).resolve().parent.parent

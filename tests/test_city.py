@@ -18,7 +18,7 @@ from tierkit.explain import BANDS, bands
 from tierkit.plot import fonts
 from tierkit.records import DISTRICTS, SECTORS, TIERS, DataError
 from tierkit.report import City, city_page
-from tierkit.report.city import MOST_ROWS, read_scores, select
+from tierkit.report.city_page import MOST_ROWS, read_scores, select
 
 HOSTILE = [
     "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "=CMD()", "+1", "-1", "@SUM(A1)",

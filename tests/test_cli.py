@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from tierkit.cli import app, main
-from tierkit.cli.ending import as_data
-from tierkit.cli.given import Given, nearest
+from tierkit.cli.answers import as_data
+from tierkit.cli.checks import Checks, nearest
 from tierkit.cli.table import cell, table
 from tierkit.features import build
 from tierkit.folders import kind_of, whole_folder
@@ -431,7 +431,7 @@ def test_simulate_shows_headline_with_intervals_and_writes_a_run(
     tierkit: Tierkit, city: Path, tmp_path: Path
 ) -> None:
     from tierkit.compare.comparison import HEADLINE
-    from tierkit.report import Run
+    from tierkit.report import RunReport
 
     run = tmp_path / "run"
     few = ("--weeks", 8, "--replicates", 2)
@@ -440,7 +440,7 @@ def test_simulate_shows_headline_with_intervals_and_writes_a_run(
     assert len(ended.out.splitlines()) == 1 + len(HEADLINE) + 2
     for shown in ("κ = 0", "κ = 0.1", "κ = 0.25", "finding rate", "violations missed"):
         assert shown in ended.out
-    kept = Run.read(run)
+    kept = RunReport.read(run)
     assert [one.hash for one in kept.policies] == [
         Policy.load(one).hash for one in ("legacy", "shanghai-2025")
     ]
@@ -1095,7 +1095,7 @@ def test_score_lists_all_that_is_wrong_and_writes_nothing(
 def test_simulate_takes_its_tiers_from_a_model(
     tierkit: Tierkit, town: Path, model: Path, tmp_path: Path
 ) -> None:
-    from tierkit.report import Run
+    from tierkit.report import RunReport
 
     run = tmp_path / "run"
     options = ("--policy", "jiading-2025", "--weeks", 4, "--replicates", 2, "--kappa", 0.1, "--out", run)
@@ -1106,7 +1106,7 @@ def test_simulate_takes_its_tiers_from_a_model(
     assert with_model.status == 0, with_model.err
     assert "warnings" not in with_model.data
     assert with_model.data["headline"] != without.data["headline"]
-    kept = Run.read(run)
+    kept = RunReport.read(run)
     assert kept.tiers is not None
     assert set(kept.tiers["policy"]) == {"jiading-2025"}
 
@@ -1166,28 +1166,28 @@ def test_a_full_disk_leaves_no_half_file(town: Path, model: Path, tmp_path: Path
 # Inputs and outputs
 
 
-def faults(given: Given) -> str:
+def faults(checks: Checks) -> str:
     with pytest.raises(ValueError, match=r".+") as error:
-        given.settle()
+        checks.settle()
     return str(error.value)
 
 
 def test_inputs_are_all_checked_before_any_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    given = Given()
-    given.folder("DIR", tmp_path / "nowhere", "dataset")
-    given.folder("DIR", tmp_path / "file", "dataset")
-    given.folder("MODEL", tmp_path, "model", holds=["manifest.json"])
-    given.file("--previous", tmp_path / "fil")
+    checks = Checks()
+    checks.folder("DIR", tmp_path / "nowhere", "dataset")
+    checks.folder("DIR", tmp_path / "file", "dataset")
+    checks.folder("MODEL", tmp_path, "model", holds=["manifest.json"])
+    checks.file("--previous", tmp_path / "fil")
     for text in ("2024-13-01", "20241301", "2024-02-30", "yesterday", ""):
-        given.date("--as-of", text)
-    given.at_least("--weeks", 0, 1)
-    given.at_least("--kappa", float("nan"), 0)
-    given.one_of("--lang", "eng", ["zh", "en"])
-    given.policy("--policy", "shanghai")
-    given.enterprise("--enterprise", "91310000MA1FL00000")
-    given.out_folder("--out", tmp_path, "run")
-    said = faults(given)
+        checks.date("--as-of", text)
+    checks.at_least("--weeks", 0, 1)
+    checks.at_least("--kappa", float("nan"), 0)
+    checks.one_of("--lang", "eng", ["zh", "en"])
+    checks.policy("--policy", "shanghai")
+    checks.enterprise("--enterprise", "91310000MA1FL00000")
+    checks.out_folder("--out", tmp_path, "run")
+    said = faults(checks)
     for expected in (
         "does not exist",
         "is not a folder",
@@ -1210,14 +1210,14 @@ def test_inputs_are_all_checked_before_any_is_refused(tmp_path: Path) -> None:
 
 def test_good_inputs_pass(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
-    given = Given()
-    given.folder("DIR", tmp_path / "model", "dataset")
-    assert given.date("--as-of", "2024-02-29").isoformat() == "2024-02-29T00:00:00"
-    assert given.policy("--policy", "legacy") == Policy.load("legacy")
-    given.enterprise("--enterprise", "91350100M000100Y43")
-    given.out_folder("--out", tmp_path / "a" / "b", "run")
-    given.out_file("--out", tmp_path / "c.parquet", [".parquet"])
-    given.settle()
+    checks = Checks()
+    checks.folder("DIR", tmp_path / "model", "dataset")
+    assert checks.date("--as-of", "2024-02-29").isoformat() == "2024-02-29T00:00:00"
+    assert checks.policy("--policy", "legacy") == Policy.load("legacy")
+    checks.enterprise("--enterprise", "91350100M000100Y43")
+    checks.out_folder("--out", tmp_path / "a" / "b", "run")
+    checks.out_file("--out", tmp_path / "c.parquet", [".parquet"])
+    checks.settle()
 
 
 @pytest.mark.parametrize(
@@ -1230,33 +1230,33 @@ def test_good_inputs_pass(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_enterprise_id_gets_the_remedy_that_fits(code: str, said: str) -> None:
-    given = Given()
-    given.enterprise("--enterprise", code)
-    assert said in faults(given)
+    checks = Checks()
+    checks.enterprise("--enterprise", code)
+    assert said in faults(checks)
 
 
 def test_an_output_never_overwrites_an_input(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     for out in (data, data / "scores", tmp_path):
-        given = Given()
-        given.folder("DIR", data, "dataset")
-        given.out_folder("--out", out, "run")
-        assert "would overwrite the input" in faults(given), out
-    given = Given()
-    given.folder("DIR", data, "dataset")
-    given.out_file("--out", data / "enterprises.parquet", [".parquet"])
-    assert "would overwrite the input" in faults(given)
+        checks = Checks()
+        checks.folder("DIR", data, "dataset")
+        checks.out_folder("--out", out, "run")
+        assert "would overwrite the input" in faults(checks), out
+    checks = Checks()
+    checks.folder("DIR", data, "dataset")
+    checks.out_file("--out", data / "enterprises.parquet", [".parquet"])
+    assert "would overwrite the input" in faults(checks)
 
 
 def test_rights_that_are_missing_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr(os, "access", lambda *_: False)  # root, in a container say, has every right
-    given = Given()
-    given.folder("DIR", tmp_path, "dataset")
-    given.file("--previous", tmp_path / "file")
-    given.out_folder("--out", tmp_path.with_name("new"), "run")
-    said = faults(given)
+    checks = Checks()
+    checks.folder("DIR", tmp_path, "dataset")
+    checks.file("--previous", tmp_path / "file")
+    checks.out_folder("--out", tmp_path.with_name("new"), "run")
+    said = faults(checks)
     assert said.count("may not be read") == 2
     assert "nothing may be written" in said
 

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tierkit import batch, explain
+from tierkit import explain
 from tierkit.cli import main
 from tierkit.folders import kind_of
+from tierkit.jobs.scoring import score
 from tierkit.policy import Policy, reviews
 from tierkit.records import TIERS
 from tierkit.scores.model import Model
@@ -47,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("city")
     model = train(CITY, DAYS[1], folder / "model", policy=Policy.load("shanghai-2025"), bootstrap=2)
     for day in DAYS:
-        batch.score(model, CITY, day, "shanghai-2025", folder / f"{day}.parquet", reasons=1, certainty=True)
+        score(model, CITY, day, "shanghai-2025", folder / f"{day}.parquet", reasons=1, certainty=True)
     return folder
 
 
@@ -173,7 +174,7 @@ def test_other_data_models_policies_and_days_are_refused(
     assert "is not the model that gave these scores" in problems(answer)
 
     elsewhere = tmp_path / "jiading.parquet"
-    batch.score(place / "model", CITY, DAYS[0], "jiading-2025", elsewhere)
+    score(place / "model", CITY, DAYS[0], "jiading-2025", elsewhere)
     for previous, said in ((elsewhere, "scored under another policy"), (path, "which is not before")):
         status, answer = report(
             path, "--data", CITY, "--model", place / "model", "--previous", previous, "--out", out
@@ -248,7 +249,7 @@ def test_the_command_is_offered_only_with_the_last_assignment_that_tiers_rest_on
     moved = given.index[scores["tier"] == "T1"][0]
     given.loc[moved, ["tier", "risk_level", "credit_grade"]] = ["T2", 2, "B"]
     given.to_csv(last, index=False)
-    batch.score(place / "model", CITY, DAYS[1], "shanghai-2025", path, previous=last)
+    score(place / "model", CITY, DAYS[1], "shanghai-2025", path, previous=last)
     one = scores["enterprise_id"][moved]
     stays = pd.read_parquet(path).set_index("enterprise_id")["tier"][one]
     assert stays == "T2", "for one week is less than the dwell"
@@ -300,10 +301,10 @@ def test_the_command_names_the_policy_so_that_it_is_found(
         assert told[told.index("--lang") + 1] == "zh"
         return told[told.index("--policy") + 1] if "--policy" in told else None
 
-    batch.score(place / "model", CITY, DAYS[1], "jiading-2025", path)
+    score(place / "model", CITY, DAYS[1], "jiading-2025", path)
     assert named() == "jiading-2025"
     file.write_text(own.to_toml(), "utf-8")
-    batch.score(place / "model", CITY, DAYS[1], own, path)
+    score(place / "model", CITY, DAYS[1], own, path)
     assert named("--policy", file) == str(file)
     model = dataclasses.replace(Model.load(place / "model"), policy=own)
     monkeypatch.setattr(Model, "load", classmethod(lambda _cls, _folder: model))
@@ -327,7 +328,7 @@ def test_scores_that_would_break_the_page_are_bad_input(
 def test_more_rows_than_a_page_holds_ask_for_a_filter(
     report: Report, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tierkit.report.city.MOST_ROWS", 100)
+    monkeypatch.setattr("tierkit.report.city_page.MOST_ROWS", 100)
     status, answer = report(place / f"{DAYS[1]}.parquet", "--data", CITY, "--out", tmp_path / "page")
     assert status == 2
     assert "Give a filter: --tier" in problems(answer)

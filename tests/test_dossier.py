@@ -142,7 +142,7 @@ def test_a_record_counts_until_the_day_that_is_told_and_no_longer(data: Dataset)
 def test_cases_hold_everything_of_each_enterprise_in_the_order_asked(data: Dataset, model: Model) -> None:
     ids = _busiest(data)
     log = pd.DataFrame(columns=list(reviews.COLUMNS)).assign(enterprise_id=[ids[1]] * 2)
-    found = list(report.cases(model, data, AS_OF, ids, reviews=log, facts={"command": "again"}))
+    found = list(report.sheets(model, data, AS_OF, ids, reviews=log, facts={"command": "again"}))
     assert [case.reasons.enterprise_id for case in found] == ids
     sure = model.certainty(data, AS_OF, ids).set_index("enterprise_id")
     for case, one in zip(found, ids, strict=True):
@@ -165,26 +165,26 @@ def test_cases_refuse_who_is_not_there(data: Dataset, model: Model) -> None:
     everybody = data["enterprises"]
     closed = everybody[everybody["closed_on"] < AS_OF]["enterprise_id"].iloc[0]
     with pytest.raises(ValueError, match=f"Not on the register on {AS_OF}: {closed}"):
-        next(report.cases(model, data, AS_OF, [closed]))
+        next(report.sheets(model, data, AS_OF, [closed]))
     with pytest.raises(DataError, match="91350100M000100Y43"):
-        next(report.cases(model, data, AS_OF, ["91350100M000100Y43"]))
+        next(report.sheets(model, data, AS_OF, ["91350100M000100Y43"]))
     with pytest.raises(DataError, match="no records reach to"):
-        next(report.cases(model, data, "2030-01-01", everybody["enterprise_id"].iloc[:1]))
+        next(report.sheets(model, data, "2030-01-01", everybody["enterprise_id"].iloc[:1]))
 
 
 def test_a_case_comes_back_from_json(data: Dataset, model: Model) -> None:
     log = pd.DataFrame(
         {"entry": [1], "enterprise_id": _busiest(data)[0], "reason": [None], "as_of": pd.to_datetime([AS_OF])}
     )
-    [case] = report.cases(model, data, AS_OF, _busiest(data)[:1], reviews=log, recourse=False)
+    [case] = report.sheets(model, data, AS_OF, _busiest(data)[:1], reviews=log, recourse=False)
     case = dataclasses.replace(case, recourse=WAYS)
-    again = report.Case.from_dict(json.loads(json.dumps(case.to_dict())))
+    again = report.Sheet.from_dict(json.loads(json.dumps(case.to_dict())))
     pd.testing.assert_frame_equal(again.records, case.records)
     assert again.reviews is not None
     assert again.reviews["as_of"].tolist() == log["as_of"].tolist()
     assert again.reviews["reason"].isna().all()
     assert (again.certainty, again.facts, again.recourse) == (case.certainty, case.facts, case.recourse)
-    bare = report.Case.from_dict({"reasons": case.reasons.to_dict(), "enterprise": {}})
+    bare = report.Sheet.from_dict({"reasons": case.reasons.to_dict(), "enterprise": {}})
     assert (bare.records, bare.certainty, bare.recourse, bare.reviews) == (None,) * 4
 
 
@@ -256,7 +256,7 @@ WAYS = Recourse(
 
 
 @pytest.fixture(scope="module")
-def full(report_run: report.Run) -> report.Case:
+def full(report_run: report.RunReport) -> report.Sheet:
     """Return a case with everything that a dossier can show."""
     case = report_run.cases[0]
     first = dataclasses.replace(
@@ -289,7 +289,7 @@ SAID = {
 }  # fmt: skip
 
 
-def _page(case: report.Case, run: report.Run, lang: str = "en") -> Page:
+def _page(case: report.Sheet, run: report.RunReport, lang: str = "en") -> Page:
     return Page(report.dossier(case, run.policies[1], as_of="2024-12-30", lang=lang))
 
 
@@ -299,7 +299,7 @@ def _sections(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_a_full_dossier_says_everything_in_one_language(
-    lang: str, full: report.Case, report_run: report.Run
+    lang: str, full: report.Sheet, report_run: report.RunReport
 ) -> None:
     page = _page(full, report_run, lang)
     assert _sections(page) == [
@@ -319,7 +319,7 @@ def test_a_full_dossier_says_everything_in_one_language(
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_page_can_be_read_by_those_who_do_not_see_it(
-    lang: str, full: report.Case, report_run: report.Run
+    lang: str, full: report.Sheet, report_run: report.RunReport
 ) -> None:
     page = _page(full, report_run, lang)
     tags = [tag for tag, _ in page.elements]
@@ -357,7 +357,7 @@ def _number(cell: str) -> float:
 
 
 def test_the_effects_shown_are_those_of_the_reasons_and_add_up(
-    full: report.Case, report_run: report.Run
+    full: report.Sheet, report_run: report.RunReport
 ) -> None:
     source = report.dossier(full, report_run.policies[1], as_of="2024-12-30", lang="en")
     rows = _table(source, "caption-reasons")
@@ -381,7 +381,7 @@ def test_the_effects_shown_are_those_of_the_reasons_and_add_up(
 
 
 def test_facts_beyond_those_shown_are_one_row_and_the_sum_stays(
-    full: report.Case, report_run: report.Run
+    full: report.Sheet, report_run: report.RunReport
 ) -> None:
     conduct = [f.name for f in FEATURES if f.group == "conduct"][:12]
     some = full.reasons.reasons[0]
@@ -399,8 +399,8 @@ def test_facts_beyond_those_shown_are_one_row_and_the_sum_stays(
     assert total[2:] == [texts.signed(sum(r.effect for r in many), 2), "–"]
 
 
-def test_what_is_missing_is_said_to_be_missing(full: report.Case, report_run: report.Run) -> None:
-    bare = report.Case(reasons=full.reasons, enterprise={"name": "A"})
+def test_what_is_missing_is_said_to_be_missing(full: report.Sheet, report_run: report.RunReport) -> None:
+    bare = report.Sheet(reasons=full.reasons, enterprise={"name": "A"})
     shown = _page(bare, report_run).text
     for said in ("trained without other samples", "No list of records came", "This was not worked out",
                  "No log of decisions came"):  # fmt: skip
@@ -422,12 +422,12 @@ def test_what_is_missing_is_said_to_be_missing(full: report.Case, report_run: re
 
 
 def test_the_report_of_a_run_shows_the_decision_in_force_and_keeps_it(
-    full: report.Case, report_run: report.Run, tmp_path: pathlib.Path
+    full: report.Sheet, report_run: report.RunReport, tmp_path: pathlib.Path
 ) -> None:
     rows = report_run.summary[report_run.summary["group"] == "all"]
     plain = dataclasses.replace(full, reviews=None)
-    run = report.Run(summary=rows, policies=report_run.policies, cases=(full, plain))
-    again = report.Run.read(run.save(tmp_path / "run"))
+    run = report.RunReport(summary=rows, policies=report_run.policies, cases=(full, plain))
+    again = report.RunReport.read(run.save(tmp_path / "run"))
     pd.testing.assert_frame_equal(again.cases[0].records, full.records)
     source = report.index(again, tmp_path / "page").read_text("utf-8")
     for lang in ("zh", "en"):
@@ -435,7 +435,9 @@ def test_the_report_of_a_run_shows_the_decision_in_force_and_keeps_it(
     assert source.count('<p class="force">') == 1
 
 
-def test_a_long_list_of_records_has_a_limit_that_is_told(full: report.Case, report_run: report.Run) -> None:
+def test_a_long_list_of_records_has_a_limit_that_is_told(
+    full: report.Sheet, report_run: report.RunReport
+) -> None:
     records = _records(100)
     case = dataclasses.replace(full, records=pd.concat([records[1:], records[:1]]))
     source = report.dossier(case, report_run.policies[1], as_of="2024-12-30", lang="en")
@@ -453,14 +455,14 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def tags(full: report.Case, report_run: report.Run) -> set[str]:
+def tags(full: report.Sheet, report_run: report.RunReport) -> set[str]:
     """Return the elements of a dossier in which nothing is hostile."""
     return {tag for tag, _ in _page(full, report_run).elements}
 
 
 @pytest.mark.parametrize("name", [HOSTILE[1], HOSTILE[3], HOSTILE[6]], ids=["markup", "reversed", "long"])
 def test_whatever_records_and_reviewers_say_is_text(
-    name: str, full: report.Case, report_run: report.Run, tags: set[str]
+    name: str, full: report.Sheet, report_run: report.RunReport, tags: set[str]
 ) -> None:
     told = tuple(Record("credit_events", text, "2024-06-01", "penalty") for text in HOSTILE)
     first = dataclasses.replace(full.reasons.reasons[0], records=told[:3])
@@ -485,7 +487,7 @@ def test_whatever_records_and_reviewers_say_is_text(
     assert source.count("</style>") == 2
 
 
-def test_the_running_foot_names_only_what_is_a_code(full: report.Case, report_run: report.Run) -> None:
+def test_the_running_foot_names_only_what_is_a_code(full: report.Sheet, report_run: report.RunReport) -> None:
     source = report.dossier(full, report_run.policies[1], as_of="2024-12-30", lang="zh")
     foot = f'@bottom-left{{content:"监管等级说明书 {full.reasons.enterprise_id} · 2024-12-30"}}'
     assert foot in source

@@ -23,7 +23,7 @@ from tests.worlds import (
     scores_of,
     with_parameters,
 )
-from tierkit.city.engine import ADVERSE, TALLY, Run, engine, oracle_scores, run
+from tierkit.city.engine import TALLY, UNINSPECTED_KINDS, Run, engine, oracle_scores, run
 from tierkit.city.keyed_random import MAX_SEED
 from tierkit.city.world import NEVER, State, World
 from tierkit.policy import Policy, presets
@@ -575,9 +575,9 @@ def test_starting_tiers_are_those_that_the_tier_rule_assigns(preset: str) -> Non
     policy = policy_of({"scoring.basis": "model", "red_lines.tax_arrears": "C"}, load(preset))
     done, seen = watched(frame, policy, 1, "risk_level", "grade", "listed", scores=scores)
     until = frame.state.adverse_until[here][:, :6]
-    caps = np.array(["ABCD".index(policy[f"red_lines.{kind}"]) for kind in ADVERSE[:6]])
+    caps = np.array(["ABCD".index(policy[f"red_lines.{kind}"]) for kind in UNINSPECTED_KINDS[:6]])
     capped = np.where(until > frame.week, caps, 0)
-    gravest = np.array(ADVERSE[:6], object)[capped.argmax(axis=1)]
+    gravest = np.array(UNINSPECTED_KINDS[:6], object)[capped.argmax(axis=1)]
     assert set(gravest) <= set(EVENT_KINDS)
     given_ = scores.set_index("enterprise_id").loc[frame.ids[here]].reset_index()
     given_ = given_.assign(

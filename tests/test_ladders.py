@@ -219,7 +219,7 @@ def test_the_table_lays_policies_side_by_side_in_both_languages() -> None:
 
 
 @pytest.fixture(scope="module")
-def run() -> report.Run:
+def run() -> report.RunReport:
     """Return a year of Henan's ladder and of Chongqing's, tiers of the whole city as in Dandong."""
     _, world = make(300, seed=5)
     plans = [load("henan-2021"), load("chongqing-2024")]
@@ -235,7 +235,7 @@ def run() -> report.Run:
         tier=np.where(outside, "T2", np.where(np.arange(1000) < 30, "T1", "T4")),
         tier_reason=np.where(outside, "out_of_scope", "matrix"),
     )
-    return report.Run(
+    return report.RunReport(
         summary=shown.summary,
         policies=(load("legacy"), *plans),
         kappa=0.1,
@@ -266,7 +266,7 @@ def test_overrides_count_and_partial_tables_stand_apart() -> None:
     assert ladders.draw_ratio(chongming, shares) < most
 
 
-def test_a_run_is_checked_with_its_own_shares_and_draws(run: report.Run) -> None:
+def test_a_run_is_checked_with_its_own_shares_and_draws(run: report.RunReport) -> None:
     legacy, henan, chongqing = report.floor_checks(run)
     assert henan.shares == pytest.approx({"T1": 0.654, "T2": 0.253, "T3": 0.077, "T4": 0.016})
     assert henan.ratio == pytest.approx(0.00654 + 0.00506 + 0.0077 + 0.0048)
@@ -280,19 +280,19 @@ def test_a_run_is_checked_with_its_own_shares_and_draws(run: report.Run) -> None
     assert all(one.realised is not None and 0 < one.realised[0] < 1 for one in (legacy, henan, chongqing))
 
 
-def test_where_a_run_does_not_tell_whom_it_leaves_out_target_shares_stand_in(run: report.Run) -> None:
+def test_where_a_run_does_not_tell_whom_it_leaves_out_target_shares_stand_in(run: report.RunReport) -> None:
     bare = dataclasses.replace(run, tiers=None)
     _, _, chongqing = report.floor_checks(bare)
     assert not chongqing.of_run
     assert chongqing.shares == pytest.approx(FROM_LEGACY)
 
 
-def test_what_is_not_a_year_is_not_held_against_a_yearly_floor(run: report.Run) -> None:
+def test_what_is_not_a_year_is_not_held_against_a_yearly_floor(run: report.RunReport) -> None:
     short = dataclasses.replace(run, summary=run.summary.assign(over=26))
     assert [one.realised for one in report.floor_checks(short)] == [None] * 3
 
 
-def test_the_report_warns_of_a_breach_and_of_nothing_else(run: report.Run, tmp_path: Path) -> None:
+def test_the_report_warns_of_a_breach_and_of_nothing_else(run: report.RunReport, tmp_path: Path) -> None:
     page = report.index(run, tmp_path / "low").read_text("utf-8")
     section = page.partition('<section id="floor">')[2].partition("</section>")[0]
     warned = [line for line in section.splitlines() if 'class="warning"' in line]
@@ -310,7 +310,9 @@ def test_the_report_warns_of_a_breach_and_of_nothing_else(run: report.Run, tmp_p
     assert "no floor then" in page
 
 
-def test_plans_within_the_floor_get_the_table_and_no_warning(report_run: report.Run, tmp_path: Path) -> None:
+def test_plans_within_the_floor_get_the_table_and_no_warning(
+    report_run: report.RunReport, tmp_path: Path
+) -> None:
     page = report.index(report_run, tmp_path).read_text("utf-8")
     assert '<section id="floor">' in page
     assert 'class="warning"' not in page

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tierkit.policy import PLANS, Policy, clauses, plans_page, plans_table
-from tierkit.policy.plans.plans import plans
+from tierkit.policy.plans import plans
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = {"en": DOCS / "plans.md", "zh": DOCS / "plans.zh-CN.md"}

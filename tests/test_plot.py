@@ -19,16 +19,15 @@ from matplotlib.figure import Figure
 from tierkit import plot
 from tierkit.city.synth import make
 from tierkit.compare.comparison import compare
-from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, tier_stability
+from tierkit.evaluate import Fairness, Feedback, Ranking, Stability, ranking, tier_stability
 from tierkit.evaluate.backtest import Backtest
 from tierkit.evaluate.feedback.feedback import ARMS, MEASURES
-from tierkit.evaluate.order import ranking
 from tierkit.plot import fonts
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
 from tierkit.policy import Policy
 from tierkit.records import OWNERSHIPS, TIERS
-from tierkit.report import Run
+from tierkit.report import RunReport
 from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.scorecard import CreditScorecard
 
@@ -133,7 +132,7 @@ def figures(
     summary: pd.DataFrame,
     tier_frame: pd.DataFrame,
     visit_frame: pd.DataFrame,
-    report_run: Run,
+    report_run: RunReport,
     screened: pd.DataFrame,
     swings: pd.DataFrame,
 ) -> dict[str, Callable[[str], object]]:
@@ -438,7 +437,7 @@ def test_wrap_keeps_every_character_and_the_width() -> None:
     assert all(line[0] not in "，。、" for line in lines)
 
 
-def test_drift_draws_the_paired_change_of_each_year(report_run: Run) -> None:
+def test_drift_draws_the_paired_change_of_each_year(report_run: RunReport) -> None:
     years = report_run.years
     assert years is not None
     axes = plot.drift(years, tier="T2", measure="harm")
@@ -451,7 +450,7 @@ def test_drift_draws_the_paired_change_of_each_year(report_run: Run) -> None:
     np.testing.assert_allclose(drawn[0], rows["difference"] / rows["baseline_value"], atol=1e-12)
 
 
-def test_drift_leaves_out_plans_with_next_to_nobody_in_the_tier(report_run: Run) -> None:
+def test_drift_leaves_out_plans_with_next_to_nobody_in_the_tier(report_run: RunReport) -> None:
     years = report_run.years
     assert years is not None
     few = years.assign(n=np.where(years["policy"] == "jinshan-2025", 29, years["n"]))
@@ -462,7 +461,7 @@ def test_drift_leaves_out_plans_with_next_to_nobody_in_the_tier(report_run: Run)
         plot.drift(years.assign(n=29))
 
 
-def test_transitions_write_every_share_with_its_interval(report_run: Run) -> None:
+def test_transitions_write_every_share_with_its_interval(report_run: RunReport) -> None:
     moved = report_run.transitions
     assert moved is not None
     ax = plot.transitions(moved, "jinshan-2025")

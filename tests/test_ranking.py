@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from tierkit.evaluate import compare_rankings, rank_inspections, reordered
-from tierkit.evaluate.order import ranking
+from tierkit.evaluate import compare_rankings, rank_inspections, ranking, reordered
 from tierkit.evaluate.order.ordering import Order
 from tierkit.scores.metrics import auc
 

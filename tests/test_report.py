@@ -31,7 +31,7 @@ TEMPLATES = Path(texts.__file__).parent / "report" / "templates"
 
 
 @pytest.fixture(scope="module")
-def site(report_run: report.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(report_run: report.RunReport, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report.index(report_run, tmp_path_factory.mktemp("site")).parent
 
 
@@ -90,7 +90,7 @@ def test_the_embedded_font_holds_every_character_that_the_fonts_original_holds(h
     assert fonts.missing("".join(shown)) == []
 
 
-def test_the_finding_rate_never_stands_alone(page: Page, report_run: report.Run) -> None:
+def test_the_finding_rate_never_stands_alone(page: Page, report_run: report.RunReport) -> None:
     for name in ("finding_rate", "findings", "violations_missed", "harm", "inspections", "trigger_share"):
         assert name in tables.BESIDE
     for _, cells in tables.beside(report_run)[1:]:
@@ -99,7 +99,7 @@ def test_the_finding_rate_never_stands_alone(page: Page, report_run: report.Run)
     assert all(word in sentence for word in ("finding rate", "findings", "missed", "harm"))
 
 
-def test_numbers_of_a_cell_are_those_of_the_summary(report_run: report.Run) -> None:
+def test_numbers_of_a_cell_are_those_of_the_summary(report_run: report.RunReport) -> None:
     rows = report_run.summary
     row = rows[
         (rows["policy"] == "jinshan-2025") & (rows["measure"] == "harm") & (rows["group"] == "all")
@@ -144,14 +144,14 @@ def test_a_change_is_written_so_that_it_says_something(
     assert cell.change_interval.startswith("[")
 
 
-def test_the_kappa_table_has_every_case(report_run: report.Run) -> None:
+def test_the_kappa_table_has_every_case(report_run: report.RunReport) -> None:
     keys, rows = tables.kappa_table(report_run)
     assert keys == [(w, 52, k) for w in (52, 260) for k in (0.0, 0.1, 0.25)]
     assert len(rows) == 5 * len(tables.KAPPA_MEASURES)
     assert all(len(cells) == 6 for _, _, cells in rows)
 
 
-def test_every_sentence_of_the_headline_says_its_kappa(report_run: report.Run) -> None:
+def test_every_sentence_of_the_headline_says_its_kappa(report_run: report.RunReport) -> None:
     for lang in ("zh", "en"):
         sentences = report.headline(report_run, lang)
         assert len(sentences) == 3
@@ -162,7 +162,9 @@ def test_every_sentence_of_the_headline_says_its_kappa(report_run: report.Run) -
     assert f"**{cell.change}** {cell.change_interval} (κ = 0.25)" in report.headline(report_run, "en")[2]
 
 
-def test_the_scoreboard_has_the_agencies_that_had_anything_to_do(report_run: report.Run, page: Page) -> None:
+def test_the_scoreboard_has_the_agencies_that_had_anything_to_do(
+    report_run: report.RunReport, page: Page
+) -> None:
     told = dict(tables.scoreboard(report_run))
     assert list(told) == [policy.name for policy in report_run.policies]
     assert [agency for agency, _ in told["legacy"]] == ["market_regulation", "fire", "ecology"]
@@ -175,7 +177,7 @@ def test_the_scoreboard_has_the_agencies_that_had_anything_to_do(report_run: rep
     assert "agencies" in page.values("id")
 
 
-def test_moves_are_those_of_the_frame_and_per_100(report_run: report.Run) -> None:
+def test_moves_are_those_of_the_frame_and_per_100(report_run: report.RunReport) -> None:
     rows = tables.move_table(report_run)
     assert len(rows) == 6 * 4
     name, tier, n, cells = rows[0]
@@ -184,7 +186,7 @@ def test_moves_are_those_of_the_frame_and_per_100(report_run: report.Run) -> Non
     assert cells[0].interval == "[74.0%, 76.0%]"
 
 
-def test_the_drift_table_has_the_first_and_last_year_at_each_kappa(report_run: report.Run) -> None:
+def test_the_drift_table_has_the_first_and_last_year_at_each_kappa(report_run: report.RunReport) -> None:
     keys, rows = tables.drift_table(report_run)
     assert keys == [(kappa, year) for kappa in (0.0, 0.1, 0.25) for year in (1, 5)]
     assert len(rows) == 5 * 4 * 2
@@ -193,7 +195,7 @@ def test_the_drift_table_has_the_first_and_last_year_at_each_kappa(report_run: r
     assert row[4][-1].change == texts.percent(0.25 * 0.5 * (1 - 0.031), sign=True)
 
 
-def test_tier_shares_add_up(report_run: report.Run) -> None:
+def test_tier_shares_add_up(report_run: report.RunReport) -> None:
     rows = tables.tier_table(report_run)
     for policy in report_run.policies:
         own = [row for row in rows if row.policy == policy.name]
@@ -213,9 +215,9 @@ def real_comparison() -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def real_run(real_comparison: Comparison) -> report.Run:
+def real_run(real_comparison: Comparison) -> report.RunReport:
     policies = tuple(map(Policy.load, real_comparison.policies))
-    return report.Run(
+    return report.RunReport(
         summary=real_comparison.summary,
         by_replicate=real_comparison.by_replicate,
         policies=policies,
@@ -223,7 +225,7 @@ def real_run(real_comparison: Comparison) -> report.Run:
     )
 
 
-def test_count_and_rate_of_a_tier_are_of_the_same_enterprises(real_run: report.Run) -> None:
+def test_count_and_rate_of_a_tier_are_of_the_same_enterprises(real_run: report.RunReport) -> None:
     rows = tables.tier_table(real_run)
     everybody = real_run.summary[
         (real_run.summary["measure"] == "never_visited_share") & (real_run.summary["group"] == "all")
@@ -242,7 +244,7 @@ def test_count_and_rate_of_a_tier_are_of_the_same_enterprises(real_run: report.R
 
 
 def test_a_run_without_models_says_so_and_one_with_models_does_not(
-    real_run: report.Run, page: Page, tmp_path: Path
+    real_run: report.RunReport, page: Page, tmp_path: Path
 ) -> None:
     without = Page(report.index(real_run, tmp_path).read_text("utf-8")).text
     assert "No models in this run. The tiers of Shanghai 2025 and Minhang 2023 (draft)" in without
@@ -254,7 +256,7 @@ def test_a_run_without_models_says_so_and_one_with_models_does_not(
     assert "The tiers of Legacy rest on the rule score, not on the models." in page.text
 
 
-def test_a_plan_is_called_best_only_where_it_is_told_apart(report_run: report.Run) -> None:
+def test_a_plan_is_called_best_only_where_it_is_told_apart(report_run: report.RunReport) -> None:
     # Each plan's values swing by 100 from replicate to replicate, all together, and are 5 apart: their
     # intervals overlap, their paired differences are clear of zero.
     assert report_run.told_apart("harm", "jinshan-2025", "minhang-2023", 0.1, 52)
@@ -279,7 +281,7 @@ def test_a_plan_is_called_best_only_where_it_is_told_apart(report_run: report.Ru
     )
 
 
-def test_intervals_that_lie_apart_are_told_apart_without_the_replicates(bare_run: report.Run) -> None:
+def test_intervals_that_lie_apart_are_told_apart_without_the_replicates(bare_run: report.RunReport) -> None:
     rows = bare_run.effects
     for one, other in (("jinshan-2025", "shanghai-2025"), ("jiading-2025", "chongming-2025")):
         a, b = (rows["harm", name, 0.1, 52] for name in (one, other))
@@ -289,7 +291,7 @@ def test_intervals_that_lie_apart_are_told_apart_without_the_replicates(bare_run
     assert not bare_run.told_apart("inspections", "jiading-2025", "jiading-2025", 0.1, 52)
 
 
-def test_the_share_on_the_list_stands_beside_its_target(report_run: report.Run, tmp_path: Path) -> None:
+def test_the_share_on_the_list_stands_beside_its_target(report_run: report.RunReport, tmp_path: Path) -> None:
     assert report_run.tiers is not None
     assert tables.listed_shares(report_run) == []
     tiers = report_run.tiers.assign(unmonitored=np.arange(len(report_run.tiers)) % 20 == 0)
@@ -313,13 +315,13 @@ def test_the_chinese_page_says_that_sources_are_in_english() -> None:
     assert "用英文写成" in texts.text("report.parameters.about", "zh")
 
 
-def test_an_example_says_how_far_the_next_tier_is(page: Page, report_run: report.Run) -> None:
+def test_an_example_says_how_far_the_next_tier_is(page: Page, report_run: report.RunReport) -> None:
     for lang in ("zh", "en"):
         for axis in ("risk", "credit"):
             assert report_run.cases[0].reasons.distance_sentence(axis, lang) in page.text
 
 
-def test_every_case_says_its_replicates(report_run: report.Run, tmp_path: Path) -> None:
+def test_every_case_says_its_replicates(report_run: report.RunReport, tmp_path: Path) -> None:
     rows = report_run.summary
     few = np.where((rows["kappa"] == 0.1) & (rows["weeks"] == 52), 20, 3)
     run = dataclasses.replace(report_run, summary=rows.assign(replicates=few))
@@ -335,21 +337,21 @@ def test_every_case_says_its_replicates(report_run: report.Run, tmp_path: Path) 
     ]  # fmt: skip
 
 
-def test_a_reform_is_called_by_its_title(report_run: report.Run, tmp_path: Path) -> None:
+def test_a_reform_is_called_by_its_title(report_run: report.RunReport, tmp_path: Path) -> None:
     legacy, shanghai = report_run.policies[:2]
     title = Label("重点事项加密", "Key items twice as often")
     meta = dataclasses.replace(shanghai.meta, title=title)
     mine = dataclasses.replace(shanghai, name="my", meta=meta)
     rows = report_run.summary[report_run.summary["policy"].isin(["legacy", "shanghai-2025"])]
     rows = rows.assign(policy=rows["policy"].replace({"shanghai-2025": "my"}))
-    run = report.Run(summary=rows, policies=(legacy, mine))
+    run = report.RunReport(summary=rows, policies=(legacy, mine))
     assert report.headline(run, "en")[0].startswith("Under **Key items twice as often** (")
     assert report.headline(run, "zh")[0].startswith("按**重点事项加密**方案")
     source = report.index(run, tmp_path).read_text("utf-8")
     assert not re.search(r"\bmy\b", re.sub(r"<style>.*?</style>|<[^>]*>|font-face.*", "", source, flags=re.S))
     assert ">Key items twice as often</text>" in source  # in figures, too
     assert texts.policy_label("my", "en") == "my"
-    twins = report.Run(
+    twins = report.RunReport(
         summary=pd.concat([rows, rows[rows["policy"] == "my"].assign(policy="other")]),
         policies=(legacy, mine, dataclasses.replace(mine, name="other")),
     )
@@ -365,7 +367,7 @@ def test_the_interval_of_an_auc_is_as_wide_as_aucs_spread() -> None:
     assert tables.auc_half_width(0.75, 40, 60) / 1.96 == pytest.approx(aucs.std(), rel=0.05)
 
 
-def test_a_weak_model_is_said_to_be_weak(report_run: report.Run, tmp_path: Path) -> None:
+def test_a_weak_model_is_said_to_be_weak(report_run: report.RunReport, tmp_path: Path) -> None:
     strong = {"n": 4000, "events": 400, "auc": 0.7}
     weak = {"n": 1572, "events": 53, "auc": 0.52}
     metrics = {"risk": weak, "credit": strong}
@@ -378,7 +380,7 @@ def test_a_weak_model_is_said_to_be_weak(report_run: report.Run, tmp_path: Path)
     assert "so its rate is not events divided by rows" in shown
 
 
-def test_parameters_say_where_they_come_from(report_run: report.Run) -> None:
+def test_parameters_say_where_they_come_from(report_run: report.RunReport) -> None:
     legacy, *plans = report_run.policies
     for policy in plans:
         rows = tables.parameters(policy, legacy)
@@ -388,31 +390,33 @@ def test_parameters_say_where_they_come_from(report_run: report.Run) -> None:
     assert len(tables.parameters(legacy)) == len(legacy.parameters)
 
 
-def test_the_same_run_gives_the_same_bytes(bare_run: report.Run, tmp_path: Path) -> None:
+def test_the_same_run_gives_the_same_bytes(bare_run: report.RunReport, tmp_path: Path) -> None:
     first, second = (report.index(bare_run, tmp_path / name).read_bytes() for name in ("a", "b"))
     assert first == second
 
 
-def test_a_run_with_less_still_makes_a_page(bare_run: report.Run, tmp_path: Path) -> None:
+def test_a_run_with_less_still_makes_a_page(bare_run: report.RunReport, tmp_path: Path) -> None:
     page = Page(report.index(bare_run, tmp_path).read_text("utf-8"))
     assert "examples" not in page.values("id")
     assert "figure-outcomes" in page.values("id")
 
 
-def test_one_plan_is_not_compared_with_others(bare_run: report.Run) -> None:
+def test_one_plan_is_not_compared_with_others(bare_run: report.RunReport) -> None:
     rows = bare_run.summary[bare_run.summary["policy"].isin(["legacy", "jinshan-2025"])]
-    two = report.Run(summary=rows, policies=(bare_run.policies[0], bare_run.policies[4]))
+    two = report.RunReport(summary=rows, policies=(bare_run.policies[0], bare_run.policies[4]))
     first, second = report.headline(two, "en")
     assert first.startswith("Under **Jinshan 2025**")
     assert second.startswith("Triggered inspections")
 
 
 def test_one_replicate_has_no_intervals_and_says_nothing_false(
-    report_run: report.Run, tmp_path: Path
+    report_run: report.RunReport, tmp_path: Path
 ) -> None:
     rows = report_run.summary[(report_run.summary["weeks"] == 52) & (report_run.summary["kappa"] == 0.1)]
     rows = rows.assign(low=np.nan, high=np.nan, difference_low=np.nan, difference_high=np.nan)
-    once = report.Run(summary=rows.assign(replicates=1, kappa=0.0), policies=report_run.policies, kappa=0.0)
+    once = report.RunReport(
+        summary=rows.assign(replicates=1, kappa=0.0), policies=report_run.policies, kappa=0.0
+    )
     source = report.index(once, tmp_path).read_text("utf-8")
     shown = Page(source).text
     assert not re.search(r"\bnan\b", shown.lower())
@@ -425,12 +429,12 @@ def test_one_replicate_has_no_intervals_and_says_nothing_false(
     assert "no plan clearly has the least harm" in report.headline(once, "en")[1]
 
 
-def test_policies_that_are_not_the_summarys_are_refused(report_run: report.Run) -> None:
+def test_policies_that_are_not_the_summarys_are_refused(report_run: report.RunReport) -> None:
     with pytest.raises(ValueError, match="must be those of the summary, the baseline first"):
         dataclasses.replace(report_run, policies=report_run.policies[1:])
 
 
-def test_summary_json_is_strict_json_and_holds_the_results(report_run: report.Run, site: Path) -> None:
+def test_summary_json_is_strict_json_and_holds_the_results(report_run: report.RunReport, site: Path) -> None:
     def refuse(word: str) -> None:
         raise AssertionError(f"{word} is no JSON")
 
@@ -442,9 +446,9 @@ def test_summary_json_is_strict_json_and_holds_the_results(report_run: report.Ru
     assert data["headline"]["zh"][0].startswith("按上海市 2025方案")
 
 
-def test_a_saved_run_is_read_back_the_same(report_run: report.Run, tmp_path: Path) -> None:
+def test_a_saved_run_is_read_back_the_same(report_run: report.RunReport, tmp_path: Path) -> None:
     folder = report_run.save(tmp_path / "run")
-    again = report.Run.read(folder)
+    again = report.RunReport.read(folder)
     for name in (
         "summary", "years", "transitions", "by_replicate", "tiers", "scores", "visits", "ratings", "moments",
         "calibration",
@@ -455,18 +459,18 @@ def test_a_saved_run_is_read_back_the_same(report_run: report.Run, tmp_path: Pat
     assert report.summary_json(again) == report.summary_json(report_run)
     assert not list(folder.rglob("*.pkl"))
     with pytest.raises(FileNotFoundError, match=r"run\.json is missing"):
-        report.Run.read(tmp_path)
+        report.RunReport.read(tmp_path)
 
 
-def test_a_policys_name_is_no_path(bare_run: report.Run, tmp_path: Path) -> None:
+def test_a_policys_name_is_no_path(bare_run: report.RunReport, tmp_path: Path) -> None:
     legacy = bare_run.policies[0]
     odd = legacy.reform({"frequency.base_rate": 0.4}, name="../../odd name")
     rows = bare_run.summary[bare_run.summary["policy"].isin(["legacy", "jinshan-2025"])]
     rows = rows.assign(policy=rows["policy"].replace({"jinshan-2025": odd.name}))
-    folder = report.Run(summary=rows, policies=(legacy, odd)).save(tmp_path / "deep" / "run")
+    folder = report.RunReport(summary=rows, policies=(legacy, odd)).save(tmp_path / "deep" / "run")
     assert sorted(file.name for file in (folder / "policies").iterdir()) == ["00.toml", "01.toml"]
     assert [one.name for one in tmp_path.iterdir()] == ["deep"]
-    assert report.Run.read(folder).policies[1].hash == odd.hash
+    assert report.RunReport.read(folder).policies[1].hash == odd.hash
 
 
 HOSTILE = {
@@ -483,18 +487,20 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def hostile(report_run: report.Run, tmp_path_factory: pytest.TempPathFactory) -> str:
+def hostile(report_run: report.RunReport, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return a page on enterprises with every hostile name, and facts that hold them, too."""
     few = dataclasses.replace(report_run.cases[0].reasons, reasons=report_run.cases[0].reasons.reasons[:1])
-    cases = tuple(report.Case(reasons=few, enterprise={"name": name}) for name, _ in HOSTILE.values())
+    cases = tuple(report.Sheet(reasons=few, enterprise={"name": name}) for name, _ in HOSTILE.values())
     facts = {kind: name for kind, (name, _) in HOSTILE.items()}
     rows = report_run.summary[report_run.summary["group"] == "all"]
-    run = report.Run(summary=rows, policies=report_run.policies, cases=cases, facts=facts)
+    run = report.RunReport(summary=rows, policies=report_run.policies, cases=cases, facts=facts)
     return report.index(run, tmp_path_factory.mktemp("hostile")).read_text("utf-8")
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_whatever_a_name_holds_is_shown_as_text(kind: str, hostile: str, report_run: report.Run) -> None:
+def test_whatever_a_name_holds_is_shown_as_text(
+    kind: str, hostile: str, report_run: report.RunReport
+) -> None:
     name, shown = HOSTILE[kind]
     page = Page(hostile)
     assert shown in page.text
@@ -502,7 +508,7 @@ def test_whatever_a_name_holds_is_shown_as_text(kind: str, hostile: str, report_
     assert "img" not in [tag for tag, _ in page.elements]
     assert not re.search("[\u202a-\u202e\u2066-\u2069\u200e\u200f\x00]", hostile)
     assert hostile.count("<h3><bdi>") == len(HOSTILE)
-    case = report.Case(reasons=report_run.cases[0].reasons, enterprise={"name": name})
+    case = report.Sheet(reasons=report_run.cases[0].reasons, enterprise={"name": name})
     sheet = Page(
         report.dossier(case, report_run.policies[1], as_of="2024-12-30", lang="en", facts={"note": name})
     )
@@ -512,7 +518,7 @@ def test_whatever_a_name_holds_is_shown_as_text(kind: str, hostile: str, report_
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_a_dossier_says_tier_rule_reasons_and_leaves_room_to_sign(
-    lang: str, report_run: report.Run, tmp_path: Path
+    lang: str, report_run: report.RunReport, tmp_path: Path
 ) -> None:
     case, policy = report_run.cases[0], report_run.policies[1]
     out = tmp_path / "one.html"
@@ -545,8 +551,8 @@ def test_a_dossier_says_tier_rule_reasons_and_leaves_room_to_sign(
         assert not re.search(r"[\u4e00-\u9fff]", words)
 
 
-def test_a_dossier_without_a_name_or_with_missing_values_stands(report_run: report.Run) -> None:
-    case = report.Case(
+def test_a_dossier_without_a_name_or_with_missing_values_stands(report_run: report.RunReport) -> None:
+    case = report.Sheet(
         reasons=report_run.cases[0].reasons, enterprise={"name": None, "sector": pd.NA, "size": float("nan")}
     )
     sheet = Page(report.dossier(case, report_run.policies[1], as_of="2024-12-30", lang="en"))

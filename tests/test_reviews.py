@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierkit.policy.reviews import COLUMNS, LONGEST, _hash, _line, append, check, latest, read
+from tierkit.policy.reviews import COLUMNS, LONGEST, _hash, _line, append, check, latest, read_log
 from tierkit.records import DataError, credit_code
 
 IDS = credit_code.make(range(60)).tolist()
@@ -57,7 +57,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_what_is_appended_is_read_back(log: Path) -> None:
-    found = read(log)
+    found = read_log(log)
     assert tuple(found.columns) == COLUMNS
     assert found["entry"].tolist() == [1, 2, 3]
     assert found["enterprise_id"].tolist() == IDS[:3]
@@ -76,7 +76,7 @@ def test_the_same_decision_is_kept_once_and_old_lines_never_move(log: Path) -> N
     assert added(log, again, now=NOW) == 1
     assert added(log, again, now=NOW) == 0
     assert log.read_bytes().startswith(before)
-    assert len(read(log)) == 4
+    assert len(read_log(log)) == 4
     assert added(log, frame(decision(1, **OVERRIDE, reviewer="王复核")), now=NOW) == 1
 
 
@@ -85,11 +85,11 @@ def test_decisions_come_from_files(tmp_path: Path, suffix: str, writer: str) -> 
     file, log = tmp_path / f"decisions.{suffix}", tmp_path / "log"
     getattr(frame(decision(0), decision(1, **OVERRIDE)), writer)(file, index=False)
     assert added(log, file, now=NOW) == 2
-    assert read(log)["reason"].iloc[1] == OVERRIDE["reason"]
+    assert read_log(log)["reason"].iloc[1] == OVERRIDE["reason"]
     file.write_text("enterprise_id,decision\n1,2,3\n")
     with pytest.raises(DataError, match=r"cannot be read|another number of fields"):
         append(log, file, now=NOW)
-    assert len(read(log)) == 2
+    assert len(read_log(log)) == 2
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -189,7 +189,7 @@ def _edit(content: str, kind: str) -> str:
 def test_tampering_is_told_by_the_first_line_that_does_not_fit(log: Path, kind: str, line: int) -> None:
     log.write_text(_edit(log.read_text("utf-8"), kind), "utf-8")
     forged = log.read_bytes()
-    for attempt in (lambda: read(log), lambda: append(log, frame(decision(5)), now=NOW)):
+    for attempt in (lambda: read_log(log), lambda: append(log, frame(decision(5)), now=NOW)):
         with pytest.raises(DataError, match=rf"line {line} "):
             attempt()
     assert log.read_bytes() == forged, "a log that is not right is not written to"
@@ -229,7 +229,7 @@ def test_hashes_that_fit_make_no_decision_of_what_is_none(log: Path, kind: str) 
         lines[2] = "nonsense\n"
     log.write_text("".join(lines), "utf-8")
     forged = log.read_bytes()
-    for attempt in (lambda: read(log), lambda: append(log, frame(decision(5)), now=NOW)):
+    for attempt in (lambda: read_log(log), lambda: append(log, frame(decision(5)), now=NOW)):
         with pytest.raises(DataError, match=r"line 2 is no (decision|entry)") as told:
             attempt()
         assert said in str(told.value)
@@ -239,7 +239,7 @@ def test_hashes_that_fit_make_no_decision_of_what_is_none(log: Path, kind: str) 
 def test_what_a_chain_cannot_show_is_shown_by_a_hash_kept_elsewhere(log: Path) -> None:
     kept = append(log, frame(decision(3)), now=NOW)
     assert kept[:3] == (1, 1, 4)
-    assert kept.hash == read(log)["hash"].iloc[-1]
+    assert kept.hash == read_log(log)["hash"].iloc[-1]
     lines = log.read_text("utf-8").splitlines(keepends=True)
     cut = lines[:3]
     anew, last = lines[:1], json.loads(lines[0])
@@ -248,7 +248,7 @@ def test_what_a_chain_cannot_show_is_shown_by_a_hash_kept_elsewhere(log: Path) -
         anew.append(_line(last))
     for content in (cut, anew):
         log.write_text("".join(content), "utf-8")
-        assert read(log)["hash"].iloc[-1] != kept.hash
+        assert read_log(log)["hash"].iloc[-1] != kept.hash
 
 
 def test_who_goes_back_to_an_earlier_decision_is_heard(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_who_goes_back_to_an_earlier_decision_is_heard(tmp_path: Path) -> None:
     for one in (decision(0), decision(0, **other), decision(0, **OVERRIDE), decision(0)):
         assert added(log, frame(one), now=NOW) == 1
         assert added(log, frame(one), now=NOW) == 0, "a call that was interrupted is repeated"
-    assert read(log)["decision"].tolist() == ["agree", "agree", "override", "agree"]
+    assert read_log(log)["decision"].tolist() == ["agree", "agree", "override", "agree"]
     assert latest(log)["entry"].tolist() == [4]
     assert added(log, frame(decision(0, **other)), now=NOW) == 0, "others' entries do not count"
 
@@ -266,7 +266,7 @@ def test_reading_waits_for_a_writer_and_does_not_call_it_killed(log: Path) -> No
     log.write_bytes(whole[:-40])
     with log.open("ab") as writer, ThreadPoolExecutor(1) as readers:
         fcntl.flock(writer, fcntl.LOCK_EX)
-        found = readers.submit(read, log)
+        found = readers.submit(read_log, log)
         with pytest.raises(TimeoutError):
             found.result(timeout=0.2)
         writer.write(whole[-40:])
@@ -274,7 +274,8 @@ def test_reading_waits_for_a_writer_and_does_not_call_it_killed(log: Path) -> No
         fcntl.flock(writer, fcntl.LOCK_UN)
         assert len(found.result(timeout=30)) == 3
         fcntl.flock(writer, fcntl.LOCK_SH)
-        assert len(readers.submit(read, log).result(timeout=30)) == 3, "readers do not wait for each other"
+        together = readers.submit(read_log, log).result(timeout=30)
+        assert len(together) == 3, "readers do not wait for each other"
 
 
 @settings(max_examples=40, deadline=None)
@@ -288,7 +289,7 @@ def test_no_byte_can_be_changed_unseen(data: st.DataObject, tmp_path_factory: py
     content[at] = byte
     path.write_bytes(bytes(content))
     with pytest.raises(DataError, match=r"line [12] "):
-        read(path)
+        read_log(path)
 
 
 _HIDDEN = ("Cc", "Cs", "Cf", "Zl", "Zp", "Co", "Cn")
@@ -303,14 +304,14 @@ def test_whatever_can_be_printed_comes_back_as_it_was(
     path = tmp_path_factory.mktemp("log") / "log"
     rows = [decision(k, **{**OVERRIDE, "reason": reason}) for k, reason in enumerate(reasons)]
     assert added(path, frame(*rows), now=NOW) == len(reasons)
-    assert read(path)["reason"].tolist() == reasons
+    assert read_log(path)["reason"].tolist() == reasons
 
 
 def test_half_a_line_is_left_out_with_a_message_and_taken_away(log: Path) -> None:
     whole = log.read_bytes()
     log.write_bytes(whole[:-40])
     with pytest.warns(UserWarning, match="ends in half a line"):
-        assert len(read(log)) == 2
+        assert len(read_log(log)) == 2
     with pytest.warns(UserWarning, match="Record those decisions again"):
         assert added(log, frame(decision(2, decision="correct", reason="地址有误")), now=NOW) == 1
     assert log.read_bytes() == whole
@@ -324,7 +325,7 @@ def test_the_decision_in_force_is_the_last_decided(log: Path) -> None:
     force = latest(log).set_index("enterprise_id")
     assert force["decision"].tolist() == ["override", "override", "agree"]
     assert latest(log, as_of="2025-01-31")["decision"].tolist() == ["agree", "override", "correct"]
-    assert latest(read(log), policy="shanghai-2025")["entry"].tolist() == [6]
+    assert latest(read_log(log), policy="shanghai-2025")["entry"].tolist() == [6]
 
 
 _WRITER = """
@@ -356,7 +357,7 @@ def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
     for one in writers:
         assert one.stdout is not None
         one.stdout.close()
-    assert sorted(read(log)["enterprise_id"]) == sorted(IDS[:40])
+    assert sorted(read_log(log)["enterprise_id"]) == sorted(IDS[:40])
 
 
 def test_a_writer_that_is_killed_loses_nothing_that_it_said_was_done(tmp_path: Path) -> None:
@@ -371,8 +372,8 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_said_was_done(tmp_path: P
     one.wait(60)
     done = len(said) - 1
     assert said[0] == "ready"
-    assert len(read(log)) in (done, done + 1), "what was written and not yet said may be there"
-    before = len(read(log))
+    assert len(read_log(log)) in (done, done + 1), "what was written and not yet said may be there"
+    before = len(read_log(log))
     rows = frame(*(decision(k, decided_on="2025-01-07") for k in range(20)))
     assert added(log, rows, now=NOW) == 20 - before
-    assert read(log)["enterprise_id"].tolist() == IDS[:20]
+    assert read_log(log)["enterprise_id"].tolist() == IDS[:20]

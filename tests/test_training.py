@@ -126,7 +126,9 @@ def plain_credit(data: Dataset, start: pd.Timestamp, end: pd.Timestamp) -> dict[
     there = firms[(firms["registered_on"] < start) & ~(firms["closed_on"] < start)]
     events = data["credit_events"]
     new = events[
-        events["kind"].isin(training.ADVERSE) & (events["known_on"] >= start) & (events["known_on"] < end)
+        events["kind"].isin(training.CREDIT_TARGET)
+        & (events["known_on"] >= start)
+        & (events["known_on"] < end)
     ]
     hit = there["enterprise_id"].isin(new["enterprise_id"])
     keep = hit | ~(there["closed_on"] < end)
@@ -142,7 +144,7 @@ def test_credit_rows_by_hand(data) -> None:
     assert (found.rows["as_of"] == start).all()
     pd.testing.assert_frame_equal(found.X, features.build_rows(data, found.rows)[found.X.columns])
     assert found.report["closed_without_event"] > 0
-    assert not set(training.ADVERSE) & {"penalty", "serious_dishonesty", "honour"}
+    assert not set(training.CREDIT_TARGET) & {"penalty", "serious_dishonesty", "honour"}
 
 
 def test_a_longer_history_gives_more_snapshots(data) -> None:

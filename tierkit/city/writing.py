@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from tierkit.city.engine import ADVERSE, Run, compile_rules
+from tierkit.city.engine import UNINSPECTED_KINDS, Run, compile_rules
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws, uniform
 from tierkit.city.world import World, probability_table
 from tierkit.records import (
@@ -201,7 +201,7 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
     slot, kind = events[:, 1].astype(np.int64), events[:, 2].astype(np.int64)
     words = draws(run.seed, run.replicate, slot, ENTERPRISE_LEVEL, _EVENT_BLOCK, events[:, 0])
     happened = calendar.day(events[:, 0], _whole(words[0], 0, 6))
-    names = _levels(ADVERSE, kind)
+    names = _levels(UNINSPECTED_KINDS, kind)
     honour = names == "honour"
     others = pd.DataFrame(
         {

@@ -20,7 +20,7 @@ from tierkit.cli import (
     sensitivity,
     simulations,
 )
-from tierkit.cli.ending import DONE, INTERRUPTED, reader_gone
+from tierkit.cli.answers import DONE, INTERRUPTED, reader_gone
 
 __all__ = ["app", "main"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierkit import __version__
-from tierkit.cli.ending import Answer, command
-from tierkit.cli.given import MAX_SEED, Given, cores
+from tierkit.cli.answers import Answer, command
+from tierkit.cli.checks import MAX_SEED, Checks, cores
 from tierkit.cli.table import table
 from tierkit.folders import whole_folder
 from tierkit.progress import show
@@ -45,17 +45,17 @@ def backtest(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write what was found.")] = None,
 ) -> Answer:
     """Hold a past year's load against what its own past predicts."""
-    given = Given()
-    given.folder("DIR", folder, "dataset", holds=["manifest.json"])
-    given.date("--as-of", as_of)
+    checks = Checks()
+    checks.folder("DIR", folder, "dataset", holds=["manifest.json"])
+    checks.date("--as-of", as_of)
     if model is not None:
-        given.folder("--model", model, "model", holds=["manifest.json"])
-    given.between("--weeks", weeks, 1, MOST_WEEKS)
-    given.between("--replicates", replicates, FEWEST_REPLICATES, MOST_REPLICATES)
-    given.between("--seed", seed, 0, MAX_SEED)
-    wrote = "" if out is None else given.out_folder("--out", out, "backtest")
-    given.settle()
-    data, text, frames, policy = _records(given, str(folder), as_of, model, weeks, replicates, seed)
+        checks.folder("--model", model, "model", holds=["manifest.json"])
+    checks.between("--weeks", weeks, 1, MOST_WEEKS)
+    checks.between("--replicates", replicates, FEWEST_REPLICATES, MOST_REPLICATES)
+    checks.between("--seed", seed, 0, MAX_SEED)
+    wrote = "" if out is None else checks.out_folder("--out", out, "backtest")
+    checks.settle()
+    data, text, frames, policy = _records(checks, str(folder), as_of, model, weeks, replicates, seed)
     if out is not None:
         with whole_folder(out) as draft:
             for name, frame in frames.items():
@@ -74,7 +74,7 @@ def backtest(
 
 
 def _records(
-    given: Given, folder: str, as_of: str, model: Path | None, weeks: int, replicates: int, seed: int
+    checks: Checks, folder: str, as_of: str, model: Path | None, weeks: int, replicates: int, seed: int
 ) -> "tuple[dict[str, Any], str, dict[str, pd.DataFrame], str]":
     from tierkit.evaluate.backtest import backtest as rerun
     from tierkit.records import read_dataset
@@ -88,7 +88,7 @@ def _records(
         from tierkit.city.scored import table_of, world_from_scores
         from tierkit.scores.model import Model
 
-        with given.blame("--model", "Give a model that was trained on records before --as-of."):
+        with checks.blame("--model", "Give a model that was trained on records before --as-of."):
             loaded = Model.load(model)
             trained = str(loaded.manifest["as_of"])
             if trained > as_of:
@@ -98,7 +98,7 @@ def _records(
         world = world_from_scores(
             table_of(data, scores, as_of), dt.date.fromisoformat(as_of), capacity=room, seed=seed
         )
-    with given.blame("DIR", _REMEDY), show() as progress:
+    with checks.blame("DIR", _REMEDY), show() as progress:
         result = rerun(
             data,
             as_of,

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from tierkit import __version__
-from tierkit.cli.ending import Answer, command
-from tierkit.cli.given import Given, cores
+from tierkit.cli.answers import Answer, command
+from tierkit.cli.checks import Checks, cores
 from tierkit.cli.table import table
 from tierkit.folders import whole_folder
 from tierkit.progress import show
@@ -47,16 +47,16 @@ def evaluate(
     ] = 0,
 ) -> Answer:
     """Say how sound a model and a policy are, as tables, figures and a model card."""
-    given = Given()
-    given.folder("MODEL", model, "model", holds=["manifest.json"])
-    given.folder("DIR", folder, "dataset")
-    day = given.date("--as-of", as_of)
-    meant = None if policy is None else given.policy("--policy", policy, of_models=True)
-    in_force = None if practice is None else given.policy("--practice", practice)
-    given.between("--months", months, 1, _MOST_MONTHS)
-    given.between("--worlds", worlds, 0, _MOST_WORLDS)
-    wrote = given.out_folder("--out", out, "evaluation")
-    given.settle()
+    checks = Checks()
+    checks.folder("MODEL", model, "model", holds=["manifest.json"])
+    checks.folder("DIR", folder, "dataset")
+    day = checks.date("--as-of", as_of)
+    meant = None if policy is None else checks.policy("--policy", policy, of_models=True)
+    in_force = None if practice is None else checks.policy("--practice", practice)
+    checks.between("--months", months, 1, _MOST_MONTHS)
+    checks.between("--worlds", worlds, 0, _MOST_WORLDS)
+    wrote = checks.out_folder("--out", out, "evaluation")
+    checks.settle()
 
     import matplotlib.pyplot as plt
 
@@ -68,7 +68,7 @@ def evaluate(
     from tierkit.texts import LANGUAGES
 
     loaded, data = Model.load(model), read_dataset(folder)
-    with show() as progress, given.blame("--as-of", "Give a Monday, with records before and after it."):
+    with show() as progress, checks.blame("--as-of", "Give a Monday, with records before and after it."):
         found = assess(
             loaded,
             data,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierkit.cli.ending import Answer, command
-from tierkit.cli.given import MAX_SEED, Given, cores
+from tierkit.cli.answers import Answer, command
+from tierkit.cli.checks import MAX_SEED, Checks, cores
 from tierkit.cli.table import table
 from tierkit.progress import show
 
@@ -60,19 +60,19 @@ def train(
     ] = 0,
 ) -> Answer:
     """Train the risk model and the credit scorecard."""
-    given = Given()
-    given.folder("DIR", folder, "dataset")
-    day = given.date("--as-of", as_of)
-    meant = given.policy("--policy", policy, of_models=True)
-    given.one_of("--scheme", scheme, SCHEMES)
-    given.one_of("--level", level, LEVELS)
-    given.between("--budget", budget, 0, MAX_BUDGET)
-    given.between("--bootstrap", bootstrap, 0, MAX_BOOTSTRAP)
+    checks = Checks()
+    checks.folder("DIR", folder, "dataset")
+    day = checks.date("--as-of", as_of)
+    meant = checks.policy("--policy", policy, of_models=True)
+    checks.one_of("--scheme", scheme, SCHEMES)
+    checks.one_of("--level", level, LEVELS)
+    checks.between("--budget", budget, 0, MAX_BUDGET)
+    checks.between("--bootstrap", bootstrap, 0, MAX_BOOTSTRAP)
     if bootstrap == 1:
-        given.note("--bootstrap", "one model agrees with itself", "Give 2 or more, or 0 for none.")
-    given.between("--seed", seed, 0, MAX_SEED)
-    wrote = given.out_folder("--out", out, "model")
-    given.settle()
+        checks.note("--bootstrap", "one model agrees with itself", "Give 2 or more, or 0 for none.")
+    checks.between("--seed", seed, 0, MAX_SEED)
+    wrote = checks.out_folder("--out", out, "model")
+    checks.settle()
 
     from tierkit.records import DataError, validate
     from tierkit.scores.baselines import FEW_EVENTS
@@ -81,7 +81,7 @@ def train(
     problems = validate(folder)
     if problems:
         raise DataError(problems)
-    with show() as progress, given.blame("DIR", "Give more records, or an earlier or later date."):
+    with show() as progress, checks.blame("DIR", "Give more records, or an earlier or later date."):
         model = fit(
             folder, day, out, meant, seed, scheme, level=level,  # type: ignore[arg-type]
             budget=budget, bootstrap=bootstrap, threads=cores(), progress=progress,
@@ -127,17 +127,17 @@ def score(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run stopped.")] = False,
 ) -> Answer:
     """Give every enterprise its scores and tier."""
-    given = Given()
-    given.folder("MODEL", model, "model", holds=["manifest.json"])
-    given.folder("DIR", folder, "dataset")
-    day = given.date("--as-of", as_of)
-    meant = given.policy("--policy", policy, of_models=True)
+    checks = Checks()
+    checks.folder("MODEL", model, "model", holds=["manifest.json"])
+    checks.folder("DIR", folder, "dataset")
+    day = checks.date("--as-of", as_of)
+    meant = checks.policy("--policy", policy, of_models=True)
     if previous is not None:
-        given.file("--previous", previous)
-    given.at_least("--reasons", reasons, 0)
-    given.at_least("--chunk-rows", chunk_rows, 1)
-    given.out_file("--out", out, [".parquet"])
-    given.settle()
+        checks.file("--previous", previous)
+    checks.at_least("--reasons", reasons, 0)
+    checks.at_least("--chunk-rows", chunk_rows, 1)
+    checks.out_file("--out", out, [".parquet"])
+    checks.settle()
 
     from tierkit.jobs.scoring import score as score_folder
     from tierkit.records import open_folder
@@ -146,13 +146,13 @@ def score(
     loaded = Model.load(model)
     if certainty and loaded.ensemble is None:
         remedy = "Train it again with --bootstrap 20, say, or leave the option out."
-        given.note("--certainty", f"'{model}' was trained without a bootstrap", remedy)
-    given.settle()
+        checks.note("--certainty", f"'{model}' was trained without a bootstrap", remedy)
+    checks.settle()
     if meant is not None:
         _warn_of_rule(meant)
     _warn_of_missing(open_folder(folder))
     out.parent.mkdir(parents=True, exist_ok=True)
-    with show() as progress, given.blame("--resume", "Give the same inputs, or leave out --resume."):
+    with show() as progress, checks.blame("--resume", "Give the same inputs, or leave out --resume."):
         done = score_folder(
             loaded,
             folder,
@@ -207,30 +207,30 @@ def explain(
     ] = 0,
 ) -> Answer:
     """Say why one enterprise is in its tier."""
-    given = Given()
-    given.folder("MODEL", model, "model", holds=["manifest.json"])
-    given.folder("DIR", folder, "dataset")
-    day = given.date("--as-of", as_of)
-    given.enterprise("--enterprise", enterprise)
-    meant = None if policy is None else given.policy("--policy", policy, of_models=True)
-    given.one_of("--lang", lang, LANGUAGES)
+    checks = Checks()
+    checks.folder("MODEL", model, "model", holds=["manifest.json"])
+    checks.folder("DIR", folder, "dataset")
+    day = checks.date("--as-of", as_of)
+    checks.enterprise("--enterprise", enterprise)
+    meant = None if policy is None else checks.policy("--policy", policy, of_models=True)
+    checks.one_of("--lang", lang, LANGUAGES)
     if previous is not None:
-        given.file("--previous", previous)
+        checks.file("--previous", previous)
     if reviews is not None:
-        given.file("--reviews", reviews)
-    given.at_least("--background", background, 0)
-    given.out_file("--out", out, [".html"])
-    given.settle()
+        checks.file("--reviews", reviews)
+    checks.at_least("--background", background, 0)
+    checks.out_file("--out", out, [".html"])
+    checks.settle()
 
     from tierkit.explain import background as drawn
     from tierkit.explain import revoked
     from tierkit.features import build
     from tierkit.jobs.scoring import last_assignment
     from tierkit.jobs.staging import stage_one
-    from tierkit.policy.reviews import read
+    from tierkit.policy.reviews import read_log
     from tierkit.records import open_folder, replacing
     from tierkit.records.known import check_recorded
-    from tierkit.report import cases, data_hash, dossier
+    from tierkit.report import data_hash, dossier, sheets
     from tierkit.scores.model import Model
 
     options: dict[str, Any] = {"as-of": as_of, "enterprise": enterprise, "policy": policy, "lang": lang}
@@ -247,12 +247,12 @@ def explain(
     check_recorded(day.date(), opened.as_of)
     with TemporaryDirectory(prefix="tierkit-") as place:
         staged, left_out = stage_one(opened, Path(place), enterprise)
-        _check(given, staged.files["enterprises"], left_out, enterprise, day)
+        _check(checks, staged.files["enterprises"], left_out, enterprise, day)
         last = last_assignment(previous, day.date())
         city = drawn(build(folder, day, threads=cores()), background) if background else None
-        [case] = cases(
+        [case] = sheets(
             loaded, staged.files, day, [enterprise], chosen, background=city,
-            previous=last, reviews=None if reviews is None else read(reviews),
+            previous=last, reviews=None if reviews is None else read_log(reviews),
             facts={"data_hash": data_hash(folder), "missing": missing, "command": again},
             lang=lang, threads=cores(),
         )  # fmt: skip
@@ -295,7 +295,7 @@ def _warn_of_rule(policy: "Policy") -> None:
 
 
 def _check(
-    given: Given, enterprises: Path, left_out: "pd.DataFrame", enterprise: str, day: "pd.Timestamp"
+    checks: Checks, enterprises: Path, left_out: "pd.DataFrame", enterprise: str, day: "pd.Timestamp"
 ) -> None:
     """Note it unless an enterprise was on the register; warn of its records that are left out."""
     import pandas as pd
@@ -305,19 +305,19 @@ def _check(
     if found.empty:
         if (left_out["table"] == "enterprises").any():
             message = f"{enterprise} breaks the data contract: {'; '.join(rows)}"
-            given.note("--enterprise", message, "Mend the row; 'tierkit validate' lists everything.")
+            checks.note("--enterprise", message, "Mend the row; 'tierkit validate' lists everything.")
         else:
             message = f"{enterprise} is not in the table 'enterprises'"
-            given.note("--enterprise", message, "Give one of its column enterprise_id.")
-        given.settle()
+            checks.note("--enterprise", message, "Give one of its column enterprise_id.")
+        checks.settle()
     row = found.iloc[0]
     if pd.notna(row["closed_on"]) and pd.Timestamp(row["closed_on"]) < day:
         message = f"{enterprise} closed on {row['closed_on']}"
-        given.note("--as-of", message, "Give a date before it closed.")
+        checks.note("--as-of", message, "Give a date before it closed.")
     elif pd.Timestamp(row["registered_on"]) >= day:
         message = f"{enterprise} was registered on {row['registered_on']}, and nothing is known of it before"
-        given.note("--as-of", message, "Give a later date.")
-    given.settle()
+        checks.note("--as-of", message, "Give a later date.")
+    checks.settle()
     if rows:
         shown = "; ".join(rows[:3]) + (f"; and {len(rows) - 3} more" if len(rows) > 3 else "")
         warnings.warn(f"records that break the data contract are left out: {shown}", stacklevel=2)

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tierkit.cli.ending import Answer, BadInputError, command, describe
-from tierkit.cli.given import Given
+from tierkit.cli.answers import Answer, BadInputError, command, describe
+from tierkit.cli.checks import Checks
 from tierkit.cli.table import table
 
 __all__ = ["app"]
@@ -17,9 +17,9 @@ Name = Annotated[str, typer.Argument(metavar="POLICY", help="A preset's name or 
 
 
 def _load(**names: str) -> list[Any]:
-    given = Given()
-    loaded = [given.policy(place, name) for place, name in names.items()]
-    given.settle()
+    checks = Checks()
+    loaded = [checks.policy(place, name) for place, name in names.items()]
+    checks.settle()
     return loaded
 
 
@@ -60,24 +60,24 @@ def show_ladders(
 
     warnings.simplefilter("ignore", PolicyWarning)  # for who uses one of them, not for who reads its ladder
     names = dict.fromkeys(policies or presets())
-    given = Given()
-    loaded = [given.policy("POLICY", name) for name in names]
-    given.settle()
+    checks = Checks()
+    loaded = [checks.policy("POLICY", name) for name in names]
+    checks.settle()
     chosen = [one for one in loaded if one is not None]
-    checks = [check_floor(one) for one in chosen]
+    floors = [check_floor(one) for one in chosen]
     shown = ladder_table(chosen, "en").reset_index().to_dict("records")
     about = (
         "Of each tier: routine inspections per enterprise-year as declared, general / key items where they "
         f"differ, over all agencies. {FLOORS[-1].source.en} asks for draws of {FLOORS[-1].share:.0%} of the "
         "enterprises a year, of the market regulators alone."
     )
-    low = [line.replace("**", "") for check in checks for line in check.sentences("en")]
+    low = [line.replace("**", "") for check in floors for line in check.sentences("en")]
     rows: list[dict[str, Any]] = [{str(key): value for key, value in row.items()} for row in shown]
     return Answer(
         {
             "unit": "inspections/enterprise-year",
             "ladder": ladder(chosen).to_dict("records"),
-            "floor": [check.to_dict() for check in checks],
+            "floor": [check.to_dict() for check in floors],
         },
         "\n\n".join([table(rows), about, *low]),
     )
@@ -145,12 +145,12 @@ def clause_coverage(
     """Map each clause of the five plans to what carries it, or say why nothing does."""
     from tierkit.policy import REFERENCES, STANDINGS, clauses_naming, coverage, coverage_summary
 
-    given = Given()
-    given.one_of("--lang", lang, ("zh", "en"))
+    checks = Checks()
+    checks.one_of("--lang", lang, ("zh", "en"))
     if parameter is not None:
-        with given.blame("--parameter", "'tierkit policy show legacy' lists the parameters."):
+        with checks.blame("--parameter", "'tierkit policy show legacy' lists the parameters."):
             wanted = {one.id for one in clauses_naming(parameter)}
-    given.settle()
+    checks.settle()
     frame = coverage(lang)
     labels = {name: label.text(lang) for name, label in {**STANDINGS, **REFERENCES}.items()}
     if parameter is not None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tierkit.cli.ending import Answer, command
-from tierkit.cli.given import FORMATS, MAX_SEED, Given, cores
+from tierkit.cli.answers import Answer, command
+from tierkit.cli.checks import FORMATS, MAX_SEED, Checks, cores
 from tierkit.cli.table import table
 from tierkit.progress import show
 
@@ -30,12 +30,12 @@ def synth(
     """Make a synthetic city with two years of records."""
     from tierkit.city.population import MOST_ENTERPRISES
 
-    given = Given()
-    given.between("--enterprises", enterprises, 1, MOST_ENTERPRISES)
-    given.between("--seed", seed, 0, MAX_SEED)
-    given.one_of("--format", format, FORMATS)
-    wrote = given.out_folder("--out", out, "dataset")
-    given.settle()
+    checks = Checks()
+    checks.between("--enterprises", enterprises, 1, MOST_ENTERPRISES)
+    checks.between("--seed", seed, 0, MAX_SEED)
+    checks.one_of("--format", format, FORMATS)
+    wrote = checks.out_folder("--out", out, "dataset")
+    checks.settle()
     from tierkit.city.synth import make_folder
 
     with show() as progress:
@@ -54,9 +54,9 @@ def validate(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folde
     from tierkit.records import DataError, read_dataset
     from tierkit.records import validate as problems_of
 
-    given = Given()
-    given.folder("DIR", folder, "dataset")
-    given.settle()
+    checks = Checks()
+    checks.folder("DIR", folder, "dataset")
+    checks.settle()
     problems = problems_of(folder)
     if problems:
         raise DataError(problems)

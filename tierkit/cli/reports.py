@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierkit import __version__
-from tierkit.cli.ending import Answer, command
-from tierkit.cli.given import Given, cores
+from tierkit.cli.answers import Answer, command
+from tierkit.cli.checks import Checks, cores
 from tierkit.folders import whole_folder
 from tierkit.progress import Progress, show
 
@@ -74,7 +74,7 @@ def report(
     ] = None,
 ) -> Answer:
     """Write the page that tells a run, or that lists everybody who was scored."""
-    given = Given()
+    checks = Checks()
     of_scores = {
         "--data": data, "--model": model, "--policy": policy, "--previous": previous, "--last": last,
         "--reviews": reviews, "--tier": tier, "--sector": sector, "--district": district,
@@ -83,50 +83,50 @@ def report(
     if given_path.suffix != ".parquet" or given_path.is_dir():
         for place, value in of_scores.items():
             if value:
-                given.note(place, "is for scores, not for a run", "Leave it out, or give SCORES.parquet.")
-        return _of_run(given, given_path, out)
+                checks.note(place, "is for scores, not for a run", "Leave it out, or give SCORES.parquet.")
+        return _of_run(checks, given_path, out)
     from tierkit.records import DISTRICTS, SECTORS, TIERS
 
-    given.file("SCORES", given_path)
+    checks.file("SCORES", given_path)
     if data is None:
-        given.note("--data", "names and districts are in the dataset", "Give the folder that was scored.")
+        checks.note("--data", "names and districts are in the dataset", "Give the folder that was scored.")
     else:
-        given.folder("--data", data, "dataset")
+        checks.folder("--data", data, "dataset")
     if model is not None:
-        given.folder("--model", model, "model", holds=["manifest.json"])
-    meant = None if policy is None else given.policy("--policy", policy, of_models=True)
+        checks.folder("--model", model, "model", holds=["manifest.json"])
+    meant = None if policy is None else checks.policy("--policy", policy, of_models=True)
     for place, file in (("--previous", previous), ("--last", last), ("--reviews", reviews)):
         if file is not None:
-            given.file(place, file)
+            checks.file(place, file)
     for place, values, known in (
         ("--tier", tier, TIERS), ("--sector", sector, SECTORS), ("--district", district, DISTRICTS)
     ):  # fmt: skip
         for one in values or ():
-            given.one_of(place, one, known)
-    given.at_least("--dossiers", dossiers, 0)
+            checks.one_of(place, one, known)
+    checks.at_least("--dossiers", dossiers, 0)
     spoken = LANGUAGES[0] if lang is None else lang
-    given.one_of("--lang", spoken, LANGUAGES)
+    checks.one_of("--lang", spoken, LANGUAGES)
     for place, wanted in (("--previous", previous), ("--last", last), ("--dossiers", dossiers)):
         if wanted and model is None:
-            given.note(place, "needs the model that gave the scores", "Give --model too.")
-    wrote = given.out_folder("--out", out, "city")
-    given.settle()
+            checks.note(place, "needs the model that gave the scores", "Give --model too.")
+    wrote = checks.out_folder("--out", out, "city")
+    checks.settle()
     assert data is not None
 
     from tierkit.report import data_hash
-    from tierkit.report.city import MOST_ROWS, select
+    from tierkit.report.city_page import MOST_ROWS, select
 
-    scored = _scores(given, "SCORES", given_path)
+    scored = _scores(checks, "SCORES", given_path)
     with show() as progress, TemporaryDirectory(prefix="tierkit-") as place:
-        files = _files(given, data, scored, Path(place), progress)
+        files = _files(checks, data, scored, Path(place), progress)
         rows = _named(scored[0], files["enterprises"])
         chosen = select(rows, tier or (), sector or (), district or (), uncertain=uncertain)
         if len(chosen) > MOST_ROWS or chosen.empty:
             message = f"{len(chosen):,} enterprises meet the filter, and a page holds 1 to {MOST_ROWS:,}"
-            given.note("SCORES", message, "Give a filter: --tier, --sector, --district or --uncertain.")
-            given.settle()
-        job = _Job(given, scored, rows, chosen, files, model, meant, policy, previous, last, progress)
-        decisions = _decisions(given, reviews)
+            checks.note("SCORES", message, "Give a filter: --tier, --sector, --district or --uncertain.")
+            checks.settle()
+        job = _Job(checks, scored, rows, chosen, files, model, meant, policy, previous, last, progress)
+        decisions = _decisions(checks, reviews)
         with whole_folder(out) as draft:
             languages = LANGUAGES[:2] if spoken == "both" else (spoken,)
             digest = data_hash(data)
@@ -138,28 +138,28 @@ def report(
     return Answer({"page": str(out / "index.html"), **page}, text)
 
 
-def _of_run(given: Given, run: Path, out: Path) -> Answer:
-    given.folder("RUN", run, "run", holds=["run.json"])
-    wrote = given.out_folder("--out", out, "page")
-    given.settle()
+def _of_run(checks: Checks, run: Path, out: Path) -> Answer:
+    checks.folder("RUN", run, "run", holds=["run.json"])
+    wrote = checks.out_folder("--out", out, "page")
+    checks.settle()
     from tierkit.policy import PolicyWarning
-    from tierkit.report import Run, index
+    from tierkit.report import RunReport, index
 
     warnings.simplefilter("ignore", PolicyWarning)  # for who simulates a policy, not for who reads of it
     with whole_folder(out) as draft:
-        index(Run.read(run), draft)
+        index(RunReport.read(run), draft)
     page = out / "index.html"
     return Answer({"page": str(page), "summary": str(out / "summary.json")}, f"{wrote} '{page}'.")
 
 
-def _scores(given: Given, place: str, path: Path) -> Scored:
-    from tierkit.report.city import read_scores
+def _scores(checks: Checks, place: str, path: Path) -> Scored:
+    from tierkit.report.city_page import read_scores
 
-    with given.blame(place, "Give a file that 'tierkit score' wrote."):
+    with checks.blame(place, "Give a file that 'tierkit score' wrote."):
         return read_scores(path)
 
 
-def _files(given: Given, data: Path, scored: Scored, place: Path, progress: Progress) -> Mapping[str, Path]:
+def _files(checks: Checks, data: Path, scored: Scored, place: Path, progress: Progress) -> Mapping[str, Path]:
     """Return the tables that were scored, without the rows that scoring rejected."""
     from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
     from tierkit.records import open_folder
@@ -170,9 +170,9 @@ def _files(given: Given, data: Path, scored: Scored, place: Path, progress: Prog
     for k, (name, expected) in enumerate(sorted(hashes.items()), 1):
         if name not in folder.files or sha256(folder.files[name]) != expected:
             message = f"the table '{name}' is not the one that was scored"
-            given.note("--data", message, "Give the dataset that was scored, or score this one.")
+            checks.note("--data", message, "Give the dataset that was scored, or score this one.")
         progress("checking the tables", k, len(hashes))
-    given.settle()
+    checks.settle()
     with parquet_writer(place / "rejects.parquet", REJECTS) as write:
         return stage(folder, place, Rejects(write)).files
 
@@ -185,13 +185,13 @@ def _named(rows: "pd.DataFrame", enterprises: Path) -> "pd.DataFrame":
     return rows.merge(names, on="enterprise_id", how="left", validate="one_to_one")
 
 
-def _decisions(given: Given, log: Path | None) -> "pd.DataFrame | None":
+def _decisions(checks: Checks, log: Path | None) -> "pd.DataFrame | None":
     if log is None:
         return None
     from tierkit.policy import reviews
 
-    with given.blame("--reviews", "Give a log that 'tierkit review' wrote."):
-        return reviews.read(log)
+    with checks.blame("--reviews", "Give a log that 'tierkit review' wrote."):
+        return reviews.read_log(log)
 
 
 class _Job:
@@ -199,7 +199,7 @@ class _Job:
 
     def __init__(
         self,
-        given: Given,
+        checks: Checks,
         scored: Scored,
         rows: "pd.DataFrame",
         chosen: "pd.DataFrame",
@@ -211,13 +211,13 @@ class _Job:
         last: Path | None,
         progress: Progress,
     ) -> None:
-        self.given, self.about, self.rows, self.chosen = given, scored[1], rows, chosen
+        self.given, self.about, self.rows, self.chosen = checks, scored[1], rows, chosen
         self.policy_given = policy_given
         self.files, self.folder, self.previous, self.progress = files, model, previous, progress
         self.model = None if model is None else self._same_model(model)
         self.policy = None if self.model is None else self._same_policy(self.model, policy)
         self.last_file, self.last = (None, None) if self.model is None else self._same_last(last)
-        given.settle()
+        checks.settle()
 
     def _same_model(self, folder: Path) -> "Model":
         from tierkit.jobs.scoring import model_digest
@@ -402,13 +402,13 @@ class _Job:
             message = "the tiers rest on a last assignment that is not at hand"
             self.given.note("--last", message, "Give the file that 'tierkit score --previous' was given.")
             self.given.settle()
-        from tierkit.report import cases, dossier
+        from tierkit.report import dossier, sheets
 
         order = self.chosen.sort_values(["tier", "risk_probability"], ascending=False, kind="stable")
         ids = order["enterprise_id"].head(most).tolist()
         tiers = order.set_index("enterprise_id")["tier"]
         (draft / "dossiers").mkdir()
-        made = cases(
+        made = sheets(
             self.model, self.files, self.about["as_of"], ids, self.policy, previous=self.last,
             reviews=decisions, facts={"data_hash": digest}, threads=cores(), progress=self.progress,
         )  # fmt: skip

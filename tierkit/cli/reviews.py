@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierkit.cli.ending import Answer, command
-from tierkit.cli.given import FORMATS, Given
+from tierkit.cli.answers import Answer, command
+from tierkit.cli.checks import FORMATS, Checks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,21 +30,21 @@ def review(
     ] = None,
 ) -> Answer:
     """Add decisions of reviewers to a log whose lines are chained by their hashes."""
-    given = Given()
-    given.file("DECISIONS", decisions)
+    checks = Checks()
+    checks.file("DECISIONS", decisions)
     endings = [f".{one}" for one in FORMATS]
     if not decisions.name.endswith(tuple(endings)):
-        given.note("DECISIONS", f"'{decisions}' has no known ending", f"End it in {' or '.join(endings)}.")
+        checks.note("DECISIONS", f"'{decisions}' has no known ending", f"End it in {' or '.join(endings)}.")
     if scores is not None:
-        given.file("--scores", scores)
-    given.out_file("--log", log, [""])
-    given.settle()
+        checks.file("--scores", scores)
+    checks.out_file("--log", log, [""])
+    checks.settle()
 
     from tierkit.policy import reviews
 
     held = None
     if scores is not None:
-        with given.blame("--scores", "Give a file that score wrote."):
+        with checks.blame("--scores", "Give a file that score wrote."):
             held = _scored(scores)
     rows, added, entries, last = reviews.append(log, decisions, held)
     said = f"Recorded {added} of {rows} decision{'s' * (rows != 1)} in '{log}'"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierkit import __version__
-from tierkit.cli.ending import Answer, as_data, command
-from tierkit.cli.given import MAX_SEED, Given, cores, nearest
+from tierkit.cli.answers import Answer, as_data, command
+from tierkit.cli.checks import MAX_SEED, Checks, cores, nearest
 from tierkit.cli.simulations import MOST_KAPPA, MOST_REPLICATES, MOST_WEEKS, warn_of_rule_scores
 from tierkit.folders import whole_folder
 from tierkit.progress import show
@@ -55,26 +55,26 @@ def sensitivity(
     weeks: Annotated[int, typer.Option(metavar="W", help="How long to run.")] = 52,
 ) -> Answer:
     """Rank the unknown numbers by what they do to a comparison."""
-    given = Given()
+    checks = Checks()
     if model is not None:
-        given.folder("MODEL", model, "model", holds=["manifest.json"])
-    base, reform = given.policy("--baseline", baseline), given.policy("--policy", policy)
+        checks.folder("MODEL", model, "model", holds=["manifest.json"])
+    base, reform = checks.policy("--baseline", baseline), checks.policy("--policy", policy)
     if base is not None and reform is not None and base.hash == reform.hash:
         said = f"'{reform.name}' is equal to the baseline '{base.name}'"
-        given.note("--policy", said, "Give another policy.")
-    given.at_least("--enterprises", enterprises, LEAST_ENTERPRISES)
-    given.between("--seed", seed, 0, MAX_SEED)
-    given.between("--trajectories", trajectories, 2, MOST_TRAJECTORIES)
-    given.between("--levels", levels, 2, MOST_LEVELS)
+        checks.note("--policy", said, "Give another policy.")
+    checks.at_least("--enterprises", enterprises, LEAST_ENTERPRISES)
+    checks.between("--seed", seed, 0, MAX_SEED)
+    checks.between("--trajectories", trajectories, 2, MOST_TRAJECTORIES)
+    checks.between("--levels", levels, 2, MOST_LEVELS)
     if levels % 2:
-        given.note("--levels", f"{levels} is odd", "Give an even number.")
-    given.between("--replicates", replicates, 2, MOST_REPLICATES)
-    given.between("--cities", cities, 2, MOST_REPLICATES)
-    given.between("--kappa", kappa, 0, MOST_KAPPA)
-    given.between("--weeks", weeks, 1, MOST_WEEKS)
-    measures = _measures(given, measure)
-    wrote = given.out_folder("--out", out, "screening")
-    given.settle()
+        checks.note("--levels", f"{levels} is odd", "Give an even number.")
+    checks.between("--replicates", replicates, 2, MOST_REPLICATES)
+    checks.between("--cities", cities, 2, MOST_REPLICATES)
+    checks.between("--kappa", kappa, 0, MOST_KAPPA)
+    checks.between("--weeks", weeks, 1, MOST_WEEKS)
+    measures = _measures(checks, measure)
+    wrote = checks.out_folder("--out", out, "screening")
+    checks.settle()
     assert base is not None
     assert reform is not None
 
@@ -91,7 +91,7 @@ def sensitivity(
         "threads": cores(),
     }
     remedy = "Give more of them, more weeks, or another measure."
-    with show() as progress, given.blame("--enterprises", remedy):
+    with show() as progress, checks.blame("--enterprises", remedy):
         screening = screen(
             enterprises,
             base,
@@ -135,7 +135,7 @@ def sensitivity(
     return Answer({"folder": str(out), "facts": facts, "first": first}, f"{lines}\n\n{wrote} '{out}'.")
 
 
-def _measures(given: Given, asked: list[str] | None) -> list[str]:
+def _measures(checks: Checks, asked: list[str] | None) -> list[str]:
     """Return the measures, each once, and note those that there are not."""
     from tierkit.compare.outcomes import MEASURES
     from tierkit.compare.sensitivity import MEASURED
@@ -145,7 +145,7 @@ def _measures(given: Given, asked: list[str] | None) -> list[str]:
     for one in measures:
         if one not in known:
             said = f"there is no measure '{one}'{nearest(one, known)}"
-            given.note("--measure", said, f"Give one of {', '.join(known)}.")
+            checks.note("--measure", said, f"Give one of {', '.join(known)}.")
     return measures
 
 

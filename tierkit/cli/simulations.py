@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierkit import __version__
-from tierkit.cli.ending import Answer, command
-from tierkit.cli.given import MAX_SEED, Given, cores
+from tierkit.cli.answers import Answer, command
+from tierkit.cli.checks import MAX_SEED, Checks, cores
 from tierkit.cli.table import table
 from tierkit.folders import whole_folder
 from tierkit.progress import Progress, show
@@ -86,48 +86,48 @@ def simulate(
 ) -> Answer:
     """Compare what policies would do, with intervals."""
     kappas = sorted(set(kappa or KAPPAS))
-    given = Given()
+    checks = Checks()
     if (folder is None) == (enterprises is None):
-        given.note(
+        checks.note(
             "DIR",
             "one city is needed, from a folder or drawn here",
             "Give either DIR or --enterprises.",
         )
     elif folder is not None:
-        given.folder("DIR", folder, "dataset", holds=["manifest.json"])
+        checks.folder("DIR", folder, "dataset", holds=["manifest.json"])
     elif enterprises is not None:
         from tierkit.city.population import MOST_ENTERPRISES
 
-        given.between("--enterprises", enterprises, 1, MOST_ENTERPRISES)
+        checks.between("--enterprises", enterprises, 1, MOST_ENTERPRISES)
         if model is not None:
-            given.note("--model", "a city drawn here has no records to score", "Give DIR, or leave it out.")
+            checks.note("--model", "a city drawn here has no records to score", "Give DIR, or leave it out.")
     if model is not None:
-        given.folder("MODEL", model, "model", holds=["manifest.json"])
-    loaded = [given.policy("--policy", one) for one in policy]
-    named = None if baseline or None in loaded else _baseline_of(given, policy)
+        checks.folder("MODEL", model, "model", holds=["manifest.json"])
+    loaded = [checks.policy("--policy", one) for one in policy]
+    named = None if baseline or None in loaded else _baseline_of(checks, policy)
     wanted = baseline or named
-    loaded.insert(0, given.policy("--baseline", wanted) if wanted else None)
+    loaded.insert(0, checks.policy("--baseline", wanted) if wanted else None)
     policies = [one for one in loaded if one is not None]
     if len(policies) == len(loaded):
-        _check_that_they_differ(given, policies)
+        _check_that_they_differ(checks, policies)
     for one in kappas:
-        given.between("--kappa", one, 0, MOST_KAPPA)
-    given.between("--weeks", weeks, 1, MOST_WEEKS)
-    given.between("--replicates", replicates, 1, MOST_REPLICATES)
-    given.between("--seed", seed, 0, MAX_SEED)
-    wrote = given.out_folder("--out", out, "run")
-    given.settle()
+        checks.between("--kappa", one, 0, MOST_KAPPA)
+    checks.between("--weeks", weeks, 1, MOST_WEEKS)
+    checks.between("--replicates", replicates, 1, MOST_REPLICATES)
+    checks.between("--seed", seed, 0, MAX_SEED)
+    wrote = checks.out_folder("--out", out, "run")
+    checks.settle()
 
     import pandas as pd
 
     from tierkit.city.world import WEEKS_A_YEAR
     from tierkit.compare.agencies import ratings
     from tierkit.compare.comparison import HEADLINE, compare
-    from tierkit.report import Run, floor_checks
+    from tierkit.report import RunReport, floor_checks
 
     base, *reforms = policies
     with show() as progress:
-        data, world = _city(given, folder, enterprises, seed, weeks, progress)
+        data, world = _city(checks, folder, enterprises, seed, weeks, progress)
         scores, tiers = _scored(model, data, policies)
         runs = [
             compare(
@@ -146,7 +146,7 @@ def simulate(
             for one in kappas
         ]
     shown = min(kappas, key=lambda one: abs(one - HEADLINE_KAPPA))
-    run = Run(
+    run = RunReport(
         summary=pd.concat([one.summary for one in runs], ignore_index=True),
         years=pd.concat([one.years for one in runs], ignore_index=True),
         transitions=pd.concat([one.transitions for one in runs], ignore_index=True),
@@ -156,7 +156,7 @@ def simulate(
         weeks=weeks,
         tiers=tiers,
         scores=scores,
-        visits=Run.visits_frame(runs[kappas.index(shown)].visits),
+        visits=RunReport.visits_frame(runs[kappas.index(shown)].visits),
         ratings=ratings(data["inspections"]) if data else None,
         facts={
             "version": __version__,
@@ -194,7 +194,7 @@ def simulate(
 
 
 def _city(
-    given: Given, folder: Path | None, enterprises: int | None, seed: int, weeks: int, progress: Progress
+    checks: Checks, folder: Path | None, enterprises: int | None, seed: int, weeks: int, progress: Progress
 ) -> "tuple[Dataset | None, World]":
     """Return the records of a folder and the world that goes on from them, or a world drawn here."""
     from tierkit.city.synth import grow, world_of
@@ -206,11 +206,11 @@ def _city(
     assert folder is not None
     data = read_dataset(folder)
     remedy = "Give a folder that this version's 'tierkit synth' made, truth included."
-    with given.blame("DIR", remedy):
+    with checks.blame("DIR", remedy):
         return data, world_of(data, horizon_weeks=weeks)
 
 
-def _baseline_of(given: Given, policies: "Sequence[str]") -> str | None:
+def _baseline_of(checks: Checks, policies: "Sequence[str]") -> str | None:
     """Return the baseline that all policies name; presets and files that name none stand beside legacy."""
     import tomllib
 
@@ -226,7 +226,9 @@ def _baseline_of(given: Given, policies: "Sequence[str]") -> str | None:
     if len(set(named.values())) == 1:
         return next(iter(named.values()))
     told = ", ".join(f"{one} names {base}" for one, base in named.items())
-    given.note("--baseline", f"the policies have no baseline in common: {told}", "Say with which to compare.")
+    checks.note(
+        "--baseline", f"the policies have no baseline in common: {told}", "Say with which to compare."
+    )
     return None
 
 
@@ -269,16 +271,16 @@ def demo(
     """Do the main job: records, models, tiers, five plans."""
     from tierkit.city.population import MOST_ENTERPRISES
 
-    given = Given()
-    given.between("--enterprises", enterprises, LEAST_TO_LEARN, MOST_ENTERPRISES)
-    given.between("--replicates", replicates, 2, MOST_REPLICATES)
-    given.between("--seed", seed, 0, MAX_SEED)
-    replaced = given.out_folder("--out", out, "demo")
-    given.settle()
+    checks = Checks()
+    checks.between("--enterprises", enterprises, LEAST_TO_LEARN, MOST_ENTERPRISES)
+    checks.between("--replicates", replicates, 2, MOST_REPLICATES)
+    checks.between("--seed", seed, 0, MAX_SEED)
+    replaced = checks.out_folder("--out", out, "demo")
+    checks.settle()
 
     from tierkit.compare.comparison import HEADLINE
     from tierkit.jobs.demo import run
-    from tierkit.report import Run, headline
+    from tierkit.report import RunReport, headline
 
     with show() as progress, whole_folder(out) as draft:
         done = run(
@@ -289,7 +291,7 @@ def demo(
             threads=cores(),
             progress=progress,
         )
-    sentences = [one.replace("**", "") for one in headline(Run.read(out / "run"), "en")]
+    sentences = [one.replace("**", "") for one in headline(RunReport.read(out / "run"), "en")]
     compared = done.comparison.summary
     compared = compared[(compared["group"] == "all") & compared["measure"].isin(HEADLINE)]
     moments: list[Any] = done.moments.to_dict("records")
@@ -305,15 +307,15 @@ def demo(
     return Answer(data, "\n\n".join(parts))
 
 
-def _check_that_they_differ(given: Given, policies: "Sequence[Policy]") -> None:
+def _check_that_they_differ(checks: Checks, policies: "Sequence[Policy]") -> None:
     base, *reforms = policies
     for at, one in enumerate(reforms, 1):
         if one.hash == base.hash:
-            given.note(
+            checks.note(
                 "--policy", f"'{one.name}' is equal to the baseline '{base.name}'", "Give another policy."
             )
         elif one.name in [other.name for other in policies[:at]]:
-            given.note(
+            checks.note(
                 "--policy", f"the name '{one.name}' comes twice", "Give each a 'name' of its own in [meta]."
             )
 

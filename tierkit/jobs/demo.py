@@ -154,7 +154,7 @@ def run(
     table = pd.concat(told_of, ignore_index=True)
     cases = _cases(model, data, scores, policies[1])
     facts = _facts(data, model, enterprises, seed, replicates, folder / "model")
-    told = report.Run(
+    told = report.RunReport(
         summary=pd.concat([one.summary for one in runs], ignore_index=True),
         years=pd.concat([one.years for one in runs if len(one.years)], ignore_index=True),
         transitions=pd.concat([one.transitions for one in runs], ignore_index=True),
@@ -164,7 +164,7 @@ def run(
         weeks=WEEKS_A_YEAR,
         tiers=tiers,
         scores=scores,
-        visits=report.Run.visits_frame(headline.visits),
+        visits=report.RunReport.visits_frame(headline.visits),
         ratings=agencies.ratings(data["inspections"]),
         moments=table,
         calibration=_calibration(data, model),
@@ -219,14 +219,14 @@ def _simulate(
     ]
 
 
-def _cases(model: Model, data: Dataset, scores: pd.DataFrame, policy: Policy) -> tuple[report.Case, ...]:
+def _cases(model: Model, data: Dataset, scores: pd.DataFrame, policy: Policy) -> tuple[report.Sheet, ...]:
     """Return three examples: the safest, the one nearest to a boundary and the riskiest enterprise."""
     assigned = assign(scores, policy)
     near = assigned["distance_risk"].abs().fillna(np.inf)
     order = scores["risk_probability"].to_numpy()
     chosen = [int(order.argmin()), int(near.to_numpy().argmin()), int(order.argmax())]
     ids = list(dict.fromkeys(assigned["enterprise_id"].iloc[k] for k in chosen))
-    return tuple(report.cases(model, data, str(data.manifest["as_of"]), ids, policy))
+    return tuple(report.sheets(model, data, str(data.manifest["as_of"]), ids, policy))
 
 
 def _calibration(data: Dataset, model: Model) -> pd.DataFrame:

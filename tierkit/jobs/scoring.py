@@ -33,7 +33,7 @@ from tierkit.texts import cell
 
 __all__ = [
     "CHUNK_ROWS",
-    "Report",
+    "Tally",
     "codes_path",
     "last_assignment",
     "model_digest",
@@ -48,7 +48,7 @@ _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade
 
 
 @dataclass(frozen=True)
-class Report:
+class Tally:
     """What a batch did; the counts add up: rows in = scored + rejected + closed + not registered.
 
     Parameters
@@ -126,7 +126,7 @@ def score(
     certainty: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
-) -> Report:
+) -> Tally:
     """Score and tier every enterprise of a dataset, and write one Parquet file.
 
     The file holds the scores of `tierkit.scores.model.Model.score` and the tiers of
@@ -163,7 +163,7 @@ def score(
 
     Returns
     -------
-    Report
+    Tally
 
     Raises
     ------
@@ -459,9 +459,9 @@ def _arrow(frame: pd.DataFrame, schema: Any) -> Any:
     return pa.table(arrays, schema=schema)
 
 
-def _report(target: Path, staged: Staged, tally: Counter[str], reasons: int) -> Report:
+def _report(target: Path, staged: Staged, tally: Counter[str], reasons: int) -> Tally:
     rows, rejected = staged.rows["enterprises"], staged.rejected["enterprises"]
-    report = Report(
+    report = Tally(
         out=str(target),
         rejects=str(rejects_path(target)),
         rows_in=rows,
@@ -484,7 +484,7 @@ def _report(target: Path, staged: Staged, tally: Counter[str], reasons: int) -> 
     return report
 
 
-def _assemble(target: Path, work: Path, parts: int, report: Report, key: Mapping[str, Any]) -> None:
+def _assemble(target: Path, work: Path, parts: int, report: Tally, key: Mapping[str, Any]) -> None:
     """Write the parts as one file, whatever their size was, and put all files into their places."""
     about = {name: value for name, value in key.items() if name != "chunk_rows"}
     counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects", "codes")}

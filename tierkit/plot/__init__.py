@@ -10,6 +10,7 @@ from tierkit.plot.credit import monitoring, tier_stability
 from tierkit.plot.effects import effects, horizon, policy_label
 from tierkit.plot.estimates import estimates
 from tierkit.plot.explanation import waterfall
+from tierkit.plot.over_time import drift, transitions, triggers
 from tierkit.plot.policies import fairness, load, visits
 from tierkit.plot.portraits import near_boundary, tier_marks, tier_moves
 from tierkit.plot.ranking import found
@@ -18,7 +19,6 @@ from tierkit.plot.sensitivity import screening, tornado
 from tierkit.plot.soundness import equal_visits, feedback
 from tierkit.plot.style import canvas, policy_color, style
 from tierkit.plot.timeline import timeline
-from tierkit.plot.watch import drift, transitions, triggers
 
 __all__ = [
     "backtest",

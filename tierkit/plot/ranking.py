@@ -39,7 +39,7 @@ def found(result: Ranking, *, lang: str = "en") -> Axes:
 
     Examples
     --------
-    >>> from tierkit.evaluate.order import ranking
+    >>> from tierkit.evaluate import ranking
     >>> days = np.datetime64("2024-01-01") + np.arange(4)
     >>> ax = found(ranking([0, 1, 0, 1], [1, 2, 3, 4], days, replicates=39))
     >>> ax.get_xlabel()

@@ -1,9 +1,9 @@
 """What reviewers decided about tiers: an append-only log, chained so that an altered line shows.
 
 A line of the log is one decision, as JSON. Each holds the SHA-256 of the line before it and its own, so who
-alters, removes or inserts a line breaks the chain there, and `read` names the first line that does not fit.
-What a chain cannot show: that lines at its very end were cut off, and that all lines from some line on were
-written anew with hashes that fit, since anybody can compute them. Against both only a hash that is kept
+alters, removes or inserts a line breaks the chain there, and `read_log` names the first line that does not
+fit. What a chain cannot show: that lines at its very end were cut off, and that all lines from some line on
+were written anew with hashes that fit, since anybody can compute them. Against both only a hash that is kept
 elsewhere helps: `append` returns the last one, and every dossier tells it. A decision changes no score and
 no tier by itself; it is shown.
 """
@@ -31,7 +31,7 @@ from tierkit.records.dataset import frame_of
 from tierkit.records.levels import Label
 from tierkit.records.rows import cell_problems, check_rows, describe, row_faults
 
-__all__ = ["COLUMNS", "LONGEST", "Appended", "append", "check", "latest", "read"]
+__all__ = ["COLUMNS", "LONGEST", "Appended", "append", "check", "latest", "read_log"]
 
 LONGEST = 2_000
 """Characters that a reason may have."""
@@ -65,7 +65,7 @@ COLUMNS = (
     "entry", "enterprise_id", "decided_on", "decision", "tier", "override_tier", "reason", "reviewer",
     "as_of", "policy", "recorded_at", "hash",
 )  # fmt: skip
-"""Columns of `read`."""
+"""Columns of `read_log`."""
 _FIRST = "0" * 64
 _FIELDS = {*_GIVEN, "entry", "recorded_at", "previous", "hash"}
 
@@ -295,7 +295,7 @@ def append(
     return Appended(len(frame), len(lines), count, last["hash"] if count else None)
 
 
-def read(log: str | os.PathLike[str]) -> pd.DataFrame:
+def read_log(log: str | os.PathLike[str]) -> pd.DataFrame:
     """Return the decisions of a log, after verifying every line of it: the chain, and what each line says.
 
     It waits while a process of ours writes.
@@ -337,7 +337,7 @@ def latest(
     Parameters
     ----------
     log : path or DataFrame
-        A log, or what `read` gave.
+        A log, or what `read_log` gave.
     as_of : date, optional
         Decisions of later days are left out.
     policy : str, optional
@@ -348,7 +348,7 @@ def latest(
     DataFrame
         `COLUMNS`, one row an enterprise, by ``enterprise_id``.
     """
-    frame = log if isinstance(log, pd.DataFrame) else read(log)
+    frame = log if isinstance(log, pd.DataFrame) else read_log(log)
     if as_of is not None:
         frame = frame[frame["decided_on"] <= pd.Timestamp(as_of)]
     if policy is not None:

@@ -16,9 +16,9 @@ from tierkit.explain import Reason, Record, Revocation
 from tierkit.features import GROUPS
 from tierkit.policy import Policy
 from tierkit.records import LEVELS, TIERS
-from tierkit.report.cases import Case
-from tierkit.report.index import waterfall
 from tierkit.report.page import Words, figure, render
+from tierkit.report.run_page import waterfall
+from tierkit.report.sheets import Sheet
 
 __all__ = ["dossier"]
 
@@ -34,7 +34,7 @@ _CODE = re.compile(r"[0-9A-Z]{18}")
 
 
 def dossier(
-    case: Case,
+    case: Sheet,
     policy: Policy,
     *,
     as_of: str,
@@ -47,7 +47,7 @@ def dossier(
 
     Parameters
     ----------
-    case : Case
+    case : Sheet
         The enterprise, its reasons, and as much else as there is: what is missing is said to be missing.
     policy : Policy
         Under which the tier was given.
@@ -68,7 +68,7 @@ def dossier(
 
     Examples
     --------
-    >>> case, policy = run.cases[0], run.policies[1]  # run = Run.read("build/demo/run")
+    >>> case, policy = run.cases[0], run.policies[1]  # run = RunReport.read("build/demo/run")
     >>> page = dossier(case, policy, as_of="2024-12-30", lang="en")
     >>> page.startswith("<!doctype html>"), "<script" in page
     (True, False)
@@ -124,7 +124,7 @@ def dossier(
     return page
 
 
-def _units(case: Case) -> list[dict[str, Any]]:
+def _units(case: Sheet) -> list[dict[str, Any]]:
     """Return the columns of effects: what they are called, where each starts and ends, and its digits."""
     reasons = case.reasons
     columns = [
@@ -147,7 +147,7 @@ def _effects(reasons: Iterable[Reason]) -> dict[str, float | None]:
     return sums
 
 
-def _facts(case: Case, group: str, lang: str) -> dict[str, Any]:
+def _facts(case: Sheet, group: str, lang: str) -> dict[str, Any]:
     """Return the facts of a group, each once with what it does to both scores, the weightiest first."""
     whole = {axis: sum(abs(r.effect) for r in case.reasons.of(axis)) or 1.0 for axis in ("risk", "credit")}
     by_feature: dict[str, list[Reason]] = {}
@@ -185,7 +185,7 @@ def _named(record: Record, lang: str) -> str:
     return texts.text("dossier.obligation", lang, agency=levels[0], item=levels[1], on=record.on)
 
 
-def _certainty(case: Case, lang: str) -> list[str]:
+def _certainty(case: Sheet, lang: str) -> list[str]:
     """Return how sure the tier is, in sentences."""
     sure = case.certainty
     if sure is None:
@@ -203,7 +203,7 @@ def _certainty(case: Case, lang: str) -> list[str]:
     ]
 
 
-def _recourse(case: Case, lang: str) -> dict[str, Any] | None:
+def _recourse(case: Sheet, lang: str) -> dict[str, Any] | None:
     """Return each path with its steps and scores, and what is said beside them."""
     if case.recourse is None:
         return None
@@ -318,7 +318,7 @@ def _day(value: Any) -> str:
     return "" if pd.isna(value) else f"{value:%Y-%m-%d}"
 
 
-def _composite(case: Case, policy: Policy) -> dict[str, Any] | None:
+def _composite(case: Sheet, policy: Policy) -> dict[str, Any] | None:
     """Return the composite score, what it is made of and its cut-offs; None under a plan without one."""
     reasons = case.reasons
     if reasons.composite is None:
@@ -352,18 +352,18 @@ def _rounded(rounding: float, lang: str) -> str:
     return texts.text("dossier.composite.rounding", lang, value=shown) if float(shown) else ""
 
 
-def _risk_scale(case: Case) -> dict[str, Any]:
+def _risk_scale(case: Sheet) -> dict[str, Any]:
     reasons = case.reasons
     return _scale(case, "risk", reasons.risk_margin, reasons.risk_boundaries, reasons.risk_base)
 
 
-def _credit_scale(case: Case) -> dict[str, Any]:
+def _credit_scale(case: Sheet) -> dict[str, Any]:
     reasons = case.reasons
     return _scale(case, "credit", reasons.credit_points, reasons.credit_boundaries, reasons.credit_best)
 
 
 def _scale(
-    case: Case, axis: str, value: float, boundaries: tuple[float, ...], reference: float
+    case: Sheet, axis: str, value: float, boundaries: tuple[float, ...], reference: float
 ) -> dict[str, Any]:
     """Return a score's line; boundaries of levels and grades only where the plan reads them."""
     composite = case.reasons.composite is not None

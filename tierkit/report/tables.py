@@ -19,7 +19,7 @@ from tierkit.compare.outcomes import SHARES
 from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
 from tierkit.policy.ladders import FloorCheck, check_floor
 from tierkit.records import LEVELS, TIERS, Label
-from tierkit.report.run import Run
+from tierkit.report.run_report import RunReport
 
 __all__ = [
     "BESIDE",
@@ -29,7 +29,6 @@ __all__ = [
     "all_measures",
     "auc_half_width",
     "beside",
-    "cases",
     "drift_table",
     "effect",
     "floor_checks",
@@ -40,6 +39,7 @@ __all__ = [
     "rating_table",
     "replicates",
     "scoreboard",
+    "settings",
     "tier_table",
     "weak_models",
 ]
@@ -140,7 +140,9 @@ def _change(row: Mapping[Any, Any], measure: str) -> tuple[str, str]:
     return texts.signed(row["difference"] * scale, digits), interval if np.isfinite(ends[0]) else ""
 
 
-def effect(run: Run, measure: str, policy: str, kappa: float | None = None, weeks: int | None = None) -> Cell:
+def effect(
+    run: RunReport, measure: str, policy: str, kappa: float | None = None, weeks: int | None = None
+) -> Cell:
     """Return one policy's cell for one measure, by default under the headline's conditions.
 
     Raises
@@ -152,12 +154,12 @@ def effect(run: Run, measure: str, policy: str, kappa: float | None = None, week
     return cell(run.effects[key], measure)
 
 
-def beside(run: Run, measures: Sequence[str] = BESIDE) -> list[tuple[str, list[Cell]]]:
+def beside(run: RunReport, measures: Sequence[str] = BESIDE) -> list[tuple[str, list[Cell]]]:
     """Return a row a policy, of one cell a measure."""
     return [(policy.name, [effect(run, m, policy.name) for m in measures]) for policy in run.policies]
 
 
-def all_measures(run: Run) -> list[tuple[str, str, list[Cell]]]:
+def all_measures(run: RunReport) -> list[tuple[str, str, list[Cell]]]:
     """Return a row a measure of the summary: its id, its unit, one cell a policy."""
     rows = run.summary[run.summary["group"] == "all"].drop_duplicates("measure")
     return [
@@ -166,17 +168,17 @@ def all_measures(run: Run) -> list[tuple[str, str, list[Cell]]]:
     ]
 
 
-def cases(run: Run) -> list[tuple[int, int, float]]:
-    """Return the cases that were run: weeks, weeks measured, kappa."""
+def settings(run: RunReport) -> list[tuple[int, int, float]]:
+    """Return the settings that were run: weeks, weeks measured, kappa."""
     found = run.summary[["weeks", "over", "kappa"]].drop_duplicates().sort_values(["weeks", "kappa"])
     return [(int(w), int(o), float(k)) for w, o, k in found.itertuples(index=False)]
 
 
 def kappa_table(
-    run: Run, measures: Sequence[str] = KAPPA_MEASURES
+    run: RunReport, measures: Sequence[str] = KAPPA_MEASURES
 ) -> tuple[list[tuple[int, int, float]], list[tuple[str, str, list[Cell]]]]:
     """Return the cases (weeks, weeks measured, kappa), and a row a plan and measure of one cell a case."""
-    keys = cases(run)
+    keys = settings(run)
     rows = [
         (policy.name, measure, [effect(run, measure, policy.name, k, w) for w, _, k in keys])
         for policy in run.policies[1:]
@@ -207,7 +209,7 @@ class TierRow:
     cells: list[Cell]
 
 
-def tier_table(run: Run) -> list[TierRow]:
+def tier_table(run: RunReport) -> list[TierRow]:
     """Return a row a policy and tier: enterprises, their share, and what happened in that tier.
 
     Tiers are those at the start of the run under the policy itself, so a tier's enterprises differ from one
@@ -236,7 +238,7 @@ def tier_table(run: Run) -> list[TierRow]:
     return out
 
 
-def listed_shares(run: Run) -> list[tuple[str, float, float]]:
+def listed_shares(run: RunReport) -> list[tuple[str, float, float]]:
     """Return the policies with an unmonitored list: the share listed at the start, and its target."""
     if run.tiers is None or "unmonitored" not in run.tiers:
         return []
@@ -248,7 +250,7 @@ def listed_shares(run: Run) -> list[tuple[str, float, float]]:
     ]
 
 
-def replicates(run: Run, kappa: float, weeks: int) -> int:
+def replicates(run: RunReport, kappa: float, weeks: int) -> int:
     """Return the replicates of one case."""
     return int(run.effects["inspections", run.policies[0].name, kappa, weeks]["replicates"])
 
@@ -291,7 +293,7 @@ def auc_half_width(auc: float, hits: float, misses: float) -> float:
     return float(1.96 * (variance / (hits * misses)) ** 0.5)
 
 
-def floor_checks(run: Run) -> list[FloorCheck]:
+def floor_checks(run: RunReport) -> list[FloorCheck]:
     """Hold every policy of a run against the legal floor in force on the run's last day.
 
     Tier shares are those of the run. A policy for some sectors alone has ordinary tiers elsewhere, so where
@@ -300,7 +302,7 @@ def floor_checks(run: Run) -> list[FloorCheck]:
 
     Examples
     --------
-    >>> [check.breach for check in floor_checks(run)]  # run = Run.read("build/demo/run")
+    >>> [check.breach for check in floor_checks(run)]  # run = RunReport.read("build/demo/run")
     [False, False, False, False, False, False]
     """
     on = None
@@ -317,7 +319,7 @@ def floor_checks(run: Run) -> list[FloorCheck]:
     return checks
 
 
-def _shares_in_scope(run: Run, policy: Policy) -> dict[str, int] | None:
+def _shares_in_scope(run: RunReport, policy: Policy) -> dict[str, int] | None:
     """Return the enterprises in a policy's scope by tier, as far as the run tells them."""
     counts: dict[str, int] = {}
     if not policy["scoring.scope_sectors"]:
@@ -329,12 +331,12 @@ def _shares_in_scope(run: Run, policy: Policy) -> dict[str, int] | None:
     return {tier: counts.get(tier, 0) for tier in TIERS} if sum(counts.values()) else None
 
 
-def scoreboard(run: Run) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
+def scoreboard(run: RunReport) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
     """Return for each policy a row an agency that had anything to do, of one cell a measure.
 
     Examples
     --------
-    >>> [len(rows) for _, rows in scoreboard(run)]  # run = Run.read("build/demo/run")
+    >>> [len(rows) for _, rows in scoreboard(run)]  # run = RunReport.read("build/demo/run")
     []
     """
     if not (run.summary["group"] == "agency").any():
@@ -360,7 +362,7 @@ def _own(row: Mapping[Any, Any] | None, measure: str) -> Cell:
     return Cell(_written(row["value"], measure), _range(row["low"], row["high"], measure))
 
 
-def rating_table(run: Run) -> list[tuple[str, str, str, str]]:
+def rating_table(run: RunReport) -> list[tuple[str, str, str, str]]:
     """Return a row an agency: mean rating in the records, its interval, and how many."""
     if run.ratings is None:
         return []
@@ -375,7 +377,7 @@ def rating_table(run: Run) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def move_table(run: Run) -> list[tuple[str, str, str, list[Cell]]]:
+def move_table(run: RunReport) -> list[tuple[str, str, str, list[Cell]]]:
     """Return a row a policy and first tier: enterprises, where they are in the end, changes, flip-flops.
 
     The first five cells are shares of the row's enterprises in T1 to T4 and of those that left; the last two
@@ -409,7 +411,7 @@ def move_table(run: Run) -> list[tuple[str, str, str, list[Cell]]]:
 
 
 def drift_table(
-    run: Run, measures: Sequence[str] = ("prevalence", "harm")
+    run: RunReport, measures: Sequence[str] = ("prevalence", "harm")
 ) -> tuple[list[tuple[float, int]], list[tuple[str, str, str, str, list[Cell]]]]:
     """Return the cases (kappa, year), and a row a plan, tier and measure: its n, and one change a case.
 
@@ -434,12 +436,12 @@ def drift_table(
     return keys, [row for row in out if row[-1]]
 
 
-def _tier_rows(run: Run, measure: str, policy: str) -> pd.DataFrame:
+def _tier_rows(run: RunReport, measure: str, policy: str) -> pd.DataFrame:
     rows = plot.effects(run.summary, measure, group="tier", kappa=run.kappa, weeks=run.weeks)
     return rows[rows["policy"] == policy].set_index("level")
 
 
-def _tier_counts(run: Run, policy: str) -> dict[str, int]:
+def _tier_counts(run: RunReport, policy: str) -> dict[str, int]:
     if run.tiers is not None:
         chosen = run.tiers[run.tiers["policy"].astype(str) == policy]
         if len(chosen):

@@ -29,7 +29,7 @@ from tierkit.records.known import Source, Timeline
 from tierkit.scores.metrics import effective_size
 
 __all__ = [
-    "ADVERSE",
+    "CREDIT_TARGET",
     "SCHEMES",
     "Scheme",
     "Split",
@@ -46,7 +46,7 @@ Scheme = Literal["naive", "random", "weighted"]
 SCHEMES: tuple[Scheme, ...] = ("naive", "random", "weighted")
 _CHANNELS: dict[str, tuple[str, ...]] = {"random": ("random",), "weighted": ("random", "routine")}
 
-ADVERSE = ("abnormal_list", "court_default", "tax_arrears", "wage_arrears", "commitment_breach")
+CREDIT_TARGET = ("abnormal_list", "court_default", "tax_arrears", "wage_arrears", "commitment_breach")
 """Adverse events that no inspection brings about: what credit predicts."""
 
 _HISTORY_DAYS = 182  # rows with less history before them would teach that no record means no risk
@@ -339,7 +339,7 @@ def credit_frame(data: Source, as_of: date | str, *, threads: int = 1) -> Traini
             "SELECT least((SELECT min(inspected_on) FROM known_inspections), "
             "(SELECT min(known_on) FROM known_credit_events)) AS first"
         )["first"].iloc[0]
-        listed = ", ".join(f"'{kind}'" for kind in ADVERSE)
+        listed = ", ".join(f"'{kind}'" for kind in CREDIT_TARGET)
         events = timeline.query(
             f"SELECT enterprise_id, known_on FROM known_credit_events WHERE kind IN ({listed})"
         )

@@ -8,13 +8,13 @@ policies meet the same draws, and threads or slices change nothing.
 from tierkit.city.engine.engine import Run, oracle_scores, run
 from tierkit.city.engine.kernels import LOG, TALLY
 from tierkit.city.engine.potential import potential_detections
-from tierkit.city.engine.rules import ADVERSE, EVENTS, Rules, compile_rules, tier_rates
+from tierkit.city.engine.rules import EVENTS, UNINSPECTED_KINDS, Rules, compile_rules, tier_rates
 
 __all__ = [
-    "ADVERSE",
     "EVENTS",
     "LOG",
     "TALLY",
+    "UNINSPECTED_KINDS",
     "Rules",
     "Run",
     "compile_rules",

@@ -24,17 +24,17 @@ from tierkit.policy.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
 from tierkit.records import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
 
 __all__ = [
-    "ADVERSE",
     "EVENTS",
     "MAX_KAPPA",
     "NO_TIER_RATE",
     "REFERENCE_DEPTH",
+    "UNINSPECTED_KINDS",
     "Rules",
     "compile_rules",
     "tier_rates",
 ]
 
-ADVERSE = (
+UNINSPECTED_KINDS = (
     "abnormal_list",
     "court_default",
     "tax_arrears",
@@ -51,7 +51,7 @@ EVENTS = (
     "clean_check",
     "penalty",
     "complaint_substantiated",
-    *(f"adverse_{kind}" for kind in ADVERSE[:6]),
+    *(f"adverse_{kind}" for kind in UNINSPECTED_KINDS[:6]),
     "honour",
 )
 """Events of the score update, in the order of the engine's columns."""
@@ -311,9 +311,9 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         filtered_opens=_certain(policy["professional_filter.weight"]),
         relabelled=_certain(policy["trigger.relabelled_share"]),
         delay=int(policy["trigger.delay_weeks"]),
-        adverse=log_index([p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in ADVERSE]).astype(
-            np.int16
-        ),
+        adverse=log_index(
+            [p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in UNINSPECTED_KINDS]
+        ).astype(np.int16),
         adverse_earliest=int(policy["repair.earliest_weeks.minor"]),
         rate=log_index(yearly / WEEKS_A_YEAR).astype(np.int16)[fixed.enterprise],
         tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(
@@ -384,6 +384,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         composite_cut=tier_rule.composite_cuts // 1024,
         neutral=TIERS.index(NEUTRAL_TIER),
         sector_offset=tier_rule.sector_offset,
-        red_line=np.array([tier_rule.caps[EVENT_KINDS.index(kind)] for kind in ADVERSE[:6]], np.uint8),
+        red_line=np.array(
+            [tier_rule.caps[EVENT_KINDS.index(kind)] for kind in UNINSPECTED_KINDS[:6]], np.uint8
+        ),
         **_score_update(policy),
     )

@@ -19,7 +19,7 @@ from tierkit.compare.sensitivity.ranges import Uncertain, uncertain
 from tierkit.policy import SPEC, Policy, diff
 from tierkit.records import Dataset
 
-__all__ = ["MEASURED", "Case", "Score", "case_of"]
+__all__ = ["MEASURED", "Question", "Score", "case_of"]
 
 MEASURED = ("findings", "violations_missed", "harm")
 """Measures whose relative difference is looked at unless others are named."""
@@ -29,7 +29,7 @@ Score: TypeAlias = Callable[[Dataset], pd.DataFrame]
 
 
 @dataclass(frozen=True)
-class Case:
+class Question:
     """A comparison of which some parameters are uncertain."""
 
     enterprises: int
@@ -148,7 +148,7 @@ def case_of(
     weeks: int,
     kappa: float,
     score: Score | None,
-) -> Case:
+) -> Question:
     """Return a case, without the parameters that cannot matter to its policies."""
     if diff(baseline, reform).empty:
         raise ValueError(
@@ -166,4 +166,4 @@ def case_of(
         if _paths(one, baseline, reform)
         and (not one.needs or bool(baseline[one.needs]) or bool(reform[one.needs]))
     )
-    return Case(enterprises, baseline, reform, matter, tuple(measures), weeks, kappa, score)
+    return Question(enterprises, baseline, reform, matter, tuple(measures), weeks, kappa, score)

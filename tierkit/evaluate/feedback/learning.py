@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.city.engine import ADVERSE, LOG, Run
+from tierkit.city.engine import LOG, UNINSPECTED_KINDS, Run
 from tierkit.city.world import World
 from tierkit.records import CHANNELS, DISTRICTS, MODES, OWNERSHIPS, SECTORS, SIZES
 
@@ -51,7 +51,7 @@ class Book:
         signals = np.concatenate([one.signals for one in runs]).astype(np.int64)
         told = signals[signals[:, 2] < _COMPLAINTS]
         events = np.concatenate([one.events for one in runs]).astype(np.int64)
-        bad = events[events[:, 2] != ADVERSE.index("honour")]
+        bad = events[events[:, 2] != UNINSPECTED_KINDS.index("honour")]
         self.span = world.week + 10_000
         self.keys = {
             "inspections": self._key(self.owner, self.week),

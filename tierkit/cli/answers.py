@@ -97,10 +97,10 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
 
     def add(function: Callable[..., Answer]) -> Callable[..., None]:
         @functools.wraps(function)
-        def run(*, as_json: bool, debug: bool, **given: Any) -> None:
+        def run(*, as_json: bool, debug: bool, **checks: Any) -> None:
             try:
-                writes = not given.keys().isdisjoint({"out", "log"})
-                status = _run(functools.partial(function, **given), as_json, debug, writes)
+                writes = not checks.keys().isdisjoint({"out", "log"})
+                status = _run(functools.partial(function, **checks), as_json, debug, writes)
                 sys.stdout.flush()
             except BrokenPipeError:
                 status = reader_gone()

@@ -15,14 +15,14 @@ from markupsafe import Markup
 from tierkit import plot, texts
 from tierkit.compare import agencies
 from tierkit.evaluate.moments import decimals
-from tierkit.plot.watch import FEWEST
+from tierkit.plot.over_time import FEWEST
 from tierkit.policy import STATUSES, Policy
 from tierkit.policy.ladders import FloorCheck
 from tierkit.records import GRADES
 from tierkit.report import tables
-from tierkit.report.cases import Case
 from tierkit.report.page import Words, figure, render
-from tierkit.report.run import Run
+from tierkit.report.run_report import RunReport
+from tierkit.report.sheets import Sheet
 
 __all__ = ["headline", "index", "summary_json"]
 
@@ -35,7 +35,7 @@ _FACT_WIDTH = 52
 _STEPS = 7
 
 
-def headline(run: Run, lang: str) -> list[str]:
+def headline(run: RunReport, lang: str) -> list[str]:
     """Return the result in two or three sentences, with numbers and intervals, each with its κ.
 
     The first is about the first plan: load and finding rate, and in the same breath findings, what was missed
@@ -45,7 +45,7 @@ def headline(run: Run, lang: str) -> list[str]:
 
     Parameters
     ----------
-    run : Run
+    run : RunReport
     lang : {"zh", "en"}
 
     Returns
@@ -55,7 +55,7 @@ def headline(run: Run, lang: str) -> list[str]:
 
     Examples
     --------
-    >>> sentences = headline(run, "en")  # run = Run.read("build/demo/run")
+    >>> sentences = headline(run, "en")  # run = RunReport.read("build/demo/run")
     >>> sentences[0].partition(" and the")[0]
     'Under **Shanghai 2025** (κ = 0.1), inspections change by **−52%** [−55%, −49%] from Legacy'
     """
@@ -63,7 +63,7 @@ def headline(run: Run, lang: str) -> list[str]:
         return _headline(run, lang)
 
 
-def _headline(run: Run, lang: str) -> list[str]:
+def _headline(run: RunReport, lang: str) -> list[str]:
     first, plans = run.policies[1].name, [policy.name for policy in run.policies[1:]]
 
     def said(measure: str, policy: str, kappa: float | None = None, weeks: int | None = None) -> str:
@@ -87,7 +87,7 @@ def _headline(run: Run, lang: str) -> list[str]:
         )
     ]
     sentences.append(_second(run, plans, lang, said))
-    cases = tables.cases(run)
+    cases = tables.settings(run)
     if len(cases) > 1:
         join = texts.text("report.headline.join", lang)
         horizons = [
@@ -122,7 +122,7 @@ def _headline(run: Run, lang: str) -> list[str]:
     return sentences
 
 
-def _second(run: Run, plans: list[str], lang: str, said: Callable[..., str]) -> str:
+def _second(run: RunReport, plans: list[str], lang: str, said: Callable[..., str]) -> str:
     """Return the headline's second sentence."""
     clauses = []
     if len(plans) > 1:
@@ -157,7 +157,7 @@ def _second(run: Run, plans: list[str], lang: str, said: Callable[..., str]) -> 
 
 
 def _best(
-    run: Run,
+    run: RunReport,
     measure: str,
     what: str,
     lang: str,
@@ -194,14 +194,14 @@ def _joined(parts: list[str], lang: str) -> str:
     return texts.text("join.last", lang, first=texts.join(others, lang), last=last) if others else last
 
 
-def _worst_case(run: Run) -> tuple[float, int]:
+def _worst_case(run: RunReport) -> tuple[float, int]:
     """Return the largest kappa and longest horizon that were run."""
     cases = run.summary[["kappa", "weeks"]].drop_duplicates()
     weeks = int(cases["weeks"].max())
     return float(cases.loc[cases["weeks"] == weeks, "kappa"].max()), weeks
 
 
-def _figures(run: Run, words: Words) -> dict[str, Markup]:
+def _figures(run: RunReport, words: Words) -> dict[str, Markup]:
     """Return the figures that the run has what they need."""
     case: dict[str, Any] = {"kappa": run.kappa, "weeks": run.weeks}
     first = run.policies[1].name
@@ -247,7 +247,7 @@ def _figures(run: Run, words: Words) -> dict[str, Markup]:
     return {name: figure(words, name, draw, _title(name)) for name, draw in makers.items()}
 
 
-def _in_order(run: Run, frame: pd.DataFrame | None) -> pd.DataFrame | None:
+def _in_order(run: RunReport, frame: pd.DataFrame | None) -> pd.DataFrame | None:
     """Return a frame with the policies in the order of the run."""
     if frame is None:
         return None
@@ -261,7 +261,7 @@ def _many_in_t1(years: pd.DataFrame) -> bool:
     return bool((rows["policy"].astype(str) != rows["baseline"].astype(str)).any())
 
 
-def _fairness(run: Run, group: str, policy: str, lang: str) -> Any:
+def _fairness(run: RunReport, group: str, policy: str, lang: str) -> Any:
     return plot.fairness(run.summary, group, policy, lang=lang, kappa=run.kappa, weeks=run.weeks)
 
 
@@ -275,7 +275,7 @@ def _title(name: str) -> Callable[[str], str]:
     return lambda lang: texts.text(f"report.alt.{name.partition('_')[0]}", lang)
 
 
-def _case(case: Case, number: int, words: Words) -> dict[str, Any]:
+def _case(case: Sheet, number: int, words: Words) -> dict[str, Any]:
     """Return an example enterprise as the template shows it."""
     reasons = case.reasons
     return {
@@ -287,7 +287,7 @@ def _case(case: Case, number: int, words: Words) -> dict[str, Any]:
     }
 
 
-def waterfall(case: Case, words: Words, name: str, top: int = 9) -> Markup:
+def waterfall(case: Sheet, words: Words, name: str, top: int = 9) -> Markup:
     """Return the figure of one enterprise's risk reasons."""
     reasons = case.reasons
 
@@ -305,12 +305,12 @@ def waterfall(case: Case, words: Words, name: str, top: int = 9) -> Markup:
     return figure(words, name, draw, _title("waterfall"))
 
 
-def index(run: Run, out: str | Path) -> Path:
+def index(run: RunReport, out: str | Path) -> Path:
     """Write the report of a run: ``index.html``, which needs nothing else, and ``summary.json``.
 
     Parameters
     ----------
-    run : Run
+    run : RunReport
     out : str or Path
         Folder; made if it is not there.
 
@@ -322,7 +322,7 @@ def index(run: Run, out: str | Path) -> Path:
     Examples
     --------
     >>> import tempfile
-    >>> page = index(run, tempfile.mkdtemp())  # run = Run.read("build/demo/run")
+    >>> page = index(run, tempfile.mkdtemp())  # run = RunReport.read("build/demo/run")
     >>> "http://" in page.read_text("utf-8").replace("http://www.w3.org", "")
     False
     """
@@ -338,7 +338,7 @@ def index(run: Run, out: str | Path) -> Path:
     return target
 
 
-def _page(run: Run) -> str:
+def _page(run: RunReport) -> str:
     words = Words()
     baseline = run.policies[0]
     keys, kappa_rows = tables.kappa_table(run)
@@ -380,12 +380,14 @@ def _page(run: Run) -> str:
         statuses=STATUSES,
         sections=_sections(run),
         steps=_steps(run),
-        kappas=", ".join(f"{kappa:g}" for kappa in dict.fromkeys(kappa for _, _, kappa in tables.cases(run))),
+        kappas=", ".join(
+            f"{kappa:g}" for kappa in dict.fromkeys(kappa for _, _, kappa in tables.settings(run))
+        ),
         limits=range(1, _LIMITS + 1),
     )
 
 
-def _steps(run: Run) -> list[str]:
+def _steps(run: RunReport) -> list[str]:
     """Return the ids of the method's texts; without models, one on the rule score stands for both models'."""
     kept = [k for k in range(1, _STEPS + 1) if run.has_models or k not in (2, 3)]
     steps = [f"report.method.{k}" for k in kept]
@@ -397,12 +399,12 @@ def _named(names: list[str]) -> Callable[[str], str]:
     return lambda lang: _joined([plot.policy_label(name, lang) for name in names], lang)
 
 
-def _on_models(run: Run, on: bool) -> list[str]:
+def _on_models(run: RunReport, on: bool) -> list[str]:
     """Return the policies whose tiers are meant to rest on models, or those on the rule score."""
     return [p.name for p in run.policies if (p["scoring.basis"] == "model") == on and not p.oracle]
 
 
-def _listed(run: Run) -> Callable[[str], str] | None:
+def _listed(run: RunReport) -> Callable[[str], str] | None:
     """Return for a language how many each policy's list holds beside how many it was meant to hold."""
     shares = tables.listed_shares(run)
     if not shares:
@@ -430,7 +432,7 @@ def _warnings(check: FloorCheck, words: Words) -> list[Markup]:
     return [words.pair(zh, en) for zh, en in zip(*told, strict=True)]
 
 
-def _sections(run: Run) -> list[str]:
+def _sections(run: RunReport) -> list[str]:
     """Return the sections that the page has, in its order."""
     by_agency = (run.summary["group"] == "agency").any() or run.ratings is not None
     there = {
@@ -441,16 +443,16 @@ def _sections(run: Run) -> list[str]:
     return [name for name in _SECTIONS if there.get(name, True)]
 
 
-def _replicates(run: Run, lang: str) -> str:
+def _replicates(run: RunReport, lang: str) -> str:
     return texts.text("count.replicates", lang, n=run.replicates)
 
 
-def _enterprises(run: Run) -> int:
+def _enterprises(run: RunReport) -> int:
     rows = plot.effects(run.summary, "inspections", kappa=run.kappa, weeks=run.weeks)
     return int(rows["n"].iloc[0])
 
 
-def summary_json(run: Run) -> dict[str, Any]:
+def summary_json(run: RunReport) -> dict[str, Any]:
     """Return the run's results as plain data: what ``summary.json`` holds.
 
     Returns
@@ -463,7 +465,7 @@ def summary_json(run: Run) -> dict[str, Any]:
 
     Examples
     --------
-    >>> sorted(summary_json(run))  # run = Run.read("build/demo/run")
+    >>> sorted(summary_json(run))  # run = RunReport.read("build/demo/run")
     ['conditions', 'facts', 'floor', 'headline', 'metrics', 'moments', 'policies', 'results', 'tiers']
     """
     rows = run.summary[run.summary["group"] == "all"].drop(columns=["group", "level"])

@@ -24,13 +24,13 @@ from tierkit.records.known import Source, Timeline
 from tierkit.report.sheet_records import known_records, register
 from tierkit.scores.model import Model
 
-__all__ = ["Case", "cases", "data_hash"]
+__all__ = ["Sheet", "data_hash", "sheets"]
 
 _CERTAINTY = ("tier", "members", "tier_agreement", "low", "high", "level_agreement", "log_odds_sd")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class Sheet:
     """One enterprise, and all that a page says of it.
 
     Attributes
@@ -47,7 +47,7 @@ class Case:
     recourse : Recourse, optional
         What would lead to a better tier.
     reviews : DataFrame, optional
-        Decisions on it so far, as `tierkit.policy.reviews.read` gives them; None where no log was given.
+        Decisions on it so far, as `tierkit.policy.reviews.read_log` gives them; None where no log was given.
     facts : mapping of str to object
         Versions and hashes of what all this was taken from.
     """
@@ -148,7 +148,7 @@ def data_hash(data: Source) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest() if hashes else None
 
 
-def cases(
+def sheets(
     model: Model,
     data: Source,
     as_of: date | str,
@@ -163,7 +163,7 @@ def cases(
     threads: int = 1,
     progress: Progress = quiet,
     lang: str = "zh",
-) -> Iterator[Case]:
+) -> Iterator[Sheet]:
     """Give everything that a page shows of each enterprise, from what was known before a day.
 
     Parameters
@@ -178,7 +178,7 @@ def cases(
     previous : DataFrame, optional
         The last assignment, for hysteresis and dwell.
     reviews : DataFrame, optional
-        As `tierkit.policy.reviews.read` gives them.
+        As `tierkit.policy.reviews.read_log` gives them.
     recourse : bool
         Whether to look for what would lead to a better tier, which takes most of the time.
     facts : mapping, optional
@@ -193,7 +193,7 @@ def cases(
 
     Yields
     ------
-    Case
+    Sheet
 
     Raises
     ------
@@ -211,7 +211,7 @@ def cases(
     >>> risk = RiskModel(n_trees=5).fit(X[["findings_2y"]], X["complaints_1y"] > 0)
     >>> credit = CreditScorecard().fit(X[["adverse_2y"]], X["adverse_open"] > 0)
     >>> model = Model(risk, credit, Policy.load("jiading-2025"), {})
-    >>> [case] = cases(model, "data/synthetic", "2024-07-01", X.index[:1], recourse=False)
+    >>> [case] = sheets(model, "data/synthetic", "2024-07-01", X.index[:1], recourse=False)
     >>> case.enterprise["registered_on"], case.certainty, sorted(case.facts)
     ('1987-04-18', None, ['as_of', 'data_hash', 'policy_hash', 'version'])
     """
@@ -252,7 +252,7 @@ def cases(
     for one in there:
         own = records[records["enterprise_id"] == one].drop(columns="enterprise_id")
         decided = None if reviews is None else reviews[reviews["enterprise_id"] == one]
-        yield Case(
+        yield Sheet(
             reasons=reasons(
                 model.risk, model.credit, X, assigned, chosen, one,
                 records=behind, background=background, lang=lang,

@@ -60,8 +60,8 @@ class City:
     explain : sequence of str, optional
         Arguments of the command that makes a dossier; in one of them ``{id}`` stands for the enterprise.
     decisions : DataFrame, optional
-        A log of reviewers' decisions, as `tierkit.policy.reviews.read` gives it; the last under the policy
-        is shown.
+        A log of reviewers' decisions, as `tierkit.policy.reviews.read_log` gives it; the last under the
+        policy is shown.
     """
 
     rows: pd.DataFrame

@@ -1,6 +1,6 @@
 """What a command was given: paths, dates, policies and ids, checked together before anything is written.
 
-Each check notes what is wrong and goes on, so that one run lists everything; `Given.settle` then stops the
+Each check notes what is wrong and goes on, so that one run lists everything; `Checks.settle` then stops the
 command if there was anything.
 """
 
@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tierkit.cli.ending import BadInputError, Fault
+from tierkit.cli.answers import BadInputError, Fault
 from tierkit.folders import kind_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tierkit.policy import Policy
 
-__all__ = ["FORMATS", "MAX_SEED", "Given", "cores", "nearest"]
+__all__ = ["FORMATS", "MAX_SEED", "Checks", "cores", "nearest"]
 
 FORMATS = ("parquet", "csv", "csv.gz")
 WRITERS = {
@@ -57,7 +57,7 @@ def nearest(wrong: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-class Given:
+class Checks:
     """Collects what is wrong with the options and arguments of one command."""
 
     def __init__(self) -> None:

@@ -15,9 +15,9 @@ import pandas as pd
 from tierkit import texts
 from tierkit.compare.comparison import mean_interval
 from tierkit.policy import Policy
-from tierkit.report.cases import Case
+from tierkit.report.sheets import Sheet
 
-__all__ = ["Run"]
+__all__ = ["RunReport"]
 
 _FRAMES = (
     "summary", "years", "transitions", "by_replicate", "tiers", "scores", "visits", "ratings", "moments",
@@ -26,7 +26,7 @@ _FRAMES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class RunReport:
     """Results of one run, ready to be told.
 
     Attributes
@@ -64,7 +64,7 @@ class Run:
         `tierkit.scores.metrics.calibration_table` on the test period.
     metrics : mapping, optional
         ``risk`` and ``credit`` → measures of the models (`tierkit.scores.metrics.summary`).
-    cases : tuple of Case
+    cases : tuple of Sheet
         Example enterprises.
     facts : mapping of str to str or number
         Versions, seeds, dates and hashes, in the order in which they are shown.
@@ -84,7 +84,7 @@ class Run:
     moments: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    cases: tuple[Case, ...] = ()
+    cases: tuple[Sheet, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -152,7 +152,7 @@ class Run:
 
         Examples
         --------
-        >>> Run.visits_frame({"legacy": [70, 30]}).values.tolist()
+        >>> RunReport.visits_frame({"legacy": [70, 30]}).values.tolist()
         [['legacy', 0, 70], ['legacy', 1, 30]]
         """
         rows = [(name, k, int(n)) for name, counts in visits.items() for k, n in enumerate(counts)]
@@ -209,6 +209,6 @@ class Run:
             for name in _FRAMES
             if (place / f"{name}.parquet").is_file()
         }
-        cases = tuple(Case.from_dict(case) for case in rest.pop("cases"))
+        cases = tuple(Sheet.from_dict(case) for case in rest.pop("cases"))
         policies = tuple(Policy.load(place / "policies" / f"{k:02d}.toml") for k in range(len(names)))
         return cls(policies=policies, cases=cases, **frames, **rest)
