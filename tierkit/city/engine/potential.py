@@ -70,9 +70,9 @@ def potential_detections(
 
     Examples
     --------
-    >>> from tierkit.city.population import draw_frame
+    >>> from tierkit.city.population import draw_world
     >>> legacy = Policy.load("legacy")
-    >>> run, chance = potential_detections(draw_frame(50, 1, legacy), legacy, 26)
+    >>> run, chance = potential_detections(draw_world(50, 1, legacy), legacy, 26)
     >>> run.weeks, bool((chance >= 0).all() and (chance < 0.75).all())
     (26, True)
     """
