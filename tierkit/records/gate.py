@@ -53,7 +53,7 @@ def day_of(value: Any, name: str = "as_of") -> date:
             why = "it is missing"
         elif value.tzinfo is not None:
             why = "it has a time zone; give the local day"
-        elif value.time() != time(0) or getattr(value, "nanosecond", 0):
+        elif value.time() != time(0) or getattr(value, "nanosecond", False):
             why = "it has a time of day"
         else:
             return value.date()
