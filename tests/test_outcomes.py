@@ -242,18 +242,6 @@ def test_the_distribution_of_visits_is_that_of_the_counts(outcome):
     assert sum(shares) + value(outcome, "visited_more_share") == pytest.approx(1)
 
 
-def test_counts_of_each_enterprise_add_up_to_every_group(outcome):
-    frame = outcome.per_enterprise()
-    assert frame["enterprise_id"].is_unique
-    assert set(frame.attrs["units"]) == set(frame.columns[6:])
-    for group in ("sector", "size", "ownership", "district", "tier"):
-        for name in ("inspections", "findings", "harm", "repeats", "flips"):
-            told = frame.groupby(group, observed=False)[name].sum()
-            np.testing.assert_allclose(told, outcome.parts[group][name].iloc[: len(told)], rtol=1e-12)
-    entered = frame["tier"].isna()
-    assert frame.loc[entered, "visits"].sum() == outcome.parts["tier"]["visits"]["entered"]
-
-
 def test_the_shielded_are_those_on_the_list_or_at_the_cap(world, done):
     policy = Policy.load("jinshan-2025").reform(
         {"lists.unmonitored.enabled": True, "lists.unmonitored.max_risk": 0.3, "frequency.base_rate": 4.0},

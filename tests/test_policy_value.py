@@ -27,7 +27,6 @@ from tierkit.evaluate import (
     audits_for_value,
     cases,
     contraction,
-    floor_for,
     half_width,
     logged,
     policy_value,
@@ -539,9 +538,6 @@ def test_audits_for_a_value_go_with_the_square_of_the_width() -> None:
     assert audits_for_value(told, now / 2) == pytest.approx(4 * row["n"], abs=1)
     with pytest.raises(ValueError, match="must be positive"):
         audits_for_value(told, 0)
-    assert floor_for(500, 20_000) == pytest.approx(-52 * np.log(1 - 500 / (20_000 * 26)), rel=TINY)
-    with pytest.raises(ValueError, match="hold fewer than"):
-        floor_for(600, 20, 26)
 
 
 # Comparators

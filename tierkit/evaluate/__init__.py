@@ -16,10 +16,9 @@ from tierkit.evaluate.order.ranking import (
     compare_rankings,
     rank_inspections,
     ranking,
-    reordered,
 )
 from tierkit.evaluate.stability import Stability, tier_stability
-from tierkit.evaluate.value.audits import audits_for_rate, audits_for_value, floor_for, half_width
+from tierkit.evaluate.value.audits import audits_for_rate, audits_for_value, half_width
 from tierkit.evaluate.value.evidence import Logged, logged, true_value
 from tierkit.evaluate.value.overlap import Gap, OverlapError
 from tierkit.evaluate.value.policy_value import PolicyValue, policy_value
@@ -44,14 +43,12 @@ __all__ = [
     "domestic_foreign",
     "equal_hazards",
     "fairness",
-    "floor_for",
     "half_width",
     "logged",
     "missed_by_group",
     "policy_value",
     "rank_inspections",
     "ranking",
-    "reordered",
     "runaway",
     "swap",
     "tier_stability",
