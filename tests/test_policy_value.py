@@ -20,22 +20,21 @@ from benchmarks import coverage
 from tierkit.city.engine import potential_detections, run
 from tierkit.city.synth import make, potential, world_at
 from tierkit.evaluate import (
-    Gap,
     Logged,
     OverlapError,
     audits_for_rate,
     audits_for_value,
     cases,
     contraction,
-    half_width,
     logged,
     policy_value,
     swap,
     true_value,
 )
+from tierkit.evaluate.value.audits import half_width
 from tierkit.evaluate.value.opportunities import open_obligations, weekly_chances, within
 from tierkit.evaluate.value.outcome_model import expected_findings
-from tierkit.evaluate.value.overlap import overlap
+from tierkit.evaluate.value.overlap import Gap, overlap
 from tierkit.evaluate.value.policy_value import ESTIMATORS
 from tierkit.evaluate.value.sample import interval
 from tierkit.evaluate.value.weighting import weigh

@@ -11,11 +11,12 @@ import pytest
 from make_dataset import make_dataset
 from scipy.special import expit
 
-from tierkit.explain import Path, Recourse, Step, recourse
+from tierkit.explain import Recourse, recourse
 from tierkit.explain.recourse.editing import known_tables
+from tierkit.explain.recourse.paths import Path
 from tierkit.explain.recourse.repair import known_on
 from tierkit.explain.recourse.search import MOST_SETS, cheapest_sets
-from tierkit.explain.recourse.steps import STEPS
+from tierkit.explain.recourse.steps import STEPS, Step
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
