@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from tierkit.records import SIZES
 from tierkit.scores.training_rows import Split, TrainingRows
 
-__all__ = ["BASELINES", "CAPACITY", "FEW_EVENTS", "baseline_scores", "baselines"]
+__all__ = ["BASELINES", "FEW_EVENTS", "baseline_scores", "baselines"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -28,7 +28,7 @@ from tierkit.scores import estimators
 from tierkit.scores.binning import Sign, bins, place
 from tierkit.scores.inputs import Unseen
 
-__all__ = ["BASE", "COLUMNS", "CreditScorecard"]
+__all__ = ["BASE", "CreditScorecard"]
 
 Floats = NDArray[np.float64]
 
