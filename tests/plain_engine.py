@@ -19,7 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from tierkit.city.engine import EVENTS, LOG, TALLY, compile_rules, oracle_scores
+from tierkit.city.engine import LOG, TALLY, compile_rules, oracle_scores
+from tierkit.city.engine.rules import EVENTS
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws
 from tierkit.city.world import NEVER, World
 from tierkit.policy import Policy

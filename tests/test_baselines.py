@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from tierkit.scores.baselines import BASELINES, _Sorted, baseline_scores, baselines, capture
+from tierkit.scores.baselines import BASELINES, _Sorted, baseline_scores, baselines
 from tierkit.scores.training_rows import Split, TrainingRows, time_split, training_frame
 
 
@@ -32,18 +32,22 @@ def test_auc_with_ties_and_weights_is_scikit_learns() -> None:
         assert found == pytest.approx(roc_auc_score(y, score, sample_weight=weight))
 
 
+def capture(y, score, capacity, weight=None) -> float:
+    return _Sorted(y, score).measures(np.ones(len(y)) if weight is None else weight, capacity)[1]
+
+
 def test_capture_of_ties_is_the_mean_over_all_orders() -> None:
     y, score = np.array([1, 0, 1, 0, 1, 0]), np.array([2.0, 2.0, 2.0, 1.0, 1.0, 0.0])
     taken = [
         y[sorted(range(6), key=lambda k: (-score[k], order[k]))[:4]].sum() / 3
         for order in permutations(range(6))
     ]
-    assert capture(y, score, capacity=4 / 6) == pytest.approx(np.mean(taken))
+    assert capture(y, score, 4 / 6) == pytest.approx(np.mean(taken))
     # a part of a row is a part of its event
-    assert capture(np.array([1, 0]), np.array([2.0, 1.0]), capacity=0.25) == 0.5
-    weighed = capture(np.array([1, 0, 1]), np.array([3.0, 2.0, 1.0]), np.array([1.0, 2.0, 1.0]), 0.5)
+    assert capture(np.array([1, 0]), np.array([2.0, 1.0]), 0.25) == 0.5
+    weighed = capture(np.array([1, 0, 1]), np.array([3.0, 2.0, 1.0]), 0.5, np.array([1.0, 2.0, 1.0]))
     assert weighed == 0.5  # the first row and half of the second, which is no event
-    assert np.isnan(capture(np.zeros(3, int), np.arange(3.0)))
+    assert np.isnan(capture(np.zeros(3, int), np.arange(3.0), 0.1))
 
 
 def test_each_baseline_is_what_its_name_says(rows, split) -> None:

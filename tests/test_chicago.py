@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from reordering import reordered
 
 from studies import chicago
 from studies.chicago import frozen
-from tierkit.evaluate import compare_rankings, ranking, reordered
+from tierkit.evaluate import compare_rankings, ranking
 from tierkit.scores.metrics import auc
 
 ROOT = Path(__file__).resolve().parent.parent

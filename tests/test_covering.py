@@ -21,17 +21,15 @@ from tierkit.policy import (
     REFERENCES,
     SPEC,
     STANDINGS,
-    STEPS,
     Policy,
     PolicyError,
     PolicyWarning,
-    clauses,
     clauses_naming,
     coverage,
     coverage_summary,
     presets,
-    read_clauses,
 )
+from tierkit.policy.plans.covering import STEPS, clauses, read_clauses
 from tierkit.records import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent

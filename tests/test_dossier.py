@@ -16,8 +16,10 @@ import pytest
 from pages import Page
 
 from tierkit import plot, report, texts
-from tierkit.explain import Path, Record, Recourse, Step
+from tierkit.explain import Record, Recourse
+from tierkit.explain.recourse.paths import Path
 from tierkit.explain.recourse.repair import known_on
+from tierkit.explain.recourse.steps import Step
 from tierkit.features import FEATURES, GROUPS, HEAVY_COMPLAINTS, build, features_of
 from tierkit.plot import fonts
 from tierkit.policy import Policy, reviews

@@ -9,8 +9,8 @@ import pytest
 
 from tierkit.city.engine import LOG, Run, run
 from tierkit.city.synth import history
-from tierkit.evaluate import Arm, Feedback, equal_hazards, runaway
-from tierkit.evaluate.feedback.feedback import MEASURES, _gini, _tiered
+from tierkit.evaluate import Feedback, equal_hazards, runaway
+from tierkit.evaluate.feedback.feedback import MEASURES, Arm, _gini, _tiered
 from tierkit.evaluate.feedback.learning import ROUND_WEEKS, Book
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS

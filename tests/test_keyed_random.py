@@ -12,7 +12,6 @@ from scipy import stats
 from tierkit.city.keyed_random import (
     ENTERPRISE_LEVEL,
     MAX_INDEX,
-    MAX_OBLIGATION,
     MAX_SEED,
     TWO_32,
     Block,
@@ -140,7 +139,7 @@ def test_a_seed_that_does_not_fit_is_refused(name: str) -> None:
 
 def test_draws_do_not_depend_on_company_or_order() -> None:
     rng = np.random.default_rng(0)
-    slots, numbers, weeks = rng.integers(0, [[TWO_32], [MAX_OBLIGATION], [5000]], (3, 400))
+    slots, numbers, weeks = rng.integers(0, [[TWO_32], [ENTERPRISE_LEVEL], [5000]], (3, 400))
     together = draws(3, 1, slots, numbers, Block.WEEK, weeks)
     order = rng.permutation(400)
     assert (draws(3, 1, slots[order], numbers[order], Block.WEEK, weeks[order]) == together[:, order]).all()

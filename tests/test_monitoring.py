@@ -70,15 +70,23 @@ def test_missing_and_unseen_are_cells_and_indices_are_the_sums_of_their_parts(ca
     assert not found.table.set_index("variable").loc[["sector", "arrears"], "by_chance"].any()
 
 
-def test_the_index_of_the_score_is_that_of_the_metrics(card, bands) -> None:
+def test_the_index_of_the_score_is_that_of_its_bands_counted_apart(card, bands) -> None:
     before, now = people(4000, 0)[0], people(1500, 3, older=2.0)[0]
-    index = monitor(card, now, bands).table.set_index("variable").loc[SCORE, "index"]
-    assert index == pytest.approx(metrics.psi(card.points(before), card.points(now)), abs=1e-12)
-    cuts = [560.0, 600.0]
-    graded = Bands.of(card.points(before), cuts)
-    grade = [np.searchsorted(cuts, card.points(rows), side="right").astype(str) for rows in (before, now)]
-    index = monitor(card, now, graded).table.set_index("variable").loc[SCORE, "index"]
-    assert index == pytest.approx(metrics.psi(*grade), abs=1e-12)
+    deciles = np.unique(np.quantile(card.points(before), np.linspace(0.1, 0.9, 9)))
+    for cuts, given in ((deciles, bands), ([560.0, 600.0], Bands.of(card.points(before), [560.0, 600.0]))):
+        ends = np.r_[-np.inf, cuts, np.inf]
+        shares = []
+        for rows in (before, now):
+            inside = [
+                ((ends[k] <= card.points(rows)) & (card.points(rows) < ends[k + 1])).sum()
+                for k in range(len(ends) - 1)
+            ]
+            shares.append(np.array(inside) / len(rows))
+        expected, actual = shares
+        assert (actual > 0).all()
+        index = monitor(card, now, given).table.set_index("variable").loc[SCORE, "index"]
+        by_hand = ((actual - expected) * np.log(actual / expected)).sum()
+        assert index == pytest.approx(by_hand, abs=1e-12)
 
 
 def test_the_mean_points_move_by_what_the_features_move(card, bands) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit.city.engine import run
+from tierkit.city.engine import TALLY, run
 from tierkit.city.population import items
 from tierkit.city.synth import make
 from tierkit.compare.outcomes import (
@@ -81,6 +81,30 @@ def test_inspections_visits_and_hours_by_hand(done, outcome):
     assert value(outcome, "enterprise_hours") == sum(6 if joint else 4 for joint in visits.values())
     assert value(outcome, "trigger_share") == pytest.approx(on_site["channel"].isin([1, 2]).mean())
     assert any(visits.values()), "the world should hold a joint visit"
+
+
+def test_groups_of_agency_and_channel_are_those_of_the_log(done, outcome):
+    log = done.table()
+    log = log[log["mode"] < 2]
+    codes = {"agency": done.start.fixed.agency[log["obligation"]], "channel": log["channel"].to_numpy()}
+    for group, code in codes.items():
+        for at, level in enumerate(GROUPS[group]):
+            mine = log[code == at]
+            found = mine[mine["finding"] > 0]
+            assert value(outcome, "inspections", group, level) == len(mine)
+            assert value(outcome, "findings", group, level) == len(found)
+            assert value(outcome, "penalties", group, level) == (mine["disposition"] >= 3).sum()
+            if len(found):
+                assert value(outcome, "finding_rate", group, level) == pytest.approx(len(found) / len(mine))
+                waited = (found["week"] - found["since"]).mean()
+                assert value(outcome, "weeks_to_detection", group, level) == pytest.approx(waited)
+
+
+def test_put_off_and_inspections_are_those_of_the_tally(done, outcome):
+    total = dict(zip(TALLY, done.tally.sum(axis=0).T, strict=True))
+    assert value(outcome, "inspections") == (total["alone"] + total["joint"]).sum()
+    for at, agency in enumerate(GROUPS["agency"]):
+        assert value(outcome, "put_off", "agency", agency) == total["put_off"][at]
 
 
 def test_repeats_by_hand(done, outcome):
@@ -216,18 +240,6 @@ def test_the_distribution_of_visits_is_that_of_the_counts(outcome):
     assert shares == pytest.approx([(per == k).mean() for k in range(4)])
     assert value(outcome, "visited_more_share") == pytest.approx((per > 3).mean())
     assert sum(shares) + value(outcome, "visited_more_share") == pytest.approx(1)
-
-
-def test_counts_of_each_enterprise_add_up_to_every_group(outcome):
-    frame = outcome.per_enterprise()
-    assert frame["enterprise_id"].is_unique
-    assert set(frame.attrs["units"]) == set(frame.columns[6:])
-    for group in ("sector", "size", "ownership", "district", "tier"):
-        for name in ("inspections", "findings", "harm", "repeats", "flips"):
-            told = frame.groupby(group, observed=False)[name].sum()
-            np.testing.assert_allclose(told, outcome.parts[group][name].iloc[: len(told)], rtol=1e-12)
-    entered = frame["tier"].isna()
-    assert frame.loc[entered, "visits"].sum() == outcome.parts["tier"]["visits"]["entered"]
 
 
 def test_the_shielded_are_those_on_the_list_or_at_the_cap(world, done):

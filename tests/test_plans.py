@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tierkit.policy import PLANS, Policy, clauses, plans_page, plans_table
+from tierkit.policy import PLANS, Policy, plans_page, plans_table
 from tierkit.policy.plans import plans
+from tierkit.policy.plans.covering import clauses
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = {"en": DOCS / "plans.md", "zh": DOCS / "plans.zh-CN.md"}

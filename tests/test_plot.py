@@ -26,7 +26,7 @@ from tierkit.plot import fonts
 from tierkit.plot.labels import wrap
 from tierkit.plot.style import COLORS, INK
 from tierkit.policy import Policy
-from tierkit.records import OWNERSHIPS, TIERS
+from tierkit.records import OWNERSHIPS
 from tierkit.report import RunReport
 from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.scorecard import CreditScorecard
@@ -35,13 +35,6 @@ BINS = pd.DataFrame({
     "predicted": [0.05, 0.1, 0.2], "observed": [0.04, 0.12, 0.19], "low": [0.02, 0.08, 0.14],
     "high": [0.08, 0.17, 0.25], "n": [300, 200, 100],
 })  # fmt: skip
-
-YEARS = pd.DataFrame([
-    {"year": year, "tier": tier, "due": 90.0, "predicted": 80.0, "low": 60.0, "high": 95.0, "observed": seen,
-     "inside": seen < 96}
-    for year, seen in ((2019, 90), (2020, 140), (2021, 70), (2022, 61)) for tier in ("all", *TIERS)
-])  # fmt: skip
-
 
 ESTIMATES = pd.DataFrame({
     "label": ["naive", "random", "matched"], "value": [0.15, 0.1, np.nan], "low": [0.14, 0.08, np.nan],
@@ -154,7 +147,6 @@ def figures(
         "calibration": lambda lang: plot.calibration(BINS, lang=lang),
         "points": lambda lang: plot.points(points, [500, 550, 580], lang=lang),
         "backtest": lambda lang: plot.backtest(RERUN, lang=lang),
-        "backtest_years": lambda lang: plot.backtest_years(YEARS, lang=lang),
         "found": lambda lang: plot.found(RANKED, lang=lang),
         "waterfall": lambda lang: plot.waterfall(
             [0.4, -0.3, 0.1], -2, ["发现问题 2 次", "b", "c"], lang=lang, cutoffs=[-1.9]
@@ -172,7 +164,7 @@ def figures(
 NAMES = [
     "load", "outcomes", "trade_off", "kappa", "visits", "fairness", "tier_sizes", "matrix", "calibration",
     "points", "waterfall", "drift", "transitions", "triggers", "screening",
-    "tornado", "backtest", "backtest_years", "estimates", "monitoring", "tier_stability",
+    "tornado", "backtest", "estimates", "monitoring", "tier_stability",
     "found", "equal_visits", "feedback",
 ]  # fmt: skip
 
@@ -512,15 +504,6 @@ def test_a_rerun_draws_every_judged_cell_inside_or_outside() -> None:
     assert len(inside) == cells["inside"].sum() == RERUN.coverage["inside"]
     assert len(outside) == (~cells["inside"]).sum() > 5
     assert sorted(outside) == sorted(cells.loc[~cells["inside"], "observed"])
-
-
-def test_years_draw_what_was_due_and_what_happened() -> None:
-    ax = plot.backtest_years(YEARS)
-    axes = ax.figure.axes
-    assert axes[0].get_title(loc="left") == "all"
-    assert len(axes) == 5
-    due, inside, outside = (line.get_ydata().tolist() for line in ax.lines)
-    assert (due, inside, outside) == ([90.0] * 4, [90.0, 70.0, 61.0], [140.0])
 
 
 def test_estimates_colour_those_whose_interval_misses_the_truth_and_name_the_refused() -> None:

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 import tierkit
 from tierkit.policy import (
-    RENAMED,
     SPEC,
     UNITS,
     Parameter,
@@ -32,6 +31,7 @@ from tierkit.policy import (
     diff,
     presets,
 )
+from tierkit.policy.specification import RENAMED
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.toml"))

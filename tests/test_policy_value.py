@@ -20,23 +20,21 @@ from benchmarks import coverage
 from tierkit.city.engine import potential_detections, run
 from tierkit.city.synth import make, potential, world_at
 from tierkit.evaluate import (
-    Gap,
     Logged,
     OverlapError,
     audits_for_rate,
     audits_for_value,
     cases,
     contraction,
-    floor_for,
-    half_width,
     logged,
     policy_value,
     swap,
     true_value,
 )
+from tierkit.evaluate.value.audits import half_width
 from tierkit.evaluate.value.opportunities import open_obligations, weekly_chances, within
 from tierkit.evaluate.value.outcome_model import expected_findings
-from tierkit.evaluate.value.overlap import overlap
+from tierkit.evaluate.value.overlap import Gap, overlap
 from tierkit.evaluate.value.policy_value import ESTIMATORS
 from tierkit.evaluate.value.sample import interval
 from tierkit.evaluate.value.weighting import weigh
@@ -539,9 +537,6 @@ def test_audits_for_a_value_go_with_the_square_of_the_width() -> None:
     assert audits_for_value(told, now / 2) == pytest.approx(4 * row["n"], abs=1)
     with pytest.raises(ValueError, match="must be positive"):
         audits_for_value(told, 0)
-    assert floor_for(500, 20_000) == pytest.approx(-52 * np.log(1 - 500 / (20_000 * 26)), rel=TINY)
-    with pytest.raises(ValueError, match="hold fewer than"):
-        floor_for(600, 20, 26)
 
 
 # Comparators

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reordering import reordered
 from sklearn.metrics import roc_auc_score
 
-from tierkit.evaluate import compare_rankings, rank_inspections, ranking, reordered
+from tierkit.evaluate import compare_rankings, rank_inspections, ranking
 from tierkit.evaluate.order.ordering import Order
 from tierkit.scores.metrics import auc
 

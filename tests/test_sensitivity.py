@@ -15,9 +15,10 @@ from worlds import load
 from tierkit.city.synth import make
 from tierkit.city.world import parameters
 from tierkit.compare.comparison import compare
-from tierkit.compare.sensitivity import Uncertain, morris, screen, tornado, uncertain
-from tierkit.compare.sensitivity.design import _noise_quantile, city_seeds
+from tierkit.compare.sensitivity import screen, tornado, uncertain
+from tierkit.compare.sensitivity.design import _noise_quantile, city_seeds, morris
 from tierkit.compare.sensitivity.questions import case_of
+from tierkit.compare.sensitivity.ranges import Uncertain
 from tierkit.policy import PLANS, SPEC, Policy, presets
 from tierkit.records import Label
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import string
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,21 @@ def test_both_catalogues_have_the_same_ids() -> None:
     assert texts.ids("zh") == texts.ids("en")
 
 
+def fields(text_id: str, lang: str) -> set[str]:
+    """Return the names of the fields that a text has in one language."""
+    forms = texts._catalogue(lang)[1][text_id]
+    return {
+        name.split(".")[0].split("[")[0]
+        for form in ([forms] if isinstance(forms, str) else forms)
+        for _, name, _, _ in string.Formatter().parse(form)
+        if name
+    }
+
+
 @pytest.mark.parametrize("text_id", texts.ids("en"))
 def test_no_text_is_empty_and_the_fields_agree(text_id: str) -> None:
-    assert texts.fields(text_id, "zh") == texts.fields(text_id, "en")
-    values = dict.fromkeys(texts.fields(text_id, "en"), 2)
+    assert fields(text_id, "zh") == fields(text_id, "en")
+    values = dict.fromkeys(fields(text_id, "en"), 2)
     assert all(texts.text(text_id, lang, **values).strip() for lang in LANGUAGES)
 
 

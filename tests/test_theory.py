@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tests.worlds import closed_world, policy_of, with_parameters
-from tierkit.city.engine import TALLY, Rules, Run, compile_rules, run
+from tierkit.city.engine import TALLY, Run, compile_rules, run
+from tierkit.city.engine.rules import Rules
 from tierkit.city.population import base_rates
 from tierkit.city.world import NEVER, World, log_index, probability_table
 from tierkit.policy import Policy

@@ -19,7 +19,6 @@ Scores
     fitting, tuning, ensemble: how the risk model is fitted; settings tried by time; how sure it is.
     baselines: what a model has to beat; `baselines`.
     targets: what to rank by, and who moves when it changes; `targets`, `movers`.
-    offsets: what a sector adds to the general score; `SectorOffset`.
     metrics: how good a score is.
     artifact: a model as a folder; `train`, `Model.load`, `Model.score`.
     batch: a whole city, in chunks; `score`.
@@ -33,7 +32,6 @@ Policies
     ladders: how often each tier is inspected, beside what the law asks.
     simulate: the engine; `run`.
     outcomes: what a run did to load, findings and harm.
-    tidy: a run as frames of cells; `inspections`, `demand`.
     compare: reforms beside a baseline under the same draws; `compare`.
     agencies: what each agency did under each policy; `scoreboard`.
     sensitivity: which of the unknown numbers decide a comparison; `screen`, `tornado`.

@@ -12,7 +12,6 @@ import functools
 import gettext
 import io
 import math
-import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -25,7 +24,6 @@ from babel.messages.pofile import read_po
 __all__ = [
     "LANGUAGES",
     "cell",
-    "fields",
     "ids",
     "interval",
     "join",
@@ -79,23 +77,6 @@ def ids(lang: str = "en") -> list[str]:
     True
     """
     return sorted(_catalogue(lang)[1])
-
-
-def fields(text_id: str, lang: str) -> set[str]:
-    """Return the names of the fields that a text has in one language.
-
-    Examples
-    --------
-    >>> sorted(fields("unit.per_year", "en"))
-    ['value']
-    """
-    forms = _catalogue(lang)[1][text_id]
-    return {
-        name.split(".")[0].split("[")[0]
-        for form in ([forms] if isinstance(forms, str) else forms)
-        for _, name, _, _ in string.Formatter().parse(form)
-        if name
-    }
 
 
 def text(text_id: str, lang: str, /, **values: object) -> str:

@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "ENTERPRISE_LEVEL",
     "MAX_INDEX",
-    "MAX_OBLIGATION",
     "MAX_SEED",
     "TWO_32",
     "Block",
@@ -38,7 +37,6 @@ TWO_32 = 1 << 32
 MAX_SEED = TWO_32 - 1
 ENTERPRISE_LEVEL = 255
 """Obligation number of a decision that belongs to the enterprise as a whole."""
-MAX_OBLIGATION = 254
 MAX_INDEX = (1 << 16) - 1
 
 _M0 = np.uint64(0xD2511F53)

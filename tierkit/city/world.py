@@ -26,7 +26,6 @@ __all__ = [
     "NEVER",
     "WEEKS_A_YEAR",
     "Fixed",
-    "Parameter",
     "Parameters",
     "State",
     "World",

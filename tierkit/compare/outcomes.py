@@ -208,35 +208,6 @@ class Outcome:
         tier = _entered(self.world, tier)
         return Outcome(self.world, tier, self.sums, {"tier": _by("tier", tier, self.sums)})
 
-    def per_enterprise(self) -> pd.DataFrame:
-        """Return counts of each enterprise in the register in the measured weeks, one row each.
-
-        Returns
-        -------
-        DataFrame
-            ``enterprise_id``, ``tier`` (missing for those who entered later), ``sector``, ``size``,
-            ``ownership``, ``district`` and the counts; their units are in ``attrs["units"]``.
-
-        Examples
-        --------
-        >>> from tierkit.city.synth import make
-        >>> counts = run_and_measure(make(80, seed=1)[1], Policy.load("legacy"), 8)[1].per_enterprise()
-        >>> counts.attrs["units"]["harm"]
-        'harm units'
-        """
-        there = self.sums["enterprises"] > 0
-        fixed = self.world.fixed
-        out = pd.DataFrame({"enterprise_id": self.world.ids[there]})
-        tier = np.where(self.tier[there] < len(TIERS), self.tier[there].astype(np.int8), np.int8(-1))
-        out["tier"] = pd.Categorical.from_codes(tier, dtype=pd.CategoricalDtype(list(TIERS)))
-        for name in ("sector", "size", "ownership", "district"):
-            codes = getattr(fixed, name)[there]
-            out[name] = pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(GROUPS[name])))
-        for name in PART_UNITS:
-            out[name] = self.sums[name][there]
-        out.attrs["units"] = dict(PART_UNITS)
-        return out
-
 
 PART_UNITS: Mapping[str, str] = {
     "obligation_weeks": "obligation-weeks",

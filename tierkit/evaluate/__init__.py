@@ -6,9 +6,9 @@
 equal risk are visited alike; `runaway` what retraining on a policy's own findings does.
 """
 
-from tierkit.evaluate.fairness.consistency import Consistency, domestic_foreign
+from tierkit.evaluate.fairness.consistency import domestic_foreign
 from tierkit.evaluate.fairness.fairness import Fairness, fairness, missed_by_group
-from tierkit.evaluate.feedback.feedback import Arm, Feedback, equal_hazards, runaway
+from tierkit.evaluate.feedback.feedback import Feedback, equal_hazards, runaway
 from tierkit.evaluate.order.comparators import cases, contraction, swap
 from tierkit.evaluate.order.ranking import (
     Ranking,
@@ -16,23 +16,18 @@ from tierkit.evaluate.order.ranking import (
     compare_rankings,
     rank_inspections,
     ranking,
-    reordered,
 )
 from tierkit.evaluate.stability import Stability, tier_stability
-from tierkit.evaluate.value.audits import audits_for_rate, audits_for_value, floor_for, half_width
+from tierkit.evaluate.value.audits import audits_for_rate, audits_for_value
 from tierkit.evaluate.value.evidence import Logged, logged, true_value
-from tierkit.evaluate.value.overlap import Gap, OverlapError
-from tierkit.evaluate.value.policy_value import PolicyValue, policy_value
+from tierkit.evaluate.value.overlap import OverlapError
+from tierkit.evaluate.value.policy_value import policy_value
 
 __all__ = [
-    "Arm",
-    "Consistency",
     "Fairness",
     "Feedback",
-    "Gap",
     "Logged",
     "OverlapError",
-    "PolicyValue",
     "Ranking",
     "RankingComparison",
     "Stability",
@@ -44,14 +39,11 @@ __all__ = [
     "domestic_foreign",
     "equal_hazards",
     "fairness",
-    "floor_for",
-    "half_width",
     "logged",
     "missed_by_group",
     "policy_value",
     "rank_inspections",
     "ranking",
-    "reordered",
     "runaway",
     "swap",
     "tier_stability",

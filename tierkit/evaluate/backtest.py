@@ -31,7 +31,7 @@ from tierkit.records import AGENCIES, CHANNELS, SECTORS, Dataset
 from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import number, percent
 
-__all__ = ["DIMENSIONS", "Backtest", "backtest", "prediction_interval"]
+__all__ = ["Backtest", "backtest", "prediction_interval"]
 
 DIMENSIONS = ("agency", "channel", "sector")
 """What a cell of the load is."""

@@ -6,15 +6,12 @@ from tierkit.explain.codes import code_book, code_books, reason_codes
 from tierkit.explain.evidence import Record, evidence
 from tierkit.explain.portraits import Portraits, portraits
 from tierkit.explain.reasons import Reason, Reasons, reasons
-from tierkit.explain.recourse.paths import Obstacle, Path, Recourse
-from tierkit.explain.recourse.revocation import Move, Revocation, revoked
-from tierkit.explain.recourse.steps import Step
+from tierkit.explain.recourse.paths import Recourse
+from tierkit.explain.recourse.revocation import Revocation, revoked
 from tierkit.explain.recourse.ways import recourse
 from tierkit.explain.trees.background import background
 from tierkit.explain.trees.contributions import (
-    UNIT,
     AdditivityError,
-    Losses,
     check_additivity,
     contributions,
     explain,
@@ -26,20 +23,14 @@ __all__ = [
     "AGREEMENT",
     "BANDS",
     "DISTANCE",
-    "UNIT",
     "AdditivityError",
     "Changes",
-    "Losses",
-    "Move",
-    "Obstacle",
-    "Path",
     "Portraits",
     "Reason",
     "Reasons",
     "Record",
     "Recourse",
     "Revocation",
-    "Step",
     "UnsupportedTreesError",
     "background",
     "bands",

@@ -14,7 +14,7 @@ from tierkit.features.building import wanted_ids
 from tierkit.records import LEVELS
 from tierkit.records.known import Source, Timeline
 
-__all__ = ["COLUMNS", "KEYS", "KINDS", "Record", "evidence", "records_of"]
+__all__ = ["KEYS", "KINDS", "Record", "evidence", "records_of"]
 
 COLUMNS = ("enterprise_id", "feature", "table", "record_id", "on", "kind")
 

@@ -111,14 +111,6 @@ class Feature:
     none: Label | None = None
     levels: str | None = None
 
-    @property
-    def missing_rule(self) -> Label:
-        """What the value is where there is nothing to take it from."""
-        if self.absent is None:
-            return Label("必填，缺失即标记", "always there; flagged if not")
-        number = f"{self.absent:g}"
-        return Label(f"无记录时取 {number}", f"{number} where there is no record")
-
     def sentence(self, value: object, lang: str = "zh") -> str:
         """Return the value in words.
 

@@ -4,7 +4,7 @@ Every figure carries its n, its conditions and its intervals in the caption. The
 every common colour vision deficiency. The Chinese font comes with the package.
 """
 
-from tierkit.plot.backtests import backtest, backtest_years
+from tierkit.plot.backtests import backtest
 from tierkit.plot.changes import kappa, outcomes, trade_off
 from tierkit.plot.credit import monitoring, tier_stability
 from tierkit.plot.effects import effects, horizon, policy_label
@@ -22,7 +22,6 @@ from tierkit.plot.timeline import timeline
 
 __all__ = [
     "backtest",
-    "backtest_years",
     "calibration",
     "canvas",
     "drift",

@@ -1,24 +1,21 @@
-"""Figures of a past rerun: the load of each cell and of each year, predicted and as it happened."""
+"""Figure of a past year run again: the load of each cell, predicted and as it happened."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tierkit import texts
-from tierkit.plot.scores import tier_label
 from tierkit.plot.style import COLORS, INK, canvas, style
-from tierkit.records import TIERS
 
 if TYPE_CHECKING:
     from tierkit.evaluate.backtest import Backtest
 
-__all__ = ["backtest", "backtest_years"]
+__all__ = ["backtest"]
 
 _COUNT = FuncFormatter(lambda value, _: texts.number(value))
 _INSIDE, _OUTSIDE = COLORS["direction"]["better"], COLORS["direction"]["worse"]
@@ -82,69 +79,6 @@ def backtest(result: Backtest, *, lang: str = "en") -> Axes:
         ax.set_ylabel(texts.text("axis.cell_load", lang))
         _legend(ax, lang)
     return ax
-
-
-def backtest_years(frame: pd.DataFrame, *, lang: str = "en") -> Axes:
-    """Draw the load of each year and tier: its prediction interval, what the rule said, and what happened.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows of `tierkit.rentsafe.years`, of one or several predictions.
-    lang : {"zh", "en"}
-
-    Returns
-    -------
-    Axes
-        The first of five: all tiers together, then each.
-
-    Examples
-    --------
-    >>> row = {"year": 2021, "due": 1592.0, "predicted": 1442.0, "low": 889.0, "high": 1750.0}
-    >>> row |= {"observed": 1440, "inside": True}
-    >>> ax = backtest_years(pd.DataFrame([row | {"tier": tier} for tier in ("all", *TIERS)]), lang="en")
-    >>> ax.get_title(loc="left")
-    'all'
-    """
-    with style():
-        _, axes = canvas(
-            texts.text("figure.backtest_years.title", lang),
-            texts.text("figure.backtest_years.subtitle", lang),
-            texts.text(
-                "caption.backtest_years", lang, n=int(frame.loc[frame["tier"] == "all", "observed"].sum())
-            ),
-            ncols=1 + len(TIERS),
-            width=9.6,
-            height=2.9,
-        )
-        for ax, tier in zip(axes[0], ("all", *TIERS), strict=True):
-            rows = frame[frame["tier"] == tier].sort_values("year")
-            at = rows["year"].to_numpy(np.float64)
-            ax.vlines(at, rows["low"], rows["high"], color=INK["line"], linewidth=5)
-            ax.plot(at, rows["due"], "_", color=INK["soft"], markersize=11, markeredgewidth=1.6, zorder=3)
-            for inside, color in ((True, _INSIDE), (False, _OUTSIDE)):
-                mine = (rows["inside"] == inside).to_numpy()
-                ax.plot(
-                    at[mine],
-                    rows["observed"].to_numpy(np.float64)[mine],
-                    "o",
-                    color=color,
-                    markersize=5,
-                    zorder=4,
-                )
-            ax.set_title(
-                texts.text("figure.backtest_years.all", lang) if tier == "all" else tier_label(tier, lang),
-                fontsize=9.5,
-            )
-            ax.set_xlim(at.min() - 0.6, at.max() + 0.6)
-            ax.set_ylim(bottom=0, top=1.08 * float(rows[["high", "observed", "due"]].to_numpy().max()))
-            ax.set_xticks(at, [str(int(year)) for year in at])
-            ax.yaxis.set_major_formatter(_COUNT)
-            ax.yaxis.set_major_locator(MaxNLocator(4))
-            ax.tick_params(axis="y", labelsize=8)
-            ax.grid(axis="y")
-    first: Axes = axes[0, 0]
-    return first
 
 
 def _legend(ax: Axes, lang: str) -> None:

@@ -1,7 +1,7 @@
 """The data contract: every table, column and level, declared once."""
 
-from tierkit.records.columns import KINDS, Column, Reference, Table
-from tierkit.records.dataset import Dataset, arrow_table, conform, empty
+from tierkit.records.columns import Column, Table
+from tierkit.records.dataset import Dataset, conform, empty
 from tierkit.records.dictionary import data_dictionary
 from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, replacing
 from tierkit.records.folder import Folder, open_folder, read_dataset, write_dataset
@@ -51,7 +51,6 @@ __all__ = [
     "INDUSTRY_SECTIONS",
     "ITEMS",
     "ITEM_CLASSES",
-    "KINDS",
     "LEVELS",
     "MODES",
     "OWNERSHIPS",
@@ -71,9 +70,7 @@ __all__ = [
     "Folder",
     "Label",
     "Problem",
-    "Reference",
     "Table",
-    "arrow_table",
     "conform",
     "data_dictionary",
     "empty",

@@ -59,7 +59,6 @@ KAPPA_MEASURES = ("inspections", "finding_rate", "findings", "violations_missed"
 _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
 _MOST_RELATIVE = 10.0  # a count that was next to nothing before has no meaningful change in per cent
 _DECIMALS = {"weeks_to_detection": 1}
-_POINTS = Label("点", "pts")
 
 
 @dataclass(frozen=True)

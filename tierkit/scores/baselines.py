@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from tierkit.records import SIZES
 from tierkit.scores.training_rows import Split, TrainingRows
 
-__all__ = ["BASELINES", "CAPACITY", "FEW_EVENTS", "baseline_scores", "baselines", "capture"]
+__all__ = ["BASELINES", "FEW_EVENTS", "baseline_scores", "baselines"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -119,30 +119,6 @@ class _Sorted:
         taken = np.clip(capacity * group.sum() - (np.cumsum(group) - group), 0, group)
         share = np.divide(taken, group, out=np.zeros_like(group), where=group > 0)
         return auc, float((hits * share).sum() / all_hits)
-
-
-def capture(
-    y: NDArray[np.int64], score: Floats, weight: Floats | None = None, capacity: float = CAPACITY
-) -> float:
-    """Return the share of all events among the rows that come first, a tie being the mean over its orders.
-
-    Parameters
-    ----------
-    y : array of 0 and 1, shape (n,)
-    score : float array of shape (n,)
-    weight : float array of shape (n,), optional
-    capacity : float
-        Share of the weight that comes first.
-
-    Examples
-    --------
-    >>> capture(np.array([1, 0, 0, 1]), np.array([3.0, 2.0, 1.0, 1.0]), capacity=0.25)
-    0.5
-    >>> capture(np.array([1, 0, 0, 1]), np.zeros(4), capacity=0.25)
-    0.25
-    """
-    given = np.ones(len(y)) if weight is None else weight
-    return _Sorted(y, np.asarray(score, np.float64)).measures(given, capacity)[1]
 
 
 def baselines(

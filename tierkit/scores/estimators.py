@@ -1,20 +1,67 @@
-"""What both estimators do with their input, in scikit-learn's manner: check it, learn it, read it."""
+"""The base of both estimators, and the checks of their input, by scikit-learn's conventions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from tierkit.scores.inputs import Inputs
 
-__all__ = ["check_monotone", "check_parameters", "learn", "named", "rows"]
+__all__ = ["TwoClassEstimator", "check_monotone", "check_parameters", "learn", "named", "rows"]
+
+
+class TwoClassEstimator(ClassifierMixin, BaseEstimator):
+    """Base of the risk model and the scorecard: classification into two classes, with checked inputs.
+
+    A subclass has the parameters ``monotone`` and ``on_unseen``, calls `learn` in ``fit`` and defines
+    ``predict_proba``.
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare two classes only, and that missing values are allowed."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the likelier class, shape (n,)."""
+        likely = self.predict_proba(X)[:, 1] > 0.5
+        chosen: NDArray[Any] = self.classes_[likely.astype(np.int64)]
+        return chosen
+
+    def check(self, X: Any) -> pd.DataFrame:
+        """Return what was never seen at fit, as flags by row; see `tierkit.scores.inputs.Inputs.flags`."""
+        flags: pd.DataFrame = self.inputs_.flags(rows(self, X))
+        return flags
+
+    def _learnt(self) -> dict[str, Any]:
+        """Return the parameters and what `learn` set, as plain data for JSON."""
+        return {
+            "parameters": {**self.get_params(), "monotone": dict(self.monotone) if self.monotone else None},
+            "classes": self.classes_.tolist(),
+            "named": hasattr(self, "feature_names_in_"),
+            "inputs": self.inputs_.to_dict(),
+        }
+
+    @classmethod
+    def _restored(cls, data: Mapping[str, Any]) -> Self:
+        """Return an estimator with the parameters and inputs that `_learnt` wrote."""
+        estimator = cls(**data["parameters"])
+        estimator.classes_ = np.array(data["classes"])
+        estimator.inputs_ = Inputs.from_dict(data["inputs"])
+        estimator.n_features_in_ = len(estimator.inputs_.names)
+        if data["named"]:
+            estimator.feature_names_in_ = np.array(estimator.inputs_.names, dtype=object)
+        return estimator
 
 
 def named(X: Any) -> bool:

@@ -1,14 +1,12 @@
 """Measures of how good a score is, each with the counts and the interval that it needs beside it.
 
-Ranking (`auc`, `ks`), calibration (`calibration_table`, `calibration_error`
-and what chance alone makes of it, `calibration_error_null`), drift (`psi`) and
-intervals of a rate (`wilson_interval`, `exact_interval`). What scikit-learn or SciPy has is used; a
-measure that is undefined, of one class only, say, is NaN rather than an error.
+Ranking (`auc`, `ks`), calibration (`calibration_table`, `calibration_error` and its size by chance
+alone, `calibration_error_null`), drift (`psi_parts`) and the interval of a rate (`wilson_interval`). What
+scikit-learn or SciPy has is used. A measure that is undefined, for instance on rows of one class only, is
+NaN, not an error.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,10 +21,8 @@ __all__ = [
     "calibration_error_null",
     "calibration_table",
     "effective_size",
-    "exact_interval",
     "ks",
     "measures",
-    "psi",
     "psi_parts",
     "resampled_interval",
     "wilson_interval",
@@ -154,39 +150,6 @@ def wilson_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tup
     low = np.where((trials > 0) & (events > 0), centre - half, 0.0)
     high = np.where((trials > 0) & (events < trials), centre + half, 1.0)
     return np.clip(low, 0, 1), np.clip(high, 0, 1)
-
-
-def exact_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Return the exact (Clopper-Pearson) interval of a rate, for one count or many.
-
-    Parameters
-    ----------
-    k, n : array
-        Events and trials.
-    confidence : float
-
-    Returns
-    -------
-    tuple of two float arrays
-        Low and high; 0 and 1 where ``n`` is 0.
-
-    Notes
-    -----
-    Clopper and Pearson, *The use of confidence or fiducial limits*, Biometrika 26 (1934).
-
-    Examples
-    --------
-    >>> low, high = exact_interval(3, 20)
-    >>> round(float(low), 4), round(float(high), 4)
-    (0.0321, 0.3789)
-    """
-    events, trials = np.asarray(k, np.float64), np.asarray(n, np.float64)
-    tail = (1 - confidence) / 2
-    low = np.where(events > 0, stats.beta.ppf(tail, np.maximum(events, 0.5), trials - events + 1), 0.0)
-    high = np.where(
-        events < trials, stats.beta.ppf(1 - tail, events + 1, np.maximum(trials - events, 0.5)), 1.0
-    )
-    return low, high
 
 
 def resampled_interval(
@@ -345,49 +308,6 @@ def calibration_error_null(
         distance = (rng.random(chance.size) < chance) - chance
         errors[k] = np.abs(np.add.reduceat(distance, starts)).sum() / chance.size
     return np.sort(errors)
-
-
-def _counts(values: pd.Series, edges: Floats | None, levels: list[Any]) -> Floats:
-    if edges is None:
-        counts = values.value_counts(dropna=True).reindex(levels, fill_value=0).to_numpy(np.float64)
-    else:
-        inside = np.searchsorted(edges, values.dropna().to_numpy(np.float64), side="right")
-        counts = np.bincount(inside, minlength=edges.size + 1).astype(np.float64)
-    return np.concatenate([counts, [float(values.isna().sum())]])
-
-
-def psi(expected: ArrayLike | pd.Series, actual: ArrayLike | pd.Series, bins: int = 10) -> float:
-    """Return the population stability index between two samples of one variable.
-
-    Parameters
-    ----------
-    expected, actual : array or Series
-        The reference sample and the new one: numbers, or levels. Missing values are a cell of their own.
-    bins : int
-        Most bins of numbers, at the quantiles of ``expected``.
-
-    Returns
-    -------
-    float
-        Sum over cells of (a - e) ln(a / e): 0 for equal shares; above 0.25 is by custom a shift.
-
-    Examples
-    --------
-    >>> psi([1, 2, 3, 4], [1, 2, 3, 4])
-    0.0
-    >>> round(psi(["a", "b"], ["a", "a", "a", "b"]), 4)  # (3/4 - 1/2) ln(3/2) + (1/4 - 1/2) ln(1/2)
-    0.2747
-    """
-    before, after = pd.Series(expected), pd.Series(actual)
-    edges: Floats | None = None
-    levels: list[Any] = []
-    if pd.api.types.is_numeric_dtype(before.dtype):
-        quantiles = np.quantile(before.dropna().to_numpy(np.float64), np.linspace(0, 1, bins + 1)[1:-1])
-        edges = np.unique(quantiles)
-    else:
-        before, after = before.astype("object"), after.astype("object")
-        levels = sorted(set(before.dropna()) | set(after.dropna()))
-    return float(psi_parts(_counts(before, edges, levels), _counts(after, edges, levels)).sum())
 
 
 def psi_parts(expected: ArrayLike, actual: ArrayLike) -> Floats:

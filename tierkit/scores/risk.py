@@ -14,13 +14,12 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from tierkit.scores import estimators
 from tierkit.scores.binning import Sign
 from tierkit.scores.calibration import Calibration
-from tierkit.scores.inputs import Inputs, Unseen
+from tierkit.scores.inputs import Unseen
 
 __all__ = ["RiskModel"]
 
@@ -39,7 +38,7 @@ _FIXED = {
 }
 
 
-class RiskModel(ClassifierMixin, BaseEstimator):
+class RiskModel(estimators.TwoClassEstimator):
     """A classifier whose margin is monotone where it must be and whose probability is calibrated.
 
     Parameters
@@ -105,13 +104,6 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         self.on_unseen = on_unseen
         self.num_threads = num_threads
         self.random_state = random_state
-
-    def __sklearn_tags__(self) -> Any:
-        """Declare two classes only, and that missing values are allowed."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        tags.input_tags.allow_nan = True
-        return tags
 
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Grow the trees.
@@ -228,26 +220,12 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         event = self.calibration_.probability(self.margin(X))
         return np.column_stack([1 - event, event])
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the likelier class, shape (n,)."""
-        likely = self.predict_proba(X)[:, 1] > 0.5
-        chosen: NDArray[Any] = self.classes_[likely.astype(np.int64)]
-        return chosen
-
-    def check(self, X: Any) -> pd.DataFrame:
-        """Return what was never seen at fit, as flags by row; see `tierkit.scores.inputs.Inputs.flags`."""
-        flags: pd.DataFrame = self.inputs_.flags(estimators.rows(self, X))
-        return flags
-
     def to_parts(self) -> tuple[str, dict[str, Any]]:
         """Return the trees as LightGBM's text and the rest as plain data for JSON."""
         check_is_fitted(self)
         rest = {
             "format": _FORMAT,
-            "parameters": {**self.get_params(), "monotone": dict(self.monotone) if self.monotone else None},
-            "classes": self.classes_.tolist(),
-            "named": hasattr(self, "feature_names_in_"),
-            "inputs": self.inputs_.to_dict(),
+            **self._learnt(),
             "calibration": self.calibration_.to_dict(),
         }
         return self.booster_.model_to_string(), rest
@@ -263,12 +241,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         """
         if rest.get("format") != _FORMAT:
             raise ValueError(f"This is no risk model of format '{_FORMAT}'. Train and save it again.")
-        model = cls(**rest["parameters"])
-        model.classes_ = np.array(rest["classes"])
-        model.inputs_ = Inputs.from_dict(rest["inputs"])
-        model.n_features_in_ = len(model.inputs_.names)
-        if rest["named"]:
-            model.feature_names_in_ = np.array(model.inputs_.names, dtype=object)
+        model = cls._restored(rest)
         model.calibration_ = Calibration.from_dict(rest["calibration"])
         model.booster_ = lgb.Booster(model_str=trees)
         return model

@@ -20,16 +20,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from tierkit.scores import estimators
 from tierkit.scores.binning import Sign, bins, place
-from tierkit.scores.inputs import Inputs, Unseen
+from tierkit.scores.inputs import Unseen
 
-__all__ = ["BASE", "COLUMNS", "CreditScorecard"]
+__all__ = ["BASE", "CreditScorecard"]
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +59,7 @@ _NUMBERS = {
 }
 
 
-class CreditScorecard(ClassifierMixin, BaseEstimator):
+class CreditScorecard(estimators.TwoClassEstimator):
     """A points scorecard: optimal monotone bins, weights of evidence, logistic regression.
 
     Parameters
@@ -127,13 +126,6 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
         self.max_bins = max_bins
         self.min_bin_share = min_bin_share
         self.on_unseen = on_unseen
-
-    def __sklearn_tags__(self) -> Any:
-        """Declare two classes only, and that missing values are allowed."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        tags.input_tags.allow_nan = True
-        return tags
 
     def fit(self, X: Any, y: Any) -> Self:
         """Bin each feature, weigh the bins and lay down the table.
@@ -328,17 +320,6 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
         event = expit(self.log_odds(X))
         return np.column_stack([1 - event, event])
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the likelier class, shape (n,)."""
-        likely = self.predict_proba(X)[:, 1] > 0.5
-        chosen: NDArray[Any] = self.classes_[likely.astype(np.int64)]
-        return chosen
-
-    def check(self, X: Any) -> pd.DataFrame:
-        """Return what was never seen at fit, as flags by row; see `tierkit.scores.inputs.Inputs.flags`."""
-        flags: pd.DataFrame = self.inputs_.flags(estimators.rows(self, X))
-        return flags
-
     def to_json(self) -> str:
         """Return the whole scorecard as JSON text that `from_json` reads back without loss."""
         check_is_fitted(self)
@@ -348,10 +329,7 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
         ]
         data = {
             "format": _FORMAT,
-            "parameters": {**self.get_params(), "monotone": dict(self.monotone) if self.monotone else None},
-            "classes": self.classes_.tolist(),
-            "named": hasattr(self, "feature_names_in_"),
-            "inputs": self.inputs_.to_dict(),
+            **self._learnt(),
             "unused": self.unused_,
             "table": rows,
         }
@@ -369,12 +347,7 @@ class CreditScorecard(ClassifierMixin, BaseEstimator):
         data = json.loads(text)
         if not isinstance(data, dict) or data.get("format") != _FORMAT:
             raise ValueError(f"This is no scorecard of format '{_FORMAT}'. Fit and save it again.")
-        card = cls(**data["parameters"])
-        card.classes_ = np.array(data["classes"])
-        card.inputs_ = Inputs.from_dict(data["inputs"])
-        card.n_features_in_ = len(card.inputs_.names)
-        if data["named"]:
-            card.feature_names_in_ = np.array(card.inputs_.names, dtype=object)
+        card = cls._restored(data)
         card.unused_ = dict(data["unused"])
         table = pd.DataFrame(data["table"], columns=list(COLUMNS))
         interval = table["kind"] == "interval"

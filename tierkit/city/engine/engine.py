@@ -23,7 +23,7 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
 from tierkit.records import AGENCIES, CHANNELS, SECTORS, TIERS
 
-__all__ = ["CHUNK_OBLIGATIONS", "Run", "oracle_scores", "run"]
+__all__ = ["Run", "oracle_scores", "run"]
 
 CHUNK_OBLIGATIONS = 16_384
 """Obligations that a slice holds: small enough for the second-level cache."""

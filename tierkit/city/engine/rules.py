@@ -25,7 +25,6 @@ from tierkit.records import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERI
 
 __all__ = [
     "EVENTS",
-    "MAX_KAPPA",
     "NO_TIER_RATE",
     "REFERENCE_DEPTH",
     "UNINSPECTED_KINDS",

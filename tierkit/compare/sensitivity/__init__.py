@@ -6,10 +6,9 @@ moves one at a time from where it is. A replicate here is a whole city of its ow
 from a seed of its own, so that what is said holds for such cities and not for one of them.
 """
 
-from tierkit.compare.sensitivity.design import morris
 from tierkit.compare.sensitivity.questions import MEASURED
-from tierkit.compare.sensitivity.ranges import Uncertain, uncertain
+from tierkit.compare.sensitivity.ranges import uncertain
 from tierkit.compare.sensitivity.screening import Screening, screen
 from tierkit.compare.sensitivity.tornado import tornado
 
-__all__ = ["MEASURED", "Screening", "Uncertain", "morris", "screen", "tornado", "uncertain"]
+__all__ = ["MEASURED", "Screening", "screen", "tornado", "uncertain"]

@@ -14,7 +14,6 @@ from tierkit.records import DISTRICTS, OWNERSHIPS, SECTORS, SIZES
 from tierkit.scores.metrics import wilson_interval
 
 __all__ = [
-    "AGES",
     "FEWEST",
     "GROUPS",
     "Estimate",

@@ -13,7 +13,7 @@ from tierkit.city.engine import LOG, UNINSPECTED_KINDS, Run
 from tierkit.city.world import World
 from tierkit.records import CHANNELS, DISTRICTS, MODES, OWNERSHIPS, SECTORS, SIZES
 
-__all__ = ["COUNTED", "MEMORY_WEEKS", "ROUND_WEEKS", "Book", "Learn"]
+__all__ = ["COUNTED", "ROUND_WEEKS", "Book", "Learn"]
 
 Ints = NDArray[np.int64]
 Learn = Literal["discovered", "inspected", "audits"]

@@ -20,7 +20,7 @@ from tierkit.policy import Parameter, Policy
 from tierkit.records import SECTORS, SIZES
 from tierkit.texts import number
 
-__all__ = ["FEWEST_DAYS", "History", "estimate"]
+__all__ = ["History", "estimate"]
 
 Floats = NDArray[np.float64]
 

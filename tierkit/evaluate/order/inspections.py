@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tierkit.evaluate.order.ordering import Floats, Ints, Order
 
-__all__ = ["POOLED", "WITHIN", "Inspections", "codes"]
+__all__ = ["POOLED", "Inspections", "codes"]
 
 POOLED, WITHIN = "pooled", "within"
 _FEWEST_REPLICATES = 39  # so that one lies outside each end of a 95 % interval

@@ -10,14 +10,13 @@ the worst and the best order beside; so are a random order, and an order by the 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tierkit.evaluate.order.inspections import Inspections, codes
+from tierkit.evaluate.order.inspections import Inspections
 from tierkit.evaluate.order.ranked import Ranking, RankingComparison
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "compare_rankings",
     "rank_inspections",
     "ranking",
-    "reordered",
 ]
 
 PLANNED = ("routine", "random")
@@ -257,44 +255,6 @@ def rank_inspections(
         replicates=replicates,
         seed=seed,
     )
-
-
-def reordered(
-    score: ArrayLike,
-    dates: ArrayLike | pd.Series,
-    ids: ArrayLike | pd.Series,
-    *,
-    group: ArrayLike | pd.Series | None = None,
-    seed: int = 0,
-) -> pd.Series:
-    """Return the day on which each inspection is made in the order of a score; ties by a keyed lot.
-
-    Parameters
-    ----------
-    score, dates, group
-        As in `ranking`.
-    ids : array of shape (n,)
-        What the lot is drawn by; the order of the rows never decides.
-    seed : int
-
-    Returns
-    -------
-    Series of shape (n,)
-        The dates given, dealt out anew.
-
-    Examples
-    --------
-    >>> reordered([1, 2, 3], pd.date_range("2024-01-01", periods=3), ["a", "b", "c"]).dt.day.tolist()
-    [3, 2, 1]
-    """
-    dated = pd.Series(np.asarray(dates))
-    strata = np.zeros(len(dated), np.int64) if group is None else codes(group)
-    lot = [hashlib.blake2b(f"{seed}:{one}".encode(), digest_size=8).digest() for one in np.asarray(ids)]
-    rank = np.lexsort((np.frombuffer(b"".join(lot), "<u8"), -np.asarray(score, np.float64), strata))
-    slots = np.lexsort((dated.to_numpy(), strata))
-    out = dated.copy()
-    out.iloc[rank] = dated.iloc[slots].to_numpy()
-    return out
 
 
 def _quantiles(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

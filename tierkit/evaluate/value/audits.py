@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.value.policy_value import PolicyValue
 from tierkit.scores.metrics import wilson_interval
 
-__all__ = ["audits_for_rate", "audits_for_value", "floor_for", "half_width"]
+__all__ = ["audits_for_rate", "audits_for_value", "half_width"]
 
 _MOST = 10**9
 
@@ -106,19 +105,3 @@ def audits_for_value(found: PolicyValue, wanted: float, estimator: str = "random
         why = row["refused"] or "its error is nil"
         raise ValueError(f"There is no interval of '{estimator}' to start from: {why}.")
     return math.ceil(audits * (width / 2 / wanted) ** 2)
-
-
-def floor_for(audits: float, obligations: int, weeks: float = 26) -> float:
-    """Return the random floor, draws an obligation-year, that gives so many audits within some weeks.
-
-    Examples
-    --------
-    >>> round(floor_for(500, 20_000), 3)
-    0.05
-    """
-    if not 0 <= audits < obligations * weeks:
-        raise ValueError(
-            f"{obligations:,} obligations in {weeks} weeks hold fewer than {obligations * weeks:,} audits. "
-            f"Got {audits:,}."
-        )
-    return -WEEKS_A_YEAR * math.log1p(-audits / (obligations * weeks))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tierkit.scores.metrics import effective_size
 
-__all__ = ["FEWEST_EFFECTIVE", "FEWEST_FINDINGS", "MOST_UNSEEN", "Gap", "OverlapError", "overlap"]
+__all__ = ["FEWEST_FINDINGS", "Gap", "OverlapError", "overlap"]
 
 Floats = NDArray[np.float64]
 

@@ -16,17 +16,7 @@ from tierkit.records.known import TIMED, Source, Timeline
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 
-__all__ = [
-    "EDITED",
-    "Scorer",
-    "Tables",
-    "edited",
-    "known_tables",
-    "passed_check",
-    "retagged",
-    "score_known",
-    "spotless",
-]
+__all__ = ["EDITED", "Scorer", "Tables", "edited", "known_tables", "score_known", "spotless"]
 
 Tables = Mapping[str, pd.DataFrame]
 

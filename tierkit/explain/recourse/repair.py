@@ -21,7 +21,7 @@ from tierkit.records import TABLES, Dataset, read_dataset
 from tierkit.records.known import TIMED, Source, Timeline, check_recorded
 from tierkit.scores.scorecard import CreditScorecard
 
-__all__ = ["CASES", "credit_path", "known_on", "open_records", "repaired"]
+__all__ = ["credit_path", "known_on", "open_records", "repaired"]
 
 Case = Literal["none", "earliest"]
 CASES: tuple[Case, ...] = ("none", "earliest")

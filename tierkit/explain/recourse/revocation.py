@@ -19,7 +19,7 @@ from tierkit.policy.tiers import assign
 from tierkit.records import LEVELS, TABLES, DataError, Problem
 from tierkit.records.known import Source, Timeline
 
-__all__ = ["REVOCABLE", "Move", "Revocation", "revoked"]
+__all__ = ["Move", "Revocation", "revoked"]
 
 REVOCABLE = ("inspections", "credit_events", "complaints", "signals")
 """Tables of records that can be revoked."""

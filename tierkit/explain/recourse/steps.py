@@ -23,7 +23,6 @@ from tierkit.records import LEVELS
 
 __all__ = [
     "DAY",
-    "IMMUTABLE",
     "STEPS",
     "Row",
     "Step",
@@ -36,24 +35,6 @@ __all__ = [
 
 Row: TypeAlias = Mapping[str, Any]
 """A row of a table by column, None where there is no value."""
-
-IMMUTABLE = (
-    "sector",
-    "size",
-    "ownership",
-    "age_years",
-    "employees",
-    "registered_capital",
-    "commitment",
-    "in_park",
-    "tag_chain_brand",
-    "tag_platform_seller",
-    "tag_night_trade",
-    "tag_key_account",
-    "obligations",
-    "key_obligations",
-)
-"""Features of what an enterprise is, which no step may move; its age grows by itself."""
 
 DAY = pd.Timedelta(days=1)
 """One day."""

@@ -10,7 +10,7 @@ from tierkit.policy.files.checks import Value
 from tierkit.policy.files.reading import STATUSES, Meta, Parameter
 from tierkit.policy.specification import SPEC, UNITS
 
-__all__ = ["hash_of", "html_of", "leaf_of", "shown_value", "toml_of"]
+__all__ = ["hash_of", "html_of", "leaf_of", "toml_of"]
 
 
 def hash_of(meta: Meta, parameters: Mapping[str, Parameter]) -> str:
