@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit.city.engine import TALLY, run
+from tierkit.city.engine import run
 from tierkit.city.population import items
 from tierkit.city.synth import make
 from tierkit.compare.outcomes import (
@@ -81,30 +81,6 @@ def test_inspections_visits_and_hours_by_hand(done, outcome):
     assert value(outcome, "enterprise_hours") == sum(6 if joint else 4 for joint in visits.values())
     assert value(outcome, "trigger_share") == pytest.approx(on_site["channel"].isin([1, 2]).mean())
     assert any(visits.values()), "the world should hold a joint visit"
-
-
-def test_groups_of_agency_and_channel_are_those_of_the_log(done, outcome):
-    log = done.table()
-    log = log[log["mode"] < 2]
-    codes = {"agency": done.start.fixed.agency[log["obligation"]], "channel": log["channel"].to_numpy()}
-    for group, code in codes.items():
-        for at, level in enumerate(GROUPS[group]):
-            mine = log[code == at]
-            found = mine[mine["finding"] > 0]
-            assert value(outcome, "inspections", group, level) == len(mine)
-            assert value(outcome, "findings", group, level) == len(found)
-            assert value(outcome, "penalties", group, level) == (mine["disposition"] >= 3).sum()
-            if len(found):
-                assert value(outcome, "finding_rate", group, level) == pytest.approx(len(found) / len(mine))
-                waited = (found["week"] - found["since"]).mean()
-                assert value(outcome, "weeks_to_detection", group, level) == pytest.approx(waited)
-
-
-def test_put_off_and_inspections_are_those_of_the_tally(done, outcome):
-    total = dict(zip(TALLY, done.tally.sum(axis=0).T, strict=True))
-    assert value(outcome, "inspections") == (total["alone"] + total["joint"]).sum()
-    for at, agency in enumerate(GROUPS["agency"]):
-        assert value(outcome, "put_off", "agency", agency) == total["put_off"][at]
 
 
 def test_repeats_by_hand(done, outcome):

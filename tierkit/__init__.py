@@ -32,6 +32,7 @@ Policies
     ladders: how often each tier is inspected, beside what the law asks.
     simulate: the engine; `run`.
     outcomes: what a run did to load, findings and harm.
+    tidy: a run as frames of cells; `inspections`, `demand`.
     compare: reforms beside a baseline under the same draws; `compare`.
     agencies: what each agency did under each policy; `scoreboard`.
     sensitivity: which of the unknown numbers decide a comparison; `screen`, `tornado`.
