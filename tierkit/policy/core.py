@@ -1,13 +1,13 @@
 """A policy: a frozen, dated, cited set of parameters, read from TOML."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from tierkit.policy.files.checks import suggestion
 from tierkit.policy.files.loading import Content, baseline_of, find, finish, load, read
@@ -15,6 +15,9 @@ from tierkit.policy.files.problems import PolicyError, PolicyProblem, PolicyWarn
 from tierkit.policy.files.reading import Meta, Parameter, Reading, parse, read_file, read_mapping, read_text
 from tierkit.policy.files.writing import hash_of, html_of, toml_of
 from tierkit.policy.specification import SPEC
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Policy", "check", "diff"]
 
@@ -294,6 +297,8 @@ def diff(a: Policy, b: Policy) -> pd.DataFrame:
     >>> diff(legacy, legacy).empty
     True
     """
+    import pandas as pd  # here and in plans/, since files are read and checked without it
+
     rows: list[tuple[object, ...]] = [
         (path, a.parameters[path].value, one.value, one.unit, one.ground)
         for path, one in b.parameters.items()
