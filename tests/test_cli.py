@@ -18,10 +18,10 @@ import pytest
 
 from tierkit.cli import app, main
 from tierkit.cli.answers import as_data
-from tierkit.cli.checks import Checks, nearest
 from tierkit.cli.table import cell, table
 from tierkit.features import build
 from tierkit.folders import kind_of, whole_folder
+from tierkit.jobs.checks import Checks, nearest
 from tierkit.policy import Policy, presets
 from tierkit.records import read_dataset
 from tierkit.scores.baselines import BASELINES

@@ -11,13 +11,14 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Annotated, Any
 
 import typer
 
 from tierkit.cli.table import table
+from tierkit.jobs.checks import Fault
 
 __all__ = [
     "BAD_INPUT",
@@ -26,8 +27,6 @@ __all__ = [
     "INTERRUPTED",
     "READER_GONE",
     "Answer",
-    "BadInputError",
-    "Fault",
     "as_data",
     "command",
     "describe",
@@ -52,33 +51,6 @@ class Answer:
 
     data: Mapping[str, Any]
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with what a command was given.
-
-    Attributes
-    ----------
-    place : str
-        The option, argument or file.
-    message : str
-        What is wrong.
-    remedy : str
-        What to do.
-    """
-
-    place: str
-    message: str
-    remedy: str
-
-
-class BadInputError(ValueError):
-    """What a command was given cannot be used; ``problems`` lists everything that is wrong with it."""
-
-    def __init__(self, problems: Iterable[Any]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(map(str, self.problems)))
 
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, errors included.")]

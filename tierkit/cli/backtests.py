@@ -9,9 +9,9 @@ import typer
 
 from tierkit import __version__
 from tierkit.cli.answers import Answer, command
-from tierkit.cli.checks import MAX_SEED, Checks, cores
 from tierkit.cli.table import table
 from tierkit.folders import whole_folder
+from tierkit.jobs.checks import MAX_SEED, Checks, cores
 from tierkit.progress import show
 
 if TYPE_CHECKING:

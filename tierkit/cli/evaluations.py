@@ -8,9 +8,9 @@ import typer
 
 from tierkit import __version__
 from tierkit.cli.answers import Answer, command
-from tierkit.cli.checks import Checks, cores
 from tierkit.cli.table import table
 from tierkit.folders import whole_folder
+from tierkit.jobs.checks import Checks, cores
 from tierkit.progress import show
 
 __all__ = ["add_to"]

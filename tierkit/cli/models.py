@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierkit.cli.answers import Answer, command
-from tierkit.cli.checks import MAX_SEED, Checks, cores
 from tierkit.cli.table import table
+from tierkit.jobs.checks import MAX_SEED, Checks, cores
 from tierkit.progress import show
 
 if TYPE_CHECKING:

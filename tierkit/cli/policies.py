@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from tierkit.cli.answers import Answer, BadInputError, command, describe
-from tierkit.cli.checks import Checks
+from tierkit.cli.answers import Answer, command, describe
 from tierkit.cli.table import table
+from tierkit.jobs.checks import BadInputError, Checks
 
 __all__ = ["app"]
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from tierkit.cli.answers import Answer, command
-from tierkit.cli.checks import FORMATS, MAX_SEED, Checks, cores
 from tierkit.cli.table import table
+from tierkit.jobs.checks import FORMATS, MAX_SEED, Checks, cores
 from tierkit.progress import show
 
 __all__ = ["add_to"]

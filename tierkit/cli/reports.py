@@ -11,8 +11,8 @@ import typer
 
 from tierkit import __version__
 from tierkit.cli.answers import Answer, command
-from tierkit.cli.checks import Checks, cores
 from tierkit.folders import whole_folder
+from tierkit.jobs.checks import Checks, cores
 from tierkit.progress import Progress, show
 
 if TYPE_CHECKING:

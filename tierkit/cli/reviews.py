@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierkit.cli.answers import Answer, command
-from tierkit.cli.checks import FORMATS, Checks
+from tierkit.jobs.checks import FORMATS, Checks
 
 if TYPE_CHECKING:
     import pandas as pd

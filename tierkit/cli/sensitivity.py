@@ -9,9 +9,9 @@ import typer
 
 from tierkit import __version__
 from tierkit.cli.answers import Answer, as_data, command
-from tierkit.cli.checks import MAX_SEED, Checks, cores, nearest
 from tierkit.cli.simulations import MOST_KAPPA, MOST_REPLICATES, MOST_WEEKS, warn_of_rule_scores
 from tierkit.folders import whole_folder
+from tierkit.jobs.checks import MAX_SEED, Checks, cores, nearest
 from tierkit.progress import show
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import typer
 
 from tierkit import __version__
 from tierkit.cli.answers import Answer, command
-from tierkit.cli.checks import MAX_SEED, Checks, cores
 from tierkit.cli.table import table
 from tierkit.folders import whole_folder
+from tierkit.jobs.checks import MAX_SEED, Checks, cores
 from tierkit.progress import Progress, show
 
 if TYPE_CHECKING:

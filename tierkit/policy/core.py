@@ -59,7 +59,7 @@ class Policy:
         ordered = {path: self.parameters[path] for path in SPEC}
         object.__setattr__(self, "parameters", MappingProxyType(ordered))
 
-    def __reduce__(self) -> tuple[type["Policy"], tuple[str, Meta, dict[str, Parameter]]]:
+    def __reduce__(self) -> tuple[type[Policy], tuple[str, Meta, dict[str, Parameter]]]:
         """Let a policy be copied and cross process boundaries, which a mapping proxy cannot."""
         return Policy, (self.name, self.meta, dict(self.parameters))
 
@@ -72,7 +72,7 @@ class Policy:
         return f"Policy({self.name!r}, hash={self.hash[:12]!r})"
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> "Policy":
+    def load(cls, name_or_path: str | Path) -> Policy:
         """Read a preset by its name, or a policy file by its path.
 
         A file that names a ``baseline`` in ``[meta]`` holds only what differs from it: a preset's name, or a
@@ -101,7 +101,7 @@ class Policy:
         return cls._usable(*load(find(name_or_path), ()))
 
     @classmethod
-    def loads(cls, text: str, place: str = "policy") -> "Policy":
+    def loads(cls, text: str, place: str = "policy") -> Policy:
         """Read a policy from the text of a file; a baseline is looked for from the working folder.
 
         Raises
@@ -187,7 +187,7 @@ class Policy:
         return Content(self.name, self.meta, self.parameters)
 
     @classmethod
-    def _usable(cls, content: Content | None, reading: Reading) -> "Policy":
+    def _usable(cls, content: Content | None, reading: Reading) -> Policy:
         """Return the policy, warning of each value that should have been meant; raise if there is none."""
         errors = [one for one in reading.problems if not one.warning]
         if errors or content is None:
@@ -202,7 +202,7 @@ class Policy:
         *,
         name: str | None = None,
         assumption: str | None = None,
-    ) -> "Policy":
+    ) -> Policy:
         """Return a new policy that differs from this one in the given values; this one stays as it is.
 
         Parameters
@@ -254,7 +254,7 @@ class Policy:
             message = f"'meta.baseline' = '{wanted}' is not '{self.name}', to which the file was applied"
             reading.note("meta.baseline", message, "load the file with Policy.load, or take out its baseline")
 
-    def to_toml(self, *, against: "Policy | None" = None) -> str:
+    def to_toml(self, *, against: Policy | None = None) -> str:
         """Return the policy as a file: whole, or only what differs from another policy.
 
         Parameters

@@ -8,11 +8,11 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tierkit.cli.answers import BadInputError, Fault
 from tierkit.folders import kind_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tierkit.policy import Policy
 
-__all__ = ["FORMATS", "MAX_SEED", "Checks", "cores", "nearest"]
+__all__ = ["FORMATS", "MAX_SEED", "BadInputError", "Checks", "Fault", "cores", "nearest"]
 
 FORMATS = ("parquet", "csv", "csv.gz")
 WRITERS = {
@@ -55,6 +55,33 @@ def nearest(wrong: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(wrong, list(known), n=1)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with what a command was given.
+
+    Attributes
+    ----------
+    place : str
+        The option, argument or file.
+    message : str
+        What is wrong.
+    remedy : str
+        What to do.
+    """
+
+    place: str
+    message: str
+    remedy: str
+
+
+class BadInputError(ValueError):
+    """What a command was given cannot be used; ``problems`` lists everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[Any]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
 
 
 class Checks:
