@@ -8,6 +8,7 @@ import functools
 import inspect
 import json
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -18,7 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from tierkit.cli.table import table
-from tierkit.jobs.checks import Fault
+from tierkit.jobs.checks import BadInputError, Fault
 
 __all__ = [
     "BAD_INPUT",
@@ -69,16 +70,17 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
 
     def add(function: Callable[..., Answer]) -> Callable[..., None]:
         @functools.wraps(function)
-        def run(*, as_json: bool, debug: bool, **checks: Any) -> None:
+        def run(*, as_json: bool, debug: bool, **given: Any) -> None:
             try:
-                writes = not checks.keys().isdisjoint({"out", "log"})
-                status = _run(functools.partial(function, **checks), as_json, debug, writes)
+                writes = not given.keys().isdisjoint({"out", "log"})
+                status = _run(functools.partial(function, **given), names, as_json, debug, writes)
                 sys.stdout.flush()
             except BrokenPipeError:
                 status = reader_gone()
             raise typer.Exit(status)
 
         signature = inspect.signature(function)
+        names = _names(signature)
         extra = [
             inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
             inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug),
@@ -92,25 +94,47 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
     return add
 
 
+def _names(signature: inspect.Signature) -> dict[str, str]:
+    """Return how people write each parameter: an option, or the name of an argument in capitals."""
+    told = {}
+    for name, one in signature.parameters.items():
+        declared = next(iter(getattr(one.annotation, "__metadata__", ())), None)
+        if isinstance(declared, typer.models.ArgumentInfo):
+            told[name] = str(declared.metavar).strip("[].")
+            told |= {one.lower(): one for one in told[name].split("|")}  # RUN|SCORES: by what it is
+        else:
+            own = getattr(declared, "default", None)  # typer takes the first word, the option, for a default
+            told[name] = own if isinstance(own, str) else f"--{name.replace('_', '-')}"
+    return told
+
+
+def _spoken(text: str, names: Mapping[str, str]) -> str:
+    """Return a text of a job with its parameters as people write them."""
+    return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
+
+
 def reader_gone() -> int:
     """Let what is still to be printed go nowhere, since its reader, head say, has seen enough."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return READER_GONE
 
 
-def _run(function: Callable[[], Answer], as_json: bool, debug: bool, writes: bool) -> int:
+def _run(
+    function: Callable[[], Answer], names: Mapping[str, str], as_json: bool, debug: bool, writes: bool
+) -> int:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
             answer = function()
         except Exception as error:
-            status = _tell(error, as_json, debug, writes)
+            status = _tell(error, names, as_json, debug, writes)
         except KeyboardInterrupt:
             print("Interrupted; nothing was left half-written.", file=sys.stderr)
             status = INTERRUPTED
         else:
             status = DONE
-    notes = list(dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning)))
+    told = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+    notes = list(dict.fromkeys(_spoken(one, names) for one in told))
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
     if status == DONE:
@@ -121,10 +145,10 @@ def _run(function: Callable[[], Answer], as_json: bool, debug: bool, writes: boo
     return status
 
 
-def _tell(error: Exception, as_json: bool, debug: bool, writes: bool) -> int:
+def _tell(error: Exception, names: Mapping[str, str], as_json: bool, debug: bool, writes: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    problems = _problems(error)
+    problems = _problems(error, names)
     if problems is None:
         message = f"{type(error).__name__}: {error}".strip().rstrip(":")
         if as_json:
@@ -148,15 +172,25 @@ def _blame(error: Exception, message: str, debug: bool) -> str:
     return f"A fault of tierkit's, not of your input: {message}{again}"
 
 
-def _problems(error: Exception) -> list[dict[str, Any]] | None:
-    """Return what is wrong with the input, or None where it is not the input's fault."""
+def _problems(error: Exception, names: Mapping[str, str]) -> list[dict[str, Any]] | None:
+    """Return what is wrong with the input, or None if the error is not the input's fault."""
     listed = getattr(error, "problems", None)
+    if isinstance(error, BadInputError):
+        return [_of_options(describe(one), names) for one in error.problems]
     if isinstance(error, ValueError) and listed is not None:
         return [describe(one) for one in listed]
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError):
         remedy = "Check the path and the rights to it."
         return [describe(Fault(str(error.filename or ""), f"{error.strerror}".lower(), remedy))]
     return None
+
+
+def _of_options(problem: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a problem of a job's parameter as one of the option or argument that it came from."""
+    first, gap, rest = str(problem.get("place", "")).partition(" ")
+    at = {"place": names.get(first, first) + gap + rest} if "place" in problem else {}
+    said = {key: _spoken(str(problem[key]), names) for key in ("message", "remedy") if key in problem}
+    return problem | at | said
 
 
 def describe(problem: Any) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from typer.main import get_command
 from tierkit import __version__
 from tierkit.cli import (
     backtests,
+    data,
     evaluations,
     models,
     policies,
-    records,
     reports,
     reviews,
     sensitivity,
@@ -55,7 +55,7 @@ def _options(version: Version = False) -> None:
     """Take the options before the command."""
 
 
-records.add_to(app)
+data.add_to(app)
 models.add_to(app)
 reviews.add_to(app)
 simulations.add_to(app)

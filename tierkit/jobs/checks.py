@@ -1,26 +1,30 @@
-"""What a command was given: paths, dates, policies and ids, checked together before anything is written.
+"""Checks of what a job was given, the same for Python and for the command line.
 
-Each check notes what is wrong and goes on, so that one run lists everything; `Checks.settle` then stops the
-command if there was anything.
+A job checks all its arguments before it writes anything. Each check records what is wrong and goes on, so
+that one call lists everything; `Checks.settle` then raises if there was anything. A problem names the
+parameter that it is about, and other parameters in backticks, so that the command line can say the option.
 """
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tierkit.folders import kind_of
+from tierkit.records.gate import InputError, day_of, described
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tierkit.policy import Policy
 
-__all__ = ["FORMATS", "MAX_SEED", "BadInputError", "Checks", "Fault", "cores", "nearest"]
+__all__ = ["FORMATS", "MAX_SEED", "BadInputError", "Checks", "Fault", "Place", "cores", "listed", "nearest"]
+
+Place: TypeAlias = str | os.PathLike[str]
+"""Path of a file or folder, as users give it."""
 
 FORMATS = ("parquet", "csv", "csv.gz")
 WRITERS = {
@@ -38,6 +42,8 @@ WRITERS = {
 IN_DEMO = {"dataset": "data", "model": "model", "run": "run"}
 """Kind of a folder → where a demo holds one."""
 MAX_SEED = 2**32 - 1
+NOWHERE = Path("nowhere")
+"""Stands in for what is no path, until `Checks.settle` raises."""
 
 
 def cores() -> int:
@@ -46,7 +52,7 @@ def cores() -> int:
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` where something known is near, or nothing.
+    """Return ``"; did you mean 'x'?"`` if a known word is similar to the wrong one, else an empty text.
 
     Examples
     --------
@@ -57,14 +63,28 @@ def nearest(wrong: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
+def listed(given: Any) -> list[Any]:
+    """Return one value, or several of them, as a list; None is none.
+
+    Examples
+    --------
+    >>> listed("legacy"), listed(["legacy", "oracle"]), listed(None)
+    (['legacy'], ['legacy', 'oracle'], [])
+    """
+    if given is None:
+        return []
+    one = isinstance(given, str | bytes) or not isinstance(given, Iterable)
+    return [given] if one else list(given)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with what a command was given.
+    """One thing that is wrong with what a job was given.
 
     Attributes
     ----------
     place : str
-        The option, argument or file.
+        The parameter, and the place in its file where there is one.
     message : str
         What is wrong.
     remedy : str
@@ -75,40 +95,59 @@ class Fault:
     message: str
     remedy: str
 
+    def __str__(self) -> str:
+        """Return all three as a line."""
+        return f"{self.place}: {self.message}. {self.remedy}"
 
-class BadInputError(ValueError):
-    """What a command was given cannot be used; ``problems`` lists everything that is wrong with it."""
+
+class BadInputError(InputError):
+    """Arguments that a job cannot use; ``problems`` lists everything that is wrong with them."""
 
     def __init__(self, problems: Iterable[Any]) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(map(str, self.problems)))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 class Checks:
-    """Collects what is wrong with the options and arguments of one command."""
+    """Collects what is wrong with the arguments of one job.
+
+    Examples
+    --------
+    >>> checks = Checks()
+    >>> checks.between("weeks", 0, 1, 520)
+    >>> checks.one_of("lang", "eng", ["zh", "en"])
+    >>> checks.settle()
+    Traceback (most recent call last):
+    ...
+    tierkit.jobs.checks.BadInputError: weeks: 0 is out of range. Give a number from 1 to 520.
+    lang: 'eng' is not known; did you mean 'en'?. Give one of zh, en.
+    """
 
     def __init__(self) -> None:
         self._problems: list[Any] = []
         self._inputs: list[Path] = []
 
     def note(self, place: str, message: str, remedy: str) -> None:
-        """Add a problem."""
+        """Record a problem."""
         self._problems.append(Fault(place, message, remedy))
 
     def settle(self) -> None:
-        """Stop the command if anything was wrong.
+        """Raise if a problem was recorded.
 
         Raises
         ------
         BadInputError
-            With everything that was wrong.
+            With all problems.
         """
         if self._problems:
             raise BadInputError(self._problems)
 
     @contextmanager
     def blame(self, place: str, remedy: str) -> Iterator[None]:
-        """Turn a plain `ValueError` of what runs inside into a problem of an input; others pass."""
+        """Record a plain `ValueError` raised inside as a problem of a parameter, and settle.
+
+        An error that lists its own ``problems`` passes unchanged.
+        """
         try:
             yield
         except ValueError as error:
@@ -117,8 +156,19 @@ class Checks:
             self.note(place, str(error), remedy)
         self.settle()
 
-    def folder(self, place: str, path: Path, kind: str, *, holds: Sequence[str] = ()) -> Path:
-        """Note it unless a folder can be read there, of no other kind and with certain files in it."""
+    def path(self, place: str, given: Place) -> Path:
+        """Record a problem unless the value is a path; return it as a `Path`."""
+        try:
+            return Path(given)
+        except TypeError:
+            self.note(place, f"{described(given)} is not a path", "Give a path, as text or pathlib.Path.")
+            return NOWHERE
+
+    def folder(self, place: str, given: Place, kind: str, *, holds: Sequence[str] = ()) -> Path:
+        """Record a problem unless the path is a readable folder, of no other kind, that holds some files."""
+        path = self.path(place, given)
+        if path is NOWHERE:
+            return path
         self._inputs.append(path)
         if not path.exists():
             self.note(place, f"'{path}' does not exist", "Give a folder that exists." + _sibling(path))
@@ -138,8 +188,11 @@ class Checks:
                 self.note(place, f"'{path}' holds no {', '.join(missing)}", remedy)
         return path
 
-    def file(self, place: str, path: Path) -> Path:
-        """Note it unless the path is a file that can be read."""
+    def file(self, place: str, given: Place) -> Path:
+        """Record a problem unless the path is a file that can be read."""
+        path = self.path(place, given)
+        if path is NOWHERE:
+            return path
         self._inputs.append(path)
         if not path.exists():
             self.note(place, f"'{path}' does not exist", "Give a file that exists." + _sibling(path))
@@ -149,31 +202,40 @@ class Checks:
             self.note(place, f"'{path}' may not be read", "Ask for the right to read it.")
         return path
 
-    def date(self, place: str, text: str) -> "pd.Timestamp":
-        """Note it unless the text is a calendar date, ``YYYY-MM-DD``; the first of 1970 stands in then."""
-        import pandas as pd
-
+    def date(self, place: str, given: date | str) -> date:
+        """Record a problem unless the value is a day; return it, or the first of 1970 in its place."""
         try:
-            if len(text) != len("2024-12-30"):
-                raise ValueError
-            return pd.Timestamp(date.fromisoformat(text))
-        except ValueError:
+            return day_of(given, place)
+        except InputError:
+            shown = f"'{given}'" if isinstance(given, str) else described(given)
             remedy = "Give a calendar date as YYYY-MM-DD, 2024-12-30 say."
-            self.note(place, f"'{text}' is not a date", remedy)
-            return pd.Timestamp(1970, 1, 1)
+            self.note(place, f"{shown} is not a date", remedy)
+            return date(1970, 1, 1)
 
-    def policy(self, place: str, name_or_path: str, *, of_models: bool = False) -> "Policy | None":
-        """Note all that is wrong with a policy, as one of the models' tiers too; return it if nothing is."""
+    def policy(self, place: str, given: Any, *, of_models: bool = False) -> "Policy | None":
+        """Record every problem of a policy; return the policy if there is none.
+
+        Parameters
+        ----------
+        place : str
+        given : Policy, or name or path of one
+        of_models : bool
+            Whether its tiers are to rest on scores of models, which those of the oracle cannot.
+        """
         from tierkit.policy import Policy, PolicyError
 
+        if isinstance(given, Policy):
+            return self._of_models(place, given) if of_models else given
+        if not isinstance(given, str | os.PathLike):
+            remedy = "Give the name of a preset, a TOML file or a Policy."
+            self.note(place, f"{described(given)} is not a policy", remedy)
+            return None
+        name_or_path = os.fspath(given)
         if name_or_path.endswith(".toml"):
             self._inputs.append(Path(name_or_path))
         try:
             loaded = Policy.load(name_or_path)
-            if of_models and loaded.oracle:
-                message = f"'{loaded.name}' rests on the true probabilities, which no model gives"
-                self.note(place, message, "Give another policy; the oracle is for 'tierkit simulate'.")
-            return loaded
+            return self._of_models(place, loaded) if of_models else loaded
         except PolicyError as error:
             for one in error.problems:
                 at = f"{place} {one.place}" if one.line is None else f"{place} {one.place}, line {one.line}"
@@ -184,41 +246,58 @@ class Checks:
             self.note(place, f"'{name_or_path}': {error.strerror}", "Give a file that can be read.")
         return None
 
-    def at_least(self, place: str, value: float, least: float) -> None:
-        """Note it if a number is too small (or not a number at all)."""
-        if not value >= least:
+    def _of_models(self, place: str, policy: "Policy") -> "Policy":
+        if policy.oracle:
+            message = f"'{policy.name}' rests on the true probabilities, which no model gives"
+            self.note(place, message, "Give another policy; the oracle is for 'tierkit simulate'.")
+        return policy
+
+    def at_least(self, place: str, value: int, least: int) -> None:
+        """Record a problem unless the value is a whole number that is large enough."""
+        if self._is_number(place, value, whole=True) and value < least:
             self.note(place, f"{value} is too small", f"Give a number of at least {least}.")
 
-    def between(self, place: str, value: float, low: float, high: float) -> None:
-        """Note it if a number is out of range (or not a number at all)."""
-        if not low <= value <= high:
+    def between(self, place: str, value: float, low: float, high: float, *, whole: bool = True) -> None:
+        """Record a problem unless the value is a number, a whole one unless said otherwise, in a range."""
+        if self._is_number(place, value, whole=whole) and not low <= value <= high:
             self.note(place, f"{value:,} is out of range", f"Give a number from {low:,} to {high:,}.")
 
-    def one_of(self, place: str, value: str, allowed: Sequence[str]) -> None:
-        """Note it if a word is none of those allowed."""
-        if value not in allowed:
-            self.note(
-                place,
-                f"'{value}' is not known{nearest(value, allowed)}",
-                f"Give one of {', '.join(allowed)}.",
-            )
+    def _is_number(self, place: str, value: object, *, whole: bool) -> bool:
+        good = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+        if not good:
+            kind = "whole number" if whole else "number"
+            self.note(place, f"{described(value)} is not a {kind}", f"Give a {kind}.")
+        return good
 
-    def enterprise(self, place: str, text: str) -> str:
-        """Note it unless the text is a unified social credit code with a valid check character."""
+    def one_of(self, place: str, value: Any, allowed: Collection[str]) -> None:
+        """Record a problem unless the value is one of the allowed words."""
+        if value not in tuple(allowed):
+            shown, near = (
+                (f"'{value}'", nearest(value, allowed)) if isinstance(value, str) else (described(value), "")
+            )
+            self.note(place, f"{shown} is not known{near}", f"Give one of {', '.join(allowed)}.")
+
+    def enterprise(self, place: str, text: Any) -> None:
+        """Record a problem unless the text is a unified social credit code with a valid check character."""
         from tierkit.records import credit_code
 
-        if not credit_code.is_valid(text):
+        if not isinstance(text, str):
+            message = f"{described(text)} is not a unified social credit code"
+            self.note(place, message, "Give the code of one enterprise as text.")
+        elif not credit_code.is_valid(text):
             self.note(place, f"'{text}' is not a valid unified social credit code", _code_remedy(text))
-        return text
 
-    def out_folder(self, place: str, path: Path, kind: str) -> str:
-        """Note it unless a folder can be written there, losing nothing but what the same command wrote.
+    def out_folder(self, place: str, given: Place, kind: str) -> tuple[Path, bool]:
+        """Record a problem unless the path is a new or empty folder, or one written by the same command.
 
         Returns
         -------
-        str
-            What to say of it when it is done: ``"Wrote"``, or ``"Replaced"`` where there is something now.
+        tuple of Path and bool
+            The path, and whether there is something now that will be replaced.
         """
+        path = self.path(place, given)
+        if path is NOWHERE:
+            return path, False
         full = path.is_dir() and any(path.iterdir())
         if path.exists() and not path.is_dir():
             self.note(place, f"'{path}' is a file", "Give the name of a folder.")
@@ -231,10 +310,13 @@ class Checks:
             remedy = f"Give a new folder, an empty one, or one that 'tierkit {WRITERS[kind]}' wrote."
             self.note(place, f"'{path}' {what}", remedy)
         self._out(place, path)
-        return "Replaced" if full else "Wrote"
+        return path, full
 
-    def out_file(self, place: str, path: Path, suffixes: Sequence[str]) -> Path:
-        """Note it unless a file can be written there; one of the same kind is replaced."""
+    def out_file(self, place: str, given: Place, suffixes: Sequence[str]) -> Path:
+        """Record a problem unless a file of a given ending can be written there; an old one is replaced."""
+        path = self.path(place, given)
+        if path is NOWHERE:
+            return path
         if not path.name.endswith(tuple(suffixes)):
             self.note(place, f"'{path}' has no known ending", f"End it in {' or '.join(suffixes)}.")
         if path.exists() and not path.is_file():
@@ -260,6 +342,7 @@ class Checks:
 
 
 def _sibling(path: Path) -> str:
+    """Return a hint at the most similar name in the same folder, or an empty text."""
     try:
         hint = nearest(path.name, (one.name for one in path.parent.iterdir()))
     except OSError:
@@ -268,6 +351,7 @@ def _sibling(path: Path) -> str:
 
 
 def _code_remedy(text: str) -> str:
+    """Return what to do about a wrong credit code, by what is wrong with it."""
     from tierkit.records import credit_code
 
     if len(text) == credit_code.LENGTH and credit_code.is_valid(text.upper()):
