@@ -1,7 +1,7 @@
-"""How a command ends: with an answer, with a table of what is wrong, or with a fault of ours.
+"""How a command ends: with an answer, a table of problems with its input, or an error inside tierkit.
 
-`command` turns a function that returns an `Answer` into a command with ``--json`` and ``--debug``. Whatever
-is raised on the way is told in one form, and in JSON where asked.
+`command` turns a function that returns an `Answer` into a command with ``--json`` and ``--debug``. Every
+exception is reported in the same form, in JSON if asked for.
 """
 
 import functools
@@ -40,14 +40,14 @@ DONE, FAULT_OF_OURS, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command has to say.
+    """The result of a command.
 
     Attributes
     ----------
     data : mapping
-        For ``--json``.
+        Printed with ``--json``.
     text : str
-        For people.
+        Printed otherwise.
     """
 
     data: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Answer:
 
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, errors included.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a fault.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
@@ -65,7 +65,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
     ----------
     app : typer.Typer
     name : str
-        What people type.
+        Name of the command.
     """
 
     def add(function: Callable[..., Answer]) -> Callable[..., None]:
@@ -95,7 +95,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
 
 
 def _names(signature: inspect.Signature) -> dict[str, str]:
-    """Return how people write each parameter: an option, or the name of an argument in capitals."""
+    """Return how each parameter is written on the command line: an option, or an argument in capitals."""
     told = {}
     for name, one in signature.parameters.items():
         declared = next(iter(getattr(one.annotation, "__metadata__", ())), None)
@@ -109,12 +109,12 @@ def _names(signature: inspect.Signature) -> dict[str, str]:
 
 
 def _spoken(text: str, names: Mapping[str, str]) -> str:
-    """Return a text of a job with its parameters as people write them."""
+    """Return a text of a job with its parameters as the command line writes them."""
     return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
 
 
 def reader_gone() -> int:
-    """Let what is still to be printed go nowhere, since its reader, head say, has seen enough."""
+    """Discard what is still to be printed: the program that read it, such as head, has closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return READER_GONE
 
@@ -169,7 +169,7 @@ def _blame(error: Exception, message: str, debug: bool) -> str:
     if isinstance(error, OSError):
         return f"The system refused: {error}. Nothing was left half-written under its own name."
     again = "" if debug else "\nRun it again with --debug for the traceback, and report it."
-    return f"A fault of tierkit's, not of your input: {message}{again}"
+    return f"An error inside tierkit, not in your input: {message}{again}"
 
 
 def _problems(error: Exception, names: Mapping[str, str]) -> list[dict[str, Any]] | None:
@@ -194,14 +194,14 @@ def _of_options(problem: dict[str, Any], names: Mapping[str, str]) -> dict[str, 
 
 
 def describe(problem: Any) -> dict[str, Any]:
-    """Return a problem of any module as a row of a table."""
+    """Return a problem, of whatever class, as a row of a table."""
     if is_dataclass(problem) and not isinstance(problem, type):
         return asdict(problem)
     return {"message": str(problem)}
 
 
 def as_data(value: Any) -> Any:
-    """Return a value that JSON can hold: dates as ISO text, missing and infinite numbers as null."""
+    """Return a value that JSON can represent: dates as ISO text, missing and infinite numbers as null."""
     if isinstance(value, Mapping):
         return {str(key): as_data(one) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -21,18 +21,23 @@ def add_to(app: typer.Typer) -> None:
 def backtest(
     data: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")],
     as_of: Annotated[
-        str, typer.Option(metavar="DATE", help="A Monday; the policy is from the records before it.")
+        str,
+        typer.Option(metavar="DATE", help="A Monday; the policy is estimated from the records before it."),
     ],
     model: Annotated[
         Path | None,
-        typer.Option(metavar="MODEL", help="Make the world of its scores; of the truth if not given."),
+        typer.Option(
+            metavar="MODEL", help="Build the world from its scores; from the synthetic truth if not given."
+        ),
     ] = None,
     weeks: Annotated[int, typer.Option(metavar="W", help="How long to predict.")] = 52,
-    replicates: Annotated[int, typer.Option(metavar="R", help="Runs; 39, 79, 119 … fit 95 % best.")] = 119,
+    replicates: Annotated[
+        int, typer.Option(metavar="R", help="Runs; 39, 79 and 119 suit 95 % intervals best.")
+    ] = 119,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write what was found.")] = None,
 ) -> Answer:
-    """Hold a past year's load against what its own past predicts."""
+    """Compare the inspections of a past year with what the records before it predict."""
     from tierkit.jobs import backtest as job
     from tierkit.texts import interval, number, percent
 

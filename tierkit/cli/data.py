@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 def synth(
     enterprises: Annotated[int, typer.Option(metavar="N", help="How many enterprises.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
-    seed: Annotated[int, typer.Option(metavar="S", help="Another seed draws another city.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the city.")] = 0,
     format: Annotated[str, typer.Option(metavar="FORMAT", help="parquet, csv or csv.gz.")] = "parquet",
 ) -> Answer:
     """Make a synthetic city with two years of records."""

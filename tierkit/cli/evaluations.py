@@ -23,21 +23,26 @@ def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")],
     as_of: Annotated[
         str,
-        typer.Option(metavar="DATE", help="A Monday: scores are of it, records after it judge them."),
+        typer.Option(
+            metavar="DATE", help="A Monday: scores are of this day, and the records after it test them."
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
     policy: Annotated[
-        str | None, typer.Option(metavar="POLICY", help="What to value; the model's own if not given.")
+        str | None, typer.Option(metavar="POLICY", help="Policy to evaluate; the model's own if not given.")
     ] = None,
     practice: Annotated[
         str | None,
         typer.Option(
-            metavar="POLICY", help="What was in force after the date; as the records say if absent."
+            metavar="POLICY", help="Policy in force after the date; taken from the records if not given."
         ),
     ] = None,
     months: Annotated[int, typer.Option(metavar="M", help="Months over which tiers are followed.")] = 6,
     worlds: Annotated[
-        int, typer.Option(metavar="W", help="Worlds in which retraining on one's own findings is tried.")
+        int,
+        typer.Option(
+            metavar="W", help="Synthetic worlds in which retraining on a policy's own findings is tried."
+        ),
     ] = 0,
 ) -> Answer:
     """Say how sound a model and a policy are, as tables, figures and a model card."""

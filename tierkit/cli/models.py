@@ -16,7 +16,8 @@ AsOf = Annotated[str, typer.Option(metavar="DATE", help="Only what was known bef
 Data = Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")]
 ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="What train wrote.")]
 Previous = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="The last assignment, for hysteresis and dwell.")
+    Path | None,
+    typer.Option(metavar="FILE", help="The last assignment of tiers, for rules of hysteresis and dwell."),
 ]
 
 
@@ -31,16 +32,23 @@ def train(
     data: Data,
     as_of: AsOf,
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Where to write.")],
-    policy: Annotated[str, typer.Option(metavar="POLICY", help="What the model is for.")] = "legacy",
+    policy: Annotated[
+        str, typer.Option(metavar="POLICY", help="Policy that the model is trained for.")
+    ] = "legacy",
     scheme: Annotated[str, typer.Option(metavar="SCHEME", help="naive, random or weighted.")] = "weighted",
     level: Annotated[
         str,
-        typer.Option(metavar="LEVEL", help="What sets probabilities: the scheme's rows, or audits alone."),
+        typer.Option(
+            metavar="LEVEL",
+            help="Rows that set the level of risk: scheme, all of them, or audits, random ones alone.",
+        ),
     ] = "scheme",
-    seed: Annotated[int, typer.Option(metavar="S", help="Seed of trees and hold-out.")] = 0,
-    budget: Annotated[int, typer.Option(metavar="N", help="Settings to try beside the stated ones.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of the trees and of the hold-out set.")] = 0,
+    budget: Annotated[
+        int, typer.Option(metavar="N", help="How many other settings of the risk model to try.")
+    ] = 0,
     bootstrap: Annotated[
-        int, typer.Option(metavar="B", help="Models of resampled enterprises, to say how sure tiers are.")
+        int, typer.Option(metavar="B", help="Models of resampled enterprises, to tell how certain tiers are.")
     ] = 0,
 ) -> Answer:
     """Train the risk model and the credit scorecard."""
@@ -71,19 +79,22 @@ def score(
     model: ModelFolder,
     data: Data,
     as_of: AsOf,
-    policy: Annotated[str, typer.Option(metavar="POLICY", help="Under which tiers are given.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The tiers, FILE.parquet.")],
+    policy: Annotated[str, typer.Option(metavar="POLICY", help="Policy under which tiers are given.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write scores and tiers, FILE.parquet.")],
     previous: Previous = None,
     reasons: Annotated[
-        int, typer.Option(metavar="K", help="Reason codes of each score, with a code book beside the file.")
+        int,
+        typer.Option(
+            metavar="K", help="Reason codes to give for each score; a code book is written beside the file."
+        ),
     ] = 0,
     certainty: Annotated[
         bool, typer.Option("--certainty", help="Say how many bootstrap models give the same tier.")
     ] = False,
     chunk_rows: Annotated[
-        int, typer.Option(metavar="N", help="Enterprises at a time; sets memory.")
+        int, typer.Option(metavar="N", help="Enterprises at a time; fewer need less memory.")
     ] = 65_536,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
 ) -> Answer:
     """Give every enterprise its scores and tier."""
     from tierkit.jobs import scoring
@@ -115,21 +126,26 @@ def explain(
     data: Data,
     as_of: AsOf,
     enterprise: Annotated[str, typer.Option(metavar="ID", help="A unified social credit code.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="A page, FILE.html.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page, FILE.html.")],
     policy: Annotated[
-        str | None, typer.Option(metavar="POLICY", help="The model's own if not given.")
+        str | None,
+        typer.Option(
+            metavar="POLICY", help="Policy under which the tier is given; the model's own if not given."
+        ),
     ] = None,
     lang: Annotated[str, typer.Option(metavar="LANG", help="zh or en.")] = "zh",
     previous: Previous = None,
     reviews: Annotated[
-        Path | None, typer.Option(metavar="LOG", help="Decisions so far, as review keeps them.")
+        Path | None, typer.Option(metavar="LOG", help="Log of reviewers' decisions, as review keeps it.")
     ] = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="What if this record had never been? May be given again."),
+        typer.Option(
+            metavar="ID", help="Also tell what would be without this record; may be given several times."
+        ),
     ] = None,
     background: Annotated[
-        int, typer.Option(metavar="N", help="Measure risk against N enterprises of DIR, drawn by lot.")
+        int, typer.Option(metavar="N", help="Measure risk against N enterprises of DIR, drawn at random.")
     ] = 0,
 ) -> Answer:
     """Say why one enterprise is in its tier."""

@@ -24,40 +24,55 @@ def report(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="The dataset that was scored.")] = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="MODEL", help="Adds portraits of tiers, and makes dossiers.")
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The model that gave the scores; adds portraits of tiers, and is needed for dossiers.",
+        ),
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(metavar="POLICY", help="Of the scores, where it is a file.")
+        str | None, typer.Option(metavar="POLICY", help="The policy of the scores, if it is a file.")
     ] = None,
     previous: Annotated[
-        Path | None, typer.Option(metavar="SCORES", help="Of an earlier day: adds how tiers changed and why.")
+        Path | None,
+        typer.Option(metavar="SCORES", help="Scores of an earlier day; adds how tiers changed and why."),
     ] = None,
     last: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="What score --previous was given; the --previous here if it fits."),
+        typer.Option(
+            metavar="FILE",
+            help="The file that score --previous was given; if not given, --previous is tried.",
+        ),
     ] = None,
     reviews: Annotated[
-        Path | None, typer.Option(metavar="LOG", help="Adds reviewers' last decisions.")
+        Path | None, typer.Option(metavar="LOG", help="Log of reviewers' decisions; adds the last ones.")
     ] = None,
     tiers: Annotated[
         list[str] | None,
         typer.Option("--tier", metavar="TIER", help="Only this tier; may be given several times."),
     ] = None,
     sectors: Annotated[
-        list[str] | None, typer.Option("--sector", metavar="SECTOR", help="Only this sector; likewise.")
+        list[str] | None,
+        typer.Option("--sector", metavar="SECTOR", help="Only this sector; may be given several times."),
     ] = None,
     districts: Annotated[
-        list[str] | None, typer.Option("--district", metavar="DISTRICT", help="Only this district; likewise.")
+        list[str] | None,
+        typer.Option(
+            "--district", metavar="DISTRICT", help="Only this district; may be given several times."
+        ),
     ] = None,
-    uncertain: Annotated[bool, typer.Option("--uncertain", help="Only those whose tier is unsure.")] = False,
+    uncertain: Annotated[
+        bool, typer.Option("--uncertain", help="Only enterprises whose tier is uncertain.")
+    ] = False,
     dossiers: Annotated[
-        int, typer.Option(metavar="N", help="Dossiers to make, of the worst tier and highest risk first.")
+        int, typer.Option(metavar="N", help="Dossiers to make, from the worst tier and highest risk down.")
     ] = 0,
     lang: Annotated[
-        str | None, typer.Option(metavar="LANG", help="Language of dossiers: zh, if not given, en or both.")
+        str | None,
+        typer.Option(metavar="LANG", help="Language of dossiers: zh, en or both; zh if not given."),
     ] = None,
 ) -> Answer:
-    """Write the page that tells a run, or that lists everybody who was scored."""
+    """Write the page of a run, or the page that lists all scored enterprises."""
     of_scores = {
         "data": data, "model": model, "policy": policy, "previous": previous, "last": last,
         "reviews": reviews, "tiers": tiers, "sectors": sectors, "districts": districts,
@@ -81,7 +96,7 @@ def report(
 
 
 def _of_run(run: Path, out: Path, unfit: list[str]) -> Answer:
-    """Make the page of a run, with which options that are for scores do not go."""
+    """Write the page of a run; options that are for scores are refused."""
     checks = Checks()
     for name in unfit:
         checks.note(name, "is for scores, not for a run", "Leave it out, or give SCORES.parquet.")

@@ -17,11 +17,12 @@ def add_to(app: typer.Typer) -> None:
 
 def review(
     decisions: Annotated[
-        Path, typer.Argument(metavar="DECISIONS", help="A CSV or Parquet file, a decision a row.")
+        Path, typer.Argument(metavar="DECISIONS", help="A CSV or Parquet file with one decision per row.")
     ],
     log: Annotated[Path, typer.Option(metavar="LOG", help="The log to add to; made if it is not there.")],
     scores: Annotated[
-        Path | None, typer.Option(metavar="SCORES", help="What score wrote, to hold decisions against.")
+        Path | None,
+        typer.Option(metavar="SCORES", help="A file that score wrote, to check the decisions against."),
     ] = None,
 ) -> Answer:
     """Add decisions of reviewers to a log whose lines are chained by their hashes."""

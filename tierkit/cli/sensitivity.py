@@ -1,4 +1,4 @@
-"""``tierkit sensitivity``: which of the numbers that nobody knows decide a comparison."""
+"""``tierkit sensitivity``: which uncertain numbers decide a comparison."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,9 @@ def sensitivity(
     baseline: Annotated[str, typer.Option(metavar="POLICY", help="What to compare with.")] = "legacy",
     model: Annotated[
         Path | None,
-        typer.Option(metavar="MODEL", help="Whose scores the tiers rest on; a rule score if not given."),
+        typer.Option(
+            metavar="MODEL", help="Model whose scores set the tiers; a rule score sets them if not given."
+        ),
     ] = None,
     enterprises: Annotated[int, typer.Option(metavar="N", help="Enterprises of a city.")] = 5000,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the cities and of the design.")] = 0,
@@ -36,13 +38,13 @@ def sensitivity(
         ),
     ] = None,
     trajectories: Annotated[int, typer.Option(metavar="T", help="Trajectories of the screening.")] = 10,
-    levels: Annotated[int, typer.Option(metavar="L", help="Levels of its grid, even.")] = 4,
+    levels: Annotated[int, typer.Option(metavar="L", help="Levels of its grid; an even number.")] = 4,
     replicates: Annotated[int, typer.Option(metavar="R", help="Cities for each trajectory.")] = 2,
     cities: Annotated[int, typer.Option(metavar="C", help="Cities of the tornado.")] = 10,
     kappa: Annotated[float, typer.Option(metavar="K", help="General deterrence in the tornado.")] = 0.1,
     weeks: Annotated[int, typer.Option(metavar="W", help="How long to run.")] = 52,
 ) -> Answer:
-    """Rank the unknown numbers by what they do to a comparison."""
+    """Rank the uncertain numbers by their effect on a comparison."""
     from tierkit.jobs import sensitivity as job
 
     with show() as progress:

@@ -42,7 +42,7 @@ def simulate(
     ] = None,
     enterprises: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Draw a city of so many in memory, without its records."),
+        typer.Option(metavar="N", help="Draw a city of N enterprises in memory instead, without records."),
     ] = None,
     baseline: Annotated[
         str | None,
@@ -52,14 +52,16 @@ def simulate(
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(metavar="MODEL", help="Whose scores the tiers rest on; a rule score if not given."),
+        typer.Option(
+            metavar="MODEL", help="Model whose scores set the tiers; a rule score sets them if not given."
+        ),
     ] = None,
     kappas: Annotated[
         list[float] | None,
         typer.Option(
             "--kappa",
             metavar="K",
-            help="General deterrence; 0, 0.1 and 0.25 if not given; may be given several times.",
+            help="Strength of general deterrence; 0, 0.1 and 0.25 if not given; may be given several times.",
         ),
     ] = None,
     weeks: Annotated[int, typer.Option(metavar="W", help="How long to run.")] = 52,
@@ -93,7 +95,7 @@ def demo(
     replicates: Annotated[int, typer.Option(metavar="R", help="Runs of each policy.")] = 20,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the city and of the draws.")] = 2025,
 ) -> Answer:
-    """Do the main job: records, models, tiers, five plans."""
+    """Run the whole demonstration: records, models, tiers and five plans."""
     from tierkit.jobs.demo import run
 
     with show() as progress:
@@ -139,7 +141,7 @@ def _headline(headline: "pd.DataFrame") -> str:
 
 
 def _acceptance(moments: list[dict[str, Any]]) -> str:
-    """Return each moment of the world beside the range in which it must lie."""
+    """Return a table of the moments of the city, each beside the range in which it must lie."""
     from tierkit.evaluate.moments import decimals
     from tierkit.texts import interval, number
 

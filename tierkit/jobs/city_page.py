@@ -172,13 +172,15 @@ def city_page(
     Traceback (most recent call last):
     ...
     tierkit.jobs.checks.BadInputError: scores: 'scores.parquet' does not exist. Give a file that exists.
-    data: names and districts are in the dataset. Give the folder that was scored.
+    data: the dataset is needed for names and districts. Give the folder that was scored.
     dossiers: needs the model that gave the scores. Give `model` too.
     """
     checks = Checks()
     source = checks.file("scores", scores)
     if data is None:
-        checks.note("data", "names and districts are in the dataset", "Give the folder that was scored.")
+        checks.note(
+            "data", "the dataset is needed for names and districts", "Give the folder that was scored."
+        )
     else:
         checks.folder("data", data, "dataset")
     if model is not None:
@@ -449,12 +451,12 @@ def _portraits(checks: Checks, scored: _Scored, previous: Place | None) -> Portr
     """Return what sets tiers apart in the whole city, and how they changed since the earlier scores."""
     if scored.model is None:
         return None
-    scored.progress("taking reasons", 0, 1)
+    scored.progress("computing reasons", 0, 1)
     X = build(scored.files, scored.about["as_of"], scored.rows["enterprise_id"], threads=scored.threads)
     scored.model.risk.set_params(num_threads=scored.threads)
     changed = None if previous is None else _changes(checks, scored, scored.model, Path(previous), X)
     shown = portraits(scored.model.risk, scored.model.credit, X, scored.rows, changes=changed)
-    scored.progress("taking reasons", 1, 1)
+    scored.progress("computing reasons", 1, 1)
     return shown
 
 
@@ -464,7 +466,7 @@ def _changes(checks: Checks, scored: _Scored, model: Model, previous: Path, X: p
     before, after = about["as_of"], scored.about["as_of"]
     for key, what in (("model", "another model"), ("policy", "another policy")):
         if about[key] != scored.about[key]:
-            message = f"'{previous}' was scored under {what}: what moved would be its doing"
+            message = f"'{previous}' was scored under {what}, which would itself move tiers"
             checks.note("previous", message, "Give scores of the same model and policy.")
     if before >= after:
         message = f"'{previous}' is as of {before}, which is not before {after}"

@@ -1,6 +1,6 @@
-"""The main job, end to end: from a synthetic city's records to tiers, reasons and what each plan would do.
+"""The demonstration, end to end: a synthetic city's records, models, tiers, reasons and the five plans.
 
-Nothing here is computed that is not in another module; this one says in which order, and what goes where.
+All computing is done by other modules; this one states the order of the steps and where results are written.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ FIVE_YEARS = 5 * WEEKS_A_YEAR
 
 @dataclass(frozen=True)
 class Demo:
-    """What the main job made.
+    """What `run` wrote.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Demo:
 
 
 class _Clock:
-    """Seconds by stage, told as progress."""
+    """Measures the seconds of each stage, and reports its end as progress."""
 
     def __init__(self, progress: Progress) -> None:
         self.seconds: dict[str, float] = {}
@@ -124,7 +124,7 @@ def run(
     threads: int = 2,
     progress: Progress = quiet,
 ) -> Demo:
-    """Do the main job and write it to a folder that ends in ``index.html``.
+    """Run the whole demonstration, and write it to a folder with ``index.html``.
 
     Parameters
     ----------

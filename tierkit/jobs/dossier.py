@@ -108,9 +108,9 @@ def explain(
     reviews : path, optional
         Log of reviewers' decisions.
     without : sequence of str
-        Ids of records: what if they had never been?
+        Ids of records: also tell what scores and tier would be without them.
     background : int
-        Measure risk against so many enterprises of the records, drawn by lot.
+        Measure risk against so many enterprises of the records, drawn at random.
     threads : int
         It changes no bit.
     progress : Progress
@@ -206,7 +206,7 @@ def _check(checks: Checks, enterprises: Path, left_out: pd.DataFrame, enterprise
     if found.empty:
         if (left_out["table"] == "enterprises").any():
             message = f"{enterprise} breaks the data contract: {'; '.join(rows)}"
-            checks.note("enterprise", message, "Mend the row; 'tierkit validate' lists everything.")
+            checks.note("enterprise", message, "Correct the row; 'tierkit validate' lists all problems.")
         else:
             message = f"{enterprise} is not in the table 'enterprises'"
             checks.note("enterprise", message, "Give one of its column enterprise_id.")

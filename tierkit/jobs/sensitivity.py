@@ -1,4 +1,4 @@
-"""Say which of the numbers that nobody knows decide a comparison: frames and figures in a folder."""
+"""Rank uncertain numbers by their effect on a comparison, and write frames and figures to a folder."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def sensitivity(
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Sensitivity:
-    """Rank the unknown numbers by what they do to the comparison of a reform with its baseline.
+    """Rank the uncertain numbers by their effect on the comparison of a reform with its baseline.
 
     Parameters
     ----------

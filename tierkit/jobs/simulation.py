@@ -284,7 +284,7 @@ def report_of(
     data: Dataset | None,
     **more: Any,
 ) -> RunReport:
-    """Return the report of a comparison.
+    """Return a comparison as a report, with the policies and the agencies' ratings.
 
     Parameters
     ----------
@@ -396,7 +396,7 @@ def _named_baseline(checks: Checks, reforms: Sequence[Policy | Place]) -> str | 
         return next(iter(named.values()))
     told = ", ".join(f"{one} names {base}" for one, base in named.items())
     message = f"the policies have no baseline in common: {told}"
-    checks.note("baseline", message, "Say with which to compare.")
+    checks.note("baseline", message, "State the baseline to compare with.")
     return None
 
 

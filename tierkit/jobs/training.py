@@ -95,7 +95,7 @@ def train(
     out : path
         Folder of the model; an older model there is replaced.
     policy : Policy, or name or path of one
-        What the model is for.
+        The policy that the model is trained for.
     scheme, level, seed, budget, bootstrap, threads
         As for `tierkit.scores.train.train`.
     progress : Progress
@@ -128,7 +128,9 @@ def train(
     checks.between("budget", budget, 0, MAX_BUDGET)
     checks.between("bootstrap", bootstrap, 0, MAX_BOOTSTRAP)
     if bootstrap == 1:
-        checks.note("bootstrap", "one model agrees with itself", "Give 2 or more, or 0 for none.")
+        checks.note(
+            "bootstrap", "one model cannot show how much models differ", "Give 2 or more, or 0 for none."
+        )
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
     folder, replaced = checks.out_folder("out", out, "model")
