@@ -95,6 +95,16 @@ def test_help_loads_no_library() -> None:
     assert ended.stdout == "\n"
 
 
+def test_a_policy_is_checked_without_the_libraries_of_tables() -> None:
+    code = (
+        "import sys\nfrom tierkit.cli import main\n"
+        "try: main(['policy', 'check', 'shanghai-2025'])\n"
+        "except SystemExit: print(*({'numpy', 'pandas', 'pyarrow', 'numba'} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "shanghai-2025 can be used.\n\n"
+
+
 def test_version(tierkit: Tierkit) -> None:
     assert tierkit("--version").out.startswith("tierkit 0.")
 
