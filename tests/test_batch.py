@@ -14,13 +14,13 @@ from make_dataset import make_dataset
 from tierkit import features
 from tierkit.explain import reason_codes
 from tierkit.jobs import scoring
+from tierkit.jobs.checks import BadInputError
 from tierkit.jobs.scoring import codes_path, rejects_path, score
 from tierkit.jobs.staging import parquet_writer
-from tierkit.policy import Policy, PolicyError
+from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import DataError, Dataset, write_dataset
 from tierkit.scores.model import Model
-from tierkit.scores.model_folder import ModelError
 from tierkit.scores.train import train
 
 AS_OF = pd.Timestamp("2024-03-01")
@@ -361,13 +361,12 @@ def test_an_empty_table_of_enterprises_gives_an_empty_file(model, policy, data, 
 
 
 def test_parameters_are_checked_together(model, policy, folder, tmp_path) -> None:
-    with pytest.raises(ValueError, match=r"must end in \.parquet") as caught:
-        score(model, folder, AS_OF, policy, tmp_path / "no" / "scores.xlsx", reasons=-1, chunk_rows=0)
-    for word in ("folder that is not there", "'reasons'", "'chunk_rows'"):
-        assert word in str(caught.value)
-    with pytest.raises(PolicyError):
-        score(model, folder, AS_OF, "no-such-policy", tmp_path / "scores.parquet")
-    with pytest.raises(ModelError):
+    with pytest.raises(BadInputError, match=r"End it in \.parquet") as caught:
+        score(model, folder, AS_OF, "no-such-policy", tmp_path / "scores.xlsx", reasons=-1, chunk_rows=0)
+    assert [one.place.split()[0] for one in caught.value.problems] == [
+        "policy", "reasons", "chunk_rows", "out",
+    ]  # fmt: skip
+    with pytest.raises(BadInputError, match=r"model: .* does not exist"):
         score(tmp_path / "no-model", folder, AS_OF, policy, tmp_path / "scores.parquet")
     assert left(tmp_path) == set()
 

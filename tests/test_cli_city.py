@@ -18,6 +18,7 @@ import pytest
 from tierkit import explain
 from tierkit.cli import main
 from tierkit.folders import kind_of
+from tierkit.jobs import city_page
 from tierkit.jobs.scoring import score
 from tierkit.policy import Policy, reviews
 from tierkit.records import TIERS
@@ -220,7 +221,7 @@ def test_earlier_scores_that_these_records_do_not_give_are_told_of(
         return told[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(explain, "changes", kept)
+        patch.setattr(city_page, "changes", kept)
         status, answer = report(
             place / f"{DAYS[1]}.parquet", "--data", CITY, "--model", place / "model", "--out",
             tmp_path / "page", "--previous", rewritten(source, tmp_path / "last.parquet", last),
@@ -242,7 +243,7 @@ def test_the_command_is_offered_only_with_the_last_assignment_that_tiers_rest_on
     report: Report, place: Path, scores: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("tierkit.cli.reports._Job._portraits", lambda _job: None)
+    monkeypatch.setattr(city_page, "_portraits", lambda *_: None)
     last, path = tmp_path / "last tiers.csv", tmp_path / "scores.parquet"
     columns = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
     given = scores.assign(assigned_on="2024-12-23")[columns]
@@ -288,7 +289,7 @@ def test_the_command_is_offered_only_with_the_last_assignment_that_tiers_rest_on
 def test_the_command_names_the_policy_so_that_it_is_found(
     report: Report, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tierkit.cli.reports._Job._portraits", lambda _job: None)
+    monkeypatch.setattr(city_page, "_portraits", lambda *_: None)
     path, file = tmp_path / "scores.parquet", tmp_path / "our own.toml"
     own = Policy.load("shanghai-2025").reform({"review.hysteresis_points": 6.0})
 
@@ -328,7 +329,7 @@ def test_scores_that_would_break_the_page_are_bad_input(
 def test_more_rows_than_a_page_holds_ask_for_a_filter(
     report: Report, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tierkit.report.city_page.MOST_ROWS", 100)
+    monkeypatch.setattr("tierkit.jobs.city_page.MOST_ROWS", 100)
     status, answer = report(place / f"{DAYS[1]}.parquet", "--data", CITY, "--out", tmp_path / "page")
     assert status == 2
     assert "Give a filter: --tier" in problems(answer)

@@ -201,6 +201,35 @@ def test_years_are_whole_and_there_when_asked_for(world, legacy, comparison):
         compare(world, legacy, reform, weeks=4, over=5)
 
 
+def test_several_kappas_and_horizons_are_one_comparison(world, legacy):
+    plan = Policy.load("uniform-3pct")
+    told: list[tuple[int, int]] = []
+    together = compare(
+        world, legacy, plan, kappa=(0.1, 0.0), weeks=(52, 104), over=52, by_year=True, replicates=3, beside=2,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    cases = [(52, 0.0, 2), (52, 0.1, 3), (104, 0.0, 2), (104, 0.1, 2)]
+    alone = [
+        compare(world, legacy, plan, kappa=k, weeks=w, over=52, by_year=w > 52, replicates=r)
+        for w, k, r in cases
+    ]
+    for name in ("summary", "years", "transitions", "by_replicate"):
+        parts = [getattr(one, name) for one in alone]
+        stacked = pd.concat([one for one in parts if len(one)], ignore_index=True)
+        pd.testing.assert_frame_equal(getattr(together, name), stacked, check_exact=True)
+    assert (together.kappas, together.horizons) == ((0.0, 0.1), (52, 104))
+    assert (together.kappa, together.weeks, together.replicates) == (0.1, 52, 3)
+    pd.testing.assert_frame_equal(together.table(), alone[1].table())
+    assert together.replicates_for(5, "inspections") == alone[1].replicates_for(5, "inspections")
+    assert together.visits["legacy"].tolist() == alone[1].visits["legacy"].tolist()
+    steps = 2 * sum(weeks * runs for weeks, _, runs in cases)
+    assert told[-1] == (steps, steps)
+    assert [done for done, _ in told] == list(range(1, steps + 1))
+    for wrong in ({"kappa": [0.1, 0.1]}, {"weeks": []}, {"beside": 0}):
+        with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' must be"):
+            compare(world, legacy, plan, **wrong)
+
+
 def row_with(sd, replicates, difference=0.0):
     half = t.ppf(0.975, replicates - 1) * sd / np.sqrt(replicates)
     return {

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from tierkit.scores.fitting import LEVELS, SETTINGS, fit_risk, new_model
+from tierkit.scores.fitting import SETTINGS, fit_risk, new_model
 from tierkit.scores.training_rows import Split, TrainingRows, lots, time_split
 from tierkit.scores.tuning import ORIGINS, SPACE, tune
 
@@ -81,13 +81,6 @@ def test_the_loss_is_that_of_rolling_origins_by_hand() -> None:
             )
         )
     assert found.candidates.loc[0, "log_loss"] == pytest.approx(np.mean(losses))
-
-
-def test_the_command_line_offers_what_there_is() -> None:
-    from tierkit.cli import models
-
-    assert np.prod([len(values) for values in SPACE.values()]) - 1 == models.MAX_BUDGET
-    assert models.LEVELS == LEVELS
 
 
 def test_what_cannot_be_tuned_is_said() -> None:

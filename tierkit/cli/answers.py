@@ -1,23 +1,25 @@
-"""How a command ends: with an answer, with a table of what is wrong, or with a fault of ours.
+"""How a command ends: with an answer, a table of problems with its input, or an error inside tierkit.
 
-`command` turns a function that returns an `Answer` into a command with ``--json`` and ``--debug``. Whatever
-is raised on the way is told in one form, and in JSON where asked.
+`command` turns a function that returns an `Answer` into a command with ``--json`` and ``--debug``. Every
+exception is reported in the same form, in JSON if asked for.
 """
 
 import functools
 import inspect
 import json
 import os
+import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Annotated, Any
 
 import typer
 
 from tierkit.cli.table import table
+from tierkit.jobs.checks import BadInputError, Fault
 
 __all__ = [
     "BAD_INPUT",
@@ -26,8 +28,6 @@ __all__ = [
     "INTERRUPTED",
     "READER_GONE",
     "Answer",
-    "BadInputError",
-    "Fault",
     "as_data",
     "command",
     "describe",
@@ -40,49 +40,22 @@ DONE, FAULT_OF_OURS, BAD_INPUT, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command has to say.
+    """The result of a command.
 
     Attributes
     ----------
     data : mapping
-        For ``--json``.
+        Printed with ``--json``.
     text : str
-        For people.
+        Printed otherwise.
     """
 
     data: Mapping[str, Any]
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with what a command was given.
-
-    Attributes
-    ----------
-    place : str
-        The option, argument or file.
-    message : str
-        What is wrong.
-    remedy : str
-        What to do.
-    """
-
-    place: str
-    message: str
-    remedy: str
-
-
-class BadInputError(ValueError):
-    """What a command was given cannot be used; ``problems`` lists everything that is wrong with it."""
-
-    def __init__(self, problems: Iterable[Any]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(map(str, self.problems)))
-
-
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, errors included.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a fault.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
@@ -92,21 +65,22 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
     ----------
     app : typer.Typer
     name : str
-        What people type.
+        Name of the command.
     """
 
     def add(function: Callable[..., Answer]) -> Callable[..., None]:
         @functools.wraps(function)
-        def run(*, as_json: bool, debug: bool, **checks: Any) -> None:
+        def run(*, as_json: bool, debug: bool, **given: Any) -> None:
             try:
-                writes = not checks.keys().isdisjoint({"out", "log"})
-                status = _run(functools.partial(function, **checks), as_json, debug, writes)
+                writes = not given.keys().isdisjoint({"out", "log"})
+                status = _run(functools.partial(function, **given), names, as_json, debug, writes)
                 sys.stdout.flush()
             except BrokenPipeError:
                 status = reader_gone()
             raise typer.Exit(status)
 
         signature = inspect.signature(function)
+        names = _names(signature)
         extra = [
             inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
             inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug),
@@ -120,25 +94,47 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Answer]], Ca
     return add
 
 
+def _names(signature: inspect.Signature) -> dict[str, str]:
+    """Return how each parameter is written on the command line: an option, or an argument in capitals."""
+    told = {}
+    for name, one in signature.parameters.items():
+        declared = next(iter(getattr(one.annotation, "__metadata__", ())), None)
+        if isinstance(declared, typer.models.ArgumentInfo):
+            told[name] = str(declared.metavar).strip("[].")
+            told |= {one.lower(): one for one in told[name].split("|")}  # RUN|SCORES: by what it is
+        else:
+            own = getattr(declared, "default", None)  # typer takes the first word, the option, for a default
+            told[name] = own if isinstance(own, str) else f"--{name.replace('_', '-')}"
+    return told
+
+
+def _spoken(text: str, names: Mapping[str, str]) -> str:
+    """Return a text of a job with its parameters as the command line writes them."""
+    return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
+
+
 def reader_gone() -> int:
-    """Let what is still to be printed go nowhere, since its reader, head say, has seen enough."""
+    """Discard what is still to be printed: the program that read it, such as head, has closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return READER_GONE
 
 
-def _run(function: Callable[[], Answer], as_json: bool, debug: bool, writes: bool) -> int:
+def _run(
+    function: Callable[[], Answer], names: Mapping[str, str], as_json: bool, debug: bool, writes: bool
+) -> int:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
             answer = function()
         except Exception as error:
-            status = _tell(error, as_json, debug, writes)
+            status = _tell(error, names, as_json, debug, writes)
         except KeyboardInterrupt:
             print("Interrupted; nothing was left half-written.", file=sys.stderr)
             status = INTERRUPTED
         else:
             status = DONE
-    notes = list(dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning)))
+    told = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+    notes = list(dict.fromkeys(_spoken(one, names) for one in told))
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
     if status == DONE:
@@ -149,10 +145,10 @@ def _run(function: Callable[[], Answer], as_json: bool, debug: bool, writes: boo
     return status
 
 
-def _tell(error: Exception, as_json: bool, debug: bool, writes: bool) -> int:
+def _tell(error: Exception, names: Mapping[str, str], as_json: bool, debug: bool, writes: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    problems = _problems(error)
+    problems = _problems(error, names)
     if problems is None:
         message = f"{type(error).__name__}: {error}".strip().rstrip(":")
         if as_json:
@@ -173,12 +169,14 @@ def _blame(error: Exception, message: str, debug: bool) -> str:
     if isinstance(error, OSError):
         return f"The system refused: {error}. Nothing was left half-written under its own name."
     again = "" if debug else "\nRun it again with --debug for the traceback, and report it."
-    return f"A fault of tierkit's, not of your input: {message}{again}"
+    return f"An error inside tierkit, not in your input: {message}{again}"
 
 
-def _problems(error: Exception) -> list[dict[str, Any]] | None:
-    """Return what is wrong with the input, or None where it is not the input's fault."""
+def _problems(error: Exception, names: Mapping[str, str]) -> list[dict[str, Any]] | None:
+    """Return what is wrong with the input, or None if the error is not the input's fault."""
     listed = getattr(error, "problems", None)
+    if isinstance(error, BadInputError):
+        return [_of_options(describe(one), names) for one in error.problems]
     if isinstance(error, ValueError) and listed is not None:
         return [describe(one) for one in listed]
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError):
@@ -187,15 +185,23 @@ def _problems(error: Exception) -> list[dict[str, Any]] | None:
     return None
 
 
+def _of_options(problem: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a problem of a job's parameter as one of the option or argument that it came from."""
+    first, gap, rest = str(problem.get("place", "")).partition(" ")
+    at = {"place": names.get(first, first) + gap + rest} if "place" in problem else {}
+    said = {key: _spoken(str(problem[key]), names) for key in ("message", "remedy") if key in problem}
+    return problem | at | said
+
+
 def describe(problem: Any) -> dict[str, Any]:
-    """Return a problem of any module as a row of a table."""
+    """Return a problem, of whatever class, as a row of a table."""
     if is_dataclass(problem) and not isinstance(problem, type):
         return asdict(problem)
     return {"message": str(problem)}
 
 
 def as_data(value: Any) -> Any:
-    """Return a value that JSON can hold: dates as ISO text, missing and infinite numbers as null."""
+    """Return a value that JSON can represent: dates as ISO text, missing and infinite numbers as null."""
     if isinstance(value, Mapping):
         return {str(key): as_data(one) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -1,4 +1,4 @@
-"""All commands under one name, and how a call of them ends."""
+"""All commands in one application, and the exit status of a call."""
 
 import json
 import sys
@@ -11,10 +11,10 @@ from typer.main import get_command
 from tierkit import __version__
 from tierkit.cli import (
     backtests,
+    data,
     evaluations,
     models,
     policies,
-    records,
     reports,
     reviews,
     sensitivity,
@@ -28,7 +28,7 @@ HELP = """\
 Tier enterprises by risk and credit, and ask what an inspection policy would do before anybody is visited.
 
 POLICY is the name of a preset (tierkit policy list) or a TOML file. Exit status: 0 done; 2 bad input or
-usage, and nothing is written; 1 a fault of tierkit's; 130 interrupted; 141 the reader of a pipe has gone.
+usage, and nothing is written; 1 an error inside tierkit; 130 interrupted; 141 the output pipe was closed.
 """
 
 app = typer.Typer(
@@ -52,10 +52,10 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(version: Version = False) -> None:
-    """Take the options before the command."""
+    """Read the options that stand before the command."""
 
 
-records.add_to(app)
+data.add_to(app)
 models.add_to(app)
 reviews.add_to(app)
 simulations.add_to(app)
@@ -77,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        Always: 0 done, 2 bad input or usage, 1 a fault of ours, 130 interrupted, 141 the reader of a pipe
-        has gone.
+        Always: 0 done, 2 bad input or usage, 1 an error inside tierkit, 130 interrupted, 141 the output pipe
+        was closed.
 
     Examples
     --------

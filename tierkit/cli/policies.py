@@ -1,13 +1,13 @@
-"""``tierkit policy``: what policies hold, how two differ, what is wrong with one, what carries a clause."""
+"""``tierkit policy``: list, show, compare and check policies, and map the clauses of the plans."""
 
 import warnings
 from typing import Annotated, Any
 
 import typer
 
-from tierkit.cli.answers import Answer, BadInputError, command, describe
-from tierkit.cli.checks import Checks
+from tierkit.cli.answers import Answer, command, describe
 from tierkit.cli.table import table
+from tierkit.jobs.checks import BadInputError, Checks
 
 __all__ = ["app"]
 
@@ -28,7 +28,9 @@ def list_policies() -> Answer:
     """List the policies that come with tierkit."""
     from tierkit.policy import STATUSES, Policy, PolicyWarning, diff, presets
 
-    warnings.simplefilter("ignore", PolicyWarning)  # for who uses one of them, not for who lists them
+    warnings.simplefilter(
+        "ignore", PolicyWarning
+    )  # they are for those who use a policy, not for a list of all
     rows = []
     for name in presets():
         policy = Policy.load(name)
@@ -54,11 +56,13 @@ def show_ladders(
         typer.Argument(metavar="[POLICY]...", help="Presets or TOML files; all presets if not given."),
     ] = None,
 ) -> Answer:
-    """Lay side by side how often each tier is inspected, against the legal floor."""
+    """Compare how often policies inspect each tier, with each other and with the legal floor."""
     from tierkit.policy import PolicyWarning, presets
     from tierkit.policy.ladders import FLOORS, check_floor, ladder, ladder_table
 
-    warnings.simplefilter("ignore", PolicyWarning)  # for who uses one of them, not for who reads its ladder
+    warnings.simplefilter(
+        "ignore", PolicyWarning
+    )  # they are for those who use a policy, not for a table of ladders
     names = dict.fromkeys(policies or presets())
     checks = Checks()
     loaded = [checks.policy("POLICY", name) for name in names]

@@ -1,4 +1,4 @@
-"""Plain tables for the terminal, as wide as it is; elsewhere, one line a row."""
+"""Plain tables: as wide as the terminal, or with one line per row if the output is no terminal."""
 
 import io
 import os
@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["cell", "table"]
 
 LONGEST_CELL = 300
-"""Characters of a cell that are shown; names of 10,000 exist."""
+"""Longest cell that is shown whole, in characters; names of 10,000 characters exist."""
 
 
 def table(rows: Sequence[Mapping[str, Any]], *, right: Sequence[str] = ()) -> str:
@@ -18,7 +18,7 @@ def table(rows: Sequence[Mapping[str, Any]], *, right: Sequence[str] = ()) -> st
     Parameters
     ----------
     rows : sequence of mapping
-        Column → value; the first row's order counts.
+        Column → value; columns are shown in the order of the first row.
     right : sequence of str
         Columns to align at the right.
 
@@ -60,7 +60,7 @@ def _width() -> int:
 
 
 def cell(value: Any) -> str:
-    r"""Return a value as one line that cannot steer a terminal.
+    r"""Return a value as one line without control characters, which could steer a terminal.
 
     Examples
     --------

@@ -59,18 +59,21 @@ class Replicates(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Reforms against their baseline on one world.
+    """Reforms against their baseline on one world, at one or several kappas and horizons.
+
+    One kappa and one horizon are the headline. Every frame has the columns ``kappa`` and ``weeks`` and holds
+    the rows of all of them, by horizon in the order asked for, then by rising kappa.
 
     Attributes
     ----------
     summary : DataFrame
-        One row a policy, group, level and measure: ``value`` with ``low`` and ``high``,
+        One row per policy, group, level, measure, kappa and horizon: ``value`` with ``low`` and ``high``,
         ``baseline_value``, the paired ``difference`` with its own interval, ``relative``, ``replicates``
         and ``n``. Intervals are 95 % Student intervals of the mean over replicates; with one replicate
         they are missing. The baseline stands among the policies with a difference of zero. By tier, a
         reform is compared with the baseline on the same enterprises: those that the reform puts there.
     years : DataFrame
-        The same for each year of the run, with a column ``year``, of all enterprises and by tier; empty
+        The same for each year of the runs, with a column ``year``, of all enterprises and by tier; empty
         unless asked for.
     transitions : DataFrame
         ``policy``, ``first`` and ``last`` (tier at the start and at the end, or ``left``), ``enterprises``
@@ -83,15 +86,17 @@ class Comparison:
     policies : tuple of str
         Baseline first.
     kappa : float
+        The headline's.
     weeks, over : int
-        Length of the runs, and the last weeks of them that are measured.
+        Length of the headline's runs, and the last weeks of them that are measured.
     replicates, seed : int
+        Of the headline.
     first_tier : dict of str to uint8 array of shape (E,)
         Tier of every slot at the start under each policy.
     alive : bool array of shape (E,)
         Who was in the register at the start.
     visits : dict of str to int array
-        Enterprises by number of visits in the measured weeks, first replicate.
+        Enterprises by number of visits in the measured weeks, first replicate of the headline.
     """
 
     summary: pd.DataFrame
@@ -109,18 +114,30 @@ class Comparison:
     alive: NDArray[np.bool_]
     visits: dict[str, NDArray[np.int64]]
 
+    @property
+    def kappas(self) -> tuple[float, ...]:
+        """All kappas, rising."""
+        return tuple(sorted(set(self.summary["kappa"].tolist())))
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """All horizons, in weeks, in the order asked for."""
+        return tuple(dict.fromkeys(self.summary["weeks"].tolist()))
+
     def table(self, group: str = "all", measures: Sequence[str] = HEADLINE) -> pd.DataFrame:
-        """Return the rows of a group and some measures, in the order of the policies and measures.
+        """Return the headline's rows of a group and some measures, in the order of policies and measures.
 
         Raises
         ------
         KeyError
             If there is no such group, or a measure is not in its summary.
         """
-        groups = list(dict.fromkeys(self.summary["group"]))
+        summary = self.summary
+        groups = list(dict.fromkeys(summary["group"]))
         if group not in groups:
             raise KeyError(f"No group '{group}'; there are {groups}.")
-        rows = self.summary[self.summary["group"] == group]
+        headline = (summary["kappa"] == self.kappa) & (summary["weeks"] == self.weeks)
+        rows = summary[(summary["group"] == group) & headline]
         unknown = set(measures) - set(rows["measure"])
         if unknown:
             raise KeyError(
@@ -314,6 +331,33 @@ def _needed(ratio: float) -> int:
     return high
 
 
+class _Case(NamedTuple):
+    """One kappa and one horizon of a comparison."""
+
+    kappa: float
+    weeks: int
+    over: int
+    by_year: bool
+    replicates: int
+
+    @property
+    def windows(self) -> list[tuple[int, int]]:
+        """The weeks that are measured: the last ones, then each year where asked for."""
+        years = range(0, self.weeks, WEEKS_A_YEAR) if self.by_year else ()
+        return [(self.weeks - self.over, self.weeks), *((at, at + WEEKS_A_YEAR) for at in years)]
+
+
+class _Frames(NamedTuple):
+    """What one case came to."""
+
+    summary: pd.DataFrame
+    years: pd.DataFrame
+    transitions: pd.DataFrame
+    by_replicate: pd.DataFrame
+    first_tier: dict[str, NDArray[np.uint8]]
+    visits: dict[str, NDArray[np.int64]]
+
+
 def compare(
     world: World,
     baseline: Policy,
@@ -321,11 +365,12 @@ def compare(
     *,
     scores: pd.DataFrame | None = None,
     replicates: int = 20,
-    weeks: int = WEEKS_A_YEAR,
+    beside: int | None = None,
+    weeks: int | Sequence[int] = WEEKS_A_YEAR,
     over: int | None = None,
     by_year: bool = False,
     seed: int = 0,
-    kappa: float = 0.1,
+    kappa: float | Sequence[float] = 0.1,
     threads: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
@@ -342,16 +387,19 @@ def compare(
         tiers rest on models.
     replicates : int
         Runs of each policy, at least 1; intervals need 2.
-    weeks : int
-        Length of a run.
+    beside : int, optional
+        Runs of each policy at the kappas and horizons beside the headline; `replicates` if absent.
+    weeks : int, or sequence of int
+        Length of a run. Of several, the first is the headline's.
     over : int, optional
         Measure the last so many weeks; all if absent.
     by_year : bool
-        Measure each year of the same runs, too; they must last whole years.
+        Measure each year of the same runs, too; they must last whole years. Of several horizons, only those
+        that are longer than a year are measured so.
     seed : int
         Seed of the draws.
-    kappa : float
-        Strength of general deterrence.
+    kappa : float, or sequence of float
+        Strength of general deterrence, which nobody knows. Of several, the first is the headline's.
     threads : int
         Runs at a time, or threads of one run at a time if the world is large; no result depends on it.
     progress : callable, optional
@@ -364,7 +412,8 @@ def compare(
     Raises
     ------
     ValueError
-        If a reform equals its baseline, a name comes twice or a number is out of range.
+        If a reform equals its baseline, a name, a kappa or a horizon comes twice, or a number is out of
+        range.
 
     Examples
     --------
@@ -374,38 +423,97 @@ def compare(
     >>> twice = legacy.reform({"frequency.base_rate": 0.67}, name="twice")
     >>> compare(world, legacy, twice, replicates=2, weeks=4).policies
     ('legacy', 'twice')
+    >>> several = compare(world, legacy, twice, replicates=2, weeks=4, kappa=[0.1, 0.0])
+    >>> several.kappa, several.kappas, sorted(set(several.table()["kappa"]))
+    (0.1, (0.0, 0.1), [0.1])
     """
     policies = [baseline, *([reforms] if isinstance(reforms, Policy) else reforms)]
-    names = [policy.name for policy in policies]
-    if len(set(names)) < len(names):
-        raise ValueError(f"Policies to compare need different names. Got {names}.")
-    for policy in policies[1:]:
-        if policy.hash == baseline.hash or diff(baseline, policy).empty:
-            raise ValueError(
-                f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; "
-                "nothing to compare."
-            )
-    counts: dict[str, object] = {"weeks": weeks, "replicates": replicates, "threads": threads}
-    for name, value in counts.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"The '{name}' must be a whole number from 1. Got {value!r}.")
-    over = weeks if over is None else over
-    if not 1 <= over <= weeks:
-        raise ValueError(f"The 'over' must be in 1 … {weeks}. Got {over}.")
-    if by_year and weeks % WEEKS_A_YEAR:
-        raise ValueError(f"By year, the 'weeks' must be whole years of {WEEKS_A_YEAR}. Got {weeks}.")
+    _check_policies(policies)
+    headline, cases = _cases(weeks, kappa, over, by_year, replicates, beside)
+    if not isinstance(threads, int | np.integer) or threads < 1:
+        raise ValueError(f"The 'threads' must be a whole number from 1. Got {threads!r}.")
     if scores is not None:
         _warn_of_unscored(world, scores)
-    windows = [(weeks - over, weeks)]
-    windows += [(at, at + WEEKS_A_YEAR) for at in range(0, weeks, WEEKS_A_YEAR)] if by_year else []
-    groups = [tuple(GROUPS), *[_YEARLY] * (len(windows) - 1)]
+    steps = [case.replicates * len(policies) * case.weeks for case in cases]
+
+    def run_one(at: int) -> _Frames:
+        before = sum(steps[:at])
+        count = None if progress is None else lambda done, _: progress(before + done, sum(steps))
+        return _run_case(world, policies, cases[at], scores, seed, threads, count)
+
+    parts = [run_one(at) for at in range(len(cases))]
+    years = [one.years for one in parts if len(one.years)] or [parts[0].years]
+    shown = parts[cases.index(headline)]
+    return Comparison(
+        pd.concat([one.summary for one in parts], ignore_index=True),
+        pd.concat(years, ignore_index=True),
+        pd.concat([one.transitions for one in parts], ignore_index=True),
+        pd.concat([one.by_replicate for one in parts], ignore_index=True),
+        baseline.name,
+        tuple(policy.name for policy in policies),
+        headline.kappa,
+        headline.weeks,
+        headline.over,
+        headline.replicates,
+        seed,
+        shown.first_tier,
+        world.alive(),
+        shown.visits,
+    )
+
+
+def _cases(
+    weeks: int | Sequence[int],
+    kappa: float | Sequence[float],
+    over: int | None,
+    by_year: bool,
+    replicates: int,
+    beside: int | None,
+) -> tuple[_Case, list[_Case]]:
+    """Return the headline's case, and all cases in the order of the frames."""
+    horizons = list(weeks) if isinstance(weeks, Sequence) else [weeks]
+    kappas = list(kappa) if isinstance(kappa, Sequence) else [kappa]
+    others = replicates if beside is None else beside
+    for name, counts in (("weeks", horizons), ("replicates", [replicates]), ("beside", [others])):
+        for value in counts:
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"The '{name}' must be a whole number from 1. Got {value!r}.")
+    for name, several in (("weeks", horizons), ("kappa", kappas)):
+        if not several or len(set(several)) < len(several):
+            raise ValueError(f"The '{name}' must be one value, or several that differ. Got {several!r}.")
+
+    def case(strength: float, length: int) -> _Case:
+        measured = length if over is None else over
+        if not 1 <= measured <= length:
+            raise ValueError(f"The 'over' must be in 1 … {length}. Got {over}.")
+        yearly = by_year and (len(horizons) == 1 or length > WEEKS_A_YEAR)
+        if yearly and length % WEEKS_A_YEAR:
+            raise ValueError(f"By year, the 'weeks' must be whole years of {WEEKS_A_YEAR}. Got {length}.")
+        first = (strength, length) == (kappas[0], horizons[0])
+        return _Case(strength, length, measured, yearly, replicates if first else others)
+
+    return case(kappas[0], horizons[0]), [case(k, w) for w in horizons for k in sorted(kappas)]
+
+
+def _run_case(
+    world: World,
+    policies: Sequence[Policy],
+    case: _Case,
+    scores: pd.DataFrame | None,
+    seed: int,
+    threads: int,
+    progress: Callable[[int, int], None] | None,
+) -> _Frames:
+    """Run all policies at one kappa over one horizon."""
+    names = [policy.name for policy in policies]
+    groups = [tuple(GROUPS), *[_YEARLY] * (len(case.windows) - 1)]
     first: dict[str, NDArray[np.uint8]] = {}
     visits: dict[str, NDArray[np.int64]] = {}
     # A large world is run once at a time, by all threads, as every run has a state of its own in memory.
     at_a_time = threads if world.obligations <= LARGE_WORLD else 1
     # Whom a reform puts into a tier at the start is no matter of luck, so a week of one run tells it.
     options: dict[str, Any] = {
-        "seed": seed, "kappa": kappa, "scores": scores, "threads": threads // at_a_time,
+        "seed": seed, "kappa": case.kappa, "scores": scores, "threads": threads // at_a_time,
     }  # fmt: skip
     cohorts = [run(world, policy, 1, **options).first_tier for policy in policies[1:]]
 
@@ -413,8 +521,8 @@ def compare(
         finished, outcomes = run_and_measure_windows(
             world,
             policies[which],
-            weeks,
-            windows,
+            case.weeks,
+            case.windows,
             groups=groups,
             replicate=replicate,
             progress=lambda _done, _weeks: step(),
@@ -427,29 +535,36 @@ def compare(
         return _tell(finished, outcomes, cohorts if which == 0 else [])
 
     jobs = [
-        partial(one, which, replicate) for replicate in range(replicates) for which in range(len(policies))
+        partial(one, which, replicate)
+        for replicate in range(case.replicates)
+        for which in range(len(policies))
     ]
-    results = in_threads(jobs, len(jobs) * weeks, at_a_time, progress)
+    results = in_threads(jobs, len(jobs) * case.weeks, at_a_time, progress)
     told = [results[which :: len(policies)] for which in range(len(policies))]
-    common = {"baseline": baseline.name, "kappa": kappa, "weeks": weeks, "over": over}
-    frames = [_summarise(told, names, at, common) for at in range(len(windows))]
+    common = {"baseline": names[0], "kappa": case.kappa, "weeks": case.weeks, "over": case.over}
+    frames = [_summarise(told, names, at, common) for at in range(len(case.windows))]
     years = [frame.assign(year=year, over=WEEKS_A_YEAR) for year, frame in enumerate(frames[1:], 1)]
-    return Comparison(
+    return _Frames(
         frames[0],
         pd.concat(years, ignore_index=True) if years else frames[0].iloc[:0].assign(year=0),
         _transitions(told, names, common),
         _by_replicate(told, names, common),
-        baseline.name,
-        tuple(names),
-        kappa,
-        weeks,
-        over,
-        replicates,
-        seed,
         {name: first[name] for name in names},  # runs end in any order
-        world.alive(),
         {name: visits[name] for name in names},
     )
+
+
+def _check_policies(policies: Sequence[Policy]) -> None:
+    baseline, *reforms = policies
+    names = [policy.name for policy in policies]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Policies to compare need different names. Got {names}.")
+    for policy in reforms:
+        if policy.hash == baseline.hash or diff(baseline, policy).empty:
+            raise ValueError(
+                f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; "
+                "nothing to compare."
+            )
 
 
 def _warn_of_unscored(world: World, scores: pd.DataFrame) -> None:

@@ -1,13 +1,12 @@
-"""The main job, end to end: from a synthetic city's records to tiers, reasons and what each plan would do.
+"""The demonstration, end to end: a synthetic city's records, models, tiers, reasons and the five plans.
 
-Nothing here is computed that is not in another module; this one says in which order, and what goes where.
+All computing is done by other modules; this one states the order of the steps and where results are written.
 """
 
 from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,11 +16,14 @@ import numpy as np
 import pandas as pd
 
 from tierkit import __version__, report
+from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import make
-from tierkit.city.world import WEEKS_A_YEAR, World
-from tierkit.compare import agencies
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
+from tierkit.folders import whole_folder
+from tierkit.jobs.checks import MAX_SEED, Checks, Place
+from tierkit.jobs.simulation import KAPPA, KAPPAS, MOST_REPLICATES, headline_rows, report_of, tiers_under
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
@@ -32,40 +34,74 @@ from tierkit.scores.model import Model
 from tierkit.scores.model_folder import MANIFEST
 from tierkit.scores.train import train
 
-__all__ = ["KAPPAS", "PLANS", "Demo", "run"]
+__all__ = ["FIVE_YEARS", "PLANS", "Demo", "run"]
 
 PLANS = ("shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025", "minhang-2023")
 """The five action plans, the city's first."""
-KAPPAS = (0.0, 0.1, 0.25)
-"""Nobody knows how strong general deterrence is, so the headline is shown at three strengths."""
-KAPPA = 0.1
+LEAST_TO_LEARN = 500
+"""Enterprises of a city that holds enough to train on."""
 FIVE_YEARS = 5 * WEEKS_A_YEAR
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What the main job made.
+    """What `run` wrote.
 
     Attributes
     ----------
     folder : Path
         With ``index.html``, ``summary.json``, ``data``, ``model``, ``scores.parquet`` and ``run``.
+    replaced : bool
+        Whether an older demo lay there.
     comparison : Comparison
-        The five plans against the legacy policy, one year, the headline's strength of deterrence.
-    moments : DataFrame
-        `tierkit.evaluate.moments`, all that this run shows.
+        The five plans against the legacy policy; the headline is one year at κ = 0.1.
+    report : RunReport
+        What the page tells.
     seconds : dict of str to float
         Time by stage.
     """
 
     folder: Path
+    replaced: bool
     comparison: Comparison
-    moments: pd.DataFrame
+    report: report.RunReport
     seconds: dict[str, float]
+
+    @property
+    def page(self) -> Path:
+        """The page."""
+        return self.folder / "index.html"
+
+    @property
+    def moments(self) -> pd.DataFrame:
+        """`tierkit.evaluate.moments`, all that this run shows."""
+        assert self.report.moments is not None
+        return self.report.moments
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """The rows of the comparison's headline."""
+        rows = headline_rows(self.comparison.summary)
+        at = self.comparison
+        return rows[(rows["kappa"] == at.kappa) & (rows["weeks"] == at.weeks)]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The headline in English."""
+        return [one.replace("**", "") for one in report.headline(self.report, "en")]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "page": str(self.page),
+            "seconds": self.seconds,
+            "headline": self.sentences,
+            "moments": self.moments.to_dict("records"),
+        }
 
 
 class _Clock:
-    """Seconds by stage, told as progress."""
+    """Measures the seconds of each stage, and reports its end as progress."""
 
     def __init__(self, progress: Progress) -> None:
         self.seconds: dict[str, float] = {}
@@ -80,7 +116,7 @@ class _Clock:
 
 
 def run(
-    out: str | Path,
+    out: Place,
     *,
     enterprises: int = 20_000,
     seed: int = 2025,
@@ -88,12 +124,12 @@ def run(
     threads: int = 2,
     progress: Progress = quiet,
 ) -> Demo:
-    """Do the main job and write it to a folder that ends in ``index.html``.
+    """Run the whole demonstration, and write it to a folder with ``index.html``.
 
     Parameters
     ----------
     out : str or Path
-        Folder; made if it is not there.
+        Folder; an older demo there is replaced.
     enterprises : int
         Enterprises of the synthetic city.
     seed : int
@@ -112,13 +148,27 @@ def run(
 
     Raises
     ------
+    BadInputError
+        With everything that is wrong with the arguments; then nothing is written.
     DataError
         If the synthetic records break the data contract.
-    ValueError
-        If an argument is out of range.
     """
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    checks = Checks()
+    checks.between("enterprises", enterprises, LEAST_TO_LEARN, MOST_ENTERPRISES)
+    checks.between("replicates", replicates, 2, MOST_REPLICATES)
+    checks.between("seed", seed, 0, MAX_SEED)
+    checks.at_least("threads", threads, 1)
+    folder, replaced = checks.out_folder("out", out, "demo")
+    checks.settle()
+    with whole_folder(folder) as draft:
+        comparison, told, seconds = _made(draft, enterprises, seed, replicates, threads, progress)
+    return Demo(folder, replaced, comparison, told, seconds)
+
+
+def _made(
+    folder: Path, enterprises: int, seed: int, replicates: int, threads: int, progress: Progress
+) -> tuple[Comparison, report.RunReport, dict[str, float]]:
+    """Write everything into a folder, one stage after another."""
     clock = _Clock(progress)
     data, world = make(
         enterprises, seed, horizon_weeks=FIVE_YEARS, threads=threads, progress=partial(progress, "records")
@@ -137,86 +187,48 @@ def run(
 
     policies = [Policy.load(name) for name in ("legacy", *PLANS)]
     scores = model.score(data, as_of)
-    tiers = pd.concat(
-        [_assigned(scores, policy) for policy in policies if policy["scoring.basis"] == "model"],
-        ignore_index=True,
-    )
+    tiers = tiers_under(scores, policies)
     scores.to_parquet(folder / "scores.parquet", index=False)
     clock.done("scores and tiers")
 
-    runs = _simulate(world, policies, scores, replicates, seed, threads, progress)
-    headline = runs[0]
+    comparison = compare(
+        world,
+        policies[0],
+        policies[1:],
+        scores=scores,
+        replicates=replicates,
+        beside=max(2, replicates // 6),
+        weeks=(WEEKS_A_YEAR, FIVE_YEARS),
+        over=WEEKS_A_YEAR,
+        by_year=True,
+        seed=seed,
+        kappa=(KAPPA, *(one for one in KAPPAS if one != KAPPA)),
+        threads=threads,
+        progress=partial(progress, "simulation"),
+    )
     clock.done("simulation")
 
-    told_of = (
-        moments.of_records(data), moments.of_truth(data), moments.of_comparison(headline), moments.of_ladder()
-    )  # fmt: skip
-    table = pd.concat(told_of, ignore_index=True)
-    cases = _cases(model, data, scores, policies[1])
-    facts = _facts(data, model, enterprises, seed, replicates, folder / "model")
-    told = report.RunReport(
-        summary=pd.concat([one.summary for one in runs], ignore_index=True),
-        years=pd.concat([one.years for one in runs if len(one.years)], ignore_index=True),
-        transitions=pd.concat([one.transitions for one in runs], ignore_index=True),
-        by_replicate=pd.concat([one.by_replicate for one in runs], ignore_index=True),
-        policies=tuple(policies),
-        kappa=KAPPA,
-        weeks=WEEKS_A_YEAR,
+    told_of = [moments.of_records(data), moments.of_truth(data)]
+    told_of += [moments.of_comparison(comparison), moments.of_ladder()]
+    told = report_of(
+        comparison,
+        policies,
+        data,
         tiers=tiers,
         scores=scores,
-        visits=report.RunReport.visits_frame(headline.visits),
-        ratings=agencies.ratings(data["inspections"]),
-        moments=table,
+        moments=pd.concat(told_of, ignore_index=True),
         calibration=_calibration(data, model),
         metrics={
             "risk": model.manifest["risk"]["metrics"]["test"],
             "credit": model.manifest["credit"]["metrics"],
         },
-        cases=cases,
-        facts=facts,
+        cases=_cases(model, data, scores, policies[1]),
+        facts=_facts(data, model, enterprises, seed, replicates, folder / "model"),
     )
     told.save(folder / "run")
     report.index(told, folder)
     clock.done("report")
-    return Demo(folder, headline, table, clock.seconds)
-
-
-def _assigned(scores: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    columns = ["enterprise_id", "tier", "risk_level", "credit_grade", "tier_reason", "unmonitored"]
-    return assign(scores, policy)[columns].assign(policy=policy.name)
-
-
-def _simulate(
-    world: World,
-    policies: Sequence[Policy],
-    scores: pd.DataFrame,
-    replicates: int,
-    seed: int,
-    threads: int,
-    progress: Progress,
-) -> list[Comparison]:
-    """Compare over one year and over five, at each strength of deterrence; the headline comes first."""
-    few = max(2, replicates // 6)
-    cases = [(KAPPA, WEEKS_A_YEAR, replicates)]
-    cases += [(kappa, WEEKS_A_YEAR, few) for kappa in KAPPAS if kappa != KAPPA]
-    cases += [(kappa, FIVE_YEARS, few) for kappa in KAPPAS]
-    return [
-        compare(
-            world,
-            policies[0],
-            policies[1:],
-            scores=scores,
-            replicates=runs,
-            weeks=weeks,
-            over=WEEKS_A_YEAR,
-            by_year=weeks > WEEKS_A_YEAR,
-            seed=seed,
-            kappa=kappa,
-            threads=threads,
-            progress=partial(progress, f"simulation, {weeks // WEEKS_A_YEAR} year(s), κ = {kappa:g}"),
-        )
-        for kappa, weeks, runs in cases
-    ]
+    return comparison, told, clock.seconds
 
 
 def _cases(model: Model, data: Dataset, scores: pd.DataFrame, policy: Policy) -> tuple[report.Sheet, ...]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 from tierkit import __version__
 from tierkit.explain import code_books, reason_codes
 from tierkit.features import features_of, on_register, standing
+from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
@@ -40,6 +42,8 @@ __all__ = [
     "previous_digest",
     "rejects_path",
     "score",
+    "warn_of_missing",
+    "warn_of_rule",
 ]
 
 CHUNK_ROWS = 1 << 16
@@ -172,9 +176,9 @@ def score(
     DataError
         If tables or the last assignment cannot be read, a table's columns break the contract, or the records
         end before the date.
-    ValueError
-        If a parameter is out of range, certainty is asked of a model without an ensemble, or a run to resume
-        had other inputs.
+    BadInputError
+        With everything that is wrong with the arguments, if certainty is asked of a model without an
+        ensemble, or if a run to resume had other inputs.
 
     Examples
     --------
@@ -186,29 +190,46 @@ def score(
     >>> report.rows_in == report.scored + report.rejected + report.closed + report.not_registered
     True
     """
-    target = Path(out).resolve()
-    _check(target, reasons, chunk_rows)
+    checks = Checks()
+    if not isinstance(model, Model):
+        checks.folder("model", model, "model", holds=["manifest.json"])
+    checks.folder("data", data, "dataset")
+    day = checks.date("as_of", as_of)
+    meant = checks.policy("policy", policy, of_models=True)
+    if previous is not None and not isinstance(previous, pd.DataFrame):
+        checks.file("previous", previous)
+    checks.at_least("reasons", reasons, 0)
+    checks.at_least("chunk_rows", chunk_rows, 1)
+    checks.at_least("threads", threads, 1)
+    target = checks.out_file("out", out, [".parquet"]).resolve()
+    checks.settle()
+    assert meant is not None
     loaded = model if isinstance(model, Model) else Model.load(model)
     if certainty and loaded.ensemble is None:
-        raise ValueError("The model was trained without a bootstrap. Train it with --bootstrap 20, say.")
+        what = "the model" if isinstance(model, Model) else f"'{model}'"
+        remedy = "Train it again with --bootstrap 20, say, or leave out `certainty`."
+        checks.note("certainty", f"{what} was trained without a bootstrap", remedy)
+    checks.settle()
+    warn_of_rule(meant)
+    folder = open_folder(data)
+    warn_of_missing(folder)
     for one in (loaded.risk, *(loaded.ensemble.members if certainty and loaded.ensemble else ())):
         one.set_params(num_threads=threads)
-    chosen = policy if isinstance(policy, Policy) else Policy.load(policy)
-    day = pd.Timestamp(as_of).date()
     last = last_assignment(previous, day)
     nobody = pd.DataFrame({"enterprise_id": [], "sector": [], "risk_probability": [], "credit_points": []})
-    assign(nobody, chosen, last, as_of=day)  # so that a bad assignment or policy shows before the work
-    folder = open_folder(data)
+    assign(nobody, meant, last, as_of=day)  # so that a bad assignment or policy shows before the work
     check_recorded(day, folder.as_of)
-    key = _key(loaded, folder, chosen, day, last, reasons, certainty, chunk_rows)
+    key = _key(loaded, folder, meant, day, last, reasons, certainty, chunk_rows)
     work = target.with_name(f".{target.name}.work")
-    _prepare(work, key, resume)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with checks.blame("resume", "Give the same inputs, or leave out `resume`."):
+        _prepare(work, key, resume)
     try:
         staged = _staged(folder, work)
     except DataError:  # nothing to resume, and nothing may be left behind
         shutil.rmtree(work)
         raise
-    job = _Job(loaded, chosen, day, last, reasons, certainty)
+    job = _Job(loaded, meant, day, last, reasons, certainty)
     with Timeline(staged.files, threads) as timeline:
         ids = timeline.ids()
         starts = range(0, max(len(ids), 1), chunk_rows)
@@ -232,20 +253,20 @@ def score(
     return report
 
 
-def _check(target: Path, reasons: int, chunk_rows: int) -> None:
-    problems = []
-    if target.suffix != ".parquet":
-        problems.append(f"'out' must end in .parquet. Got '{target.name}' instead.")
-    if target.is_dir():
-        problems.append(f"'out' is a folder: {target}. Give the name of a file.")
-    if not target.parent.is_dir():
-        problems.append(f"'out' lies in a folder that is not there: {target.parent}. Make it first.")
-    if reasons < 0:
-        problems.append(f"'reasons' must be at least 0. Got {reasons} instead.")
-    if chunk_rows < 1:
-        problems.append(f"'chunk_rows' must be at least 1. Got {chunk_rows} instead.")
-    if problems:
-        raise ValueError("\n".join(problems))
+def warn_of_missing(opened: Folder) -> str | None:
+    """Warn of tables that features are taken from and that are not there; return their names."""
+    names = ", ".join(f"'{name}'" for name in TIMED if name not in opened.files)
+    if not names:
+        return None
+    warnings.warn(f"missing tables count as if nothing had happened: {names}", stacklevel=3)
+    return names
+
+
+def warn_of_rule(policy: Policy) -> None:
+    """Warn of a policy whose own tiers rest on a rule score, where the models' scores take its place."""
+    if policy["scoring.basis"] == "rule":
+        said = f"under {policy.name} tiers rest on a rule score of its own; here the models' take its place"
+        warnings.warn(said, stacklevel=3)
 
 
 def last_assignment(previous: pd.DataFrame | str | os.PathLike[str] | None, day: date) -> pd.DataFrame | None:
@@ -332,10 +353,7 @@ def _prepare(work: Path, key: Mapping[str, Any], resume: bool) -> None:
         before = json.loads(listed.read_text("utf-8"))
         other = sorted(name for name in {*key, *before} if before.get(name) != key.get(name))
         if other:
-            raise ValueError(
-                f"The unfinished run in {work} had other inputs: {', '.join(other)}. "
-                "Run it with the same ones, or without resuming."
-            )
+            raise ValueError(f"the unfinished run in '{work}' had other inputs: {', '.join(other)}")
         return
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()

@@ -1,8 +1,8 @@
-"""Sort a dataset's rows before a batch: those that keep the contract, and those that go to the reject file.
+"""Split a dataset's rows before scoring: those that keep the data contract, and those for the reject file.
 
-A table whose rows all keep the contract, in the declared types, is used where it lies; any other is written
-again, without the rows that do not. Tables are read so many rows at a time, so memory does not grow with
-them; only the ids of the enterprises are held, to find those that occur twice.
+A table whose rows all keep the contract and have the declared types is used as it is; any other is written
+again without the rows that break it. Tables are read in chunks, so that memory does not grow with them; only
+the ids of enterprises are held, to find duplicates.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Staged:
 
 @contextmanager
 def parquet_writer(path: Path, schema: Any, metadata: Mapping[str, str] | None = None) -> Iterator[Any]:
-    """Give a function that takes tables of any size and writes them in row groups of one size.
+    """Yield a function that takes tables of any size and writes them in row groups of one size.
 
     So the bytes do not depend on how the rows came. The file appears when all went well.
     """

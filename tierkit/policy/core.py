@@ -1,13 +1,13 @@
 """A policy: a frozen, dated, cited set of parameters, read from TOML."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from tierkit.policy.files.checks import suggestion
 from tierkit.policy.files.loading import Content, baseline_of, find, finish, load, read
@@ -15,6 +15,9 @@ from tierkit.policy.files.problems import PolicyError, PolicyProblem, PolicyWarn
 from tierkit.policy.files.reading import Meta, Parameter, Reading, parse, read_file, read_mapping, read_text
 from tierkit.policy.files.writing import hash_of, html_of, toml_of
 from tierkit.policy.specification import SPEC
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Policy", "check", "diff"]
 
@@ -56,7 +59,7 @@ class Policy:
         ordered = {path: self.parameters[path] for path in SPEC}
         object.__setattr__(self, "parameters", MappingProxyType(ordered))
 
-    def __reduce__(self) -> tuple[type["Policy"], tuple[str, Meta, dict[str, Parameter]]]:
+    def __reduce__(self) -> tuple[type[Policy], tuple[str, Meta, dict[str, Parameter]]]:
         """Let a policy be copied and cross process boundaries, which a mapping proxy cannot."""
         return Policy, (self.name, self.meta, dict(self.parameters))
 
@@ -69,7 +72,7 @@ class Policy:
         return f"Policy({self.name!r}, hash={self.hash[:12]!r})"
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> "Policy":
+    def load(cls, name_or_path: str | Path) -> Policy:
         """Read a preset by its name, or a policy file by its path.
 
         A file that names a ``baseline`` in ``[meta]`` holds only what differs from it: a preset's name, or a
@@ -98,7 +101,7 @@ class Policy:
         return cls._usable(*load(find(name_or_path), ()))
 
     @classmethod
-    def loads(cls, text: str, place: str = "policy") -> "Policy":
+    def loads(cls, text: str, place: str = "policy") -> Policy:
         """Read a policy from the text of a file; a baseline is looked for from the working folder.
 
         Raises
@@ -184,7 +187,7 @@ class Policy:
         return Content(self.name, self.meta, self.parameters)
 
     @classmethod
-    def _usable(cls, content: Content | None, reading: Reading) -> "Policy":
+    def _usable(cls, content: Content | None, reading: Reading) -> Policy:
         """Return the policy, warning of each value that should have been meant; raise if there is none."""
         errors = [one for one in reading.problems if not one.warning]
         if errors or content is None:
@@ -199,7 +202,7 @@ class Policy:
         *,
         name: str | None = None,
         assumption: str | None = None,
-    ) -> "Policy":
+    ) -> Policy:
         """Return a new policy that differs from this one in the given values; this one stays as it is.
 
         Parameters
@@ -251,7 +254,7 @@ class Policy:
             message = f"'meta.baseline' = '{wanted}' is not '{self.name}', to which the file was applied"
             reading.note("meta.baseline", message, "load the file with Policy.load, or take out its baseline")
 
-    def to_toml(self, *, against: "Policy | None" = None) -> str:
+    def to_toml(self, *, against: Policy | None = None) -> str:
         """Return the policy as a file: whole, or only what differs from another policy.
 
         Parameters
@@ -294,6 +297,8 @@ def diff(a: Policy, b: Policy) -> pd.DataFrame:
     >>> diff(legacy, legacy).empty
     True
     """
+    import pandas as pd  # here and in plans/, since files are read and checked without it
+
     rows: list[tuple[object, ...]] = [
         (path, a.parameters[path].value, one.value, one.unit, one.ground)
         for path, one in b.parameters.items()

@@ -1,10 +1,13 @@
-"""The data contract: every table, column and level, declared once."""
+"""The data contract: every table, column and level, declared once.
+
+Declarations are imported at once. What reads and writes tables loads NumPy, pandas and pyarrow, and is
+imported when it is first asked for, so that a policy can be checked without them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from tierkit.records.columns import Column, Table
-from tierkit.records.dataset import Dataset, conform, empty
-from tierkit.records.dictionary import data_dictionary
-from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, replacing
-from tierkit.records.folder import Folder, open_folder, read_dataset, write_dataset
 from tierkit.records.levels import (
     AGENCIES,
     AGENCY_LEVELS,
@@ -32,9 +35,15 @@ from tierkit.records.levels import (
     Label,
 )
 from tierkit.records.problems import DataError, Problem, problems_table, refuse_rows
-from tierkit.records.rows import row_problems
 from tierkit.records.tables import SCHEMA_VERSION, TABLES
-from tierkit.records.validation import validate
+
+if TYPE_CHECKING:
+    from tierkit.records.dataset import Dataset, conform, empty
+    from tierkit.records.dictionary import data_dictionary
+    from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, replacing
+    from tierkit.records.folder import Folder, open_folder, read_dataset, write_dataset
+    from tierkit.records.rows import row_problems
+    from tierkit.records.validation import validate
 
 __all__ = [
     "AGENCIES",
@@ -83,3 +92,27 @@ __all__ = [
     "validate",
     "write_dataset",
 ]
+
+_ON_DEMAND = {
+    "PARQUET_OPTIONS": "files",
+    "ROW_GROUP": "files",
+    "Dataset": "dataset",
+    "Folder": "folder",
+    "conform": "dataset",
+    "data_dictionary": "dictionary",
+    "empty": "dataset",
+    "open_folder": "folder",
+    "read_dataset": "folder",
+    "replacing": "files",
+    "row_problems": "rows",
+    "validate": "validation",
+    "write_dataset": "folder",
+}
+"""Name → module that it is imported from when it is first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = getattr(import_module(f"{__name__}.{_ON_DEMAND[name]}"), name)
+    return globals()[name]

@@ -1,12 +1,14 @@
-"""What a column and a table are: kinds, types in memory and on disk, and the rules they carry."""
+"""What a column and a table are: kinds, types in memory and on disk, and the rules they carry.
+
+pandas and pyarrow are imported where a type is asked for, so that declarations load without them.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
-
-import pandas as pd
-import pyarrow as pa
 
 from tierkit.records.levels import LEVELS, Label
 
@@ -102,6 +104,8 @@ class Column:
         ``datetime64[us]``; nullable flags and integers are masked (``boolean``, ``Int8``);
         lists are Arrow lists.
         """
+        import pandas as pd
+
         if self.kind in ("id", "text"):
             return pd.StringDtype(na_value=float("nan"))
         if self.kind == "level":
@@ -120,6 +124,8 @@ class Column:
     @property
     def arrow_type(self) -> Any:
         """The Arrow type of the column in a Parquet file; levels are plain strings there."""
+        import pyarrow as pa
+
         integers = {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}
         if self.kind == "int":
             return integers[self.bits]
@@ -203,4 +209,6 @@ class Table:
     @property
     def arrow_schema(self) -> Any:
         """The Arrow schema of the table's Parquet file."""
+        import pyarrow as pa
+
         return pa.schema([(column.name, column.arrow_type) for column in self])

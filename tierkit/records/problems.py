@@ -1,10 +1,14 @@
 """What is wrong with data: one problem a line, all of them at once."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["DataError", "Problem", "problems_table", "refuse_rows"]
 
@@ -69,6 +73,8 @@ def problems_table(problems: Iterable[Problem]) -> pd.DataFrame:
     >>> problems_table([problem])[["table", "column", "examples", "remedy"]].to_numpy().tolist()
     [['items', 'minutes', 'row 2: 0', 'Correct it.']]
     """
+    import pandas as pd
+
     columns = [field.name for field in fields(Problem)]
     frame = pd.DataFrame([astuple(problem) for problem in problems], columns=columns)
     return frame.assign(examples=["; ".join(examples) for examples in frame["examples"]])
@@ -93,6 +99,7 @@ def refuse_rows(path: str | os.PathLike[str], rows: pd.DataFrame, problems: Mapp
 
     Examples
     --------
+    >>> import pandas as pd
     >>> rows = pd.DataFrame({"score": [50, 101]})
     >>> refuse_rows("file.csv", rows, {"scores are above 100": rows["score"] > 100})
     Traceback (most recent call last):

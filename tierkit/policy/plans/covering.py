@@ -4,21 +4,24 @@
 engine's week, figures, records, outputs. What nothing carries says why.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tierkit.policy.files.checks import suggestion
 from tierkit.policy.files.problems import PolicyError
 from tierkit.policy.files.reading import Reading, line_numbers, parse
 from tierkit.policy.specification import SPEC
 from tierkit.records import TABLES, Label
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "REFERENCES",
@@ -361,6 +364,8 @@ def coverage(lang: str = "en") -> pd.DataFrame:
     """
     if lang not in ("zh", "en"):
         raise ValueError(f"'lang' must be one of zh, en. Got {lang!r} instead.")
+    import pandas as pd
+
     rows = [
         (
             one.id,
@@ -393,6 +398,8 @@ def coverage_summary() -> pd.DataFrame:
     >>> int(coverage_summary().loc["all", "clauses"])
     99
     """
+    import pandas as pd
+
     own = [one for one in clauses().values() if not one.extra]
     rows = {
         document: [one for one in own if one.document == document]

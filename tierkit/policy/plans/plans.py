@@ -1,14 +1,17 @@
 """The page that lays the five plans side by side and says what carries each clause, made from the files."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from tierkit.policy.core import Policy
 from tierkit.policy.plans.covering import REFERENCES, STANDINGS, clauses, coverage, coverage_summary
 from tierkit.policy.specification import SPEC
 from tierkit.records import GRADES, LEVELS, SECTORS, Label
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["PLANS", "plans_page", "plans_table"]
 
@@ -377,6 +380,8 @@ def plans_table(lang: str = "en") -> pd.DataFrame:
     """
     if lang not in ("en", "zh"):
         raise ValueError(f"'lang' must be one of en, zh. Got {lang!r} instead.")
+    import pandas as pd
+
     say = _Say(lang)
     plans, baseline = [Policy.load(name) for name in PLANS], Policy.load(_BASELINE)
     rows = {row.name.text(lang): [_cell(row, plan, baseline, say) for plan in plans] for row in _ROWS}

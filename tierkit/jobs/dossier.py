@@ -1,0 +1,224 @@
+"""Say why one enterprise is in its tier: a page, and the sheet that it shows."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from tierkit.explain import background as drawn
+from tierkit.explain import revoked
+from tierkit.explain.recourse.revocation import Revocation
+from tierkit.features import build
+from tierkit.jobs.checks import Checks, Place, listed
+from tierkit.jobs.scoring import last_assignment, warn_of_missing, warn_of_rule
+from tierkit.jobs.staging import stage_one
+from tierkit.policy import Policy
+from tierkit.policy.reviews import read_log
+from tierkit.progress import Progress, quiet
+from tierkit.records import open_folder, replacing
+from tierkit.records.known import check_recorded
+from tierkit.report import Sheet, data_hash, sheets
+from tierkit.report import dossier as page_of
+from tierkit.scores.model import Model
+from tierkit.texts import LANGUAGES
+
+__all__ = ["Dossier", "explain"]
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """What `explain` found and wrote.
+
+    Attributes
+    ----------
+    page : Path
+    sheet : Sheet
+        Scores, tier, reasons, records and ways to a better tier.
+    appeal : Revocation or None
+        What would be without the records that were asked about.
+    lang : str
+        Language of the page.
+    """
+
+    page: Path
+    sheet: Sheet
+    appeal: Revocation | None
+    lang: str
+
+    def sentences(self, lang: str | None = None) -> list[str]:
+        """Return what the page says, in sentences; an empty one stands between paragraphs."""
+        lang = lang or self.lang
+        said = list(self.sheet.reasons.sentences(lang))
+        if self.sheet.reasons.background:
+            said.append(self.sheet.reasons.game_sentence(lang))
+        if self.sheet.recourse is not None:
+            said += ["", *self.sheet.recourse.sentences(lang)]
+        if self.appeal is not None:
+            said += ["", *self.appeal.sentences(lang)]
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        appeal = {} if self.appeal is None else {"without": self.appeal.to_dict()}
+        return {"page": str(self.page), **self.sheet.to_dict(), **appeal}
+
+
+def explain(
+    model: Place,
+    data: Place,
+    as_of: date | str,
+    enterprise: str,
+    out: Place,
+    *,
+    policy: Policy | Place | None = None,
+    lang: str = "zh",
+    previous: Place | None = None,
+    reviews: Place | None = None,
+    without: Sequence[str] = (),
+    background: int = 0,
+    threads: int = 1,
+    progress: Progress = quiet,
+) -> Dossier:
+    """Say why one enterprise is in its tier, and write the dossier.
+
+    Parameters
+    ----------
+    model, data : path
+        Folders of the model and of the records.
+    as_of : date
+        Only what was known before this day is used.
+    enterprise : str
+        A unified social credit code.
+    out : path
+        The page, an ``.html`` file.
+    policy : Policy, or name or path of one, optional
+        Under which the tier is given; the model's own if absent.
+    lang : {"zh", "en"}
+        Language of the page.
+    previous : path, optional
+        The last assignment, for hysteresis and dwell.
+    reviews : path, optional
+        Log of reviewers' decisions.
+    without : sequence of str
+        Ids of records: also tell what scores and tier would be without them.
+    background : int
+        Measure risk against so many enterprises of the records, drawn at random.
+    threads : int
+        It changes no bit.
+    progress : Progress
+
+    Returns
+    -------
+    Dossier
+
+    Raises
+    ------
+    BadInputError
+        With everything that is wrong with the arguments; then nothing is written.
+    DataError
+        If tables cannot be read, or end before the date.
+    ModelError
+        If the model folder is refused.
+
+    Examples
+    --------
+    >>> explain("build/model", "data/synthetic", "soon", "9131", "build/one.pdf")
+    Traceback (most recent call last):
+    ...
+    tierkit.jobs.checks.BadInputError: model: 'build/model' does not exist. Give a folder that exists.
+    as_of: 'soon' is not a date. Give a calendar date as YYYY-MM-DD, 2024-12-30 say.
+    enterprise: '9131' is not a valid unified social credit code. Give all 18 characters.
+    out: 'build/one.pdf' has no known ending. End it in .html.
+    """
+    checks = Checks()
+    checks.folder("model", model, "model", holds=["manifest.json"])
+    checks.folder("data", data, "dataset")
+    day = checks.date("as_of", as_of)
+    checks.enterprise("enterprise", enterprise)
+    meant = None if policy is None else checks.policy("policy", policy, of_models=True)
+    checks.one_of("lang", lang, LANGUAGES)
+    if previous is not None:
+        checks.file("previous", previous)
+    if reviews is not None:
+        checks.file("reviews", reviews)
+    checks.at_least("background", background, 0)
+    checks.at_least("threads", threads, 1)
+    page = checks.out_file("out", out, [".html"])
+    checks.settle()
+
+    options = {
+        "as-of": day.isoformat(), "enterprise": enterprise,
+        "policy": policy.name if isinstance(policy, Policy) else policy, "lang": lang,
+        "previous": previous, "reviews": reviews, "out": out,
+    }  # fmt: skip
+    parts = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    parts += [f"--without={one}" for one in listed(without)]
+    parts += [f"--background={background}"] if background else []
+    again = shlex.join(["tierkit", "explain", str(model), str(data), *parts])
+    loaded = Model.load(model)
+    chosen = meant or loaded.policy
+    warn_of_rule(chosen)
+    opened = open_folder(data)
+    missing = warn_of_missing(opened)
+    check_recorded(day, opened.as_of)
+    with TemporaryDirectory(prefix="tierkit-") as place:
+        staged, left_out = stage_one(opened, Path(place), enterprise)
+        _check(checks, staged.files["enterprises"], left_out, enterprise, day)
+        last = last_assignment(previous, day)
+        city = drawn(build(data, day, threads=threads), background) if background else None
+        [sheet] = sheets(
+            loaded, staged.files, day, [enterprise], chosen, background=city,
+            previous=last, reviews=None if reviews is None else read_log(reviews),
+            facts={"data_hash": data_hash(data), "missing": missing, "command": again},
+            lang=lang, threads=threads, progress=progress,
+        )  # fmt: skip
+        appeal = None
+        if without:
+            appeal = revoked(
+                loaded,
+                staged.files,
+                day,
+                enterprise,
+                listed(without),
+                chosen,
+                last,
+                everybody=data,
+                lang=lang,
+            )
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(page) as draft:
+        page_of(sheet, chosen, as_of=day.isoformat(), lang=lang, appeal=appeal, out=draft)
+    return Dossier(page, sheet, appeal, lang)
+
+
+def _check(checks: Checks, enterprises: Path, left_out: pd.DataFrame, enterprise: str, day: date) -> None:
+    """Raise unless the enterprise was on the register; warn of its records that are left out."""
+    rows = [f"'{one.table}' row {one.row} ({one.reason})" for one in left_out.itertuples()]
+    found = pd.read_parquet(enterprises, filters=[("enterprise_id", "==", enterprise)])
+    if found.empty:
+        if (left_out["table"] == "enterprises").any():
+            message = f"{enterprise} breaks the data contract: {'; '.join(rows)}"
+            checks.note("enterprise", message, "Correct the row; 'tierkit validate' lists all problems.")
+        else:
+            message = f"{enterprise} is not in the table 'enterprises'"
+            checks.note("enterprise", message, "Give one of its column enterprise_id.")
+        checks.settle()
+    row = found.iloc[0]
+    if pd.notna(row["closed_on"]) and pd.Timestamp(row["closed_on"]) < pd.Timestamp(day):
+        message = f"{enterprise} closed on {row['closed_on']}"
+        checks.note("as_of", message, "Give a date before it closed.")
+    elif pd.Timestamp(row["registered_on"]) >= pd.Timestamp(day):
+        message = f"{enterprise} was registered on {row['registered_on']}, and nothing is known of it before"
+        checks.note("as_of", message, "Give a later date.")
+    checks.settle()
+    if rows:
+        shown = "; ".join(rows[:3]) + (f"; and {len(rows) - 3} more" if len(rows) > 3 else "")
+        warnings.warn(f"records that break the data contract are left out: {shown}", stacklevel=3)

@@ -1,0 +1,101 @@
+"""Add reviewers' decisions to a log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from tierkit.jobs.checks import FORMATS, Checks, Place
+from tierkit.policy import reviews
+
+__all__ = ["Review", "review"]
+
+
+@dataclass(frozen=True)
+class Review:
+    """What `review` did.
+
+    Attributes
+    ----------
+    log : str
+    rows, added : int
+        Decisions in the file, and how many of them were new.
+    entries : int
+        Entries of the log now.
+    hash : str or None
+        Hash of the last entry, which shows later whether entries were cut off or changed.
+    """
+
+    log: str
+    rows: int
+    added: int
+    entries: int
+    hash: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+
+def review(decisions: Place, log: Place, *, scores: Place | None = None) -> Review:
+    """Add decisions to a log whose lines are chained by their hashes.
+
+    Parameters
+    ----------
+    decisions : path
+        A CSV or Parquet file with one decision per row.
+    log : path
+        The log to add to; made if it is not there.
+    scores : path, optional
+        A file that `tierkit.jobs.scoring.score` wrote, to hold the decisions against.
+
+    Returns
+    -------
+    Review
+
+    Raises
+    ------
+    BadInputError
+        With everything that is wrong with the arguments; then nothing is written.
+    DataError
+        With everything that is wrong with the decisions or the log; then nothing is written.
+
+    Examples
+    --------
+    >>> review("decisions.txt", "data")
+    Traceback (most recent call last):
+    ...
+    tierkit.jobs.checks.BadInputError: decisions: 'decisions.txt' does not exist. Give a file that exists.
+    decisions: 'decisions.txt' has no known ending. End it in .parquet or .csv or .csv.gz.
+    log: 'data' is not a file. Give the name of a file.
+    """
+    checks = Checks()
+    source = checks.file("decisions", decisions)
+    endings = [f".{one}" for one in FORMATS]
+    if not source.name.endswith(tuple(endings)):
+        checks.note("decisions", f"'{source}' has no known ending", f"End it in {' or '.join(endings)}.")
+    if scores is not None:
+        checks.file("scores", scores)
+    target = checks.out_file("log", log, [""])
+    checks.settle()
+    held = None
+    if scores is not None:
+        with checks.blame("scores", "Give a file that score wrote."):
+            held = _scored(Path(scores))
+    rows, added, entries, last = reviews.append(target, source, held)
+    return Review(str(target), rows, added, entries, last)
+
+
+def _scored(file: Path) -> pd.DataFrame:
+    """Return who was scored, with tier, policy and day."""
+    scored = pq.read_table(file, columns=["enterprise_id", "tier", "policy"])
+    about = (scored.schema.metadata or {}).get(b"tierkit")
+    if about is None:
+        raise ValueError(f"'{file}' does not say of which day it is")
+    frame: pd.DataFrame = scored.to_pandas()
+    return frame.assign(as_of=json.loads(about)["as_of"])

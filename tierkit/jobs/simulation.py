@@ -1,0 +1,442 @@
+"""Compare policies on one city, keep the run in a folder, and make the page that tells it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tierkit import __version__
+from tierkit.city.population import MOST_ENTERPRISES
+from tierkit.city.synth import grow, world_of
+from tierkit.city.world import WEEKS_A_YEAR, World
+from tierkit.compare.agencies import ratings
+from tierkit.compare.comparison import HEADLINE, Comparison, Replicates, compare, replicates_for
+from tierkit.folders import whole_folder
+from tierkit.jobs.checks import MAX_SEED, Checks, Place, listed
+from tierkit.policy import Policy, PolicyWarning, presets
+from tierkit.policy.ladders import FloorCheck
+from tierkit.policy.tiers import assign
+from tierkit.progress import Progress, quiet
+from tierkit.records import Dataset, read_dataset
+from tierkit.report import RunReport, floor_checks, index
+from tierkit.scores.model import Model
+
+__all__ = [
+    "KAPPA",
+    "KAPPAS",
+    "MOST_KAPPA",
+    "MOST_REPLICATES",
+    "MOST_WEEKS",
+    "RunPage",
+    "Simulation",
+    "baseline_and_reforms",
+    "headline_rows",
+    "report_of",
+    "run_page",
+    "simulate",
+    "tiers_under",
+    "warn_of_rule_scores",
+    "within_a_tenth",
+]
+
+KAPPAS = (0.0, 0.1, 0.25)
+"""Nobody knows how strong general deterrence is, so a result is shown at three strengths."""
+KAPPA = 0.1
+"""The strength of the headline; of several others the nearest to it."""
+MOST_KAPPA = 2
+MOST_WEEKS = 520
+MOST_REPLICATES = 1000
+LEGACY = "legacy"
+
+_TIERS = ["enterprise_id", "tier", "risk_level", "credit_grade", "tier_reason", "unmonitored"]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What `simulate` did.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the run is.
+    replaced : bool
+        Whether an older run lay there.
+    report : RunReport
+        The run, as `RunReport.read` gives it.
+    named_baseline : bool
+        Whether the baseline is one that the reforms name, other than ``legacy``.
+    """
+
+    folder: Path
+    replaced: bool
+    report: RunReport
+    named_baseline: bool
+
+    @property
+    def baseline(self) -> str:
+        """The baseline's name."""
+        return self.report.policies[0].name
+
+    @property
+    def floors(self) -> list[FloorCheck]:
+        """Each policy held against the legal floor."""
+        return floor_checks(self.report)
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """The rows of the summary that are always shown together."""
+        return headline_rows(self.report.summary)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; each row says how many replicates give an interval of ± 10 %."""
+        rows: list[Any] = self.headline.to_dict("records")
+        for row in rows:
+            takes = within_a_tenth(row)
+            row["replicates_for_10_percent"] = None if takes is None else takes._asdict()
+        return {
+            "folder": str(self.folder),
+            "baseline": self.baseline,
+            "facts": self.report.facts,
+            "headline": rows,
+            "floor": [check.to_dict() for check in self.floors],
+        }
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """What `run_page` wrote: a folder with ``index.html`` and ``summary.json``."""
+
+    folder: Path
+    replaced: bool
+
+    @property
+    def page(self) -> Path:
+        """The page."""
+        return self.folder / "index.html"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {"page": str(self.page), "summary": str(self.folder / "summary.json")}
+
+
+def simulate(
+    policies: Policy | Place | Sequence[Policy | Place],
+    out: Place,
+    data: Place | None = None,
+    *,
+    enterprises: int | None = None,
+    baseline: Policy | Place | None = None,
+    model: Place | None = None,
+    kappas: Iterable[float] = KAPPAS,
+    weeks: int = WEEKS_A_YEAR,
+    replicates: int = 20,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Progress = quiet,
+) -> Simulation:
+    """Compare policies with a baseline on one city, and write the run to a folder.
+
+    Parameters
+    ----------
+    policies : Policy, or name or path of one, or several of them
+        The reforms.
+    out : path
+        Folder of the run; an older run there is replaced.
+    data : path, optional
+        Folder of a synthetic city.
+    enterprises : int, optional
+        In the place of `data`: draw a city of so many in memory, without its records.
+    baseline : Policy, or name or path of one, optional
+        What to compare with; if absent, the baseline that the reforms name.
+    model : path, optional
+        Folder of the model whose scores the tiers rest on; a rule score stands in if absent.
+    kappas : iterable of float
+        Strengths of general deterrence; the one nearest to 0.1 is the headline's.
+    weeks : int
+        Length of the runs.
+    replicates : int
+        Runs of each policy at each kappa; intervals need 2.
+    seed : int
+        Seed of the draws, and of the city if it is drawn here.
+    threads : int
+        It changes no number.
+    progress : Progress
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    BadInputError
+        With everything that is wrong with the arguments; then nothing is written.
+    DataError
+        If tables cannot be read.
+    ModelError
+        If the model folder is refused.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     done = simulate(
+    ...         "uniform-3pct", f"{place}/run", enterprises=60, kappas=[0.1], weeks=4, replicates=2
+    ...     )
+    ...     again = RunReport.read(f"{place}/run")
+    >>> done.baseline, len(done.headline), again.summary.equals(done.report.summary)
+    ('legacy', 16, True)
+    """
+    checks = Checks()
+    asked = listed(kappas)
+    _check_city(checks, data, enterprises, model)
+    named, chosen = baseline_and_reforms(checks, listed(policies), baseline)
+    if not asked:
+        checks.note("kappas", "there is none", "Give at least one.")
+    for one in asked:
+        checks.between("kappas", one, 0, MOST_KAPPA, whole=False)
+    checks.between("weeks", weeks, 1, MOST_WEEKS)
+    checks.between("replicates", replicates, 1, MOST_REPLICATES)
+    checks.between("seed", seed, 0, MAX_SEED)
+    checks.at_least("threads", threads, 1)
+    folder, replaced = checks.out_folder("out", out, "run")
+    checks.settle()
+
+    records, world = _city(checks, data, enterprises, seed, weeks, threads, progress)
+    scores, tiers = _scored(model, records, chosen, threads)
+    strengths = sorted(set(asked))
+    headline = min(strengths, key=lambda one: abs(one - KAPPA))
+    comparison = compare(
+        world,
+        chosen[0],
+        chosen[1:],
+        scores=scores,
+        replicates=replicates,
+        weeks=weeks,
+        by_year=weeks > WEEKS_A_YEAR and weeks % WEEKS_A_YEAR == 0,
+        seed=seed,
+        kappa=[headline, *(one for one in strengths if one != headline)],
+        threads=threads,
+        progress=partial(progress, "simulating"),
+    )
+    facts = {
+        "version": __version__,
+        "enterprises": enterprises if records is None else records.manifest["enterprises"],
+        "seed": seed,
+        "replicates": replicates,
+        "as_of": world.date.isoformat(),
+        "world_hash": world.parameters.hash,
+    }
+    told = report_of(comparison, chosen, records, scores=scores, tiers=tiers, facts=facts)
+    with whole_folder(folder) as draft:
+        told.save(draft)
+    return Simulation(folder, replaced, told, named)
+
+
+def run_page(run: Place, out: Place) -> RunPage:
+    """Write the page that tells a run.
+
+    Parameters
+    ----------
+    run : path
+        Folder that `simulate` wrote.
+    out : path
+        Folder of the page; an older page there is replaced.
+
+    Returns
+    -------
+    RunPage
+
+    Raises
+    ------
+    BadInputError
+        With everything that is wrong with the arguments; then nothing is written.
+
+    Examples
+    --------
+    >>> run_page("data/synthetic", "build/page")
+    Traceback (most recent call last):
+    ...
+    tierkit.jobs.checks.BadInputError: run: 'data/synthetic' is a dataset, not a run. Give a run, as ...
+    """
+    checks = Checks()
+    source = checks.folder("run", run, "run", holds=["run.json"])
+    folder, replaced = checks.out_folder("out", out, "page")
+    checks.settle()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PolicyWarning)  # whoever simulated the policy was warned
+        told = RunReport.read(source)
+    with whole_folder(folder) as draft:
+        index(told, draft)
+    return RunPage(folder, replaced)
+
+
+def report_of(
+    comparison: Comparison,
+    policies: Sequence[Policy],
+    data: Dataset | None,
+    **more: Any,
+) -> RunReport:
+    """Return a comparison as a report, with the policies and the agencies' ratings.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    policies : sequence of Policy
+        Those compared, the baseline first.
+    data : Dataset, optional
+        The records of the city, for the agencies' ratings.
+    **more
+        What else the report holds; see `RunReport`.
+    """
+    return RunReport(
+        summary=comparison.summary,
+        years=comparison.years,
+        transitions=comparison.transitions,
+        by_replicate=comparison.by_replicate,
+        policies=tuple(policies),
+        kappa=comparison.kappa,
+        weeks=comparison.weeks,
+        visits=RunReport.visits_frame(comparison.visits),
+        ratings=None if data is None else ratings(data["inspections"]),
+        **more,
+    )
+
+
+def tiers_under(scores: pd.DataFrame, policies: Iterable[Policy]) -> pd.DataFrame | None:
+    """Return everybody's tier under each policy whose tiers rest on models, if there is such a policy."""
+    tiers = [assign(scores, one)[_TIERS].assign(policy=one.name) for one in _on_models(policies)]
+    return pd.concat(tiers, ignore_index=True) if tiers else None
+
+
+def headline_rows(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of all enterprises and of the measures that are always shown together."""
+    return summary[(summary["group"] == "all") & summary["measure"].isin(HEADLINE)]
+
+
+def within_a_tenth(row: Mapping[Any, Any]) -> Replicates | None:
+    """Return how many replicates give a difference an interval of ± 10 % of it; None if no number can."""
+    try:
+        return replicates_for(row, 0.1 * abs(row["difference"]))
+    except ValueError:  # one replicate, or no difference
+        return None
+
+
+def warn_of_rule_scores(policies: Iterable[Policy]) -> None:
+    """Warn of policies whose tiers rest on models, where no model is given."""
+    names = ", ".join(one.name for one in _on_models(policies))
+    if names:
+        said = (
+            f"without `model`, the rule score stands in for models under {names}; it tells enterprises "
+            "apart less, so fewer are in the middle tiers and on an unmonitored list than the plan aims at"
+        )
+        warnings.warn(said, stacklevel=3)
+
+
+def _on_models(policies: Iterable[Policy]) -> list[Policy]:
+    return [one for one in policies if one["scoring.basis"] == "model" and not one.oracle]
+
+
+def _check_city(checks: Checks, data: Place | None, enterprises: int | None, model: Place | None) -> None:
+    if (data is None) == (enterprises is None):
+        checks.note(
+            "data", "one city is needed, from a folder or drawn here", "Give either `data` or `enterprises`."
+        )
+    elif data is not None:
+        checks.folder("data", data, "dataset", holds=["manifest.json"])
+    elif enterprises is not None:
+        checks.between("enterprises", enterprises, 1, MOST_ENTERPRISES)
+        if model is not None:
+            checks.note("model", "a city drawn here has no records to score", "Give `data`, or leave it out.")
+    if model is not None:
+        checks.folder("model", model, "model", holds=["manifest.json"])
+
+
+def baseline_and_reforms(
+    checks: Checks, reforms: Sequence[Policy | Place], baseline: Policy | Place | None
+) -> tuple[bool, list[Policy]]:
+    """Return whether the baseline is one that the reforms name, and all policies, the baseline first.
+
+    Everything that is wrong with them is recorded; the list is whole if nothing is.
+    """
+    if not reforms:
+        checks.note("policies", "there is none", "Give at least one policy.")
+    loaded = [checks.policy("policies", one) for one in reforms]
+    named = None
+    if baseline is None and loaded and None not in loaded:
+        named = _named_baseline(checks, reforms)
+    wanted = named if baseline is None else baseline
+    loaded.insert(0, None if wanted is None else checks.policy("baseline", wanted))
+    policies = [one for one in loaded if one is not None]
+    if len(policies) == len(loaded):
+        _check_that_they_differ(checks, policies)
+    return named not in (None, LEGACY), policies
+
+
+def _named_baseline(checks: Checks, reforms: Sequence[Policy | Place]) -> str | None:
+    """Return the baseline that all reforms name; presets, and files that name none, stand beside legacy."""
+    named: dict[str, str] = {}
+    for one in reforms:
+        name = one.name if isinstance(one, Policy) else os.fspath(one)
+        if name in presets():
+            named[name] = LEGACY
+        elif isinstance(one, Policy):
+            named[name] = one.meta.baseline or LEGACY
+        else:
+            base = tomllib.loads(Path(one).read_text("utf-8-sig"))["meta"].get("baseline", LEGACY)
+            named[name] = base if base in presets() else str(Path(one).parent / base)
+    if len(set(named.values())) == 1:
+        return next(iter(named.values()))
+    told = ", ".join(f"{one} names {base}" for one, base in named.items())
+    message = f"the policies have no baseline in common: {told}"
+    checks.note("baseline", message, "State the baseline to compare with.")
+    return None
+
+
+def _check_that_they_differ(checks: Checks, policies: Sequence[Policy]) -> None:
+    base, *reforms = policies
+    for at, one in enumerate(reforms, 1):
+        if one.hash == base.hash:
+            message = f"'{one.name}' is equal to the baseline '{base.name}'"
+            checks.note("policies", message, "Give another policy.")
+        elif one.name in [other.name for other in policies[:at]]:
+            message = f"the name '{one.name}' comes twice"
+            checks.note("policies", message, "Give each a 'name' of its own in [meta].")
+
+
+def _city(
+    checks: Checks,
+    data: Place | None,
+    enterprises: int | None,
+    seed: int,
+    weeks: int,
+    threads: int,
+    progress: Progress,
+) -> tuple[Dataset | None, World]:
+    """Return the records of a folder and the world that goes on from them, or a world drawn here."""
+    if data is None:
+        assert enterprises is not None
+        count = partial(progress, "drawing the city and its past")
+        return None, grow(enterprises, seed, horizon_weeks=weeks, threads=threads, progress=count)
+    records = read_dataset(data)
+    remedy = "Give a folder that this version's 'tierkit synth' made, truth included."
+    with checks.blame("data", remedy):
+        return records, world_of(records, horizon_weeks=weeks)
+
+
+def _scored(
+    model: Place | None, data: Dataset | None, policies: Sequence[Policy], threads: int
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Return everybody's scores at the end of the records, and tier under each policy that rests on them."""
+    if model is None or data is None:
+        warn_of_rule_scores(policies)
+        return None, None
+    scores = Model.load(model).score(data, str(data.manifest["as_of"]), threads=threads)
+    return scores, tiers_under(scores, policies)
