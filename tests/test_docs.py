@@ -1,26 +1,27 @@
-"""The two READMEs: what they tell people to type works, prints what they show, and is the same in both.
+"""The pages for people: what they say to type works, prints what they show, and is alike in both languages.
 
-``.venv/bin/python tests/test_readme.py`` writes what the commands print into both again.
+``.venv/bin/python tests/test_docs.py`` writes what the commands print into all of them again.
 """
 
-import importlib
+import importlib.util
 import os
 import platform
 import re
 import subprocess
 import sys
-import tomllib
-from functools import reduce
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 import pytest
 import typer
 from make_dataset import make_dataset
 from typer.main import get_command
 
-import tierkit
 import tierkit.features.building
 import tierkit.features.catalogue
 from tierkit.cli import app
@@ -28,11 +29,42 @@ from tierkit.jobs.demo import FIVE_YEARS
 from tierkit.policy import Policy, diff
 
 ROOT = Path(__file__).resolve().parent.parent
-READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
+PAGES = (
+    "README",
+    "docs/README",
+    "docs/architecture",
+    "docs/changing_a_policy",
+    "docs/commands",
+    "docs/everybody",
+    "docs/explaining",
+    "docs/glossary",
+    "docs/measured",
+    "docs/python",
+    "docs/reading_results",
+    "docs/your_records",
+)
+"""What is written by hand in both languages; without the ending."""
+ENDINGS = {"en": ".md", "zh": ".zh-CN.md"}
 ELSEWHERE = ("make ", "source ", "tierkit --help")
 """Beginnings of lines that are not run here: the demo and the activation of the environment."""
+MOST_LINES = 180
+"""How long a README may be, to be one that is read."""
 
-BOTH = pytest.mark.parametrize("lang", READMES)
+BOTH = pytest.mark.parametrize("lang", ENDINGS)
+EACH = pytest.mark.parametrize("page", PAGES)
+
+
+def file(page: str, lang: str) -> Path:
+    return ROOT / f"{page}{ENDINGS[lang]}"
+
+
+def read(page: str, lang: str) -> str:
+    return file(page, lang).read_text("utf-8")
+
+
+def in_markdown() -> list[Path]:
+    """Return every Markdown file that people read."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
 
 
 class Block(NamedTuple):
@@ -44,51 +76,75 @@ class Block(NamedTuple):
     end: int
 
 
-def blocks(lang: str) -> list[Block]:
-    text = READMES[lang].read_text("utf-8")
-    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+def blocks(page: str, lang: str) -> list[Block]:
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", read(page, lang), re.MULTILINE | re.DOTALL)
     return [Block(one[1], one[2], *one.span(2)) for one in found]
 
 
-def texts_of(lang: str, kind: str) -> list[str]:
-    return [one.text for one in blocks(lang) if one.kind == kind]
+def texts_of(page: str, lang: str, kind: str) -> list[str]:
+    return [one.text for one in blocks(page, lang) if one.kind == kind]
 
 
-def lines(lang: str) -> list[str]:
-    return [line for text in texts_of(lang, "sh") for line in text.splitlines()]
+def lines(page: str, lang: str) -> list[str]:
+    return [line for text in texts_of(page, lang, "sh") for line in text.splitlines()]
 
 
-def commands(lang: str) -> list[str]:
-    """Return every ``tierkit`` command of a README, of blocks and of running text."""
-    text = READMES[lang].read_text("utf-8")
-    inline = re.findall(r"`(tierkit [a-z][^`\n]*)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))
-    return [line for line in lines(lang) if re.match(r"tierkit [a-z]", line)] + inline
+def without_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
+def commands(page: str, lang: str) -> list[str]:
+    """Return every ``tierkit`` command of a page, of blocks and of running text."""
+    inline = re.findall(r"`(tierkit [a-z][^`\n]*)`", without_blocks(read(page, lang)))
+    return [line for line in lines(page, lang) if re.match(r"tierkit [a-z]", line)] + inline
 
 
 # The two languages
 
 
-def test_both_languages_name_the_same_commands_files_and_code() -> None:
+@EACH
+def test_both_languages_name_the_same_commands_files_and_code(page: str) -> None:
     def same(text: str) -> str:
         return re.sub(r"--lang (en|zh)", "--lang X", text)
 
-    assert [one.kind for one in blocks("en")] == [one.kind for one in blocks("zh")]
+    assert [one.kind for one in blocks(page, "en")] == [one.kind for one in blocks(page, "zh")]
     for kind in ("sh", "toml", "python"):
-        assert [same(one) for one in texts_of("en", kind)] == [same(one) for one in texts_of("zh", kind)]
-    assert sorted(map(same, commands("en"))) == sorted(map(same, commands("zh")))
-    assert headings("en") == headings("zh")
-    assert rows("en") == rows("zh"), "tables name the same things"
+        assert [same(one) for one in texts_of(page, "en", kind)] == [
+            same(one) for one in texts_of(page, "zh", kind)
+        ]
+    assert sorted(map(same, commands(page, "en"))) == sorted(map(same, commands(page, "zh")))
+    assert headings(page, "en") == headings(page, "zh")
+    assert rows(page, "en") == rows(page, "zh"), "tables name the same things"
 
 
-def headings(lang: str) -> list[int]:
-    outside = re.sub(r"^```.*?^```$", "", READMES[lang].read_text("utf-8"), flags=re.M | re.S)
-    return [len(one) for one in re.findall(r"^(#+) ", outside, re.MULTILINE)]
+def headings(page: str, lang: str) -> list[int]:
+    return [len(one) for one in re.findall(r"^(#+) ", without_blocks(read(page, lang)), re.MULTILINE)]
 
 
-def rows(lang: str) -> list[list[str]]:
+def rows(page: str, lang: str) -> list[list[str]]:
     """Return the code in the first cell of every row of a table."""
-    found = re.findall(r"^\| ([^|]+) \|.*\|$", READMES[lang].read_text("utf-8"), re.MULTILINE)
+    found = re.findall(r"^\| ([^|]+) \|.*\|$", read(page, lang), re.MULTILINE)
     return [re.findall(r"`([^`]+)`", cell) for cell in found]
+
+
+@EACH
+def test_each_language_leads_to_the_other_and_stays_with_itself(page: str) -> None:
+    for lang, other in (("en", "zh"), ("zh", "en")):
+        links = re.findall(r"\]\(([^)]+)\)", read(page, lang))
+        assert links[0] == file(page, other).name
+        folder = file(page, lang).parent
+        named = {(folder / one).resolve() for one in links[1:] if not one.startswith("http")}
+        here = {one for one in named if one.with_name(one.name.removesuffix(".md") + ".zh-CN.md").exists()}
+        if lang == "zh":
+            assert here == set(), "a page in English where there is one in Chinese"
+        else:
+            assert {one for one in named if one.name.endswith(".zh-CN.md")} == set()
+
+
+@BOTH
+def test_the_readme_is_short_enough_to_be_read(lang: str) -> None:
+    assert len(read("README", lang).splitlines()) <= MOST_LINES
+    assert [line for line in lines("README", lang) if line.startswith("make ")] == ["make demo", "make test"]
 
 
 # Names
@@ -98,97 +154,74 @@ def rows(lang: str) -> list[list[str]]:
 def test_every_command_and_option_exists(lang: str) -> None:
     root = get_command(app)
     assert isinstance(root, typer.core.TyperGroup)
-    found = commands(lang)
-    assert len(found) > 10
+    found = [one for page in PAGES for one in commands(page, lang)]
+    assert len(found) > 25
     for one in found:
         words = one.split()[1:]
         command = root
         while words and isinstance(command, typer.core.TyperGroup):
             assert words[0] in command.commands, one
             command = command.commands[words.pop(0)]
-        known = {option for parameter in command.params for option in parameter.opts}
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         assert {word for word in words if word.startswith("--")} <= known, one
 
 
-@BOTH
-def test_every_link_and_path_leads_somewhere(lang: str) -> None:
-    text = READMES[lang].read_text("utf-8")
-    links = re.findall(r"\]\(([^)]+)\)", text)
-    assert len(links) > 10
-    assert [one for one in links if not one.startswith("http") and not (ROOT / one).exists()] == []
-    named = re.findall(r"\b((?:docs|notebooks|scripts|tests|tierkit)/[\w./-]*\w)", text)
-    assert [one for one in named if not (ROOT / one).exists()] == []
+def test_the_page_of_commands_has_every_command() -> None:
+    root = get_command(app)
+    assert isinstance(root, typer.core.TyperGroup)
+    told = " ".join(word for row in rows("docs/commands", "en") for word in row)
+    assert {name for name in root.commands if f"tierkit {name}" not in told} == set()
 
 
-@BOTH
-def test_every_module_is_in_the_layout_once_and_in_order(lang: str) -> None:
-    named = [row for row in rows(lang) if row]
-    listed = named[
-        named.index(["cli"]) : named.index(["credit_code", "folders", "fonts", "progress", "texts"]) + 1
-    ]
-    here = {path.stem for path in (ROOT / "tierkit").glob("[a-z]*.py")}
-    here |= {path.parent.name for path in (ROOT / "tierkit").glob("*/__init__.py")}
-    assert sorted(name for row in listed for name in row) == sorted(here)
-    contract = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
-    layer = {
-        name: at
-        for at, names in enumerate(contract["contracts"][0]["layers"])
-        for name in re.findall(r"\w+", names)
-    }
-    order = [[layer[name] for name in row] for row in listed]
-    assert all(max(above) < min(below) for above, below in pairwise(order))
-
-
-def test_the_package_names_every_module_and_what_it_is_for() -> None:
-    here = {path.stem for path in (ROOT / "tierkit").glob("[a-z]*.py")}
-    here |= {path.parent.name for path in (ROOT / "tierkit").glob("*/__init__.py")}
-    told = re.findall(r"^    ([a-z_, ]+):", tierkit.__doc__ or "", re.MULTILINE)
-    assert sorted(name for line in told for name in line.split(", ")) == sorted(here)
-    shown = re.findall(r"^    ([a-z_]+):[^\n]*?(`.+)", tierkit.__doc__ or "", re.MULTILINE)
-    assert len(shown) >= 10
-    for module, line in shown:
-        for name in re.findall(r"`([\w.]+)`", line):
-            assert callable(reduce(getattr, name.split("."), importlib.import_module(f"tierkit.{module}")))
+@pytest.mark.parametrize("path", in_markdown(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_and_path_leads_somewhere(path: Path) -> None:
+    text = without_blocks(path.read_text("utf-8"))
+    links = [one for one in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not one.startswith("http")]
+    assert [one for one in links if not (path.parent / one).exists()] == []
+    if path.name != "CHANGELOG.md":  # it tells of files that are gone
+        named = re.findall(r"\b((?:docs|notebooks|scripts|tests|tierkit)/[\w./-]*\w)", text)
+        assert [one for one in named if not (ROOT / one).exists()] == []
 
 
 def test_data_folders_of_the_package_are_named() -> None:
     folders = {path.name for path in (ROOT / "tierkit").iterdir() if path.is_dir()} - {"__pycache__"}
     data = {name for name in folders if not (ROOT / "tierkit" / name / "__init__.py").exists()}
-    for lang in READMES:
-        text = READMES[lang].read_text("utf-8")
-        assert {name for name in data if f"`{name}/`" not in text and f"tierkit/{name}/" not in text} == set()
+    assert data
+    for lang in ENDINGS:
+        text = read("docs/architecture", lang)
+        assert {name for name in data if f"tierkit/{name}/" not in text} == set()
 
 
 @BOTH
 def test_what_was_measured_says_where_and_when(lang: str) -> None:
-    section = measured(lang)
-    assert re.search(r"\d+ (s\b|秒)", section)
-    assert re.search(r"20\d\d-\d\d-\d\d", section)
-    assert "x86-64" in section
-    figures = [sorted(re.findall(r"\d(?:[\d,.-]*\d)?", measured(each))) for each in READMES]
+    text = read("docs/measured", lang)
+    assert re.search(r"\d+ (s\b|秒)", text)
+    assert re.search(r"20\d\d-\d\d-\d\d", text)
+    assert "x86-64" in text
+    figures = [
+        sorted(re.findall(r"\d(?:[\d,.-]*\d)?", read("docs/measured", each).replace("zh-CN", "")))
+        for each in ENDINGS
+    ]
     assert figures[0] == figures[1]
 
 
-def measured(lang: str) -> str:
-    heading = {"en": "## What was measured\n", "zh": "## 实测结果\n"}[lang]
-    return READMES[lang].read_text("utf-8").split(heading)[1].split("\n## ")[0]
-
-
-def test_every_page_in_docs_is_on_its_map() -> None:
-    text = (ROOT / "docs" / "README.md").read_text("utf-8")
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
-    assert {name for name in pages if f"({name})" not in text} == set()
-    links = re.findall(r"\]\(([^)]+)\)", text)
-    assert [one for one in links if not (ROOT / "docs" / one).exists()] == []
+@BOTH
+def test_every_page_in_docs_is_on_its_map(lang: str) -> None:
+    text = read("docs/README", lang)
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md", "README.zh-CN.md"}
+    chinese = {name for name in pages if name.endswith(".zh-CN.md")}
+    translated = {name.replace(".zh-CN.md", ".md") for name in chinese}
+    wanted = pages - chinese if lang == "en" else pages - translated
+    assert {name for name in wanted if f"({name})" not in text} == set()
 
 
 # What the files in it do
 
 
 def test_the_reform_changes_what_it_says(tmp_path: Path) -> None:
-    file = tmp_path / "my.toml"
-    file.write_text(texts_of("en", "toml")[0], "utf-8")
-    my = Policy.load(file)
+    reform = tmp_path / "my.toml"
+    reform.write_text(texts_of("docs/changing_a_policy", "en", "toml")[0], "utf-8")
+    my = Policy.load(reform)
     change = diff(Policy.load("shanghai-2025"), my)
     assert change["parameter"].tolist() == ["frequency.tier.T4.key"]
     assert change["b"].tolist() == [2.0]
@@ -199,7 +232,9 @@ def test_the_feature_can_be_added_and_counts_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalogue = ROOT / "tierkit" / "features" / "catalogue.toml"
-    text = catalogue.read_text("utf-8") + "\n" + texts_of("en", "toml")[1]
+    contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    (feature,) = re.findall(r"^```toml\n(.*?)^```$", contributing, re.MULTILINE | re.DOTALL)
+    text = catalogue.read_text("utf-8") + "\n" + feature
     (tmp_path / "catalogue.toml").write_text(text, "utf-8")
     monkeypatch.setattr(tierkit.features.catalogue.resources, "files", lambda _: tmp_path)
     more = tierkit.features.catalogue._read()
@@ -232,10 +267,53 @@ def test_the_python_code_runs(
 ) -> None:
     monkeypatch.chdir(small_demo)
     scope: dict[str, Any] = {}
-    for code in texts_of(lang, "python"):
-        exec(code, scope)  # noqa: S102 - it is our own README
+    for code in [*texts_of("README", lang, "python"), *texts_of("docs/python", lang, "python")]:
+        exec(code, scope)  # noqa: S102 - it is our own page
     assert "makes tier T4 (close watch)" in capsys.readouterr().out
     assert scope["comparison"].policies == ("shanghai-2025", "closer")
+
+
+# The figure of the READMEs
+
+
+def readme_figure() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("readme_figure", ROOT / "scripts" / "readme_figure.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@BOTH
+def test_the_figure_is_drawn_from_the_table_beside_it(lang: str, tmp_path: Path) -> None:
+    made = readme_figure()
+    made.draw(lang, tmp_path / "again.png")
+    kept, again = (
+        plt.imread(path) for path in (made.TABLE.with_suffix(f".{lang}.png"), tmp_path / "again.png")
+    )
+    assert kept.shape == again.shape
+    assert float(np.abs(kept - again).mean()) < 1 / 255
+    assert f"docs/figures/five_plans.{lang}.png" in read("README", lang)
+
+
+@BOTH
+def test_the_caption_tells_n_and_interval_and_the_finding_is_in_the_table(lang: str) -> None:
+    table = pd.read_csv(readme_figure().TABLE).set_index(["policy", "measure"])
+    (caption,) = re.findall(r"^(\*(?:Synthetic|合成).*?)\n\n", read("README", lang), re.MULTILINE | re.DOTALL)
+    assert "synthetic data" in caption.lower()
+    assert "合成数据" in caption
+    assert f"n = {table['n'].iloc[0]:,}" in caption
+    assert re.search(rf"\b{table['replicates'].iloc[0]} (replicates|次重复)", caption)
+    assert "95" in caption
+    finding = caption.split("* ", 1)[1]
+    for measure in ("inspections", "violations_missed"):
+        row = table.loc[("shanghai-2025", measure)]
+        change = [
+            row[name] / row["baseline_value"] for name in ("difference", "difference_low", "difference_high")
+        ]
+        shown = "{} [{}, {}]".format(*(f"{one:+.1%}".replace("-", "−") for one in change))
+        assert (shown.replace("%", " %") if lang == "en" else shown) in finding
 
 
 # What the commands print
@@ -250,15 +328,15 @@ def make_demo(folder: Path) -> None:
     data, world = make(20_000, 2025, horizon_weeks=FIVE_YEARS)
     write_dataset(data, folder / "build" / "demo" / "data")
     train(data, world.date, seed=2025).save(folder / "build" / "demo" / "model")
-    (folder / "my.toml").write_text(texts_of("en", "toml")[0], "utf-8")
+    (folder / "my.toml").write_text(texts_of("docs/changing_a_policy", "en", "toml")[0], "utf-8")
     (folder / "data").symlink_to(ROOT / "data")
 
 
 def run_all(folder: Path) -> dict[str, str]:
-    """Return what every line of both READMEs prints, run in a folder in their order."""
+    """Return what every line of all pages prints, run in a folder in their order."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
     said = {}
-    for line in dict.fromkeys([*lines("en"), *lines("zh")]):
+    for line in dict.fromkeys(line for page in PAGES for lang in ENDINGS for line in lines(page, lang)):
         if not line.startswith(ELSEWHERE):
             assert line.startswith("tierkit "), line
             ended = subprocess.run(
@@ -274,25 +352,30 @@ def run_all(folder: Path) -> dict[str, str]:
     return said
 
 
-def shown(lang: str) -> list[tuple[list[str], Block]]:
+def shown(page: str, lang: str) -> list[tuple[list[str], Block]]:
     """Return the blocks of commands that a block of text follows, which is what they print."""
     return [
         (one.text.splitlines(), other)
-        for one, other in pairwise(blocks(lang))
+        for one, other in pairwise(blocks(page, lang))
         if one.kind == "sh" and other.kind == "text"
     ]
 
 
 @pytest.mark.slow
-def test_commands_print_what_the_readmes_show(tmp_path: Path) -> None:
+def test_commands_print_what_the_pages_show(tmp_path: Path) -> None:
     make_demo(tmp_path)
     said = run_all(tmp_path)
-    for lang in READMES:
-        assert len(shown(lang)) == 3
-        for typed, block in shown(lang):
-            if platform.machine() in ("x86_64", "AMD64"):  # elsewhere the last bits of a model may differ
-                assert "".join(said[line] for line in typed) == block.text
-    table = re.findall(r"^my +(\S+) .*?\[(.+?), (.+?)\]", shown("en")[2][1].text, re.MULTILINE)
+    for lang in ENDINGS:
+        assert {page: len(shown(page, lang)) for page in PAGES if shown(page, lang)} == {
+            "docs/changing_a_policy": 2,
+            "docs/explaining": 1,
+        }
+        for page in PAGES:
+            for typed, block in shown(page, lang):
+                if platform.machine() in ("x86_64", "AMD64"):  # elsewhere the last bits of a model may differ
+                    assert "".join(said[line] for line in typed) == block.text
+    (_, simulated) = shown("docs/changing_a_policy", "en")[1]
+    table = re.findall(r"^my +(\S+) .*?\[(.+?), (.+?)\]", simulated.text, re.MULTILINE)
     signs = {name: low[0] + high[0] for name, low, high in table}
     said_below = {"inspections": "++", "findings": "++", "harm": "−−"}
     assert {name: signs[name] for name in said_below} == said_below
@@ -303,11 +386,12 @@ def test_commands_print_what_the_readmes_show(tmp_path: Path) -> None:
 def rewrite(folder: Path) -> None:
     make_demo(folder)
     said = run_all(folder)
-    for lang, path in READMES.items():
-        text = path.read_text("utf-8")
-        for typed, block in reversed(shown(lang)):
-            text = text[: block.start] + "".join(said[line] for line in typed) + text[block.end :]
-        path.write_text(text, "utf-8")
+    for page in PAGES:
+        for lang in ENDINGS:
+            text = read(page, lang)
+            for typed, block in reversed(shown(page, lang)):
+                text = text[: block.start] + "".join(said[line] for line in typed) + text[block.end :]
+            file(page, lang).write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
