@@ -25,6 +25,7 @@ test: setup ## every check: tests, doctests, style, types, layers
 
 lint: setup ## style, types and layers alone
 	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check --quiet .
 	@$(VENV_PYTHON) -m mypy
 	@$(VENV_PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 

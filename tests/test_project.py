@@ -231,6 +231,8 @@ def test_wheel_holds_the_data_of_the_package(tmp_path: Path) -> None:
 def test_ruff_finds_nothing() -> None:
     found = run(sys.executable, "-m", "ruff", "check", "--output-format", "concise", ".")
     assert found.returncode == 0, found.stdout + found.stderr
+    found = run(sys.executable, "-m", "ruff", "format", "--check", ".")
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 def test_types_hold_strictly() -> None:
@@ -332,6 +334,13 @@ def test_readme_names_only_commands_that_exist(name: str) -> None:
 def test_hooks_before_a_commit_are_local() -> None:
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     assert {repository["repo"] for repository in config["repos"]} == {"local"}
+    hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
+    assert all(hook["entry"].startswith(".venv/bin/python ") for hook in hooks), (
+        "they run what make setup installed"
+    )
+    assert all((ROOT / one).exists() for hook in hooks for one in hook["entry"].split() if "/" in one[1:])
+    checked = run(sys.executable, "-m", "pre_commit", "validate-config")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_version_is_said_alike_everywhere() -> None:
