@@ -19,12 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr, t
 
-from tierkit import features
 from tierkit.city.engine import run
 from tierkit.city.engine.kernels import REFERENCE_DEPTH
 from tierkit.city.engine.rules import compile_rules
 from tierkit.city.synth import make
 from tierkit.city.world import State, World
+from tierkit.features import build
 from tierkit.policy import Policy
 from tierkit.progress import show
 from tierkit.scores.fitting import Level, fit_risk
@@ -138,7 +138,7 @@ def errors(selection: str, seed: int, enterprises: int, ways: Sequence[str] = tu
         name="legacy, other lots",
     )
     data, world = make(enterprises, seed, policy=policy)
-    X = features.build(data, world.date)
+    X = build(data, world.date)
     known = truth(world, policy)
     X = X[X.index.isin(known.index)]  # who left on this very day is still on the register as it was known
     right = known.reindex(X.index).to_numpy()

@@ -108,9 +108,10 @@ def plain(enterprises: int, weeks: int) -> dict[str, Any]:
 
 def rest(enterprises: int, runs: int) -> dict[str, Any]:
     """Time the generator, features, the risk model and its explanation."""
-    from tierkit import explain, features
     from tierkit.city.keyed_random import Block, pack, philox_many
     from tierkit.city.synth import make
+    from tierkit.explain import contributions
+    from tierkit.features import build
     from tierkit.scores import training_rows as training
     from tierkit.scores.risk import RiskModel
 
@@ -121,22 +122,22 @@ def rest(enterprises: int, runs: int) -> dict[str, Any]:
     counters = pack(range(1_000_000), 0, Block.WEEK, 3)
     blocks = 1e6 / median(lambda: philox_many((1, 2), counters))
     data, world = make(enterprises, seed=1, threads=2)
-    X = features.build(data, world.date)
+    X = build(data, world.date)
     rows = training.training_frame(data, world.date)
     fitted = RiskModel(num_threads=2).fit(rows.X, rows.y, rows.weight)
     return {
         "blocks": blocks,
-        "features": len(X) / median(lambda: features.build(data, world.date, threads=2)),
+        "features": len(X) / median(lambda: build(data, world.date, threads=2)),
         "rows": len(rows.X),
         "fit": median(lambda: RiskModel(num_threads=2).fit(rows.X, rows.y, rows.weight)),
-        "shap": len(X) / median(lambda: explain.contributions(fitted, X)),
+        "shap": len(X) / median(lambda: contributions(fitted, X)),
     }
 
 
 def recourse(enterprises: int) -> dict[str, Any]:
     """Take the processor's time for the recourse of 500 enterprises of a city that could do better."""
-    from tierkit import explain
     from tierkit.city.synth import make
+    from tierkit.explain import recourse
     from tierkit.policy import Policy
     from tierkit.policy.tiers import assign
     from tierkit.scores.train import train
@@ -147,7 +148,7 @@ def recourse(enterprises: int) -> dict[str, Any]:
     tiers = assign(model.score(data, world.date), policy)
     ids = tiers.loc[tiers["tier"] != "T1", "enterprise_id"].iloc[:500]
     start = time.process_time()
-    found = explain.recourse(model, data, world.date, ids, policy)
+    found = recourse(model, data, world.date, ids, policy)
     spent = time.process_time() - start
     reached = sum(bool(one.paths) for one in found.values())
     return {"seconds": spent / len(found), "n": len(found), "reached": reached}
@@ -257,27 +258,26 @@ def over(way: str, model: str, rows: int, background: int, runs: int) -> dict[st
 
 def backgrounds(enterprises: int, sizes: list[int], draws: int) -> dict[str, Any]:
     """Hold values over drawn backgrounds, and path-dependent ones, against those over the whole city."""
-    from tierkit import explain, features
     from tierkit.city.synth import make
+    from tierkit.explain import background, contributions
+    from tierkit.features import build
     from tierkit.scores import fitting
     from tierkit.scores import training_rows as training
 
     data, world = make(enterprises, seed=1, threads=2)
     rows = training.training_frame(data, world.date)
     model = fitting.new_model(rows).fit(rows.X, rows.y, rows.weight)
-    X = features.build(data, world.date)
-    whole, base = explain.contributions(model, X, X)
+    X = build(data, world.date)
+    whole, base = contributions(model, X, X)
 
     def compare(values: Any, start: float) -> list[float]:
         far = np.quantile(np.abs(values - whole).max(axis=1), 0.95)
         same = np.abs(values).argmax(axis=1) == np.abs(whole).argmax(axis=1)
         return [float(far), float(same.mean()), abs(start - base)]
 
-    told = {"path-dependent": compare(*explain.contributions(model, X))}
+    told = {"path-dependent": compare(*contributions(model, X))}
     for n in sizes:
-        drawn = [
-            compare(*explain.contributions(model, X, explain.background(X, n, seed))) for seed in range(draws)
-        ]
+        drawn = [compare(*contributions(model, X, background(X, n, seed))) for seed in range(draws)]
         told[f"{n:,} rows"] = [float(one) for one in np.mean(drawn, axis=0)]
     return {"enterprises": len(X), "told": told}
 

@@ -11,8 +11,8 @@ import pytest
 from leakage import scramble
 from make_dataset import make_dataset
 
-from tierkit import features
 from tierkit.explain import points_lost
+from tierkit.features import build, read_by
 from tierkit.policy import Policy
 from tierkit.records import DataError, Dataset, write_dataset
 from tierkit.scores.baselines import BASELINES
@@ -46,7 +46,7 @@ def copy(folder, tmp_path):
 
 def test_scores_of_everybody_on_the_register(model, data) -> None:
     scores = model.score(data, AS_OF)
-    X = features.build(data, AS_OF)
+    X = build(data, AS_OF)
     assert scores["enterprise_id"].tolist() == X.index.tolist()
     assert scores.columns.tolist() == [
         "enterprise_id",
@@ -58,7 +58,7 @@ def test_scores_of_everybody_on_the_register(model, data) -> None:
         "red_line",
         "flags",
     ]
-    risk, credit = X[features.read_by("risk")], X[features.read_by("credit")]
+    risk, credit = X[read_by("risk")], X[read_by("credit")]
     np.testing.assert_array_equal(scores["risk_margin"], model.risk.margin(risk))
     np.testing.assert_array_equal(scores["risk_probability"], model.risk.predict_proba(risk)[:, 1])
     np.testing.assert_array_equal(scores["credit_points"], model.credit.points(credit))
@@ -78,7 +78,7 @@ def test_scores_of_some_in_their_order(model, data) -> None:
 
 
 def test_a_level_that_training_never_saw_is_flagged_in_the_scores(model, data) -> None:
-    X = features.build(data, AS_OF).iloc[:5]
+    X = build(data, AS_OF).iloc[:5]
     strange = X.assign(sector="banking", employees=[np.nan, 1, 1, 1, 1])
     scores = model.score_features(strange, X.index)
     assert scores["flags"].tolist() == ["sector:unseen;employees:missing"] + ["sector:unseen"] * 4
@@ -135,7 +135,7 @@ def test_a_model_in_whole_points_scores_explains_and_comes_back(model, data, tmp
     assert (scores["credit_points"] % 1 == 0).all()
     back = Model.load(whole.save(tmp_path / "whole"))
     pd.testing.assert_frame_equal(back.score(data, AS_OF), scores, check_exact=True)
-    X = features.build(data, AS_OF)
+    X = build(data, AS_OF)
     losses = points_lost(whole.credit, X)
     np.testing.assert_array_equal(losses.best - losses.lost.sum(axis=1), scores["credit_points"])
 

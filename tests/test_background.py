@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_compiled import ODD, around, chain, drawn, grow
 
-from tierkit import explain
+from tierkit.explain import background, contributions, reason_codes
+from tierkit.explain import explain as shap_values
 from tierkit.explain.trees import interventional
 from tierkit.explain.trees.compiled import CompiledTrees
 from tierkit.explain.trees.fragments import UnsupportedTreesError
@@ -228,35 +229,35 @@ def test_contributions_over_a_background_join_columns_by_name(
     fitted: tuple[RiskModel, pd.DataFrame],
 ) -> None:
     model, X = fitted
-    chosen = explain.background(X, 50)
-    values, base = explain.contributions(model, X, chosen)
+    chosen = background(X, 50)
+    values, base = contributions(model, X, chosen)
     assert base == pytest.approx(model.margin(chosen).mean(), abs=1e-12)
     np.testing.assert_allclose(base + values.sum(axis=1), model.margin(X), rtol=0, atol=1e-9)
-    turned = explain.contributions(model, X, chosen[chosen.columns[::-1]].assign(other=1.0))[0]
+    turned = contributions(model, X, chosen[chosen.columns[::-1]].assign(other=1.0))[0]
     assert np.array_equal(turned, values)
-    assert np.array_equal(explain.contributions(model, X.iloc[7:8], chosen)[0], values[7:8])
+    assert np.array_equal(contributions(model, X.iloc[7:8], chosen)[0], values[7:8])
     rows, few = X.iloc[:4], chosen.iloc[:7]
     np.testing.assert_allclose(
-        explain.contributions(model, rows, few)[0],
+        contributions(model, rows, few)[0],
         by_definition(model.booster_, model.matrix(rows), model.matrix(few)),
         rtol=0, atol=1e-12,
     )  # fmt: skip
     weight = np.arange(50.0)
-    weighted, base = explain.contributions(model, X, chosen, weight=weight)
+    weighted, base = contributions(model, X, chosen, weight=weight)
     assert base == pytest.approx(np.average(model.margin(chosen), weights=weight), abs=1e-12)
     assert np.abs(weighted - values).max() > 1e-3
-    alike = explain.contributions(model, X, chosen, weight=np.full(50, 0.5))[0]
+    alike = contributions(model, X, chosen, weight=np.full(50, 0.5))[0]
     np.testing.assert_allclose(alike, values, rtol=0, atol=1e-12)
-    assert explain.contributions(model, X.iloc[:0], chosen)[0].shape == (0, 6)
+    assert contributions(model, X.iloc[:0], chosen)[0].shape == (0, 6)
 
 
 def test_explanations_say_which_game_they_are_of(fitted: tuple[RiskModel, pd.DataFrame]) -> None:
     model, X = fitted
-    path = explain.explain(model, X)
-    over = explain.explain(model, X, background=X.iloc[:20], lang="en")
+    path = shap_values(model, X)
+    over = shap_values(model, X, background=X.iloc[:20], lang="en")
     assert (path.game, over.game) == ("path-dependent", "interventional, 20 background rows")
     assert over[3].output_names == "risk margin (log-odds), interventional, 20 background rows"
-    one = explain.explain(model, X.iloc[:5], background=X.iloc[:1], weight=[2.0])
+    one = shap_values(model, X.iloc[:5], background=X.iloc[:1], weight=[2.0])
     assert one.game == "interventional, 1 background row, weighted"
     assert not np.asarray(one.values)[0].any()
     assert np.abs(np.asarray(path.values) - np.asarray(over.values)).max() > 0.01
@@ -269,8 +270,8 @@ def test_reason_codes_take_a_background(fitted: tuple[RiskModel, pd.DataFrame]) 
     model, X = fitted
     late = np.random.default_rng(0).random(len(X)) < np.where(X["a"] > 0, 0.3, 0.2)
     card = CreditScorecard().fit(X[["a"]], late.astype(int))
-    chosen = explain.background(X, 30)
-    codes = explain.reason_codes(model, card, X, 6, background=chosen)
+    chosen = background(X, 30)
+    codes = reason_codes(model, card, X, 6, background=chosen)
     total = codes[[f"risk_effect_{place}" for place in range(1, 7)]].fillna(0).sum(axis=1)
     np.testing.assert_allclose(total + model.margin(chosen).mean(), model.margin(X), rtol=0, atol=1e-9)
 
@@ -289,10 +290,10 @@ def test_the_tables_of_the_last_four_backgrounds_are_kept(
     monkeypatch.setattr(CompiledTrees, "checked", classmethod(counted))
     _OVER.pop(model.booster_, None)
     for n in (5, 6, 5, 7, 8, 5, 9, 5, 6):  # 6 is the one longest unused when 9 comes
-        explain.contributions(model, X.iloc[:3], X.iloc[:n].copy())
+        contributions(model, X.iloc[:3], X.iloc[:n].copy())
     assert made == [5, 6, 7, 8, 9, 6]
-    explain.contributions(model, X.iloc[:3], X.iloc[:5], weight=np.ones(5))
-    explain.contributions(model, X.iloc[:3], X.iloc[1:6])
+    contributions(model, X.iloc[:3], X.iloc[:5], weight=np.ones(5))
+    contributions(model, X.iloc[:3], X.iloc[1:6])
     assert made == [5, 6, 7, 8, 9, 6, 5, 5]
     assert len(_OVER[model.booster_]) == 4
 
@@ -302,22 +303,20 @@ def test_what_cannot_be_explained_over_a_background_is_refused_with_a_remedy(
 ) -> None:
     model, X = fitted
     with pytest.raises(ValueError, match="The background has no rows"):
-        explain.contributions(model, X, X.iloc[:0])
+        contributions(model, X, X.iloc[:0])
     for weight in ([1.0], [0.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf, 1.0]):
         with pytest.raises(ValueError, match="must be 2 numbers of at least 0"):
-            explain.contributions(model, X, X.iloc[:2], weight=weight)
+            contributions(model, X, X.iloc[:2], weight=weight)
     with pytest.raises(ValueError, match="no background that they belong to"):
-        explain.contributions(model, X, weight=[1.0])
+        contributions(model, X, weight=[1.0])
     with pytest.raises(ValueError, match="must have 6 columns"):
         CompiledTrees.of(model.booster_, np.zeros((3, 5)))
     large, y = drawn(4000)
     other = RiskModel(n_trees=1, num_threads=1).fit(large, y)
     deep = grow(other.matrix(large), np.arange(4000) % 97, 1, objective="regression", num_leaves=67)
     other.booster_ = lgb.Booster(model_str=deep.model_to_string())
-    with pytest.raises(
-        explain.UnsupportedTreesError, match=r"more than 64 inner nodes.*leave 'background' out"
-    ):
-        explain.contributions(other, large, large.iloc[:9])
+    with pytest.raises(UnsupportedTreesError, match=r"more than 64 inner nodes.*leave 'background' out"):
+        contributions(other, large, large.iloc[:9])
 
 
 def test_tables_that_miss_the_margins_or_favour_a_feature_are_refused(
@@ -347,17 +346,17 @@ def test_tables_that_miss_the_margins_or_favour_a_feature_are_refused(
 
 def test_a_background_is_drawn_by_enterprise_whatever_the_order_of_rows() -> None:
     X = pd.DataFrame({"a": np.arange(3000.0)}, index=[f"e{i}" for i in range(3000)])
-    chosen = explain.background(X, 200, seed=3)
-    mixed = explain.background(X.sample(frac=1, random_state=0), 200, seed=3)
+    chosen = background(X, 200, seed=3)
+    mixed = background(X.sample(frac=1, random_state=0), 200, seed=3)
     pd.testing.assert_frame_equal(chosen, mixed)
-    assert explain.background(X, 100, seed=3).index.tolist() == chosen.index[:100].tolist()
-    assert len(set(chosen.index) & set(explain.background(X, 200, seed=4).index)) < 40
-    assert len(explain.background(X, 5000)) == 3000
+    assert background(X, 100, seed=3).index.tolist() == chosen.index[:100].tolist()
+    assert len(set(chosen.index) & set(background(X, 200, seed=4).index)) < 40
+    assert len(background(X, 5000)) == 3000
     # A sample of everybody: its mean is within four standard errors of theirs.
     assert abs(chosen["a"].mean() - 1499.5) < 4 * 866 / math.sqrt(200)
     with pytest.raises(ValueError, match="'e3' stands twice"):
-        explain.background(X.rename(index={"e5": "e3"}), 10)
+        background(X.rename(index={"e5": "e3"}), 10)
     with pytest.raises(ValueError, match="from no rows"):
-        explain.background(X.iloc[:0])
+        background(X.iloc[:0])
     with pytest.raises(ValueError, match="must be at least 1"):
-        explain.background(X, 0)
+        background(X, 0)

@@ -148,7 +148,7 @@ def test_it_says_what_is_wrong() -> None:
 
 
 def test_it_shows_itself() -> None:
-    assert repr(result_of()).startswith("Backtest(2024-01-01..2024-12-29: ")
+    assert "from 2024-01-01 to 2024-12-29" in repr(result_of())
     assert "commitment" in result_of()._repr_html_()
 
 

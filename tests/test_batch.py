@@ -11,8 +11,8 @@ import pytest
 from leakage import scramble
 from make_dataset import make_dataset
 
-from tierkit import features
 from tierkit.explain import reason_codes
+from tierkit.features import build
 from tierkit.jobs import scoring
 from tierkit.jobs.checks import BadInputError
 from tierkit.jobs.scoring import codes_path, rejects_path, score
@@ -282,7 +282,7 @@ def test_no_byte_comes_from_the_future_or_the_truth(model, policy, data, whole, 
 def test_reasons_are_those_of_explain(model, policy, data, folder, whole, tmp_path) -> None:
     score(model, folder, AS_OF, policy, tmp_path / "scores.parquet", reasons=2, chunk_rows=100)
     found = pd.read_parquet(tmp_path / "scores.parquet")
-    codes = reason_codes(model.risk, model.credit, features.build(data, AS_OF), 2)
+    codes = reason_codes(model.risk, model.credit, build(data, AS_OF), 2)
     assert [c for c in found if "_reason_" in c or "_effect_" in c] == codes.columns.tolist()
     for column in codes:
         assert found[column].astype(str).tolist() == codes[column].astype(str).tolist()

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tierkit import explain
 from tierkit.cli import main
+from tierkit.explain import Changes
+from tierkit.explain import changes as told_changes
 from tierkit.folders import kind_of
 from tierkit.jobs import city_page
 from tierkit.jobs.scoring import score
@@ -214,10 +215,9 @@ def test_earlier_scores_that_these_records_do_not_give_are_told_of(
     last.loc[both[5], "enterprise_id"] = "91310101TK00000001"  # whom the tables do not have
     last = pd.concat([last, newcomer[[name for name in last if name in newcomer]]], ignore_index=True)
     told = []
-    changes = explain.changes
 
-    def kept(*given: object, **more: object) -> explain.Changes:
-        told.append(changes(*given, **more))  # type: ignore[arg-type]
+    def kept(*given: object, **more: object) -> Changes:
+        told.append(told_changes(*given, **more))  # type: ignore[arg-type]
         return told[-1]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -5,6 +5,7 @@ from scipy.stats import chi2, t, ttest_1samp, ttest_rel
 
 from tierkit.city.engine import run
 from tierkit.city.synth import make
+from tierkit.compare import comparison as comparisons
 from tierkit.compare.comparison import HEADLINE, compare, replicates_for
 from tierkit.compare.outcomes import SHARES, run_and_measure
 from tierkit.policy import Policy
@@ -314,7 +315,7 @@ def test_progress_counts_the_weeks_of_all_runs() -> None:
 def test_a_large_world_is_run_by_all_threads_at_once_and_tells_the_same(world, legacy, monkeypatch):
     options = {"replicates": 2, "weeks": 6, "threads": 2}
     small = compare(world, legacy, Policy.load("shanghai-2025"), **options)
-    monkeypatch.setattr("tierkit.compare.comparison.LARGE_WORLD", 0)
+    monkeypatch.setattr(comparisons, "LARGE_WORLD", 0)
     large = compare(world, legacy, Policy.load("shanghai-2025"), **options)
     pd.testing.assert_frame_equal(small.summary, large.summary, check_exact=True)
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierkit import explain
+from tierkit.explain import contributions
 from tierkit.explain.trees import compiled, fragments, kernels
 from tierkit.explain.trees.compiled import CompiledTrees
 from tierkit.explain.trees.fragments import UnsupportedTreesError
@@ -297,21 +297,21 @@ def test_threads_and_chunks_change_no_bit() -> None:
         assert np.array_equal(whole[: len(parts)], parts)
     for threads in (1, 2):
         model.set_params(num_threads=threads)
-        values, base = explain.contributions(model, X)
+        values, base = contributions(model, X)
         assert np.array_equal(values, whole)
         assert base == trees.base
-    assert np.array_equal(explain.contributions(model, X.iloc[5:6])[0], whole[5:6])
+    assert np.array_equal(contributions(model, X.iloc[5:6])[0], whole[5:6])
 
 
 def test_a_model_is_compiled_once_and_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = drawn(500)
     model = RiskModel(n_trees=5, num_threads=1).fit(X, y)
     before = model.booster_.model_to_string()
-    explain.contributions(model, X)
+    contributions(model, X)
     monkeypatch.setattr(CompiledTrees, "checked", None)
-    explain.contributions(model, X)
+    contributions(model, X)
     assert model.booster_.model_to_string() == before
-    assert explain.contributions(model, X.iloc[:0])[0].shape == (0, 6)
+    assert contributions(model, X.iloc[:0])[0].shape == (0, 6)
 
 
 def test_outside_the_limits_lightgbm_serves_and_a_warning_says_why() -> None:
@@ -320,11 +320,11 @@ def test_outside_the_limits_lightgbm_serves_and_a_warning_says_why() -> None:
     deep = grow(model.matrix(X), np.arange(4000) % 97, 1, objective="regression", num_leaves=67)
     model.booster_ = lgb.Booster(model_str=deep.model_to_string())
     with pytest.warns(UserWarning, match=r"A tree has more than 64 inner nodes\. LightGBM's own"):
-        values, base = explain.contributions(model, X.iloc[:200])
+        values, base = contributions(model, X.iloc[:200])
     theirs = lightgbm(model.booster_, model.matrix(X.iloc[:200]))
     assert np.array_equal(values, theirs[:, :-1])
     assert base == theirs[0, -1]
-    explain.contributions(model, X.iloc[:200])  # says it once
+    contributions(model, X.iloc[:200])  # says it once
 
 
 def test_where_the_check_fails_lightgbm_serves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,9 +333,9 @@ def test_where_the_check_fails_lightgbm_serves(monkeypatch: pytest.MonkeyPatch) 
     right = fragments.Fragment.table
     monkeypatch.setattr(fragments.Fragment, "table", lambda self, game: right(self, game) + 1e-7)
     with pytest.warns(UserWarning, match=r"Its contributions differ from LightGBM's by \d\.\de-0\d"):
-        values, _ = explain.contributions(model, X)
+        values, _ = contributions(model, X)
     assert np.array_equal(values, lightgbm(model.booster_, model.matrix(X))[:, :-1])
-    explain.contributions(model, X)  # says it once
+    contributions(model, X)  # says it once
 
 
 def test_each_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit import explain, plot
+from tierkit import plot
+from tierkit.explain import (
+    AdditivityError,
+    Reasons,
+    check_additivity,
+    code_book,
+    contributions,
+    points_lost,
+    reason_codes,
+    reasons,
+)
+from tierkit.explain import explain as shap_values
 from tierkit.features import FEATURES, read_by
 from tierkit.plot import fonts
 from tierkit.policy import Policy
@@ -68,7 +79,7 @@ def test_shapley_values_are_shaps_and_add_up(
     X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
 ) -> None:
     risk, _ = models
-    explanation = explain.explain(risk, X)
+    explanation = shap_values(risk, X)
     margin = risk.margin(X[read_by("risk")])
     oracle = shap.TreeExplainer(risk.booster_)(risk.matrix(X[read_by("risk")]))
     ours, theirs = (np.asarray(one.values) for one in (explanation, oracle))
@@ -99,7 +110,7 @@ def test_shapley_values_are_those_of_brute_force() -> None:
     def game(row: np.ndarray, known: frozenset[int]) -> float:
         return sum(expected(tree["tree_structure"], row, known) for tree in trees)
 
-    values, base = explain.contributions(model, X.iloc[:5])
+    values, base = contributions(model, X.iloc[:5])
     for i in range(5):
         row = X.iloc[i].to_numpy()
         assert base == pytest.approx(game(row, frozenset()), abs=1e-9)
@@ -117,9 +128,9 @@ def test_shapley_values_are_those_of_brute_force() -> None:
 def test_what_does_not_add_up_is_refused(shift: float) -> None:
     values = np.array([[0.5, -0.25], [0.1, 0.2]])
     score = values.sum(axis=1) - 2
-    explain.check_additivity(values, -2.0, score)
-    with pytest.raises(explain.AdditivityError, match="1 of 2 rows do not add up; row 1"):
-        explain.check_additivity(values, -2.0, score + np.array([0.0, shift]))
+    check_additivity(values, -2.0, score)
+    with pytest.raises(AdditivityError, match="1 of 2 rows do not add up; row 1"):
+        check_additivity(values, -2.0, score + np.array([0.0, shift]))
 
 
 def test_explaining_with_another_models_margin_is_refused(
@@ -128,8 +139,8 @@ def test_explaining_with_another_models_margin_is_refused(
     risk, _ = models
     margin = risk.margin(X[read_by("risk")])
     monkeypatch.setattr(RiskModel, "margin", lambda self, rows: margin + 1e-6)
-    with pytest.raises(explain.AdditivityError, match=f"{N} of {N} rows"):
-        explain.explain(risk, X)
+    with pytest.raises(AdditivityError, match=f"{N} of {N} rows"):
+        shap_values(risk, X)
 
 
 def test_points_lost_lead_from_the_best_to_the_own_points(
@@ -138,12 +149,12 @@ def test_points_lost_lead_from_the_best_to_the_own_points(
     _, credit = models
     odd = X.copy()
     odd.loc[odd.index[:5], "arrears_open"] = np.nan  # missing where none was at fit
-    losses = explain.points_lost(credit, odd)
+    losses = points_lost(credit, odd)
     assert (losses.lost.to_numpy() >= 0).all()
     np.testing.assert_allclose(
         losses.best - losses.lost.sum(axis=1), credit.points(odd[read_by("credit")]), atol=1e-9
     )
-    alone = explain.points_lost(credit, odd.iloc[[7]])
+    alone = points_lost(credit, odd.iloc[[7]])
     assert alone.best == losses.best
     pd.testing.assert_frame_equal(alone.lost, losses.lost.iloc[[7]])
 
@@ -151,7 +162,7 @@ def test_points_lost_lead_from_the_best_to_the_own_points(
 def test_a_levels_name_is_shown_and_its_code_kept(
     X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
 ) -> None:
-    explanation = explain.explain(models[0], X.iloc[:3], lang="zh")
+    explanation = shap_values(models[0], X.iloc[:3], lang="zh")
     at = explanation.feature_names.index("监管领域")
     assert explanation.display_data[0, at] == "批发零售" or explanation.display_data[0, at][0] >= "\u4e00"
     assert explanation.data[0, at] == X["sector"].cat.codes.iloc[0]
@@ -160,21 +171,21 @@ def test_a_levels_name_is_shown_and_its_code_kept(
 def test_shaps_own_plots_take_the_explanation(
     X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
 ) -> None:
-    explanation = explain.explain(models[0], X.iloc[:50], lang="zh")
+    explanation = shap_values(models[0], X.iloc[:50], lang="zh")
     with plot.style():
         shap.plots.waterfall(explanation[0], show=False)
 
 
 def test_no_rows_are_no_error(X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]) -> None:
-    assert explain.explain(models[0], X.iloc[:0]).shape == (0, len(read_by("risk")))
-    assert explain.reason_codes(*models, X.iloc[:0]).empty
+    assert shap_values(models[0], X.iloc[:0]).shape == (0, len(read_by("risk")))
+    assert reason_codes(*models, X.iloc[:0]).empty
 
 
 def test_reason_codes_are_the_strongest_with_their_effects(
     X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
 ) -> None:
-    codes = explain.reason_codes(*models, X, k=2)
-    values, _ = explain.contributions(models[0], X)
+    codes = reason_codes(*models, X, k=2)
+    values, _ = contributions(models[0], X)
     names = np.array(models[0].inputs_.names)
     for i in (0, 17, 400):
         order = np.argsort(-np.abs(values[i]), kind="stable")[:2]
@@ -184,10 +195,10 @@ def test_reason_codes_are_the_strongest_with_their_effects(
         )
     assert (codes["credit_effect_1"].dropna() < 0).all()
     assert codes["credit_reason_1"].isna().equals(codes["credit_effect_1"].isna())
-    assert set(codes["risk_reason_1"].dropna()) <= set(explain.code_book("zh")["code"])
-    assert explain.code_book("zh")["code"].tolist() == explain.code_book("en")["code"].tolist()
+    assert set(codes["risk_reason_1"].dropna()) <= set(code_book("zh")["code"])
+    assert code_book("zh")["code"].tolist() == code_book("en")["code"].tolist()
     with pytest.raises(ValueError, match="must be at least 1"):
-        explain.reason_codes(*models, X, k=0)
+        reason_codes(*models, X, k=0)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +210,7 @@ def test_each_score_has_its_own_sum_and_a_composite_has_one(
     policy = Policy.load(name)
     assigned = assign(scores, policy)
     for enterprise_id in scores["enterprise_id"].iloc[[0, 9, 100]]:
-        why = explain.reasons(*models, X, assigned, policy, enterprise_id)
+        why = reasons(*models, X, assigned, policy, enterprise_id)
         effects = {axis: math.fsum(r.effect for r in why.of(axis)) for axis in ("risk", "credit")}
         assert why.risk_base + effects["risk"] == pytest.approx(why.risk_margin, abs=1e-9)
         assert why.credit_best + effects["credit"] == pytest.approx(why.credit_points, abs=1e-9)
@@ -215,7 +226,7 @@ def test_each_score_has_its_own_sum_and_a_composite_has_one(
             # What rounds a composite is the grid of the tier rule: 1/16 points and 1/1024 log-odds.
             weight = policy["scoring.composite_risk_weight"]
             assert abs(rounding) <= 1 / 16 + weight / 1024
-        assert explain.Reasons.from_dict(why.to_dict()).to_dict() == why.to_dict()
+        assert Reasons.from_dict(why.to_dict()).to_dict() == why.to_dict()
 
 
 def test_who_stands_at_a_cutoff_is_told_so_and_hysteresis_is_named_where_it_counts(
@@ -229,7 +240,7 @@ def test_who_stands_at_a_cutoff_is_told_so_and_hysteresis_is_named_where_it_coun
     first = assign(scores, policy)
     before = first.assign(weeks_ago=52)
     new, old = (
-        explain.reasons(*models, X, assigned, policy, first["enterprise_id"].iloc[0])
+        reasons(*models, X, assigned, policy, first["enterprise_id"].iloc[0])
         for assigned in (first, assign(scores, policy, before))
     )
     assert abs(new.distance_credit) < 0.2
@@ -250,7 +261,7 @@ def test_boundaries_are_margins_of_the_policys_probabilities(
     X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard], scores: pd.DataFrame
 ) -> None:
     policy = Policy.load("jiading-2025")
-    why = explain.reasons(*models, X, assign(scores, policy), policy, "e3")
+    why = reasons(*models, X, assign(scores, policy), policy, "e3")
     reached = models[0].calibration_.probability(np.array(why.risk_boundaries))
     np.testing.assert_allclose(reached, policy["scoring.risk_cutoffs"], atol=1e-9)
 
@@ -261,7 +272,7 @@ def test_credit_boundaries_are_points_at_which_the_sectors_grade_changes(
     sector = str(X.loc["e3", "sector"])
     policy = Policy.load("jiading-2025").reform({f"scoring.sector_offset.{sector}": 37.0})
     cuts = [cut - 37.0 for cut in policy["scoring.credit_cutoffs"]]
-    why = explain.reasons(*models, X, assign(scores, policy), policy, "e3")
+    why = reasons(*models, X, assign(scores, policy), policy, "e3")
     np.testing.assert_allclose(why.credit_boundaries, cuts)
     one = scores[scores["enterprise_id"] == "e3"]
     for cut in why.credit_boundaries:
@@ -270,7 +281,7 @@ def test_credit_boundaries_are_points_at_which_the_sectors_grade_changes(
         ]
         assert grades[0] != grades[1]
     other = X.index[X["sector"] != sector][0]
-    plain = explain.reasons(*models, X, assign(scores, policy), policy, other)
+    plain = reasons(*models, X, assign(scores, policy), policy, other)
     np.testing.assert_allclose(plain.credit_boundaries, policy["scoring.credit_cutoffs"])
 
 
@@ -279,7 +290,7 @@ def test_sentences_say_facts_with_numbers_in_the_language_asked_for(
 ) -> None:
     policy = Policy.load("shanghai-2025")
     assigned = assign(scores, policy)
-    why = explain.reasons(*models, X, assigned, policy, "e9", lang="en")
+    why = reasons(*models, X, assigned, policy, "e9", lang="en")
     english, chinese = why.sentences("en"), why.sentences("zh")
     assert len(english) == len(chinese)
     assert not any("\u4e00" <= char <= "\u9fff" for sentence in english for char in sentence)
@@ -305,9 +316,9 @@ def test_an_unknown_enterprise_is_said_to_be_unknown(
     policy = Policy.load("jiading-2025")
     assigned = assign(scores, policy)
     with pytest.raises(KeyError, match="'nobody' has no features"):
-        explain.reasons(*models, X, assigned, policy, "nobody")
+        reasons(*models, X, assigned, policy, "nobody")
     with pytest.raises(KeyError, match="'e0' has no tier"):
-        explain.reasons(*models, X, assigned.iloc[1:], policy, "e0")
+        reasons(*models, X, assigned.iloc[1:], policy, "e0")
 
 
 def test_a_feature_that_is_not_ours_is_still_explained() -> None:
@@ -317,6 +328,6 @@ def test_a_feature_that_is_not_ours_is_still_explained() -> None:
     scores = pd.DataFrame({"enterprise_id": X.index, "sector": "food"})
     scores["risk_probability"], scores["credit_points"] = risk.predict_proba(X)[:, 1], credit.points(X)
     jiading = Policy.load("jiading-2025")
-    why = explain.reasons(risk, credit, X, assign(scores, jiading), jiading, "e399", lang="en")
+    why = reasons(risk, credit, X, assign(scores, jiading), jiading, "e399", lang="en")
     assert why.of("risk")[0].fact("en") == "own <b> = 3.0"
     assert "<b> =" not in why._repr_html_()

@@ -7,8 +7,19 @@ import pandas as pd
 import pytest
 from make_dataset import make_dataset
 
-from tierkit import features
-from tierkit.features import FEATURES, GRAVITY, GROUPS, NEVER_DAYS, RECORD_DAYS, build, build_rows
+from tierkit.features import (
+    FEATURES,
+    GRAVITY,
+    GROUPS,
+    NEVER_DAYS,
+    RECORD_DAYS,
+    build,
+    build_rows,
+    features_sql,
+    monotone,
+    read_by,
+    standing,
+)
 from tierkit.records import LEVELS, TABLES, DataError, Dataset, write_dataset
 from tierkit.records.known import TIMED, Timeline
 
@@ -154,12 +165,12 @@ def with_record(data: Dataset, table: str, **cells: object) -> Dataset:
 def check_signs(before: pd.DataFrame, after: pd.DataFrame, model: str, worse: bool) -> bool:
     """Assert that no feature that the model reads moves to the other side; return whether any moved."""
     moved = False
-    for name, sign in features.monotone(model).items():
+    for name, sign in monotone(model).items():
         change = (after[name] - before[name]).to_numpy()
         bad = sign if model == "risk" else -sign
         assert ((change * bad if worse else -change * bad) >= 0).all(), name
         moved |= bool((change != 0).any())
-    free = [n for n in features.read_by(model) if n not in features.monotone(model)]
+    free = [n for n in read_by(model) if n not in monotone(model)]
     pd.testing.assert_frame_equal(before[free], after[free])  # a record moves no feature without a sign
     return moved
 
@@ -209,7 +220,7 @@ def test_a_heavy_complainant_moves_no_score_unless_found_true(data, everybody) -
     after = build(
         with_record(data, "complaints", enterprise_id=everybody.index[0], **cells), AS_OF, closed=True
     )
-    read = sorted({*features.read_by("risk"), *features.read_by("credit")})
+    read = sorted({*read_by("risk"), *read_by("credit")})
     pd.testing.assert_frame_equal(after[read], everybody[read])
     assert after["complaints_1y"].sum() == everybody["complaints_1y"].sum() + 1
 
@@ -221,7 +232,7 @@ def test_a_repair_gives_everything_back_to_credit(data, everybody) -> None:
         mended = build(
             with_record(data, "credit_events", repaired_on=LAST_MONTH, **cells), AS_OF, closed=True
         )
-        read = features.read_by("credit")
+        read = read_by("credit")
         pd.testing.assert_frame_equal(mended[read], everybody[read])
         assert not open_[read].equals(everybody[read])
         check_signs(open_, mended, "risk", worse=False)
@@ -231,7 +242,7 @@ def test_standing_names_the_gravest_open_kind(data) -> None:
     ids = data["enterprises"]["enterprise_id"]
     with Timeline(data) as seen:
         seen.ask(pd.DataFrame({"enterprise_id": ids, "as_of": AS_OF}))
-        found = features.standing(seen)
+        found = standing(seen)
     events = data["credit_events"]
     for enterprise, kind in zip(ids, found, strict=True):
         mine = events[(events["enterprise_id"] == enterprise) & (events["known_on"] < AS_OF)]
@@ -260,14 +271,14 @@ def test_the_catalogue_is_whole() -> None:
 
 
 def test_the_query_reads_views_only() -> None:
-    sql = features.features_sql()
+    sql = features_sql()
     assert "raw_" not in sql
     assert set(re.findall(r"known_(\w+)", sql)) - {"on"} == set(TIMED)
     assert not any(name in sql for name in TABLES if TABLES[name].latent)
 
 
 def test_ownership_ratings_and_visits_are_carried_and_read_by_no_model() -> None:
-    read = {*features.read_by("risk"), *features.read_by("credit")}
+    read = {*read_by("risk"), *read_by("credit")}
     carried = {"ownership", "ratings_2y", "inspections_2y", "days_since_inspection", "heavy_share_1y"}
     assert carried <= set(BY_NAME)
     assert not carried & read

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierkit.scores.inputs import InputError, Inputs, flag_text
+from tierkit.scores.inputs import ColumnError, Inputs, flag_text
 
 FRAME = pd.DataFrame(
     {
@@ -65,13 +65,13 @@ def test_unseen_is_flagged_row_by_row(known) -> None:
 
 def test_unseen_can_be_refused_with_every_problem_listed(known) -> None:
     rows = FRAME.assign(sector="banking", employees=np.nan)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(ColumnError) as caught:
         known.read(rows, "error")
     text = str(caught.value)
     assert "'sector' has a level that was not declared at fit" in text
     assert "'employees' is missing, which it never was at fit" in text
     assert "(2 problems" in text
-    with pytest.raises(InputError, match="Feature names unseen at fit time: note"):
+    with pytest.raises(ColumnError, match="Feature names unseen at fit time: note"):
         known.read(FRAME.assign(note=1), "error")
     np.testing.assert_array_equal(known.read(FRAME, "error"), known.read(FRAME))
 
@@ -87,7 +87,7 @@ def test_unseen_can_be_refused_with_every_problem_listed(known) -> None:
     ],
 )
 def test_a_frame_that_does_not_fit_is_refused(known, rows, message) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(ColumnError, match=message):
         known.read(rows)
 
 

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tierkit.scores import metrics
-from tierkit.scores.inputs import InputError
+from tierkit.scores.inputs import ColumnError
 from tierkit.scores.risk import RiskModel
 
 SECTORS = ["retail", "food", "gas", "drugs"]
@@ -140,11 +140,11 @@ def test_unknown_levels_and_new_missing_values_are_counted_or_refused(model) -> 
     assert model.check(X).empty
     assert np.isfinite(model.margin(strange)).all()
     strict = clone(model).set_params(on_unseen="error").fit(*rows())
-    with pytest.raises(InputError, match="not declared at fit"):
+    with pytest.raises(ColumnError, match="not declared at fit"):
         strict.margin(strange)
-    with pytest.raises(InputError, match="unseen at fit time: note"):
+    with pytest.raises(ColumnError, match="unseen at fit time: note"):
         strict.margin(X.assign(note=1))
-    with pytest.raises(InputError, match="now missing: days"):
+    with pytest.raises(ColumnError, match="now missing: days"):
         model.margin(X.drop(columns="days"))
 
 
@@ -256,7 +256,7 @@ def test_plain_lightgbm_scores_unknown_levels_as_missing_in_silence_and_we_count
     np.testing.assert_array_equal(after, silently(without, X, y)[1])
     assert np.abs(after - before).max() > 0.05
     assert model.check(strange(X))["sector:unseen"].all()
-    with pytest.raises(InputError, match="Column 'sector' has a level that was not declared"):
+    with pytest.raises(ColumnError, match="Column 'sector' has a level that was not declared"):
         clone(model).set_params(on_unseen="error").fit(X, y).margin(strange(X))
 
 
@@ -271,7 +271,7 @@ def test_plain_lightgbm_scores_new_missing_values_in_silence_and_we_count_or_ref
     assert np.abs(after - before).max() > 0.05
     assert model.check(strange(X))["findings:missing"].sum() == len(X) // 2
     assert "days:missing" not in model.check(strange(X))  # missing at fit, and so no news
-    with pytest.raises(InputError, match="findings"):
+    with pytest.raises(ColumnError, match="findings"):
         clone(model).set_params(on_unseen="error").fit(X, y).margin(strange(X))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tierkit.scores import metrics
-from tierkit.scores.inputs import InputError
+from tierkit.scores.inputs import ColumnError
 from tierkit.scores.integer_points import rounding
 from tierkit.scores.scorecard import BASE, CreditScorecard
 
@@ -187,7 +187,7 @@ def test_flags_count_what_was_never_seen(card, strange) -> None:
     assert flags["sector:unseen"].sum() == (strange["sector"] == "banking").sum()
     assert flags["arrears:missing"].sum() == strange["arrears"].isna().sum()
     strict = CreditScorecard(on_unseen="error").fit(*people())
-    with pytest.raises(InputError, match="sector"):
+    with pytest.raises(ColumnError, match="sector"):
         strict.points(strange)
 
 
@@ -270,7 +270,7 @@ def test_wrong_parameters_are_listed_together() -> None:
 
 def test_infinite_numbers_are_refused() -> None:
     X, y = people(100)
-    with pytest.raises(InputError, match="'age' contains infinity"):
+    with pytest.raises(ColumnError, match="'age' contains infinity"):
         CreditScorecard().fit(X.assign(age=np.inf), y)
 
 

@@ -237,7 +237,7 @@ def test_a_screening_repeats_itself_whatever_the_threads() -> None:
 
 
 def test_a_screening_tells_what_to_find_out_first(screening) -> None:
-    english, chinese = screening.words("en"), screening.words("zh")
+    english, chinese = screening.sentences("en"), screening.sentences("zh")
     count = len(screening.first())
     assert len(english) == len(chinese) == 2 + count
     assert english[0].startswith("inspections: ")
@@ -249,7 +249,7 @@ def test_a_screening_tells_what_to_find_out_first(screening) -> None:
     assert "<td>" in shown
     assert "4 parameters" in repr(screening)
     mute = replace(screening, frame=screening.frame.assign(stands_out=False))
-    assert mute.words("en")[0].endswith("take more enterprises or trajectories.")
+    assert mute.sentences("en")[0].endswith("take more enterprises or trajectories.")
 
 
 def test_a_tornado_is_made_of_the_comparisons_at_the_ends() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from leakage import scramble
 from make_dataset import make_dataset
 
-from tierkit import features
+from tierkit.features import build_rows, read_by
 from tierkit.records import DataError, Dataset
 from tierkit.scores import metrics
 from tierkit.scores import training_rows as training
@@ -69,10 +69,10 @@ def test_each_scheme_takes_its_rows(data) -> None:
         )
         assert found.report["inspections"] == len(seen) == len(found.y) + left_out
         assert found.weight.mean() == pytest.approx(1)
-        assert found.X.columns.tolist() == features.read_by("risk")
+        assert found.X.columns.tolist() == read_by("risk")
         assert found.rows["as_of"].is_monotonic_increasing
     rows = training_frame(data, AS_OF, "naive")
-    pd.testing.assert_frame_equal(rows.X, features.build_rows(data, rows.rows)[rows.X.columns])
+    pd.testing.assert_frame_equal(rows.X, build_rows(data, rows.rows)[rows.X.columns])
 
 
 def test_rows_without_a_propensity_cannot_be_weighted(data) -> None:
@@ -142,7 +142,7 @@ def test_credit_rows_by_hand(data) -> None:
     expected = plain_credit(data, start, AS_OF)
     assert dict(zip(found.rows["enterprise_id"], found.y, strict=True)) == expected
     assert (found.rows["as_of"] == start).all()
-    pd.testing.assert_frame_equal(found.X, features.build_rows(data, found.rows)[found.X.columns])
+    pd.testing.assert_frame_equal(found.X, build_rows(data, found.rows)[found.X.columns])
     assert found.report["closed_without_event"] > 0
     assert not set(training.CREDIT_TARGET) & {"penalty", "serious_dishonesty", "honour"}
 

@@ -16,7 +16,7 @@ from tierkit.city.engine import Run, potential_detections, run
 from tierkit.city.population import Population, draw, draw_world
 from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, Parameters, State, World, parameters
 from tierkit.city.writing import state_columns, write_records
-from tierkit.policy import Policy
+from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.records import (
     AGENCIES,
     ITEM_CLASSES,
@@ -27,6 +27,7 @@ from tierkit.records import (
     data_dictionary,
     write_dataset,
 )
+from tierkit.records.gate import count_of, dataset_of
 
 __all__ = [
     "grow",
@@ -36,6 +37,7 @@ __all__ = [
     "obligation_keys",
     "potential",
     "settled",
+    "synth",
     "world_at",
     "world_of",
 ]
@@ -189,11 +191,56 @@ def _without_records(frame: World) -> World:
     )
 
 
+def synth(
+    enterprises: int,
+    seed: int = 0,
+    *,
+    policy: PolicyLike | None = None,
+    params: Parameters | None = None,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """Make the records of a synthetic city; `world_of` gives the world that goes on from them.
+
+    Parameters
+    ----------
+    enterprises : int
+        Enterprises in the register at some time before the end of the records.
+    seed : int
+        0 … 2**32 - 1. The same seed gives the same bits.
+    policy : Policy, name or path, optional
+        The policy of the past; ``legacy`` if absent. `world_of` needs it again.
+    params : Parameters, optional
+        Parameters of the world.
+    threads : int
+        It changes no bit.
+    progress : callable, optional
+        Called with the weeks done and all weeks.
+
+    Returns
+    -------
+    Dataset
+        The tables of the data contract with the truth beside them, and a manifest.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used.
+
+    Examples
+    --------
+    >>> data = synth(50, seed=1)
+    >>> len(data["enterprises"]), world_of(data).date == data.as_of
+    (50, True)
+    """
+    return make(enterprises, seed, policy=policy, params=params, threads=threads, progress=progress)[0]
+
+
 def make(
     enterprises: int,
     seed: int,
     *,
-    policy: Policy | None = None,
+    policy: PolicyLike | None = None,
     params: Parameters | None = None,
     horizon_weeks: int = WEEKS_A_YEAR,
     threads: int = 1,
@@ -236,7 +283,8 @@ def make(
     >>> len(data["enterprises"])
     50
     """
-    legacy = policy or Policy.load("legacy")
+    enterprises, seed = count_of(enterprises, "enterprises", 0), count_of(seed, "seed", 0)
+    legacy = policy_of("legacy" if policy is None else policy)
     population, past, months = history(
         enterprises,
         seed,
@@ -338,9 +386,9 @@ def make_folder(
 
 
 def world_of(
-    data: Dataset,
+    data: Dataset | str | os.PathLike[str],
     *,
-    policy: Policy | None = None,
+    policy: PolicyLike | None = None,
     horizon_weeks: int = WEEKS_A_YEAR,
     params: Parameters | None = None,
 ) -> World:
@@ -348,9 +396,9 @@ def world_of(
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or path
         With the tables ``truth`` and ``truth_enterprises``.
-    policy : Policy, optional
+    policy : Policy, name or path, optional
         The policy of its past, whose base rates set the agencies' capacities; ``legacy`` if absent.
     horizon_weeks : int
         Weeks after the records for which the world has slots for entrants.
@@ -365,8 +413,15 @@ def world_of(
     ------
     ValueError
         If the dataset is not synthetic, has no truth, or was made with another policy or parameters.
+
+    Examples
+    --------
+    >>> data, end = make(50, seed=1)
+    >>> world_of(data)
+    World(46 enterprises on 2024-12-30, 272 obligations of 56 slots, seed=1)
     """
-    reference, p = _origins(data, policy, params)
+    data, horizon_weeks = dataset_of(data), count_of(horizon_weeks, "horizon_weeks", 0)
+    reference, p = _origins(data, None if policy is None else policy_of(policy), params)
     manifest = data.manifest
     population = draw(int(manifest["enterprises"]), int(manifest["seed"]), reference, horizon_weeks, p)
     frame = population.world

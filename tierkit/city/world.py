@@ -17,7 +17,11 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from tierkit.results import Result, plain
+from tierkit.texts import number, text
 
 __all__ = [
     "LOG_MIN",
@@ -258,7 +262,7 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class World:
+class World(Result):
     """A world at a moment: what never changes, its state, its calendar and who is in it.
 
     Attributes
@@ -293,6 +297,32 @@ class World:
             f"World({int(self.alive().sum()):,} enterprises on {self.date}, "
             f"{self.obligations:,} obligations of {self.enterprises:,} slots, seed={self.seed})"
         )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return who is there and when, as one row."""
+        return pd.DataFrame([self._facts])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return who is there and when, as data for JSON."""
+        told: dict[str, Any] = plain(self._facts)
+        return told
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return who is there and when, in words."""
+        facts = self._facts
+        counts = {name: number(facts[name]) for name in ("in_register", "obligations", "slots")}
+        return [text("world.head", lang, date=facts["date"], seed=str(facts["seed"]), **counts)]
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "date": self.date,
+            "week": self.week,
+            "in_register": int(self.alive().sum()),
+            "slots": self.enterprises,
+            "obligations": self.obligations,
+            "seed": self.seed,
+        }
 
     @property
     def enterprises(self) -> int:

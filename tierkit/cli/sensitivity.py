@@ -53,5 +53,5 @@ def sensitivity(
             measures=measures or (), trajectories=trajectories, levels=levels, replicates=replicates,
             cities=cities, kappa=kappa, weeks=weeks, threads=cores(), progress=progress,
         )  # fmt: skip
-    lines = "\n".join(done.screening.words("en"))
+    lines = "\n".join(done.screening.sentences("en"))
     return Answer(done.to_dict(), f"{lines}\n\n{'Replaced' if done.replaced else 'Wrote'} '{out}'.")

@@ -18,10 +18,12 @@ from scipy.stats import t as student
 from tierkit.city.engine import Run, run
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
-from tierkit.policy import Policy, diff
+from tierkit.policy import Policy, PolicyLike, diff, policies_of, policy_of
 from tierkit.progress import in_threads
 from tierkit.records import TIERS
-from tierkit.texts import interval, number, percent, signed, text
+from tierkit.records.gate import instance_of, scores_of
+from tierkit.results import Result
+from tierkit.texts import interval, join, number, percent, policy_label, signed, text
 
 __all__ = ["HEADLINE", "Comparison", "Replicates", "compare", "mean_interval", "replicates_for"]
 
@@ -36,6 +38,7 @@ HEADLINE = (
     "trigger_share",
 )
 """Measures that are always shown together."""
+_SAID = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
 LAST = (*TIERS, "left")
 """Where an enterprise may be at the end of a run."""
 LARGE_WORLD = 5_000_000
@@ -58,7 +61,7 @@ class Replicates(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(Result):
     """Reforms against their baseline on one world, at one or several kappas and horizons.
 
     One kappa and one horizon are the headline. Every frame has the columns ``kappa`` and ``weeks`` and holds
@@ -148,6 +151,20 @@ class Comparison:
         place = {name: k for k, name in enumerate(self.policies)}
         key = rows["policy"].map(place).astype(int) * len(order) + rows["measure"].map(order).astype(int)
         return rows.iloc[np.argsort(key.to_numpy(), kind="stable")].reset_index(drop=True)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the `HEADLINE` measures of all enterprises, as `table` does."""
+        return self.table()
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return what each reform changes, a sentence a reform, with 95 % intervals."""
+        told = {"weeks": self.weeks, "over": self.over, "kappa": f"{self.kappa:g}", "n": self.replicates}
+        said = [text("comparison.head", lang, baseline=policy_label(self.baseline, lang), **told)]
+        for policy in self.policies[1:]:
+            rows = self.table(measures=_SAID).query("policy == @policy").to_dict("records")
+            changes = join((_change(row, lang) for row in rows), lang)
+            said.append(text("comparison.policy", lang, policy=policy_label(policy, lang), changes=changes))
+        return said
 
     def replicates_for(
         self,
@@ -240,6 +257,20 @@ def _cell(row: Mapping[Any, Any]) -> str:
     scale, digits = (100, 1) if share else (1, 0)
     change, low, high = (scale * row[key] for key in ("difference", "difference_low", "difference_high"))
     return f"{value}<br><small>{signed(change, digits)} {interval(low, high, digits, sign=True)}</small>"
+
+
+def _change(row: Mapping[Any, Any], lang: str) -> str:
+    """Return a measure's change with its interval: of a share in points, of others relative."""
+    share = row["measure"] in SHARES
+    scale = 100 if share else 100 / row["baseline_value"] if row["baseline_value"] else float("nan")
+    change, low, high = (scale * row[key] for key in ("difference", "difference_low", "difference_high"))
+    return text(
+        "comparison.points" if share else "comparison.change",
+        lang,
+        measure=text(f"measure.{row['measure']}", lang),
+        change=signed(change, 1),
+        interval=interval(low, high, 1, sign=True),
+    )
 
 
 _FEW = 5
@@ -360,8 +391,8 @@ class _Frames(NamedTuple):
 
 def compare(
     world: World,
-    baseline: Policy,
-    reforms: Policy | Sequence[Policy],
+    baseline: PolicyLike,
+    reforms: PolicyLike | Sequence[PolicyLike],
     *,
     scores: pd.DataFrame | None = None,
     replicates: int = 20,
@@ -380,8 +411,8 @@ def compare(
     ----------
     world : World
         The world at the start.
-    baseline : Policy
-    reforms : Policy or sequence of Policy
+    baseline : Policy, name or path
+    reforms : Policy, name or path, or list of them
     scores : DataFrame, optional
         ``enterprise_id``, ``risk_probability``, ``credit_points`` as of the start, for policies whose
         tiers rest on models.
@@ -427,12 +458,15 @@ def compare(
     >>> several.kappa, several.kappas, sorted(set(several.table()["kappa"]))
     (0.1, (0.0, 0.1), [0.1])
     """
-    policies = [baseline, *([reforms] if isinstance(reforms, Policy) else reforms)]
+    instance_of(world, World, "world", "a World, as tk.world_of(data) gives it")
+    baseline = policy_of(baseline, "baseline")
+    policies = [baseline, *policies_of(reforms, "reforms")]
     _check_policies(policies)
     headline, cases = _cases(weeks, kappa, over, by_year, replicates, beside)
     if not isinstance(threads, int | np.integer) or threads < 1:
         raise ValueError(f"The 'threads' must be a whole number from 1. Got {threads!r}.")
     if scores is not None:
+        scores_of(scores)
         _warn_of_unscored(world, scores)
     steps = [case.replicates * len(policies) * case.weeks for case in cases]
 

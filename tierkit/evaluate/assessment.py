@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import html
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,14 +39,17 @@ from tierkit.evaluate.value.overlap import FEWEST_FINDINGS
 from tierkit.evaluate.value.weighting import weigh
 from tierkit.evaluate.windows import end_of
 from tierkit.features import build
-from tierkit.policy import Policy, presets
+from tierkit.policy import Policy, PolicyLike, policy_of, presets
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset
+from tierkit.records.gate import dataset_of, day_of
+from tierkit.results import Result
 from tierkit.scores.integer_points import rounding
 from tierkit.scores.metrics import calibration_error_null, calibration_table, measures, wilson_interval
-from tierkit.scores.model import Model
+from tierkit.scores.model import Model, ModelLike, model_of
 from tierkit.scores.monitoring import Bands, monitor
+from tierkit.texts import join, number, policy_label, text
 
 __all__ = ["PARTS", "Assessment", "assess"]
 
@@ -63,8 +67,8 @@ _FINDINGS_A_BIN = 5
 _MONTHS = 6
 
 
-@dataclass(frozen=True)
-class Assessment:
+@dataclass(frozen=True, repr=False)
+class Assessment(Result):
     """What was found, part by part.
 
     Attributes
@@ -87,6 +91,24 @@ class Assessment:
     refused: Mapping[str, str]
     results: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a part: the names of its ``tables``, or why it was ``refused``."""
+        rows = []
+        for part in PARTS:
+            names = [name for name in self.tables if name.partition(".")[0] == part]
+            rows.append({"part": part, "tables": ", ".join(names), "refused": self.refused.get(part, "")})
+        return pd.DataFrame(rows)
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return what was held against what, and which parts the records do not carry."""
+        facts = {name: self.facts[name] for name in ("as_of", "until", "model_trained_as_of")}
+        n = {"n": number(self.facts["inspections"]), "enterprises": number(self.facts["enterprises"])}
+        policy = policy_label(str(self.facts["policy"]), lang)
+        said = [text("assessment.head", lang, policy=policy, **facts, **n)]
+        if self.refused:
+            said.append(text("assessment.refused", lang, parts=join(self.refused, lang)))
+        return said
 
     def to_dict(self) -> dict[str, Any]:
         """Return facts, tables and refusals as plain values for JSON, what is not finite as None."""
@@ -128,12 +150,12 @@ class _Book:
 
 
 def assess(
-    model: Model,
-    data: Dataset,
+    model: ModelLike,
+    data: Dataset | str | os.PathLike[str],
     as_of: dt.date | str,
-    policy: Policy | None = None,
+    policy: PolicyLike | None = None,
     *,
-    practice: Policy | None = None,
+    practice: PolicyLike | None = None,
     months: int = _MONTHS,
     worlds: int = 0,
     threads: int = 1,
@@ -143,15 +165,15 @@ def assess(
 
     Parameters
     ----------
-    model : Model
+    model : Model or path
         Trained on what was known on the date or before.
-    data : Dataset
+    data : Dataset or path
         Records that go on after the date; the truth of a synthetic dataset is not read.
     as_of : date
         Scores are of this day. A Monday, so that the window holds whole weeks.
-    policy : Policy, optional
+    policy : Policy, name or path, optional
         The policy to be valued; the model's own if absent.
-    practice : Policy, optional
+    practice : Policy, name or path, optional
         The policy in force in the window; the preset that most of the window's inspections name if absent.
         Without one, random audits alone tell the policy's value.
     months : int
@@ -183,7 +205,9 @@ def assess(
     >>> set(PARTS) <= {*there, *found.refused}
     True
     """
-    day = pd.Timestamp(as_of)
+    model, data, day = model_of(model), dataset_of(data), pd.Timestamp(day_of(as_of))
+    chosen = model.policy if policy is None else policy_of(policy)
+    practice = None if practice is None else policy_of(practice, "practice")
     trained = str(model.manifest["as_of"])
     if pd.Timestamp(trained) > day:
         raise ValueError(
@@ -193,7 +217,6 @@ def assess(
     if day.weekday():
         monday = (day - pd.Timedelta(days=day.weekday())).date()
         raise ValueError(f"The window must hold whole weeks, and {day.date()} is no Monday; {monday} is.")
-    chosen = policy or model.policy
     inspections = data["inspections"]
     days = min(WINDOW_DAYS, (end_of(data) - day).days // 7 * 7)
     if days < _FEWEST_DAYS:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import html
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -25,11 +26,13 @@ from tierkit.city.engine import Run, run
 from tierkit.city.synth import world_at
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.evaluate.history import History, estimate
-from tierkit.policy import Policy
+from tierkit.policy import PolicyLike, policy_of
 from tierkit.progress import in_threads
 from tierkit.records import AGENCIES, CHANNELS, SECTORS, Dataset
+from tierkit.records.gate import dataset_of, day_of
+from tierkit.results import Result
 from tierkit.scores.metrics import wilson_interval
-from tierkit.texts import number, percent
+from tierkit.texts import interval, number, percent, text
 
 __all__ = ["Backtest", "backtest", "prediction_interval"]
 
@@ -75,7 +78,7 @@ def prediction_interval(draws: Any) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 @dataclass(frozen=True, repr=False)
-class Backtest:
+class Backtest(Result):
     """Predicted and observed load of a past period, by agency, channel and sector.
 
     Attributes
@@ -152,6 +155,21 @@ class Backtest:
         there: pd.DataFrame = cells.loc[(predicted > 0) | (observed > 0)]
         return there.reset_index(drop=True)
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return every cell, as `table` does."""
+        return self.table()
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return in how many cells what happened lies inside the interval, and where that should be."""
+        last = self.until - dt.timedelta(days=1)
+        if not self.table()["judged"].any():
+            return [text("backtest.few", lang, since=self.since, last=last, least=number(self.least))]
+        found = self.coverage
+        shown = {"share": percent(found["share"], 1), "cells": number(found["cells"])}
+        shown["expected"] = interval(found["expected_low"], found["expected_high"], 1, share=True)
+        inside = number(found["inside"])
+        return [text("backtest.said", lang, since=self.since, last=last, inside=inside, **shown)]
+
     @cached_property
     def coverage(self) -> dict[str, float]:
         """Return in how many judged cells the observed load lies inside its interval, and how sure that is.
@@ -187,14 +205,6 @@ class Backtest:
             "expected_low": float(expected[0]),
             "expected_high": float(expected[1]),
         }
-
-    def __repr__(self) -> str:
-        """Return the coverage, in a line."""
-        found = self.coverage
-        return (
-            f"Backtest({self.since}..{self.until - dt.timedelta(days=1)}: {number(found['inside'])} of "
-            f"{number(found['cells'])} cells inside, {percent(found['share'], 1)})"
-        )
 
     def _repr_html_(self) -> str:
         shown = self.table(["channel"]).to_html(index=False, float_format="{:.1f}".format)
@@ -232,12 +242,12 @@ def _of_records(
 
 
 def backtest(
-    data: Dataset,
-    as_of: Any,
+    data: Dataset | str | os.PathLike[str],
+    as_of: dt.date | str,
     *,
     world: World | None = None,
     history: History | None = None,
-    policy: Policy | None = None,
+    policy: PolicyLike | None = None,
     weeks: int = WEEKS_A_YEAR,
     replicates: int = 119,
     seed: int = 0,
@@ -249,7 +259,7 @@ def backtest(
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset or path
         Records that go on for `weeks` after the date.
     as_of : date
         A Monday. Nothing known on it or later is used for the policy.
@@ -258,7 +268,7 @@ def backtest(
         happened is counted for its enterprises alone.
     history : History, optional
         The policy of the past; estimated from the records if absent.
-    policy : Policy, optional
+    policy : Policy, name or path, optional
         The policy under which a synthetic dataset was made; ``legacy`` if absent. Only its world is made with
         it, the prediction is not.
     weeks : int
@@ -293,7 +303,8 @@ def backtest(
     """
     if replicates < FEWEST_REPLICATES:
         raise ValueError(f"The 'replicates' must be at least {FEWEST_REPLICATES}. Got {replicates}.")
-    since = pd.Timestamp(as_of)
+    data, since = dataset_of(data), pd.Timestamp(day_of(as_of))
+    policy = None if policy is None else policy_of(policy)
     if since.weekday():
         monday = since - pd.Timedelta(days=since.weekday())
         raise ValueError(

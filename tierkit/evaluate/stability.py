@@ -22,8 +22,9 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import Previous, TierRule, margin_steps, place, point_steps
 from tierkit.policy.tiers.inputs import check_inputs
 from tierkit.records import EVENT_KINDS, SECTORS
+from tierkit.results import Result
 from tierkit.scores.metrics import wilson_interval
-from tierkit.texts import number, percent
+from tierkit.texts import interval, number, percent, policy_label, text
 
 __all__ = ["MEASURES", "SETTINGS", "Stability", "tier_stability"]
 
@@ -50,7 +51,7 @@ _COUNTS = ("months", "changes", "flips", "held")
 
 
 @dataclass(frozen=True, repr=False)
-class Stability:
+class Stability(Result):
     """How stable tiers are under one policy or several.
 
     Attributes
@@ -73,6 +74,23 @@ class Stability:
     table: pd.DataFrame
     monthly: pd.DataFrame
     within: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table."""
+        return self.table
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return the monthly change share with hysteresis and dwell, and without, a sentence a policy."""
+        share = self.table[self.table["measure"] == "change_share"].set_index(["policy", "setting"])
+        said = []
+        for policy in self.table["policy"].unique():
+            both, neither = share.loc[(policy, "both")], share.loc[(policy, "neither")]
+            said.append(text(
+                "stability.said", lang, policy=policy_label(policy, lang), share=percent(both["value"], 2),
+                interval=interval(both["low"], both["high"], 2, share=True),
+                neither=percent(neither["value"], 2), months=number(both["n"]),
+            ))  # fmt: skip
+        return said
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; what is not defined is null."""

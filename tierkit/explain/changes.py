@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, build
 from tierkit.records import TABLES, TIERS
 from tierkit.records.known import TIMED, Source, Timeline
+from tierkit.results import Result, plain
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
@@ -121,8 +123,8 @@ def features_held(
     return build(known, as_of, ids, threads=threads)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Changes:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Changes(Result):
     """How tiers changed between two dates under one model and one policy.
 
     Attributes
@@ -144,6 +146,14 @@ class Changes:
     transitions: pd.DataFrame
     moved: pd.DataFrame
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return `transitions`."""
+        return self.transitions
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return both frames as data for JSON."""
+        return {name: plain(getattr(self, name)) for name in ("before", "after", "transitions", "moved")}
+
     def totals(self) -> pd.DataFrame:
         """Return the mean change of each score by direction and part, the sums over features of `moved`."""
         keys = ["direction", "axis", "part"]
@@ -156,7 +166,7 @@ class Changes:
         order = rows["mean"].abs().sort_values(ascending=False, kind="stable").index
         return rows.loc[order].head(top)
 
-    def sentences(self, lang: str) -> list[str]:
+    def sentences(self, lang: str = "zh") -> list[str]:
         """Return who moved and why, a sentence each, with n and intervals."""
         both = self.transitions[~self.transitions["before"].isin(ABSENT)]
         both = both[~both["after"].isin(ABSENT)]

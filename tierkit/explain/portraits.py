@@ -16,6 +16,7 @@ from tierkit.explain.bands import BANDS, DISTANCE, bands, basis, distance_band, 
 from tierkit.explain.changes import Changes, effects, span
 from tierkit.features import BY_NAME, NEVER_DAYS, Feature
 from tierkit.records import LEVELS, TIERS
+from tierkit.results import Result, plain
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
@@ -30,7 +31,7 @@ _NEAREST = 50
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Portraits:
+class Portraits(Result):
     """Tiers as groups: what sets each apart, how they changed, and who is near a boundary.
 
     Intervals are of 95 %, one by one: enterprises count as drawn from those that could have been there.
@@ -75,6 +76,15 @@ class Portraits:
     changes: Changes | None = None
     lang: str = "zh"
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return `tiers`."""
+        return self.tiers
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all frames as data for JSON."""
+        names = ("tiers", "marks", "facts", "near", "nearest", "base", "basis", "changes")
+        return {name: plain(getattr(self, name)) for name in names}
+
     def strongest(self, tier: str, axis: str, top: int = _TOP) -> pd.DataFrame:
         """Return what sets a tier apart on an axis, the largest difference from the city's mean first."""
         rows = self.marks.query("tier == @tier and axis == @axis and difference != 0")
@@ -110,7 +120,7 @@ class Portraits:
             interval=span(row["low"], row["high"], digits, lang, sign=True),
         )
 
-    def sentences(self, lang: str, top: int = 3) -> list[str]:
+    def sentences(self, lang: str = "zh", top: int = 3) -> list[str]:
         """Return all of it in words: each tier, then the changes, then who is near a boundary."""
         said = []
         for row in self.tiers.to_dict("records"):

@@ -19,6 +19,7 @@ from tierkit.features import BY_NAME, GROUPS
 from tierkit.policy import Policy
 from tierkit.policy.tiers import sentences
 from tierkit.records import LEVELS, Label
+from tierkit.results import Result
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 
@@ -90,7 +91,7 @@ class Reason:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Reasons:
+class Reasons(Result):
     """Why an enterprise is in its tier.
 
     Each score is a sum of its own: ``risk_base`` plus the risk reasons is ``risk_margin``, and
@@ -198,6 +199,10 @@ class Reasons:
         columns += ["composite"] if self.composite else []
         columns += ["records"] if any(reason.records for reason in self.reasons) else []
         return pd.DataFrame(rows, columns=columns)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return all reasons, as `table` does."""
+        return self.table()
 
     def groups(self, axis: str) -> dict[str, float]:
         """Return the sum of the effects of each group of features on one score."""

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tierkit.features.catalogue import FEATURES, GRAVITY, RECORD_DAYS, Feature
 from tierkit.records import LEVELS, DataError, Problem
+from tierkit.records.gate import day_of, ids_of, source_of
 from tierkit.records.known import Source, Timeline
 
 __all__ = [
@@ -133,9 +134,10 @@ def build(
     >>> bool((X["findings_2y"] >= X["findings_1y"]).all()), X.index.name
     (True, 'enterprise_id')
     """
-    with Timeline(data, threads) as timeline:
-        wanted = wanted_ids(timeline, ids)
-        timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": pd.Timestamp(as_of)}))
+    day = day_of(as_of)
+    with Timeline(source_of(data), threads) as timeline:
+        wanted = wanted_ids(timeline, None if ids is None else ids_of(ids))
+        timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": pd.Timestamp(day)}))
         frame = features_of(timeline)
         here = frame["sector"].notna() if closed else on_register(timeline)
         frame.index = pd.Index(wanted, name="enterprise_id")

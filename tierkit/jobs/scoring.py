@@ -23,15 +23,17 @@ from tierkit.explain import code_books, reason_codes
 from tierkit.features import features_of, on_register, standing
 from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
-from tierkit.policy import Policy
+from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Folder, Problem, open_folder, replacing
 from tierkit.records.files import sha256
+from tierkit.records.gate import path_of
 from tierkit.records.known import TIMED, Timeline, check_recorded
+from tierkit.results import Result
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
-from tierkit.texts import cell
+from tierkit.texts import cell, join, number, text
 
 __all__ = [
     "CHUNK_ROWS",
@@ -51,8 +53,8 @@ _CERTAINTY = ["tier_agreement", "agreement_low", "agreement_high"]
 _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
 
 
-@dataclass(frozen=True)
-class Tally:
+@dataclass(frozen=True, repr=False)
+class Tally(Result):
     """What a batch did; the counts add up: rows in = scored + rejected + closed + not registered.
 
     Parameters
@@ -87,6 +89,18 @@ class Tally:
     records: Mapping[str, Mapping[str, int]]
     codes: str | None = None
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the counts as one row."""
+        names = ("rows_in", "scored", "rejected", "closed", "not_registered", "flagged")
+        return pd.DataFrame([{name: getattr(self, name) for name in names} | dict(self.tiers)])
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return the counts in words."""
+        names = ("rows_in", "scored", "rejected", "closed", "not_registered")
+        tiers = join((f"{tier} {number(n)}" for tier, n in self.tiers.items()), lang)
+        counts = {name: number(getattr(self, name)) for name in names}
+        return [text("tally.said", lang, **counts), text("tally.tiers", lang, tiers=tiers)]
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return asdict(self)
@@ -120,7 +134,7 @@ def score(
     model: Model | str | os.PathLike[str],
     data: str | os.PathLike[str],
     as_of: date | str,
-    policy: Policy | str,
+    policy: PolicyLike,
     out: str | os.PathLike[str],
     previous: pd.DataFrame | str | os.PathLike[str] | None = None,
     reasons: int = 0,
@@ -190,6 +204,9 @@ def score(
     >>> report.rows_in == report.scored + report.rejected + report.closed + report.not_registered
     True
     """
+    if not isinstance(model, Model):
+        model = path_of(model, "model", "a Model or the path of its folder")
+    data, out = path_of(data, "data"), path_of(out, "out")
     checks = Checks()
     if not isinstance(model, Model):
         checks.folder("model", model, "model", holds=["manifest.json"])

@@ -1,6 +1,6 @@
 """Policies as data: frozen, dated, cited; a reform is only its difference from a baseline."""
 
-from tierkit.policy.core import Policy, check, diff
+from tierkit.policy.core import Policy, PolicyLike, check, diff, policies_of, policy_of
 from tierkit.policy.editing import amend
 from tierkit.policy.files.checks import HALF_LIVES
 from tierkit.policy.files.loading import presets
@@ -23,6 +23,7 @@ __all__ = [
     "Parameter",
     "Policy",
     "PolicyError",
+    "PolicyLike",
     "PolicyWarning",
     "amend",
     "check",
@@ -32,6 +33,8 @@ __all__ = [
     "diff",
     "plans_page",
     "plans_table",
+    "policies_of",
+    "policy_of",
     "presets",
     "without",
 ]

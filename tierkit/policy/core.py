@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tierkit.policy.files.checks import suggestion
-from tierkit.policy.files.loading import Content, baseline_of, find, finish, load, read
+from tierkit.policy.files.loading import Content, baseline_of, find, finish, load, presets, read
 from tierkit.policy.files.problems import PolicyError, PolicyProblem, PolicyWarning
-from tierkit.policy.files.reading import Meta, Parameter, Reading, parse, read_file, read_mapping, read_text
+from tierkit.policy.files.reading import (
+    STATUSES,
+    Meta,
+    Parameter,
+    Reading,
+    parse,
+    read_file,
+    read_mapping,
+    read_text,
+)
 from tierkit.policy.files.writing import hash_of, html_of, toml_of
 from tierkit.policy.specification import SPEC
+from tierkit.records.arguments import InputError, described
+from tierkit.results import Result, plain
+from tierkit.texts import text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Policy", "check", "diff"]
+__all__ = ["Policy", "PolicyLike", "check", "diff", "policies_of", "policy_of"]
 
 _TOP_GROUPS = tuple(dict.fromkeys(path.partition(".")[0] for path in SPEC))
 
 
 @dataclass(frozen=True)
-class Policy:
+class Policy(Result):
     """A frozen set of parameters, each with its unit and its source or assumption.
 
     Make one with `Policy.load` or, from another, with `Policy.reform`; both check every value. Policies
@@ -116,6 +129,42 @@ class Policy:
         True
         """
         return cls._usable(*read(text, place, Path(), ()))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a parameter: its ``value``, ``unit``, date, source and assumption."""
+        import pandas as pd
+
+        columns = ["parameter", "value", "unit", "from", "source", "assumption"]
+        rows = [
+            (path, one.value, one.unit, one.from_, one.source, one.assumption)
+            for path, one in self.parameters.items()
+        ]
+        return pd.DataFrame(rows, columns=columns, dtype=object)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return heading and parameters as data for JSON."""
+        about = {"name": self.name, "hash": self.hash, "meta": self.meta}
+        told: dict[str, Any] = plain(about | {"parameters": self.to_frame()})
+        return told
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return what the policy is, and how much of it stands in a text."""
+        cited = sum(bool(one.source) for one in self.parameters.values())
+        title, status = self.meta.title.text(lang), STATUSES[self.meta.status].text(lang)
+        about = {"document": self.meta.document or self.name, "date": self.meta.date, "status": status}
+        said = [text("policy.head", lang, title=title, **about)]
+        return [*said, text("policy.grounds", lang, n=len(self.parameters), cited=cited)]
+
+    @staticmethod
+    def presets() -> tuple[str, ...]:
+        """Return the names of the policies that come with tierkit, in alphabetical order.
+
+        Examples
+        --------
+        >>> "shanghai-2025" in Policy.presets()
+        True
+        """
+        return presets()
 
     def __getitem__(self, path: str) -> Any:
         """Return the plain value of a parameter, or a dictionary of a whole table of them.
@@ -282,8 +331,69 @@ def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: one.value if isinstance(one, Parameter) else _plain(one) for key, one in table.items()}
 
 
-def diff(a: Policy, b: Policy) -> pd.DataFrame:
+PolicyLike: TypeAlias = Policy | str | os.PathLike[str]
+"""A policy, the name of one that comes with tierkit, or the path of a file."""
+
+
+def policy_of(policy: Any, name: str = "policy") -> Policy:
+    """Return a policy, which may be given by its name or by the path of its file.
+
+    Parameters
+    ----------
+    policy : Policy, str or path
+    name : str
+        Name of the argument, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is anything else, a list of policies for instance.
+    PolicyError
+        If there is no such policy, or its file is wrong.
+
+    Examples
+    --------
+    >>> policy_of("legacy") == Policy.load("legacy")
+    True
+    >>> policy_of(["legacy"])
+    Traceback (most recent call last):
+        ...
+    tierkit.records.arguments.InputError: The 'policy' must be one Policy, ... Got ['legacy'] (list).
+    """
+    if isinstance(policy, Policy):
+        return policy
+    if isinstance(policy, str | os.PathLike) and str(policy):
+        return Policy.load(Path(policy) if isinstance(policy, os.PathLike) else policy)
+    raise InputError(
+        f"The '{name}' must be one Policy, the name of one (Policy.presets() lists them) or the path of its "
+        f"file. Got {described(policy)}."
+    )
+
+
+def policies_of(policies: Any, name: str = "policies") -> list[Policy]:
+    """Return policies as a list; one alone may stand without a list around it.
+
+    Raises
+    ------
+    InputError
+        If there is none, or one is nothing that `policy_of` takes.
+    """
+    if isinstance(policies, Policy | str | os.PathLike):
+        return [policy_of(policies, name)]
+    if not isinstance(policies, list | tuple) or not policies:
+        raise InputError(
+            f"The '{name}' must be a Policy or a list of them, or their names or paths. "
+            f"Got {described(policies)}."
+        )
+    return [policy_of(one, name) for one in policies]
+
+
+def diff(a: PolicyLike, b: PolicyLike) -> pd.DataFrame:
     """Return the parameters whose values differ between two policies.
+
+    Parameters
+    ----------
+    a, b : Policy, name or path
 
     Returns
     -------
@@ -297,6 +407,7 @@ def diff(a: Policy, b: Policy) -> pd.DataFrame:
     >>> diff(legacy, legacy).empty
     True
     """
+    a, b = policy_of(a, "a"), policy_of(b, "b")
     import pandas as pd  # here and in plans/, since files are read and checked without it
 
     rows: list[tuple[object, ...]] = [

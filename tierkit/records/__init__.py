@@ -7,6 +7,7 @@ imported when it is first asked for, so that a policy can be checked without the
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tierkit.records.arguments import InputError
 from tierkit.records.columns import Column, Table
 from tierkit.records.levels import (
     AGENCIES,
@@ -77,6 +78,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Folder",
+    "InputError",
     "Label",
     "Problem",
     "Table",

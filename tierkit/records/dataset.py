@@ -1,5 +1,6 @@
 """Datasets in memory: tables by name, each with its declared columns and types."""
 
+import html
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from types import MappingProxyType
@@ -9,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tierkit.records.arguments import InputError, described, did_you_mean, ids_of
 from tierkit.records.columns import Column
 from tierkit.records.problems import DataError
 from tierkit.records.rows import Rows, cell_problems, check_rows
@@ -32,6 +34,10 @@ class Dataset(Mapping[str, pd.DataFrame]):
     >>> data = Dataset({"agencies": empty("agencies")}, {"as_of": "2024-12-30"})
     >>> data, data.as_of
     (Dataset(agencies: 0), datetime.date(2024, 12, 30))
+    >>> data["agency"]
+    Traceback (most recent call last):
+        ...
+    KeyError: "'agency' is no table; did you mean 'agencies'?"
     """
 
     __slots__ = ("_manifest", "_tables")
@@ -42,7 +48,13 @@ class Dataset(Mapping[str, pd.DataFrame]):
         self._manifest = MappingProxyType(dict(manifest or {}))
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        return self._tables[name]
+        try:
+            return self._tables[name]
+        except KeyError:
+            raise KeyError(f"{name!r} is no table{did_you_mean(name, self._tables)}") from None
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._tables)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tables)
@@ -64,10 +76,100 @@ class Dataset(Mapping[str, pd.DataFrame]):
         value = self._manifest.get("as_of")
         return None if value is None else date.fromisoformat(str(value))
 
+    def where(self, ids: Iterable[str] | None = None, **columns: Any) -> "Dataset":
+        """Return the records of some enterprises, chosen by id or by columns of their table.
+
+        The other tables keep the rows of these enterprises; tables that belong to no enterprise, such as
+        ``agencies``, stay whole. Features that look at the whole city (how often a complainant complains)
+        see less in the part than in the whole; to have the features or scores of a few, hand their ids to
+        the verb and the whole dataset with them.
+
+        Parameters
+        ----------
+        ids : iterable of str, optional
+            Enterprise ids.
+        **columns : value or list of values
+            Columns of the table ``enterprises``: ``district="minhang"``, ``size=["small", "micro"]``.
+
+        Returns
+        -------
+        Dataset
+            With the same manifest.
+
+        Raises
+        ------
+        InputError
+            If an id, a column or a level is unknown.
+
+        Examples
+        --------
+        >>> from tierkit.records import read_dataset
+        >>> data = read_dataset("data/synthetic")
+        >>> food = data.where(sector="food", size=["small", "micro"])
+        >>> set(food["inspections"]["enterprise_id"]) <= set(food["enterprises"]["enterprise_id"])
+        True
+        """
+        enterprises = self["enterprises"]
+        kept = pd.Series(True, index=enterprises.index)
+        if ids is not None:
+            wanted = ids_of(ids)
+            kept &= enterprises["enterprise_id"].isin(wanted)
+            unknown = sorted(set(wanted) - set(enterprises["enterprise_id"]))
+            if unknown:
+                raise InputError(
+                    f"The 'ids' hold {len(unknown):,} that are not in the data, such as {unknown[0]!r}."
+                )
+        for name, value in columns.items():
+            kept &= enterprises[_column(name)].isin(_values(name, value))
+        chosen = set(enterprises.loc[kept, "enterprise_id"])
+        tables = {
+            name: frame[frame["enterprise_id"].isin(chosen)].reset_index(drop=True)
+            for name, frame in self.items()
+            if "enterprise_id" in frame
+        }
+        if "truth_complaints" in self and "complaints" in tables:  # these name their complaint alone
+            frame = self["truth_complaints"]
+            mine = frame["complaint_id"].isin(tables["complaints"]["complaint_id"])
+            tables["truth_complaints"] = frame[mine].reset_index(drop=True)
+        return Dataset({**self, **tables}, self._manifest)
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, frame in self.items():
+            spec = TABLES.get(name)
+            dates = [column.name for column in spec or () if column.kind == "date" and column.name in frame]
+            known = frame[dates[0]].dropna() if dates else frame.iloc[:0]
+            between = f"{known.min():%Y-%m-%d} – {known.max():%Y-%m-%d}" if len(known) else ""
+            cells = (name, spec.row.zh if spec else "", spec.row.en if spec else "", f"{len(frame):,}",
+                     dates[0] if between else "", between)  # fmt: skip
+            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        head = "".join(f"<th>{one}</th>" for one in ("table", "一行", "a row", "rows", "date", "from – to"))
+        until = f" · records until {self.as_of}" if self.as_of else ""
+        return f"<p><b>Dataset</b>{until}</p><table><tr>{head}</tr>{''.join(rows)}</table>"
+
     def without(self, names: Iterable[str]) -> "Dataset":
         """Return the dataset without some tables, for instance without those that are latent."""
         dropped = set(names)
         return Dataset({name: frame for name, frame in self.items() if name not in dropped}, self._manifest)
+
+
+def _column(name: str) -> str:
+    columns = TABLES["enterprises"].columns
+    if name not in columns:
+        raise InputError(f"'{name}' is no column of 'enterprises'{did_you_mean(name, columns)}")
+    return name
+
+
+def _values(name: str, value: Any) -> list[Any]:
+    """Return the values that are asked of a column, as a list of levels that there are."""
+    values = (
+        list(value) if isinstance(value, list | tuple | set | frozenset | pd.Index | pd.Series) else [value]
+    )
+    levels = TABLES["enterprises"].columns[name].ids
+    for one in values if levels else ():
+        if one not in levels:
+            raise InputError(f"The '{name}' has no level {described(one)}{did_you_mean(one, levels)}")
+    return values
 
 
 def empty(table: str) -> pd.DataFrame:

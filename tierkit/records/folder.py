@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tierkit import __version__
+from tierkit.records.arguments import instance_of, path_of
 from tierkit.records.columns import Table
 from tierkit.records.dataset import Dataset, arrow_table, frame_of
 from tierkit.records.files import (
@@ -139,8 +140,16 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
     ------
     DataError
         If a table is missing, altered or unreadable, or a cell breaks its declaration; all are listed.
+    InputError
+        If the folder is no path.
+
+    Examples
+    --------
+    >>> data = read_dataset("data/synthetic")
+    >>> len(data["enterprises"]), data.as_of
+    (2000, datetime.date(2024, 12, 30))
     """
-    found = open_folder(folder)
+    found = open_folder(path_of(folder, "folder"))
     wanted = list(found.files) if tables is None else list(dict.fromkeys(tables))
     needed = [t.name for t in TABLES.values() if t.required] if tables is None else wanted
     problems = [p for p in found.problems if tables is None or p.table in ("", MANIFEST, *wanted)]
@@ -190,14 +199,24 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
         If a table is not declared or does not conform; nothing is written then.
     ValueError
         If there is no such format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> data = read_dataset("data/synthetic")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = read_dataset(write_dataset(data, folder))
+    >>> again["items"].equals(data["items"])
+    True
     """
+    instance_of(dataset, Dataset, "dataset", "a Dataset")
+    root = path_of(folder, "folder")
     if format not in FORMATS:
         raise ValueError(f"'format' must be one of {', '.join(FORMATS)}. Got {format!r} instead.")
     unknown = [name for name in dataset if name not in TABLES]
     if unknown:
         remedy = f"Leave it out; the tables are {', '.join(TABLES)}"
         raise DataError(Problem(name, "", 0, (), "is not a declared table", remedy) for name in unknown)
-    root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
     listed: dict[str, Any] = {}
     first = root / f"enterprises.{format}"

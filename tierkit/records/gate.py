@@ -1,21 +1,46 @@
-"""The one gate for what users hand in: a day has one strict form; all else is refused in a sentence.
+"""The one gate for what users hand in: an argument has its forms, and all else is refused.
 
-Rooms further up have their own part of the gate, for what they define: policies, models, scores.
+Rooms further up have their own part of the gate, for what they define: `tierkit.policy.policy_of` and
+`tierkit.scores.model.model_of`.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
-__all__ = ["InputError", "day_of", "described"]
+import pandas as pd
+
+from tierkit.records.arguments import (
+    InputError,
+    count_of,
+    described,
+    id_of,
+    ids_of,
+    instance_of,
+    path_of,
+)
+from tierkit.records.dataset import Dataset
+from tierkit.records.folder import read_dataset
+
+__all__ = [
+    "InputError",
+    "count_of",
+    "dataset_of",
+    "day_of",
+    "described",
+    "id_of",
+    "ids_of",
+    "instance_of",
+    "path_of",
+    "scores_of",
+    "source_of",
+]
 
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-class InputError(ValueError, TypeError):
-    """An argument that a function of tierkit cannot use; the message says which, why, and what to give."""
 
 
 def day_of(value: Any, name: str = "as_of") -> date:
@@ -45,7 +70,7 @@ def day_of(value: Any, name: str = "as_of") -> date:
     >>> day_of(20241230)
     Traceback (most recent call last):
         ...
-    tierkit.records.gate.InputError: The 'as_of' must be one day: ...
+    tierkit.records.arguments.InputError: The 'as_of' must be one day: ...
     """
     why = "a day has no other form"
     if isinstance(value, datetime):  # pandas.Timestamp is one too, and NaT is not equal to itself
@@ -73,15 +98,58 @@ def day_of(value: Any, name: str = "as_of") -> date:
     )
 
 
-def described(value: Any) -> str:
-    """Return a short description of a value for a message: what it is, and of what type.
+def dataset_of(data: Any, name: str = "data") -> Dataset:
+    """Return a dataset, which may be given as the path of its folder.
+
+    Parameters
+    ----------
+    data : Dataset, mapping of str to DataFrame, or path
+    name : str
+        Name of the argument, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    DataError
+        If the folder cannot be read.
 
     Examples
     --------
-    >>> described(20241230)
-    '20241230 (int)'
+    >>> dataset_of("data/synthetic").as_of
+    datetime.date(2024, 12, 30)
     """
-    text = repr(value)
-    if len(text) > 60 or "\n" in text:
-        return f"a {type(value).__name__}"
-    return f"{text} ({type(value).__name__})"
+    given = source_of(data, name)
+    if isinstance(given, Dataset):
+        return given
+    return Dataset(given) if isinstance(given, Mapping) else read_dataset(given)
+
+
+def source_of(data: Any, name: str = "data") -> Dataset | Mapping[str, Any] | str | os.PathLike[str]:
+    """Return data as it was given, a dataset or the path of its folder, and refuse all else.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> source_of(3)
+    Traceback (most recent call last):
+        ...
+    tierkit.records.arguments.InputError: The 'data' must be a Dataset or the path of its folder. Got 3 (int).
+    """
+    if isinstance(data, Mapping | str | os.PathLike) and not isinstance(data, bytes):
+        return data
+    raise InputError(f"The '{name}' must be a Dataset or the path of its folder. Got {described(data)}.")
+
+
+def scores_of(scores: Any, name: str = "scores") -> pd.DataFrame:
+    """Return a frame of scores.
+
+    Raises
+    ------
+    InputError
+        If it is no frame.
+    """
+    return instance_of(scores, pd.DataFrame, name, "a DataFrame, as from model.score(data, as_of)")

@@ -12,6 +12,7 @@ import pyarrow as pa
 from tierkit.records.columns import Table
 from tierkit.records.dataset import Dataset
 from tierkit.records.folder import missing_tables, open_folder
+from tierkit.records.gate import source_of
 from tierkit.records.links import Links, Target, linked_columns
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import check_rows, describe, row_faults
@@ -47,6 +48,7 @@ def validate(data: Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str]
     >>> print(next(problem for problem in problems if problem.rows))
     agencies.agency: is not a declared level (1 row, row 2: 'police'). Use one of market_regulation, fire, ...
     """
+    data = source_of(data)
     problems: list[Problem] = []
     if isinstance(data, Mapping):
         names, as_of = set(data), data.as_of if isinstance(data, Dataset) else None

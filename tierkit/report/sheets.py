@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import pandas as pd
 
-from tierkit import __version__, explain, texts
+from tierkit import __version__, texts
 from tierkit.explain import Reasons, Recourse, evidence, reasons
+from tierkit.explain import recourse as recourses
 from tierkit.features.building import check_ids
 from tierkit.policy import Policy
 from tierkit.policy.reviews import latest
@@ -245,7 +246,7 @@ def sheets(
     behind = evidence(data, as_of, there, threads=threads)
     ways: Mapping[str, Recourse] = {}
     if recourse:
-        ways = explain.recourse(
+        ways = recourses(
             model, data, as_of, there, chosen,
             previous=previous, threads=threads, progress=progress, lang=lang,
         )  # fmt: skip

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["InputError", "Inputs", "Unseen", "flag_text"]
+__all__ = ["ColumnError", "Inputs", "Unseen", "flag_text"]
 
 Unseen = Literal["flag", "error"]
 UNSEEN = -1.0
 """Code of a level that the model does not know."""
 
 
-class InputError(ValueError):
+class ColumnError(ValueError):
     """Columns of a frame do not fit the model; the message lists every problem with its remedy."""
 
     def __init__(self, problems: list[str]) -> None:
@@ -95,7 +95,7 @@ class Inputs:
 
         Raises
         ------
-        InputError
+        ColumnError
             If a name occurs twice or a number is infinite.
 
         Examples
@@ -119,7 +119,7 @@ class Inputs:
             if column.isna().any():
                 missing.add(name)
         if problems:
-            raise InputError(problems)
+            raise ColumnError(problems)
         return cls(names, levels, frozenset(missing))
 
     def _aligned(self, frame: pd.DataFrame, on_unseen: Unseen) -> pd.DataFrame:
@@ -139,7 +139,7 @@ class Inputs:
             for name in self.names:
                 problems += _check_kind(name, frame[name], name in self.levels)
         if problems:
-            raise InputError(problems)
+            raise ColumnError(problems)
         return frame[list(self.names)]
 
     def read(self, frame: pd.DataFrame, on_unseen: Unseen = "flag") -> NDArray[np.float64]:
@@ -159,7 +159,7 @@ class Inputs:
 
         Raises
         ------
-        InputError
+        ColumnError
             If columns are missing, of another kind or infinite, or if ``on_unseen`` is ``"error"`` and
             something unseen is found.
 
@@ -204,7 +204,7 @@ class Inputs:
             name, kind = code.rsplit(":", 1)
             problems.append(f"Column '{name}' {remedy[kind]} Rows: {int(here.sum())}, first {here.argmax()}.")
         if problems:
-            raise InputError(problems)
+            raise ColumnError(problems)
 
     def flags(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return what the model never saw at fit, row by row.

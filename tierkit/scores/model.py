@@ -8,26 +8,32 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import pandas as pd
 from scipy.special import expit
 
 from tierkit.features import GRAVITY, features_of, on_register, standing
 from tierkit.features.building import wanted_ids
-from tierkit.policy import Policy, PolicyError
+from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
+from tierkit.records.gate import InputError, day_of, described, ids_of, source_of
 from tierkit.records.known import Source, Timeline
+from tierkit.results import Result, plain
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.inputs import flag_text
 from tierkit.scores.model_folder import ENSEMBLE, ModelError, json_text, read_folder, write_folder
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
+from tierkit.texts import number, policy_label, text
 
-__all__ = ["Model"]
+__all__ = ["Model", "ModelLike", "model_of"]
 
 
-@dataclass(frozen=True)
-class Model:
+_METRICS = ("n", "events", "rate", "predicted", "auc")
+
+
+@dataclass(frozen=True, repr=False)
+class Model(Result):
     """A risk model, a scorecard, the policy they were trained for, and where they come from.
 
     Parameters
@@ -46,6 +52,31 @@ class Model:
     policy: Policy
     manifest: Mapping[str, Any]
     ensemble: Ensemble | None = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return how good both scores were on what was held back, a row each; risk on random audits, too."""
+        about = {name: self.manifest.get(name, {}).get("metrics", {}) for name in ("risk", "credit")}
+        held = {
+            "risk": about["risk"].get("test"),
+            "risk_random_audits": about["risk"].get("test_random_audits"),
+        }
+        held["credit"] = about["credit"]
+        frame = pd.DataFrame([{"score": name} | dict(one) for name, one in held.items() if one])
+        return frame[[name for name in ("score", *_METRICS) if name in frame]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the manifest as data for JSON, and the name of the policy."""
+        return {"policy": self.policy.name, "manifest": plain(self.manifest)}
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return what the model was trained on, and how good its scores are."""
+        about = {name: self.manifest.get(name) for name in ("as_of", "scheme")}
+        said = [text("model.head", lang, policy=policy_label(self.policy.name, lang), **about)]
+        for row in self.to_frame().to_dict("records"):
+            n = {"n": number(row["n"]), "events": number(row["events"])}
+            auc = number(row["auc"], 2)
+            said.append(text(f"model.{row['score']}", lang, auc=auc, **n))
+        return said
 
     def score(
         self, data: Source, as_of: date | str, ids: Iterable[str] | None = None, *, threads: int = 1
@@ -70,9 +101,10 @@ class Model:
             ``red_line`` (the gravest adverse kind that stands open, or NA) and ``flags`` (what the models
             never saw at fit, codes joined by ``;``). Enterprises that were not on the register are left out.
         """
-        with Timeline(data, threads) as timeline:
-            wanted = wanted_ids(timeline, ids)
-            return self.score_ids(timeline, wanted, as_of)[0]
+        day = day_of(as_of)
+        with Timeline(source_of(data), threads) as timeline:
+            wanted = wanted_ids(timeline, None if ids is None else ids_of(ids))
+            return self.score_ids(timeline, wanted, day)[0]
 
     def score_ids(
         self, timeline: Timeline, ids: pd.Series, as_of: date | str
@@ -96,7 +128,7 @@ class Model:
         data: Source,
         as_of: date | str,
         ids: Iterable[str] | None = None,
-        policy: Policy | None = None,
+        policy: PolicyLike | None = None,
         previous: pd.DataFrame | None = None,
         *,
         threads: int = 1,
@@ -107,7 +139,7 @@ class Model:
         ----------
         data, as_of, ids, threads
             As for `score`.
-        policy : Policy, optional
+        policy : Policy, name or path, optional
             The model's own if absent.
         previous : DataFrame, optional
             The last assignment, as `tierkit.policy.tiers.assign` takes it.
@@ -124,11 +156,12 @@ class Model:
         """
         if self.ensemble is None:
             raise ValueError("The model was trained without a bootstrap. Train it with --bootstrap 20, say.")
-        with Timeline(data, threads) as timeline:
-            wanted = wanted_ids(timeline, ids)
-            scores, X = self.score_ids(timeline, wanted, as_of)
-        of_risk, day = X[list(self.risk.inputs_.names)], pd.Timestamp(as_of).date()
-        return self.ensemble.certainty(of_risk, scores, policy or self.policy, previous, as_of=day)
+        day, plan = day_of(as_of), self.policy if policy is None else policy_of(policy)
+        with Timeline(source_of(data), threads) as timeline:
+            wanted = wanted_ids(timeline, None if ids is None else ids_of(ids))
+            scores, X = self.score_ids(timeline, wanted, day)
+        of_risk = X[list(self.risk.inputs_.names)]
+        return self.ensemble.certainty(of_risk, scores, plan, previous, as_of=day)
 
     def score_features(
         self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: pd.Series | None = None
@@ -183,7 +216,9 @@ class Model:
         }
         if self.ensemble is not None:
             texts[ENSEMBLE] = json_text(self.ensemble.to_dict())
-        write_folder(target, {name: text.encode("utf-8") for name, text in texts.items()}, self.manifest)
+        write_folder(
+            target, {name: content.encode("utf-8") for name, content in texts.items()}, self.manifest
+        )
         return target
 
     @classmethod
@@ -197,14 +232,14 @@ class Model:
         """
         root = Path(folder)
         contents, manifest = read_folder(root)
-        text = {name: content.decode("utf-8", errors="replace") for name, content in contents.items()}
+        found = {name: content.decode("utf-8", errors="replace") for name, content in contents.items()}
         readers: dict[str, Callable[[], Any]] = {
-            "risk.json": lambda: RiskModel.from_parts(text["risk.txt"], json.loads(text["risk.json"])),
-            "scorecard.json": lambda: CreditScorecard.from_json(text["scorecard.json"]),
-            "policy.toml": lambda: Policy.loads(text["policy.toml"], f"{root}/policy.toml"),
+            "risk.json": lambda: RiskModel.from_parts(found["risk.txt"], json.loads(found["risk.json"])),
+            "scorecard.json": lambda: CreditScorecard.from_json(found["scorecard.json"]),
+            "policy.toml": lambda: Policy.loads(found["policy.toml"], f"{root}/policy.toml"),
         }
-        if ENSEMBLE in text:
-            readers[ENSEMBLE] = lambda: Ensemble.from_json(text[ENSEMBLE])
+        if ENSEMBLE in found:
+            readers[ENSEMBLE] = lambda: Ensemble.from_json(found[ENSEMBLE])
         parts: dict[str, Any] = {}
         problems = []
         for name, read in readers.items():
@@ -224,6 +259,34 @@ class Model:
         """Name the date, the scheme and the policy."""
         about = self.manifest
         return f"Model(as_of={about.get('as_of')}, scheme={about.get('scheme')}, policy={self.policy.name})"
+
+
+ModelLike: TypeAlias = Model | str | os.PathLike[str]
+"""A model, or the path of its folder."""
+
+
+def model_of(model: Any, name: str = "model") -> Model:
+    """Return a model, which may be given as the path of its folder.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    ModelError
+        If the folder is refused.
+
+    Examples
+    --------
+    >>> model_of(Policy.load("legacy"))
+    Traceback (most recent call last):
+        ...
+    tierkit.records.arguments.InputError: The 'model' must be a Model or the path of its folder. Got ...
+    """
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, str | os.PathLike) and str(model):
+        return Model.load(model)
+    raise InputError(f"The '{name}' must be a Model or the path of its folder. Got {described(model)}.")
 
 
 def _whole(policy: Policy) -> str:

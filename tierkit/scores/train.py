@@ -11,17 +11,17 @@ from datetime import date
 from importlib.metadata import version
 from typing import Any
 
-import pandas as pd
 import pyarrow.parquet as pq
 
 from tierkit import __version__
 from tierkit.features import monotone, read_by
-from tierkit.policy import Policy
+from tierkit.policy import PolicyLike, policy_of
 from tierkit.progress import Progress, quiet
 from tierkit.records import SCHEMA_VERSION
 from tierkit.records.dataset import arrow_table
 from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, sha256
 from tierkit.records.folder import open_folder
+from tierkit.records.gate import day_of, source_of
 from tierkit.records.known import TIMED, Source
 from tierkit.scores.baselines import baselines
 from tierkit.scores.ensemble import Ensemble
@@ -57,7 +57,7 @@ def train(
     data: Source,
     as_of: date | str,
     out: str | os.PathLike[str] | None = None,
-    policy: Policy | None = None,
+    policy: PolicyLike | None = None,
     seed: int = 0,
     scheme: Scheme = "weighted",
     *,
@@ -78,7 +78,7 @@ def train(
     as_of : date
     out : path, optional
         Where to write the model folder.
-    policy : Policy, optional
+    policy : Policy, name or path, optional
         The policy that the model is for; ``legacy`` if absent.
     seed : int
         Of LightGBM, and of the lot that holds enterprises out.
@@ -115,7 +115,8 @@ def train(
     >>> bool(scores["risk_probability"].between(0, 1).all()), model.manifest["scheme"]
     (True, 'weighted')
     """
-    day = pd.Timestamp(as_of).date()
+    data, day = source_of(data), day_of(as_of)
+    chosen = policy_of("legacy" if policy is None else policy)
     progress("training", 0, 4)
     rows = training_frame(data, day, scheme, threads=threads)
     split = time_split(rows.rows["as_of"])
@@ -144,7 +145,6 @@ def train(
     trusted = measures(snapshots.y[held], trial.predict_proba(snapshots.X[held])[:, 1])
     progress("training", 3, 4)
     credit = CreditScorecard(monotone=signs).fit(snapshots.X, snapshots.y)
-    chosen = policy or Policy.load("legacy")
     manifest = {
         "format": FORMAT,
         "tierkit": __version__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,17 @@ import pandas as pd
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare.sensitivity.design import Progress, morris
 from tierkit.compare.sensitivity.questions import MEASURED, Score, case_of
-from tierkit.compare.sensitivity.ranges import Uncertain
-from tierkit.policy import Policy
+from tierkit.compare.sensitivity.ranges import Uncertain, uncertain
+from tierkit.policy import PolicyLike, policy_of
+from tierkit.records.arguments import InputError, count_of, described, did_you_mean
+from tierkit.results import Result
 from tierkit.texts import number, percent, text
 
 __all__ = ["Screening", "screen"]
 
 
 @dataclass(frozen=True, repr=False)
-class Screening:
+class Screening(Result):
     """What each uncertain parameter does to the relative difference, and which of them stand out.
 
     Attributes
@@ -59,7 +61,11 @@ class Screening:
         rows = rows if measure is None else rows[rows["measure"] == measure]
         return rows.reset_index(drop=True)
 
-    def words(self, lang: str = "en") -> list[str]:
+    def to_frame(self) -> pd.DataFrame:
+        """Return `frame`."""
+        return self.frame
+
+    def sentences(self, lang: str = "zh") -> list[str]:
         """Return what to find out first, a sentence a measure and a line a parameter.
 
         Parameters
@@ -128,12 +134,25 @@ def _line(place: int, row: Mapping[Any, Any], lang: str) -> str:
     )
 
 
+def _uncertain(chosen: Sequence[Uncertain | str] | None) -> list[Uncertain] | None:
+    """Return the uncertain parameters that are meant by names or by themselves."""
+    if chosen is None:
+        return None
+    if isinstance(chosen, str | Uncertain) or not isinstance(chosen, Iterable):
+        raise InputError(f"The 'chosen' must be a list of uncertain parameters. Got {described(chosen)}.")
+    named = {one.name: one for one in uncertain()}
+    for one in chosen:
+        if not isinstance(one, Uncertain) and one not in named:
+            raise InputError(f"'chosen' names no parameter: {described(one)}{did_you_mean(one, named)}")
+    return [one if isinstance(one, Uncertain) else named[one] for one in chosen]
+
+
 def screen(
     enterprises: int,
-    baseline: Policy,
-    reform: Policy,
+    baseline: PolicyLike,
+    reform: PolicyLike,
     *,
-    chosen: Sequence[Uncertain] | None = None,
+    chosen: Sequence[Uncertain | str] | None = None,
     measures: Sequence[str] = MEASURED,
     trajectories: int = 10,
     levels: int = 4,
@@ -154,9 +173,10 @@ def screen(
     ----------
     enterprises : int
         Enterprises of a city.
-    baseline, reform : Policy
-    chosen : sequence of Uncertain, optional
-        The uncertain parameters; `uncertain` if absent. Those that cannot matter to these policies, such as
+    baseline, reform : Policy, name or path
+    chosen : sequence of Uncertain or str, optional
+        The uncertain parameters, or their names in `uncertain`; all of these if absent. Those that cannot
+        matter to these policies, such as
         off-site sensitivity where nothing is checked off site, are left out.
     measures : sequence of str
         Measures of `tierkit.compare.outcomes.MEASURES`.
@@ -184,14 +204,15 @@ def screen(
 
     Examples
     --------
-    >>> from tierkit.compare.sensitivity import uncertain
-    >>> legacy, plan = Policy.load("legacy"), Policy.load("jinshan-2025")
-    >>> few = [one for one in uncertain() if one.name in ("kappa", "violation.harm.serious")]
-    >>> screening = screen(300, legacy, plan, chosen=few, measures=["violations"], trajectories=2, weeks=4)
+    >>> few = ["kappa", "violation.harm.serious"]
+    >>> short = {"measures": ["violations"], "trajectories": 2, "weeks": 4}
+    >>> screening = screen(300, "legacy", "jinshan-2025", chosen=few, **short)
     >>> screening.frame.set_index("parameter")["mu"].loc["violation.harm.serious"].item()
     0.0
     """
-    case = case_of(enterprises, baseline, reform, chosen, measures, weeks, kappa, score)
+    enterprises = count_of(enterprises, "enterprises")
+    baseline, reform = policy_of(baseline, "baseline"), policy_of(reform, "reform")
+    case = case_of(enterprises, baseline, reform, _uncertain(chosen), measures, weeks, kappa, score)
     frame = morris(
         case.chosen,
         case.evaluate,

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.fairness.observed import Observed, alike, observe, ratio_text, verdict
 from tierkit.records import LEVELS, TIERS
+from tierkit.results import Result
 from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import number, percent, text
 
@@ -37,8 +38,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Fairness:
+@dataclass(frozen=True, repr=False)
+class Fairness(Result):
     """What groups get at equal risk; a row of each frame is a group's level.
 
     Attributes
@@ -90,6 +91,24 @@ class Fairness:
         out = self.visits.merge(top, on=keys).merge(seen, on=keys)
         wrong = self.false_t4[[*keys, "share"]].rename(columns={"share": "false_t4"})
         return out.merge(wrong, on=keys).merge(self.missed[[*keys, "missed"]], on=keys)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table, a row a level."""
+        return self.table
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return which levels get more or less than the rest at equal risk."""
+        said = [text("fairness.head", lang, start=self.start, days=self.days)]
+        told = self.visits[self.visits["verdict"].isin(["more", "less"])].to_dict("records")
+        apart = [self._apart(row, lang) for row in told]
+        return [*said, *(apart or [text("fairness.alike", lang)])]
+
+    def _apart(self, row: Mapping[Any, Any], lang: str) -> str:
+        return text(
+            "fairness.said", lang, group=text(f"group.{row['group']}", lang),
+            level=self.label(row["group"], row["level"], lang), ratio=ratio_text(row, "ratio"),
+            verdict=text(f"fairness.{row['verdict']}", lang),
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Return all frames as plain data for JSON; a refused number is None."""

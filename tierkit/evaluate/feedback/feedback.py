@@ -46,8 +46,9 @@ from tierkit.compare.comparison import mean_interval
 from tierkit.evaluate.feedback.learning import COUNTED, ROUND_WEEKS, Book, Learn
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS, SECTORS, SIZES
+from tierkit.results import Result
 from tierkit.scores.risk import RiskModel
-from tierkit.texts import interval, number, text
+from tierkit.texts import interval, join, number, text
 
 __all__ = ["ARMS", "MEASURES", "Arm", "Feedback", "equal_hazards", "runaway"]
 
@@ -118,8 +119,8 @@ ARMS = (
 )
 
 
-@dataclass(frozen=True)
-class Feedback:
+@dataclass(frozen=True, repr=False)
+class Feedback(Result):
     """What ten rounds of retraining did, arm by arm.
 
     Attributes
@@ -177,6 +178,26 @@ class Feedback:
             rows.append((arm, k, measure, MEASURES[str(measure)], known.size, *map(float, ends)))
         columns = ["arm", "round", "measure", "unit", "n", "value", "low", "high"]
         return pd.DataFrame(rows, columns=columns)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return `summary`."""
+        return self.summary()
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return what each arm came to in the last round."""
+        means = self.summary()
+        last = int(means["round"].max())
+        said = [text("feedback.head", lang, n=self.enterprises, seeds=self.seeds, rounds=last)]
+        for arm in self.arms:
+            rows = means[(means["round"] == last) & (means["arm"] == arm.name)].to_dict("records")
+            values = join(
+                (f"{text('feedback.' + row['measure'], lang)} {number(row['value'], 3)}" for row in rows),
+                lang,
+            )
+            said.append(
+                text("feedback.said", lang, arm=text(f"feedback.arm.{arm.name}", lang), values=values)
+            )
+        return said
 
     def to_dict(self) -> dict[str, Any]:
         """Return means and paired differences as plain data for JSON; what is missing is None."""

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from tierkit.evaluate.order.inspections import POOLED
-from tierkit.texts import interval, number, percent
+from tierkit.results import Result
+from tierkit.texts import interval, number, percent, text
 
 __all__ = ["Ranking", "RankingComparison"]
 
 
-@dataclass(frozen=True)
-class Ranking:
+@dataclass(frozen=True, repr=False)
+class Ranking(Result):
     """What a score is worth as an order.
 
     Attributes
@@ -44,6 +45,18 @@ class Ranking:
     def summary(self) -> pd.DataFrame:
         """Return the table."""
         return self.table
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table."""
+        return self.table
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return how well the order finds violations, and how much earlier."""
+        auc, days = self.row("auc"), self.row("days_earlier")
+        n = {"n": number(auc["n"]), "events": number(auc["events"])}
+        of_auc = {"auc": number(auc["value"], 3), "auc_interval": interval(auc["low"], auc["high"], 3)}
+        of_days = {"days": number(days["value"], 1), "days_interval": interval(days["low"], days["high"], 1)}
+        return [text("ranking.auc", lang, **of_auc, **n), text("ranking.days", lang, **of_days)]
 
     def row(self, measure: str, order: str = POOLED, capacity: float | None = None) -> pd.Series:
         """Return one row of the table.

@@ -60,7 +60,8 @@ from tierkit.evaluate.value.outcome_model import expected_findings
 from tierkit.evaluate.value.overlap import FEWEST_FINDINGS, Gap, OverlapError, overlap
 from tierkit.evaluate.value.sample import Sample
 from tierkit.evaluate.value.weighting import weigh
-from tierkit.texts import text
+from tierkit.results import Result
+from tierkit.texts import interval, number, policy_label, text
 
 __all__ = ["ESTIMATORS", "PolicyValue", "policy_value"]
 
@@ -69,7 +70,7 @@ ESTIMATORS = ("naive", "random", "ipw", "self_normalised", "doubly_robust")
 
 
 @dataclass(frozen=True, repr=False)
-class PolicyValue:
+class PolicyValue(Result):
     """Estimates of a policy's value.
 
     Attributes
@@ -116,6 +117,22 @@ class PolicyValue:
     def summary(self) -> pd.DataFrame:
         """Return each estimator's value and interval, findings per 1,000 obligations."""
         return self.table[["value", "low", "high", "n", "findings", "effective_size", "holds_if", "refused"]]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return `summary` with the estimator as a column."""
+        return self.summary().rename_axis("estimator").reset_index()
+
+    def sentences(self, lang: str = "zh") -> list[str]:
+        """Return each estimate with its interval, or that it is refused."""
+        n = {"obligations": number(self.obligations), "enterprises": number(self.enterprises)}
+        said = [text("value.head", lang, policy=policy_label(self.policy, lang), **n)]
+        for name, row in self.table.iterrows():
+            told = {"estimator": text(f"estimator.{name}", lang), "value": number(row["value"], 2)}
+            ends = interval(row["low"], row["high"], 2)
+            said.append(
+                text("value.refused" if row["refused"] else "value.said", lang, interval=ends, **told)
+            )
+        return said
 
     def shown(self, lang: str = "en") -> pd.DataFrame:
         """Return what `tierkit.plot.estimates` draws: ``label``, ``value``, ``low``, ``high``, ``n``."""

@@ -13,10 +13,11 @@ from tierkit.features import features_of, on_register, standing
 from tierkit.features.building import wanted_ids
 from tierkit.records import TABLES
 from tierkit.records.known import TIMED, Source, Timeline
+from tierkit.scores.model import model_of
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 
-__all__ = ["EDITED", "Scorer", "Tables", "edited", "known_tables", "score_known", "spotless"]
+__all__ = ["EDITED", "Scorer", "Tables", "edited", "known_tables", "score_known", "scorer_of", "spotless"]
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -39,6 +40,17 @@ class Scorer(Protocol):
         self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: pd.Series | None = None
     ) -> pd.DataFrame:
         """Score enterprises whose features are given."""
+
+
+def scorer_of(model: Any, name: str = "model") -> Scorer:
+    """Return what scores are taken from; a model may be given as the path of its folder.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    """
+    return model if hasattr(model, "score_features") else model_of(model, name)
 
 
 def known_tables(data: Source, as_of: date | str, ids: Iterable[str], threads: int = 1) -> Tables:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import pandas as pd
+
 from tierkit import texts
 from tierkit.explain.recourse.steps import Step, working_days
 from tierkit.records import LEVELS, TIERS
+from tierkit.results import Result
 
 __all__ = ["Obstacle", "Path", "Recourse"]
 
@@ -86,7 +89,7 @@ class Path:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Recourse:
+class Recourse(Result):
     """What an enterprise can do for a better tier, or why nothing helps.
 
     Attributes
@@ -127,6 +130,17 @@ class Recourse:
         """Return the tier and where the paths lead, in a line."""
         to = ", ".join(path.tier for path in self.paths) or "none"
         return f"Recourse({self.enterprise_id}: {self.tier} under {self.policy}, paths to {to})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a step of each path, and one for a path that only waits."""
+        rows: list[dict[str, Any]] = []
+        for path in self.paths:
+            about = {"tier": path.tier, "on": path.on, "path_cost": path.cost}
+            steps = [{"step": one.kind, "record_id": one.record_id, "step_on": one.on, "cost": one.cost}
+                     for one in path.steps]  # fmt: skip
+            rows += [about | step for step in steps or [{"step": "wait"}]]
+        columns = ["tier", "on", "path_cost", "step", "record_id", "step_on", "cost"]
+        return pd.DataFrame(rows, columns=columns)
 
     def sentences(self, lang: str | None = None) -> list[str]:
         """Return all paths in words with what they assume, or why there is none."""

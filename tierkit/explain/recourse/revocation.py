@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -13,11 +14,13 @@ import pandas as pd
 from tierkit import texts
 from tierkit.explain.evidence import KEYS, KINDS, Record, evidence
 from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value, reasons
-from tierkit.explain.recourse.editing import Scorer, Tables, known_tables, score_known
-from tierkit.policy import Policy
+from tierkit.explain.recourse.editing import Scorer, Tables, known_tables, score_known, scorer_of
+from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
 from tierkit.records import LEVELS, TABLES, DataError, Problem
+from tierkit.records.gate import day_of, id_of, ids_of, source_of
 from tierkit.records.known import Source, Timeline
+from tierkit.results import Result
 
 __all__ = ["Move", "Revocation", "revoked"]
 
@@ -63,7 +66,7 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Revocation:
+class Revocation(Result):
     """Reasons of one enterprise with all its records and without some.
 
     Attributes
@@ -122,6 +125,10 @@ class Revocation:
         ]
         columns = ["axis", "feature", "fact", "effect_before", "effect_after", "change"]
         return pd.DataFrame(rows, columns=columns)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return what moves, as `moved` does."""
+        return self.moved()
 
     def sentences(self, lang: str | None = None, top: int = 5) -> list[str]:
         """Return in words what would be another without the records, and what would not.
@@ -194,12 +201,12 @@ class Revocation:
 
 
 def revoked(
-    model: Scorer,
+    model: Scorer | str | os.PathLike[str],
     data: Source,
     as_of: date | str,
     enterprise_id: str,
     record_ids: Iterable[str],
-    policy: Policy,
+    policy: PolicyLike,
     previous: pd.DataFrame | None = None,
     *,
     everybody: Source | None = None,
@@ -209,7 +216,7 @@ def revoked(
 
     Parameters
     ----------
-    model : Model
+    model : Model or path
     data : Dataset, mapping or path
     as_of : date
         Only what was known before this day is used.
@@ -217,7 +224,7 @@ def revoked(
     record_ids : iterable of str
         Check codes, or ids of credit events, complaints or signals. With an inspection goes how it ended;
         a penalty has an id of its own.
-    policy : Policy
+    policy : Policy, name or path
     previous : DataFrame, optional
         The last assignment, as `tierkit.policy.tiers.assign` takes it; it counts with and without the
         records.
@@ -252,7 +259,9 @@ def revoked(
     >>> appeal.after.credit_points > appeal.before.credit_points
     True
     """
-    day, asked = pd.Timestamp(as_of), list(dict.fromkeys(record_ids))
+    model, data, policy = scorer_of(model), source_of(data), policy_of(policy)
+    enterprise_id, day = id_of(enterprise_id), pd.Timestamp(day_of(as_of))
+    asked = list(dict.fromkeys(ids_of(record_ids, "record_ids")))
     tables = known_tables(data, day, [enterprise_id])
     found, left = _without(tables, enterprise_id, asked)
     known = [record.record_id for record in found]

@@ -7,6 +7,7 @@ lines are in it. It assumes that nothing else happens meanwhile.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -15,15 +16,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.explain.recourse.editing import Scorer, Tables, known_tables, score_known, spotless
+from tierkit.explain.recourse.editing import (
+    Scorer,
+    Tables,
+    known_tables,
+    score_known,
+    scorer_of,
+    spotless,
+)
 from tierkit.explain.recourse.paths import Obstacle, Path, Recourse
 from tierkit.explain.recourse.search import Question, answers, cheapest_sets, placed
 from tierkit.explain.recourse.steps import DAY, Row, ends_after, is_open, possible
 from tierkit.features import features_of, standing
-from tierkit.policy import Policy
+from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import GRADES, TIERS
+from tierkit.records.gate import count_of, day_of, ids_of, source_of
 from tierkit.records.known import TIMED, Source, Timeline
 
 __all__ = ["recourse"]
@@ -39,11 +48,11 @@ _CHUNK = 250
 
 
 def recourse(
-    model: Scorer,
+    model: Scorer | str | os.PathLike[str],
     data: Source,
     as_of: date | str,
     ids: Iterable[str],
-    policy: Policy,
+    policy: PolicyLike,
     *,
     previous: pd.DataFrame | None = None,
     months: int = 12,
@@ -59,13 +68,13 @@ def recourse(
 
     Parameters
     ----------
-    model : Model
+    model : Model or path
     data : Dataset, mapping or path
     as_of : date
         Only what was known before this day is used.
     ids : iterable of str
         Enterprises; those that were not on the register are left out.
-    policy : Policy
+    policy : Policy, name or path
     previous : DataFrame, optional
         The last assignment, as `tierkit.policy.tiers.assign` takes it.
     months : int, default=12
@@ -99,10 +108,10 @@ def recourse(
     >>> all(path.tier < "T4" for one in found.values() for path in one.paths)
     True
     """
-    if months < 1:
-        raise ValueError(f"The 'months' parameter must be at least 1. Got {months!r} instead.")
-    wanted = list(dict.fromkeys(ids))
-    day = pd.Timestamp(as_of)
+    model, data, policy = scorer_of(model), source_of(data), policy_of(policy)
+    months = count_of(months, "months")
+    wanted = list(dict.fromkeys(ids_of(ids)))
+    day = pd.Timestamp(day_of(as_of))
     tables = known_tables(data, day, wanted, threads)
     present = _present(model, tables, wanted, day, policy, previous, threads)
     rows = _by_enterprise(tables)

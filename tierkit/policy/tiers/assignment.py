@@ -6,23 +6,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.policy import Policy
+from tierkit.policy import PolicyLike, policy_of
 from tierkit.policy.tiers.distance import distances
 from tierkit.policy.tiers.inputs import check_inputs
 from tierkit.policy.tiers.reasons import REASONS, reason_codes
 from tierkit.policy.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
 from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS
+from tierkit.records.gate import day_of, instance_of, scores_of
 
 __all__ = ["assign"]
 
 
 def assign(
     scores: pd.DataFrame,
-    policy: Policy,
+    policy: PolicyLike,
     previous: pd.DataFrame | None = None,
     oracle_probability: pd.Series | None = None,
     *,
-    as_of: date | None = None,
+    as_of: date | str | None = None,
 ) -> pd.DataFrame:
     """Return the tier of each enterprise under a policy, with the rule that gave it.
 
@@ -34,7 +35,7 @@ def assign(
     scores : pandas.DataFrame
         ``enterprise_id``, ``sector``, ``risk_probability`` (in [0, 1]), ``credit_points`` and, where there
         are such records, ``red_line`` (the gravest kind of credit event that stands, or NA).
-    policy : Policy
+    policy : Policy, name or path
     previous : pandas.DataFrame, optional
         The last assignment: ``enterprise_id``, ``tier``, ``risk_level``, ``credit_grade`` and either
         ``weeks_ago`` or ``assigned_on``, the day since which the tier has stood. Enterprises that it does
@@ -65,12 +66,17 @@ def assign(
 
     Examples
     --------
+    >>> from tierkit.policy import Policy
     >>> scores = pd.DataFrame({"enterprise_id": ["a", "b"], "sector": ["gas", "retail"],
     ...                        "risk_probability": [0.05, 0.3], "credit_points": [650.0, 420.0]})
     >>> out = assign(scores, Policy.load("jiading-2025"))
     >>> out[["enterprise_id", "tier", "risk_level", "credit_grade"]].values.tolist()
     [['a', 'T1', 1, 'A'], ['b', 'T4', 3, 'C']]
     """
+    scores, policy = scores_of(scores), policy_of(policy)
+    if previous is not None:
+        instance_of(previous, pd.DataFrame, "previous", "a DataFrame, the last assignment")
+    as_of = None if as_of is None else day_of(as_of)
     check_inputs(scores, policy, previous, oracle_probability, as_of)
     risk = scores["risk_probability"]
     if policy.oracle and oracle_probability is not None:
