@@ -201,7 +201,7 @@ def test_resuming_with_other_inputs_is_refused(model, policy, folder, whole, tmp
             raise Killed
 
     with pytest.raises(Killed):
-        score(model, folder, AS_OF, "legacy", out, chunk_rows=100, progress=stop)
+        score(model, folder, AS_OF, "chongming-2025", out, chunk_rows=100, progress=stop)
     with pytest.raises(ValueError, match="had other inputs: chunk_rows, policy, policy_name"):
         score(model, folder, AS_OF, policy, out, resume=True)
     score(model, folder, AS_OF, policy, out)
