@@ -9,9 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.city.engine import LOG, UNINSPECTED_KINDS, Run
+from tierkit.city.engine import LOG, Run
 from tierkit.city.world import World
-from tierkit.records import CHANNELS, DISTRICTS, MODES, OWNERSHIPS, SECTORS, SIZES
+from tierkit.records import (
+    CHANNELS,
+    DISTRICTS,
+    MERITS,
+    MODES,
+    OWNERSHIPS,
+    SECTORS,
+    SIZES,
+    UNINSPECTED_KINDS,
+)
 
 __all__ = ["COUNTED", "ROUND_WEEKS", "Book", "Learn"]
 
@@ -51,7 +60,7 @@ class Book:
         signals = np.concatenate([one.signals for one in runs]).astype(np.int64)
         told = signals[signals[:, 2] < _COMPLAINTS]
         events = np.concatenate([one.events for one in runs]).astype(np.int64)
-        bad = events[events[:, 2] != UNINSPECTED_KINDS.index("honour")]
+        bad = events[~np.isin(events[:, 2], [UNINSPECTED_KINDS.index(kind) for kind in MERITS])]
         self.span = world.week + 10_000
         self.keys = {
             "inspections": self._key(self.owner, self.week),

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from tierkit.policy.files.checks import clashes, stale, suggestion
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
-from tierkit.policy.files.reading import Meta, Parameter, Reading, parse, read_file, read_text
+from tierkit.policy.files.reading import Meta, Reading, parse, read_file, read_text
 from tierkit.policy.specification import SPEC
-from tierkit.records import Label
+from tierkit.records import Label, Parameter
 
 __all__ = ["Content", "baseline_of", "find", "finish", "load", "presets", "read"]
 
