@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from tierkit.arrays import Ints
 from tierkit.city.engine import LOG, TALLY, compile_rules, oracle_scores
 from tierkit.city.engine.rules import EVENTS
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws
@@ -29,7 +30,6 @@ from tierkit.records import CHANNELS
 
 __all__ = ["PlainRun", "plain_run"]
 
-Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(len(CHANNELS))

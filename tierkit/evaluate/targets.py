@@ -28,6 +28,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 from scipy.stats import kendalltau, norm, spearmanr
 
+from tierkit.arrays import Floats
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.policy import Policy
 from tierkit.records import Dataset
@@ -35,7 +36,6 @@ from tierkit.scores.training_rows import lots
 
 __all__ = ["SEVERITIES", "TARGETS", "Movers", "Severities", "movers", "severities", "targets"]
 
-Floats = NDArray[np.float64]
 
 SEVERITIES = ("minor", "moderate", "serious")
 TARGETS = ("probability", "expected_harm", "harm_averted")

@@ -23,9 +23,10 @@ from scipy.special import xlogy
 from scipy.stats import chi2, rankdata
 from sklearn.tree import DecisionTreeClassifier
 
+from tierkit.arrays import Floats
+
 __all__ = ["SMOOTHING", "Sign", "bins", "cuts", "groups", "place", "woe"]
 
-Floats = NDArray[np.float64]
 Sign = Literal[-1, 0, 1]
 
 SMOOTHING = 10.0

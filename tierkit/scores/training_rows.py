@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tierkit.arrays import Mask
 from tierkit.features import features_of, on_register, read_by
 from tierkit.records import CREDIT_TARGET, DataError, Problem
 from tierkit.records.known import Source, Timeline
@@ -48,8 +49,6 @@ _CHANNELS: dict[str, tuple[str, ...]] = {"random": ("random",), "weighted": ("ra
 
 _HISTORY_DAYS = 182  # rows with less history before them would teach that no record means no risk
 _CLIP = 0.99  # quantile of a channel's weights above which they are cut off
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

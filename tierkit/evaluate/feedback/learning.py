@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.arrays import Ints
 from tierkit.city.engine import LOG, Run
 from tierkit.city.world import World
 from tierkit.records import (
@@ -24,7 +25,6 @@ from tierkit.records import (
 
 __all__ = ["COUNTED", "ROUND_WEEKS", "Book", "Learn"]
 
-Ints = NDArray[np.int64]
 Learn = Literal["discovered", "inspected", "audits"]
 
 ROUND_WEEKS = 26

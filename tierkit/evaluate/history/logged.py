@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import beta, gamma
 
+from tierkit.arrays import Floats
 from tierkit.city.world import WEEKS_A_YEAR, Parameters
 from tierkit.evaluate.history.routine import Routine
 from tierkit.policy import Policy
@@ -19,7 +20,6 @@ from tierkit.records import AGENCIES, CHANNELS, CREDIT_EVENTS, FINDINGS, SECTORS
 
 __all__ = ["Chance", "Records"]
 
-Floats = NDArray[np.float64]
 
 MANY_COMPLAINTS = 3
 """Complaints within the window from which a complainant counts as professional."""

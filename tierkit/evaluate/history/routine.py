@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from tierkit.arrays import Floats
 from tierkit.policy import Policy
 from tierkit.records import SECTORS, SIZES
 
 __all__ = ["GRADIENTS", "Routine", "fitted_rates", "frequencies"]
 
-Floats = NDArray[np.float64]
 
 GRADIENTS = (-1.0, 2.0)
 """Between these the gradient is looked for."""

@@ -20,12 +20,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from tierkit.arrays import Floats
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.scores.metrics import wilson_interval
 
 __all__ = ["cases", "contraction", "swap"]
 
-Floats = NDArray[np.float64]
 
 _NEEDED = {"enterprise_id", "group", "score", "inspected", "found"}
 _PLANNED = ("routine", "campaign", "commitment")

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.evaluate.order.ordering import Floats, Ints, Order
+from tierkit.arrays import Floats, Ints
+from tierkit.evaluate.order.ordering import Order
 
 __all__ = ["POOLED", "Inspections", "codes"]
 

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.arrays import Floats
 from tierkit.city.engine import tier_rates
 from tierkit.city.population import base_rates
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
@@ -28,7 +29,6 @@ from tierkit.records import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
 
 __all__ = ["open_obligations", "weekly_chances", "within"]
 
-Floats = NDArray[np.float64]
 
 _LONG_AGO = pd.Timestamp("1900-01-01")
 _SHIFT_LIMIT = 1.5
