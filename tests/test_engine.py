@@ -24,7 +24,7 @@ from tests.worlds import (
     with_parameters,
 )
 from tierkit.city.engine import TALLY, Run, engine, oracle_scores, run
-from tierkit.city.keyed_random import MAX_SEED
+from tierkit.city.limits import MAX_SEED
 from tierkit.city.world import NEVER, State, World
 from tierkit.policy import Policy, presets
 from tierkit.policy.tiers import assign

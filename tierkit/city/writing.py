@@ -25,6 +25,7 @@ from tierkit.records import (
     CREDIT_EVENTS,
     DISPOSITIONS,
     FINDINGS,
+    FIRST_PENALTY,
     GRADES,
     ITEM_CLASSES,
     MERITS,
@@ -114,11 +115,11 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
     inspected = calendar.day(week, _whole(words[0], 0, 4))
     own = draws(run.seed, run.replicate, owner, fixed.local[obligation], _RATED_BLOCK, week)
     disposition = log["disposition"].to_numpy(np.int64)
-    lag = np.where(disposition >= 3, _whole(own[0], 10, 60), _whole(own[0], 0, 14))
+    lag = np.where(disposition >= FIRST_PENALTY, _whole(own[0], 10, 60), _whole(own[0], 0, 14))
     decided = calendar.known(inspected + lag.astype("timedelta64[D]"), disposition > 0)
     known = ~np.isnat(decided)
     share = run.start.parameters["rating.share"]
-    happy = np.where(disposition >= 3, 0.4, 0.8)
+    happy = np.where(disposition >= FIRST_PENALTY, 0.4, 0.8)
     stars = 1 + (
         uniform(words[2])[:, None]
         < expit(np.log(happy / (1 - happy))[:, None] + np.array([2.2, 1.4, 0.6, -0.3]))
@@ -172,7 +173,7 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
     policy, fixed, ids = run.policy, run.start.fixed, run.start.ids
     earliest = np.array([0, *(policy[f"repair.earliest_weeks.{s}"] for s in FINDINGS[1:])], np.int64)
     display = int(policy["repair.display_weeks"])
-    fined = facts[facts["disposition"] >= 3]
+    fined = facts[facts["disposition"] >= FIRST_PENALTY]
     obligation = fined["obligation"].to_numpy(np.int64)
     decided = fined["decided"].to_numpy("datetime64[D]")
     week, until = fined["week"].to_numpy(np.int64), fined["until"].to_numpy(np.int64)

@@ -28,11 +28,13 @@ __all__ = [
     "NEVER_DAYS",
     "RECORD_DAYS",
     "Feature",
+    "Sign",
     "monotone",
     "read_by",
 ]
 
 Sign = Literal[-1, 0, 1]
+"""Which way a model's output may move as a feature grows; 0 for either."""
 
 NEVER_DAYS = 3650.0
 """Days since something that never happened: ten years, longer than records are kept."""

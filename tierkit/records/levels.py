@@ -16,6 +16,7 @@ __all__ = [
     "DISPOSITIONS",
     "DISTRICTS",
     "FINDINGS",
+    "FIRST_PENALTY",
     "GRADES",
     "INDUSTRY_SECTIONS",
     "ITEMS",
@@ -208,6 +209,8 @@ COMPLAINT_KINDS = tuple(LEVELS["complaint_kind"])
 CORE_AGENCIES = AGENCIES[:9]
 DISPOSITIONS = tuple(LEVELS["disposition"])
 DISTRICTS = tuple(LEVELS["district"])
+FIRST_PENALTY = DISPOSITIONS.index("penalised")
+"""Code of the disposition from which on they are penalties."""
 FINDINGS = tuple(LEVELS["finding"])
 GRADES = tuple(LEVELS["grade"])
 INDUSTRY_SECTIONS = tuple(LEVELS["industry_section"])

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from tierkit.arrays import Floats
+from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
-from tierkit.scores.binning import Sign
 from tierkit.scores.calibration import Calibration
 from tierkit.scores.inputs import Unseen
 

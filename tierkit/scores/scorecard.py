@@ -25,8 +25,9 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from tierkit.arrays import Floats
+from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
-from tierkit.scores.binning import Sign, bins, place
+from tierkit.scores.binning import bins, place
 from tierkit.scores.inputs import Unseen
 
 __all__ = ["BASE", "CreditScorecard"]

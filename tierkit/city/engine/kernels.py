@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from tierkit.city.engine.rules import ADVERSE_EVERY, FADE_WEEKS, NO_TIER_RATE, REFERENCE_DEPTH
+from tierkit.city.engine.rules import ADVERSE_EVERY, FADE_WEEKS, MAX_SHIFT, NO_TIER_RATE, REFERENCE_DEPTH
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, philox
 from tierkit.city.world import LOG_ONE, NEVER
 
-__all__ = ["LOG", "TALLY", "advance", "bind", "reregister", "review", "set_offsets", "settle"]
+__all__ = ["LOG", "RELABELLED", "TALLY", "advance", "bind", "reregister", "review", "set_offsets", "settle"]
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(6)
 ONSITE, JOINT, OFFSITE = range(3)
@@ -30,7 +30,7 @@ FIRST_WEEKS = 104
 """Weeks without a finding after which an offence counts as the first."""
 FLIP_WEEKS = 26
 """Weeks within which a return to the tier before counts as a flip-flop."""
-SHIFT_LIMIT = LOG_ONE * 3 // 2
+SHIFT_LIMIT = int(MAX_SHIFT * LOG_ONE)
 PERCEIVED_LOW, PERCEIVED_HIGH = 1 << 10, 1 << 22
 TOP_INDEX = 6144
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from tierkit.city.keyed_random import threshold
+from tierkit.city.limits import MAX_KAPPA
 from tierkit.city.population import base_rates, items
 from tierkit.city.world import (
     LOG_ONE,
@@ -35,6 +36,7 @@ from tierkit.records import (
 
 __all__ = [
     "EVENTS",
+    "MAX_SHIFT",
     "NO_TIER_RATE",
     "REFERENCE_DEPTH",
     "Rules",
@@ -49,8 +51,8 @@ NO_TIER_RATE = -30_000
 REFERENCE_DEPTH = len(TIERS)
 """Row of the detection table that random audits use."""
 FADE_WEEKS = 1024
-MAX_KAPPA = 2
-"""Largest strength of general deterrence: the hazard halves where the perceived rate rises by two fifths."""
+MAX_SHIFT = 1.5
+"""Most by which what the records tell may raise or lower the logarithm of a routine rate."""
 ADVERSE_EVERY = 4
 """Weeks between two draws of an enterprise's adverse events."""
 

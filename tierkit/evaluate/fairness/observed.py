@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.arrays import Floats, Ints
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.windows import check_window
 from tierkit.records import PLANNED_CHANNELS, TIERS
@@ -20,7 +21,7 @@ from tierkit.texts import interval, number
 __all__ = ["Observed", "alike", "observe", "ratio_text", "verdict"]
 
 
-_YEAR_DAYS = 364.0  # a simulated year, 52 weeks
+_YEAR_DAYS = 7 * WEEKS_A_YEAR
 _ALPHA = 0.05
 
 

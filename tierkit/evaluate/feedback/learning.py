@@ -15,6 +15,7 @@ from tierkit.city.world import World
 from tierkit.records import (
     CHANNELS,
     DISTRICTS,
+    FIRST_PENALTY,
     MERITS,
     MODES,
     OWNERSHIPS,
@@ -32,7 +33,6 @@ MEMORY_WEEKS = 104
 """Weeks of records that features and training look back on."""
 COUNTED = ("findings", "penalties", "complaints", "adverse")
 """Features more of which never lowers the score."""
-_PENALISED = 3  # dispositions from here on are penalties
 _COMPLAINTS = 3  # kinds of signals below this one
 
 
@@ -56,7 +56,7 @@ class Book:
         self.owner = fixed.enterprise[table["obligation"][onsite]].astype(np.int64)
         self.week, self.channel = table["week"][onsite], table["channel"][onsite]
         self.found: NDArray[np.bool_] = table["finding"][onsite] > 0
-        penalised = table["disposition"][onsite] >= _PENALISED
+        penalised = table["disposition"][onsite] >= FIRST_PENALTY
         signals = np.concatenate([one.signals for one in runs]).astype(np.int64)
         told = signals[signals[:, 2] < _COMPLAINTS]
         events = np.concatenate([one.events for one in runs]).astype(np.int64)
