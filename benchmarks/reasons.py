@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import NDArray
+
+from tierkit.arrays import Floats
 
 __all__ = ["MODELS", "OVER", "THREADED", "WAYS", "grow", "installed"]
 
-Floats = NDArray[np.float64]
 Explain = Callable[[Floats], Floats]
 
 MODELS = {

@@ -21,9 +21,9 @@ from scipy.optimize import brentq
 from scipy.special import logit
 
 from tierkit.city.synth import make
-from tierkit.policy import Parameter, Policy, PolicyWarning, amend
+from tierkit.policy import Policy, PolicyWarning, amend
 from tierkit.policy.tiers import assign
-from tierkit.records import SECTORS, TIERS
+from tierkit.records import SECTORS, TIERS, Parameter
 from tierkit.scores.train import train
 
 FOLDER = Path(__file__).parent.parent / "tierkit" / "policy" / "presets"

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from tierkit.arrays import Ints
 from tierkit.city.engine import LOG, TALLY, compile_rules, oracle_scores
 from tierkit.city.engine.rules import EVENTS
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws
@@ -29,7 +30,6 @@ from tierkit.records import CHANNELS
 
 __all__ = ["PlainRun", "plain_run"]
 
-Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(len(CHANNELS))
@@ -38,7 +38,8 @@ ONSITE, JOINT, OFFSITE = range(3)
 NOTHING, WARNED, RECTIFIED, PENALISED, SEALED = range(5)
 TRUE, MISTAKEN, PROFESSIONAL, INCIDENT, ALERT = range(5)
 IGNORED, OPENED, ARRANGED_ALREADY = range(3)
-HONOUR, COMMITMENT_BREACH = 6, 4
+FIRST_RECORD = 6
+"""Row of the score update at which the kinds of credit event begin that no inspection bears."""
 GUIDED = 3
 RELABELLED = 6
 NO_RATE, BY_LOT, BY_ORDER = -1, -2, -3
@@ -184,7 +185,7 @@ class PlainEngine:
         s, r = self.state, self.rules
         earned = self._earned(np.array([e]), week)[1][0]
         points = s.points0[e] + earned - s.offset[e, 1] + r.sector_offset[self.world.sector[e]]
-        capped = (week < s.adverse_until[e, :6]) & (r.red_line >= len(r.credit_cut))
+        capped = (week < s.adverse_until[e]) & (r.red_line >= len(r.credit_cut))
         return bool(points < r.credit_cut[0] or capped.any())
 
     def reregister(self, week: int) -> None:
@@ -211,7 +212,7 @@ class PlainEngine:
         kind = EVENTS.index(event)
         self._fade(np.array([who]), week)
         margin, points = self.rules.update[kind]
-        of_record = event in ("penalty", "honour") or event.startswith("adverse_")
+        of_record = event == "penalty" or kind >= FIRST_RECORD
         self.state.conduct[who, self.rules.bucket[kind]] += (margin, 0 if of_record else points)
 
     def _earned(self, who: Ints, week: int) -> tuple[Ints, Ints]:
@@ -222,7 +223,7 @@ class PlainEngine:
         open_penalties = np.bincount(self.owner[week < s.record_until], minlength=self.size)[who]
         open_records = week < s.adverse_until[who]
         points = points + open_penalties * update[EVENTS.index("penalty"), 1]
-        points = points + open_records @ update[-7:, 1]
+        points = points + open_records @ update[FIRST_RECORD:, 1]
         return margin, points
 
     def review(self, week: int, who: Flags, *, fresh: bool) -> None:
@@ -243,7 +244,7 @@ class PlainEngine:
 
         level = place(margin, r.risk_cut, r.slack_margin, s.risk_level[w])
         grade = grades - place(points, r.credit_cut, r.slack_points, grades - s.grade[w])
-        cap = np.where(week < s.adverse_until[w, :6], r.red_line, 0).max(axis=1)
+        cap = np.where(week < s.adverse_until[w], r.red_line, 0).max(axis=1)
         red, scoped = cap > 0, self.in_scope[w]
         capped = np.maximum(grade, np.minimum(cap, grades))
         if r.composite:
@@ -312,20 +313,19 @@ class PlainEngine:
         s, r, world = self.state, self.rules, self.world
         slots = np.arange(self.size)
         y = draws(*self.key, slots, ENTERPRISE_LEVEL, Block.ENTERPRISE, week).astype(np.int64)
-        lean = np.repeat(world.adverse[None], 7, axis=0)
-        lean[HONOUR] *= -1
+        lean = np.where(r.merit == 1, -1, 1)[:, None] * world.adverse
         chance = r.fall[np.clip(r.adverse[:, None] + lean, MOST_RARE, MOST_FREQUENT)]
         chance[r.adverse == 0] = 0
-        chance[COMMITMENT_BREACH, world.permit_phase < 0] = 0
+        chance[(r.permit_only == 1)[:, None] & (world.permit_phase < 0)] = 0
         kind = (y[0] >= chance.cumsum(axis=0)).sum(axis=0)
         rows = []
-        for e in np.flatnonzero(here & (kind < 7) & ((week + slots) % 4 == 0)):
+        for e in np.flatnonzero(here & (kind < len(r.adverse)) & ((week + slots) % 4 == 0)):
             k = int(kind[e])
             until = week + r.display
-            if k != HONOUR and y[1, e] < r.take_up:
+            if not r.merit[k] and y[1, e] < r.take_up:
                 until = min(until, week + r.adverse_earliest + r.repair_delay[y[2, e] >> 24])
             s.adverse_until[e, k] = max(s.adverse_until[e, k], until)
-            self._remember(e, EVENTS[6 + k], week)
+            self._remember(e, EVENTS[FIRST_RECORD + k], week)
             rows.append([week, e, k, until])
         renewed = (world.permit_phase >= 0) & (week % r.permit_cycle == world.permit_phase)
         return rows, here & renewed & (y[3] < r.commitment)

@@ -23,12 +23,12 @@ from tests.worlds import (
     scores_of,
     with_parameters,
 )
-from tierkit.city.engine import TALLY, UNINSPECTED_KINDS, Run, engine, oracle_scores, run
-from tierkit.city.keyed_random import MAX_SEED
+from tierkit.city.engine import TALLY, Run, engine, oracle_scores, run
+from tierkit.city.limits import MAX_SEED
 from tierkit.city.world import NEVER, State, World
 from tierkit.policy import Policy, presets
 from tierkit.policy.tiers import assign
-from tierkit.records import AGENCIES, CHANNELS, EVENT_KINDS, TIERS
+from tierkit.records import AGENCIES, CHANNELS, EVENT_KINDS, GRAVITY, TIERS, UNINSPECTED_KINDS
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(len(CHANNELS))
 ONSITE, JOINT, OFFSITE = range(3)
@@ -574,10 +574,11 @@ def test_starting_tiers_are_those_that_the_tier_rule_assigns(preset: str) -> Non
     here = frame.alive() & np.isin(frame.ids, scores["enterprise_id"])
     policy = policy_of({"scoring.basis": "model", "red_lines.tax_arrears": "C"}, load(preset))
     done, seen = watched(frame, policy, 1, "risk_level", "grade", "listed", scores=scores)
-    until = frame.state.adverse_until[here][:, :6]
-    caps = np.array(["ABCD".index(policy[f"red_lines.{kind}"]) for kind in UNINSPECTED_KINDS[:6]])
+    adverse = [kind for kind in UNINSPECTED_KINDS if kind in GRAVITY]
+    until = frame.state.adverse_until[here][:, [UNINSPECTED_KINDS.index(kind) for kind in adverse]]
+    caps = np.array(["ABCD".index(policy[f"red_lines.{kind}"]) for kind in adverse])
     capped = np.where(until > frame.week, caps, 0)
-    gravest = np.array(UNINSPECTED_KINDS[:6], object)[capped.argmax(axis=1)]
+    gravest = np.array(adverse, object)[capped.argmax(axis=1)]
     assert set(gravest) <= set(EVENT_KINDS)
     given_ = scores.set_index("enterprise_id").loc[frame.ids[here]].reset_index()
     given_ = given_.assign(

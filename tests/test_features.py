@@ -9,7 +9,6 @@ from make_dataset import make_dataset
 
 from tierkit.features import (
     FEATURES,
-    GRAVITY,
     GROUPS,
     NEVER_DAYS,
     RECORD_DAYS,
@@ -20,7 +19,7 @@ from tierkit.features import (
     read_by,
     standing,
 )
-from tierkit.records import LEVELS, TABLES, DataError, Dataset, write_dataset
+from tierkit.records import GRAVITY, LEVELS, REPAIRABLE_KINDS, TABLES, DataError, Dataset, write_dataset
 from tierkit.records.known import TIMED, Timeline
 
 BY_NAME = {feature.name: feature for feature in FEATURES}
@@ -226,7 +225,7 @@ def test_a_heavy_complainant_moves_no_score_unless_found_true(data, everybody) -
 
 
 def test_a_repair_gives_everything_back_to_credit(data, everybody) -> None:
-    for kind in ("penalty", *GRAVITY):
+    for kind in REPAIRABLE_KINDS:
         cells = {"enterprise_id": everybody.index[0], "kind": kind, "known_on": LAST_MONTH}
         open_ = build(with_record(data, "credit_events", repaired_on=pd.NaT, **cells), AS_OF, closed=True)
         mended = build(

@@ -12,7 +12,6 @@ from scipy import stats
 from tierkit.city.keyed_random import (
     ENTERPRISE_LEVEL,
     MAX_INDEX,
-    MAX_SEED,
     TWO_32,
     Block,
     Domain,
@@ -22,6 +21,7 @@ from tierkit.city.keyed_random import (
     threshold,
     uniform,
 )
+from tierkit.city.limits import MAX_SEED
 
 ALPHA = 1e-6
 """Level of each statistical test; keys are fixed, so a failure is a fault and not bad luck."""

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from tierkit.city.engine import run
+from tierkit.city.engine.kernels import RELABELLED
 from tierkit.city.population import items
 from tierkit.city.synth import make
 from tierkit.compare.outcomes import (
     GROUPS,
     MEASURES,
-    RELABELLED,
     measure,
     run_and_measure,
     run_and_measure_windows,

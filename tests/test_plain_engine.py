@@ -18,7 +18,7 @@ from tierkit.city.keyed_random import Block
 from tierkit.city.population import draw
 from tierkit.city.world import NEVER, State, World
 from tierkit.policy import presets
-from tierkit.records import CHANNELS, DISPOSITIONS, FINDINGS, MODES
+from tierkit.records import CHANNELS, DISPOSITIONS, FINDINGS, MODES, UNINSPECTED_KINDS
 
 CACHES = {"bound"}
 """Parts of the state that only spare the compiled engine work; they follow from the others."""
@@ -73,7 +73,7 @@ def test_same_bits_with_every_instrument_on_and_each_of_them_at_work(action: str
     assert rated.any() == (schedule == "lottery")
     assert set(fast.signals[:, 2]) == {0, 1, 2, 3, 4}
     assert set(fast.signals[:, 3]) == {0, 1, 2}
-    assert set(fast.events[:, 2]) == set(range(7))
+    assert set(fast.events[:, 2]) == set(range(len(UNINSPECTED_KINDS)))
     assert fast.saved.sum() > 0
     assert (fast.demanded - fast.served).sum() > 0
     state = fast.end.state
@@ -151,7 +151,7 @@ def at_random(frame: World, seed: int) -> World:
     state.perceived[:] = rng.choice([1 << 10, (1 << 10) + 5, 2047, 2048, 1 << 16, (1 << 22) - 5, 1 << 22], n)
     state.last_visit[:] = ago(0, 1, 2, 3, 4, 20_000, size=n)
     state.last_agency[:] = rng.integers(0, 12, n)
-    state.adverse_until[:] = ago(-9, -4, -1, 0, 1, size=(n, 7))
+    state.adverse_until[:] = ago(-9, -4, -1, 0, 1, size=state.adverse_until.shape)
     return dataclasses.replace(frame, state=state)
 
 

@@ -22,7 +22,6 @@ import tierkit
 from tierkit.policy import (
     SPEC,
     UNITS,
-    Parameter,
     Policy,
     PolicyError,
     PolicyWarning,
@@ -32,6 +31,7 @@ from tierkit.policy import (
     presets,
 )
 from tierkit.policy.specification import RENAMED
+from tierkit.records import Parameter
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.toml"))

@@ -275,6 +275,36 @@ def test_public_surface_is_one_sorted_list(module: Path) -> None:
     assert [one for one in names if not hasattr(loaded, one)] == []
 
 
+def collections_declared(module: Path) -> dict[str, str]:
+    """Return the collections of plain values and types of arrays that a module declares, by their text."""
+    found = {}
+    for node in ast.parse(module.read_text("utf-8")).body:
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if value is None or not isinstance(target, ast.Name) or target.id == "__all__":
+            continue
+        plain = isinstance(value, ast.Tuple | ast.List | ast.Set | ast.Dict) and all(
+            isinstance(part, ast.Constant | ast.UnaryOp | ast.USub | ast.Load)
+            for child in ast.iter_child_nodes(value)
+            for part in ast.walk(child)
+        )
+        text = ast.unparse(value)
+        if (plain and len(ast.literal_eval(value)) > 1) or "NDArray[" in text or "np.dtype[" in text:
+            found[text] = target.id
+    return found
+
+
+def test_no_list_or_type_of_arrays_is_declared_twice() -> None:
+    seen: dict[str, str] = {}
+    twice = []
+    for module in MODULES:
+        for text, name in collections_declared(module).items():
+            twice += [f"{seen[text]} and {module.stem}.{name}: {text}"] if text in seen else []
+            seen[text] = f"{module.stem}.{name}"
+    assert len(seen) > 50
+    assert not twice, "declare it once, in the lowest room that needs it"
+
+
 def test_the_exceptions_to_lint_rules_have_reasons() -> None:
     lines = (ROOT / "pyproject.toml").read_text("utf-8").splitlines()
     start = lines.index("ignore = [")

@@ -7,10 +7,10 @@ from leakage import scramble
 from make_dataset import make_dataset
 
 from tierkit.explain.recourse.repair import credit_path, known_on, open_records, repaired
-from tierkit.features import GRAVITY, build, features_of
+from tierkit.features import build, features_of
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign, sentences
-from tierkit.records import DataError, Dataset, conform
+from tierkit.records import REPAIRABLE_KINDS, DataError, Dataset, conform
 from tierkit.records.known import Timeline
 from tierkit.scores.scorecard import CreditScorecard
 
@@ -120,7 +120,7 @@ def test_only_open_records_of_the_enterprises_asked_about_are_listed(data) -> No
     table = data["credit_events"]
     day = AS_OF
     mine = table[
-        table["kind"].isin(["penalty", *GRAVITY]) & (table["known_on"] < day)
+        table["kind"].isin(REPAIRABLE_KINDS) & (table["known_on"] < day)
         & (table["known_on"] >= day - pd.Timedelta(days=1095)) & ~(table["repaired_on"] < day)
     ]  # fmt: skip
     found = open_records(data, day)

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 
 from tierkit.city.world import parameters
-from tierkit.evaluate.targets import SEVERITIES, TARGETS, Severities, movers, severities, targets
+from tierkit.evaluate.targets import TARGETS, Severities, movers, severities, targets
 from tierkit.policy import Policy
-from tierkit.records import read_dataset
+from tierkit.records import SEVERITIES, read_dataset
 
 LEGACY = Policy.load("legacy")
 DAY = pd.Timestamp("2024-12-30")

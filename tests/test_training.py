@@ -9,9 +9,8 @@ from leakage import scramble
 from make_dataset import make_dataset
 
 from tierkit.features import build_rows, read_by
-from tierkit.records import DataError, Dataset
+from tierkit.records import CREDIT_TARGET, DataError, Dataset
 from tierkit.scores import metrics
-from tierkit.scores import training_rows as training
 from tierkit.scores.training_rows import SCHEMES, credit_frame, hold_out, time_split, training_frame, weights
 
 AS_OF = pd.Timestamp("2024-03-01")
@@ -126,9 +125,7 @@ def plain_credit(data: Dataset, start: pd.Timestamp, end: pd.Timestamp) -> dict[
     there = firms[(firms["registered_on"] < start) & ~(firms["closed_on"] < start)]
     events = data["credit_events"]
     new = events[
-        events["kind"].isin(training.CREDIT_TARGET)
-        & (events["known_on"] >= start)
-        & (events["known_on"] < end)
+        events["kind"].isin(CREDIT_TARGET) & (events["known_on"] >= start) & (events["known_on"] < end)
     ]
     hit = there["enterprise_id"].isin(new["enterprise_id"])
     keep = hit | ~(there["closed_on"] < end)
@@ -144,7 +141,7 @@ def test_credit_rows_by_hand(data) -> None:
     assert (found.rows["as_of"] == start).all()
     pd.testing.assert_frame_equal(found.X, build_rows(data, found.rows)[found.X.columns])
     assert found.report["closed_without_event"] > 0
-    assert not set(training.CREDIT_TARGET) & {"penalty", "serious_dishonesty", "honour"}
+    assert not set(CREDIT_TARGET) & {"penalty", "serious_dishonesty", "honour"}
 
 
 def test_a_longer_history_gives_more_snapshots(data) -> None:

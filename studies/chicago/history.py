@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from studies.chicago.records import COUNTS, LICENCES
-from tierkit.scores.binning import Sign
+from tierkit.features.catalogue import Sign
 
 __all__ = ["MONOTONE", "WHO", "features"]
 

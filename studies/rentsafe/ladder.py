@@ -31,8 +31,8 @@ from tierkit.city.engine import run
 from tierkit.city.scored import MOST_VIOLATING, world_from_scores
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.evaluate.backtest import prediction_interval
-from tierkit.policy import Parameter, Policy, PolicyWarning
-from tierkit.records import ITEM_CLASSES, SEVERITIES, TIERS, refuse_rows
+from tierkit.policy import Policy, PolicyWarning
+from tierkit.records import ITEM_CLASSES, SEVERITIES, TIERS, Parameter, refuse_rows
 from tierkit.scores.calibration import Calibration
 
 __all__ = ["BANDS", "Ladder", "due", "engine_years", "ladder", "read", "tier_of", "world_and_policy", "years"]

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from tierkit.evaluate import RankingComparison, compare_rankings
-from tierkit.scores.binning import Sign
+from tierkit.features.catalogue import Sign
 from tierkit.scores.metrics import calibration_error, calibration_error_null, calibration_table
 from tierkit.scores.risk import RiskModel
 

@@ -18,10 +18,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from tierkit.city.limits import MAX_SEED
+
 __all__ = [
     "ENTERPRISE_LEVEL",
     "MAX_INDEX",
-    "MAX_SEED",
     "TWO_32",
     "Block",
     "Domain",
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 TWO_32 = 1 << 32
-MAX_SEED = TWO_32 - 1
 ENTERPRISE_LEVEL = 255
 """Obligation number of a decision that belongs to the enterprise as a whole."""
 MAX_INDEX = (1 << 16) - 1

@@ -40,6 +40,7 @@ from tierkit.records import (
     SECTORS,
     SEVERITIES,
     SIZES,
+    UNINSPECTED_KINDS,
     conform,
     credit_code,
 )
@@ -570,7 +571,7 @@ def first_state(fixed: Fixed, seed: int, odds: NDArray[np.float64], p: Parameter
         perceived=np.full(n, 1 << 16, np.int64),
         perceived0=np.full(n, 1 << 16, np.int64),
         fear=np.zeros(n, np.int16),
-        adverse_until=np.full((n, 7), LONG_AGO, np.int16),
+        adverse_until=np.full((n, len(UNINSPECTED_KINDS)), LONG_AGO, np.int16),
         changes=np.zeros(n, np.uint8),
         flips=np.zeros(n, np.uint8),
         spells=np.zeros(n, np.uint16),

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.records import CREDIT_EVENTS, UNINSPECTED_KINDS, Parameter
 from tierkit.results import Result, plain
 from tierkit.texts import number, text
 
@@ -48,15 +49,6 @@ NEVER = 32_000
 """A week that never comes."""
 LONG_AGO = -20_000
 """A week that was over before the records began."""
-
-
-class Parameter(NamedTuple):
-    """A value with its unit and where it comes from."""
-
-    value: Any
-    unit: str
-    source: str
-    assumption: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +101,7 @@ class Parameters:
         for path, value in changes.items():
             if path not in entries:
                 raise KeyError(f"'{path}' is not a parameter of the world.")
-            entries[path] = entries[path]._replace(value=value, source="", assumption="set by the caller")
+            entries[path] = Parameter(value, entries[path].unit, assumption="set by the caller")
         return Parameters(entries)
 
     @property
@@ -123,19 +115,24 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Pa
     for name, node in tree.items():
         path = f"{prefix}{name}"
         if "value" in node:
-            source, assumption = node.get("source", ""), node.get("assumption", "")
-            if not node.get("unit") or not (source or assumption):
+            if not node.get("unit") or not (node.get("source") or node.get("assumption")):
                 raise ValueError(f"world.toml: '{path}' needs a unit and a source or an assumption.")
-            yield path, Parameter(node["value"], node["unit"], source, assumption)
+            yield path, Parameter(**node)
         else:
             yield from _leaves(node, path + ".")
 
 
 @cache
 def parameters() -> Parameters:
-    """Return the default parameters of the world."""
+    """Return the default parameters of the world: those of its file and the rates of credit events."""
     text = files("tierkit.city").joinpath("world.toml").read_text("utf-8")
-    return Parameters(dict(_leaves(tomllib.loads(text))))
+    tree = tomllib.loads(text)
+    tree["adverse"] |= {
+        kind: {"value": rate.value, "unit": rate.unit, "source": rate.source, "assumption": rate.assumption}
+        for kind in UNINSPECTED_KINDS
+        if (rate := CREDIT_EVENTS[kind].rate) is not None
+    }
+    return Parameters(dict(_leaves(tree)))
 
 
 def log_index(rate: Any) -> NDArray[np.int64]:
@@ -249,7 +246,7 @@ class State(NamedTuple):
     perceived: NDArray[np.int64]  # (E) perceived inspection rate over the reference rate, in 2**-16
     perceived0: NDArray[np.int64]  # (E) the same at the start of the run
     fear: NDArray[np.int16]  # (E) shift of the log hazard by general deterrence
-    adverse_until: NDArray[np.int16]  # (E, 7) week in which a record of this kind is closed
+    adverse_until: NDArray[np.int16]  # (E, K) week in which a record of each uninspected kind is closed
     changes: NDArray[np.uint8]  # (E) changes of tier in this run
     flips: NDArray[np.uint8]  # (E) of these, back to where it was within half a year
     spells: NDArray[np.uint16]  # (E) violations that existed at some time in this run

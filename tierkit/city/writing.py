@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from tierkit.city.engine import UNINSPECTED_KINDS, Run, compile_rules
+from tierkit.city.engine import Run, compile_rules
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws, uniform
 from tierkit.city.world import World, probability_table
 from tierkit.records import (
@@ -22,14 +22,18 @@ from tierkit.records import (
     CHANNELS,
     COMPLAINT_CHANNELS,
     COMPLAINT_KINDS,
+    CREDIT_EVENTS,
     DISPOSITIONS,
     FINDINGS,
+    FIRST_PENALTY,
     GRADES,
     ITEM_CLASSES,
+    MERITS,
     MODES,
     SIGNAL_KINDS,
     TABLES,
     TIERS,
+    UNINSPECTED_KINDS,
     conform,
 )
 
@@ -40,15 +44,6 @@ _RATED_BLOCK = 9
 _EVENT_BLOCK = 10
 _OFFSITE_VISIT = 50
 _COMPLAINT_WEIGHTS = (0.6, 0.3, 0.1)  # hotline, platform, letter; assumed
-_SEVERITY = {
-    "abnormal_list": "minor",
-    "court_default": "moderate",
-    "tax_arrears": "moderate",
-    "wage_arrears": "serious",
-    "commitment_breach": "moderate",
-    "serious_dishonesty": "serious",
-    "honour": "minor",
-}
 
 
 def _levels(names: tuple[str, ...], codes: Any) -> NDArray[np.object_]:
@@ -120,11 +115,11 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
     inspected = calendar.day(week, _whole(words[0], 0, 4))
     own = draws(run.seed, run.replicate, owner, fixed.local[obligation], _RATED_BLOCK, week)
     disposition = log["disposition"].to_numpy(np.int64)
-    lag = np.where(disposition >= 3, _whole(own[0], 10, 60), _whole(own[0], 0, 14))
+    lag = np.where(disposition >= FIRST_PENALTY, _whole(own[0], 10, 60), _whole(own[0], 0, 14))
     decided = calendar.known(inspected + lag.astype("timedelta64[D]"), disposition > 0)
     known = ~np.isnat(decided)
     share = run.start.parameters["rating.share"]
-    happy = np.where(disposition >= 3, 0.4, 0.8)
+    happy = np.where(disposition >= FIRST_PENALTY, 0.4, 0.8)
     stars = 1 + (
         uniform(words[2])[:, None]
         < expit(np.log(happy / (1 - happy))[:, None] + np.array([2.2, 1.4, 0.6, -0.3]))
@@ -178,7 +173,7 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
     policy, fixed, ids = run.policy, run.start.fixed, run.start.ids
     earliest = np.array([0, *(policy[f"repair.earliest_weeks.{s}"] for s in FINDINGS[1:])], np.int64)
     display = int(policy["repair.display_weeks"])
-    fined = facts[facts["disposition"] >= 3]
+    fined = facts[facts["disposition"] >= FIRST_PENALTY]
     obligation = fined["obligation"].to_numpy(np.int64)
     decided = fined["decided"].to_numpy("datetime64[D]")
     week, until = fined["week"].to_numpy(np.int64), fined["until"].to_numpy(np.int64)
@@ -202,20 +197,20 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
     words = draws(run.seed, run.replicate, slot, ENTERPRISE_LEVEL, _EVENT_BLOCK, events[:, 0])
     happened = calendar.day(events[:, 0], _whole(words[0], 0, 6))
     names = _levels(UNINSPECTED_KINDS, kind)
-    honour = names == "honour"
+    merit = np.isin(names, MERITS)
     others = pd.DataFrame(
         {
             "obligation": -1,
             "slot": slot,
             "kind": names,
-            "severity": [_SEVERITY[name] for name in names],
+            "severity": [CREDIT_EVENTS[name].severity for name in names],
             "happened": happened,
             "known": happened + _whole(words[1], 0, 30).astype("timedelta64[D]"),
             "repairable": np.where(
-                honour, np.datetime64("NaT", "D"), calendar.day(events[:, 0] + earliest[1], 0)
+                merit, np.datetime64("NaT", "D"), calendar.day(events[:, 0] + earliest[1], 0)
             ),
             "repaired": calendar.day(events[:, 3], 0),
-            "is_repaired": (events[:, 3] < events[:, 0] + display) & ~honour,
+            "is_repaired": (events[:, 3] < events[:, 0] + display) & ~merit,
             "letter": np.full(len(events), np.datetime64("NaT", "D")),
         }
     )
@@ -224,7 +219,7 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
     known = both["known"].to_numpy("datetime64[D]")
     # A record is published some weeks after the check; it cannot be repaired before that.
     repairable = np.maximum(both["repairable"].to_numpy("datetime64[D]"), known)
-    repairable = np.where(both["kind"].to_numpy() == "honour", np.datetime64("NaT", "D"), repairable)
+    repairable = np.where(both["kind"].isin(MERITS), np.datetime64("NaT", "D"), repairable)
     repaired = np.maximum(both["repaired"].to_numpy("datetime64[D]"), repairable)
     letter = both["letter"].to_numpy("datetime64[D]")
     two_letters = bool(policy["repair.two_letters"])

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.engine import LOG, TALLY, Run
-from tierkit.records import AGENCIES, CHANNELS, FINDINGS, ITEM_CLASSES, MODES, TIERS
+from tierkit.records import AGENCIES, CHANNELS, FINDINGS, FIRST_PENALTY, ITEM_CLASSES, MODES, TIERS
 
 __all__ = ["demand", "inspections", "obligation_weeks"]
 
@@ -84,7 +84,7 @@ def inspections(run: Run) -> pd.DataFrame:
         "inspections": np.ones(len(log)),
         "findings": finding > 0,
         **{name: finding == k for k, name in enumerate(FINDINGS) if k},
-        "penalties": column["disposition"] >= 3,
+        "penalties": column["disposition"] >= FIRST_PENALTY,
         "detection_weeks": np.where(finding > 0, column["week"] - column["since"], 0),
     }
     summed = {name: np.bincount(cell, weights=row, minlength=len(key)) for name, row in counts.items()}

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.engine import LOG, TALLY, Run, run
+from tierkit.city.engine.kernels import RELABELLED
 from tierkit.city.population import items
 from tierkit.city.world import State, World
 from tierkit.policy import Policy
@@ -25,6 +26,7 @@ from tierkit.records import (
     AGENCY_LEVELS,
     CHANNELS,
     DISTRICTS,
+    FIRST_PENALTY,
     MODES,
     OWNERSHIPS,
     SECTORS,
@@ -36,7 +38,6 @@ from tierkit.records import (
 __all__ = [
     "GROUPS",
     "MEASURES",
-    "RELABELLED",
     "SHARES",
     "Mark",
     "Measure",
@@ -48,7 +49,6 @@ __all__ = [
 
 REPEAT_WEEKS = 4
 """Weeks within which a second visit counts as a repeat: 30 days, rounded down to whole weeks."""
-RELABELLED = 6
 """The `cause` of a planned check that was stopped and made all the same under a trigger's name."""
 
 
@@ -132,7 +132,6 @@ _SUPPRESSED = [TALLY.index(name) for name in ("list", "item", "window", "cap", "
 _RANDOM, _TRIGGER, _FOLLOWUP = (CHANNELS.index(name) for name in ("random", "trigger", "followup"))
 _CAMPAIGN = CHANNELS.index("campaign")
 _JOINT, _OFFSITE = MODES.index("joint"), MODES.index("offsite")
-_PENALISED = 3  # dispositions from here on are penalties
 
 
 @dataclass(frozen=True)
@@ -354,7 +353,7 @@ def measure(
         "findings": found,
         "triggered_findings": triggered & found,
         "detection_weeks": np.where(found, week - column["since"], 0),
-        "penalties": column["disposition"] >= _PENALISED,
+        "penalties": column["disposition"] >= FIRST_PENALTY,
         "audits": channel == _RANDOM,
         "audit_findings": (channel == _RANDOM) & found,
     }

@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.engine import Run, run
+from tierkit.city.limits import FEWEST_REPLICATES
 from tierkit.city.synth import world_at
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.evaluate.history import History, estimate
@@ -40,8 +41,6 @@ DIMENSIONS = ("agency", "channel", "sector")
 """What a cell of the load is."""
 LEAST_EXPECTED = 5.0
 """Inspections that a cell must be expected to have, to be judged: fewer say little of a year's rate."""
-FEWEST_REPLICATES = 39
-"""With fewer the most extreme of them do not reach the 2.5 % at either end."""
 _LEVELS = {"agency": AGENCIES, "channel": CHANNELS, "sector": SECTORS}
 _SHAPE = tuple(len(_LEVELS[name]) for name in DIMENSIONS)
 

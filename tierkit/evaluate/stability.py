@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from tierkit.arrays import Floats
 from tierkit.policy import Policy
 from tierkit.policy.tiers import Previous, TierRule, margin_steps, place, point_steps
 from tierkit.policy.tiers.inputs import check_inputs
@@ -28,7 +29,6 @@ from tierkit.texts import interval, number, percent, policy_label, text
 
 __all__ = ["MEASURES", "SETTINGS", "Stability", "tier_stability"]
 
-Floats = NDArray[np.float64]
 _Tally = Mapping[str, NDArray[np.int64]]
 
 _NO_HYSTERESIS = {"slack_margin": 0, "slack_points": 0}

@@ -28,19 +28,17 @@ from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 from scipy.stats import kendalltau, norm, spearmanr
 
+from tierkit.arrays import Floats
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.policy import Policy
-from tierkit.records import Dataset
+from tierkit.records import PLANNED_CHANNELS, SEVERITIES, Dataset
 from tierkit.scores.training_rows import lots
 
-__all__ = ["SEVERITIES", "TARGETS", "Movers", "Severities", "movers", "severities", "targets"]
+__all__ = ["TARGETS", "Movers", "Severities", "movers", "severities", "targets"]
 
-Floats = NDArray[np.float64]
 
-SEVERITIES = ("minor", "moderate", "serious")
 TARGETS = ("probability", "expected_harm", "harm_averted")
 
-_PLANNED = ("routine", "random", "commitment", "campaign")  # what triggers a check may go by severity
 _STRENGTHS = (1.0, 10_000.0)  # findings that the city's shares may count for in a stratum
 _OBLIGATION_YEARS = 200.0  # that the city's rate of inspections counts for in a stratum
 _DRAWS = 100
@@ -53,9 +51,9 @@ class Severities:
     Parameters
     ----------
     table : DataFrame
-        One row a stratum: ``n`` (findings), a share for each of `SEVERITIES` with ``_low`` and ``_high``,
-        ``obligations``, ``inspections`` (on site, in the year before), ``found`` (probability that other
-        inspections find a violation in a week).
+        One row a stratum: ``n`` (findings), a share for each of `tierkit.records.SEVERITIES` with ``_low``
+        and ``_high``, ``obligations``, ``inspections`` (on site, in the year before), ``found``
+        (probability that other inspections find a violation in a week).
     strength : float
         How many findings the shares of all strata together count for in each, estimated with them.
     by : str
@@ -158,7 +156,8 @@ def severities(
     stratum = data["enterprises"].set_index("enterprise_id")[by].astype("str")
     seen = data["inspections"]
     seen = seen[(seen["inspected_on"] < day) & (seen["mode"] != "offsite")]
-    planned = seen[seen["channel"].isin(_PLANNED) & (seen["finding"] != "none")]
+    # What triggers a check may go by severity, so only planned ones tell how grave violations are.
+    planned = seen[seen["channel"].isin(PLANNED_CHANNELS) & (seen["finding"] != "none")]
     names = pd.Index(sorted(stratum.unique()), name=by)
     counts = (
         pd.crosstab(planned["enterprise_id"].map(stratum), planned["finding"].astype("str"))

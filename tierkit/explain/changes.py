@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
 from tierkit import texts
+from tierkit.arrays import Floats
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, build
 from tierkit.records import TABLES, TIERS
@@ -24,7 +24,6 @@ from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["ABSENT", "DIRECTIONS", "Changes", "changes", "effects", "features_held", "mean_t", "span"]
 
-Floats = NDArray[np.float64]
 
 ABSENT = ("new", "gone")
 """Those who had no tier before, and those who have none now."""

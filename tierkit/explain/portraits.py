@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tierkit import texts
+from tierkit.arrays import Floats
 from tierkit.explain.bands import BANDS, DISTANCE, bands, basis, distance_band, way
 from tierkit.explain.changes import Changes, effects, span
 from tierkit.features import BY_NAME, NEVER_DAYS, Feature
@@ -23,7 +24,6 @@ from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["Portraits", "portraits"]
 
-Floats = NDArray[np.float64]
 
 _DIGITS = {"risk": 2, "credit": 1}
 _TOP = 5

@@ -4,7 +4,6 @@ from tierkit.features.building import build, build_rows, features_of, features_s
 from tierkit.features.catalogue import (
     BY_NAME,
     FEATURES,
-    GRAVITY,
     GROUPS,
     HEAVY_COMPLAINTS,
     NEVER_DAYS,
@@ -17,7 +16,6 @@ from tierkit.features.catalogue import (
 __all__ = [
     "BY_NAME",
     "FEATURES",
-    "GRAVITY",
     "GROUPS",
     "HEAVY_COMPLAINTS",
     "NEVER_DAYS",

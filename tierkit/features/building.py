@@ -7,8 +7,8 @@ from datetime import date
 
 import pandas as pd
 
-from tierkit.features.catalogue import FEATURES, GRAVITY, RECORD_DAYS, Feature
-from tierkit.records import LEVELS, DataError, Problem
+from tierkit.features.catalogue import FEATURES, RECORD_DAYS, Feature
+from tierkit.records import GRAVITY, LEVELS, DataError, Problem
 from tierkit.records.gate import day_of, ids_of, source_of
 from tierkit.records.known import Source, Timeline
 

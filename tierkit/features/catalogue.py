@@ -18,22 +18,23 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tierkit.records import LEVELS, TABLES, Label
+from tierkit.records import GRAVITY, LEVELS, MERITS, TABLES, Label
 
 __all__ = [
     "BY_NAME",
     "FEATURES",
-    "GRAVITY",
     "GROUPS",
     "HEAVY_COMPLAINTS",
     "NEVER_DAYS",
     "RECORD_DAYS",
     "Feature",
+    "Sign",
     "monotone",
     "read_by",
 ]
 
 Sign = Literal[-1, 0, 1]
+"""Which way a model's output may move as a feature grows; 0 for either."""
 
 NEVER_DAYS = 3650.0
 """Days since something that never happened: ten years, longer than records are kept."""
@@ -41,15 +42,6 @@ RECORD_DAYS = 1095
 """Days for which a record that is not repaired counts as open: three years, the longest time of display."""
 HEAVY_COMPLAINTS = 10
 """Complaints in the city within a year from which a complainant counts as heavy (7,880 did in Shanghai)."""
-GRAVITY = (
-    "serious_dishonesty",
-    "court_default",
-    "wage_arrears",
-    "tax_arrears",
-    "abnormal_list",
-    "commitment_breach",
-)
-"""Adverse kinds of credit event that can be a red line, the gravest first."""
 
 GROUPS: Mapping[str, Label] = MappingProxyType(
     {
@@ -149,6 +141,7 @@ def _read() -> tuple[Feature, ...]:
     words = {
         "open": f"repaired_on IS NULL AND known_on >= as_of - {RECORD_DAYS}",
         "adverse": ", ".join(f"'{kind}'" for kind in GRAVITY),
+        "merits": ", ".join(f"'{kind}'" for kind in MERITS),
         "heavy": HEAVY_COMPLAINTS,
         "never": int(NEVER_DAYS),
         "record_days": RECORD_DAYS,

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from tierkit import __version__
+from tierkit.city.limits import FEWEST_REPLICATES, MAX_SEED
 from tierkit.city.scored import table_of, world_from_scores
 from tierkit.city.world import World
 from tierkit.evaluate.backtest import Backtest
 from tierkit.evaluate.backtest import backtest as rerun
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import MAX_SEED, Checks, Place
+from tierkit.jobs.checks import Checks, Place
+from tierkit.jobs.simulation import MOST_WEEKS
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset, read_dataset
 from tierkit.scores.model import Model
@@ -23,9 +25,7 @@ from tierkit.texts import interval, number
 
 __all__ = ["Rerun", "backtest"]
 
-FEWEST_REPLICATES = 39
 MOST_REPLICATES = 1999
-MOST_WEEKS = 520
 GROUPS = ("channel", "agency", "sector")
 _REMEDY = "Give a date after the first half year and at least `weeks` before the records end."
 

@@ -21,12 +21,11 @@ from tierkit.records.gate import InputError, day_of, described
 if TYPE_CHECKING:
     from tierkit.policy import Policy
 
-__all__ = ["FORMATS", "MAX_SEED", "BadInputError", "Checks", "Fault", "Place", "cores", "listed", "nearest"]
+__all__ = ["BadInputError", "Checks", "Fault", "Place", "cores", "listed", "nearest"]
 
 Place: TypeAlias = str | os.PathLike[str]
 """Path of a file or folder, as users give it."""
 
-FORMATS = ("parquet", "csv", "csv.gz")
 WRITERS = {
     "dataset": "synth",
     "model": "train",
@@ -41,7 +40,6 @@ WRITERS = {
 """Kind of a folder → the command that writes it."""
 IN_DEMO = {"dataset": "data", "model": "model", "run": "run"}
 """Kind of a folder → where a demo holds one."""
-MAX_SEED = 2**32 - 1
 NOWHERE = Path("nowhere")
 """Stands in for what is no path, until `Checks.settle` raises."""
 

@@ -16,15 +16,16 @@ import numpy as np
 import pandas as pd
 
 from tierkit import __version__, report
+from tierkit.city.limits import MAX_SEED
 from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import MAX_SEED, Checks, Place
+from tierkit.jobs.checks import Checks, Place
 from tierkit.jobs.simulation import KAPPA, KAPPAS, MOST_REPLICATES, headline_rows, report_of, tiers_under
-from tierkit.policy import Policy
+from tierkit.policy import PLANS, Policy
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset, validate, write_dataset
@@ -34,10 +35,8 @@ from tierkit.scores.model import Model
 from tierkit.scores.model_folder import MANIFEST
 from tierkit.scores.train import train
 
-__all__ = ["FIVE_YEARS", "PLANS", "Demo", "run"]
+__all__ = ["FIVE_YEARS", "Demo", "run"]
 
-PLANS = ("shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025", "minhang-2023")
-"""The five action plans, the city's first."""
 LEAST_TO_LEARN = 500
 """Enterprises of a city that holds enough to train on."""
 FIVE_YEARS = 5 * WEEKS_A_YEAR

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from tierkit.jobs.checks import FORMATS, Checks, Place
+from tierkit.jobs.checks import Checks, Place
 from tierkit.policy import reviews
+from tierkit.records.files import FORMATS
 
 __all__ = ["Review", "review"]
 

@@ -13,11 +13,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from tierkit import __version__, plot
+from tierkit.city.limits import MAX_KAPPA, MAX_SEED
 from tierkit.compare.outcomes import MEASURES
 from tierkit.compare.sensitivity import MEASURED, Screening, screen, tornado, uncertain
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import MAX_SEED, Checks, Place, listed, nearest
-from tierkit.jobs.simulation import MOST_KAPPA, MOST_REPLICATES, MOST_WEEKS, warn_of_rule_scores
+from tierkit.jobs.checks import Checks, Place, listed, nearest
+from tierkit.jobs.simulation import MOST_REPLICATES, MOST_WEEKS, warn_of_rule_scores
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset
@@ -139,7 +140,7 @@ def sensitivity(
         checks.note("levels", f"{levels} is odd", "Give an even number.")
     checks.between("replicates", replicates, 2, MOST_REPLICATES)
     checks.between("cities", cities, 2, MOST_REPLICATES)
-    checks.between("kappa", kappa, 0, MOST_KAPPA, whole=False)
+    checks.between("kappa", kappa, 0, MAX_KAPPA, whole=False)
     checks.between("weeks", weeks, 1, MOST_WEEKS)
     wanted = _measures(checks, measures)
     checks.at_least("threads", threads, 1)

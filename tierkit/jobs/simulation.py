@@ -14,13 +14,14 @@ from typing import Any
 import pandas as pd
 
 from tierkit import __version__
+from tierkit.city.limits import MAX_KAPPA, MAX_SEED
 from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import grow, world_of
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.agencies import ratings
 from tierkit.compare.comparison import HEADLINE, Comparison, Replicates, compare, replicates_for
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import MAX_SEED, Checks, Place, listed
+from tierkit.jobs.checks import Checks, Place, listed
 from tierkit.policy import Policy, PolicyWarning, presets
 from tierkit.policy.ladders import FloorCheck
 from tierkit.policy.tiers import assign
@@ -32,7 +33,6 @@ from tierkit.scores.model import Model
 __all__ = [
     "KAPPA",
     "KAPPAS",
-    "MOST_KAPPA",
     "MOST_REPLICATES",
     "MOST_WEEKS",
     "RunPage",
@@ -51,7 +51,6 @@ KAPPAS = (0.0, 0.1, 0.25)
 """Nobody knows how strong general deterrence is, so a result is shown at three strengths."""
 KAPPA = 0.1
 """The strength of the headline; of several others the nearest to it."""
-MOST_KAPPA = 2
 MOST_WEEKS = 520
 MOST_REPLICATES = 1000
 LEGACY = "legacy"
@@ -201,7 +200,7 @@ def simulate(
     if not asked:
         checks.note("kappas", "there is none", "Give at least one.")
     for one in asked:
-        checks.between("kappas", one, 0, MOST_KAPPA, whole=False)
+        checks.between("kappas", one, 0, MAX_KAPPA, whole=False)
     checks.between("weeks", weeks, 1, MOST_WEEKS)
     checks.between("replicates", replicates, 1, MOST_REPLICATES)
     checks.between("seed", seed, 0, MAX_SEED)

@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tierkit.city.limits import MAX_SEED
 from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import make_folder
-from tierkit.jobs.checks import FORMATS, MAX_SEED, Checks, Place
+from tierkit.jobs.checks import Checks, Place
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, read_dataset
 from tierkit.records import validate as problems_of
+from tierkit.records.files import FORMATS
 
 __all__ = ["Synthesis", "Validation", "synth", "validate"]
 

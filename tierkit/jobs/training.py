@@ -9,7 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from tierkit.jobs.checks import MAX_SEED, Checks, Place
+from tierkit.city.limits import MAX_SEED
+from tierkit.jobs.checks import Checks, Place
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, validate

@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from tierkit import texts
 from tierkit.plot.effects import caption, counted, effects, horizon, intervals, policy_label
 from tierkit.plot.labels import PercentTicks, halo, place_labels, spread
-from tierkit.plot.style import INK, canvas, policy_color, style, whiskers
+from tierkit.plot.style import INK, AxesRow, canvas, policy_color, style, whiskers
 
 __all__ = ["kappa", "outcomes", "trade_off"]
 
-AxesRow = np.ndarray[tuple[int], np.dtype[np.object_]]
 """Axes side by side."""
 _STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0)
 

@@ -9,10 +9,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from tierkit import texts
 from tierkit.evaluate import Stability
 from tierkit.features import FEATURES
-from tierkit.plot.changes import AxesRow
 from tierkit.plot.effects import policy_label
 from tierkit.plot.labels import PercentTicks
-from tierkit.plot.style import COLORS, INK, canvas, policy_color, style, whiskers
+from tierkit.plot.style import COLORS, INK, AxesRow, canvas, policy_color, style, whiskers
 from tierkit.scores.monitoring import CUSTOM, SCORE, Monitoring
 
 __all__ = ["monitoring", "tier_stability"]

@@ -12,10 +12,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from tierkit import texts
-from tierkit.plot.changes import AxesRow
 from tierkit.plot.effects import caption, counted, effects, intervals, policy_axis, policy_label
 from tierkit.plot.labels import PercentTicks, spread
-from tierkit.plot.style import COLORS, INK, canvas, is_dark, policy_color, style, whiskers
+from tierkit.plot.style import COLORS, INK, AxesRow, canvas, is_dark, policy_color, style, whiskers
 
 __all__ = ["FEWEST", "drift", "transitions", "triggers"]
 

@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from tierkit import texts
 from tierkit.plot.effects import policy_label
 from tierkit.plot.labels import PercentTicks, halo
-from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
+from tierkit.plot.style import COLORS, INK, AxesRow, canvas, style, whiskers
 
 __all__ = ["screening", "tornado"]
 
-AxesRow = np.ndarray[tuple[int], np.dtype[np.object_]]
 """Axes side by side."""
 _ENDS = {"low": COLORS["channel"]["commitment"], "high": COLORS["channel"]["trigger"]}
 

@@ -18,7 +18,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from tierkit.plot import fonts
 from tierkit.plot.labels import wrap
 
-__all__ = ["COLORS", "INK", "canvas", "is_dark", "policy_color", "style", "whiskers"]
+__all__ = ["COLORS", "INK", "AxesRow", "canvas", "is_dark", "policy_color", "style", "whiskers"]
+
+AxesRow = np.ndarray[tuple[int], np.dtype[np.object_]]
+"""A row of panels."""
 
 INK = {
     "text": "#1f2933",

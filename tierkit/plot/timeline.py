@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from tierkit import texts
 from tierkit.plot.style import COLORS, INK, canvas, is_dark, style
-from tierkit.records import LEVELS
+from tierkit.records import LEVELS, MERITS
 
 __all__ = ["timeline"]
 
@@ -108,7 +108,7 @@ def _dates(locator: AutoDateLocator) -> ConciseDateFormatter:
 
 def _state(row: pd.Series, end: pd.Timestamp) -> tuple[str, pd.Timestamp]:
     """Return what has become of a credit event, and the day to which its bar goes."""
-    if row["kind"] == "honour":
+    if row["kind"] in MERITS:
         return "honour", min(row["counts_until"], end)
     if pd.notna(row["repaired_on"]):
         return "repaired", row["repaired_on"]

@@ -5,7 +5,7 @@ from tierkit.policy.editing import amend
 from tierkit.policy.files.checks import HALF_LIVES
 from tierkit.policy.files.loading import presets
 from tierkit.policy.files.problems import PolicyError, PolicyWarning
-from tierkit.policy.files.reading import STATUSES, Parameter
+from tierkit.policy.files.reading import STATUSES
 from tierkit.policy.instruments import INSTRUMENTS, without
 from tierkit.policy.plans.covering import REFERENCES, STANDINGS, clauses_naming, coverage, coverage_summary
 from tierkit.policy.plans.plans import PLANS, plans_page, plans_table
@@ -20,7 +20,6 @@ __all__ = [
     "STANDINGS",
     "STATUSES",
     "UNITS",
-    "Parameter",
     "Policy",
     "PolicyError",
     "PolicyLike",

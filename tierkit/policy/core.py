@@ -13,18 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tierkit.policy.files.checks import suggestion
 from tierkit.policy.files.loading import Content, baseline_of, find, finish, load, presets, read
 from tierkit.policy.files.problems import PolicyError, PolicyProblem, PolicyWarning
-from tierkit.policy.files.reading import (
-    STATUSES,
-    Meta,
-    Parameter,
-    Reading,
-    parse,
-    read_file,
-    read_mapping,
-    read_text,
-)
+from tierkit.policy.files.reading import STATUSES, Meta, Reading, parse, read_file, read_mapping, read_text
 from tierkit.policy.files.writing import hash_of, html_of, toml_of
 from tierkit.policy.specification import SPEC
+from tierkit.records import Parameter
 from tierkit.records.arguments import InputError, described
 from tierkit.results import Result, plain
 from tierkit.texts import text

@@ -4,8 +4,9 @@ import tomllib
 from collections.abc import Mapping
 
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
-from tierkit.policy.files.reading import Parameter, line_numbers
+from tierkit.policy.files.reading import line_numbers
 from tierkit.policy.files.writing import leaf_of
+from tierkit.records import Parameter
 
 __all__ = ["amend"]
 

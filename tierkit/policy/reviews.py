@@ -26,9 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tierkit.records import Column, DataError, Folder, Problem, Table
+from tierkit.records import Column, DataError, Folder, Label, Problem, Table
 from tierkit.records.dataset import frame_of
-from tierkit.records.levels import Label
 from tierkit.records.rows import cell_problems, check_rows, describe, row_faults
 
 __all__ = ["COLUMNS", "LONGEST", "Appended", "append", "check", "latest", "read_log"]

@@ -6,7 +6,19 @@ from dataclasses import dataclass, replace
 from itertools import product
 from types import MappingProxyType
 
-from tierkit.records import AGENCIES, EVENT_KINDS, GRADES, ITEMS, LEVELS, SECTORS, TIERS, Label
+from tierkit.records import (
+    AGENCIES,
+    CREDIT_EVENTS,
+    EVENT_KINDS,
+    GRADES,
+    GRAVITY,
+    ITEMS,
+    LEVELS,
+    SECTORS,
+    TIERS,
+    UNINSPECTED_KINDS,
+    Label,
+)
 
 __all__ = ["RENAMED", "SCORE_EVENTS", "SPEC", "UNITS", "Spec"]
 
@@ -43,20 +55,13 @@ SCORE_EVENTS: Mapping[str, Label] = MappingProxyType(
         "clean_check": Label("检查未发现问题", "clean check"),
         "penalty": Label("受到行政处罚", "penalty"),
         "complaint_substantiated": Label("投诉属实", "substantiated complaint"),
-        **{
-            f"adverse_{kind}": LEVELS["event_kind"][kind]
-            for kind in EVENT_KINDS
-            if kind not in ("penalty", "honour")
-        },
-        "honour": LEVELS["event_kind"]["honour"],
+        **{CREDIT_EVENTS[kind].score_event: CREDIT_EVENTS[kind].label for kind in UNINSPECTED_KINDS},
     }
 )
 """Event that moves scores in the simulator → its label, in the engine's order."""
 
-_RED_LINES = {kind: LEVELS["event_kind"][kind] for kind in EVENT_KINDS if kind not in ("penalty", "honour")}
-
 _FAMILIES: Mapping[str, Mapping[str, Label]] = {
-    "adverse_kind": _RED_LINES,
+    "adverse_kind": {kind: CREDIT_EVENTS[kind].label for kind in EVENT_KINDS if kind in GRAVITY},
     "event": SCORE_EVENTS,
     "item_class": LEVELS["item_class"],
     "sector": LEVELS["sector"],

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from tierkit.records.arguments import InputError
 from tierkit.records.columns import Column, Table
+from tierkit.records.credit_events import (
+    CREDIT_EVENTS,
+    CREDIT_TARGET,
+    EVENT_KINDS,
+    GRAVITY,
+    MERITS,
+    REPAIRABLE_KINDS,
+    UNINSPECTED_KINDS,
+)
+from tierkit.records.label import Label
 from tierkit.records.levels import (
     AGENCIES,
     AGENCY_LEVELS,
@@ -18,8 +28,8 @@ from tierkit.records.levels import (
     CORE_AGENCIES,
     DISPOSITIONS,
     DISTRICTS,
-    EVENT_KINDS,
     FINDINGS,
+    FIRST_PENALTY,
     GRADES,
     INDUSTRY_SECTIONS,
     ITEM_CLASSES,
@@ -33,8 +43,8 @@ from tierkit.records.levels import (
     SIGNAL_KINDS,
     SIZES,
     TIERS,
-    Label,
 )
+from tierkit.records.parameter import Parameter
 from tierkit.records.problems import DataError, Problem, problems_table, refuse_rows
 from tierkit.records.tables import SCHEMA_VERSION, TABLES
 
@@ -53,19 +63,25 @@ __all__ = [
     "COMPLAINT_CHANNELS",
     "COMPLAINT_KINDS",
     "CORE_AGENCIES",
+    "CREDIT_EVENTS",
+    "CREDIT_TARGET",
     "DISPOSITIONS",
     "DISTRICTS",
     "EVENT_KINDS",
     "FINDINGS",
+    "FIRST_PENALTY",
     "GRADES",
+    "GRAVITY",
     "INDUSTRY_SECTIONS",
     "ITEMS",
     "ITEM_CLASSES",
     "LEVELS",
+    "MERITS",
     "MODES",
     "OWNERSHIPS",
     "PARQUET_OPTIONS",
     "PLANNED_CHANNELS",
+    "REPAIRABLE_KINDS",
     "ROW_GROUP",
     "SCHEMA_VERSION",
     "SECTORS",
@@ -74,12 +90,14 @@ __all__ = [
     "SIZES",
     "TABLES",
     "TIERS",
+    "UNINSPECTED_KINDS",
     "Column",
     "DataError",
     "Dataset",
     "Folder",
     "InputError",
     "Label",
+    "Parameter",
     "Problem",
     "Table",
     "conform",

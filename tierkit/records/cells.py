@@ -10,17 +10,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
-from numpy.typing import NDArray
 
+from tierkit.arrays import Mask
 from tierkit.records.columns import Column
 from tierkit.records.credit_code import valid_mask
 
-__all__ = ["EARLIEST", "LATEST", "Cells", "Fault", "Mask", "WrongTypeError", "check_cells", "raw_cells"]
+__all__ = ["EARLIEST", "LATEST", "Cells", "Fault", "WrongTypeError", "check_cells", "raw_cells"]
 
 EARLIEST = date(1949, 10, 1)
 LATEST = date(2100, 12, 31)
 
-Mask = NDArray[np.bool_]
 
 _ID = r"^[^\s\pZ\pC]{1,64}$"
 _BLANK = r"^[\s\pZ\pC]*$"

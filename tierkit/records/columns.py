@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from tierkit.records.levels import LEVELS, Label
+from tierkit.records.label import Label
+from tierkit.records.levels import LEVELS
 
 __all__ = ["KINDS", "Column", "Reference", "Table"]
 

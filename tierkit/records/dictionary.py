@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from tierkit.records.cells import EARLIEST, LATEST
 from tierkit.records.columns import KINDS, Column, Table
-from tierkit.records.levels import LEVELS, Label
+from tierkit.records.label import Label
+from tierkit.records.levels import LEVELS
 from tierkit.records.tables import TABLES
 
 __all__ = ["data_dictionary"]

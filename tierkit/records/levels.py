@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+
+from tierkit.records.credit_events import CREDIT_EVENTS
+from tierkit.records.label import Label
 
 __all__ = [
     "AGENCIES",
@@ -13,8 +15,8 @@ __all__ = [
     "CORE_AGENCIES",
     "DISPOSITIONS",
     "DISTRICTS",
-    "EVENT_KINDS",
     "FINDINGS",
+    "FIRST_PENALTY",
     "GRADES",
     "INDUSTRY_SECTIONS",
     "ITEMS",
@@ -28,25 +30,7 @@ __all__ = [
     "SIGNAL_KINDS",
     "SIZES",
     "TIERS",
-    "Label",
 ]
-
-
-class Label(NamedTuple):
-    """A label for people, in Chinese and in English."""
-
-    zh: str
-    en: str
-
-    def text(self, lang: str) -> str:
-        """Return the label in ``lang``, which is ``"zh"`` or ``"en"``.
-
-        Examples
-        --------
-        >>> Label("私营", "private").text("zh")
-        '私营'
-        """
-        return self.zh if lang.startswith("zh") else self.en
 
 
 def _labels(text: str) -> Mapping[str, Label]:
@@ -159,16 +143,7 @@ LEVELS: Mapping[str, Mapping[str, Label]] = MappingProxyType(
             penalised | 行政处罚     | penalised
             sealed    | 查封扣押     | sealed
         """),
-        "event_kind": _labels("""
-            penalty            | 行政处罚     | penalty
-            abnormal_list      | 经营异常名录 | abnormal list
-            court_default      | 失信被执行   | court default
-            tax_arrears        | 欠税         | tax arrears
-            wage_arrears       | 拖欠工资     | wage arrears
-            commitment_breach  | 违反承诺     | commitment breach
-            serious_dishonesty | 严重违法失信 | serious dishonesty
-            honour             | 守信荣誉     | honour
-        """),
+        "event_kind": MappingProxyType({one.kind: one.label for one in CREDIT_EVENTS.values()}),
         "signal_kind": _labels("""
             incident      | 事故     | incident
             offsite_alert | 非现场预警 | off-site alert
@@ -234,7 +209,8 @@ COMPLAINT_KINDS = tuple(LEVELS["complaint_kind"])
 CORE_AGENCIES = AGENCIES[:9]
 DISPOSITIONS = tuple(LEVELS["disposition"])
 DISTRICTS = tuple(LEVELS["district"])
-EVENT_KINDS = tuple(LEVELS["event_kind"])
+FIRST_PENALTY = DISPOSITIONS.index("penalised")
+"""Code of the disposition from which on they are penalties."""
 FINDINGS = tuple(LEVELS["finding"])
 GRADES = tuple(LEVELS["grade"])
 INDUSTRY_SECTIONS = tuple(LEVELS["industry_section"])

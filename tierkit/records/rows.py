@@ -9,7 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tierkit.records.cells import Cells, Fault, Mask, WrongTypeError, check_cells, raw_cells
+from tierkit.arrays import Mask
+from tierkit.records.cells import Cells, Fault, WrongTypeError, check_cells, raw_cells
 from tierkit.records.columns import Table
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.tables import TABLES

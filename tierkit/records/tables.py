@@ -5,7 +5,8 @@ from types import MappingProxyType
 from typing import Any
 
 from tierkit.records.columns import Column, Reference, Table
-from tierkit.records.levels import Label
+from tierkit.records.credit_events import UNINSPECTED_KINDS
+from tierkit.records.label import Label
 
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 
@@ -354,7 +355,7 @@ _ENTERPRISE_STATE = (
     ("perceived", "感知检查率", "perceived over reference inspection rate", "2^-16", 64),
     *(
         (f"adverse_until_{k}", f"记录关闭周{k}", f"week in which a record of kind {k} closes", "week", 16)
-        for k in range(7)
+        for k in range(len(UNINSPECTED_KINDS))
     ),
 )
 

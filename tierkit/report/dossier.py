@@ -15,7 +15,7 @@ from tierkit import plot, texts
 from tierkit.explain import Reason, Record, Revocation
 from tierkit.features import GROUPS
 from tierkit.policy import Policy
-from tierkit.records import LEVELS, TIERS
+from tierkit.records import LEVELS, MERITS, TIERS
 from tierkit.report.page import Words, figure, render
 from tierkit.report.run_page import waterfall
 from tierkit.report.sheets import Sheet
@@ -244,7 +244,7 @@ def _records(records: pd.DataFrame, as_of: str, lang: str) -> list[dict[str, Any
     rows = []
     if not records.empty:
         open_ = records["table"].eq("credit_events") & records["repaired_on"].isna()
-        open_ &= records["kind"].ne("honour") & ~(records["counts_until"] < pd.Timestamp(as_of))
+        open_ &= ~records["kind"].isin(MERITS) & ~(records["counts_until"] < pd.Timestamp(as_of))
         records = pd.concat([records[open_], records[~open_]])
     for row in records.to_dict("records"):
         until = row["counts_until"]
@@ -291,7 +291,7 @@ def _result(row: Mapping[Any, Any], lang: str) -> str:
         return ""
     if row["table"] == "credit_events":
         level = LEVELS["severity"][outcome].text(lang)
-        return "" if row["kind"] == "honour" else texts.text("dossier.severity", lang, level=level)
+        return "" if row["kind"] in MERITS else texts.text("dossier.severity", lang, level=level)
     found = texts.text("dossier.finding.none", lang)
     if outcome != "none":
         found = texts.text("dossier.finding.some", lang, finding=LEVELS["finding"][outcome].text(lang))
@@ -303,7 +303,7 @@ def _result(row: Mapping[Any, Any], lang: str) -> str:
 
 def _repair(row: Mapping[Any, Any], as_of: str, lang: str) -> str:
     """Return whether and when a credit event was or can be repaired."""
-    if row["table"] != "credit_events" or row["kind"] == "honour":
+    if row["table"] != "credit_events" or row["kind"] in MERITS:
         return ""
     if not pd.isna(row["repaired_on"]):
         return texts.text("dossier.repair.done", lang, on=_day(row["repaired_on"]))

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from tierkit.explain.recourse.repair import known_on
-from tierkit.features import GRAVITY, RECORD_DAYS
-from tierkit.records import TABLES, conform, open_folder, read_dataset
+from tierkit.features import RECORD_DAYS
+from tierkit.records import REPAIRABLE_KINDS, TABLES, conform, open_folder, read_dataset
 from tierkit.records.known import TIMED, Source, is_declared
 
 __all__ = ["COLUMNS", "TOLD", "known_records", "register"]
@@ -134,7 +134,7 @@ def _inspections(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _credit_events(rows: pd.DataFrame) -> pd.DataFrame:
-    stays = rows["kind"].isin(["penalty", *GRAVITY]) & rows["repaired_on"].isna()
+    stays = rows["kind"].isin(REPAIRABLE_KINDS) & rows["repaired_on"].isna()
     long = rows["known_on"] + pd.Timedelta(days=RECORD_DAYS)
     return rows.assign(
         record_id=rows["event_id"],

@@ -16,9 +16,9 @@ from tierkit.city.population import items
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare import agencies
 from tierkit.compare.outcomes import SHARES
-from tierkit.policy import SPEC, UNITS, Parameter, Policy, diff
+from tierkit.policy import SPEC, UNITS, Policy, diff
 from tierkit.policy.ladders import FloorCheck, check_floor
-from tierkit.records import LEVELS, TIERS, Label
+from tierkit.records import LEVELS, TIERS, Label, Parameter
 from tierkit.report.run_report import RunReport
 
 __all__ = [

@@ -21,13 +21,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tierkit.arrays import Floats, Mask
 from tierkit.records import SIZES
 from tierkit.scores.training_rows import Split, TrainingRows
 
 __all__ = ["BASELINES", "FEW_EVENTS", "baseline_scores", "baselines"]
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 BASELINES = ("random", "longest unvisited", "last result", "size", "sector rate", "logistic regression")
 CAPACITY = 0.1

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,11 @@ from scipy.special import xlogy
 from scipy.stats import chi2, rankdata
 from sklearn.tree import DecisionTreeClassifier
 
-__all__ = ["SMOOTHING", "Sign", "bins", "cuts", "groups", "place", "woe"]
+from tierkit.arrays import Floats
+from tierkit.features.catalogue import Sign
 
-Floats = NDArray[np.float64]
-Sign = Literal[-1, 0, 1]
+__all__ = ["SMOOTHING", "bins", "cuts", "groups", "place", "woe"]
+
 
 SMOOTHING = 10.0
 """Rows at the average event rate that every bin is given before its weight of evidence is taken."""

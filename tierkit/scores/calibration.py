@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from tierkit.arrays import Floats
+
 __all__ = ["Calibration"]
 
-Floats = NDArray[np.float64]
 
 _FEWEST = 30  # of either class; below this two slopes are noise, so only the level is moved
 _SLOPE_SD = 0.5  # of the prior of each slope around 1, where the margin would be right as it is

@@ -17,10 +17,10 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import poisson
 
+from tierkit.arrays import Floats
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.scores.fitting import SETTINGS, Level, fit_risk
@@ -30,7 +30,6 @@ from tierkit.scores.training_rows import Split, TrainingRows, lots
 
 __all__ = ["Ensemble"]
 
-Floats = NDArray[np.float64]
 
 _FORMAT = "tierkit-ensemble-1"
 

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from tierkit.arrays import Floats
+
 __all__ = [
     "auc",
     "brier",
@@ -27,8 +29,6 @@ __all__ = [
     "resampled_interval",
     "wilson_interval",
 ]
-
-Floats = NDArray[np.float64]
 
 
 def _outcomes(y: ArrayLike) -> NDArray[np.int64]:

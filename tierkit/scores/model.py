@@ -13,9 +13,10 @@ from typing import Any, Self, TypeAlias
 import pandas as pd
 from scipy.special import expit
 
-from tierkit.features import GRAVITY, features_of, on_register, standing
+from tierkit.features import features_of, on_register, standing
 from tierkit.features.building import wanted_ids
 from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
+from tierkit.records import GRAVITY
 from tierkit.records.gate import InputError, day_of, described, ids_of, source_of
 from tierkit.records.known import Source, Timeline
 from tierkit.results import Result, plain

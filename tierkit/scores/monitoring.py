@@ -29,13 +29,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2
 
+from tierkit.arrays import Floats
 from tierkit.scores.metrics import psi_parts
 from tierkit.scores.scorecard import BASE, CreditScorecard
 from tierkit.texts import number
 
 __all__ = ["CUSTOM", "SCORE", "Bands", "Monitoring", "monitor", "null_point", "psi_interval"]
 
-Floats = NDArray[np.float64]
 
 SCORE = "(score)"
 """Name of the row that tells about the score itself."""

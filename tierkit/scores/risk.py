@@ -13,17 +13,17 @@ from typing import Any, Self
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from tierkit.arrays import Floats
+from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
-from tierkit.scores.binning import Sign
 from tierkit.scores.calibration import Calibration
 from tierkit.scores.inputs import Unseen
 
 __all__ = ["RiskModel"]
 
-Floats = NDArray[np.float64]
 
 _FORMAT = "tierkit-risk-1"
 _MANY_ROWS = 10_000

@@ -24,13 +24,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from tierkit.arrays import Floats
+from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
-from tierkit.scores.binning import Sign, bins, place
+from tierkit.scores.binning import bins, place
 from tierkit.scores.inputs import Unseen
 
 __all__ = ["BASE", "CreditScorecard"]
 
-Floats = NDArray[np.float64]
 
 BASE = "(base)"
 """Feature name of the table's first row, which every enterprise gets: the intercept."""

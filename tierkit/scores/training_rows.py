@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tierkit.arrays import Mask
 from tierkit.features import features_of, on_register, read_by
-from tierkit.records import DataError, Problem
+from tierkit.records import CREDIT_TARGET, DataError, Problem
 from tierkit.records.known import Source, Timeline
 from tierkit.scores.metrics import effective_size
 
 __all__ = [
-    "CREDIT_TARGET",
     "SCHEMES",
     "Scheme",
     "Split",
@@ -46,13 +46,9 @@ Scheme = Literal["naive", "random", "weighted"]
 SCHEMES: tuple[Scheme, ...] = ("naive", "random", "weighted")
 _CHANNELS: dict[str, tuple[str, ...]] = {"random": ("random",), "weighted": ("random", "routine")}
 
-CREDIT_TARGET = ("abnormal_list", "court_default", "tax_arrears", "wage_arrears", "commitment_breach")
-"""Adverse events that no inspection brings about: what credit predicts."""
 
 _HISTORY_DAYS = 182  # rows with less history before them would teach that no record means no risk
 _CLIP = 0.99  # quantile of a channel's weights above which they are cut off
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 from scipy.stats import t as student
 
+from tierkit.arrays import Floats
 from tierkit.scores.fitting import SETTINGS, new_model
 from tierkit.scores.training_rows import Split, TrainingRows, time_split
 
 __all__ = ["ORIGINS", "SPACE", "Tuning", "tune"]
 
-Floats = NDArray[np.float64]
 
 SPACE: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {

@@ -8,12 +8,11 @@ policies meet the same draws, and threads or slices change nothing.
 from tierkit.city.engine.engine import Run, oracle_scores, run
 from tierkit.city.engine.kernels import LOG, TALLY
 from tierkit.city.engine.potential import potential_detections
-from tierkit.city.engine.rules import UNINSPECTED_KINDS, compile_rules, tier_rates
+from tierkit.city.engine.rules import compile_rules, tier_rates
 
 __all__ = [
     "LOG",
     "TALLY",
-    "UNINSPECTED_KINDS",
     "Run",
     "compile_rules",
     "oracle_scores",

@@ -16,7 +16,8 @@ from scipy.special import logit
 
 from tierkit.city.engine.kernels import LOG, TALLY, advance, bind, reregister, review, set_offsets, settle
 from tierkit.city.engine.rules import Rules, compile_rules
-from tierkit.city.keyed_random import MAX_SEED, Block, draws
+from tierkit.city.keyed_random import Block, draws
+from tierkit.city.limits import MAX_SEED
 from tierkit.city.population import CELLS, violation_weeks
 from tierkit.city.world import LOG_MIN, LOG_ONE, State, World
 from tierkit.policy import Policy

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from tierkit.city.engine.rules import ADVERSE_EVERY, FADE_WEEKS, NO_TIER_RATE, REFERENCE_DEPTH
+from tierkit.city.engine.rules import ADVERSE_EVERY, FADE_WEEKS, MAX_SHIFT, NO_TIER_RATE, REFERENCE_DEPTH
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, philox
 from tierkit.city.world import LOG_ONE, NEVER
 
-__all__ = ["LOG", "TALLY", "advance", "bind", "reregister", "review", "set_offsets", "settle"]
+__all__ = ["LOG", "RELABELLED", "TALLY", "advance", "bind", "reregister", "review", "set_offsets", "settle"]
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(6)
 ONSITE, JOINT, OFFSITE = range(3)
@@ -30,7 +30,7 @@ FIRST_WEEKS = 104
 """Weeks without a finding after which an offence counts as the first."""
 FLIP_WEEKS = 26
 """Weeks within which a return to the tier before counts as a flip-flop."""
-SHIFT_LIMIT = LOG_ONE * 3 // 2
+SHIFT_LIMIT = int(MAX_SHIFT * LOG_ONE)
 PERCEIVED_LOW, PERCEIVED_HIGH = 1 << 10, 1 << 22
 TOP_INDEX = 6144
 
@@ -221,14 +221,14 @@ def _adverse(
     """Draw an enterprise's credit event that no inspection bears; return the number of events."""
     y0, y1, y2, _y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
     reach = np.int64(0)
-    for kind in range(7):
-        if rules.adverse[kind] == 0 or (kind == 4 and world.permit_phase[e] < 0):
+    for kind in range(len(rules.adverse)):
+        if rules.adverse[kind] == 0 or (rules.permit_only[kind] == 1 and world.permit_phase[e] < 0):
             continue
-        lean = np.int64(world.adverse[e]) if kind < 6 else -np.int64(world.adverse[e])
+        lean = -np.int64(world.adverse[e]) if rules.merit[kind] == 1 else np.int64(world.adverse[e])
         reach += np.int64(rules.fall[min(max(np.int64(rules.adverse[kind]) + lean, 1), TOP_INDEX)])
         if y0 < reach:
             until = week + rules.display
-            if kind < 6 and y1 < rules.take_up:
+            if rules.merit[kind] == 0 and y1 < rules.take_up:
                 until = min(until, week + rules.adverse_earliest + rules.repair_delay[y2 >> 24])
             state.adverse_until[e, kind] = max(until, np.int64(state.adverse_until[e, kind]))
             _add_event(
@@ -342,7 +342,7 @@ def advance(
     fall, mend, deterrence = rules.fall, rules.mend, rules.deterrence
     memory, kappa, floor = rules.memory, rules.kappa, rules.floor
     mantissa, two, severity = rules.log_mantissa, rules.log_two, rules.severity
-    adverse, adverse_rate, sector = world.adverse, rules.adverse, world.sector
+    adverse, adverse_rate, merit, sector = world.adverse, rules.adverse, rules.merit, world.sector
     permit_cycle, commitment, campaign_limit, mistaken = (
         rules.permit_cycle,
         rules.commitment,
@@ -373,8 +373,8 @@ def advance(
         if (week + e) % ADVERSE_EVERY == 0:
             y0, _y1, _y2, _y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
             reach = np.int64(0)
-            for kind in range(7):
-                lean = np.int64(adverse[e]) if kind < 6 else -np.int64(adverse[e])
+            for kind in range(len(adverse_rate)):
+                lean = -np.int64(adverse[e]) if merit[kind] == 1 else np.int64(adverse[e])
                 reach += np.int64(fall[min(max(np.int64(adverse_rate[kind]) + lean, 1), TOP_INDEX)])
             if y0 < reach:
                 n_events = _adverse(world, state, rules, k0, k1, week, e, events, n_events)
@@ -908,7 +908,7 @@ def _sums(
     for i in range(first, last):
         if week < record_until[i]:
             points += update[_PENALTY, 1]
-    for kind in range(7):
+    for kind in range(adverse_until.shape[1]):
         if week < adverse_until[e, kind]:
             points += update[_ADVERSE + kind, 1]
     return margin, points
@@ -942,7 +942,7 @@ def reregister(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any) 
         )  # fmt: skip
         points = np.int64(state.points0[old]) + earned - state.offset[old, 1]
         worst = points + rules.sector_offset[world.sector[old]] < rules.credit_cut[0]
-        for kind in range(6):
+        for kind in range(len(rules.red_line)):
             if week < state.adverse_until[old, kind] and rules.red_line[kind] >= cuts:
                 worst = True
         if not worst:
@@ -995,7 +995,7 @@ def review(
         grade = cuts - good
         red = False
         worst = np.int64(0)
-        for kind in range(6):
+        for kind in range(len(rules.red_line)):
             if week < state.adverse_until[e, kind] and rules.red_line[kind] > 0:
                 worst = max(worst, np.int64(rules.red_line[kind]))
                 red = True

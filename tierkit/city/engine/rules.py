@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from tierkit.city.keyed_random import threshold
+from tierkit.city.limits import MAX_KAPPA
 from tierkit.city.population import base_rates, items
 from tierkit.city.world import (
     LOG_ONE,
@@ -20,47 +21,38 @@ from tierkit.city.world import (
     rate_table,
 )
 from tierkit.policy import HALF_LIVES, Policy
+from tierkit.policy.specification import SCORE_EVENTS
 from tierkit.policy.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
-from tierkit.records import AGENCIES, EVENT_KINDS, ITEM_CLASSES, SECTORS, SEVERITIES, TIERS
+from tierkit.records import (
+    AGENCIES,
+    CREDIT_EVENTS,
+    EVENT_KINDS,
+    ITEM_CLASSES,
+    SECTORS,
+    SEVERITIES,
+    TIERS,
+    UNINSPECTED_KINDS,
+)
 
 __all__ = [
     "EVENTS",
+    "MAX_SHIFT",
     "NO_TIER_RATE",
     "REFERENCE_DEPTH",
-    "UNINSPECTED_KINDS",
     "Rules",
     "compile_rules",
     "tier_rates",
 ]
 
-UNINSPECTED_KINDS = (
-    "abnormal_list",
-    "court_default",
-    "tax_arrears",
-    "wage_arrears",
-    "commitment_breach",
-    "serious_dishonesty",
-    "honour",
-)
-"""Kinds of credit event that no inspection gives birth to, in the order of the engine's columns."""
-EVENTS = (
-    "found_minor",
-    "found_moderate",
-    "found_serious",
-    "clean_check",
-    "penalty",
-    "complaint_substantiated",
-    *(f"adverse_{kind}" for kind in UNINSPECTED_KINDS[:6]),
-    "honour",
-)
+EVENTS = tuple(SCORE_EVENTS)
 """Events of the score update, in the order of the engine's columns."""
 NO_TIER_RATE = -30_000
 """Logarithmic multiplier of a rate that is zero."""
 REFERENCE_DEPTH = len(TIERS)
 """Row of the detection table that random audits use."""
 FADE_WEEKS = 1024
-MAX_KAPPA = 2
-"""Largest strength of general deterrence: the hazard halves where the perceived rate rises by two fifths."""
+MAX_SHIFT = 1.5
+"""Most by which what the records tell may raise or lower the logarithm of a routine rate."""
 ADVERSE_EVERY = 4
 """Weeks between two draws of an enterprise's adverse events."""
 
@@ -87,8 +79,10 @@ class Rules(NamedTuple):
     filtered_opens: int
     relabelled: int
     delay: int
-    # credit events that no inspection bears
-    adverse: NDArray[np.int16]  # (7) log index of the rate over ADVERSE_EVERY weeks
+    # the K kinds of credit event that no inspection bears
+    adverse: NDArray[np.int16]  # (K) log index of the rate over ADVERSE_EVERY weeks
+    merit: NDArray[np.uint8]  # (K) likelier where latent propensity is low, and not to be repaired
+    permit_only: NDArray[np.uint8]  # (K) only of those who hold a permit by commitment
     adverse_earliest: int
     # planned demand
     rate: NDArray[np.int16]  # (O) log index of the base rate
@@ -157,9 +151,9 @@ class Rules(NamedTuple):
     composite_cut: NDArray[np.int64]
     neutral: int
     sector_offset: NDArray[np.int64]  # (16) point steps
-    red_line: NDArray[np.uint8]  # (6) best grade while the record is open
-    update: NDArray[np.int32]  # (13, 2) by event: margin, points
-    bucket: NDArray[np.uint8]  # (13) by event: row of fade
+    red_line: NDArray[np.uint8]  # (K) best grade while the record is open; 0 caps nothing
+    update: NDArray[np.int32]  # (events, 2) by event: margin, points
+    bucket: NDArray[np.uint8]  # (events) by event: row of fade
     fade: NDArray[np.int64]  # (HALF_LIVES, FADE_WEEKS) 2**-16
 
 
@@ -313,6 +307,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         adverse=log_index(
             [p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in UNINSPECTED_KINDS]
         ).astype(np.int16),
+        merit=np.array([CREDIT_EVENTS[kind].nature == "merit" for kind in UNINSPECTED_KINDS], np.uint8),
+        permit_only=np.array([CREDIT_EVENTS[kind].permit_only for kind in UNINSPECTED_KINDS], np.uint8),
         adverse_earliest=int(policy["repair.earliest_weeks.minor"]),
         rate=log_index(yearly / WEEKS_A_YEAR).astype(np.int16)[fixed.enterprise],
         tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(
@@ -383,8 +379,6 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         composite_cut=tier_rule.composite_cuts // 1024,
         neutral=TIERS.index(NEUTRAL_TIER),
         sector_offset=tier_rule.sector_offset,
-        red_line=np.array(
-            [tier_rule.caps[EVENT_KINDS.index(kind)] for kind in UNINSPECTED_KINDS[:6]], np.uint8
-        ),
+        red_line=np.array([tier_rule.caps[EVENT_KINDS.index(kind)] for kind in UNINSPECTED_KINDS], np.uint8),
         **_score_update(policy),
     )

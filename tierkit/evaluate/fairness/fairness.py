@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.arrays import Floats, Ints
 from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.fairness.observed import Observed, alike, observe, ratio_text, verdict
 from tierkit.records import LEVELS, TIERS
@@ -33,9 +34,6 @@ from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import number, percent, text
 
 __all__ = ["Fairness", "fairness", "missed_by_group"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from tierkit.arrays import Floats, Ints, Mask
 from tierkit.records import DISTRICTS, OWNERSHIPS, SECTORS, SIZES
 from tierkit.scores.metrics import wilson_interval
 
@@ -25,9 +26,6 @@ __all__ = [
     "rate_ratio",
 ]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 AGES = ("under_2", "2_to_5", "5_to_10", "over_10")
 """Whole years since registration."""

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.arrays import Floats, Ints
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.windows import check_window
 from tierkit.records import PLANNED_CHANNELS, TIERS
@@ -18,10 +20,8 @@ from tierkit.texts import interval, number
 
 __all__ = ["Observed", "alike", "observe", "ratio_text", "verdict"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
-_YEAR_DAYS = 364.0  # a simulated year, 52 weeks
+_YEAR_DAYS = 7 * WEEKS_A_YEAR
 _ALPHA = 0.05
 
 

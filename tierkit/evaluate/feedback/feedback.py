@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit, logit
 
+from tierkit.arrays import Floats, Ints
 from tierkit.city.engine import Run, oracle_scores, run
 from tierkit.city.synth import history
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, World, parameters
@@ -52,8 +53,6 @@ from tierkit.texts import interval, join, number, text
 
 __all__ = ["ARMS", "MEASURES", "Arm", "Feedback", "equal_hazards", "runaway"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _TOP = 0.1
 _ALIKE = 1e-9  # probabilities closer than this differ by rounding alone

@@ -9,13 +9,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.city.engine import LOG, UNINSPECTED_KINDS, Run
+from tierkit.arrays import Ints
+from tierkit.city.engine import LOG, Run
 from tierkit.city.world import World
-from tierkit.records import CHANNELS, DISTRICTS, MODES, OWNERSHIPS, SECTORS, SIZES
+from tierkit.records import (
+    CHANNELS,
+    DISTRICTS,
+    FIRST_PENALTY,
+    MERITS,
+    MODES,
+    OWNERSHIPS,
+    SECTORS,
+    SIZES,
+    UNINSPECTED_KINDS,
+)
 
 __all__ = ["COUNTED", "ROUND_WEEKS", "Book", "Learn"]
 
-Ints = NDArray[np.int64]
 Learn = Literal["discovered", "inspected", "audits"]
 
 ROUND_WEEKS = 26
@@ -23,7 +33,6 @@ MEMORY_WEEKS = 104
 """Weeks of records that features and training look back on."""
 COUNTED = ("findings", "penalties", "complaints", "adverse")
 """Features more of which never lowers the score."""
-_PENALISED = 3  # dispositions from here on are penalties
 _COMPLAINTS = 3  # kinds of signals below this one
 
 
@@ -47,11 +56,11 @@ class Book:
         self.owner = fixed.enterprise[table["obligation"][onsite]].astype(np.int64)
         self.week, self.channel = table["week"][onsite], table["channel"][onsite]
         self.found: NDArray[np.bool_] = table["finding"][onsite] > 0
-        penalised = table["disposition"][onsite] >= _PENALISED
+        penalised = table["disposition"][onsite] >= FIRST_PENALTY
         signals = np.concatenate([one.signals for one in runs]).astype(np.int64)
         told = signals[signals[:, 2] < _COMPLAINTS]
         events = np.concatenate([one.events for one in runs]).astype(np.int64)
-        bad = events[events[:, 2] != UNINSPECTED_KINDS.index("honour")]
+        bad = events[~np.isin(events[:, 2], [UNINSPECTED_KINDS.index(kind) for kind in MERITS])]
         self.span = world.week + 10_000
         self.keys = {
             "inspections": self._key(self.owner, self.week),

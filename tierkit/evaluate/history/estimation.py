@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from tierkit.arrays import Floats
 from tierkit.city.world import Parameters, parameters
 from tierkit.evaluate.history.logged import Chance, Records
 from tierkit.evaluate.history.routine import GRADIENTS, Routine, fitted_rates, frequencies
-from tierkit.policy import Parameter, Policy
-from tierkit.records import SECTORS, SIZES
+from tierkit.policy import Policy
+from tierkit.records import SECTORS, SIZES, Parameter
 from tierkit.texts import number
 
 __all__ = ["History", "estimate"]
 
-Floats = NDArray[np.float64]
 
 FEWEST_DAYS = 182
 """Shortest window that is estimated from."""

@@ -12,14 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import beta, gamma
 
+from tierkit.arrays import Floats
 from tierkit.city.world import WEEKS_A_YEAR, Parameters
 from tierkit.evaluate.history.routine import Routine
 from tierkit.policy import Policy
-from tierkit.records import AGENCIES, CHANNELS, FINDINGS, SECTORS, SEVERITIES, SIZES, TIERS
+from tierkit.records import AGENCIES, CHANNELS, CREDIT_EVENTS, FINDINGS, SECTORS, SEVERITIES, SIZES, TIERS
 
 __all__ = ["Chance", "Records"]
 
-Floats = NDArray[np.float64]
 
 MANY_COMPLAINTS = 3
 """Complaints within the window from which a complainant counts as professional."""
@@ -32,17 +32,7 @@ DECIDED_DAYS = 63
 _JEFFREYS = 0.5
 _YEAR_DAYS = 7 * WEEKS_A_YEAR
 
-_EVENT_OF = {
-    "penalty": "penalty",
-    **{
-        kind: f"adverse_{kind}"
-        for kind in (
-            "abnormal_list", "court_default", "tax_arrears", "wage_arrears", "commitment_breach",
-            "serious_dishonesty",
-        )
-    },
-    "honour": "honour",
-}  # fmt: skip
+_EVENT_OF = {one.kind: one.score_event for one in CREDIT_EVENTS.values()}
 """Kind of credit event → event of the score update."""
 
 

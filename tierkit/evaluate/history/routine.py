@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from tierkit.arrays import Floats
+from tierkit.city.engine.rules import MAX_SHIFT
 from tierkit.policy import Policy
 from tierkit.records import SECTORS, SIZES
 
 __all__ = ["GRADIENTS", "Routine", "fitted_rates", "frequencies"]
 
-Floats = NDArray[np.float64]
 
 GRADIENTS = (-1.0, 2.0)
 """Between these the gradient is looked for."""
 _HALF = 0.5  # inspections that draw a sector or a size with few of them to the rate of all
-_SHIFT_LIMIT = 1.5
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Routine:
 
 def _shift(score: Floats, gradient: float) -> Floats:
     """Return the log multiple of the routine rate as the engine has it: a normal score keeps the mean."""
-    out: Floats = np.clip(gradient * score - gradient**2 / 2, -_SHIFT_LIMIT, _SHIFT_LIMIT)
+    out: Floats = np.clip(gradient * score - gradient**2 / 2, -MAX_SHIFT, MAX_SHIFT)
     return out
 
 

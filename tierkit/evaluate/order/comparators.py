@@ -20,15 +20,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from tierkit.arrays import Floats
 from tierkit.evaluate.value.evidence import Logged
+from tierkit.records import PLANNED_CHANNELS
 from tierkit.scores.metrics import wilson_interval
 
 __all__ = ["cases", "contraction", "swap"]
 
-Floats = NDArray[np.float64]
 
 _NEEDED = {"enterprise_id", "group", "score", "inspected", "found"}
-_PLANNED = ("routine", "campaign", "commitment")
+_PLANNED = tuple(name for name in PLANNED_CHANNELS if name != "random")
 
 
 def cases(given: Logged, score: pd.Series, group: str = "agency") -> pd.DataFrame:

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.evaluate.order.ordering import Floats, Ints, Order
+from tierkit.arrays import Floats, Ints
+from tierkit.city.limits import FEWEST_REPLICATES
+from tierkit.evaluate.order.ordering import Order
 
 __all__ = ["POOLED", "Inspections", "codes"]
 
 POOLED, WITHIN = "pooled", "within"
-_FEWEST_REPLICATES = 39  # so that one lies outside each end of a 95 % interval
 _NORMAL = 1.959963984540054  # quantile of a 95 % interval
 
 
@@ -70,8 +71,8 @@ class Inspections:
             told.append("'outcome' holds values other than 0 and 1")
         if not all(0 < share <= 1 for share in capacity):
             told.append(f"the 'capacity' must be shares in (0, 1], got {tuple(capacity)}")
-        if replicates < _FEWEST_REPLICATES:
-            told.append(f"the 'replicates' must be at least {_FEWEST_REPLICATES}, got {replicates}")
+        if replicates < FEWEST_REPLICATES:
+            told.append(f"the 'replicates' must be at least {FEWEST_REPLICATES}, got {replicates}")
         if told:
             raise ValueError(
                 f"These inspections cannot be put in order: {'; '.join(told)}. "

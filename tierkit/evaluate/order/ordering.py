@@ -19,12 +19,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from tierkit.arrays import Floats, Ints
 
 __all__ = ["Bounds", "Chance", "Order"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 _Run = Callable[[Floats], Floats]
 
 

@@ -19,7 +19,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.arrays import Floats
 from tierkit.city.engine import tier_rates
+from tierkit.city.engine.rules import MAX_SHIFT
 from tierkit.city.population import base_rates
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.evaluate.history.logged import Records
@@ -28,10 +30,8 @@ from tierkit.records import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
 
 __all__ = ["open_obligations", "weekly_chances", "within"]
 
-Floats = NDArray[np.float64]
 
 _LONG_AGO = pd.Timestamp("1900-01-01")
-_SHIFT_LIMIT = 1.5
 """Most that the rule score moves a log rate, either way, as in the engine."""
 
 
@@ -102,7 +102,7 @@ def _rule_shift(
     records = Records(data, _LONG_AGO, as_of)
     score = pd.Series(records.score(policy, as_of), index=records.slot)
     own = score.reindex(rows["enterprise_id"].astype(str)).fillna(0.0).to_numpy(np.float64)
-    return np.clip(gradient * own - gradient**2 / 2, -_SHIFT_LIMIT, _SHIFT_LIMIT)
+    return np.clip(gradient * own - gradient**2 / 2, -MAX_SHIFT, MAX_SHIFT)
 
 
 def weekly_chances(

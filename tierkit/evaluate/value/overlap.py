@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from tierkit.arrays import Floats
 from tierkit.scores.metrics import effective_size
 
 __all__ = ["FEWEST_FINDINGS", "Gap", "OverlapError", "overlap"]
 
-Floats = NDArray[np.float64]
 
 FEWEST_FINDINGS = 10
 """Findings below which nothing is estimated from a sample or a stratum."""

@@ -6,16 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import norm, t
 
+from tierkit.arrays import Floats
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.evaluate.value.overlap import FEWEST_FINDINGS, Gap
 from tierkit.scores.metrics import effective_size, wilson_interval
 
 __all__ = ["Estimate", "Sample", "interval"]
-
-Floats = NDArray[np.float64]
 
 
 class Estimate(NamedTuple):

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tierkit.arrays import Floats
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.evaluate.value.overlap import NEVER_DRAWN
 from tierkit.scores.metrics import effective_size
 
 __all__ = ["Weighed", "weigh"]
-
-Floats = NDArray[np.float64]
 
 
 class Weighed(NamedTuple):

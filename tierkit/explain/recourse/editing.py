@@ -11,7 +11,7 @@ import pandas as pd
 from tierkit.explain.recourse.steps import STEPS, Step
 from tierkit.features import features_of, on_register, standing
 from tierkit.features.building import wanted_ids
-from tierkit.records import TABLES
+from tierkit.records import MERITS, TABLES
 from tierkit.records.known import TIMED, Source, Timeline
 from tierkit.scores.model import model_of
 from tierkit.scores.risk import RiskModel
@@ -218,5 +218,5 @@ def spotless(tables: Tables, taken: Mapping[str, Sequence[Step]], policy: str) -
         "enterprises": firms.assign(tags=[tags[one] for one in firms["enterprise_id"]]),
         "obligations": own["obligations"],
         "inspections": pd.concat([clean, pd.DataFrame(checks)] if checks else [clean], ignore_index=True),
-        "credit_events": events[events["kind"] == "honour"].reset_index(drop=True),
+        "credit_events": events[events["kind"].isin(MERITS)].reset_index(drop=True),
     }

@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tierkit.features import GRAVITY, RECORD_DAYS, features_of, standing
+from tierkit.features import RECORD_DAYS, features_of, standing
 from tierkit.features.building import check_ids
-from tierkit.records import TABLES, Dataset, read_dataset
+from tierkit.records import REPAIRABLE_KINDS, TABLES, Dataset, read_dataset
 from tierkit.records.known import TIMED, Source, Timeline, check_recorded
 from tierkit.scores.scorecard import CreditScorecard
 
@@ -104,7 +104,7 @@ def open_records(data: Source, as_of: date | str, ids: Iterable[str] | None = No
 
 def _open(events: pd.DataFrame, day: pd.Timestamp, ids: list[str] | None) -> pd.DataFrame:
     until = events["known_on"] + pd.Timedelta(days=RECORD_DAYS)
-    here = events["kind"].isin(["penalty", *GRAVITY]) & ~(events["repaired_on"] < day) & (until >= day)
+    here = events["kind"].isin(REPAIRABLE_KINDS) & ~(events["repaired_on"] < day) & (until >= day)
     here &= events["known_on"] < day
     if ids is not None:
         here &= events["enterprise_id"].isin(ids)
@@ -133,7 +133,7 @@ def repaired(events: pd.DataFrame, as_of: date | str) -> pd.DataFrame:
     ['07-01', '09-01', nan]
     """
     day = pd.Timestamp(as_of)
-    can = events["kind"].isin(["penalty", *GRAVITY]) & events["repaired_on"].isna()
+    can = events["kind"].isin(REPAIRABLE_KINDS) & events["repaired_on"].isna()
     earliest = events["repairable_from"].mask(events["repairable_from"] < day, day)
     return events.assign(repaired_on=events["repaired_on"].mask(can, earliest))
 
@@ -195,7 +195,8 @@ def credit_path(
     return pd.concat(parts, ignore_index=True)
 
 
-_OPEN = f"""SELECT count(*) FILTER (WHERE k.kind IS NOT NULL AND k.kind <> 'honour' AND k.repaired_on IS NULL
+_LISTED = ", ".join(f"'{kind}'" for kind in REPAIRABLE_KINDS)
+_OPEN = f"""SELECT count(*) FILTER (WHERE k.kind IN ({_LISTED}) AND k.repaired_on IS NULL
         AND k.known_on >= a.as_of - {RECORD_DAYS}) AS open
     FROM asked a LEFT JOIN known_credit_events k ON k."row" = a."row"
     GROUP BY a."row" ORDER BY a."row" """

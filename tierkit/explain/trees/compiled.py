@@ -19,6 +19,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from tierkit.arrays import Floats, Ints
 from tierkit.explain.trees import interventional, kernels
 from tierkit.explain.trees.fragments import (
     Game,
@@ -33,8 +34,6 @@ from tierkit.explain.trees.fragments import (
 
 __all__ = ["CompiledTrees"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _MOST_NODES = 64  # of a tree: its answers are the bits of one word
 _MOST_BYTES = 1 << 29  # of all tables

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tierkit.arrays import Floats
 from tierkit.explain.trees import tables
 from tierkit.features import BY_NAME
 from tierkit.records import LEVELS
@@ -32,7 +33,6 @@ __all__ = [
     "points_lost",
 ]
 
-Floats = NDArray[np.float64]
 
 UNIT = "log-odds"
 """Unit of the risk margin and of all that adds up to it."""

@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tierkit.arrays import Floats
+
 __all__ = [
     "Fragment",
     "Game",
@@ -45,7 +47,6 @@ __all__ = [
     "size",
 ]
 
-Floats = NDArray[np.float64]
 
 _MOST_PATH = 16  # different features on the way to a leaf: its table has 2 to this many rows
 _MOST_BITS = 11  # answers of a fragment of several leaves: 2048 rows of some ten numbers stay in the cache

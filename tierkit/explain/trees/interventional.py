@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tierkit.arrays import Floats
 from tierkit.explain.trees.fragments import Game, Way, conditions, quadrature
 from tierkit.explain.trees.kernels import answers, on_the_way, take
 
 __all__ = ["games", "leaf_values"]
-
-Floats = NDArray[np.float64]
 
 
 def games(rows: Floats, weight: Floats, tests: Mapping[str, Any]) -> Iterator[Game]:

@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 
 import lightgbm as lgb
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from tierkit.arrays import Floats
 from tierkit.explain.trees.fragments import UnsupportedTreesError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["interventional", "path_dependent"]
 
-Floats = NDArray[np.float64]
 
 _MOST = 4  # backgrounds of a model whose tables are kept
 _OF_PATHS: WeakKeyDictionary[lgb.Booster, CompiledTrees | None] = WeakKeyDictionary()

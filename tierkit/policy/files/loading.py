@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from tierkit.policy.files.checks import clashes, stale, suggestion
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
-from tierkit.policy.files.reading import Meta, Parameter, Reading, parse, read_file, read_text
+from tierkit.policy.files.reading import Meta, Reading, parse, read_file, read_text
 from tierkit.policy.specification import SPEC
-from tierkit.records import Label
+from tierkit.records import Label, Parameter
 
 __all__ = ["Content", "baseline_of", "find", "finish", "load", "presets", "read"]
 
@@ -71,7 +71,7 @@ def baseline_of(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Cont
     wanted = reading.meta.get("baseline")
     if wanted is None:
         missing = [path for path in SPEC if path not in reading.given]
-        shown = ", ".join(f"'{path}'" for path in missing[:3]) + (", …" if len(missing) > 3 else "")
+        shown = ", ".join(f"'{path}'" for path in missing[:6]) + (", …" if len(missing) > 6 else "")
         message = (
             f"'meta.baseline' is missing; without one the file must hold every parameter, and lacks {shown}"
         )

@@ -11,12 +11,11 @@ from typing import Any
 from tierkit.policy.files.checks import UnfitError, Value, normalise, suggestion
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, SPEC, Spec
-from tierkit.records import Label
+from tierkit.records import Label, Parameter
 
 __all__ = [
     "STATUSES",
     "Meta",
-    "Parameter",
     "Reading",
     "line_numbers",
     "parse",
@@ -43,39 +42,6 @@ def _tables(paths: Iterable[str]) -> frozenset[str]:
 
 _TABLES = _tables(SPEC)
 _OLD_TABLES = _tables(RENAMED) - _TABLES
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One value of a policy and where it comes from.
-
-    Attributes
-    ----------
-    value : Value
-        The plain value.
-    unit : str
-        A key of `tierkit.policy.UNITS`.
-    source : str or None
-        Document and clause number, in our own words.
-    assumption : str or None
-        Why this number, where the text has none.
-    from_ : datetime.date or None
-        Date from which the value is in force.
-    """
-
-    value: Value
-    unit: str
-    source: str | None = None
-    assumption: str | None = None
-    from_: date | None = None
-
-    @property
-    def ground(self) -> str:
-        """Return source and assumption as one text."""
-        parts = [self.source] if self.source else []
-        if self.assumption:
-            parts.append(f"assumption: {self.assumption}")
-        return "; ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from html import escape
 from itertools import groupby
 
 from tierkit.policy.files.checks import Value
-from tierkit.policy.files.reading import STATUSES, Meta, Parameter
+from tierkit.policy.files.reading import STATUSES, Meta
 from tierkit.policy.specification import SPEC, UNITS
+from tierkit.records import Parameter
 
 __all__ = ["hash_of", "html_of", "leaf_of", "toml_of"]
 

@@ -5,14 +5,22 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tierkit.policy.tiers.rule import MARGIN_ONE, POINT_ONE, Placement, Steps, TierRule
+from tierkit.policy.tiers.rule import (
+    MARGIN_LIMIT,
+    MARGIN_ONE,
+    POINT_LIMIT,
+    POINT_ONE,
+    WEIGHT_ONE,
+    Placement,
+    Steps,
+    TierRule,
+)
 from tierkit.records import TIERS
 
 __all__ = ["distances"]
 
-_WEIGHT_ONE = 1024
-_MARGIN_LIMIT = 30 * MARGIN_ONE
-_POINT_LIMIT = 10**6 * POINT_ONE
+_MARGIN_STEPS = MARGIN_LIMIT * MARGIN_ONE
+_POINT_STEPS = POINT_LIMIT * POINT_ONE
 
 
 def distances(
@@ -42,9 +50,9 @@ def distances(
     if rule.composite:
         risk, credit = _along_composite(rule, margin, points, cap, placed)
     else:
-        risk = _nearest(_along_risk(rule, margin, placed), placed.tier, margin, _MARGIN_LIMIT, better=-1)
+        risk = _nearest(_along_risk(rule, margin, placed), placed.tier, margin, _MARGIN_STEPS, better=-1)
         credit = _nearest(
-            _along_credit(rule, points, cap, placed), placed.tier, points, _POINT_LIMIT, better=1
+            _along_credit(rule, points, cap, placed), placed.tier, points, _POINT_STEPS, better=1
         )
     return _final(risk, placed) / MARGIN_ONE, _final(credit, placed) / POINT_ONE
 
@@ -81,7 +89,7 @@ def _along_composite(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the moves of each axis that carry the weighted sum past a cut-off."""
     top, tier = len(TIERS) - 1, placed.tier
-    score, slack = rule.weighted(margin, points), rule.slack_points * _WEIGHT_ONE * placed.known
+    score, slack = rule.weighted(margin, points), rule.slack_points * WEIGHT_ONE * placed.known
 
     def crossings(weight: int, sign: int) -> Iterator[Crossing]:
         for k, cut in enumerate(rule.composite_cuts):
@@ -92,8 +100,8 @@ def _along_composite(
             yield np.where(up, sign, -sign) * steps, np.full(len(tier), weight > 0), target
 
     return (
-        _nearest(crossings(rule.risk_weight, -1), tier, margin, _MARGIN_LIMIT, better=-1),
-        _nearest(crossings(rule.credit_weight, 1), tier, points, _POINT_LIMIT, better=1),
+        _nearest(crossings(rule.risk_weight, -1), tier, margin, _MARGIN_STEPS, better=-1),
+        _nearest(crossings(rule.credit_weight, 1), tier, points, _POINT_STEPS, better=1),
     )
 
 

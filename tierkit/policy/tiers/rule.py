@@ -30,13 +30,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tierkit.arrays import Ints
 from tierkit.policy import Policy
 from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS
 
 __all__ = [
+    "MARGIN_LIMIT",
     "MARGIN_ONE",
     "NEUTRAL_TIER",
+    "POINT_LIMIT",
     "POINT_ONE",
+    "WEIGHT_ONE",
     "Placement",
     "Previous",
     "TierRule",
@@ -52,12 +56,16 @@ POINT_ONE = 16
 NEUTRAL_TIER = "T2"
 """Tier of whoever is outside a policy's scope: the ordinary one; its multipliers count as 1 there."""
 
-_MARGIN_LIMIT = 30
-_POINT_LIMIT = 10**6
-_WEIGHT_ONE = 1024
+MARGIN_LIMIT = 30
+"""Largest margin, either way, in log-odds."""
+POINT_LIMIT = 10**6
+"""Largest number of points, either way."""
+WEIGHT_ONE = 1024
+"""Grid steps of one point of a composite."""
 _NONE = -1
 
-Steps = NDArray[np.int64]
+Steps = Ints
+"""Numbers on the grid."""
 
 
 def margin_steps(probability: ArrayLike) -> Steps:
@@ -76,7 +84,7 @@ def margin_steps(probability: ArrayLike) -> Steps:
     p = np.asarray(probability, np.float64)
     with np.errstate(divide="ignore"):
         margin = np.log(p) - np.log1p(-p)
-    steps: Steps = np.rint(np.clip(margin, -_MARGIN_LIMIT, _MARGIN_LIMIT) * MARGIN_ONE).astype(np.int64)
+    steps: Steps = np.rint(np.clip(margin, -MARGIN_LIMIT, MARGIN_LIMIT) * MARGIN_ONE).astype(np.int64)
     return steps
 
 
@@ -89,7 +97,7 @@ def point_steps(points: ArrayLike) -> Steps:
     [9600, 8640, 16000000]
     """
     steps: Steps = np.rint(
-        np.clip(np.asarray(points, np.float64), -_POINT_LIMIT, _POINT_LIMIT) * POINT_ONE
+        np.clip(np.asarray(points, np.float64), -POINT_LIMIT, POINT_LIMIT) * POINT_ONE
     ).astype(np.int64)
     return steps
 
@@ -169,15 +177,15 @@ class TierRule:
         caps = [GRADES.index(policy["red_lines"].get(kind, "A")) for kind in EVENT_KINDS]
         composite = policy["scoring.logic"] == "composite"
         matrix = [["T1"]] if composite else policy["scoring.matrix"]  # one not used need not fit the cut-offs
-        risk_weight = policy["scoring.composite_risk_weight"] * POINT_ONE / MARGIN_ONE * _WEIGHT_ONE
+        risk_weight = policy["scoring.composite_risk_weight"] * POINT_ONE / MARGIN_ONE * WEIGHT_ONE
         return cls(
             composite=composite,
             risk_cuts=margin_steps(policy["scoring.risk_cutoffs"]),
             credit_cuts=point_steps(policy["scoring.credit_cutoffs"]),
-            composite_cuts=point_steps(policy["scoring.composite_cutoffs"]) * _WEIGHT_ONE,
+            composite_cuts=point_steps(policy["scoring.composite_cutoffs"]) * WEIGHT_ONE,
             matrix=np.array([[TIERS.index(tier) for tier in row] for row in matrix]),
             risk_weight=round(risk_weight),
-            credit_weight=round(policy["scoring.composite_credit_weight"] * _WEIGHT_ONE),
+            credit_weight=round(policy["scoring.composite_credit_weight"] * WEIGHT_ONE),
             slack_margin=round(policy["review.hysteresis_margin"] * MARGIN_ONE),
             slack_points=round(policy["review.hysteresis_points"] * POINT_ONE),
             dwell=policy["review.dwell_weeks"],
@@ -248,7 +256,7 @@ def place(
         tier=np.where(in_scope, np.where(dwells, previous.tier, candidate), neutral),
         level=level,
         grade=grade,
-        composite=rule.weighted(margin, points) // _WEIGHT_ONE,
+        composite=rule.weighted(margin, points) // WEIGHT_ONE,
         unmonitored=listed & rule.list_enabled,
         in_scope=in_scope,
         candidate=np.where(in_scope, candidate, neutral),
@@ -271,6 +279,6 @@ def _steps_1_to_4(
         return level, grade, rule.matrix[level, grade]
     top = len(TIERS) - 1
     old_rank = np.where(last.tier == _NONE, _NONE, top - last.tier)
-    slack = rule.slack_points * _WEIGHT_ONE
+    slack = rule.slack_points * WEIGHT_ONE
     tier = top - _place(rule.weighted(margin, points), rule.composite_cuts, slack, old_rank)
     return level, grade, np.maximum(tier, cap)
