@@ -229,7 +229,6 @@ def score(
     checks.settle()
     warn_of_rule(meant)
     folder = open_folder(data)
-    warn_of_missing(folder)
     for one in (loaded.risk, *(loaded.ensemble.members if certainty and loaded.ensemble else ())):
         one.set_params(num_threads=threads)
     last = last_assignment(previous, day)
@@ -246,6 +245,7 @@ def score(
     except DataError:  # nothing to resume, and nothing may be left behind
         shutil.rmtree(work)
         raise
+    warn_of_missing(folder)
     job = _Job(loaded, meant, day, last, reasons, certainty)
     with Timeline(staged.files, threads) as timeline:
         ids = timeline.ids()
