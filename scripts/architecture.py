@@ -61,6 +61,10 @@ WHAT = {
     ),
     "records": ("the data contract, and what was known before a date", "数据约定，截至某日已知的内容"),
     "texts": ("every text for people, in both languages, from `locale/`", "全部中英文文字，取自 `locale/`"),
+    "results": (
+        "what every result can do: frame, plain data, sentences, HTML",
+        "各项结果共有的输出：表、数据、句子、HTML",
+    ),
     "progress": ("how far a long job is", "长任务的进度"),
     "folders": ("folders written whole or not at all", "完整写入的文件夹，否则不写"),
     "studies": (
