@@ -1,7 +1,7 @@
 """What many tests start from, made once in a run of the tests by the first worker that asks.
 
-An environment variable, which pytest's workers inherit, holds the folder of the run; ``conftest.py`` sets it and
-removes the folder.
+An environment variable, which pytest's workers inherit, holds the folder of the run; ``conftest.py`` sets it
+and removes the folder.
 """
 
 from __future__ import annotations
