@@ -6,6 +6,8 @@ PYTHON := $(shell for name in python3.11 python3 python3.12 python3.13 python; d
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 VENV_PYTHON := .venv/bin/python
 export PYTHONUTF8 := 1
+# Some machines tell Python to keep no bytecode. Then every process compiles every library again, for three seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick test test-long lint digests bench data notebooks clean lock

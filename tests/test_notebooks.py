@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pytest
 
@@ -30,6 +29,8 @@ ALL = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 @cache
 def read(path: Path) -> Any:
+    import nbformat  # it takes a second, and every worker imports this file
+
     return nbformat.read(path, as_version=4)
 
 
@@ -68,6 +69,8 @@ def test_the_notebooks_that_the_readmes_name_are_there(name: str) -> None:
 
 @ALL
 def test_format_is_valid_and_asks_for_the_kernel_that_everybody_has(path: Path) -> None:
+    import nbformat
+
     nbformat.validate(read(path))
     assert read(path).metadata.kernelspec.name == "python3"
 
@@ -183,6 +186,7 @@ def run(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the client's; those of the code appear in the outputs
+        import nbformat
         from nbclient import NotebookClient
 
         again = nbformat.read(path, as_version=4)
