@@ -6,12 +6,14 @@ PYTHON := $(shell for name in python3.11 python3 python3.12 python3.13 python; d
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 VENV_PYTHON := .venv/bin/python
 export PYTHONUTF8 := 1
+# Some machines tell Python to keep no bytecode. Then every process compiles every library again, for three seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint digests bench data notebooks clean lock
+.PHONY: help setup demo quick test test-long lint digests bench data notebooks clean lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: ## install what the lock pins into .venv; does nothing when that is done
 	@test -n '$(PYTHON)' || { echo 'No Python 3.11 to 3.13 was found. Install one, or name it: make PYTHON=/path/to/python' >&2; exit 1; }
@@ -20,8 +22,14 @@ setup: ## install what the lock pins into .venv; does nothing when that is done
 demo: setup ## the main job: records, tiers, five plans compared; ends in build/demo/index.html
 	@$(VENV_PYTHON) -m tierkit demo --out build/demo
 
+quick: setup ## for daily work: style, types, layers and the tests that take no time
+	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m "not slow and not long" tests
+
 test: setup ## every check: tests, doctests, style, types, layers
-	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal
+	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m "not long"
+
+test-long: setup ## before a release, beside make test: many seeds, large cities, every notebook
+	@$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m long
 
 lint: setup ## style, types and layers alone
 	@$(VENV_PYTHON) -m ruff check .

@@ -6,6 +6,10 @@ The numbers are made up, near those of a real run; what they must show is the sh
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import shared
 
 from tierkit.compare.agencies import MEASURES as SCOREBOARD
 from tierkit.explain import Reason, Reasons
@@ -407,6 +412,13 @@ def bare_run(report_run: RunReport) -> RunReport:
     return RunReport(summary=rows, policies=report_run.policies)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Set up the folder that the workers of a run share; it goes when the process that made it ends."""
+    if shared.PLACE not in os.environ:
+        os.environ[shared.PLACE] = tempfile.mkdtemp(prefix="tierkit-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(shared.PLACE)))
+
+
 @pytest.fixture(autouse=True)
 def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
     """Give examples in docstrings a ``summary``, its kin and a ``run``, and close the figures they draw."""
@@ -416,6 +428,14 @@ def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
         request.node.dtest.globs["moved"] = make_transitions()
         request.node.dtest.globs["screened"] = make_screened()
         request.node.dtest.globs["swings"] = make_swings()
+        trains = any("train(" in one.source for one in request.node.dtest.examples)
+        if trains and not request.node.dtest.name.startswith("tierkit.scores.train"):
+            # Models of the city are trained once a run; the example of training itself trains.
+            patch, module = (
+                request.getfixturevalue("monkeypatch"),
+                importlib.import_module("tierkit.scores.train"),
+            )
+            patch.setattr(module, "train", shared.sharing(module.train))
         if request.node.dtest.name.startswith("tierkit.report"):
             whole, bare = (request.getfixturevalue(name) for name in ("report_run", "bare_run"))
             request.node.dtest.globs["run"] = dataclasses.replace(bare, cases=whole.cases)

@@ -162,7 +162,7 @@ def test_every_library_gives_the_same_values_over_a_background_or_refuses(way: s
             reasons.OVER[way](with_levels, X[:150], 1)(X[:200])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_measurements_run_and_are_written(tmp_path: Path) -> None:
     out = tmp_path / "results.md"
     ended = subprocess.run(

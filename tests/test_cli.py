@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shared import once, run_command
 
 from tierkit.cli import app, main
 from tierkit.cli.answers import as_data
@@ -294,13 +295,14 @@ def test_policy_check_passes_what_only_deserves_a_warning(tierkit: Tierkit, tmp_
 
 
 @pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def city() -> Path:
     """A folder with a small synthetic city."""
-    folder = tmp_path_factory.mktemp("data") / "city"
-    ended = process("synth", "--enterprises", 120, "--seed", 5, "--out", folder, "--json")
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["manifest"]["enterprises"] == 120
-    return folder
+
+    def make(folder: Path) -> None:
+        answer = run_command("synth", "--enterprises", 120, "--seed", 5, "--out", folder)
+        assert answer["manifest"]["enterprises"] == 120
+
+    return once("city", make)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -702,21 +704,21 @@ AS_OF = "2024-12-30"
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def town() -> Path:
     """A folder with a synthetic city that is large enough to learn from."""
-    folder = tmp_path_factory.mktemp("data") / "town"
-    assert process("synth", "--enterprises", 3000, "--seed", 5, "--out", folder).returncode == 0
-    return folder
+    return once(
+        "town", lambda folder: run_command("synth", "--enterprises", 3000, "--seed", 5, "--out", folder)
+    )
 
 
 @pytest.fixture(scope="module")
-def model(town: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(town: Path) -> Path:
     """A model that was trained on the town."""
-    folder = tmp_path_factory.mktemp("models") / "model"
-    ended = process("train", town, "--as-of", AS_OF, "--out", folder, "--json")
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["manifest"]["as_of"] == AS_OF
-    return folder
+
+    def make(folder: Path) -> None:
+        assert run_command("train", town, "--as-of", AS_OF, "--out", folder)["manifest"]["as_of"] == AS_OF
+
+    return once("model", make)
 
 
 def some_id(town: Path) -> str:
@@ -1156,20 +1158,24 @@ def test_a_killed_run_leaves_no_folder_of_its_name_and_the_next_clears_up(tmp_pa
     assert [one.name for one in tmp_path.iterdir()] == ["demo"]
 
 
-def test_a_full_disk_leaves_no_half_file(town: Path, model: Path, tmp_path: Path) -> None:
-    who = f"--as-of {AS_OF} --policy legacy"
-    commands = {
-        "synth": f"synth --enterprises 3000 --out '{tmp_path}/city'",
-        "train": f"train '{town}' --as-of {AS_OF} --out '{tmp_path}/model'",
-        "score": f"score '{model}' '{town}' {who} --out '{tmp_path}/tiers.parquet'",
+def test_a_full_disk_leaves_no_half_file(tierkit: Tierkit, town: Path, model: Path, tmp_path: Path) -> None:
+    who = ("--as-of", AS_OF, "--policy", "legacy")
+    commands: dict[str, tuple[object, ...]] = {
+        "synth": ("synth", "--enterprises", 3000, "--out", tmp_path / "city"),
+        "train": ("train", town, "--as-of", AS_OF, "--out", tmp_path / "model"),
+        "score": ("score", model, town, *who, "--out", tmp_path / "tiers.parquet"),
     }
-    for name, command in commands.items():
-        shell = f"ulimit -f 24; exec '{sys.executable}' -m tierkit {command}"  # no file beyond 24 KiB
-        ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
-        assert ended.returncode == 1, (name, ended.stderr)
-        assert "Traceback" not in ended.stderr
-        assert "The system refused" in ended.stderr
-        assert "too large" in ended.stderr
+    for name, words in commands.items():
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (24 * 1024, hard))  # no file beyond 24 KiB
+        try:
+            ended = tierkit(*words)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert ended.status == 1, (name, ended.err)
+        assert "Traceback" not in ended.err
+        assert "The system refused" in ended.err
+        assert "too large" in ended.err
     final = [one for one in tmp_path.iterdir() if not one.name.startswith(".")]  # a dot: to be resumed
     assert [file for one in final for file in (one.rglob("*") if one.is_dir() else [one])] == []
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from shared import model_folder
 
 from tierkit.cli import main
 from tierkit.explain import Changes
@@ -24,7 +25,6 @@ from tierkit.jobs.scoring import score
 from tierkit.policy import Policy, reviews
 from tierkit.records import TIERS
 from tierkit.scores.model import Model
-from tierkit.scores.train import train
 
 CITY = Path("data/synthetic")
 DAYS = ("2024-06-30", "2024-12-30")
@@ -48,7 +48,8 @@ def report(capfd: pytest.CaptureFixture[str]) -> Report:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model and the scores of two days."""
     folder = tmp_path_factory.mktemp("city")
-    model = train(CITY, DAYS[1], folder / "model", policy=Policy.load("shanghai-2025"), bootstrap=2)
+    shutil.copytree(model_folder("shanghai-2025", bootstrap=2), folder / "model")
+    model = Model.load(folder / "model")
     for day in DAYS:
         score(model, CITY, day, "shanghai-2025", folder / f"{day}.parquet", reasons=1, certainty=True)
     return folder

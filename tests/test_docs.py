@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import typer
 from make_dataset import make_dataset
+from shared import model_folder
 from typer.main import get_command
 
 import tierkit.features.building
@@ -252,12 +253,10 @@ def test_the_feature_can_be_added_and_counts_what_it_says(
 @pytest.fixture(scope="module")
 def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the demo's data and model are those of the small city."""
-    from tierkit.scores.train import train
-
     folder = tmp_path_factory.mktemp("small")
     (folder / "build" / "demo").mkdir(parents=True)
     (folder / "build" / "demo" / "data").symlink_to(ROOT / "data" / "synthetic")
-    train(ROOT / "data" / "synthetic", "2024-12-30", folder / "build" / "demo" / "model")
+    (folder / "build" / "demo" / "model").symlink_to(model_folder())
     return folder
 
 

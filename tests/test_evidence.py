@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from make_dataset import make_dataset
+from shared import model_folder
 
 from tierkit import texts
 from tierkit.explain import Reasons, Record, evidence, reasons
@@ -14,7 +15,6 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import TABLES, DataError, Dataset, read_dataset
 from tierkit.scores.model import Model
-from tierkit.scores.train import train
 
 AS_OF = pd.Timestamp("2024-12-30")
 KEYS = {"inspections": "check_code", "credit_events": "event_id", "complaints": "complaint_id",
@@ -121,7 +121,7 @@ def test_those_asked_about_in_their_order_and_strangers_refused(city) -> None:
 
 @pytest.fixture(scope="module")
 def model(city) -> Model:
-    return train(city, AS_OF, policy=Policy.load("shanghai-2025"))
+    return Model.load(model_folder("shanghai-2025"))
 
 
 def test_reasons_carry_their_records_through_tables_sentences_and_json(city, model) -> None:

@@ -1,16 +1,17 @@
 """Every notebook runs in a fresh kernel, says the same again, and asserts what its sentences quote."""
 
+import ast
 import base64
+import inspect
 import io
 import os
 import re
 import warnings
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pytest
 
@@ -28,6 +29,8 @@ ALL = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 @cache
 def read(path: Path) -> Any:
+    import nbformat  # it takes a second, and every worker imports this file
+
     return nbformat.read(path, as_version=4)
 
 
@@ -66,6 +69,8 @@ def test_the_notebooks_that_the_readmes_name_are_there(name: str) -> None:
 
 @ALL
 def test_format_is_valid_and_asks_for_the_kernel_that_everybody_has(path: Path) -> None:
+    import nbformat
+
     nbformat.validate(read(path))
     assert read(path).metadata.kernelspec.name == "python3"
 
@@ -127,11 +132,61 @@ def test_chinese_is_followed_by_english(path: Path) -> None:
             assert re.search(r"[A-Za-z]{3,} [a-z]{2,}", cell.source), cell.source
 
 
+def wrong_calls(source: str) -> list[str]:
+    """Return the calls of what the source imports that name something which is not there, or give it wrongly.
+
+    Only the imports run, so that this takes no time; names that the source gives a value are not looked at.
+    """
+    tree = ast.parse("\n".join(line for line in source.splitlines() if not line.startswith("%")))
+    imports = [one for one in ast.walk(tree) if isinstance(one, ast.Import | ast.ImportFrom)]
+    scope: dict[str, Any] = {}
+    exec(compile(ast.Module(list(imports), []), "imports", "exec"), scope)  # noqa: S102 - our own notebook
+    given = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    found = []
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call):
+            continue
+        first, *parts = ast.unparse(call.func).split(".")
+        if first not in scope or first in given or not all(part.isidentifier() for part in parts):
+            continue
+        try:
+            signature = inspect.signature(reduce(getattr, parts, scope[first]))
+            stars = any(isinstance(one, ast.Starred) for one in call.args)
+            named = [one.arg for one in call.keywords if one.arg]
+            signature.bind_partial(*(call.args if not stars else ()), **dict.fromkeys(named))
+        except (AttributeError, TypeError) as error:
+            found.append(f"{ast.unparse(call)[:80]}: {error}")
+        except ValueError:
+            pass  # a function of a library in C, which has no signature
+    return found
+
+
+@ALL
+def test_whatever_a_notebook_calls_is_there_and_takes_what_it_is_given(path: Path) -> None:
+    assert wrong_calls("\n".join(cell.source for cell in code(path))) == []
+
+
+def test_wrong_calls_are_seen() -> None:
+    lines = [
+        "from pathlib import Path",
+        "from tierkit import policy",
+        "policy.Policy.lode('legacy')",
+        "policy.Policy.load('legacy', lang='en')",
+        "policy.Policy.load('legacy').nothing_that_is_looked_at()",
+        "Path.cwd(1)",
+        "Path = Path.cwd",
+    ]
+    lode, load = wrong_calls("\n".join(lines))
+    assert lode.startswith("policy.Policy.lode('legacy'): ")
+    assert load == "policy.Policy.load('legacy', lang='en'): got an unexpected keyword argument 'lang'"
+
+
 def run(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the notebook after a run in a fresh kernel."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the client's; those of the code appear in the outputs
+        import nbformat
         from nbclient import NotebookClient
 
         again = nbformat.read(path, as_version=4)
@@ -156,7 +211,11 @@ def test_without_its_files_a_notebook_says_so_and_goes_on(
 
 
 @pytest.mark.slow
-@ALL
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[] if path.stem.startswith("01") else pytest.mark.long) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_runs_in_a_fresh_kernel_and_says_the_same_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not all((REAL / folder).is_dir() for folder in NEEDS_FILES.get(path.stem, ())):
         pytest.skip("the public files are not here; set TIERKIT_REALDATA")

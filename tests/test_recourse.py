@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from make_dataset import make_dataset
 from scipy.special import expit
+from shared import model_folder
 
 from tierkit.explain import Recourse, recourse
 from tierkit.explain.recourse.editing import known_tables
@@ -25,7 +26,6 @@ from tierkit.records.known import Timeline
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
-from tierkit.scores.train import train
 
 DAY = pd.Timedelta(days=1)
 N = 500
@@ -35,9 +35,9 @@ _PLACED = ["tier", "risk_level", "credit_grade"]
 class City:
     """Records, a model of theirs and the tiers that it gives."""
 
-    def __init__(self, data: Dataset, as_of: str, policy: Policy, model: Model | None = None) -> None:
+    def __init__(self, data: Dataset, as_of: str, policy: Policy, model: Model) -> None:
         self.data, self.as_of, self.policy = data, pd.Timestamp(as_of), policy
-        self.model = model or train(data, as_of, policy=policy)
+        self.model = model
         self.scores = self.model.score(data, as_of)
         self.tiers = assign(self.scores, policy)
         self.known = known_on(data, as_of)
@@ -46,7 +46,8 @@ class City:
 @pytest.fixture(scope="module")
 def synthetic() -> City:
     """A synthetic city under a plan."""
-    return City(read_dataset("data/synthetic"), "2024-12-30", Policy.load("jiading-2025"))
+    model = Model.load(model_folder("jiading-2025"))
+    return City(read_dataset("data/synthetic"), "2024-12-30", Policy.load("jiading-2025"), model)
 
 
 @pytest.fixture(scope="module")

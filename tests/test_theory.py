@@ -17,7 +17,7 @@ from tierkit.city.world import NEVER, World, log_index, probability_table
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS, SECTORS, SEVERITIES, SIZES, TIERS
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, pytest.param(2, marks=pytest.mark.long), pytest.param(3, marks=pytest.mark.long))
 ENTERPRISES = 20_000
 """Some 100,000 obligations."""
 FOUR = 4.0
@@ -270,7 +270,7 @@ def test_the_legal_floor_finds_draws_times_prevalence_times_detection(seed: int)
     check_legal_floor(world(seed), 104, least=400)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_legal_floor_of_a_city_of_300000_finds_draws_times_prevalence_times_detection() -> None:
     check_legal_floor(closed_world.__wrapped__(300_000, 4), 52, least=4_000)
 
