@@ -431,10 +431,8 @@ def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
         trains = any("train(" in one.source for one in request.node.dtest.examples)
         if trains and not request.node.dtest.name.startswith("tierkit.scores.train"):
             # Models of the city are trained once a run; the example of training itself trains.
-            patch, module = (
-                request.getfixturevalue("monkeypatch"),
-                importlib.import_module("tierkit.scores.train"),
-            )
+            module = importlib.import_module("tierkit.scores.train")
+            patch = request.getfixturevalue("monkeypatch")
             patch.setattr(module, "train", shared.sharing(module.train))
         if request.node.dtest.name.startswith("tierkit.report"):
             whole, bare = (request.getfixturevalue(name) for name in ("report_run", "bare_run"))

@@ -13,7 +13,7 @@ SLOW = {
     "test_artifact", "test_assessment", "test_backtest", "test_batch", "test_benchmarks", "test_browser",
     "test_cli", "test_cli_city", "test_correction", "test_dossier", "test_evidence", "test_history",
     "test_ladders", "test_plain_engine", "test_plot", "test_policy_value", "test_portraits",
-    "test_recourse", "test_revocation", "test_sense", "test_sensitivity", "test_theory",
+    "test_recourse", "test_report", "test_revocation", "test_sense", "test_sensitivity", "test_theory",
 }  # fmt: skip
 """Files whose tests take many seconds of processor time together: `make quick` leaves them out."""
 
