@@ -23,9 +23,8 @@ from make_dataset import make_dataset
 from shared import model_folder
 from typer.main import get_command
 
-import tierkit.features.building
-import tierkit.features.catalogue
 from tierkit.cli import app
+from tierkit.features import building, catalogue
 from tierkit.jobs.demo import FIVE_YEARS
 from tierkit.policy import Policy, diff
 
@@ -232,16 +231,16 @@ def test_the_reform_changes_what_it_says(tmp_path: Path) -> None:
 def test_the_feature_can_be_added_and_counts_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalogue = ROOT / "tierkit" / "features" / "catalogue.toml"
+    declared = ROOT / "tierkit" / "features" / "catalogue.toml"
     contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     (feature,) = re.findall(r"^```toml\n(.*?)^```$", contributing, re.MULTILINE | re.DOTALL)
-    text = catalogue.read_text("utf-8") + "\n" + feature
+    text = declared.read_text("utf-8") + "\n" + feature
     (tmp_path / "catalogue.toml").write_text(text, "utf-8")
-    monkeypatch.setattr(tierkit.features.catalogue.resources, "files", lambda _: tmp_path)
-    more = tierkit.features.catalogue._read()
-    monkeypatch.setattr(tierkit.features.building, "FEATURES", more)
+    monkeypatch.setattr(catalogue.resources, "files", lambda _: tmp_path)
+    more = catalogue._read()
+    monkeypatch.setattr(building, "FEATURES", more)
     data = make_dataset(40, seed=1, records=400)
-    built = tierkit.features.build(data, "2023-10-01")["serious_findings_1y"]
+    built = building.build(data, "2023-10-01")["serious_findings_1y"]
     seen = data["inspections"]
     seen = seen[(seen["finding"] == "serious") & (seen["inspected_on"] < "2023-10-01")]
     counts = seen[seen["inspected_on"] >= "2022-10-01"].groupby("enterprise_id").size()
@@ -269,6 +268,7 @@ def test_the_python_code_runs(
     for code in [*texts_of("README", lang, "python"), *texts_of("docs/python", lang, "python")]:
         exec(code, scope)  # noqa: S102 - it is our own page
     assert "makes tier T4 (close watch)" in capsys.readouterr().out
+    assert scope["tk"].Policy is Policy
     assert scope["comparison"].policies == ("shanghai-2025", "closer")
 
 
