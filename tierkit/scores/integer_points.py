@@ -107,6 +107,8 @@ def rounding(card: CreditScorecard, X: Any, cutoffs: Sequence[float] = ()) -> Ro
     table, other = card.table(), whole.table()
     before, after = card.points_and_log_odds(X), whole.points_and_log_odds(X)
     features = int(table["feature"].nunique()) - 1
+    # A row falls into one bin of each feature, so the worst of each feature may meet, and no more: the sum of
+    # their extremes bounds every row, scored or not.
     steps = (other["points"] - table["points"]).groupby(table["feature"], sort=False)
     reach = max(float(steps.max().sum()), -float(steps.min().sum()))
     to_log_odds = float(np.log(2) / card.points_to_double)
@@ -138,6 +140,7 @@ def _grades(
     columns = ["cutoff", "n", "changed", "share", "low", "high"]
     if not len(cutoffs):
         return pd.DataFrame(columns=columns)
+    # At a cut-off belongs above, as in the tier rule, so whole points that land on one count as above it.
     sides = np.array([(before >= cut) != (after >= cut) for cut in cutoffs])
     counts = [int(side.sum()) for side in sides] + [int(sides.any(axis=0).sum())]
     n = np.full(len(counts), before.size)

@@ -113,6 +113,7 @@ class CompiledTrees:
             level = np.average(compiled.values(background), axis=0, weights=weight)
             apart = np.abs([*off, *level]).max()
             what = "Its interventional values miss its margins"
+        # `not <=` and not `>`, so that NaN is refused too.
         if not apart <= _TOLERANCE:
             raise UnsupportedTreesError(f"{what} by {apart:.1e}.")
         return compiled
@@ -179,6 +180,7 @@ class CompiledTrees:
             games: Iterator[Game] = repeat(by_shares, len(trees))
         else:
             rows, weight = _weighted(background, weight, n_features)
+            # fsum adds without rounding in between, so the base does not depend on the order of the rows.
             margin = np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
             base = math.fsum(weight * margin) / math.fsum(weight)
             games = interventional.games(rows, weight, tests)
@@ -211,6 +213,8 @@ class CompiledTrees:
             at = np.flatnonzero(self.feature == j)
             codes = 32 * max((lengths.get(start, 0) for start in self.word_start[at]), default=0)
             limits = self.threshold[at]
+            # Values at a threshold and the next ones on either side: where a comparison turned the wrong way
+            # shows.
             beside = [np.nextafter(limits, side) for side in (-np.inf, np.inf)]
             drawn = rng.choice(np.concatenate([limits, *beside, np.arange(-1, codes + 1)]), _PROBES)
             rows[:, j] = np.clip(drawn, -_LARGEST, _LARGEST)
@@ -228,7 +232,10 @@ class CompiledTrees:
         """
         X = _rows(matrix, self.n_features)
         out = np.zeros(X.shape)
+        # The kernel takes all fields but the first two (base and n_features), in the order of their
+        # declaration.
         arrays = [getattr(self, one.name) for one in fields(self)[2:]]
+        # A thread for less than a block of rows would cost more than it gives.
         edges = np.linspace(0, len(X), max(1, min(threads, len(X) // kernels.BLOCK)) + 1).astype(np.int64)
         if len(edges) == 2:
             kernels.values(X, out, *arrays)

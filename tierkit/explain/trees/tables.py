@@ -21,6 +21,7 @@ __all__ = ["interventional", "path_dependent"]
 Floats = NDArray[np.float64]
 
 _MOST = 4  # backgrounds of a model whose tables are kept
+# Weak keys: the tables of a model go when the model goes.
 _OF_PATHS: WeakKeyDictionary[lgb.Booster, CompiledTrees | None] = WeakKeyDictionary()
 _OVER: WeakKeyDictionary[lgb.Booster, dict[bytes, CompiledTrees]] = WeakKeyDictionary()
 
@@ -59,6 +60,8 @@ def interventional(booster: lgb.Booster, background: Floats, weight: ArrayLike |
     from tierkit.explain.trees.compiled import CompiledTrees
 
     given = None if weight is None else np.ascontiguousarray(weight, np.float64)
+    # By content: two frames of the same rows share their tables. The length goes first, so that weights and
+    # rows cannot run into each other.
     weights, rows = b"" if given is None else given.tobytes(), background.tobytes()
     key = hashlib.blake2b(b"".join([len(weights).to_bytes(8, "little"), weights, rows])).digest()
     kept = _OVER.setdefault(booster, {})
