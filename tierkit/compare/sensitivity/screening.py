@@ -1,4 +1,4 @@
-"""Screen the unknown numbers of a comparison, and say which to find out first."""
+"""Screen the uncertain parameters of a comparison, and say which to measure first."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Screening(Result):
     Attributes
     ----------
     frame : DataFrame
-        One row a measure and parameter, the largest ``mu_star`` first: the mean effect ``mu`` of moving the
+        One row per measure and parameter, the largest ``mu_star`` first: the mean effect ``mu`` of moving the
         parameter over its range, from ``low`` to ``high``; the mean absolute one, ``mu_star``, with the half
         width of its 95 % bootstrap interval over trajectories, ``mu_star_conf``; ``sigma``, the standard
         deviation of effects, large where the effect depends on the others; ``noise``, what ``mu_star`` would
@@ -50,7 +50,7 @@ class Screening(Result):
     seed: int
 
     def first(self, measure: str | None = None) -> pd.DataFrame:
-        """Return the rows of what to find out first: those that stand out from the noise, in order.
+        """Return the rows of the parameters that stand out from the noise, in order of effect.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Screening(Result):
         return lines
 
     def __repr__(self) -> str:
-        """Return what was screened, in a line."""
+        """Return what was screened, as one line."""
         count = self.frame["parameter"].nunique()
         return (
             f"Screening({self.reform} against {self.baseline}: {count} parameters, "
@@ -164,7 +164,7 @@ def screen(
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Screening:
-    """Rank the uncertain parameters of a comparison by what they do to its relative difference.
+    """Rank the uncertain parameters of a comparison by their effect on its relative difference.
 
     See `morris` for the method. Each point of the design is a city drawn with its two years of records,
     in which the reform is compared with the baseline under the same draws.
