@@ -29,7 +29,7 @@ _SURELY = 1e-4  # risks are kept this far from 0 and 1 before their log-odds are
 
 @dataclass(frozen=True)
 class Logged:
-    """The obligations of a date, their draw probabilities under policy and practice, and the inspections made.
+    """The obligations of a date, their draw probabilities under policy and practice, and the inspections.
 
     Attributes
     ----------
