@@ -1,4 +1,4 @@
-"""The tier rule in whole numbers: what a policy says, as anybody's integers can follow it.
+"""The tier rule in integer arithmetic, exact and equal on every machine.
 
 Scores lie on a grid: risk margins (log-odds) in steps of 1/1024, cut off at 30 log-odds either way;
 points in steps of 1/16, the sector's offset added first. Scores, cut-offs and hysteresis are rounded to
@@ -113,7 +113,7 @@ class Previous(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """What the rule says of each enterprise, as codes of shape (n,)."""
+    """The result of the rule for each enterprise, as codes of shape (n,)."""
 
     tier: Steps
     level: Steps
@@ -224,7 +224,7 @@ def _place(score: Steps, cuts: Steps, slack: int, previous: Steps) -> Steps:
 def place(
     rule: TierRule, margin: Steps, points: Steps, sector: Steps, red_line: Steps, previous: Previous
 ) -> Placement:
-    """Apply the rule of this module's heading, steps 1 to 6.
+    """Apply steps 1 to 6 of the rule in this module's docstring.
 
     Parameters
     ----------
