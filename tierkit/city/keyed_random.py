@@ -1,4 +1,4 @@
-"""Keyed random draws: every draw is a pure function of what it decides.
+"""Keyed random draws: every draw is a pure function of the decision it is for.
 
 The generator is Philox4x32-10 (Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as
 1, 2, 3*, SC 2011). Its 64-bit key holds the seed and the replicate; its 128-bit counter holds the
@@ -51,7 +51,7 @@ _SHIFT = np.uint64(32)
 
 
 class Domain(IntEnum):
-    """What a draw is for: the making of the population, or a week of the simulation."""
+    """The purpose of a draw: making the population, or a week of the simulation."""
 
     SIMULATION = 0
     POPULATION = 1
@@ -146,7 +146,7 @@ def pack(
     index: ArrayLike = 0,
     domain: int = Domain.SIMULATION,
 ) -> NDArray[np.uint64]:
-    """Pack what a draw decides into counters, one to one.
+    """Pack the identity of a decision into a counter, one to one.
 
     Parameters
     ----------

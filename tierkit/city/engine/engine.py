@@ -1,4 +1,4 @@
-"""Run a policy over a world, week by week, and keep what happened."""
+"""Simulate a policy on a world week by week and return the log of what happened."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PERCEIVED_ONE = 1 << 16
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of a policy did.
+    """The result of one run of a policy.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Run:
         return len(self.tally)
 
     def table(self) -> pd.DataFrame:
-        """Return the log as a frame of integers, one row an inspection."""
+        """Return the log as a frame of integers, one row per inspection."""
         return pd.DataFrame(self.log, columns=list(LOG))
 
     def check_conservation(self) -> None:
@@ -119,7 +119,7 @@ def _slices(start: NDArray[np.int64], size: int) -> list[tuple[int, int]]:
 
 
 class _Buffers:
-    """What one slice of a week writes to; each thread has its own."""
+    """Work arrays for one slice of a week; each thread has its own."""
 
     def __init__(self, obligations: int, enterprises: int) -> None:
         self.draws = np.empty((4, obligations), np.uint32)
@@ -157,7 +157,7 @@ def oracle_scores(world: World, detection: float) -> pd.DataFrame:
 
 
 def _starting_scores(state: State, world: World, policy: Policy, scores: pd.DataFrame | None) -> None:
-    """Set the margins and points from which the score update goes on."""
+    """Set the starting margins and points, to which the score update adds."""
     if scores is None:
         state.margin0[:] = round(policy["scoring.rule_intercept"] * MARGIN_ONE)
         state.points0[:] = round(policy["scoring.rule_points"] * POINT_ONE)

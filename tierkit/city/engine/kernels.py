@@ -98,7 +98,7 @@ def _fill(
 
 @njit(cache=True, nogil=True)
 def _turn(week: Any, routine: Any, phase: Any) -> Any:  # pragma: no cover
-    """Return what stands for the routine draw at fixed intervals: below the threshold once an interval."""
+    """Return the substitute for the routine draw at fixed intervals, below the threshold once an interval."""
     # A wheel of 2**32 steps that turns by the threshold each week: it lands below the threshold exactly once
     # in each turn, so an interval is 2**32 / threshold weeks, with no division and no date to keep. Weeks are
     # below 2**13, so the product is below 2**45.
@@ -107,7 +107,7 @@ def _turn(week: Any, routine: Any, phase: Any) -> Any:  # pragma: no cover
 
 @njit(cache=True, nogil=True)
 def _turns(week: Any, routine: Any, phase: Any, lo: Any, hi: Any, out: Any) -> None:  # pragma: no cover
-    """Put fixed intervals in the place of a slice's routine draws."""
+    """Replace the routine draws of a slice by those of fixed intervals."""
     for i in range(lo, hi):
         out[1, i - lo] = np.uint32(_turn(week, routine[i], phase[i]))
 
@@ -129,7 +129,7 @@ def _log(value: Any, mantissa: Any, two: Any) -> Any:  # pragma: no cover
 # Small helpers take arrays, not the named tuples: a call hands over every field of a tuple.
 @njit(cache=True, nogil=True)
 def _fade_to(conduct: Any, conduct_week: Any, fade: Any, e: Any, week: Any) -> None:  # pragma: no cover
-    """Fade an enterprise's sums of events to a week."""
+    """Decay an enterprise's sums of events to a week."""
     # Sums are kept as of the week of the last change and faded when they are needed, so a week without events
     # costs nothing. Each fading rounds down: the result depends on the weeks in which it is done, and these
     # are part of the rule (docs/engine.md, section 4). Sums are below 2**31 and factors at most 2**16, so the
@@ -154,7 +154,7 @@ def _add_event(
     week: Any,
     record: Any,
 ) -> None:  # pragma: no cover
-    """Add an event to the fading sums; a record's points are a stock and counted at review instead."""
+    """Add an event to the decaying sums; the points of a record do not decay and are added at review."""
     _fade_to(conduct, conduct_week, fade, e, week)
     b = bucket[event]
     conduct[e, b, 0] += update[event, 0]
@@ -164,7 +164,7 @@ def _add_event(
 
 @njit(cache=True, nogil=True)
 def _relabels(k0: Any, k1: Any, e: Any, number: Any, week: Any, share: Any) -> Any:  # pragma: no cover
-    """Tell whether a planned check that was stopped is made under the name of a trigger."""
+    """Return whether a planned check that was stopped is made all the same, recorded as triggered."""
     # Draws are keyed by what they decide, so one that is not made shifts no other.
     if share == 0:
         return False
@@ -174,13 +174,13 @@ def _relabels(k0: Any, k1: Any, e: Any, number: Any, week: Any, share: Any) -> A
 
 @njit(cache=True, nogil=True)
 def _covered(rank: Any, coverage: Any, sector: Any, agency: Any) -> Any:  # pragma: no cover
-    """Tell whether an obligation of this rank, its sector and agency in scope or not, is covered off site."""
+    """Return whether an obligation is covered by off-site checks, by its rank and the scopes."""
     return np.int64(rank) < coverage and sector == 1 and agency == 1
 
 
 @njit(cache=True, nogil=True)
 def _bind(bound: Any, hazard: Any, fall: Any, fear: Any, first: Any, last: Any) -> None:  # pragma: no cover
-    """Set the threshold below which a compliant obligation may fall, were nothing found of late."""
+    """Set the draw threshold of falling into violation, leaving specific deterrence out."""
     # Specific deterrence is left out: it only lowers the hazard, so this is an upper bound. `_mark` compares
     # with it, and `advance` makes the exact comparison for the few that pass.
     for i in range(first, last):
@@ -190,7 +190,7 @@ def _bind(bound: Any, hazard: Any, fall: Any, fear: Any, first: Any, last: Any) 
 
 @njit(cache=True, nogil=True)
 def bind(world: Any, state: Any, rules: Any) -> None:  # pragma: no cover
-    """Set these thresholds for everybody."""
+    """Set these thresholds for all enterprises."""
     for e in range(len(world.entered)):
         _bind(state.bound, world.hazard, rules.fall, state.fear[e], world.start[e], world.start[e + 1])
 
@@ -243,7 +243,7 @@ def _severity(k0: Any, k1: Any, e: Any, number: Any, week: Any, cumulative: Any)
 def _adverse(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, e: Any, events: Any, n_events: Any
 ) -> Any:  # pragma: no cover
-    """Draw an enterprise's credit event that no inspection bears; return the number of events."""
+    """Draw a credit event that does not come from an inspection; return the number of events so far."""
     y0, y1, y2, _y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
     # The kinds lie end to end on one draw: each has exactly its probability and an enterprise has at most one
     # event. The widths are the world's, so a draw means the same kind under every policy.
@@ -285,7 +285,7 @@ def _signal(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, e: Any, i: Any, x: Any, m: Any,
     signals: Any, row: Any,
 ) -> Any:  # fmt: skip  # pragma: no cover
-    """Tell which signal a draw means, if any, and arrange the check that it opens.
+    """Find the signal, if any, that a draw stands for, and arrange the check that it opens.
 
     Returns the demand of the obligation, with bit 32 set if a signal was written.
     """
@@ -354,7 +354,7 @@ def advance(
     ratio: Any, draws: Any, hit: Any, who: Any, mask: Any, signals: Any, events: Any, counts: Any,
     expected: Any,
 ) -> Any:  # fmt: skip  # pragma: no cover
-    """Do behaviour, signals and demand of the enterprises in slots ``lo`` to ``hi``.
+    """Simulate behaviour, signals and demand of the enterprises in slots ``lo`` to ``hi`` for a week.
 
     Writes the demanded obligations to ``who`` and ``mask`` (bits 0-5 channels, 8-15 times put off,
     16-18 channel of what was due plus one, 20-23 its cause), signals and credit events as rows, and adds
@@ -721,7 +721,7 @@ def _ration(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, plan: Any, n_plan: Any,
     tally: Any, demanded: Any, served: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
-    """Serve each agency's audits by lot, and others up to its capacity: by channel, then by lot; put off."""
+    """Apply capacity: serve audits by lot, then others by channel and lot; postpone the rest."""
     for r in range(n_plan):
         if plan[r, 7] == 1:
             demanded[plan[r, 6], plan[r, 1]] += 1
@@ -769,7 +769,7 @@ def _inspect(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, plan: Any, n_plan: Any,
     log: Any, n_log: Any, tally: Any, inspected: Any,
 ) -> Any:  # fmt: skip  # pragma: no cover
-    """Make the visits, inspect, and draw what follows from a finding."""
+    """Make the visits and inspections, and draw the consequences of findings."""
     saved = 0
     groups = rules.detect.shape[1]
     # seen[0]: agencies that share the visit. seen[1]: visits already counted under the cap, joint ones by

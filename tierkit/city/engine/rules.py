@@ -1,4 +1,4 @@
-"""Turn a policy and the parameters of the world into the integers that the engine runs on."""
+"""Compile a policy and the parameters of the world into the integers that the engine uses."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def _flags(names: tuple[str, ...], chosen: Any, empty: int) -> NDArray[np.uint8]
 
 
 def fade_table(half_life: float) -> NDArray[np.int64]:
-    """Return what is left after each number of weeks, in 2**-16: ``2 ** (-weeks / half_life)``."""
+    """Return the decay factor after each number of weeks, in 2**-16: ``2 ** (-weeks / half_life)``."""
     return np.rint(65536 * 2.0 ** (-np.arange(FADE_WEEKS) / half_life)).astype(np.int64)
 
 
@@ -235,7 +235,7 @@ def _detection(policy: Policy, fixed: Fixed) -> NDArray[np.uint32]:
 
 
 def tier_rates(policy: Policy) -> NDArray[np.float64]:
-    """Return the logarithm of what multiplies the base rate, by stratum, tier and item class.
+    """Return the logarithm of the multiple of the base rate, by stratum, tier and item class.
 
     Stratum 0 is out of scope; the others are 1 + 2 × tagged + agency with a table of its own. Where
     inspectors set the tier aside in a share of their choices, a multiple m becomes (1 - share) m + share.
