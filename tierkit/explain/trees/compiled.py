@@ -1,4 +1,4 @@
-"""Exact Shapley values of a tree ensemble by table: a compiled, read-only view of a LightGBM model.
+"""Exact Shapley values of a tree ensemble by table look-up: a compiled, read-only LightGBM model.
 
 The trees are cut into fragments whose contributions are tabulated beforehand
 (`tierkit.explain.trees.fragments`), so that a row costs one look-up a fragment instead of a walk. Two games
@@ -86,11 +86,11 @@ class CompiledTrees:
     def checked(
         cls, booster: lgb.Booster, background: Floats | None = None, weight: Floats | None = None
     ) -> Self:
-        """Compile a model, and hold it against LightGBM on rows around its thresholds.
+        """Compile a model and verify it against LightGBM on rows around its thresholds.
 
-        Path-dependent values are held against LightGBM's own. Of interventional ones, which LightGBM has not,
-        the sum of each row is held against its margin, and the mean of each feature over the background
-        against 0: whoever is explained and whoever stands in for him are then drawn alike.
+        Path-dependent values are compared with LightGBM's own. LightGBM has no interventional values: there
+        the sum of each row is compared with its margin, and the mean of each feature over the background
+        with 0, which fails if rows and background rows are read differently.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class CompiledTrees:
         return rows
 
     def values(self, matrix: Floats, threads: int = 1) -> Floats:
-        """Return the contributions of rows, shape (n, n_features); the same bits whatever the threads.
+        """Return the contributions of rows, shape (n, n_features); threads do not change the result.
 
         Parameters
         ----------

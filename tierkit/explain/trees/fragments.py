@@ -52,7 +52,7 @@ _MOST_BITS = 11  # answers of a fragment of several leaves: 2048 rows of some te
 
 
 class UnsupportedTreesError(ValueError):
-    """The model is outside what can be compiled."""
+    """The model is outside the limits of what can be compiled."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _words(levels: str) -> NDArray[np.uint32]:
 
 
 def nodes(tree: Tree) -> Iterator[Node]:
-    """Give the inner nodes in the order of their numbers."""
+    """Yield the inner nodes in the order of their numbers."""
     if isinstance(tree, Node):
         yield tree
         for side in tree.sides:
@@ -154,7 +154,7 @@ def nodes(tree: Tree) -> Iterator[Node]:
 
 
 def _leaves(tree: Tree, way: Way = ()) -> Iterator[tuple[Way, float]]:
-    """Give every leaf with the steps to it."""
+    """Yield every leaf with the steps to it."""
     if isinstance(tree, Node):
         for left, side, share in zip((True, False), tree.sides, tree.shares, strict=True):
             yield from _leaves(side, (*way, Step(tree.number, tree.feature, left, share)))
@@ -163,7 +163,7 @@ def _leaves(tree: Tree, way: Way = ()) -> Iterator[tuple[Way, float]]:
 
 
 def mean(tree: Tree) -> float:
-    """Return the value of a tree of which nothing is known: the mean over its training rows."""
+    """Return the mean value of a tree over its training rows."""
     return sum(value * math.prod(step.share for step in way) for way, value in _leaves(tree))
 
 
@@ -177,7 +177,7 @@ def conditions(way: Way) -> dict[int, tuple[int, int]]:
 
 
 class Fragment:
-    """A subtree of few answers, with the way down to it.
+    """A subtree that depends on few answers, with the path down to it.
 
     Attributes
     ----------

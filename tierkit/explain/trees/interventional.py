@@ -1,4 +1,4 @@
-"""The interventional game of a leaf: what is not known is taken from background rows.
+"""The interventional game of a leaf: unknown features are taken from background rows.
 
 For one leaf of value v let o be the answers of the row that is explained (1 where all conditions of a feature
 hold), b those of a background row, and f(b) the share of the background that answers so. The game is
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 def games(rows: Floats, weight: Floats, tests: Mapping[str, Any]) -> Iterator[Game]:
-    """Give the game of each tree's leaves.
+    """Yield the game of the leaves of each tree.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The loops of the look-up, compiled by numba: a row's answers to the tests of a tree, and what they give."""
+"""The loops of the look-up, compiled by numba: answers of rows to the tests of a tree, and table sums."""
 
 from __future__ import annotations
 

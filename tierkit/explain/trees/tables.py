@@ -1,4 +1,4 @@
-"""The tables of models, made once and kept for as long as they may be wanted again."""
+"""Cache of compiled tables, by model and background."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OVER: WeakKeyDictionary[lgb.Booster, dict[bytes, CompiledTrees]] = WeakKeyDicti
 
 
 def path_dependent(booster: lgb.Booster) -> CompiledTrees | None:
-    """Return the tables of a model, made once; none, with a warning, if it is outside their limits."""
+    """Return the cached tables of a model; None, with a warning, if it is outside the limits."""
     if booster not in _OF_PATHS:
         # Imported here, since the compiler takes a second, and points lost do without it.
         from tierkit.explain.trees.compiled import CompiledTrees
@@ -41,7 +41,7 @@ def path_dependent(booster: lgb.Booster) -> CompiledTrees | None:
 
 
 def interventional(booster: lgb.Booster, background: Floats, weight: ArrayLike | None) -> CompiledTrees:
-    """Return the tables of a model over a background, made once while it is among the last four used.
+    """Return the tables of a model over a background; the last four backgrounds of a model are cached.
 
     Parameters
     ----------
