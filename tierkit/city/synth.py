@@ -213,7 +213,7 @@ def synth(
     params : Parameters, optional
         Parameters of the world.
     threads : int
-        It changes no bit.
+        Does not change the result.
     progress : callable, optional
         Called with the weeks done and all weeks.
 

@@ -263,7 +263,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class World(Result):
-    """A world at a moment: what never changes, its state, its calendar and who is in it.
+    """A world at a point in time: fixed part, state, calendar and enterprise ids.
 
     Attributes
     ----------

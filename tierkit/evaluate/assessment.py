@@ -69,7 +69,7 @@ _MONTHS = 6
 
 @dataclass(frozen=True, repr=False)
 class Assessment(Result):
-    """What was found, part by part.
+    """Results of `assess`, by part.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Assessment(Result):
     notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a part: the names of its ``tables``, or why it was ``refused``."""
+        """Return one row per part: the names of its ``tables``, or why it was ``refused``."""
         rows = []
         for part in PARTS:
             names = [name for name in self.tables if name.partition(".")[0] == part]

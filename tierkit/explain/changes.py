@@ -167,7 +167,7 @@ class Changes(Result):
         return rows.loc[order].head(top)
 
     def sentences(self, lang: str = "zh") -> list[str]:
-        """Return who moved and why, a sentence each, with n and intervals."""
+        """Return the changes and their causes as sentences, with n and intervals."""
         both = self.transitions[~self.transitions["before"].isin(ABSENT)]
         both = both[~both["after"].isin(ABSENT)]
         dates = {"before": self.before, "after": self.after}

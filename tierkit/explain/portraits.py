@@ -32,7 +32,7 @@ _NEAREST = 50
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Portraits(Result):
-    """Tiers as groups: what sets each apart, how they changed, and who is near a boundary.
+    """Tiers as groups: distinguishing features, changes, and shares near a boundary.
 
     Intervals are of 95 %, one by one: enterprises count as drawn from those that could have been there.
 
@@ -121,7 +121,7 @@ class Portraits(Result):
         )
 
     def sentences(self, lang: str = "zh", top: int = 3) -> list[str]:
-        """Return all of it in words: each tier, then the changes, then who is near a boundary."""
+        """Return everything as sentences: each tier, then the changes, then the shares near a boundary."""
         said = []
         for row in self.tiers.to_dict("records"):
             tier = str(row["tier"])

@@ -131,7 +131,7 @@ class Policy(Result):
         return cls._usable(*read(text, place, Path(), ()))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a parameter: its ``value``, ``unit``, date, source and assumption."""
+        """Return one row per parameter: its ``value``, ``unit``, date, source and assumption."""
         import pandas as pd
 
         columns = ["parameter", "value", "unit", "from", "source", "assumption"]

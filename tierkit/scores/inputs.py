@@ -24,7 +24,7 @@ UNSEEN = -1.0
 
 
 class ColumnError(ValueError):
-    """Columns of a frame do not fit the model; the message lists every problem with its remedy."""
+    """The columns of a frame do not fit the model; the message lists every problem with its remedy."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems

@@ -34,7 +34,7 @@ _METRICS = ("n", "events", "rate", "predicted", "auc")
 
 @dataclass(frozen=True, repr=False)
 class Model(Result):
-    """A risk model, a scorecard, the policy they were trained for, and where they come from.
+    """A risk model and a scorecard, with the policy they were trained for and a manifest of their origin.
 
     Parameters
     ----------

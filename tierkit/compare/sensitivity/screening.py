@@ -23,7 +23,7 @@ __all__ = ["Screening", "screen"]
 
 @dataclass(frozen=True, repr=False)
 class Screening(Result):
-    """What each uncertain parameter does to the relative difference, and which of them stand out.
+    """The effect of each uncertain parameter on the relative difference, and which stand out from noise.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Screening(Result):
         return self.frame
 
     def sentences(self, lang: str = "zh") -> list[str]:
-        """Return what to find out first, a sentence a measure and a line a parameter.
+        """Return what to measure first: one sentence per measure and one line per parameter.
 
         Parameters
         ----------

@@ -40,7 +40,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, repr=False)
 class Fairness(Result):
-    """What groups get at equal risk; a row of each frame is a group's level.
+    """Results of `fairness`. Each row of a frame is one level of one group.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Fairness(Result):
         return out.merge(wrong, on=keys).merge(self.missed[[*keys, "missed"]], on=keys)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the table, a row a level."""
+        """Return the table, one row per level."""
         return self.table
 
     def sentences(self, lang: str = "zh") -> list[str]:

@@ -121,7 +121,7 @@ ARMS = (
 
 @dataclass(frozen=True, repr=False)
 class Feedback(Result):
-    """What ten rounds of retraining did, arm by arm.
+    """Results of `runaway`: the rounds of retraining, by arm.
 
     Attributes
     ----------

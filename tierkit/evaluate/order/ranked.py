@@ -19,7 +19,7 @@ __all__ = ["Ranking", "RankingComparison"]
 
 @dataclass(frozen=True, repr=False)
 class Ranking(Result):
-    """What a score is worth as an order.
+    """Result of `ranking`: how early and how much an order by a score finds.
 
     Attributes
     ----------

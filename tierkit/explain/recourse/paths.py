@@ -132,7 +132,7 @@ class Recourse(Result):
         return f"Recourse({self.enterprise_id}: {self.tier} under {self.policy}, paths to {to})"
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a step of each path, and one for a path that only waits."""
+        """Return one row per step of each path, and one for a path that only waits."""
         rows: list[dict[str, Any]] = []
         for path in self.paths:
             about = {"tier": path.tier, "on": path.on, "path_cost": path.cost}
