@@ -1,4 +1,4 @@
-"""Keyed random draws: every draw is a pure function of what it decides.
+"""Keyed random draws: every draw is a pure function of the decision it is for.
 
 The generator is Philox4x32-10 (Salmon, Moraes, Dror and Shaw, *Parallel random numbers: as easy as
 1, 2, 3*, SC 2011). Its 64-bit key holds the seed and the replicate; its 128-bit counter holds the
@@ -39,6 +39,9 @@ ENTERPRISE_LEVEL = 255
 """Obligation number of a decision that belongs to the enterprise as a whole."""
 MAX_INDEX = (1 << 16) - 1
 
+# The multipliers are those of the paper. The key grows each round by the golden ratio and by the square root
+# of three less one, in units of 2**-32. Words of 32 bits are held in 64, so that a product is exact and its
+# halves are a shift and a mask.
 _M0 = np.uint64(0xD2511F53)
 _M1 = np.uint64(0xCD9E8D57)
 _W0 = np.uint64(0x9E3779B9)
@@ -48,7 +51,7 @@ _SHIFT = np.uint64(32)
 
 
 class Domain(IntEnum):
-    """What a draw is for: the making of the population, or a week of the simulation."""
+    """The purpose of a draw: making the population, or a week of the simulation."""
 
     SIMULATION = 0
     POPULATION = 1
@@ -57,6 +60,8 @@ class Domain(IntEnum):
 class Block(IntEnum):
     """A block of four decisions of one week; the comment names its four lanes."""
 
+    # The numbers are part of every draw: one that is changed or given to another decision changes all
+    # results.
     WEEK = 0  # fall or mend · routine draw · random audit (from below) or campaign (from above) · signal
     SEVERITY = 1  # severity of a new violation · a check that was stopped is made as a trigger
     SIGNAL = 2  # opens a check · recognised as professional · complainant · day
@@ -84,6 +89,9 @@ def philox(k0: Any, k1: Any, c0: Any, c1: Any, c2: Any, c3: Any) -> Any:  # prag
     tuple of four uint64
         Uniform on 0 … 2**32 - 1.
     """
+    # The high halves are below 2**32 and so is what they are combined with by exclusive or: only the low
+    # halves and the key have to be masked. Ten rounds are the authors' choice, with a margin over the seven
+    # that pass their tests.
     for _ in range(10):
         p0 = _M0 * c0
         p1 = _M1 * c2
@@ -138,7 +146,7 @@ def pack(
     index: ArrayLike = 0,
     domain: int = Domain.SIMULATION,
 ) -> NDArray[np.uint64]:
-    """Pack what a draw decides into counters, one to one.
+    """Pack the identity of a decision into a counter, one to one.
 
     Parameters
     ----------
@@ -172,6 +180,8 @@ def pack(
         np.asarray(block, np.int64),
         np.asarray(domain, np.int64),
     )
+    # Word 0: enterprise. Word 1: obligation in bits 0-7, block in 8-15, index in 16-31. Word 2: week. Word 3:
+    # domain. A value that ran over its bits would be another decision's draw, hence the check.
     names = ("enterprise", "obligation", "week", "index", "block", "domain")
     tops = (TWO_32 - 1, 255, TWO_32 - 1, MAX_INDEX, 255, TWO_32 - 1)
     for name, part, top in zip(names, parts, tops, strict=True):
@@ -231,6 +241,7 @@ def uniform(words: NDArray[np.uint32]) -> NDArray[np.float64]:
     >>> uniform(np.array([0, 2**31, 2**32 - 1], np.uint32)).round(3).tolist()
     [0.0, 0.5, 1.0]
     """
+    # Half a cell up, so neither 0 nor 1 comes out and a normal quantile of it is finite.
     return (words.astype(np.float64) + 0.5) / TWO_32
 
 
@@ -260,4 +271,5 @@ def threshold(probability: ArrayLike) -> NDArray[np.uint64]:
     p = np.asarray(probability, np.float64)
     if not bool(((p >= 0) & (p <= 1)).all()):
         raise ValueError("A 'probability' must be in [0, 1].")
+    # 64 bits, since the threshold of certainty is 2**32: every 32-bit draw is below it.
     return np.rint(p * TWO_32).astype(np.uint64)

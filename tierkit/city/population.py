@@ -130,13 +130,13 @@ class Population:
     obligations: pd.DataFrame
 
     def __repr__(self) -> str:
-        """Return the size of the city, in a line."""
+        """Return the size of the city, as one line."""
         return f"Population({self.world!r})"
 
 
 @cache
 def items() -> pd.DataFrame:
-    """Return the 60 items: three general and two key ones of each agency; leave the frame as it is.
+    """Return the 60 items, three general and two key ones per agency; the frame must not be changed.
 
     Returns
     -------
@@ -209,7 +209,7 @@ def hazard_intercept(p: Parameters) -> float:
 
 
 def violation_weeks(p: Parameters) -> NDArray[np.float64]:
-    """Return the weeks that a new violation lasts on average unless found, parted by severity, shape (3,).
+    """Return the mean weeks that a new violation lasts unless found, split by severity, shape (3,).
 
     The share of each severity times its mean duration; the sum is the mean duration of a new violation, and
     the shares of the sum are those of the violations that exist at a time.

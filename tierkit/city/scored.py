@@ -1,4 +1,4 @@
-"""A world made of scored records: who there is and how risky, with the hazard that the risk implies.
+"""Make a world from scored records, with the hazards that the scored risks imply.
 
 The engine needs how often each obligation falls into violation. Real records do not say so; a calibrated
 risk does, if violations come and go as the world's parameters say: a share q of the time in violation and a
@@ -47,7 +47,7 @@ _RANK_BLOCK, _PERMIT_BLOCK = 40, 2
 
 
 def table_of(data: Mapping[str, pd.DataFrame], scores: pd.DataFrame, as_of: Any) -> pd.DataFrame:
-    """Return the obligations in force on a date, with their enterprises and risks, as a world is made of.
+    """Return the obligations in force on a date, with their enterprises and risks, for `world_from_scores`.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def world_from_scores(
     Parameters
     ----------
     table : DataFrame
-        A row an obligation: ``enterprise_id``, ``sector``, ``size``, ``agency``, ``item_class`` and
+        One row per obligation: ``enterprise_id``, ``sector``, ``size``, ``agency``, ``item_class`` and
         ``risk_probability``, the probability that one audit of it finds a violation. Optional:
         ``district``, ``ownership``, ``item``, ``commitment`` (holds a permit by commitment).
     date : datetime.date
@@ -227,7 +227,7 @@ def _items(table: pd.DataFrame, agency: Any, item_class: Any, order: Any) -> NDA
 
 
 def _check(table: pd.DataFrame, capacity: Mapping[str, int]) -> None:
-    """Raise with everything that is wrong with a table of obligations."""
+    """Check a table of obligations; one error lists everything wrong."""
     problems = [f"column '{name}' is missing" for name in _NEEDED if name not in table]
     if not problems and table.empty:
         problems.append("the table has no rows; give at least one obligation")

@@ -1,4 +1,4 @@
-"""Make a synthetic history: the engine run under the legacy policy, written out as records."""
+"""Make a synthetic dataset: run the engine under the legacy policy and write the run as records."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def history(
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Population, Run, dict[int, NDArray[np.uint8]]]:
-    """Draw a population and run it through its burn-in and its years of records, or the first weeks of these.
+    """Draw a population and run it through the burn-in and all or the first of its weeks of records.
 
     Returns
     -------
@@ -119,13 +119,13 @@ def grow(
 def _shifted(
     frame: World, progress: Callable[[int, int], None] | None, weeks: int | None
 ) -> Callable[[int, int], None] | None:
-    """Return the progress of a run from this world on as that of burn-in and records together."""
+    """Return a progress callback that counts burn-in and records as one run."""
     total = int(frame.parameters["calendar.burn_in_weeks"]) + _weeks(frame, weeks)
     return None if progress is None else lambda done, _all: progress(frame.week + done, total)
 
 
 def _weeks(frame: World, weeks: int | None) -> int:
-    """Return how many weeks of records are wanted: all of them unless told."""
+    """Return the number of weeks of records: the given one, or all."""
     return int(frame.parameters["calendar.history_weeks"]) if weeks is None else weeks
 
 
@@ -170,7 +170,7 @@ def _recorded(
 
 
 def _without_records(frame: World) -> World:
-    """Return the world with its compliance and deterrence as they are, and no records of conduct."""
+    """Return the world with its compliance and deterrence, but without records of conduct."""
     state = frame.state.copy()
     state.conduct[:] = 0
     state.conduct_week[:] = frame.week
@@ -213,7 +213,7 @@ def synth(
     params : Parameters, optional
         Parameters of the world.
     threads : int
-        It changes no bit.
+        Does not change the result.
     progress : callable, optional
         Called with the weeks done and all weeks.
 
@@ -246,7 +246,7 @@ def make(
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Dataset, World]:
-    """Make a synthetic dataset and the world that goes on from it.
+    """Make a synthetic dataset and the world at its end, from which simulations continue.
 
     Parameters
     ----------
@@ -326,7 +326,7 @@ def make(
 
 
 def _closing(table: pd.DataFrame, end: World, slots: NDArray[np.int64] | None = None) -> pd.DataFrame:
-    """Return the table with the dates on which those closed that re-registered under another name."""
+    """Return the table with the closing dates of enterprises that re-registered under another name."""
     column = "closed_on" if slots is None else "valid_to"
     gone = end.state.left != end.fixed.left
     closed = pd.Timestamp(end.origin) + pd.to_timedelta(end.state.left.astype(np.int64) * 7, unit="D")
@@ -339,7 +339,7 @@ def _closing(table: pd.DataFrame, end: World, slots: NDArray[np.int64] | None = 
 def _before(
     table: pd.DataFrame, end: World, known: NDArray[np.bool_], columns: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Return the rows that were known at the end, without the dates that were still to come."""
+    """Return the rows known at the end, with later dates blank."""
     table = table[known].reset_index(drop=True)
     for column in columns:
         table[column] = table[column].where(table[column] < pd.Timestamp(end.date))
@@ -392,7 +392,7 @@ def world_of(
     horizon_weeks: int = WEEKS_A_YEAR,
     params: Parameters | None = None,
 ) -> World:
-    """Return the world that goes on from a synthetic dataset, out of its manifest and truth.
+    """Return the world at the end of a synthetic dataset, rebuilt from its manifest and truth.
 
     Parameters
     ----------
@@ -450,7 +450,7 @@ def world_of(
 
 
 def _origins(data: Dataset, policy: Policy | None, params: Parameters | None) -> tuple[Policy, Parameters]:
-    """Return the policy and parameters with which a synthetic dataset was made, or say what is wrong."""
+    """Return the policy and parameters that made a synthetic dataset; raise if they do not match."""
     manifest = data.manifest
     missing = [name for name in ("truth", "truth_enterprises") if name not in data]
     if not manifest.get("synthetic") or missing:
@@ -482,7 +482,7 @@ def world_at(
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> World:
-    """Return the world of a synthetic dataset as it was on an earlier date, by making its past again.
+    """Return the world of a synthetic dataset on an earlier date, by simulating its past again.
 
     Parameters
     ----------
@@ -566,7 +566,7 @@ def potential(
     params: Parameters | None = None,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Return what a standard audit of each obligation would have found, by making a dataset's past again.
+    """Return what a standard audit of each obligation would have found, by simulating the past again.
 
     Parameters
     ----------

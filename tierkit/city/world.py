@@ -1,4 +1,4 @@
-"""The world a policy acts on: its parameters, what never changes in it, and its state.
+"""The world that a policy acts on: parameters, fixed part and state.
 
 Everything the engine touches is an integer. Rates and hazards are logarithms in steps of 1/`LOG_ONE`,
 scores lie on the grid of `tierkit.policy.tiers`, weeks are counted from the first week of the burn-in.
@@ -181,7 +181,7 @@ def rate_table() -> NDArray[np.uint32]:
 
 
 class Fixed(NamedTuple):
-    """What no policy changes. E enterprises in slots, O obligations in the order of their enterprises."""
+    """The part of a world that no policy changes: E slots of enterprises, O obligations in their order."""
 
     start: NDArray[np.int64]  # (E+1) first obligation of each enterprise
     entered: NDArray[np.int16]  # (E) first week in the register, ascending
@@ -211,7 +211,7 @@ class Fixed(NamedTuple):
 
 
 class State(NamedTuple):
-    """What changes from week to week. E enterprises, O obligations."""
+    """The part of a world that changes from week to week: E enterprises, O obligations."""
 
     violation: NDArray[np.uint8]  # (O) 0 compliant, else severity 1-3
     since: NDArray[np.int16]  # (O) week in which the violation began
@@ -260,7 +260,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class World(Result):
-    """A world at a moment: what never changes, its state, its calendar and who is in it.
+    """A world at a point in time: fixed part, state, calendar and enterprise ids.
 
     Attributes
     ----------
@@ -289,7 +289,7 @@ class World(Result):
     known_from: int
 
     def __repr__(self) -> str:
-        """Return who is there and when, in a line."""
+        """Return the date and the numbers of enterprises and obligations, as one line."""
         return (
             f"World({int(self.alive().sum()):,} enterprises on {self.date}, "
             f"{self.obligations:,} obligations of {self.enterprises:,} slots, seed={self.seed})"

@@ -1,4 +1,4 @@
-"""Write a run of the engine out as the records that its agencies would have kept.
+"""Convert a run of the engine into the records that its agencies would have kept.
 
 Days of the week, delays of decisions, ratings and complainants are drawn here, keyed like every other
 draw. What happened after the last day of the records is left out, cell by cell.
@@ -52,18 +52,18 @@ def _levels(names: tuple[str, ...], codes: Any) -> NDArray[np.object_]:
 
 
 def _numbered(letter: str, n: int) -> pd.Series:
-    """Return ids in order; text even where there are none, as a quiet city may have."""
+    """Return consecutive ids as text; an empty column is text too."""
     return pd.Series([f"{letter}{k:09d}" for k in range(1, n + 1)], dtype="str")
 
 
 def _codes(letter: str, days: list[str], owner: Any, number: Any) -> pd.Series:
-    """Return codes of a day, an enterprise and a number; text even where there are none."""
+    """Return codes made of a day, an enterprise and a number; an empty column is text too."""
     parts = zip(days, owner, number, strict=True)
     return pd.Series([f"{letter}{day}-{e:08d}-{n:02d}" for day, e, n in parts], dtype="str")
 
 
 class _Calendar:
-    """Turn weeks and days into dates, and cut at the last day of the records."""
+    """Converts weeks and days into dates, and blanks dates after the records."""
 
     def __init__(self, run: Run) -> None:
         self.origin = np.datetime64(run.start.origin, "D")
@@ -102,7 +102,7 @@ def _propensity(run: Run, log: pd.DataFrame) -> tuple[NDArray[np.float64], NDArr
 
 
 def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the table of inspections and, row by row, what only the engine knows of them."""
+    """Return the table of inspections and, row by row, the columns that only the engine knows."""
     fixed, ids = run.start.fixed, run.start.ids
     log = run.table()
     obligation = log["obligation"].to_numpy(np.int64)
@@ -382,7 +382,7 @@ def state_columns(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def write_records(run: Run) -> dict[str, pd.DataFrame]:
-    """Return the tables that the agencies would have kept of a run.
+    """Return the tables of records of a run.
 
     Parameters
     ----------

@@ -1,3 +1,3 @@
-"""Policies beside a baseline under the same draws, and which unknown numbers decide that."""
+"""Compare policies with a baseline under the same draws, and find which uncertain parameters decide it."""
 
 __all__: list[str] = []

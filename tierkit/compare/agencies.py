@@ -1,4 +1,4 @@
-"""The agencies' scoreboard: what each did under each policy, with intervals, and how it was rated.
+"""The agencies' scoreboard: each agency's measures under each policy, with intervals, and its ratings.
 
 A finding rate stands here between inspections and findings, beside repeats and what was put off: an
 agency that goes where it is easy to find something has a high rate and nothing else. Ratings are given by
@@ -40,12 +40,12 @@ MEASURES = (
 
 @dataclass(frozen=True, repr=False)
 class Scoreboard:
-    """What each agency did under each policy.
+    """Measures of each agency under each policy.
 
     Attributes
     ----------
     rows : DataFrame
-        A row a policy, agency and measure: ``policy``, ``agency``, ``measure``, ``unit``, ``value``,
+        One row per policy, agency and measure: ``policy``, ``agency``, ``measure``, ``unit``, ``value``,
         ``low``, ``high``, ``difference`` from the baseline with its interval, ``replicates`` and ``n``. A
         joint visit is shared equally by the agencies that take part.
     ratings : DataFrame
@@ -62,7 +62,7 @@ class Scoreboard:
     over: int
 
     def table(self, policy: str) -> pd.DataFrame:
-        """Return the values of one policy: agencies that had anything to do × measures.
+        """Return the values of one policy: one row per agency with any demand, one column per measure.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Scoreboard:
         return wide.loc[order, [name for name in MEASURES if name in wide.columns]]
 
     def __repr__(self) -> str:
-        """Return what it is of, in a line."""
+        """Return what it is of, as one line."""
         policies = ", ".join(self.rows["policy"].unique())
         return f"Scoreboard({policies}: {self.over} of {self.weeks} weeks, κ = {self.kappa:g})"
 
@@ -198,7 +198,7 @@ def ratings(inspections: pd.DataFrame) -> pd.DataFrame:
         ``agency``, ``value`` (mean of the ratings), ``low`` and ``high`` (95 % Student interval within 1 to
         5; missing below two ratings) and ``n``, in the order of the agencies; those without a rating are left
         out.
-        Ratings are given by those who care to, so an interval covers luck and not who answers.
+        Ratings come from those who care to, so an interval covers luck and not who answers.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A run as tidy frames: one row a cell, one column a count, and the unit of each.
+"""A run as tidy frames: one row per cell, one column per count, and the unit of each.
 
 Cells are week × agency × tier × class × channel × mode of the inspections, week × tier × class × state of
 the obligations, and week × agency × fate of what was demanded. Here a tier is that of the week itself; the

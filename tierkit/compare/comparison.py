@@ -48,7 +48,7 @@ _YEARLY = ("all", "tier")
 
 
 class Replicates(NamedTuple):
-    """How many replicates an interval of a wanted width needs, and how many more than were run.
+    """The number of replicates that an interval of a wanted width needs, in all and beyond those run.
 
     ``low`` and ``high`` are the 95 % interval of ``needed``, from that of the standard deviation over so few
     replicates.
@@ -176,7 +176,7 @@ class Comparison(Result):
         group: str = "all",
         level: str = "all",
     ) -> Replicates:
-        """Return how many replicates the 95 % interval of a difference needs to be as narrow as wanted.
+        """Return how many replicates the 95 % interval of a difference needs for a wanted half-width.
 
         Parameters
         ----------
@@ -226,7 +226,7 @@ class Comparison(Result):
         return replicates_for(row, width * abs(row["difference"]) if relative else width)
 
     def __repr__(self) -> str:
-        """Return what was compared, in a line."""
+        """Return what was compared, as one line."""
         reforms = ", ".join(self.policies[1:])
         return (
             f"Comparison({reforms} against {self.baseline}: {self.over} of {self.weeks} weeks, "
@@ -304,7 +304,7 @@ def mean_interval(
 
 
 def replicates_for(row: Mapping[Any, Any], width: float) -> Replicates:
-    """Return how many replicates give the difference of a row of `Comparison.summary` a half width.
+    """Return how many replicates give a row of `Comparison.summary` an interval of a wanted half-width.
 
     The smallest n with ``t(.975, n - 1) s / √n`` at most the width, s being the standard deviation of the
     paired difference over the replicates that were run. Its interval takes the ends of the χ² interval of s.
@@ -613,7 +613,7 @@ def _warn_of_unscored(world: World, scores: pd.DataFrame) -> None:
 
 
 class _Told(NamedTuple):
-    """What one run of one policy has to tell: a value and an n a row and window."""
+    """The values and counts of one run of one policy, by window and row."""
 
     keys: list[pd.DataFrame]
     told: list[NDArray[np.float64]]
@@ -637,7 +637,7 @@ def _tell(done: Run, outcomes: Sequence[Outcome], cohorts: Sequence[NDArray[np.u
 def _summarise(
     told: Sequence[Sequence[_Told]], names: Sequence[str], at: int, common: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Return the rows of one window: what each policy did, beside the baseline under the same draws."""
+    """Return the summary rows of one window: each policy and its paired difference from the baseline."""
     keys = told[0][0].keys[at]
     tier = (keys["group"] == "tier").to_numpy()
     share = keys["measure"].isin(SHARES).to_numpy()
@@ -679,7 +679,7 @@ def _summarise(
 def _by_replicate(
     told: Sequence[Sequence[_Told]], names: Sequence[str], common: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Return what each policy came to in each replicate, of all enterprises."""
+    """Return the headline measures of each policy in each replicate."""
     keys = told[0][0].keys[0]
     kept = np.flatnonzero((keys["group"] == "all") & keys["measure"].isin(HEADLINE))
     measures = keys["measure"].iloc[kept].astype(str)
@@ -703,7 +703,7 @@ def _by_replicate(
 def _transitions(
     told: Sequence[Sequence[_Told]], names: Sequence[str], common: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Return how many enterprises of each first tier were where in the end."""
+    """Return how many enterprises moved from each first tier to each last tier."""
     frames = []
     for runs, name in zip(told, names, strict=True):
         moved = np.stack([one.moved for one in runs]).astype(np.float64)

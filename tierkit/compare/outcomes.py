@@ -1,4 +1,4 @@
-"""Measure what a run did to load, findings and harm, for all and by group.
+"""Measures of a run: load, findings and harm, for all enterprises and by group.
 
 Every measure is a sum or a ratio of sums over enterprises, obligations or visits, so that groups add
 up to the whole. The finding rate never stands alone: `MEASURES` keeps it between findings and what
@@ -53,7 +53,7 @@ REPEAT_WEEKS = 4
 
 
 class Measure(NamedTuple):
-    """A measure of the summary: its parts are columns of sums."""
+    """A measure of the summary, computed from columns of sums."""
 
     name: str
     unit: str
@@ -250,7 +250,7 @@ def _rows(groups: tuple[str, ...]) -> pd.DataFrame:
 
 
 class Mark(NamedTuple):
-    """What a run had counted when a week began."""
+    """The counts of a run at the beginning of a week."""
 
     week: int
     weeks: NDArray[np.uint16]
@@ -295,7 +295,7 @@ def measure(
     tier: NDArray[np.uint8] | None = None,
     groups: Sequence[str] = tuple(GROUPS),
 ) -> Outcome:
-    """Measure a run, or some weeks of it.
+    """Compute the measures of a run, or of some weeks of it.
 
     Parameters
     ----------
@@ -464,7 +464,7 @@ def _visits(
     week: NDArray[np.int64], who: NDArray[np.int64], number: NDArray[np.int64], agency: NDArray[np.int64],
     channel: NDArray[np.int64], mode: NDArray[np.int64],
 ) -> _Visits:  # fmt: skip
-    """Return the visits that a log of inspections tells of."""
+    """Return the visits of a log of inspections."""
     key = (who * 8192 + week) * 32 + number
     _, index, inverse = np.unique(key, return_index=True, return_inverse=True)
     again = np.zeros(len(index), np.bool_)
@@ -513,7 +513,7 @@ def run_and_measure_windows(
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> tuple[Run, list[Outcome]]:
-    """Run a policy once and measure some spans of its weeks.
+    """Run a policy once and measure several windows of its weeks.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How sound scores, tiers and policies are, judged on records and on worlds whose truth is known.
+"""Evaluate scores, tiers and policies, on records and on synthetic worlds whose truth is known.
 
 `policy_value` says what a policy would find, from records that selection made, with its error or a refusal;
 `ranking` what is found, and how much earlier, if inspections are made in the order of a score;

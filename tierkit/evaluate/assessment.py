@@ -1,4 +1,4 @@
-"""How sound a model and a policy are, on the records after a date: every check of `evaluate` at once.
+"""Every check of `evaluate` for one model and one policy, on the records after a date.
 
 Each part is either there or refused with a reason; a part that the records do not carry never shows a number.
 """
@@ -69,7 +69,7 @@ _MONTHS = 6
 
 @dataclass(frozen=True, repr=False)
 class Assessment(Result):
-    """What was found, part by part.
+    """Results of `assess`, by part.
 
     Attributes
     ----------
@@ -78,12 +78,12 @@ class Assessment(Result):
     tables : dict of str to DataFrame
         Tidy tables; the first word of a name is the part that it belongs to.
     refused : dict of str to str
-        Parts that the records do not carry → why.
+        Parts that could not be computed from these records, with the reason.
     results : dict of str to object
         Results that figures are drawn from: ``ranking``, ``policy_value``, ``fairness``, ``consistency``,
         ``stability``, ``drift``, ``feedback``, by what could be made.
     notes : tuple of str
-        What was left out or taken on trust.
+        What was left out, and what was assumed without a check.
     """
 
     facts: Mapping[str, Any]
@@ -93,7 +93,7 @@ class Assessment(Result):
     notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a part: the names of its ``tables``, or why it was ``refused``."""
+        """Return one row per part: the names of its ``tables``, or why it was ``refused``."""
         rows = []
         for part in PARTS:
             names = [name for name in self.tables if name.partition(".")[0] == part]
@@ -111,7 +111,7 @@ class Assessment(Result):
         return said
 
     def to_dict(self) -> dict[str, Any]:
-        """Return facts, tables and refusals as plain values for JSON, what is not finite as None."""
+        """Return facts, tables and refusals as plain values for JSON; those not finite become None."""
         return {
             "facts": dict(self.facts),
             "refused": dict(self.refused),
@@ -141,7 +141,7 @@ class _Book:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Note a part as refused if what it rests on is not in the records."""
+        """Record a part as refused if the records lack what it needs."""
         try:
             yield
         except (OverlapError, DataError, ValueError) as error:
@@ -161,7 +161,7 @@ def assess(
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Assessment:
-    """Hold a model and a policy against the 180 days of records after a date, or as many as there are.
+    """Assess a model and a policy on the 180 days of records after a date, or as many as there are.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def assess(
         Synthetic worlds in which retraining on a policy's own findings is tried for ten rounds
         (`tierkit.evaluate.runaway`, some ten seconds each); none at 0. They know nothing of the records.
     threads : int
-        It changes no bit.
+        Does not change the result.
     progress : callable, optional
 
     Returns
@@ -280,7 +280,7 @@ def _practice(window: pd.DataFrame) -> Policy | None:
 
 
 def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
-    """Hold risk probabilities against on-site inspections, all and random audits alone."""
+    """Compare risk probabilities with the findings of on-site inspections: all, and random audits alone."""
     rows = window[window["mode"] != "offsite"].merge(
         scored[["enterprise_id", "risk_probability"]], on="enterprise_id"
     )

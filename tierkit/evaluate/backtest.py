@@ -1,4 +1,4 @@
-"""Rerun a past year under the policy of the past, and compare the load with what happened.
+"""Simulate a past year under the policy estimated from the records before it; compare with what happened.
 
 The policy is estimated from the records up to a date (`tierkit.evaluate.history`), with no look at the truth
 or at what came later. The world is put back to that date: who is in the register, when they come and go, and
@@ -46,7 +46,7 @@ _SHAPE = tuple(len(_LEVELS[name]) for name in DIMENSIONS)
 
 
 def prediction_interval(draws: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the interval into which one more draw like these falls in 95 % of cases.
+    """Return the 95 % prediction interval for one further draw from the same distribution.
 
     With R draws its ends are the k-th smallest and the k-th largest, k = ⌊0.025 (R + 1)⌋: one more draw is
     equally likely to take each of the R + 1 places, so it lies inside with probability 1 - 2k/(R + 1) at
@@ -91,7 +91,7 @@ class Backtest(Result):
     observed : int array of shape (12, 6, 16)
         What happened.
     least : float
-        Inspections that a cell must be expected to have, to be judged.
+        Smallest expected number of inspections for a cell to be judged.
     """
 
     history: History
@@ -107,12 +107,12 @@ class Backtest(Result):
         return len(self.counts)
 
     def table(self, by: Sequence[str] = DIMENSIONS) -> pd.DataFrame:
-        """Return a row a cell: levels, ``predicted`` and its interval, ``observed``, ``inside``, ``judged``.
+        """Return one row per cell: levels, ``predicted`` with interval, ``observed``, ``inside``, ``judged``.
 
         Parameters
         ----------
         by : sequence of {"agency", "channel", "sector"}
-            What to tell apart; the rest is summed, and without any there is one row.
+            Dimensions of the cells; all others are summed over. With none, the frame has one row.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class Backtest(Result):
 
     @cached_property
     def coverage(self) -> dict[str, float]:
-        """Return in how many judged cells the observed load lies inside its interval, and how sure that is.
+        """Return the share of judged cells whose observed load lies inside its interval, with intervals.
 
         ``low`` to ``high`` is Wilson's interval, as if cells were independent. They are not, as they share
         rates: ``expected_low`` to ``expected_high`` is where 95 % of the replicates' own coverage lies, each
@@ -254,7 +254,7 @@ def backtest(
     threads: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Backtest:
-    """Predict the load after a date from the records before it, and hold it against what happened.
+    """Predict the load after a date from the records before it, and compare it with the records after it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Acceptance moments: what a synthetic world must look like before anything is concluded from it.
+"""Acceptance moments: the ranges a synthetic world must lie in before conclusions are drawn from it.
 
 The ranges come from published figures where there are any; each moment names its own. They are wide
 on purpose: the world is made to be consistent with what is known of Shanghai, not fitted to it.
@@ -85,7 +85,7 @@ def _row(moment: _Moment, value: float, low: float, high: float, n: int) -> tupl
 
 
 def _rate(count: int, exposure: float) -> tuple[float, float, float]:
-    """Return a rate with its 95 % interval, the count taken as Poisson."""
+    """Return a rate with its 95 % interval, for a Poisson count."""
     z = norm.ppf(0.975)
     half = z * np.sqrt(max(count, 1))
     return count / exposure, (count - half) / exposure, (count + half) / exposure
@@ -208,7 +208,7 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
 
 
 def of_ladder() -> pd.DataFrame:
-    """Return what a published ladder must come to, and that the check of the legal floor fires on it.
+    """Return the published ratios of a ladder, and whether the check of the legal floor warns of it.
 
     Henan's draw ratios on Dandong's published classes; both are counts of whole populations, so that the
     interval is the value. Columns as in `of_records`.

@@ -1,4 +1,4 @@
-"""Tier stability: how often tiers move from month to month, how often they move back, and what damps it.
+"""Tier stability: how often tiers change between months, how often they change back, and what reduces it.
 
 The same scores are put into tiers month after month four times: with the policy's hysteresis and dwell, with
 each of them alone, and with neither. What differs between the four is their doing and nothing else. Stability
@@ -57,16 +57,16 @@ class Stability(Result):
     Attributes
     ----------
     table : DataFrame
-        A row a policy, setting (of `SETTINGS`) and measure: ``policy``, ``logic`` (matrix or composite),
+        One row per policy, setting (of `SETTINGS`) and measure: ``policy``, ``logic`` (matrix or composite),
         ``setting``, ``measure``, ``value``, ``low``, ``high`` (95 %, enterprises as clusters), ``count`` out
         of ``n``, ``enterprises``; ``difference`` from the setting ``neither`` with ``difference_low`` and
         ``difference_high``, paired by enterprise. The measures: ``change_share``, changes of tier by
         enterprise-month; ``flip_share``, flip-flops by enterprise-month; ``return_share``, flip-flops by
         change; ``held_share``, enterprise-months in which the tier is not that of the scores alone.
     monthly : DataFrame
-        A row a policy, setting and month: ``policy``, ``setting``, ``month``, ``n``, ``changes``, ``flips``,
-        ``held`` and the ``change_share`` with ``low`` and ``high`` (Wilson: an enterprise is once in a
-        month).
+        One row per policy, setting and month: ``policy``, ``setting``, ``month``, ``n``, ``changes``,
+        ``flips``, ``held`` and the ``change_share`` with ``low`` and ``high`` (Wilson: an enterprise is once
+        in a month).
     within : int
         Months in which a way back makes a flip-flop.
     """
@@ -121,7 +121,7 @@ class Stability(Result):
 def tier_stability(
     scores: Mapping[date, pd.DataFrame], policies: Policy | Sequence[Policy], *, within: int = 6
 ) -> Stability:
-    """Put the same enterprises into tiers month after month, and count what moves.
+    """Assign tiers to the same enterprises month after month, and count the changes.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def tier_stability(
 
 
 class _Day(NamedTuple):
-    """The scores of a day in grid steps, and where its enterprises stand among all."""
+    """The scores of a day in grid steps, and the positions of its enterprises among all."""
 
     day: date
     at: NDArray[np.int64]
@@ -222,7 +222,7 @@ def _read(scores: Mapping[date, pd.DataFrame], policy: Policy) -> tuple[list[_Da
 
 
 def _follow(days: list[_Day], size: int, rule: TierRule, within: int) -> tuple[_Tally, pd.DataFrame]:
-    """Return what is counted by enterprise, and by month."""
+    """Return the counts by enterprise, and by month."""
     tier, level, grade, before = (np.full(size, -1, np.int64) for _ in range(4))
     since, moved_on = (np.full(size, np.datetime64("NaT", "D")) for _ in range(2))
     tally = {name: np.zeros(size, np.int64) for name in _COUNTS}
@@ -253,7 +253,7 @@ def _follow(days: list[_Day], size: int, rule: TierRule, within: int) -> tuple[_
 
 
 def _linear(tally: _Tally, top: str, bottom: str) -> tuple[float, Floats]:
-    """Return a ratio of sums, and what each enterprise does to it to first order."""
+    """Return a ratio of sums, and each enterprise's first-order influence on it."""
     x, d = tally[top].astype(np.float64), tally[bottom].astype(np.float64)
     if not d.sum():
         return float("nan"), np.full(x.size, np.nan)

@@ -1,4 +1,4 @@
-"""What to rank by is a choice: the probability of a violation, the harm going on, the harm a visit averts.
+"""Three targets to rank by: probability of a violation, current harm, and harm that a visit averts.
 
 With p the calibrated probability that one audit of an obligation finds something, d the probability that an
 audit detects a violation that is there, and s the severity of a violation,
@@ -46,12 +46,12 @@ _DRAWS = 100
 
 @dataclass(frozen=True)
 class Severities:
-    """How grave violations are, and how soon others would find them, by stratum.
+    """Severity shares of violations and the rate at which other inspections find them, by stratum.
 
     Parameters
     ----------
     table : DataFrame
-        One row a stratum: ``n`` (findings), a share for each of `tierkit.records.SEVERITIES` with ``_low``
+        One row per stratum: ``n`` (findings), a share for each of `tierkit.records.SEVERITIES` with ``_low``
         and ``_high``, ``obligations``, ``inspections`` (on site, in the year before), ``found``
         (probability that other inspections find a violation in a week).
     strength : float
@@ -67,7 +67,7 @@ class Severities:
     def weights(
         self, params: Parameters | None = None, shares: Floats | None = None
     ) -> tuple[Floats, Floats]:
-        """Return by stratum the harm a week of a violation, and the harm that is still to come of it.
+        """Return, by stratum, a violation's harm per week and its expected remaining harm.
 
         Parameters
         ----------
@@ -258,20 +258,20 @@ def targets(
 
 @dataclass(frozen=True)
 class Movers:
-    """Who is ranked otherwise when the target is changed from the probability.
+    """Which enterprises change rank when another target than the probability is used.
 
     Parameters
     ----------
     summary : DataFrame
-        One row a target: ``n``, ``capacity`` (enterprises), ``kept`` (of those who come first by
+        One row per target: ``n``, ``capacity`` (enterprises), ``kept`` (of those who come first by
         probability), ``overlap``, ``drawn_low`` and ``drawn_high`` (where 95 % of draws of the severity
         shares put it: no interval of the overlap, since their noise moves more and so pushes it down),
         ``kendall``, ``spearman`` (missing where all are alike).
     groups : DataFrame
-        One row a target, grouping and group: ``n``, ``before``, ``after`` (within capacity), ``entered``,
+        One row per target, grouping and group: ``n``, ``before``, ``after`` (within capacity), ``entered``,
         ``left``.
     levels : DataFrame
-        One row a target and pair of levels: ``from``, ``to``, ``n``; empty without levels.
+        One row per target and pair of levels: ``from``, ``to``, ``n``; empty without levels.
     """
 
     summary: pd.DataFrame
@@ -287,14 +287,14 @@ class Movers:
 
 
 def _correlation(measure: Callable[[Floats, Floats], Any], one: Floats, other: Floats) -> float:
-    """Return a rank correlation, which is undefined where nothing can be ranked."""
+    """Return a rank correlation; NaN where one side is constant."""
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
     return float(measure(one, other).statistic)
 
 
 def _order(values: Floats, lot: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return rows from the highest down, ties by the lot of their id."""
+    """Return rows in descending order, with ties broken by a hash of the id."""
     return np.lexsort((lot, -values))
 
 
@@ -307,7 +307,7 @@ def movers(
     level: str | None = None,
     params: Parameters | None = None,
 ) -> Movers:
-    """Show who comes first, and who is in which tier, when another target than the probability ranks.
+    """Compare who comes first, and who is in which level, under each target and under the probability.
 
     Parameters
     ----------

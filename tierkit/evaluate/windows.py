@@ -1,4 +1,4 @@
-"""The days after a date that the records must hold, to be looked at."""
+"""Checks that the records cover the days of a window."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["check_window", "end_of"]
 
 
 def end_of(records: Mapping[str, pd.DataFrame]) -> pd.Timestamp:
-    """Return the first day of which the records know nothing, by their manifest or their last inspection.
+    """Return the first day after the records, by the manifest or else the last inspection.
 
     Examples
     --------
@@ -22,7 +22,7 @@ def end_of(records: Mapping[str, pd.DataFrame]) -> pd.Timestamp:
 
 
 def check_window(records: Mapping[str, pd.DataFrame], start: pd.Timestamp, days: int) -> None:
-    """Refuse a window that is not within the records.
+    """Raise unless a window lies within the records.
 
     Parameters
     ----------

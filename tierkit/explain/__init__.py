@@ -1,4 +1,4 @@
-"""Why an enterprise is in its tier: exact reasons of both scores, in words, for one or for all."""
+"""Explain tiers: exact contributions to both scores, as numbers and in words, for one enterprise or all."""
 
 from tierkit.explain.bands import AGREEMENT, BANDS, DISTANCE, bands
 from tierkit.explain.changes import Changes, changes, features_held

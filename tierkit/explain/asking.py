@@ -50,7 +50,7 @@ def explain(
         Features of the enterprises against which risk is measured, ``tk.features(data, day).sample(500)``
         for instance; without them its values are path-dependent.
     threads : int
-        It changes no bit.
+        Does not change the result.
     lang : {"zh", "en"}, default="zh"
         Language in which a notebook shows it; every method takes another.
 

@@ -1,4 +1,4 @@
-"""How sure a tier is, in three bands: by bootstrap models that agree, or by the way to the nearest boundary.
+"""Certainty of a tier in three bands, by the agreement of bootstrap models or the distance to a boundary.
 
 All edges are assumptions, the same for every city: a band is a way to sort a list, and no finding. A way of
 0.2 in log-odds changes odds by a fifth; 10 points are about as much on a scorecard whose odds double in 40.
@@ -26,7 +26,7 @@ DISTANCE: Mapping[str, tuple[float, float]] = MappingProxyType({"risk": (0.2, 0.
 
 
 def basis(tiers: pd.DataFrame) -> str:
-    """Return what the bands of a frame of tiers rest on: ``"agreement"`` or ``"distance"``.
+    """Return the basis of the bands of a frame of tiers: ``"agreement"`` or ``"distance"``.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def basis(tiers: pd.DataFrame) -> str:
 
 
 def way(tiers: pd.DataFrame) -> pd.Series:
-    """Return how far the nearer boundary is, in widths of the band of the unsure; infinite where none is.
+    """Return the distance to the nearer boundary, in widths of the unsure band; infinite without a boundary.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def way(tiers: pd.DataFrame) -> pd.Series:
 
 
 def distance_band(tiers: pd.DataFrame, axis: str) -> NDArray[np.intp]:
-    """Return the place in `BANDS` of each way to the next tier along one axis.
+    """Return the position in `BANDS` for each distance to the next tier along one axis.
 
     Parameters
     ----------

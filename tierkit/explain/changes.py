@@ -1,4 +1,4 @@
-"""Who changed tiers between two dates, and which reasons moved: by records, and by time alone."""
+"""Changes of tiers between two dates, and of the contributions behind them, by records and by time alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TOP = 3
 
 
 def effects(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return what each feature adds to each score of every row: log-odds of risk, points of credit.
+    """Return the contribution of each feature to both scores: log-odds of risk, points of credit.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def effects(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame) -> dict[s
 
 
 def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return mean, low and high of Student's 95 % interval of each column; none of fewer than two rows.
+    """Return mean, low and high of Student's 95 % interval of each column; none with fewer than two rows.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def span(low: float, high: float, digits: int, lang: str, *, share: bool = False, sign: bool = False) -> str:
-    """Return an interval as text, or in words that there were too few for one.
+    """Return an interval as text, or a note that there were too few rows for one.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def span(low: float, high: float, digits: int, lang: str, *, share: bool = False
 def features_held(
     data: Source, known_before: date | str, as_of: date | str, ids: Iterable[str], *, threads: int = 1
 ) -> pd.DataFrame:
-    """Return features as of a date if nothing had become known since an earlier one: what time alone does.
+    """Return features as of a date from the records known on an earlier date, to show the effect of time.
 
     Parameters
     ----------
@@ -160,13 +160,13 @@ class Changes(Result):
         return told.reset_index()
 
     def strongest(self, direction: str, axis: str, top: int = _TOP) -> pd.DataFrame:
-        """Return the features whose contribution moved most, records and time together."""
+        """Return the features whose contribution changed most, by records and time together."""
         rows = self.moved.query("direction == @direction and axis == @axis and part == 'all' and mean != 0")
         order = rows["mean"].abs().sort_values(ascending=False, kind="stable").index
         return rows.loc[order].head(top)
 
     def sentences(self, lang: str = "zh") -> list[str]:
-        """Return who moved and why, a sentence each, with n and intervals."""
+        """Return the changes and their causes as sentences, with n and intervals."""
         both = self.transitions[~self.transitions["before"].isin(ABSENT)]
         both = both[~both["after"].isin(ABSENT)]
         dates = {"before": self.before, "after": self.after}
@@ -218,7 +218,7 @@ def changes(
     before: str,
     after: str,
 ) -> Changes:
-    """Return how tiers changed since an earlier assignment by the same models, and which reasons moved.
+    """Compare tiers with an earlier assignment by the same models, and the contributions behind them.
 
     Parameters
     ----------

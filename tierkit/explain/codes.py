@@ -1,4 +1,4 @@
-"""Reasons of all enterprises as codes: the k strongest of each score, beside their values."""
+"""Reasons of all enterprises as codes: the k strongest features of each score, with their effects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def reason_codes(
     risk : RiskModel
     credit : CreditScorecard
     X : DataFrame of shape (n, any)
-        Features, one row an enterprise.
+        Features, one row per enterprise.
     k : int, default=3
         Reasons of each score.
     background : DataFrame of shape (B, any), optional
@@ -94,7 +94,7 @@ def _strongest(axis: str, values: NDArray[np.float64], names: list[str], k: int)
 
 
 def code_book(lang: str = "zh") -> pd.DataFrame:
-    """Return what each reason code means.
+    """Return the meaning of each reason code.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def code_book(lang: str = "zh") -> pd.DataFrame:
     -------
     DataFrame
         ``code``, ``name``, ``group``, ``unit``, ``risk`` and ``credit`` (which way more of it may work, in
-        words), one row a feature that a model reads.
+        words), one row per feature that a model reads.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def code_book(lang: str = "zh") -> pd.DataFrame:
 
 
 def code_books() -> pd.DataFrame:
-    """Return what each reason code means in Chinese and in English, side by side.
+    """Return the meaning of each reason code in Chinese and in English.
 
     Returns
     -------

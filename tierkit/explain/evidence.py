@@ -1,4 +1,4 @@
-"""The records behind each feature's value, with ids and dates: what the catalogue's own queries count."""
+"""The records behind each feature's value, with ids and dates, by the queries of the catalogue."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def evidence(
     Returns
     -------
     DataFrame
-        A row a feature and record: ``enterprise_id``, ``feature``, ``table``, ``record_id``, ``on`` (the
+        One row per feature and record: ``enterprise_id``, ``feature``, ``table``, ``record_id``, ``on`` (the
         day that counts) and ``kind`` (see `Record`). By enterprise in the order asked, then by feature in
         that of the catalogue, the latest first.
 

@@ -1,4 +1,4 @@
-"""What sets a tier apart, how tiers changed since the last run and why, and who is near a boundary."""
+"""Portraits of tiers: distinguishing features, changes since the last run, and shares near a boundary."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NEAREST = 50
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Portraits(Result):
-    """Tiers as groups: what sets each apart, how they changed, and who is near a boundary.
+    """Tiers as groups: distinguishing features, changes, and shares near a boundary.
 
     Intervals are of 95 %, one by one: enterprises count as drawn from those that could have been there.
 
@@ -42,16 +42,16 @@ class Portraits(Result):
         ``tier``, ``n``, ``of``, ``share`` with ``low`` and ``high`` (Wilson), and the mean scores ``risk``
         (margin) and ``credit`` (points).
     marks : DataFrame
-        A row a tier, ``axis`` and ``feature``: ``n``, the ``mean`` that it adds to the score of the tier and
-        of the ``city``, their ``difference`` with ``low`` and ``high`` (Welch, of the tier against the rest).
-        With ``base``, over features the means add up to the tier's mean score.
+        One row per tier, ``axis`` and ``feature``: ``n``, the ``mean`` that it adds to the score of the tier
+        and of the ``city``, their ``difference`` with ``low`` and ``high`` (Welch, of the tier against the
+        rest). With ``base``, over features the means add up to the tier's mean score.
     facts : DataFrame
-        A row a tier and feature: ``kind`` (``flag``, ``count``, ``ever``: shares; ``level``: the share of the
-        level that differs most, named in ``level``; ``median``), ``n`` known, ``value``, ``low``, ``high``
-        (Wilson; between order statistics for a median), and the same of the whole city: ``city_n``,
+        One row per tier and feature: ``kind`` (``flag``, ``count``, ``ever``: shares; ``level``: the share of
+        the level that differs most, named in ``level``; ``median``), ``n`` known, ``value``, ``low``,
+        ``high`` (Wilson; between order statistics for a median), and the same of the whole city: ``city_n``,
         ``city``, ``city_low``, ``city_high``.
     near : DataFrame
-        A row a tier, ``axis`` (risk, credit, certainty) and ``band`` (`tierkit.explain.BANDS`): ``n``,
+        One row per tier, ``axis`` (risk, credit, certainty) and ``band`` (`tierkit.explain.BANDS`): ``n``,
         ``of``, ``share``, ``low``, ``high``.
     nearest : DataFrame
         The enterprises nearest to a boundary: ``enterprise_id``, ``tier``, ``distance_risk``,
@@ -86,12 +86,12 @@ class Portraits(Result):
         return {name: plain(getattr(self, name)) for name in names}
 
     def strongest(self, tier: str, axis: str, top: int = _TOP) -> pd.DataFrame:
-        """Return what sets a tier apart on an axis, the largest difference from the city's mean first."""
+        """Return the features of a tier on an axis, the largest difference from the city's mean first."""
         rows = self.marks.query("tier == @tier and axis == @axis and difference != 0")
         return rows.loc[rows["difference"].abs().sort_values(ascending=False, kind="stable").index].head(top)
 
     def fact(self, tier: str, feature: str, lang: str) -> str:
-        """Return a tier's share or mean of a feature beside the city's, in words."""
+        """Return a tier's share or mean of a feature and the city's, in words."""
         row = _row(self.facts, tier=tier, feature=feature)
         known = BY_NAME[feature]
         kind, digits = str(row["kind"]), 1
@@ -111,7 +111,7 @@ class Portraits(Result):
         ).strip()  # fmt: skip
 
     def mark(self, row: pd.Series, lang: str) -> str:
-        """Return by how much a feature sets a tier apart, in words: a row of `marks`."""
+        """Return how much a feature distinguishes a tier, in words: one row of `marks`."""
         digits = _DIGITS[str(row["axis"])]
         return texts.text(
             f"portrait.mark.{row['axis']}",
@@ -121,7 +121,7 @@ class Portraits(Result):
         )
 
     def sentences(self, lang: str = "zh", top: int = 3) -> list[str]:
-        """Return all of it in words: each tier, then the changes, then who is near a boundary."""
+        """Return everything as sentences: each tier, then the changes, then the shares near a boundary."""
         said = []
         for row in self.tiers.to_dict("records"):
             tier = str(row["tier"])
@@ -170,7 +170,7 @@ def portraits(
     changes: Changes | None = None,
     lang: str = "zh",
 ) -> Portraits:
-    """Return what sets each tier apart, and who is near a boundary.
+    """Describe each tier by its distinguishing features and its share near a boundary.
 
     Parameters
     ----------
@@ -265,7 +265,7 @@ def _best(credit: CreditScorecard, rows: pd.DataFrame, added: pd.DataFrame) -> f
 
 
 def _marks(values: pd.DataFrame, inside: NDArray[np.bool_], tier: str, axis: str) -> pd.DataFrame:
-    """Return what features add to the score of a tier and of the city.
+    """Return the mean contributions of features to the score, for a tier and for the city.
 
     The tier is part of the city, so the difference is the share of the rest times the difference from it,
     whose interval is Welch's (*The generalization of "Student's" problem*, Biometrika 34, 1947).
@@ -299,7 +299,7 @@ def _marks(values: pd.DataFrame, inside: NDArray[np.bool_], tier: str, axis: str
 
 
 def _fact(feature: Feature, column: pd.Series, inside: NDArray[np.bool_], tier: str) -> dict[str, object]:
-    """Return a tier's share or mean of a feature beside the city's."""
+    """Return a tier's share or mean of a feature, and the city's."""
     known = column.notna().to_numpy()
     kind, level = _kind(feature), None
     if kind == "median":
@@ -340,7 +340,7 @@ def _median(x: Floats) -> list[float]:
 
 
 def _kind(feature: Feature) -> str:
-    """Return how a feature is told of a group: a share where there is a word for none, else the median."""
+    """Return how a feature is summarised for a group: as a share if 0 has a word for it, else as a median."""
     if feature.levels is not None:
         return "level"
     if feature.none is None:

@@ -1,4 +1,4 @@
-"""One enterprise's reasons: its tier, the rule that gave it, and the facts behind both scores, in words."""
+"""Reasons of one enterprise: its tier, the rule behind it, and the facts behind both scores, in words."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Reason:
-    """One fact and what it does to one score.
+    """One fact and its effect on one score.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class Reasons(Result):
     lang: str = "zh"
 
     def __repr__(self) -> str:
-        """Return the tier and how many facts lie behind it, in a line."""
+        """Return the tier and the number of reasons, as one line."""
         return (
             f"Reasons({self.enterprise_id}: {self.tier} under {self.policy}, "
             f"{len(self.of('risk'))} risk and {len(self.of('credit'))} credit reasons)"
@@ -209,7 +209,7 @@ class Reasons(Result):
         return {group: sum(r.effect for r in self.of(axis) if r.group == group) for group in GROUPS}
 
     def sentences(self, lang: str | None = None, top: int = 5, *, records: bool = False) -> list[str]:
-        """Return the explanation as sentences that a regulator can sign, with facts, numbers and units.
+        """Return the explanation as sentences for an official document, with facts, numbers and units.
 
         Parameters
         ----------
@@ -250,7 +250,7 @@ class Reasons(Result):
         return texts.text("reason.credit", lang, points=points, grade=self.credit_grade, best=best, lost=lost)
 
     def distance_sentence(self, axis: str, lang: str) -> str:
-        """Return how far one score is from where the tier changes."""
+        """Return the distance of one score from the nearest change of tier, in words."""
         distance = self.distance_risk if axis == "risk" else self.distance_credit
         if not np.isfinite(distance):
             return texts.text(f"reason.distance.{axis}.none", lang)
@@ -289,7 +289,7 @@ class Reasons(Result):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the reasons that `to_dict` laid down."""
+        """Return the reasons that `to_dict` wrote."""
         known = dict(data)
         known["rule"] = Label(**data["rule"])
         known["reasons"] = tuple(
@@ -452,7 +452,7 @@ def plain_value(value: Any) -> float | str | None:
 
 
 def _margins(risk: RiskModel, cutoffs: Iterable[float]) -> tuple[float, ...]:
-    """Return the margins whose calibrated probability is a cut-off; those out of reach are left out."""
+    """Return the margins at which the calibrated probability is a cut-off, without unreachable ones."""
 
     def beyond(margin: float, cut: float) -> float:
         return float(risk.calibration_.log_odds([margin])[0]) - float(logit(cut))

@@ -31,7 +31,7 @@ def _value(feature: Feature) -> str:
 
 
 def _absent(feature: Feature) -> str:
-    """Return the value where its table holds nothing; an enterprise that is not registered has none."""
+    """Return the value of a feature without records; missing if the enterprise is not registered."""
     if feature.absent is None or feature.source == "enterprises":
         return f'{feature.source}."{feature.name}"'
     default = f'coalesce({feature.source}."{feature.name}", {feature.absent!r})'
@@ -79,7 +79,7 @@ def on_register(timeline: Timeline) -> pd.Series:
 
 
 def standing(timeline: Timeline) -> pd.Series:
-    """Return, for each pair, the gravest adverse kind of credit event that stands open, or nothing.
+    """Return, for each pair, the gravest open adverse kind of credit event, or missing.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def build(
     closed : bool
         Whether to tell about enterprises that had closed before the date, too.
     threads : int
-        It changes no bit.
+        Does not change the result.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def build_rows(data: Source, pairs: pd.DataFrame, *, threads: int = 1) -> pd.Dat
     pairs : DataFrame of shape (n, any)
         Columns ``enterprise_id`` and ``as_of``.
     threads : int
-        It changes no bit.
+        Does not change the result.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Every feature, declared once in ``catalogue.toml``: what it counts, which way it may work, its words.
+"""Every feature, declared once in ``catalogue.toml``: definition, sign in each model, and labels.
 
 Signs are chosen so that they hold for records and not for columns alone. One more finding raises the counts
 of findings and shortens the days since the last one, and both may only raise the risk; a repair lowers the

@@ -149,7 +149,7 @@ def city_page(
     lang : {"zh", "en", "both"}
         Language of the dossiers.
     threads : int
-        It changes no bit.
+        Does not change the result.
     progress : Progress
 
     Returns

@@ -112,7 +112,7 @@ def explain(
     background : int
         Measure risk against so many enterprises of the records, drawn at random.
     threads : int
-        It changes no bit.
+        Does not change the result.
     progress : Progress
 
     Returns

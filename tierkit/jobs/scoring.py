@@ -148,7 +148,7 @@ def score(
     """Score and tier every enterprise of a dataset, and write one Parquet file.
 
     The file holds the scores of `tierkit.scores.model.Model.score` and the tiers of
-    `tierkit.policy.tiers.assign`, one row an enterprise in the order of their table, and ``assigned_on``,
+    `tierkit.policy.tiers.assign`, one row per enterprise in the order of their table, and ``assigned_on``,
     the day since which the tier stands. Rows that break the contract go to a reject file beside it; with
     reason codes comes a code book. All appear whole, under their names, at the end.
 
@@ -176,7 +176,7 @@ def score(
         ``tier_agreement``, ``agreement_low`` and ``agreement_high``, as
         `tierkit.scores.ensemble.Ensemble.certainty` compares them, the last assignment counted.
     threads : int
-        It changes no bit.
+        Does not change the result.
     progress : Progress
 
     Returns

@@ -1,4 +1,4 @@
-"""Figure of a past year run again: the load of each cell, predicted and as it happened."""
+"""Figure of a backtest: predicted and observed load of each cell."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def backtest(result: Backtest, *, lang: str = "en") -> Axes:
 
 
 def _legend(ax: Axes, lang: str) -> None:
-    """Say which colour is inside the interval."""
+    """Add the legend of cells inside and outside their interval."""
     marks = [
         Line2D([], [], color=color, marker="o", linestyle="", markersize=4, label=texts.text(text_id, lang))
         for color, text_id in ((_INSIDE, "figure.backtest.inside"), (_OUTSIDE, "figure.backtest.outside"))

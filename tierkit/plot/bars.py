@@ -1,4 +1,4 @@
-"""Stacked bars, one a policy: what the figures of load, visits and tiers share."""
+"""Stacked bars, one per policy, shared by the figures of load, visits and tiers."""
 
 from __future__ import annotations
 

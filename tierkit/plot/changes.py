@@ -1,4 +1,4 @@
-"""Figures of what changes from the baseline: findings, missed violations, harm, and how sure that is."""
+"""Figures of changes from the baseline, with intervals: findings, missed violations and harm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def outcomes(
 ) -> AxesRow:
     """Draw load, finding rate, findings, missed violations and harm side by side, as changes.
 
-    One scale for all panels, so that a high finding rate is never read without what it cost; the number
+    All panels share one scale, so that a finding rate is read together with its cost; the number
     beside each point is the value itself.
 
     Parameters
@@ -210,7 +210,7 @@ def trade_off(
 
 
 def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> AxesRow:
-    """Draw one measure's change against general deterrence, one panel a horizon.
+    """Draw one measure's change against the strength of general deterrence, one panel per horizon.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
 
     Returns
     -------
-    array of Axes, one a horizon
+    array of Axes, one per horizon
 
     Examples
     --------

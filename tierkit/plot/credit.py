@@ -1,4 +1,4 @@
-"""Figures of a scorecard over time: whether its rows have moved, and whether tiers stand."""
+"""Figures over time: drift of a scorecard's population, and stability of tiers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = ("change_share", "flip_share", "held_share")
 
 
 def monitoring(result: Monitoring, *, lang: str = "en") -> Axes:
-    """Draw the stability index of the score and of each feature, beside what chance alone makes of it.
+    """Draw the stability index of the score and of each feature, with its value by chance alone.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def monitoring(result: Monitoring, *, lang: str = "en") -> Axes:
 
 
 def tier_stability(result: Stability, *, lang: str = "en") -> AxesRow:
-    """Draw how often tiers change and flip in a month, with hysteresis and dwell on and off, and their price.
+    """Draw how often tiers change and change back, with hysteresis and dwell on and off, and what they cost.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the figures of policies share: the rows of a measure, names, captions, axes."""
+"""Helpers of the figures of policies: rows of a measure, names, captions and axes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def effects(
     Raises
     ------
     KeyError
-        If the summary has no such rows; the message says what it has.
+        If the summary has no such rows; the message lists those it has.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def horizon(weeks: int, over: int, lang: str) -> str:
 
 
 def policy_axis(ax: Axes, policies: Sequence[str], lang: str) -> None:
-    """Name the policies down the vertical axis, the first on top.
+    """Label the vertical axis with the policies, the first on top.
 
     Examples
     --------

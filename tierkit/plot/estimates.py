@@ -1,4 +1,4 @@
-"""One number estimated in several ways, one below the other: intervals, n and, if known, the truth."""
+"""Figure of several estimates of one number, with intervals, n and, if known, the true value."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def estimates(
     Parameters
     ----------
     frame : DataFrame
-        A row an estimate, from the top: ``label``, ``value``, ``low``, ``high`` and ``n``, what it rests on.
-        One without a value is drawn as refused.
+        One row per estimate, from the top: ``label``, ``value``, ``low``, ``high`` and ``n``, what it rests
+        on. One without a value is drawn as refused.
     title, axis : str
         What is estimated, and its unit.
     subtitle : str, default=""

@@ -1,4 +1,4 @@
-"""The vendored font: Chinese and Latin in every figure and page, with no font installed and no network.
+"""The bundled font for Chinese and Latin text in figures and pages; no installed font or network is needed.
 
 The file is a subset of Noto Sans SC under the SIL Open Font License (``font/``). matplotlib is told
 of it by `register`; a page embeds the few hundred characters it uses (`font_face`).

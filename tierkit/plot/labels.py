@@ -1,4 +1,4 @@
-"""Text in figures: broken into lines, kept readable over lines, put where it covers least."""
+"""Text in figures: line breaks, halos, and placement with the least overlap."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class PercentTicks(Formatter):
         self.sign = sign
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
-        """Return the labels of all ticks of an axis, with decimals alike."""
+        """Return the labels of all ticks of an axis, with equal decimals."""
         steps = np.diff(np.asarray(values, float)) * 100
         digits = next((d for d in range(3) if np.allclose(np.round(steps, d), steps, atol=1e-9)), 3)
         return [texts.percent(value, 0 if value == 0 else digits, sign=self.sign) for value in values]
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """Return one value's label, on its own."""
+        """Return the label of a single value."""
         return self.format_ticks([x])[0]
 
 

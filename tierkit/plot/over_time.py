@@ -1,4 +1,4 @@
-"""Figures of what to watch: drift over the years, moves between tiers, and triggers as a way round."""
+"""Figures of side effects over time: drift by year, moves between tiers, and triggered checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FEWEST = 30
 
 
 def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence", lang: str = "en") -> AxesRow:
-    """Draw a measure of those whom each plan put into a tier, year by year, one panel a κ.
+    """Draw, by year, a measure of the enterprises that each plan put into a tier; one panel per κ.
 
     The change is from the baseline on the same enterprises under the same draws, so it is not a matter of
     who is in the tier. Plans with fewer than 30 enterprises in the tier are left out.
@@ -38,7 +38,7 @@ def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence",
 
     Returns
     -------
-    array of Axes, one a κ
+    array of Axes, one per κ
 
     Raises
     ------
@@ -208,7 +208,7 @@ def transitions(
 
 
 def _tint(color: str, share: float) -> str:
-    """Return a colour the paler, the smaller the share."""
+    """Return a colour that is paler the smaller the share is."""
     rgb = np.array(to_rgb(color)) * share**0.5 + 1 - share**0.5
     return to_hex(rgb)
 

@@ -1,4 +1,4 @@
-"""Figures of load: inspections by channel, visits to an enterprise, and who gets them."""
+"""Figures of load: inspections by channel, visits per enterprise, and their distribution over groups."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COUNT = FuncFormatter(lambda value, _: texts.number(value))
 
 
 def load(summary: pd.DataFrame, *, lang: str = "en", kappa: float = 0.1, weeks: int = 52) -> Axes:
-    """Draw the inspections of each policy, by the channel that brought them about.
+    """Draw the inspections of each policy by channel.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def load(summary: pd.DataFrame, *, lang: str = "en", kappa: float = 0.1, weeks: 
 
 
 def visits(distribution: pd.DataFrame, *, lang: str = "en", conditions: str = "") -> Axes:
-    """Draw how many visits enterprises get under each policy, the never visited first.
+    """Draw the distribution of visits per enterprise under each policy, from no visit up.
 
     Parameters
     ----------

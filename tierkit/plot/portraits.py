@@ -1,4 +1,4 @@
-"""Figures of tiers as groups: what sets each apart, which reasons moved, and who is near a boundary."""
+"""Figures of tiers as groups: distinguishing features, changed reasons, and shares near a boundary."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _label(feature: str, lang: str) -> str:
 
 
 def _groups(ax: Axes, groups: list[tuple[str, list[str]]], lang: str) -> dict[tuple[int, int], float]:
-    """Give each group a heading and each of its rows a place and a label, from the top."""
+    """Lay out groups from the top: a heading for each, and a position and label for each row."""
     at: dict[tuple[int, int], float] = {}
     ticks, labels, y = [], [], 0.0
     for k, (heading, rows) in enumerate(groups):
@@ -48,7 +48,7 @@ def _groups(ax: Axes, groups: list[tuple[str, list[str]]], lang: str) -> dict[tu
 
 
 def tier_marks(portraits: Portraits, axis: str = "risk", *, lang: str = "en", top: int = 5) -> Axes:
-    """Draw what sets each tier apart from the city on one score, with 95 % intervals.
+    """Draw the features by which each tier differs from the city on one score, with 95 % intervals.
 
     Parameters
     ----------

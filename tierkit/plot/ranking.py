@@ -1,4 +1,4 @@
-"""A score as an order of inspections: what is found by when."""
+"""Figure of a score as an order of inspections: share of violations found by day."""
 
 from __future__ import annotations
 

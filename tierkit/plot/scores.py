@@ -1,4 +1,4 @@
-"""Figures of scores and tiers: who stands where, and whether the probabilities hold."""
+"""Figures of scores and tiers: distributions, the tier matrix, and calibration."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def tier_sizes(tiers: pd.DataFrame, *, lang: str = "en") -> Axes:
     Parameters
     ----------
     tiers : DataFrame
-        Columns ``policy`` and ``tier``, a row an enterprise; or one row a policy and tier with a count in
-        ``enterprises``.
+        Columns ``policy`` and ``tier``, one row per enterprise; or one row per policy and tier with a count
+        in ``enterprises``.
     lang : {"zh", "en"}
 
     Returns
@@ -162,7 +162,7 @@ def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
     ----------
     table : DataFrame
         `tierkit.scores.metrics.calibration_table`: ``predicted``, ``observed``, ``low``, ``high`` and ``n``,
-        a row a bin.
+        one row per bin.
     lang : {"zh", "en"}
 
     Returns

@@ -1,4 +1,4 @@
-"""Figures of what a comparison rests on: which unknown numbers move it, and how far one of them does."""
+"""Figures of sensitivity: which uncertain parameters change a comparison, and by how much."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _rows(frame: pd.DataFrame, measure: str, kind: str) -> tuple[pd.DataFrame, d
 
 
 def screening(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en", top: int = 12) -> AxesRow:
-    """Draw what each uncertain number does to the change of a measure, and how much that depends on the rest.
+    """Draw the effect of each uncertain parameter on the change of a measure, and its dependence on others.
 
     Left, the mean absolute effect μ* with its interval, and as a tick what noise alone would reach; right,
     on the same scale, the standard deviation σ of the effect.
@@ -104,7 +104,7 @@ def screening(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en
 
 
 def tornado(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en", top: int = 10) -> Axes:
-    """Draw the change of a measure with each number at either end of its range, the widest swing on top.
+    """Draw the change of a measure at both ends of each parameter's range, the widest on top.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def tornado(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en",
 
 
 def _value(row: dict[Any, Any], value: float) -> str:
-    """Return a number as it is, a multiple with its sign."""
+    """Return a number as text, with a multiplication sign if it is a multiple."""
     return f"{'× ' if row['unit'] == 'multiple' else ''}{value:g}"
 
 

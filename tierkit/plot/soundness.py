@@ -1,4 +1,4 @@
-"""Whether scores and policies are sound: visits at equal risk by group, and rounds of retraining."""
+"""Figures of the evaluation: visits at equal risk by group, and rounds of retraining."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHOWN = ("kept", "never", "missed", "gap")
 
 
 def equal_visits(result: Fairness, group: str = "ownership", *, lang: str = "en") -> Axes:
-    """Draw planned visits of each level over those of the rest, at equal risk, on a log scale.
+    """Draw the ratio of planned visits of each level to those of the rest, at equal risk, on a log scale.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def equal_visits(result: Fairness, group: str = "ownership", *, lang: str = "en"
 
 
 def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = "en") -> np.ndarray[Any, Any]:
-    """Draw measures of retraining round by round, a line an arm, with bands over the worlds.
+    """Draw measures of retraining by round, one line per arm, with bands over the worlds.
 
     Parameters
     ----------

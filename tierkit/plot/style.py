@@ -66,7 +66,7 @@ _HEADER_TITLE, _HEADER_LINE, _FOOTER_LINE = 0.30, 0.19, 0.165  # inches
 def style() -> Iterator[None]:
     """Give a context in which matplotlib draws in tierkit's style, Chinese included.
 
-    Only what the style sets is set back afterwards: whatever else changed meanwhile stays, such as the
+    Only the settings of the style are restored afterwards; other changes stay, such as the
     interactive mode, which a notebook's first figure switches on.
 
     Examples

@@ -1,4 +1,4 @@
-"""The figure of one enterprise's records: what happened when, and until when it counts."""
+"""Figure of one enterprise's records on a time axis, with the day until which each counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATES = {"open": "#c4512b", "repaired": "#2c6a9a", "lapsed": "#9aa5b1", "honou
 
 
 def timeline(records: pd.DataFrame, as_of: date | str, *, lang: str = "en") -> Axes:
-    """Draw the records of one enterprise on a line of time.
+    """Draw the records of one enterprise on a time axis.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _dates(locator: AutoDateLocator) -> ConciseDateFormatter:
 
 
 def _state(row: pd.Series, end: pd.Timestamp) -> tuple[str, pd.Timestamp]:
-    """Return what has become of a credit event, and the day to which its bar goes."""
+    """Return the state of a credit event, and the day on which its bar ends."""
     if row["kind"] in MERITS:
         return "honour", min(row["counts_until"], end)
     if pd.notna(row["repaired_on"]):

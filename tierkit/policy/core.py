@@ -60,12 +60,12 @@ class Policy(Result):
     parameters: Mapping[str, Parameter]
 
     def __post_init__(self) -> None:
-        """Take a copy in the order of `SPEC`, so that nobody outside can change it."""
+        """Copy the parameters in the order of `SPEC`, so that the caller cannot change them later."""
         ordered = {path: self.parameters[path] for path in SPEC}
         object.__setattr__(self, "parameters", MappingProxyType(ordered))
 
     def __reduce__(self) -> tuple[type[Policy], tuple[str, Meta, dict[str, Parameter]]]:
-        """Let a policy be copied and cross process boundaries, which a mapping proxy cannot."""
+        """Support copying and pickling, which a mapping proxy does not."""
         return Policy, (self.name, self.meta, dict(self.parameters))
 
     def __hash__(self) -> int:
@@ -107,7 +107,7 @@ class Policy(Result):
 
     @classmethod
     def loads(cls, text: str, place: str = "policy") -> Policy:
-        """Read a policy from the text of a file; a baseline is looked for from the working folder.
+        """Read a policy from TOML text; a relative path of a baseline starts at the working folder.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class Policy(Result):
         return cls._usable(*read(text, place, Path(), ()))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a parameter: its ``value``, ``unit``, date, source and assumption."""
+        """Return one row per parameter: its ``value``, ``unit``, date, source and assumption."""
         import pandas as pd
 
         columns = ["parameter", "value", "unit", "from", "source", "assumption"]
@@ -229,7 +229,7 @@ class Policy(Result):
 
     @classmethod
     def _usable(cls, content: Content | None, reading: Reading) -> Policy:
-        """Return the policy, warning of each value that should have been meant; raise if there is none."""
+        """Return the policy and warn of each doubtful value; raise `PolicyError` if there is no policy."""
         errors = [one for one in reading.problems if not one.warning]
         if errors or content is None:
             raise PolicyError(errors)
@@ -244,7 +244,7 @@ class Policy(Result):
         name: str | None = None,
         assumption: str | None = None,
     ) -> Policy:
-        """Return a new policy that differs from this one in the given values; this one stays as it is.
+        """Return a new policy that differs from this one in the given values; this one is unchanged.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ class Policy(Result):
         return self._usable(finish(new, self._content, reading), reading)
 
     def _check_is_baseline_of(self, reading: Reading, folder: Path) -> None:
-        """Note it where a reform file names a baseline that does not act like this policy."""
+        """Record a problem if a reform file names a baseline whose values differ from this policy's."""
         wanted = reading.meta.get("baseline")
         if wanted is None or wanted == self.name:
             return
@@ -296,7 +296,7 @@ class Policy(Result):
             reading.note("meta.baseline", message, "load the file with Policy.load, or take out its baseline")
 
     def to_toml(self, *, against: Policy | None = None) -> str:
-        """Return the policy as a file: whole, or only what differs from another policy.
+        """Return the policy as TOML: all parameters, or only those that differ from another policy.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Policy files changed in place: some values new, every comment and every other line as it stands."""
+"""Change values in the text of a policy file and keep comments and all other lines."""
 
 import tomllib
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def amend(text: str, parameters: Mapping[str, Parameter], place: str = "policy")
     Raises
     ------
     PolicyError
-        If a parameter spans several lines, so that it cannot be replaced without care.
+        If a parameter spans several lines, which this function does not replace.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def amend(text: str, parameters: Mapping[str, Parameter], place: str = "policy")
 
 
 def _leaves(text: str, without: Mapping[str, Parameter]) -> dict[str, object]:
-    """Return what a file holds beside some parameters."""
+    """Return the content of a file without some parameters."""
     found: dict[str, object] = {}
     open_tables: list[tuple[str, object]] = [("", tomllib.loads(text))]
     while open_tables:

@@ -16,7 +16,7 @@ __all__ = ["INSTRUMENTS", "Instrument", "without"]
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """Something that a policy may do, and what it is to do none of it.
+    """An instrument of a policy, with the values that switch it off.
 
     Attributes
     ----------

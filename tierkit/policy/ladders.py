@@ -1,4 +1,4 @@
-"""Ladders: how often each tier is inspected under a policy, and whether that is as often as the law asks.
+"""Ladders: how often each tier is inspected under a policy, and whether that meets the legal minimum.
 
 A *ladder* is the declared routine frequency by tier, in inspections per enterprise-year over all agencies.
 The law's floor is about something narrower: the share of enterprises that a province's market regulators
@@ -86,7 +86,7 @@ def floor_on(day: date) -> Floor | None:
 
 
 def target_shares(policy: Policy) -> dict[str, float]:
-    """Return the shares of the tiers that a policy's cut-offs were set to give.
+    """Return the target shares of the tiers, for which a policy's cut-offs were set.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def target_shares(policy: Policy) -> dict[str, float]:
 
 
 def _reach(policy: Policy, tier: str) -> dict[str, float]:
-    """Return the multiples of a tier that reach some obligations only, by what they come from."""
+    """Return the multiples of a tier that apply to some obligations only, by their origin."""
     return {
         family: float(policy[f"{family}.tier.{tier}"])
         for family, members in _PARTIAL.items()
@@ -106,7 +106,7 @@ def _reach(policy: Policy, tier: str) -> dict[str, float]:
 
 
 def _multiple(policy: Policy, tier: str, item_class: str, reach: float = 1.0) -> float:
-    """Return what multiplies the base rate in a tier, as inspectors carry it out."""
+    """Return the multiple of the base rate in a tier, with overrides by inspectors."""
     override = float(policy["frequency.override"])
     return (1 - override) * reach * float(policy[f"frequency.tier.{tier}.{item_class}"]) + override
 
@@ -155,7 +155,7 @@ def draw_ratio(policy: Policy, shares: Mapping[str, float], *, most: bool = Fals
 
 @dataclass(frozen=True)
 class FloorCheck:
-    """A policy's declared draws against the legal floor.
+    """A policy's declared draws compared with the legal floor.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ class FloorCheck:
 
     @property
     def short(self) -> bool:
-        """Return whether the run drew fewer enterprises than the floor, chance aside."""
+        """Return whether the run drew fewer enterprises than the floor by more than chance."""
         return self.floor is not None and self.realised is not None and self._highest < self.floor.share
 
     @property
@@ -276,7 +276,7 @@ def check_floor(
     of_run: bool = False,
     realised: tuple[float, float, float] | None = None,
 ) -> FloorCheck:
-    """Hold a policy's declared draws against the legal floor.
+    """Compare a policy's declared draws with the legal floor.
 
     Parameters
     ----------
@@ -333,7 +333,7 @@ def ladder(policies: Iterable[Policy]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a policy and tier: ``policy``, ``status``, ``tier``, ``share`` (the tier's target share),
+        One row per policy and tier: ``policy``, ``status``, ``tier``, ``share`` (the tier's target share),
         ``general`` and ``key``: routine inspections per enterprise-year, were all its items of that class. It
         is the base rate times the multiplier, for an enterprise of average sector and size in the policy's
         scope; the random floor comes on top. ``reach`` is what multiplies them on some obligations only: by
@@ -362,7 +362,7 @@ def ladder(policies: Iterable[Policy]) -> pd.DataFrame:
 
 
 def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
-    """Return ladders side by side, a row a policy, as people read them.
+    """Return ladders side by side, one row per policy, as people read them.
 
     Parameters
     ----------
@@ -409,7 +409,7 @@ def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
 
 
 def realised(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return how often each tier was inspected as planned in a comparison's runs.
+    """Return how often each tier was inspected by plan in the runs of a comparison.
 
     It is not what a ladder declares: sectors and sizes are spread unevenly over the tiers, inspectors lean
     towards bad records, lists and items left alone take away, and random audits, campaigns and commitment
@@ -423,8 +423,8 @@ def realised(summary: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a policy, κ and tier (that of the start): ``policy``, ``kappa``, ``tier``, ``planned``, planned
-        inspections per enterprise-year, its interval ``low`` and ``high``, and ``n``, enterprises.
+        One row per policy, κ and tier (that of the start): ``policy``, ``kappa``, ``tier``, ``planned``,
+        planned inspections per enterprise-year, its interval ``low`` and ``high``, and ``n``, enterprises.
 
     Examples
     --------

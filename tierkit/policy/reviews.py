@@ -1,4 +1,4 @@
-"""What reviewers decided about tiers: an append-only log, chained so that an altered line shows.
+"""Reviewers' decisions about tiers: an append-only log, chained by hashes so that changes are detected.
 
 A line of the log is one decision, as JSON. Each holds the SHA-256 of the line before it and its own, so who
 alters, removes or inserts a line breaks the chain there, and `read_log` names the first line that does not
@@ -70,7 +70,7 @@ _FIELDS = {*_GIVEN, "entry", "recorded_at", "previous", "hash"}
 
 
 class Appended(NamedTuple):
-    """What `append` did.
+    """Result of `append`.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Appended(NamedTuple):
     entries : int
         Entries of the log now.
     hash : str or None
-        The last entry's, to be kept where the log is not; None of a log without entries.
+        Hash of the last entry, to be stored apart from the log; None if the log is empty.
     """
 
     rows: int
@@ -95,15 +95,15 @@ def check(
     scores: pd.DataFrame | None = None,
     today: date | None = None,
 ) -> pd.DataFrame:
-    """Return decisions in declared types, if nothing is wrong with any of them.
+    """Check decisions and return them in their declared types.
 
     Parameters
     ----------
     decisions : DataFrame or path
-        A row a decision: ``enterprise_id``, ``decision`` (``agree``, ``override`` or ``correct``, which sends
-        records back to be put right), ``override_tier`` (with ``override`` only), ``reason`` (needed unless
-        the reviewer agrees), ``reviewer``, ``decided_on``, ``as_of``, ``policy`` and ``tier``, the last three
-        as in the score file. A path leads to a CSV or Parquet file.
+        One row per decision: ``enterprise_id``, ``decision`` (``agree``, ``override`` or ``correct``, which
+        sends records back to be put right), ``override_tier`` (with ``override`` only), ``reason`` (needed
+        unless the reviewer agrees), ``reviewer``, ``decided_on``, ``as_of``, ``policy`` and ``tier``, the
+        last three as in the score file. A path leads to a CSV or Parquet file.
     scores : DataFrame, optional
         Who was scored: ``enterprise_id``, ``tier``, ``policy`` and perhaps ``as_of``; what is decided on must
         be that.
@@ -156,7 +156,7 @@ def check(
 
 
 def _rules(frame: pd.DataFrame) -> Iterator[tuple[str, Any, str, str]]:
-    """Yield what a row must not be, beyond its cells: column, which rows, what is wrong, what to do."""
+    """Yield the rules on rows beyond single cells: column, rows at fault, what is wrong, what to do."""
     overrides, given = frame["decision"] == "override", frame["override_tier"].notna()
     reasoned = frame["reason"].notna()
     yield "override_tier", overrides & ~given, "is missing", "Give the tier that the reviewer sets"
@@ -179,14 +179,14 @@ def _rules(frame: pd.DataFrame) -> Iterator[tuple[str, Any, str, str]]:
 
 
 def _among(frame: pd.DataFrame) -> Iterator[tuple[str, Any, str, str]]:
-    """Yield what rows that are given together must not be, as `_rules` does."""
+    """Yield the rules between rows that are given together, in the form of `_rules`."""
     fresh = ~frame.duplicated()
     twice = frame[fresh].duplicated(list(_TABLE.key), keep=False).reindex(frame.index, fill_value=False)
     yield "decision", twice, "contradicts another row of the same reviewer and day", "Keep the one that holds"
 
 
 def _against(frame: pd.DataFrame, scores: pd.DataFrame | None) -> Iterator[tuple[str, Any, str, str]]:
-    """Yield what rows must not be beside the scores, as `_rules` does."""
+    """Yield the rules between rows and scores, in the form of `_rules`."""
     if scores is None:
         return
     remedy = "Give what 'tierkit score' wrote"
@@ -204,7 +204,7 @@ def _against(frame: pd.DataFrame, scores: pd.DataFrame | None) -> Iterator[tuple
 
 
 def _hides(text: str) -> bool:
-    """Tell whether text holds characters that show nothing or turn the reading order."""
+    """Return whether text holds invisible characters or characters that change the reading direction."""
     return any(
         not (char.isprintable() or char in "\n\t" or unicodedata.category(char) == "Zs") for char in text
     )
@@ -295,9 +295,9 @@ def append(
 
 
 def read_log(log: str | os.PathLike[str]) -> pd.DataFrame:
-    """Return the decisions of a log, after verifying every line of it: the chain, and what each line says.
+    """Return the decisions of a log after verifying the chain of hashes and the content of every line.
 
-    It waits while a process of ours writes.
+    It waits while another process of tierkit writes.
 
     Returns
     -------
@@ -331,7 +331,7 @@ def read_log(log: str | os.PathLike[str]) -> pd.DataFrame:
 def latest(
     log: pd.DataFrame | str | os.PathLike[str], as_of: date | str | None = None, policy: str | None = None
 ) -> pd.DataFrame:
-    """Return the decision in force for each enterprise: the last decided, and of one day the last entered.
+    """Return the decision in force for each enterprise: the latest by day, then by entry.
 
     Parameters
     ----------
@@ -345,7 +345,7 @@ def latest(
     Returns
     -------
     DataFrame
-        `COLUMNS`, one row an enterprise, by ``enterprise_id``.
+        `COLUMNS`, one row per enterprise, by ``enterprise_id``.
     """
     frame = log if isinstance(log, pd.DataFrame) else read_log(log)
     if as_of is not None:
@@ -358,7 +358,7 @@ def latest(
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """Give a file to write to that no other process of ours writes to meanwhile; its name is on the disk."""
+    """Open a file for writing under a lock, with its directory entry flushed to disk."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -373,7 +373,7 @@ def _locked(path: Path) -> Iterator[int]:
 
 
 def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
-    """Return the verified entries of a log, the bytes they take, and half a line at its end."""
+    """Return the verified entries of a log, their length in bytes, and an incomplete last line if any."""
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     entries: list[dict[str, Any]] = []
@@ -404,7 +404,7 @@ def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
 
 
 def _shaped(entry: dict[str, Any]) -> bool:
-    """Tell whether an entry has the fields of one, each of its type; a decision's are texts or empty."""
+    """Return whether an entry has all fields with the right types; fields of a decision are text or empty."""
     moment = datetime.fromisoformat(entry["recorded_at"])
     return (
         set(entry) == _FIELDS
@@ -415,7 +415,7 @@ def _shaped(entry: dict[str, Any]) -> bool:
 
 
 def _untrue(entries: list[dict[str, Any]]) -> tuple[int, str]:
-    """Return the first entry that is no right decision, from 0, and what is wrong with it, or nothing."""
+    """Return the position of the first invalid decision and what is wrong with it; None if all are valid."""
     rows = check_rows(pd.DataFrame(entries, columns=list(_GIVEN), dtype="object"), _TABLE)
     faults = [(columns[0], fault.rows, fault.message) for columns, fault in row_faults(rows)]
     frame = frame_of(rows).astype(_TABLE.dtypes)

@@ -73,7 +73,7 @@ _FAMILIES: Mapping[str, Mapping[str, Label]] = {
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What one parameter may be.
+    """The declaration of one parameter.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Cells against their column's declaration: cast what can be cast, and say what is wrong with the rest."""
+"""Check cells against their column's declaration: cast what can be cast, and report the rest."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ _NOT_FINITE = ("nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity
 
 
 class Fault(NamedTuple):
-    """Rows of one column that break one rule; ``lost`` if the declared type cannot even hold their cells."""
+    """Rows of one column that break one rule; ``lost`` if the declared type cannot hold their values."""
 
     rows: Mask
     message: str
@@ -47,11 +47,11 @@ class Cells(NamedTuple):
 
 
 class WrongTypeError(TypeError):
-    """A whole column of a type that cannot be what is declared."""
+    """A whole column has a type that cannot be cast to the declared one."""
 
 
 def raw_cells(values: Any) -> Any:
-    """Return a Series or an Arrow column as one Arrow array, as it came; a mixture of types becomes text."""
+    """Return a Series or an Arrow column as one Arrow array, without a cast; mixed types become text."""
     if isinstance(values, pa.ChunkedArray):
         return values.combine_chunks()
     try:
@@ -109,7 +109,7 @@ def _mask(array: Any) -> Mask:
 
 
 def _where(values: Any, good: Mask) -> Any:
-    """Return the values, null wherever they are not good."""
+    """Return the values, with null where they are not valid."""
     return values if good.all() else pc.if_else(pa.array(good), values, pa.scalar(None, values.type))
 
 
@@ -222,7 +222,7 @@ def _outside(values: Any, low: float, high: float) -> Mask:
 
 
 def _range(values: Any, column: Column) -> list[Fault]:
-    """Return the fault of lying outside the declared bounds, if there are any."""
+    """Return the fault of values outside the declared bounds, if any."""
     low, high = (0.0 if column.positive else column.low), column.high
     if low is None or high is None:
         return []

@@ -1,4 +1,4 @@
-"""What a column and a table are: kinds, types in memory and on disk, and the rules they carry.
+"""Declarations of columns and tables: kinds, types in memory and on disk, and rules.
 
 pandas and pyarrow are imported where a type is asked for, so that declarations load without them.
 """

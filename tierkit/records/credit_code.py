@@ -101,7 +101,7 @@ def check_character(code17: str) -> str:
 
 
 def is_valid(code: object) -> bool:
-    """Tell whether a code has 18 characters of the alphabet and the right check character.
+    """Return whether a code has 18 characters of the alphabet and the right check character.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def is_valid(code: object) -> bool:
 
 
 def valid_mask(codes: Any) -> NDArray[np.bool_]:
-    """Tell for each code whether `is_valid` holds, millions a second.
+    """Return `is_valid` of many codes at once; millions of codes take a second.
 
     Parameters
     ----------

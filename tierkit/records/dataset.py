@@ -186,7 +186,7 @@ def empty(table: str) -> pd.DataFrame:
 def conform(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     """Return the frame with the declared columns, in their order, cast to the declared types.
 
-    Columns that may be empty and are absent come back empty; those that a file need not have stay away.
+    Absent columns are added empty if they may be empty, and left out if they are optional.
 
     Parameters
     ----------

@@ -161,7 +161,7 @@ def _cells(column: Column, words: _Words, lang: str) -> tuple[str, ...]:
 
 
 def _values(column: Column, words: _Words, lang: str) -> str:
-    """Return the unit, the range and the levels of a column, as far as it has them."""
+    """Return the unit, the range and the levels of a column, where declared."""
     parts = [UNITS[column.unit].text(lang) if column.unit in UNITS else column.unit] if column.unit else []
     if column.levels:
         levels = f"[`{column.levels}`](#{column.levels})"

@@ -1,4 +1,4 @@
-"""Files of tables: Parquet and CSV, written whole or not at all, the same bytes each time."""
+"""Files of tables, Parquet and CSV: written completely or not at all, with reproducible bytes."""
 
 import csv
 import gzip
@@ -68,7 +68,7 @@ class Malformed(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        """Put it into a few words, with the beginning of the row."""
+        """Return a short description with the beginning of the row."""
         shown = self.text if len(self.text) <= 40 else f"{self.text[:39]}…"
         return f"{self.fields} field{'s' * (self.fields != 1)} instead of {self.expected}: {shown!r}"
 
@@ -83,7 +83,7 @@ class MalformedRowsError(UnreadableError):
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path``, which takes its place only if all went well.
+    """Yield a temporary path that replaces ``path`` only if the block succeeds.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file is on the disk, so that a disk that is full shows it now."""
+    """Flush a file to disk, so that a full disk raises here."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

@@ -35,7 +35,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """What a folder holds: the file of each table, the manifest, and what is wrong with either."""
+    """The content of a folder: the file of each table, the manifest, and the problems of both."""
 
     root: Path
     files: Mapping[str, Path]
@@ -89,7 +89,7 @@ class Folder:
 
 
 def open_folder(folder: str | os.PathLike[str]) -> Folder:
-    """List the tables of a folder and read its manifest; what is wrong is returned, not raised."""
+    """List the tables of a folder and read its manifest; problems are returned, not raised."""
     root = Path(folder)
     if not root.is_dir():
         missing = Problem("", "", 0, (), f"{root} is not a folder", "Give the folder that holds the tables")
@@ -172,7 +172,7 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
 
 
 def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str = "parquet") -> Path:
-    """Write all tables and the manifest: all of them, or nothing.
+    """Write all tables and the manifest, completely or not at all.
 
     Files are written under temporary names and renamed when all are done, the manifest last but one and the
     enterprises last. So a folder that a crash left half renamed lacks its enterprises, or does not match its

@@ -1,4 +1,4 @@
-"""What was known when: views of the records as of a date, cell by cell.
+"""Views of the records as they were known before a date, cell by cell.
 
 `Timeline` puts the tables of a dataset into DuckDB, frames and Parquet files alike, and makes a view
 ``known_<table>`` of each. A view holds one row for every record of an enterprise that was known before the
@@ -37,14 +37,14 @@ COMPLAINANT_DAYS = 365
 
 
 def _cell(column: Column, known: str) -> str:
-    """Return the SQL of a cell: the value, or nothing while it is not known."""
+    """Return the SQL of a cell: its value, or null while it is not known."""
     if column.known_from in (None, known):
         return f't."{column.name}"'
     return f'CASE WHEN t."{column.known_from}" < a.as_of THEN t."{column.name}" END AS "{column.name}"'
 
 
 def known_sql(table: str) -> str:
-    """Return the query behind a view: what was known of a table before the date of each row of ``asked``.
+    """Return the query of a view: the rows of a table known before the date of each row of ``asked``.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ class Timeline:
 
 
 def check_recorded(as_of: date, until: date | None) -> None:
-    """Refuse a date after the end of the records: years without records would pass for years without events.
+    """Raise if a date is after the end of the records, since missing records would count as no events.
 
     Parameters
     ----------

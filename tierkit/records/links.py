@@ -1,4 +1,4 @@
-"""What holds between rows: keys, references to other tables, and events after the registration."""
+"""Rules between rows: keys, references to other tables, and events after the registration."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Codes(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What other tables need of one that they refer to; None where it could not be had."""
+    """The columns of a table that others refer to; None where they could not be read."""
 
     key: Any  # the values of a key of one column, as an Arrow array
     codes: NDArray[np.int64] | None  # an integer for each key, if other tables can make the same
@@ -37,7 +37,7 @@ class Target(NamedTuple):
 
 
 def linked_columns(table: Table) -> set[str]:
-    """Return the columns of a table that matter beyond their own row."""
+    """Return the columns of a table that rules between rows read."""
     references = {name for reference in table.references for name in reference.columns}
     return {*table.key, *references, table.happens_on, "registered_on"} & set(table.columns)
 
@@ -61,7 +61,7 @@ class Links:
     targets: Mapping[str, Target]
 
     def faults(self) -> Iterator[tuple[tuple[str, ...], Fault]]:
-        """Yield what is wrong, each with the columns that it concerns."""
+        """Yield the faults, each with the columns that it concerns."""
         codes = {name: self._codes(name) for name in self.cells}
         if codes.keys() >= set(self.table.key):
             keys = _combine([codes[name] for name in self.table.key])
@@ -101,7 +101,7 @@ class Links:
         return Codes(filled.to_numpy(zero_copy_only=False), size, shared)
 
     def _lost(self, codes: Sequence[Codes], first: str, target: Target) -> NDArray[np.bool_]:
-        """Return which rows have a value in all the columns and yet are not among those of the target."""
+        """Return which rows have values in all the columns that the target does not have."""
         keys = _combine(codes)
         if target.codes is not None and all(c.shared for c in codes):
             return (keys >= 0) & ~_mask(pc.is_in(pa.array(keys), value_set=pa.array(target.codes)))

@@ -1,4 +1,4 @@
-"""What is wrong with data: one problem a line, all of them at once."""
+"""Problems of data, reported together, one per line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["DataError", "Problem", "problems_table", "refuse_rows"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, where it is, and what to do about it.
+    """One problem: what is wrong, where, and what to do.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Rows against their table's declaration: what is wrong within one table, and within one row."""
+"""Check rows against their table's declaration, within one table and within one row."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -19,7 +19,7 @@ __all__ = ["Rows", "cell_problems", "check_rows", "describe", "row_faults", "row
 
 
 class Rows(NamedTuple):
-    """A table as it came, the cells that could be cast, and what is wrong with whole columns."""
+    """A table as given, the cells that could be cast, and the problems of whole columns."""
 
     table: Table
     size: int
@@ -29,7 +29,7 @@ class Rows(NamedTuple):
 
 
 def check_rows(data: Any, table: Table, as_of: date | None = None) -> Rows:
-    """Check the columns of a frame or an Arrow table, and every cell of those that are right."""
+    """Check the columns of a frame or an Arrow table, and every cell of the valid ones."""
     names = list(data.column_names if isinstance(data, pa.Table) else data.columns)
     size = data.num_rows if isinstance(data, pa.Table) else len(data)
     problems = []
@@ -61,7 +61,7 @@ def check_rows(data: Any, table: Table, as_of: date | None = None) -> Rows:
 
 
 def row_faults(rows: Rows) -> Iterator[tuple[tuple[str, ...], Fault]]:
-    """Yield what is wrong with cells and with rows, each with the columns that it concerns."""
+    """Yield the faults of cells and rows, each with the columns that it concerns."""
     for name, cells in rows.cells.items():
         for fault in cells.faults:
             yield (name,), fault
@@ -114,14 +114,14 @@ def describe(
 
 
 def cell_problems(rows: Rows, lost_only: bool = False) -> list[Problem]:
-    """Return what is wrong with columns and cells; with ``lost_only`` those cells that no type can keep."""
+    """Return the problems of columns and cells; with ``lost_only`` only cells that cannot be cast."""
     faults = [(name, fault) for name, cells in rows.cells.items() for fault in cells.faults]
     told = [(name, fault) for name, fault in faults if fault.lost or not lost_only]
     return [*rows.problems, *(describe(rows.table.name, rows.raw, (name,), fault) for name, fault in told)]
 
 
 def row_problems(frame: Any, table: str, as_of: date | None = None) -> "pd.Series[str]":
-    """Say for each row what is wrong with it, on its own; an empty text if nothing is.
+    """Return, for each row, what is wrong with it by itself; an empty text if nothing is.
 
     Keys that repeat and references that lead nowhere concern more than the row; `validate` finds those.
 
@@ -168,7 +168,7 @@ def _true(array: Any) -> Mask:
 
 
 def _shown(scalar: Any, width: int = 40) -> str:
-    """Print a cell so that it cannot be taken for anything else; what does not show is spelt out."""
+    """Return an unambiguous text of a cell, with invisible characters spelt out."""
     if pa.types.is_timestamp(scalar.type) and scalar.is_valid:
         return str(scalar.cast(pa.timestamp("us"), safe=False)).removesuffix(" 00:00:00")
     value = scalar.as_py()

@@ -1,4 +1,4 @@
-"""A whole dataset against the contract: every failure at once."""
+"""Check a whole dataset against the contract and report every problem."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ CHUNK = 1 << 19
 
 
 def validate(data: Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str]) -> list[Problem]:
-    """Hold a dataset against the contract and list everything that is wrong.
+    """Check a dataset against the contract and list everything that is wrong.
 
     Checked are: tables and columns (missing, undeclared, of a wrong type), cells (empty, unknown level, out
     of range, not finite, impossible or future date, wrong check character), rows (dates out of order, values
@@ -78,7 +78,7 @@ def _slices(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def _check_table(
     chunks: Iterator[Any], table: Table, targets: dict[str, Target], as_of: date | None
 ) -> list[Problem]:
-    """Check one table, a chunk at a time; add to ``targets`` what later tables need of it."""
+    """Check one table, chunk by chunk; add the columns that later tables refer to to ``targets``."""
     found: list[Problem] = []
     kept: dict[str, list[Any]] = {name: [] for name in linked_columns(table)}
     size = parts = 0
@@ -108,7 +108,7 @@ def _check_table(
 
 
 def _merge(problems: list[Problem]) -> list[Problem]:
-    """Put together what is the same in several chunks."""
+    """Merge equal problems of several chunks."""
     merged: dict[tuple[str, ...], Problem] = {}
     for problem in problems:
         key = (problem.table, problem.column, problem.message, problem.remedy)

@@ -1,4 +1,4 @@
-"""Pages for people: the report of a run, the index of a whole city, the dossier of one enterprise."""
+"""HTML pages: the report of a run, the page of a whole city, the dossier of one enterprise."""
 
 from tierkit.report.card import figures, model_card
 from tierkit.report.city_page import City, city_page

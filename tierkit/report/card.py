@@ -1,4 +1,4 @@
-"""The model card: what a model is for, how sound it was found to be, and where it must not be trusted."""
+"""The model card: purpose, evaluation and limits of a model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Section:
 
 
 def figures(found: Assessment) -> Mapping[str, Callable[[str], Any]]:
-    """Return what draws each figure of an assessment, by name: a language in, axes out.
+    """Return, by name, the functions that draw the figures of an assessment in a given language.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def model_card(model: Model, found: Assessment, out: str | Path | None = None) -
 
 
 def _trained(words: Words, model: Model) -> _Section:
-    """Return what the model had to beat when it was trained."""
+    """Return the table of baselines from the training of the model."""
     rows = [
         [
             words.text(f"card.baseline.{row['score'].replace(' ', '_')}"),
@@ -128,7 +128,7 @@ def _head(words: Words, *names: str) -> list[Markup]:
 def _with(
     row: Mapping[Any, Any], name: str, digits: int, low: str = "", high: str = "", scale: float = 1
 ) -> str:
-    """Return a number with its interval; a dash where there is none."""
+    """Return a number with its interval; a dash if it is missing."""
     value, ends = row[name], (row[low or f"{name}_low"], row[high or f"{name}_high"])
     if value is None or value != value:
         return "–"

@@ -1,4 +1,4 @@
-"""The page of a whole city: every scored enterprise to search, filter, sort and print, in one file."""
+"""The page of a whole city: all scored enterprises, searchable, filterable and printable, in one file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _CERTAINTY = {"agree": "tier_agreement", "low": "agreement_low", "high": "agreem
 
 @dataclass(frozen=True, kw_only=True)
 class City:
-    """What the page of a city is made of.
+    """The content of the page of a city.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class City:
 
 
 def read_scores(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return what `tierkit.jobs.scoring.score` wrote, and what it says of itself.
+    """Read a file that `tierkit.jobs.scoring.score` wrote, with its metadata.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def _has_reasons(rows: pd.DataFrame) -> bool:
 
 
 def _data(city: City) -> dict[str, Any]:
-    """Return what the page's script reads: a list a column, levels as numbers, null for nothing."""
+    """Return the data of the page's script: one list per column, levels as codes, null where missing."""
     rows = city.rows
     data: dict[str, Any] = {
         "id": [texts.plain(one, 40) for one in rows["enterprise_id"].astype(str)],
@@ -283,13 +283,13 @@ def _decided(city: City) -> dict[str, list[Any]]:
 
 
 def _spoken() -> list[str]:
-    """Return the names of the texts that the page's script says."""
+    """Return the ids of the texts that the page's script shows."""
     begin = "city.js."
     return [one.removeprefix(begin) for one in texts.ids() if one.startswith(begin)]
 
 
 def _codes(values: pd.Series, levels: Iterable[str]) -> list[int]:
-    """Return the places of values among levels; −1 for what is none of them."""
+    """Return the positions of values among levels; −1 for other values."""
     place = {level: k for k, level in enumerate(levels)}
     return [place.get(value, -1) for value in values.astype(object)]
 

@@ -125,7 +125,7 @@ def dossier(
 
 
 def _units(case: Sheet) -> list[dict[str, Any]]:
-    """Return the columns of effects: what they are called, where each starts and ends, and its digits."""
+    """Return the columns of effects: heading, first and last value, and number of digits."""
     reasons = case.reasons
     columns = [
         {"axis": "risk", "digits": 2, "start": reasons.risk_base, "end": reasons.risk_margin},
@@ -148,7 +148,7 @@ def _effects(reasons: Iterable[Reason]) -> dict[str, float | None]:
 
 
 def _facts(case: Sheet, group: str, lang: str) -> dict[str, Any]:
-    """Return the facts of a group, each once with what it does to both scores, the weightiest first."""
+    """Return the facts of a group, each with its effect on both scores, the largest first."""
     whole = {axis: sum(abs(r.effect) for r in case.reasons.of(axis)) or 1.0 for axis in ("risk", "credit")}
     by_feature: dict[str, list[Reason]] = {}
     for reason in case.reasons.reasons:
@@ -172,7 +172,7 @@ def _facts(case: Sheet, group: str, lang: str) -> dict[str, Any]:
 
 
 def _tells(record: Record) -> bool:
-    """Tell whether a record says more than the fact: the row of the register goes without saying."""
+    """Return whether a record should be named beside the fact; the row of the register is not."""
     return record.table != "enterprises"
 
 
@@ -204,7 +204,7 @@ def _certainty(case: Sheet, lang: str) -> list[str]:
 
 
 def _recourse(case: Sheet, lang: str) -> dict[str, Any] | None:
-    """Return each path with its steps and scores, and what is said beside them."""
+    """Return each path with its steps and scores, and the notes beside them."""
     if case.recourse is None:
         return None
     paths = [path.sentences(lang) for path in case.recourse.paths]
@@ -280,7 +280,7 @@ def _what(row: Mapping[Any, Any], lang: str) -> str:
 
 
 def _result(row: Mapping[Any, Any], lang: str) -> str:
-    """Return what came of a record, with the day on which that was decided."""
+    """Return the outcome of a record, with the day on which it was decided."""
     outcome = row["outcome"]
     if row["table"] == "tiers":
         return f"{outcome} {LEVELS['tier'][outcome].text(lang)}"
@@ -347,7 +347,7 @@ def _composite(case: Sheet, policy: Policy) -> dict[str, Any] | None:
 
 
 def _rounded(rounding: float, lang: str) -> str:
-    """Return what rounding to the grid takes off the composite score, where it shows."""
+    """Return the rounding error of the composite score, where it is visible."""
     shown = texts.number(-rounding, 1)
     return texts.text("dossier.composite.rounding", lang, value=shown) if float(shown) else ""
 

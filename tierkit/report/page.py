@@ -1,4 +1,4 @@
-"""Self-contained pages: both languages in one file or one, the font inside, nothing fetched from anywhere."""
+"""Self-contained HTML pages in one or both languages, with the font embedded and no external requests."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Words:
         return self.each(lambda lang: plot.policy_label(name, lang))
 
     def pair(self, zh: str, en: str) -> Markup:
-        """Return what is given in both languages."""
+        """Return a text that is given in both languages."""
         return self.each({"zh": zh, "en": en}.__getitem__)
 
     def horizon(self, weeks: int, over: int) -> Markup:
@@ -98,7 +98,7 @@ class Words:
         return self.each(lambda lang: texts.text("horizon.in_year", lang, n=year))
 
     def fact(self, name: str) -> Markup:
-        """Return what a fact or measure of a model is called; one that has no text keeps its own name."""
+        """Return the name of a fact or measure of a model; one without a text keeps its id."""
         return self._known(f"fact.{name}", name)
 
     def unit(self, unit: str) -> Markup:

@@ -1,4 +1,4 @@
-"""Portraits of tiers as the page of a city tells them: sentences, tables and figures in both languages."""
+"""Portraits of tiers for the page of a city: sentences, tables and figures in both languages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TOP = 5
 
 
 def told(portraits: Portraits, words: Words) -> dict[str, Any]:
-    """Return what the template shows of portraits.
+    """Return the portraits as data for the template.
 
     Returns
     -------

@@ -202,7 +202,7 @@ def _worst_case(run: RunReport) -> tuple[float, int]:
 
 
 def _figures(run: RunReport, words: Words) -> dict[str, Markup]:
-    """Return the figures that the run has what they need."""
+    """Return the figures for which the run has the data."""
     case: dict[str, Any] = {"kappa": run.kappa, "weeks": run.weeks}
     first = run.policies[1].name
     makers: dict[str, Callable[[str], Any]] = {
@@ -427,7 +427,7 @@ def _listed(run: RunReport) -> Callable[[str], str] | None:
 
 
 def _warnings(check: FloorCheck, words: Words) -> list[Markup]:
-    """Return what a check of the legal floor warns of, in both languages."""
+    """Return the warnings of a check of the legal floor, in both languages."""
     told = (check.sentences(lang) for lang in ("zh", "en"))
     return [words.pair(zh, en) for zh, en in zip(*told, strict=True)]
 
@@ -503,7 +503,7 @@ def _policy_json(policy: Policy) -> dict[str, Any]:
 
 
 def _plain(data: Any) -> Any:
-    """Return data that JSON knows: NumPy's numbers as Python's, what is not finite as null."""
+    """Return plain data for JSON: NumPy numbers as Python numbers, non-finite values as null."""
     if isinstance(data, dict):
         return {str(key): _plain(value) for key, value in data.items()}
     if isinstance(data, list | tuple):

@@ -1,4 +1,4 @@
-"""What a report is made of, and a folder that keeps it."""
+"""The results of a run that a report shows, and the folder that stores them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FRAMES = (
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """Results of one run, ready to be told.
+    """Results of one run, ready for the report.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class RunReport:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a summary and policies that do not belong together."""
+        """Raise if summary and policies do not belong together."""
         told = list(dict.fromkeys(self.summary["policy"].astype(str)))
         given = [policy.name for policy in self.policies]
         if told != given:
@@ -119,7 +119,7 @@ class RunReport:
 
     @cached_property
     def titles(self) -> Mapping[str, Mapping[str, str]]:
-        """What policies that are no presets are called: name → language → title.
+        """Titles of policies that are not presets: name → language → title.
 
         One whose title, as short as a figure shows it, another has too is left out, so that its name tells
         the two apart.

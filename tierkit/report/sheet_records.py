@@ -1,4 +1,4 @@
-"""An enterprise's records as a page tells them: what, when it happened, became known, counts until."""
+"""An enterprise's records for a page: what, when it happened, became known, and until when it counts."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def known_records(data: Source, as_of: date | str, ids: Sequence[str]) -> pd.Dat
     Returns
     -------
     DataFrame
-        `COLUMNS`, a row a record, by enterprise and the latest known first. ``table`` is one of `TOLD`;
+        `COLUMNS`, one row per record, by enterprise and the latest known first. ``table`` is one of `TOLD`;
         ``kind`` the channel of an inspection or complaint, the kind of a credit event or signal, the policy
         of a past tier; ``outcome`` the finding, the severity, ``true`` or ``false`` for a complaint that was
         looked into, the tier; ``outcome_on`` when that was decided; ``counts_until`` the last day on which

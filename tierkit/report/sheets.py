@@ -1,4 +1,4 @@
-"""Everything about an enterprise that a page shows, taken together in one place."""
+"""Collect everything about an enterprise that a page shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CERTAINTY = ("tier", "members", "tier_agreement", "low", "high", "level_agreeme
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """One enterprise, and all that a page says of it.
+    """One enterprise with everything that a page shows of it.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class Sheet:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the case that `to_dict` laid down; one of before there was more than reasons, too."""
+        """Return the sheet that `to_dict` wrote; files with reasons alone are read too."""
         known = dict(data)
         return cls(
             reasons=Reasons.from_dict(known["reasons"]),
@@ -165,7 +165,7 @@ def sheets(
     progress: Progress = quiet,
     lang: str = "zh",
 ) -> Iterator[Sheet]:
-    """Give everything that a page shows of each enterprise, from what was known before a day.
+    """Yield a sheet per enterprise, from what was known before a day.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def sheets(
     background : DataFrame, optional
         Features of the enterprises against which risk is measured, as `tierkit.explain.reasons` takes them.
     threads : int
-        It changes no bit.
+        Does not change the result.
     progress : Progress
     lang : {"zh", "en"}
         Language in which a notebook shows the reasons.

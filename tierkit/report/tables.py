@@ -1,4 +1,4 @@
-"""Numbers of a report as cells: value, change and intervals, written out, the same in both languages."""
+"""Tables of a report: cells of value, change and intervals as text, the same in both languages."""
 
 from __future__ import annotations
 
@@ -154,12 +154,12 @@ def effect(
 
 
 def beside(run: RunReport, measures: Sequence[str] = BESIDE) -> list[tuple[str, list[Cell]]]:
-    """Return a row a policy, of one cell a measure."""
+    """Return one row per policy with one cell per measure."""
     return [(policy.name, [effect(run, m, policy.name) for m in measures]) for policy in run.policies]
 
 
 def all_measures(run: RunReport) -> list[tuple[str, str, list[Cell]]]:
-    """Return a row a measure of the summary: its id, its unit, one cell a policy."""
+    """Return one row per measure of the summary: id, unit and one cell per policy."""
     rows = run.summary[run.summary["group"] == "all"].drop_duplicates("measure")
     return [
         (measure, unit, [effect(run, measure, policy.name) for policy in run.policies])
@@ -176,7 +176,7 @@ def settings(run: RunReport) -> list[tuple[int, int, float]]:
 def kappa_table(
     run: RunReport, measures: Sequence[str] = KAPPA_MEASURES
 ) -> tuple[list[tuple[int, int, float]], list[tuple[str, str, list[Cell]]]]:
-    """Return the cases (weeks, weeks measured, kappa), and a row a plan and measure of one cell a case."""
+    """Return the cases (weeks, weeks measured, kappa), and rows by plan and measure with a cell per case."""
     keys = settings(run)
     rows = [
         (policy.name, measure, [effect(run, measure, policy.name, k, w) for w, _, k in keys])
@@ -188,7 +188,7 @@ def kappa_table(
 
 @dataclass(frozen=True)
 class TierRow:
-    """What became of the enterprises of one first tier under one policy.
+    """Results of the enterprises of one first tier under one policy.
 
     Attributes
     ----------
@@ -209,7 +209,7 @@ class TierRow:
 
 
 def tier_table(run: RunReport) -> list[TierRow]:
-    """Return a row a policy and tier: enterprises, their share, and what happened in that tier.
+    """Return one row per policy and tier: enterprises, their share, and what happened in that tier.
 
     Tiers are those at the start of the run under the policy itself, so a tier's enterprises differ from one
     policy to the next. Enterprises are those that the measures are of; so they add up to the same number
@@ -293,7 +293,7 @@ def auc_half_width(auc: float, hits: float, misses: float) -> float:
 
 
 def floor_checks(run: RunReport) -> list[FloorCheck]:
-    """Hold every policy of a run against the legal floor in force on the run's last day.
+    """Check every policy of a run against the legal floor in force on the run's last day.
 
     Tier shares are those of the run. A policy for some sectors alone has ordinary tiers elsewhere, so where
     the run does not tell whom it leaves out, its target shares stand in. What was drawn is shown where a
@@ -331,7 +331,7 @@ def _shares_in_scope(run: RunReport, policy: Policy) -> dict[str, int] | None:
 
 
 def scoreboard(run: RunReport) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
-    """Return for each policy a row an agency that had anything to do, of one cell a measure.
+    """Return for each policy one row per agency that had anything to do, of one cell a measure.
 
     Examples
     --------
@@ -362,7 +362,7 @@ def _own(row: Mapping[Any, Any] | None, measure: str) -> Cell:
 
 
 def rating_table(run: RunReport) -> list[tuple[str, str, str, str]]:
-    """Return a row an agency: mean rating in the records, its interval, and how many."""
+    """Return one row per agency: mean rating in the records, its interval, and how many."""
     if run.ratings is None:
         return []
     return [
@@ -377,7 +377,7 @@ def rating_table(run: RunReport) -> list[tuple[str, str, str, str]]:
 
 
 def move_table(run: RunReport) -> list[tuple[str, str, str, list[Cell]]]:
-    """Return a row a policy and first tier: enterprises, where they are in the end, changes, flip-flops.
+    """Return one row per policy and first tier: enterprises, where they are in the end, changes, flip-flops.
 
     The first five cells are shares of the row's enterprises in T1 to T4 and of those that left; the last two
     are per 100 enterprises.
@@ -412,7 +412,7 @@ def move_table(run: RunReport) -> list[tuple[str, str, str, list[Cell]]]:
 def drift_table(
     run: RunReport, measures: Sequence[str] = ("prevalence", "harm")
 ) -> tuple[list[tuple[float, int]], list[tuple[str, str, str, str, list[Cell]]]]:
-    """Return the cases (kappa, year), and a row a plan, tier and measure: its n, and one change a case.
+    """Return the cases (kappa, year), and one row per plan, tier and measure: its n, and one change a case.
 
     Cases are the first and the last year at each kappa. The baseline is measured on the same enterprises.
     """
@@ -463,7 +463,7 @@ def _tier_cell(row: Mapping[Any, Any] | None, measure: str, n: int) -> Cell:
 
 @dataclass(frozen=True)
 class ParameterRow:
-    """One parameter of a policy as people read it."""
+    """One parameter of a policy, formatted for display."""
 
     path: str
     label: Label

@@ -1,3 +1,3 @@
-"""The two models, risk and credit: how they are trained, saved, loaded and watched."""
+"""The two models, risk and credit: training, saving, loading and monitoring."""
 
 __all__: list[str] = []

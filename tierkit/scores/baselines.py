@@ -1,4 +1,4 @@
-"""What a model has to beat: scores that anybody could give, on the same rows, with the same intervals.
+"""Simple baseline scores that a model has to beat, on the same rows and with the same intervals.
 
     random               a lot; as every tie, it counts as the mean over all orders
     longest unvisited    days since the last inspection
@@ -96,7 +96,7 @@ def _logistic(rows: TrainingRows, train: Mask) -> Floats:
 
 
 class _Sorted:
-    """Rows in the order of a score, highest first, with their ties: measures for many weightings."""
+    """Rows sorted by a score, highest first, with their ties, for measures under many weightings."""
 
     def __init__(self, y: NDArray[np.int64], score: Floats) -> None:
         self.order = np.argsort(-score, kind="stable")
@@ -105,7 +105,7 @@ class _Sorted:
         self.event = y[self.order] == 1
 
     def measures(self, weight: Floats, capacity: float) -> tuple[float, float]:
-        """Return AUC and capture under a weighting, a tie being the mean over its orders."""
+        """Return AUC and capture under a weighting; a tie counts as the mean over its orders."""
         w = weight[self.order]
         hits = np.add.reduceat(np.where(self.event, w, 0.0), self.starts)
         misses = np.add.reduceat(np.where(self.event, 0.0, w), self.starts)

@@ -1,4 +1,4 @@
-"""Optimal monotone bins of one variable, by optbinning, and what it leaves open.
+"""Optimal monotone bins of one variable, by optbinning, with rules for the cases that it does not handle.
 
 optbinning chooses the cuts. Three rules are added here, each stated where it applies: pre-bins that
 hold one class only are merged away by optbinning, so a variable that parts the classes perfectly would
@@ -54,7 +54,7 @@ def _quiet_import() -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Take Ctrl-C back: the solver inside optbinning leaves it to kill the process, clean-up undone."""
+    """Restore Python's handling of Ctrl-C, which optbinning's solver replaces by an immediate exit."""
     ours = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -109,7 +109,7 @@ def _share(n: int, min_share: float) -> float:
 
 
 def _perfect_cut(x: Floats, event: NDArray[np.int64], share: float) -> list[float]:
-    """Return the one cut that parts the two classes without error, if there is one."""
+    """Return the cut that separates the two classes without error, if there is one."""
     stump = DecisionTreeClassifier(max_leaf_nodes=2, min_samples_leaf=share, random_state=0)
     tree = stump.fit(x.reshape(-1, 1), event).tree_
     if tree.node_count == 3 and (tree.impurity[1:] == 0).all():
@@ -118,7 +118,7 @@ def _perfect_cut(x: Floats, event: NDArray[np.int64], share: float) -> list[floa
 
 
 def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int) -> list[float]:
-    """Drop cuts until the smoothed event rates go one way."""
+    """Drop cuts until the smoothed event rates are monotone."""
     rate = event.mean()
     while edges:
         inside = np.searchsorted(np.array(edges), x, side="right")
@@ -179,7 +179,7 @@ def cuts(
 def groups(
     codes: NDArray[np.int64], event: NDArray[np.int64], max_bins: int = 6, min_share: float = 0.005
 ) -> list[list[int]]:
-    """Return the bins of levels: levels of like event rates together, by ascending rate.
+    """Return the bins of levels: levels with similar event rates together, by ascending rate.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def groups(
     Returns
     -------
     list of list of int
-        Codes that occur, each in one bin; a single bin where no parting helps.
+        Codes that occur, each in one bin; a single bin where no split helps.
 
     Examples
     --------
@@ -245,7 +245,7 @@ def bins(
     max_bins: int = 6,
     min_share: float = 0.005,
 ) -> list[dict[str, Any]] | str:
-    """Return the weighed bins of a feature, with rows of their own for missing and unseen values.
+    """Return the bins of a feature with their weights of evidence, with rows for missing and unseen values.
 
     Parameters
     ----------

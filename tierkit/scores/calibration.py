@@ -1,4 +1,4 @@
-"""Smooth calibration of a margin: strictly increasing, so ranks survive it, and stored as three numbers.
+"""Smooth calibration of a margin: strictly increasing, so ranks are kept, and stored as three numbers.
 
 Isotonic regression would make ties of thousands of scores; beta calibration does not. In terms of the
 margin m (log-odds before calibration) the calibrated log-odds are
@@ -42,7 +42,7 @@ class Calibration:
     shift : float
         Log-odds added everywhere.
     kind : {"none", "shift", "beta"}
-        What the data allowed: nothing (one class only), the level alone (fewer than 30 rows of a class),
+        What could be fitted: nothing (one class only), the level alone (fewer than 30 rows of a class),
         or all three numbers.
 
     Examples

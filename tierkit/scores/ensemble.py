@@ -1,4 +1,4 @@
-"""How sure a score is: models grown again on other samples of the enterprises, beside the one that scores.
+"""Bootstrap ensemble beside the scoring model, to measure how certain its levels and tiers are.
 
 Each member is fitted as the model is, with the same settings, split and calibration, on a bootstrap of the
 **enterprises**: all rows of one count as often as its lot says, drawn from Poisson's law of mean 1 (Oza and
@@ -36,7 +36,7 @@ _FORMAT = "tierkit-ensemble-1"
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Models on bootstraps of the enterprises.
+    """Risk models fitted on bootstrap samples of the enterprises.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class Ensemble:
         *,
         as_of: date | None = None,
     ) -> pd.DataFrame:
-        """Return how many members agree with the model on each enterprise.
+        """Return the share of members that agree with the model on each enterprise.
 
         Parameters
         ----------

@@ -39,7 +39,7 @@ class TwoClassEstimator(ClassifierMixin, BaseEstimator):
         return chosen
 
     def check(self, X: Any) -> pd.DataFrame:
-        """Return what was never seen at fit, as flags by row; see `tierkit.scores.inputs.Inputs.flags`."""
+        """Return flags by row for values not seen at fit; see `tierkit.scores.inputs.Inputs.flags`."""
         flags: pd.DataFrame = self.inputs_.flags(rows(self, X))
         return flags
 
@@ -80,9 +80,9 @@ def _frame(values: NDArray[np.float64]) -> pd.DataFrame:
 
 
 def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
-    """Check the input of ``fit``, and leave on the estimator what it learnt of it.
+    """Validate X and y for ``fit`` and set `inputs_`, `classes_` and `n_features_in_` on the estimator.
 
-    Sets ``inputs_``, ``n_features_in_``, ``classes_`` and, for a frame, ``feature_names_in_``.
+    For a frame ``feature_names_in_`` is set as well.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def rows(estimator: Any, X: Any) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the estimator was fitted on named columns and ``X`` has none: a position is not a name.
+        If the estimator was fitted on named columns and ``X`` has no column names.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     """
@@ -167,7 +167,7 @@ def rows(estimator: Any, X: Any) -> pd.DataFrame:
 def check_parameters(
     estimator: Any, numbers: Mapping[str, tuple[float, float]], counts: Mapping[str, int]
 ) -> None:
-    """Check the parameters of an estimator, and list all that are wrong at once.
+    """Check the parameters of an estimator; one error lists all that are wrong.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def check_parameters(
     numbers : mapping of str to (low, high)
         Finite numbers in (low, high].
     counts : mapping of str to int
-        Integers from this one.
+        Least value of each integer parameter.
 
     Raises
     ------

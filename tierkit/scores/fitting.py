@@ -1,4 +1,4 @@
-"""How the risk model is fitted: the stated settings, and what sets the level of its probabilities.
+"""Fit the risk model: its default settings, and the rows that set the level of its probabilities.
 
 The trees learn who is riskier from the rows of a scheme; the calibration says how risky. Rows that were
 chosen by what the records do not hold give a level that no weight can mend, but the random audits are a
@@ -69,7 +69,7 @@ def fit_risk(
     seed: int = 0,
     threads: int = 1,
 ) -> RiskModel:
-    """Grow the risk model on the first part of its rows and calibrate it; the test part is not touched.
+    """Fit the risk model on the training part and calibrate it on the next; the test part is not used.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ def fit_risk(
         Parameters of `RiskModel`.
     level : {"scheme", "audits"}
         What the calibration is fitted on: the rows of the calibration part with their weights, or the random
-        audits alone, cross-fitted; see the head of this module.
+        audits alone, cross-fitted; see the docstring of this module.
     seed : int
-        Of LightGBM and of the lots of cross-fitting.
+        Seed of LightGBM and of the folds of cross-fitting.
     threads : int
-        It changes no bit.
+        Does not change the result.
 
     Returns
     -------

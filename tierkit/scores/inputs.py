@@ -1,4 +1,4 @@
-"""What a model learnt about its columns, so that rows to score are joined by name and never misread.
+"""The columns of a fitted model: rows to score are joined by name, and unknown values are reported.
 
 `Inputs` remembers the names, the declared levels and where values were missing at fit. Reading a
 frame gives one float matrix, with levels as codes, and a flag for every value of a kind that was never
@@ -24,7 +24,7 @@ UNSEEN = -1.0
 
 
 class ColumnError(ValueError):
-    """Columns of a frame do not fit the model; the message lists every problem with its remedy."""
+    """The columns of a frame do not fit the model; the message lists every problem with its remedy."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -207,7 +207,7 @@ class Inputs:
             raise ColumnError(problems)
 
     def flags(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return what the model never saw at fit, row by row.
+        """Return flags, by row, for values that did not occur at fit.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What whole points cost: how far rounding can move a score, how far it does, and whose grade it changes.
+"""The error of rounding a scorecard to whole points: bounds, observed errors and changed grades.
 
 A scorecard in whole points (`CreditScorecard.rounded`) can be added up on paper. Each row of its table is off
 by half a point at most, so a score that adds up k features and a base is off by (k + 1) / 2 points at most;
@@ -27,17 +27,17 @@ __all__ = ["Rounding", "rounding"]
 
 @dataclass(frozen=True, repr=False)
 class Rounding:
-    """How far the points of a scorecard in whole numbers are from those of the scorecard itself.
+    """The difference between a scorecard in whole points and the scorecard itself.
 
     Attributes
     ----------
     errors : DataFrame
-        A row a unit (``points``, ``log_odds``, ``probability``): ``n`` rows scored; ``bound``, half a point a
-        feature and base, in that unit; ``table_bound``, the largest that the rows of the table can add up
-        to; ``largest``, ``mean_absolute`` and ``mean``, as realised.
+        One row per unit (``points``, ``log_odds``, ``probability``): ``n`` rows scored; ``bound``, half a
+        point a feature and base, in that unit; ``table_bound``, the largest that the rows of the table can
+        add up to; ``largest``, ``mean_absolute`` and ``mean``, as realised.
     grades : DataFrame
-        A row a cut-off and ``any`` for the grade: ``n``, ``changed`` (rows that the rounding moves across),
-        ``share`` with ``low`` and ``high`` (Wilson, 95 %). Without cut-offs there is no row.
+        One row per cut-off and ``any`` for the grade: ``n``, ``changed`` (rows that the rounding moves
+        across), ``share`` with ``low`` and ``high`` (Wilson, 95 %). Without cut-offs there is no row.
     features : int
         Features that carry points.
     """
@@ -55,7 +55,7 @@ class Rounding:
         }
 
     def __repr__(self) -> str:
-        """Return the bound, the largest error and the changed grades, in a line."""
+        """Return the bound, the largest error and the changed grades, as one line."""
         row = self.errors.iloc[0]
         text = (
             f"Rounding(at most {number(row['bound'], 1)} points of {self.features} features; "
@@ -72,7 +72,7 @@ class Rounding:
 
 
 def rounding(card: CreditScorecard, X: Any, cutoffs: Sequence[float] = ()) -> Rounding:
-    """Return what rounding a scorecard's points does to some rows, beside the most that it could do.
+    """Return the errors of rounding a scorecard on some rows, with the largest that are possible.
 
     Parameters
     ----------
@@ -107,6 +107,8 @@ def rounding(card: CreditScorecard, X: Any, cutoffs: Sequence[float] = ()) -> Ro
     table, other = card.table(), whole.table()
     before, after = card.points_and_log_odds(X), whole.points_and_log_odds(X)
     features = int(table["feature"].nunique()) - 1
+    # A row falls into one bin of each feature, so the worst of each feature may meet, and no more: the sum of
+    # their extremes bounds every row, scored or not.
     steps = (other["points"] - table["points"]).groupby(table["feature"], sort=False)
     reach = max(float(steps.max().sum()), -float(steps.min().sum()))
     to_log_odds = float(np.log(2) / card.points_to_double)
@@ -134,10 +136,11 @@ def rounding(card: CreditScorecard, X: Any, cutoffs: Sequence[float] = ()) -> Ro
 def _grades(
     before: NDArray[np.float64], after: NDArray[np.float64], cutoffs: Sequence[float]
 ) -> pd.DataFrame:
-    """Return how many rows are on another side of each cut-off, and of any."""
+    """Return how many rows rounding moves across each cut-off, and across any."""
     columns = ["cutoff", "n", "changed", "share", "low", "high"]
     if not len(cutoffs):
         return pd.DataFrame(columns=columns)
+    # At a cut-off belongs above, as in the tier rule, so whole points that land on one count as above it.
     sides = np.array([(before >= cut) != (after >= cut) for cut in cutoffs])
     counts = [int(side.sum()) for side in sides] + [int(sides.any(axis=0).sum())]
     n = np.full(len(counts), before.size)

@@ -1,4 +1,4 @@
-"""Measures of how good a score is, each with the counts and the interval that it needs beside it.
+"""Measures of the quality of a score, with the counts and intervals to report beside them.
 
 Ranking (`auc`, `ks`), calibration (`calibration_table`, `calibration_error` and its size by chance
 alone, `calibration_error_null`), drift (`psi_parts`) and the interval of a rate (`wilson_interval`). What
@@ -90,7 +90,7 @@ def ks(y: ArrayLike, score: ArrayLike) -> float:
 
 
 def brier(y: ArrayLike, probability: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """Return the mean squared difference between outcome and probability; NaN of no rows.
+    """Return the mean squared difference between outcome and probability; NaN if there are no rows.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def resampled_interval(
     Returns
     -------
     tuple of float
-        Mean, low and high; the ends are NaN of a single split.
+        Mean, low and high; the ends are NaN for a single split.
 
     Notes
     -----
@@ -198,14 +198,14 @@ def calibration_table(
     sample_weight: ArrayLike | None = None,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Return predicted beside observed rates in bins of equal counts.
+    """Return predicted and observed rates in bins of equal counts.
 
     Parameters
     ----------
     y : array of 0 and 1, shape (n,)
     probability : float array of shape (n,)
     bins : int
-        Most bins; equal probabilities are never parted, so ties make fewer.
+        Largest number of bins; equal probabilities share a bin, so ties give fewer.
     sample_weight : float array of shape (n,), optional
         Rates are weighted, and the interval uses Kish's effective size.
     confidence : float
@@ -213,7 +213,7 @@ def calibration_table(
     Returns
     -------
     DataFrame
-        One row a bin, by ascending probability: ``n``, ``events``, ``weight`` (share of all weight),
+        One row per bin, by ascending probability: ``n``, ``events``, ``weight`` (share of all weight),
         ``predicted``, ``observed``, ``low``, ``high`` (Wilson).
 
     Examples
@@ -256,7 +256,7 @@ def calibration_error(
 ) -> float:
     """Return the expected calibration error: the mean distance of predicted from observed rates.
 
-    Bins are those of `calibration_table`, weighted by their share; NaN of no rows.
+    Bins are those of `calibration_table`, weighted by their share; NaN if there are no rows.
 
     Examples
     --------
@@ -272,7 +272,7 @@ def calibration_error(
 def calibration_error_null(
     probability: ArrayLike, bins: int = 10, replicates: int = 999, seed: int = 0
 ) -> Floats:
-    """Return the calibration errors that perfectly calibrated probabilities would show by chance.
+    """Return calibration errors of outcomes simulated from the probabilities: the null distribution.
 
     The error is a mean of absolute distances, so it is above zero though every probability be right. Outcomes
     are drawn from the probabilities themselves; an error above the 95 % point of these is more than chance.
@@ -311,7 +311,7 @@ def calibration_error_null(
 
 
 def psi_parts(expected: ArrayLike, actual: ArrayLike) -> Floats:
-    """Return what each cell adds to the population stability index of two sets of counts.
+    """Return each cell's part of the population stability index of two sets of counts.
 
     Parameters
     ----------

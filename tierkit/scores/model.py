@@ -1,4 +1,4 @@
-"""A trained model: what it scores, and how it becomes a folder and comes back."""
+"""A trained model: scoring, and saving to and loading from a folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _METRICS = ("n", "events", "rate", "predicted", "auc")
 
 @dataclass(frozen=True, repr=False)
 class Model(Result):
-    """A risk model, a scorecard, the policy they were trained for, and where they come from.
+    """A risk model and a scorecard, with the policy they were trained for and a manifest of their origin.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Model(Result):
     manifest : mapping
         Versions, dates, split, metrics and hashes.
     ensemble : Ensemble, optional
-        Says how sure the risk is; it scores nobody.
+        Measures how certain levels and tiers are; it is not used for the scores.
     """
 
     risk: RiskModel
@@ -92,7 +92,7 @@ class Model(Result):
         ids : iterable of str, optional
             Enterprises, in this order; all that are on the register, in their order, if absent.
         threads : int
-            It changes no bit.
+            Does not change the result.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class Model(Result):
     def score_ids(
         self, timeline: Timeline, ids: pd.Series, as_of: date | str
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Score enterprises over an open timeline.
+        """Score the enterprises that an open timeline asks about.
 
         Returns
         -------
@@ -134,7 +134,7 @@ class Model(Result):
         *,
         threads: int = 1,
     ) -> pd.DataFrame:
-        """Return how sure level and tier of each enterprise are: the share of bootstrap models that agree.
+        """Return how certain level and tier of each enterprise are: the share of bootstrap models that agree.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class Model(Result):
         ).astype({"enterprise_id": "str", "flags": "str"})
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the model folder: all of it, or nothing.
+        """Write the model folder, completely or not at all.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class Model(Result):
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read a model folder after checking all of it.
+        """Load a model folder after checking all its files.
 
         Raises
         ------
@@ -291,6 +291,6 @@ def model_of(model: Any, name: str = "model") -> Model:
 
 
 def _whole(policy: Policy) -> str:
-    """Return the policy as a file that needs no other: every value, and no baseline to look for."""
+    """Return the policy as one complete file: every value is written out, and no baseline is referred to."""
     lines = policy.to_toml().splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("baseline = "))

@@ -1,4 +1,4 @@
-"""A model folder's files: written whole or not at all, and every one of them checked before any is used."""
+"""The files of a model folder: written completely or not at all, and all checked before any is used."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def plain(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """Return the one JSON text that a value has here, so that texts can be compared and hashed."""
+    """Return the canonical JSON text of a value, so that texts can be compared and hashed."""
     return json.dumps(plain(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def _signed(manifest: Mapping[str, Any]) -> str:
-    """Return the manifest's text with a hash of itself, so that a change of the manifest shows too."""
+    """Return the manifest's text with its own hash, so that a changed manifest is detected too."""
     bare = {key: value for key, value in manifest.items() if key != "sha256"}
     return json_text({**bare, "sha256": hashlib.sha256(json_text(bare).encode("utf-8")).hexdigest()})
 
@@ -89,7 +89,7 @@ def _is_model(folder: Path) -> bool:
 
 
 def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """Return the files and the manifest of a folder in which everything is as it was written."""
+    """Return the files and the manifest of a folder after checking that nothing was changed."""
     if not root.is_dir():
         raise ModelError(root, ["It is not a folder."])
     there = {path.name: path for path in root.iterdir()}

@@ -1,14 +1,14 @@
-"""Whether those who are scored are still those whom the scorecard was made for: PSI and CSI.
+"""Drift of a scorecard's population between fitting and now: PSI of the score, CSI of the features.
 
 The population stability index compares shares of cells: bands of points for the score, and for a feature
 (characteristic stability index) the scorecard's own bins, those of missing and unseen values included. What
 was expected is the count of each bin, which the scorecard's table keeps.
 
-An index is never 0, even where nothing has changed. If both samples are independent draws of one population,
-it is near (1/n + 1/m) times a chi-square variable with one degree of freedom less than there are cells
-(Yurdakul and Naranjo, *Statistical properties of the population stability index*, Journal of Risk Model
-Validation 14(4), 2020). So each index stands beside the value that it exceeds in one of twenty months
-without any change. The customary limits of 0.1 and 0.25 (Siddiqi 2006, chapter 9) know nothing of n.
+By chance alone an index is above 0, even where nothing has changed. If both samples are independent draws of
+one population, it is near (1/n + 1/m) times a chi-square variable with one degree of freedom less than there
+are cells (Yurdakul and Naranjo, *Statistical properties of the population stability index*, Journal of Risk
+Model Validation 14(4), 2020). So each index stands beside the value that it exceeds in one of twenty months
+without any change. The customary limits of 0.1 and 0.25 (Siddiqi 2006, chapter 9) do not depend on n.
 
 Rows that belong together make the samples less independent: one enterprise on several dates of the
 training rows makes the index larger by chance than the chi-square says; the same enterprises before and now
@@ -97,7 +97,7 @@ def _banded(points: Floats, edges: Sequence[float]) -> NDArray[np.int64]:
 
 
 def null_point(cells: int, n: float, m: float, level: float = 0.95) -> float:
-    """Return the index that is exceeded with probability 1 - level although nothing has changed.
+    """Return the index exceeded with probability 1 - level if nothing has changed.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def null_point(cells: int, n: float, m: float, level: float = 0.95) -> float:
     Returns
     -------
     float
-        (1/n + 1/m) times the chi-square quantile with cells - 1 degrees of freedom; 0 of a single cell.
+        (1/n + 1/m) times the chi-square quantile with cells - 1 degrees of freedom; 0 for a single cell.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def null_point(cells: int, n: float, m: float, level: float = 0.95) -> float:
 def psi_interval(
     index: float, cells: int, n: float, m: float, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return the interval of the index that the two populations have, beyond what chance adds to it.
+    """Return an interval for the index between the two populations, corrected for its bias by chance.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def psi_interval(
 
 @dataclass(frozen=True, repr=False)
 class Monitoring:
-    """How far the rows of a month are from those that a scorecard was fitted on.
+    """Result of `monitor`: how far the rows of a month have drifted from those of the fit.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class Monitoring:
         five rows are expected, where the chi-square is rough) and ``points_moved`` (change of the mean
         points that the variable gives).
     cells : DataFrame
-        A row a variable and cell: ``variable``, ``cell``, ``kind``, ``expected`` and ``actual`` (counts),
+        One row per variable and cell: ``variable``, ``cell``, ``kind``, ``expected`` and ``actual`` (counts),
         ``expected_share``, ``actual_share`` and ``part`` of the index.
     """
 
@@ -194,7 +194,7 @@ class Monitoring:
         return {"table": self.table.to_dict("records"), "cells": self.cells.to_dict("records")}
 
     def __repr__(self) -> str:
-        """Return the number of rows and of variables that moved, in a line."""
+        """Return the number of rows and of variables that moved, as one line."""
         moved = self.table.loc[~self.table["by_chance"], "variable"]
         n = number(self.table["n"].max())
         return f"Monitoring({n} rows; {len(moved)} of {len(self.table)} moved by more than chance)"

@@ -39,18 +39,18 @@ _FIXED = {
 
 
 class RiskModel(estimators.TwoClassEstimator):
-    """A classifier whose margin is monotone where it must be and whose probability is calibrated.
+    """A gradient-boosted classifier with monotonicity constraints and a calibrated probability.
 
     Parameters
     ----------
     monotone : mapping of str to {-1, 0, 1}, optional
-        By feature name: +1 where more of it never lowers the risk, -1 where it never raises it.
+        By feature name: +1 where a larger value never lowers the risk, -1 where it never raises it.
     n_trees : int
     learning_rate : float
     n_leaves : int
-        Most leaves of a tree.
+        Largest number of leaves of a tree.
     min_rows : int
-        Fewest rows of a leaf.
+        Smallest number of rows in a leaf.
     on_unseen : {"flag", "error"}
         What scoring does with unknown levels, values missing where none was at fit, and extra columns:
         counts them (see `check`) and goes on, an unknown level taken as missing, or refuses.

@@ -77,7 +77,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
         By feature name: +1 where more of it never takes points away, -1 where it never gives any.
         Others go whichever single way the data say. Levels are grouped freely.
     max_bins : int
-        Most bins of one feature, missing and unseen apart.
+        Largest number of bins of one feature, not counting missing and unseen.
     min_bin_share : float
         Smallest share of rows in a bin, never less than five rows.
     on_unseen : {"flag", "error"}
@@ -129,7 +129,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
         self.on_unseen = on_unseen
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Bin each feature, weigh the bins and lay down the table.
+        """Bin each feature, compute weights of evidence, fit the coefficients and store the table.
 
         Parameters
         ----------
@@ -272,7 +272,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
         return card
 
     def bin_rows(self, X: Any) -> pd.DataFrame:
-        """Return where rows land, as row numbers of the table: one column a feature that has points."""
+        """Return the bin of each row in each feature that has points, as row numbers of the table."""
         frame = estimators.rows(self, X)
         matrix = self.inputs_.read(frame, self.on_unseen)
         out: dict[str, NDArray[np.int64]] = {}

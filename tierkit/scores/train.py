@@ -1,4 +1,4 @@
-"""Train both models on a dataset, and write down how."""
+"""Train both models on a dataset and record how in a manifest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["train"]
 
 
 def _data_hashes(data: Source) -> dict[str, Any]:
-    """Return rows and SHA-256 of the tables that were read: of the file, or of the file they would make."""
+    """Return row counts and SHA-256 of the tables read: of the file, or as it would be written."""
     found: dict[str, Any] = {}
     if isinstance(data, Mapping):
         for name in TIMED:
@@ -94,7 +94,7 @@ def train(
         Members of an ensemble that is kept beside the model and says how sure it is; see
         `tierkit.scores.ensemble`.
     threads : int
-        It changes no bit.
+        Does not change the result.
     progress : Progress
 
     Returns

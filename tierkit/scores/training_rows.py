@@ -1,4 +1,4 @@
-"""What the models are trained on: rows with a date, an outcome and a weight, and their split by time.
+"""Training rows of both models, with date, outcome and weight, and their split by time.
 
 **Risk.** A row is an on-site inspection; its features are those known before its date, its outcome is whether
 at least a minor violation was found. Who is inspected is not everybody alike, so a scheme says which rows
@@ -78,7 +78,7 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class Split:
-    """Rows parted by date: no date is on two sides.
+    """Rows split by date; rows of one date are in one part.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Split:
 
 
 def time_split(dates: ArrayLike | pd.Series, calibrate: float = 0.2, test: float = 0.2) -> Split:
-    """Part rows by date, the earliest for training and the latest for testing.
+    """Split rows by date, the earliest for training and the latest for testing.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def time_split(dates: ArrayLike | pd.Series, calibrate: float = 0.2, test: float
 
 
 def lots(ids: pd.Series, key: int | str = 0) -> NDArray[np.uint64]:
-    """Return a lot in 0 … 2**64 - 1 for each id: the same wherever the id stands, another for another key.
+    """Return a hash of each id and a key, in 0 … 2**64 - 1, that serves as a reproducible random number.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def hold_out(ids: pd.Series, share: float = 0.3, seed: int = 0) -> Mask:
 def weights(
     propensity: ArrayLike, served_share: ArrayLike, channel: pd.Series
 ) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """Return weights that make inspected rows stand for everybody, and what was clipped.
+    """Return weights that make inspected rows represent all enterprises, and a report of the clipping.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def training_frame(
     scheme : {"naive", "random", "weighted"}
         Which rows are taken, and how they are weighted; see the head of this module.
     threads : int
-        It changes no bit.
+        Does not change the result.
 
     Returns
     -------
@@ -302,7 +302,8 @@ def credit_frame(data: Source, as_of: date | str, *, threads: int = 1) -> Traini
     """Return enterprises on snapshot dates as rows to train the scorecard on.
 
     Snapshots lie 12, 24, … months before the date, as long as half a year of records lies before them.
-    Enterprises that closed within the twelve months without an event are left out: nobody knows.
+    Enterprises that closed within the twelve months without an event are left out, since their outcome is not
+    known.
 
     Parameters
     ----------
@@ -310,7 +311,7 @@ def credit_frame(data: Source, as_of: date | str, *, threads: int = 1) -> Traini
     as_of : date
         Nothing known on this day or later is used.
     threads : int
-        It changes no bit.
+        Does not change the result.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Settings of the risk model chosen by time, within a stated budget and before the test part is opened.
+"""Choose settings of the risk model by rolling origins in the training part, within a budget.
 
 Candidates are drawn from a small declared space, the stated settings always being the first of them. Each is
 fitted at rolling origins inside the **training** part: on the rows before the origin, scored on the rows from
@@ -41,12 +41,12 @@ ORIGINS = (0.4, 0.55, 0.7, 0.85)
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was tried and what came of it.
+    """The settings tried, with their results.
 
     Parameters
     ----------
     candidates : DataFrame
-        One row a candidate, the stated settings first: settings, ``log_loss`` (mean over origins) with
+        One row per candidate, the stated settings first: settings, ``log_loss`` (mean over origins) with
         ``low`` and ``high``, and ``difference`` from the stated settings with ``difference_low`` and
         ``difference_high`` (95 % Student intervals over origins, paired), ``chosen``.
     chosen : mapping
@@ -65,7 +65,7 @@ class Tuning:
     until: pd.Timestamp
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it all as plain data for JSON."""
+        """Return plain data for JSON."""
         return {
             "budget": self.budget,
             "origins": [one.date() for one in self.origins],
@@ -91,7 +91,7 @@ def _mean(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _drawn(budget: int, seed: int) -> list[dict[str, float]]:
-    """Return the stated settings and as many others as the budget allows, in an order that the seed sets."""
+    """Return the default settings and as many others as the budget allows, in an order set by the seed."""
     stated = dict(SETTINGS)
     others = [dict(zip(SPACE, values, strict=True)) for values in product(*SPACE.values())]
     others = [one for one in others if one != stated]
@@ -114,7 +114,7 @@ def tune(
     seed : int
         Of the draw of candidates and of LightGBM. A larger budget tries the same and more.
     threads : int
-        It changes no bit.
+        Does not change the result.
 
     Returns
     -------

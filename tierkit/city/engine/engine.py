@@ -1,4 +1,4 @@
-"""Run a policy over a world, week by week, and keep what happened."""
+"""Simulate a policy on a world week by week and return the log of what happened."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ __all__ = ["Run", "oracle_scores", "run"]
 
 CHUNK_OBLIGATIONS = 16_384
 """Obligations that a slice holds: small enough for the second-level cache."""
+# Perceived rates are whole numbers in 2**-16; reference rates in 2**-24, so a ratio is shifted by 40 bits.
 _PERCEIVED_ONE = 1 << 16
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of a policy did.
+    """The result of one run of a policy.
 
     Attributes
     ----------
@@ -85,7 +86,7 @@ class Run:
         return len(self.tally)
 
     def table(self) -> pd.DataFrame:
-        """Return the log as a frame of integers, one row an inspection."""
+        """Return the log as a frame of integers, one row per inspection."""
         return pd.DataFrame(self.log, columns=list(LOG))
 
     def check_conservation(self) -> None:
@@ -109,6 +110,7 @@ class Run:
 
 def _slices(start: NDArray[np.int64], size: int) -> list[tuple[int, int]]:
     """Return slices of enterprises with about `size` obligations each."""
+    # Cut between enterprises, never within one: a slice decides for whole enterprises.
     edges = [0]
     n = len(start) - 1
     while edges[-1] < n:
@@ -118,7 +120,7 @@ def _slices(start: NDArray[np.int64], size: int) -> list[tuple[int, int]]:
 
 
 class _Buffers:
-    """What one slice of a week writes to; each thread has its own."""
+    """Work arrays for one slice of a week; each thread has its own."""
 
     def __init__(self, obligations: int, enterprises: int) -> None:
         self.draws = np.empty((4, obligations), np.uint32)
@@ -156,7 +158,7 @@ def oracle_scores(world: World, detection: float) -> pd.DataFrame:
 
 
 def _starting_scores(state: State, world: World, policy: Policy, scores: pd.DataFrame | None) -> None:
-    """Set the margins and points from which the score update goes on."""
+    """Set the starting margins and points, to which the score update adds."""
     if scores is None:
         state.margin0[:] = round(policy["scoring.rule_intercept"] * MARGIN_ONE)
         state.points0[:] = round(policy["scoring.rule_points"] * POINT_ONE)
@@ -178,6 +180,8 @@ def _starting_scores(state: State, world: World, policy: Policy, scores: pd.Data
     if ((risk <= 0) | (risk >= 1)).any() or np.isinf(points).any():
         raise ValueError("A 'risk_probability' must be in (0, 1) and 'credit_points' finite.")
     # An enterprise without a score, as one still to enter, starts at the mean of its sector.
+    # The mean is taken on the grid and rounded again, so that whoever starts at it stands on the grid as
+    # well.
     sector = world.fixed.sector
     for values, where, steps in ((risk, state.margin0, margin_steps), (points, state.points0, point_steps)):
         known = ~np.isnan(values)
@@ -207,6 +211,7 @@ def _prepare(
         set_offsets(world.fixed, state, rules, world.week, state.offset)
     entering = np.searchsorted(fixed.entered, [world.week, world.week + 1])
     reregister(fixed, state, rules, world.week, int(entering[0]), int(entering[1]))
+    # Fear is measured from the perceived rate at which the run starts.
     state.perceived0[:] = state.perceived
     state.fear[:] = 0
     bind(world.fixed, state, rules)
@@ -286,6 +291,8 @@ def run(
     slices = _slices(fixed.start, chunk_obligations)
     largest = max((int(fixed.start[hi] - fixed.start[lo]) for lo, hi in slices), default=1)
     widest = max((hi - lo for lo, hi in slices), default=1)
+    # Threads help since the compiled steps let go of Python's lock. As many buffers as threads: whoever works
+    # takes one and puts it back, so none is waited for.
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
     spare = [_Buffers(largest, widest) for _ in range(threads)]
     k0, k1 = np.uint64(seed), np.uint64(replicate)
@@ -294,6 +301,7 @@ def run(
     demanded = np.zeros((weeks, len(AGENCIES), len(CHANNELS)), np.int64)
     served = np.zeros_like(demanded)
     saved = np.zeros(weeks, np.int64)
+    # No week has been seen yet: the perceived rate is the reference rate.
     ratio = np.full(len(TIERS), _PERCEIVED_ONE, np.int64)
     logs: list[NDArray[np.int32]] = []
     all_signals: list[NDArray[np.int32]] = []
@@ -317,6 +325,7 @@ def run(
     try:
         for at in range(weeks):
             week = world.week + at
+            # Slots are in the order of entry, so those who enter this week are a range.
             entering = np.searchsorted(fixed.entered, [week, week + 1])
             if entering[1] > entering[0] and at > 0:
                 lo, hi = int(entering[0]), int(entering[1])
@@ -330,9 +339,12 @@ def run(
                 _map(pool, partial(look, week), here)
             parts = _map(pool, partial(work, week), here)
             who, mask, signals, events = (np.concatenate([part[k] for part in parts]) for k in range(4))
+            # Whole numbers add up to the same in any order, so slices and threads change nothing.
             counts[at] = sum(part[4] for part in parts)
             expected = sum(part[5] for part in parts)
             n = len(who)
+            # Room for the worst case: each demand belongs to an enterprise of its own, all of whose
+            # obligations are brought forward. The log also takes the off-site checks, at most one a demand.
             plan = np.empty((n * CELLS, 8), np.int64)
             log = np.empty((n * (CELLS + 1), len(LOG)), np.int32)
             inspected = np.zeros(len(TIERS), np.int64)
@@ -353,6 +365,8 @@ def run(
                 served[at],
                 inspected,
             )
+            # Inspections over reference rates, in 2**-16. Below 2**23 inspections a week and tier, the shift
+            # fits 63 bits.
             ratio = np.where(expected > 0, (inspected << 40) // np.maximum(expected, 1), _PERCEIVED_ONE)
             logs.append(log[:rows].copy())
             all_signals.append(signals)

@@ -30,8 +30,11 @@ FIRST_WEEKS = 104
 """Weeks without a finding after which an offence counts as the first."""
 FLIP_WEEKS = 26
 """Weeks within which a return to the tier before counts as a flip-flop."""
+# The lean of the inspectors' rule may change a rate by a factor of exp(1.5) at most, either way.
 SHIFT_LIMIT = int(MAX_SHIFT * LOG_ONE)
+# From 1/64 to 64 times the reference rate, where one is 2**16; above 0, since its logarithm is taken.
 PERCEIVED_LOW, PERCEIVED_HIGH = 1 << 10, 1 << 22
+# Last index of the tables of rates: one a week. Index 0 is kept for "never", so sums are cut to 1 … 6144.
 TOP_INDEX = 6144
 
 LOG = (
@@ -72,6 +75,8 @@ _B_WEEK, _B_SEVERITY, _B_SIGNAL, _B_DEMAND, _B_INSPECTION, _B_CONSEQUENCE, _B_EN
 @njit(cache=True, nogil=True)
 def _block(k0: Any, k1: Any, slot: Any, number: Any, block: Any, week: Any) -> Any:  # pragma: no cover
     """Return four draws as signed 64-bit integers, so that thresholds up to 2**32 compare rightly."""
+    # Word 1 of the counter: obligation in bits 0-7, block in 8-15; the index in 16-31 is 0 for all that is
+    # drawn here. `keyed_random.pack` is the same layout for arrays.
     middle = np.uint64(number) | (np.uint64(block) << np.uint64(8))
     a, b, c, d = philox(k0, k1, np.uint64(slot), middle, np.uint64(week), np.uint64(0))
     return np.int64(a), np.int64(b), np.int64(c), np.int64(d)
@@ -82,6 +87,7 @@ def _fill(
     k0: Any, k1: Any, slot: Any, number: Any, week: Any, lo: Any, hi: Any, out: Any
 ) -> None:  # pragma: no cover
     """Draw the block WEEK of a run of obligations; a loop of its own, so that it vectorises."""
+    # The block WEEK is number 0, so word 1 of the counter is the number of the obligation alone.
     for i in range(lo, hi):
         a, b, c, d = philox(k0, k1, np.uint64(slot[i]), np.uint64(number[i]), np.uint64(week), np.uint64(0))
         out[0, i - lo] = np.uint32(a)
@@ -92,13 +98,16 @@ def _fill(
 
 @njit(cache=True, nogil=True)
 def _turn(week: Any, routine: Any, phase: Any) -> Any:  # pragma: no cover
-    """Return what stands for the routine draw at fixed intervals: below the threshold once an interval."""
+    """Return the substitute for the routine draw at fixed intervals, below the threshold once an interval."""
+    # A wheel of 2**32 steps that turns by the threshold each week: it lands below the threshold exactly once
+    # in each turn, so an interval is 2**32 / threshold weeks, with no division and no date to keep. Weeks are
+    # below 2**13, so the product is below 2**45.
     return (np.int64(week) * np.int64(routine) + np.int64(phase)) & 0xFFFFFFFF
 
 
 @njit(cache=True, nogil=True)
 def _turns(week: Any, routine: Any, phase: Any, lo: Any, hi: Any, out: Any) -> None:  # pragma: no cover
-    """Put fixed intervals in the place of a slice's routine draws."""
+    """Replace the routine draws of a slice by those of fixed intervals."""
     for i in range(lo, hi):
         out[1, i - lo] = np.uint32(_turn(week, routine[i], phase[i]))
 
@@ -106,6 +115,8 @@ def _turns(week: Any, routine: Any, phase: Any, lo: Any, hi: Any, out: Any) -> N
 @njit(cache=True, nogil=True)
 def _log(value: Any, mantissa: Any, two: Any) -> Any:  # pragma: no cover
     """Return the natural logarithm of a positive integer in steps of 1/LOG_ONE, from a table."""
+    # Floating-point logarithms may differ in the last bit between machines, and a threshold would then differ
+    # too. So: the place of the highest bit times ln 2, and the 11 bits after it by a table.
     bits = 0
     rest = value
     while rest > 1:
@@ -118,7 +129,11 @@ def _log(value: Any, mantissa: Any, two: Any) -> Any:  # pragma: no cover
 # Small helpers take arrays, not the named tuples: a call hands over every field of a tuple.
 @njit(cache=True, nogil=True)
 def _fade_to(conduct: Any, conduct_week: Any, fade: Any, e: Any, week: Any) -> None:  # pragma: no cover
-    """Fade an enterprise's sums of events to a week."""
+    """Decay an enterprise's sums of events to a week."""
+    # Sums are kept as of the week of the last change and faded when they are needed, so a week without events
+    # costs nothing. Each fading rounds down: the result depends on the weeks in which it is done, and these
+    # are part of the rule (docs/engine.md, section 4). Sums are below 2**31 and factors at most 2**16, so the
+    # product fits.
     age = min(week - np.int64(conduct_week[e]), FADE_WEEKS - 1)
     if age > 0:
         for b in range(conduct.shape[1]):
@@ -139,7 +154,7 @@ def _add_event(
     week: Any,
     record: Any,
 ) -> None:  # pragma: no cover
-    """Add an event to the fading sums; a record's points are a stock and counted at review instead."""
+    """Add an event to the decaying sums; the points of a record do not decay and are added at review."""
     _fade_to(conduct, conduct_week, fade, e, week)
     b = bucket[event]
     conduct[e, b, 0] += update[event, 0]
@@ -149,7 +164,8 @@ def _add_event(
 
 @njit(cache=True, nogil=True)
 def _relabels(k0: Any, k1: Any, e: Any, number: Any, week: Any, share: Any) -> Any:  # pragma: no cover
-    """Tell whether a planned check that was stopped is made under the name of a trigger."""
+    """Return whether a planned check that was stopped is made all the same, recorded as triggered."""
+    # Draws are keyed by what they decide, so one that is not made shifts no other.
     if share == 0:
         return False
     _y0, y1, _y2, _y3 = _block(k0, k1, e, number, _B_SEVERITY, week)
@@ -158,13 +174,15 @@ def _relabels(k0: Any, k1: Any, e: Any, number: Any, week: Any, share: Any) -> A
 
 @njit(cache=True, nogil=True)
 def _covered(rank: Any, coverage: Any, sector: Any, agency: Any) -> Any:  # pragma: no cover
-    """Tell whether an obligation of this rank, its sector and agency in scope or not, is covered off site."""
+    """Return whether an obligation is covered by off-site checks, by its rank and the scopes."""
     return np.int64(rank) < coverage and sector == 1 and agency == 1
 
 
 @njit(cache=True, nogil=True)
 def _bind(bound: Any, hazard: Any, fall: Any, fear: Any, first: Any, last: Any) -> None:  # pragma: no cover
-    """Set the threshold below which a compliant obligation may fall, were nothing found of late."""
+    """Set the draw threshold of falling into violation, leaving specific deterrence out."""
+    # Specific deterrence is left out: it only lowers the hazard, so this is an upper bound. `_mark` compares
+    # with it, and `advance` makes the exact comparison for the few that pass.
     for i in range(first, last):
         place = np.int64(hazard[i])
         bound[i] = fall[min(max(place + fear, 1), TOP_INDEX)] if place > 0 else 0
@@ -172,7 +190,7 @@ def _bind(bound: Any, hazard: Any, fall: Any, fear: Any, first: Any, last: Any) 
 
 @njit(cache=True, nogil=True)
 def bind(world: Any, state: Any, rules: Any) -> None:  # pragma: no cover
-    """Set these thresholds for everybody."""
+    """Set these thresholds for all enterprises."""
     for e in range(len(world.entered)):
         _bind(state.bound, world.hazard, rules.fall, state.fear[e], world.start[e], world.start[e + 1])
 
@@ -186,7 +204,11 @@ def _mark(
 
     Comparisons of 32-bit numbers without branches, in a loop of its own, so that it vectorises.
     """
+    # The test is one-sided: it may mark an obligation to which nothing happens, and never leaves out one to
+    # which something does. `advance` asks again, exactly, about those that are marked.
     minor, moderate, serious = mend[1], mend[2], mend[3]
+    # A campaign takes the draws from 2**32 less its threshold upwards. Without a campaign that is 2**32,
+    # which no 32-bit number holds.
     no_campaign = campaign > 0xFFFFFFFF
     least = np.uint32(0xFFFFFFFF if no_campaign else campaign)
     some = not no_campaign
@@ -195,6 +217,8 @@ def _mark(
         j = i - lo
         v = violation[i]
         limit = bound[i] if v == 0 else (minor if v == 1 else (moderate if v == 2 else serious))
+        # `|` and not `or`: `or` would branch, and the compiler could not use vector instructions. The six
+        # conditions are those under which anything is drawn, in the order of the lanes.
         hit[j] = (
             (draws[0, j] < limit)
             | (draws[1, j] < routine[i])
@@ -209,6 +233,7 @@ def _mark(
 def _severity(k0: Any, k1: Any, e: Any, number: Any, week: Any, cumulative: Any) -> Any:  # pragma: no cover
     """Draw the severity of a new violation."""
     s0, _s1, _s2, _s3 = _block(k0, k1, e, number, _B_SEVERITY, week)
+    # The serious take what the cumulative shares leave, so the three always add up to one.
     if s0 >= np.int64(cumulative[1]):
         return 3
     return 2 if s0 >= np.int64(cumulative[0]) else 1
@@ -218,18 +243,23 @@ def _severity(k0: Any, k1: Any, e: Any, number: Any, week: Any, cumulative: Any)
 def _adverse(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, e: Any, events: Any, n_events: Any
 ) -> Any:  # pragma: no cover
-    """Draw an enterprise's credit event that no inspection bears; return the number of events."""
+    """Draw a credit event that does not come from an inspection; return the number of events so far."""
     y0, y1, y2, _y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
+    # The kinds lie end to end on one draw: each has exactly its probability and an enterprise has at most one
+    # event. The widths are the world's, so a draw means the same kind under every policy.
     reach = np.int64(0)
     for kind in range(len(rules.adverse)):
         if rules.adverse[kind] == 0 or (rules.permit_only[kind] == 1 and world.permit_phase[e] < 0):
             continue
+        # Whoever leans towards adverse events leans away from honours.
         lean = -np.int64(world.adverse[e]) if rules.merit[kind] == 1 else np.int64(world.adverse[e])
         reach += np.int64(rules.fall[min(max(np.int64(rules.adverse[kind]) + lean, 1), TOP_INDEX)])
         if y0 < reach:
             until = week + rules.display
             if rules.merit[kind] == 0 and y1 < rules.take_up:
+                # The top byte of the draw chooses one of 256 quantiles of the delay.
                 until = min(until, week + rules.adverse_earliest + rules.repair_delay[y2 >> 24])
+            # A record that is open for longer stays open for longer.
             state.adverse_until[e, kind] = max(until, np.int64(state.adverse_until[e, kind]))
             _add_event(
                 state.conduct,
@@ -255,7 +285,7 @@ def _signal(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, e: Any, i: Any, x: Any, m: Any,
     signals: Any, row: Any,
 ) -> Any:  # fmt: skip  # pragma: no cover
-    """Tell which signal a draw means, if any, and arrange the check that it opens.
+    """Find the signal, if any, that a draw stands for, and arrange the check that it opens.
 
     Returns the demand of the obligation, with bit 32 set if a signal was written.
     """
@@ -266,6 +296,8 @@ def _signal(
         if (world.agency[i] == 0 and world.item_class[i] == 0)
         else np.int64(0)
     )
+    # As the credit events, the signals lie end to end on one draw. Complaints by professionals and by mistake
+    # come first: their widths are the world's, so no policy changes when they come.
     if x < reach:
         kind = 2
     if kind < 0:
@@ -297,6 +329,8 @@ def _signal(
     opened = 0
     if y0 < limit:
         opened = 2
+        # One arranged check is enough. Bits 16 and up of the mask tell of one that is due this week: see
+        # `advance`.
         if state.due_week[i] == NEVER and (m >> 16) == 0:
             opened = 1
             if rules.delay == 0:
@@ -310,6 +344,7 @@ def _signal(
     signals[row, 2] = kind
     signals[row, 3] = opened
     signals[row, 4] = 1 if recognised else 0
+    # The mask of demands ends at bit 23; bit 32 tells the caller that a row was written.
     return m | (np.int64(1) << 32)
 
 
@@ -319,7 +354,7 @@ def advance(
     ratio: Any, draws: Any, hit: Any, who: Any, mask: Any, signals: Any, events: Any, counts: Any,
     expected: Any,
 ) -> Any:  # fmt: skip  # pragma: no cover
-    """Do behaviour, signals and demand of the enterprises in slots ``lo`` to ``hi``.
+    """Simulate behaviour, signals and demand of the enterprises in slots ``lo`` to ``hi`` for a week.
 
     Writes the demanded obligations to ``who`` and ``mask`` (bits 0-5 channels, 8-15 times put off,
     16-18 channel of what was due plus one, 20-23 its cause), signals and credit events as rows, and adds
@@ -354,6 +389,7 @@ def advance(
     _fill(k0, k1, world.enterprise, local, week, a, start[hi], draws)
     if rules.interval == 1:
         _turns(week, routine, state.phase, a, start[hi], draws)
+    # The most that signals which depend on the state can take of lane 3, for the one-sided tests below.
     most = np.int64(rules.genuine.max()) + np.int64(rules.incident.max()) + np.int64(rules.alert.max())
     n = 0
     n_signals = 0
@@ -363,17 +399,22 @@ def advance(
         if week < entered[e] or week >= left[e]:
             continue
         tier = np.int64(tiers[e])
+        # An exponential average in whole numbers: by the share `memory` of the gap, in 2**-16, rounded down.
         now = perceived[e] + (((ratio[tier] - perceived[e]) * memory) >> 16)
         perceived[e] = min(max(now, PERCEIVED_LOW), PERCEIVED_HIGH)
+        # Every fourth week only, since the thresholds of all its obligations have to be set anew.
         if kappa > 0 and week % 4 == 0:
             change = _log(perceived[e], mantissa, two) - _log(perceived0[e], mantissa, two)
             fear[e] = -((kappa * change) >> 16)
             _bind(bound, hazard, fall, fear[e], start[e], start[e + 1])
         expected[tier] += base_rate[e]
+        # A quarter of the slots in any week; the rates are those of four weeks.
         if (week + e) % ADVERSE_EVERY == 0:
             y0, _y1, _y2, _y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
             reach = np.int64(0)
             for kind in range(len(adverse_rate)):
+                # One-sided, as `_mark`: kinds that cannot happen to it are counted in. `_adverse` asks again,
+                # exactly.
                 lean = -np.int64(adverse[e]) if merit[kind] == 1 else np.int64(adverse[e])
                 reach += np.int64(fall[min(max(np.int64(adverse_rate[kind]) + lean, 1), TOP_INDEX)])
             if y0 < reach:
@@ -384,6 +425,8 @@ def advance(
         (np.int64(1) << 32) - np.int64(campaign_limit.max()), min(highest + most, (np.int64(1) << 32) - 1),
         hit,
     )  # fmt: skip
+    # First what is the enterprise's own, since what `_mark` compares with depends on it (fear, the rates of
+    # complaints); then one vectorised pass over all obligations; then, one by one, the few that it marked.
     for e in range(lo, hi):
         if week < entered[e] or week >= left[e]:
             continue
@@ -393,6 +436,7 @@ def advance(
         if permit[e] >= 0 and week % permit_cycle == permit[e]:
             _y0, _y1, _y2, y3 = _block(k0, k1, e, ENTERPRISE_LEVEL, _B_ENTERPRISE, week)
             if y3 < commitment:
+                # The check is the enterprise's; its first obligation stands for it, and 2 says so.
                 hit[first - a] = 2
         for i in range(first, last):
             j = i - a
@@ -402,6 +446,7 @@ def advance(
                 if v > 0:
                     weeks[e, v - 1] += 1
                 continue
+            # Signed and 64 bits wide from here on: a threshold of certainty, 2**32, compares rightly.
             x0 = np.int64(draws[0, j])
             if v == 0:
                 place = np.int64(hazard[i])
@@ -432,6 +477,7 @@ def advance(
                 m = _signal(world, state, rules, k0, k1, week, e, i, x3, m, signals, n_signals)
                 n_signals += m >> 32
                 m &= 0xFFFFFFFF
+            # One lane for two: the lot takes draws from below and campaigns from above, so none meets both.
             if np.int64(draws[2, j]) < floor:
                 m |= 1 << RANDOM
             elif np.int64(draws[2, j]) >= (np.int64(1) << 32) - np.int64(campaign_limit[sector[e]]):
@@ -490,6 +536,9 @@ def _propose(
     extra = np.zeros(2, np.int64)
     seen = np.zeros((2, 2), np.int64)
     seen_agency = np.zeros(16, np.int64)
+    # Slices are joined in order, so the demand stands by slot and, within one, by obligation: the rows of an
+    # enterprise are next to each other. The order is part of the rule: the first planned check opens a
+    # window.
     while at < n:
         e = np.int64(world.enterprise[who[at]])
         sector = world.sector[e]
@@ -508,14 +557,18 @@ def _propose(
             age = (m >> 8) & 255
             cause = (m >> 20) & 15
             channel = 0
+            # The lowest bit is the channel that goes first; a mask is never 0.
             while not (m >> channel) & 1:
                 channel += 1
+            # Every demand is counted once as it comes and once for what becomes of it: the tally must
+            # balance.
             for c in range(6):
                 if (m >> c) & 1:
                     carried = c == due and age > 0
                     tally[agency, CARRIED if carried else NEW] += 1
                     if c != channel:
                         tally[agency, BY_DUPLICATE] += 1
+            # Age and cause belong to the check that was due, which is the duplicate here.
             if channel != due:
                 age = 0
                 cause = 0
@@ -532,6 +585,7 @@ def _propose(
                 y0, y1, _y2, y3 = _block(k0, k1, e, world.local[i], _B_DEMAND, week)
                 if (
                     stop < 0
+                    # A check that was put off has been through this in the week in which it was drawn.
                     and age == 0
                     and _covered(
                         world.offsite[i],
@@ -580,6 +634,8 @@ def _propose(
             plan[n_plan, 6] = agency
             plan[n_plan, 7] = 1
             n_plan += 1
+        # Bringing forward looks at the very draws that the coming weeks would look at, and `merged_until`
+        # marks them as spent. So merging moves routine inspections; with equal thresholds it loses none.
         reach = 0
         if lead:
             if rules.code == 1:
@@ -624,6 +680,7 @@ def _propose(
                         plan[n_plan, 7] = 1
                         n_plan += 1
                         break
+        # Audits by lot are not capped, but their visits count, and before the planned ones.
         if rules.cap > 0:
             extra[:] = 0
             seen[:] = 0
@@ -664,7 +721,7 @@ def _ration(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, plan: Any, n_plan: Any,
     tally: Any, demanded: Any, served: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
-    """Serve each agency's audits by lot, and others up to its capacity: by channel, then by lot; put off."""
+    """Apply capacity: serve audits by lot, then others by channel and lot; postpone the rest."""
     for r in range(n_plan):
         if plan[r, 7] == 1:
             demanded[plan[r, 6], plan[r, 1]] += 1
@@ -673,6 +730,8 @@ def _ration(
         for channel in range(6):
             total += demanded[agency, channel]
             served[agency, channel] = demanded[agency, channel]
+        # Audits by lot are all made, however small the capacity, so that their probability is the declared
+        # one.
         room = max(rules.capacity[agency], demanded[agency, RANDOM])
         if total <= room:
             continue
@@ -684,8 +743,10 @@ def _ration(
                 i = plan[r, 0]
                 _y0, _y1, y2, _y3 = _block(k0, k1, world.enterprise[i], world.local[i], _B_DEMAND, week)
                 rows[k] = r
+                # Channel above, lot below: one sort serves by priority and draws lots among equals.
                 keys[k] = (np.int64(plan[r, 1]) << 32) | y2
                 k += 1
+        # Stable: equal keys stay in the order of obligations, on every machine.
         order = np.argsort(keys, kind="mergesort")
         for k in range(room, total):
             r = rows[order[k]]
@@ -708,9 +769,11 @@ def _inspect(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, plan: Any, n_plan: Any,
     log: Any, n_log: Any, tally: Any, inspected: Any,
 ) -> Any:  # fmt: skip  # pragma: no cover
-    """Make the visits, inspect, and draw what follows from a finding."""
+    """Make the visits and inspections, and draw the consequences of findings."""
     saved = 0
     groups = rules.detect.shape[1]
+    # seen[0]: agencies that share the visit. seen[1]: visits already counted under the cap, joint ones by
+    # level (0, 1) and others by agency (2 and up).
     seen = np.zeros((2, 32), np.int64)
     at = 0
     while at < n_plan:
@@ -739,9 +802,12 @@ def _inspect(
             v = np.int64(state.violation[i])
             since = np.int64(state.since[i])
             y0, y1, y2, y3 = _block(k0, k1, e, world.local[i], _B_INSPECTION, week)
+            # A group from a 32-bit draw by its product's high word: no division, equal shares to within
+            # 2**-32.
             group = (y1 * groups) >> 32
             scoped = rules.scope_sector[world.sector[e]] == 1 and rules.scope_agency[agency] == 1
             depth = tier if channel != RANDOM and scoped else REFERENCE_DEPTH
+            # The draw does not depend on the depth: what a lower threshold finds, a higher one finds too.
             found = v > 0 and y0 < np.int64(rules.detect[agency, group, depth])
             finding = v if found else 0
             disposition = 0
@@ -833,6 +899,8 @@ def _inspect(
                 state.last_agency[e] = agency
             tally[agency, JOINTLY if joint else ALONE] += 1
             inspected[tier] += 1
+            # For the propensities in the records: an index of the table of rates, or -1 none, -2 lot, -3
+            # campaign.
             known = -1
             if (
                 channel == ROUTINE
@@ -905,6 +973,7 @@ def _sums(
     for b in range(conduct.shape[1]):
         margin += conduct[e, b, 0]
         points += conduct[e, b, 1]
+    # Points of penalties and credit events are a stock: they count while the record is open, without fading.
     for i in range(first, last):
         if week < record_until[i]:
             points += update[_PENALTY, 1]
@@ -950,6 +1019,7 @@ def reregister(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any) 
         state.left[old] = week
         state.perceived[e] = state.perceived[old]
         state.perceived0[e] = state.perceived0[old]
+        # The twin holds the same obligations in the same order, so one shift maps them all.
         shift = world.start[e] - world.start[old]
         for i in range(world.start[old], world.start[old + 1]):
             state.violation[i + shift] = state.violation[i]
@@ -1003,6 +1073,9 @@ def review(
         if not scoped:
             tier = rules.neutral
         elif rules.composite == 1:
+            # Cut-offs are in 1/16 point here, and 1024 times that in `TierRule`. Rounding down first moves
+            # nobody: x >> 10 >= cut exactly where x >= 1024 cut. Weights are below 2**17, so the products are
+            # below 2**50.
             score = (rules.credit_weight * points - rules.risk_weight * margin) >> 10
             tier = tops - _place(
                 score,
@@ -1048,12 +1121,14 @@ def review(
         state.listed[e] = 1 if listed else 0
         shift = np.int64(0)
         if gradient != 0:
+            # `>>` rounds down, below zero as well; another engine has to do the same.
             shift = ((added - centre) * gradient) >> 16
             shift = min(max(shift - gradient_shift, -SHIFT_LIMIT), SHIFT_LIMIT)
         tagged = 1 + 2 * np.int64(rules.tagged[sector])
         for i in range(first, last):
             inside = scoped and scope_agency[agency[i]] == 1
             stratum = tagged + np.int64(own_table[agency[i]]) if inside else np.int64(0)
+            # Rates multiply; their indices are logarithms, so they add.
             step = np.int64(tier_rate[stratum, tier, item_class[i]])
             if step == NO_TIER_RATE or rate[i] == 0:
                 known_rate[i] = 0

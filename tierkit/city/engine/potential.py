@@ -1,4 +1,4 @@
-"""What a standard audit would find, had it come: the truth that an evaluation is held against.
+"""The expected result of a standard audit of every obligation: the truth for evaluations.
 
 Only worlds that were made hold it. No feature, model or policy reads it, and no record shows it.
 """
@@ -21,7 +21,7 @@ __all__ = ["potential_detections"]
 
 
 class _Watch:
-    """Counts, after each week from the first that counts on, who is there and in violation."""
+    """Counts, after each week of the window, the obligations in the register and in violation."""
 
     def __init__(self, world: World, first: int) -> None:
         self.world, self.first = world.fixed, world.week + first
@@ -37,7 +37,7 @@ class _Watch:
 def potential_detections(
     world: World, policy: Policy, weeks: int, *, first: int = 0, **options: Any
 ) -> tuple[Run, NDArray[np.float64]]:
-    """Run a policy, and return beside the run what a standard audit of each obligation would have found.
+    """Run a policy; return the run and what a standard audit of each obligation would have found.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Turn a policy and the parameters of the world into the integers that the engine runs on."""
+"""Compile a policy and the parameters of the world into the integers that the engine uses."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ __all__ = [
 
 EVENTS = tuple(SCORE_EVENTS)
 """Events of the score update, in the order of the engine's columns."""
+# Fits 16 bits; as a multiplier it would be exp(-58), so no rate in use is taken for it.
 NO_TIER_RATE = -30_000
 """Logarithmic multiplier of a rate that is zero."""
 REFERENCE_DEPTH = len(TIERS)
@@ -164,11 +165,13 @@ def _weekly(rate: Any) -> NDArray[np.uint32]:
 
 def _certain(probability: float) -> int:
     """Threshold of a probability that may be one, as an integer that 32 bits may not hold."""
+    # For scalars, which are compared in 64 bits: 2**32 there means always.
     return int(threshold(probability))
 
 
 def _limits(probabilities: Any) -> NDArray[np.uint32]:
     """Thresholds in 32 bits, where what is certain fails once in 2**32 draws."""
+    # For tables, which are kept in 32 bits so that the vectorised loops compare 32-bit numbers.
     return np.minimum(threshold(probabilities), 2**32 - 1).astype(np.uint32)
 
 
@@ -178,11 +181,13 @@ def _flags(names: tuple[str, ...], chosen: Any, empty: int) -> NDArray[np.uint8]
 
 
 def fade_table(half_life: float) -> NDArray[np.int64]:
-    """Return what is left after each number of weeks, in 2**-16: ``2 ** (-weeks / half_life)``."""
+    """Return the decay factor after each number of weeks, in 2**-16: ``2 ** (-weeks / half_life)``."""
     return np.rint(65536 * 2.0 ** (-np.arange(FADE_WEEKS) / half_life)).astype(np.int64)
 
 
 def _score_update(policy: Policy) -> dict[str, Any]:
+    # What fades alike can share one sum: an enterprise keeps one pair of sums for each half-life, not for
+    # each event.
     lives = [float(policy[f"score_update.{event}.half_life"]) for event in EVENTS]
     distinct = sorted(set(lives))
     table = np.zeros((HALF_LIVES, FADE_WEEKS), np.int64)
@@ -196,6 +201,7 @@ def _score_update(policy: Policy) -> dict[str, Any]:
         for event in EVENTS
     ]
     return {
+        # On the grid of scores, so sums of events stay whole numbers and come out alike in any order.
         "update": np.rint(update).astype(np.int32),
         "bucket": np.array([distinct.index(life) for life in lives], np.uint8),
         "fade": table,
@@ -212,6 +218,8 @@ def _detection(policy: Policy, fixed: Fixed) -> NDArray[np.uint32]:
     An inspector group shifts the log-odds of detection so that the standard deviation of the
     probability is, to first order, the declared one: ``sd / (p (1 - p))``. Depth multiplies the odds.
     """
+    # The derivative of the logistic function at p is p (1 - p): a step of sd / (p (1 - p)) in log-odds moves
+    # the probability by sd, to first order.
     p = float(policy["depth.detection"])
     spread = float(policy["depth.inspector_sd"]) / (p * (1 - p)) if 0 < p < 1 else 0.0
     depth = np.array([policy[f"depth.tier.{t}"] for t in TIERS] + [1.0], np.float64)
@@ -221,7 +229,7 @@ def _detection(policy: Policy, fixed: Fixed) -> NDArray[np.uint32]:
 
 
 def tier_rates(policy: Policy) -> NDArray[np.float64]:
-    """Return the logarithm of what multiplies the base rate, by stratum, tier and item class.
+    """Return the logarithm of the multiple of the base rate, by stratum, tier and item class.
 
     Stratum 0 is out of scope; the others are 1 + 2 × tagged + agency with a table of its own. Where
     inspectors set the tier aside in a share of their choices, a multiple m becomes (1 - share) m + share.
@@ -270,6 +278,7 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
     by_kind = base_rates(policy, p)
     yearly = by_kind[fixed.sector, fixed.size] / np.maximum(counts, 1)  # of each of its obligations
     here = world.alive()
+    # A campaign's rate is an enterprise's; the draw is an obligation's.
     held = max(counts[here].mean(), 1) if here.any() else 1  # of those in the register, not of slots to come
     severity = np.cumsum([p[f"violation.severity.{s}"] for s in SEVERITIES])
     half = p["deterrence.half_life"]
@@ -281,11 +290,14 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
     hidden = float(policy["scoring.hidden_gradient"])
     true = [p[f"complaint.true_{s}"] for s in SEVERITIES]
     letters = "letters_" if policy["repair.two_letters"] else ""
+    # The exponential distribution as 256 equally likely weeks, each the quantile at the middle of its cell:
+    # the top byte of a draw chooses one, and no logarithm is taken while the engine runs.
     quantile = -np.log1p(-(np.arange(256) + 0.5) / 256) * policy[f"repair.{letters}mean_delay_weeks"]
     interval = policy["frequency.schedule"] == "interval"
     tier_rule = TierRule.of(policy)
     return Rules(
         fall=probability_table(),
+        # Cumulative: two ends are enough, the rest is serious.
         severity=_limits(np.minimum(severity[:2] / severity[2], 1)),
         mend=_limits([0.0, *(p[f"violation.mend.{s}"] for s in SEVERITIES)]),
         deterrence=np.rint(deterrence * LOG_ONE).astype(np.int16),
@@ -320,6 +332,7 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         interval=int(interval),
         gradient=round(gradient / sd * LOG_ONE / MARGIN_ONE * 65536),
         gradient_centre=round(policy["scoring.rule_mean"] * MARGIN_ONE),
+        # The mean of exp(g z) over a standard normal z is exp(g² / 2): taken off, the mean rate stays.
         gradient_shift=round(gradient**2 / 2 * LOG_ONE),
         hidden=round(hidden * 65536),
         hidden_shift=round(hidden**2 / 2 * LOG_ONE),
@@ -337,6 +350,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         list_margin=tier_rule.list_margin,
         list_points=tier_rule.list_points,
         quiet_item=_quiet(policy),
+        # Ranks end at 65,533, and 65,535 stands for items that cannot be checked off site: full coverage
+        # takes all ranks and never those.
         coverage=round(policy["offsite.coverage"] * 65_534),
         offsite_sector=_flags(SECTORS, policy["offsite.sectors"], 1),
         offsite_agency=_flags(AGENCIES, policy["offsite.agencies"], 1),
@@ -376,6 +391,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         matrix=tier_rule.matrix.astype(np.uint8),
         risk_weight=tier_rule.risk_weight,
         credit_weight=tier_rule.credit_weight,
+        # The rule compares at 1024 times the grid; the engine shifts its sums down instead (`review` in
+        # kernels.py).
         composite_cut=tier_rule.composite_cuts // 1024,
         neutral=TIERS.index(NEUTRAL_TIER),
         sector_offset=tier_rule.sector_offset,

@@ -1,4 +1,4 @@
-"""Which of the numbers that nobody knows decide a comparison: Morris screening, and one at a time.
+"""Which uncertain parameters decide a comparison: Morris screening, and one-at-a-time changes.
 
 A comparison rests on assumptions about the plan, about practice, about the city and about κ. `screen` moves
 all of them over their ranges at once and ranks what each does to the reform's relative difference; `tornado`

@@ -1,4 +1,4 @@
-"""Morris screening of any function: SALib's design and statistics, and what noise alone would give."""
+"""Morris screening of any function: SALib's design and statistics, with a threshold for noise."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def morris(
     threads: int = 2,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Screen any function of some parameters, drawn with a seed, by Morris's method.
+    """Screen a random function of some parameters by Morris's method.
 
     The design and the statistics are SALib's [1]_: from a random point of a grid, each trajectory moves one
     parameter after the other by a step of ``levels / (2 (levels - 1))`` of its range; a change of the
@@ -94,7 +94,8 @@ def morris(
     Raises
     ------
     ValueError
-        If a number is out of range, no parameter is given, or the function returns what is no number.
+        If a number is out of range, no parameter is given, or the function returns a value that is not
+        finite.
 
     References
     ----------
@@ -174,7 +175,7 @@ def morris(
 
 @cache
 def _noise_quantile(trajectories: int, replicates: int) -> float:
-    """Return what a mean of absolute normal numbers exceeds once in forty times, in estimated SDs.
+    """Return the 97.5 % quantile of a mean of absolute normal numbers, in estimated standard deviations.
 
     By a simulation that always has the same seed; the third decimal is uncertain.
 

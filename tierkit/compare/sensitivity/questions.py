@@ -1,4 +1,4 @@
-"""A comparison as a function of the numbers that nobody knows, city by city."""
+"""A comparison as a function of its uncertain parameters, for one city at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Score: TypeAlias = Callable[[Dataset], pd.DataFrame]
 
 @dataclass(frozen=True)
 class Question:
-    """A comparison of which some parameters are uncertain."""
+    """A comparison with uncertain parameters."""
 
     enterprises: int
     baseline: Policy
@@ -42,7 +42,7 @@ class Question:
     score: Score | None
 
     def base(self, one: Uncertain) -> float:
-        """Return where a parameter stands unless it is moved."""
+        """Return the value of a parameter where it is not moved."""
         if one.acts == "kappa":
             return self.kappa
         if one.factor:
@@ -124,7 +124,7 @@ def _point(names: Sequence[str], at: Sequence[float | None]) -> dict[str, float]
 
 
 def _within(path: str, value: float) -> float | int:
-    """Return a value of a policy parameter, brought into its range and whole where it must be."""
+    """Return a value clipped to the range of a policy parameter, rounded if it is an integer."""
     spec = SPEC[path]
     value = max(value, -np.inf if spec.low is None else spec.low)
     value = min(value, np.inf if spec.high is None else spec.high)
@@ -149,7 +149,7 @@ def case_of(
     kappa: float,
     score: Score | None,
 ) -> Question:
-    """Return a case, without the parameters that cannot matter to its policies."""
+    """Return a question without the parameters that cannot affect its policies."""
     if diff(baseline, reform).empty:
         raise ValueError(
             f"Policy '{reform.name}' does not differ from its baseline '{baseline.name}'; nothing to compare."

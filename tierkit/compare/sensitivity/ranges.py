@@ -1,4 +1,4 @@
-"""The numbers that nobody knows well, each with the range in which it may lie."""
+"""The uncertain parameters, each with the range in which it may lie."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Uncertain", "uncertain"]
 
 
 class Uncertain(NamedTuple):
-    """A number that nobody knows well, and the range in which it may lie."""
+    """An uncertain parameter, and the range in which it may lie."""
 
     name: str
     label: Label

@@ -1,4 +1,4 @@
-"""Screen the unknown numbers of a comparison, and say which to find out first."""
+"""Screen the uncertain parameters of a comparison, and say which to measure first."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["Screening", "screen"]
 
 @dataclass(frozen=True, repr=False)
 class Screening(Result):
-    """What each uncertain parameter does to the relative difference, and which of them stand out.
+    """The effect of each uncertain parameter on the relative difference, and which stand out from noise.
 
     Attributes
     ----------
     frame : DataFrame
-        One row a measure and parameter, the largest ``mu_star`` first: the mean effect ``mu`` of moving the
+        One row per measure and parameter, the largest ``mu_star`` first: the mean effect ``mu`` of moving the
         parameter over its range, from ``low`` to ``high``; the mean absolute one, ``mu_star``, with the half
         width of its 95 % bootstrap interval over trajectories, ``mu_star_conf``; ``sigma``, the standard
         deviation of effects, large where the effect depends on the others; ``noise``, what ``mu_star`` would
@@ -50,7 +50,7 @@ class Screening(Result):
     seed: int
 
     def first(self, measure: str | None = None) -> pd.DataFrame:
-        """Return the rows of what to find out first: those that stand out from the noise, in order.
+        """Return the rows of the parameters that stand out from the noise, in order of effect.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class Screening(Result):
         return self.frame
 
     def sentences(self, lang: str = "zh") -> list[str]:
-        """Return what to find out first, a sentence a measure and a line a parameter.
+        """Return what to measure first: one sentence per measure and one line per parameter.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Screening(Result):
         return lines
 
     def __repr__(self) -> str:
-        """Return what was screened, in a line."""
+        """Return what was screened, as one line."""
         count = self.frame["parameter"].nunique()
         return (
             f"Screening({self.reform} against {self.baseline}: {count} parameters, "
@@ -164,7 +164,7 @@ def screen(
     threads: int = 2,
     progress: Progress | None = None,
 ) -> Screening:
-    """Rank the uncertain parameters of a comparison by what they do to its relative difference.
+    """Rank the uncertain parameters of a comparison by their effect on its relative difference.
 
     See `morris` for the method. Each point of the design is a city drawn with its two years of records,
     in which the reform is compared with the baseline under the same draws.

@@ -1,4 +1,4 @@
-"""Move one unknown number of a comparison at a time."""
+"""Change one uncertain parameter of a comparison at a time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def tornado(
     threads: int = 2,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Return the relative difference at each parameter's low and high value, the others as they are.
+    """Return the relative difference at the low and the high value of each parameter, others unchanged.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def tornado(
     Returns
     -------
     DataFrame
-        One row a measure, parameter and end (``low``, ``high``), the widest swing first: ``setting``, the
+        One row per measure, parameter and end (``low``, ``high``), the widest swing first: ``setting``, the
         parameter's value there, and ``base``, what it else is; ``relative``, the relative difference, with
         the 95 % Student interval over cities ``relative_low``, ``relative_high``; ``base_relative`` with
         its own, of the comparison as it is; their paired ``change`` with ``change_low``, ``change_high``;

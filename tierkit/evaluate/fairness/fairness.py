@@ -1,4 +1,4 @@
-"""Equal risk, equal visits? Tiers and inspections of groups, at the risk that random audits bear out.
+"""Compare how groups of enterprises are tiered and inspected at equal risk, as random audits measure it.
 
 Enterprises were scored and put into tiers as of a day; the records from that day on say who was inspected and
 what random audits found. Groups are compared **at equal risk**: within bands of the scored risk, by a
@@ -38,7 +38,7 @@ __all__ = ["Fairness", "fairness", "missed_by_group"]
 
 @dataclass(frozen=True, repr=False)
 class Fairness(Result):
-    """What groups get at equal risk; a row of each frame is a group's level.
+    """Results of `fairness`. Each row of a frame is one level of one group.
 
     Attributes
     ----------
@@ -66,9 +66,9 @@ class Fairness(Result):
         ``obligations``, ``uninspected`` share, and ``missed`` with ``low`` and ``high``: violations that a
         standard audit would find and nobody looked for, per 1,000 obligations; ``note`` as above.
     cost : DataFrame
-        A row a group: what it would do to give all levels the same planned visits at equal risk and keep the
-        load of every band: ``moved`` inspections over the days, ``findings`` expected of all as they were,
-        the ``change`` of these with ``low`` and ``high``.
+        One row per group: what it would do to give all levels the same planned visits at equal risk and keep
+        the load of every band: ``moved`` inspections over the days, ``findings`` expected of all as they
+        were, the ``change`` of these with ``low`` and ``high``.
     """
 
     start: date
@@ -82,7 +82,7 @@ class Fairness(Result):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The main columns of all frames beside each other, a row a level."""
+        """The main columns of all frames in one frame, one row per level."""
         keys = ["group", "level"]
         top = self.tiers[self.tiers["tier"] == "T4"].rename(columns={"share": "t4"})[[*keys, "t4"]]
         seen = self.audits[[*keys, "audits", "findings", "rate"]].rename(columns={"rate": "audit_rate"})
@@ -91,7 +91,7 @@ class Fairness(Result):
         return out.merge(wrong, on=keys).merge(self.missed[[*keys, "missed"]], on=keys)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the table, a row a level."""
+        """Return the table, one row per level."""
         return self.table
 
     def sentences(self, lang: str = "zh") -> list[str]:
@@ -189,7 +189,7 @@ def fairness(
     repeats: int = 200,
     seed: int = 0,
 ) -> Fairness:
-    """Hold tiers and inspections of groups against the risk that random audits show.
+    """Compare tiers and inspections of groups with the risk that random audits show.
 
     Parameters
     ----------
@@ -334,7 +334,7 @@ def _missed(seen: Observed, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
 
 
 def _cost(seen: Observed, code: Ints, band: Ints, repeats: int, seed: int) -> pd.DataFrame:
-    """Return what equal visits at equal risk would do to expected findings, the load of each band kept.
+    """Return the change of expected findings if visits were equal at equal risk and each band kept its load.
 
     A cell's visits find at its mean scored risk, times what random audits found over what was predicted: of
     its group with ten findings or more, of everybody with fewer. Enterprises are drawn anew, audits and all.

@@ -1,4 +1,4 @@
-"""What comparisons of groups rest on: who is in which, rates and ratios clustered by enterprise, Holm."""
+"""Statistics for comparing groups: membership, clustered rates and ratios, Holm's correction."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def group_of(enterprises: pd.DataFrame, group: str, day: date | str) -> Ints:
 
 
 def bands(risk: ArrayLike, n: int) -> Ints:
-    """Return bands of equal counts by rank; equal values are never parted.
+    """Return bands of equal counts by rank; equal values are in the same band.
 
     A calibration that keeps ranks, whatever it does to the probabilities, leaves the bands as they are.
 
@@ -101,7 +101,7 @@ def bands(risk: ArrayLike, n: int) -> Ints:
 
 
 def clustered_rate(count: ArrayLike, years: ArrayLike) -> Estimate:
-    """Return events a year of exposure, with an interval that lets an enterprise's events hang together.
+    """Return events per year of exposure, with an interval clustered by enterprise.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def clustered_rate(count: ArrayLike, years: ArrayLike) -> Estimate:
 
 
 def clustered_share(events: ArrayLike, trials: ArrayLike) -> Estimate:
-    """Return a share of trials, with Wilson's interval of the size that clustering leaves.
+    """Return a share of trials, with Wilson's interval at the effective sample size under clustering.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def clustered_share(events: ArrayLike, trials: ArrayLike) -> Estimate:
 
 
 def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: ArrayLike) -> Estimate:
-    """Return how many times as often one group has events as the rest do, within strata.
+    """Return the stratified ratio of one group's event rate to that of the rest.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: Arr
 
 
 def holm(p: ArrayLike) -> Floats:
-    """Return p-values that hold for all of several tests at once; NaN stays NaN and counts for none.
+    """Return p-values adjusted for multiple tests (Holm); NaN stays NaN and is not counted as a test.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""What the records of a window say of scored enterprises: exposure, planned inspections, random audits."""
+"""Exposure, planned inspections and random audits of scored enterprises, from the records of a window."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Observed:
-    """What the records of the window say, by enterprise in the order of the scores."""
+    """The counts of a window by enterprise, in the order of the scores."""
 
     enterprises: pd.DataFrame
     tier: Ints
@@ -43,7 +43,7 @@ class Observed:
 def observe(
     scored: pd.DataFrame, records: Mapping[str, pd.DataFrame], start: pd.Timestamp, days: int
 ) -> Observed:
-    """Return what the records of some days say of scored enterprises.
+    """Count exposure, inspections and audits of scored enterprises over some days.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def alike(seen: Observed, band: Ints, but: str, day: date) -> Ints:
 
 
 def verdict(ratio: float, p: float) -> str:
-    """Return what a ratio and its p-value say: ``more``, ``less``, ``no_difference``, ``too_few``."""
+    """Return the verdict on a ratio and its p-value: ``more``, ``less``, ``no_difference``, ``too_few``."""
     if np.isnan(ratio):
         return "too_few"
     return "no_difference" if p >= _ALPHA else "more" if ratio > 1 else "less"

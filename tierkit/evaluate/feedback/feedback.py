@@ -1,4 +1,4 @@
-"""The runaway test: a model retrained, round after round, on what the policy that it steers has found.
+"""Test for runaway feedback: a model is retrained, round after round, on the findings it led to.
 
 Each round scores everybody with a model trained on the records so far, puts the highest into the tiers that
 are inspected, runs the engine for half a year, adds what was found to the records, and trains again. An `Arm`
@@ -95,7 +95,7 @@ scoring (the score of ``discovered`` is read as its users read it, as risk).
 
 
 class Arm(NamedTuple):
-    """One way of learning, with or without a floor.
+    """One way of training, with or without a floor of random audits.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ ARMS = (
 
 @dataclass(frozen=True, repr=False)
 class Feedback(Result):
-    """What ten rounds of retraining did, arm by arm.
+    """Results of `runaway`: the rounds of retraining, by arm.
 
     Attributes
     ----------
@@ -244,7 +244,7 @@ def _policy(arm: Arm, frame: World, reported: bool) -> Policy:
 
 
 def _tiered(frame: World, score: Floats, alive: Ints, cutoffs: Sequence[float]) -> pd.DataFrame:
-    """Return scores for the engine: by rank, so that every tier holds its share of everybody."""
+    """Return scores for the engine, set by rank so that every tier has its declared share of enterprises."""
     share = (stats.rankdata(score, "ordinal") - 0.5) / score.size
     inner = np.cumsum(_SHARES)[:-1]
     cuts = logit(np.asarray(cutoffs))
@@ -255,7 +255,7 @@ def _tiered(frame: World, score: Floats, alive: Ints, cutoffs: Sequence[float]) 
 
 
 def _gini(values: Floats) -> float:
-    """Return the Gini coefficient, 0 where all have alike.
+    """Return the Gini coefficient; 0 if all values are equal.
 
     By Sen (1973): over ascending values, (2 sum(i x_i) / sum(x) - n - 1) / n.
     """
@@ -266,7 +266,7 @@ def _gini(values: Floats) -> float:
 
 
 def _rank_correlation(a: Floats, b: Floats) -> float:
-    """Return Spearman's correlation, NaN where one of them is all alike."""
+    """Return Spearman's correlation; NaN if one of the two is constant."""
     return float(stats.spearmanr(a, b).statistic) if min(np.ptp(a), np.ptp(b)) > _ALIKE else np.nan
 
 
@@ -369,7 +369,7 @@ def runaway(
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Feedback:
-    """Retrain on what the policy found, round after round, in several ways and worlds.
+    """Retrain a model on the findings of the policy that it drives, for several rounds, arms and worlds.
 
     Parameters
     ----------
@@ -380,7 +380,7 @@ def runaway(
     arms : sequence of Arm
         With different names.
     seeds : sequence of int
-        A world each; all arms go on from the same records and meet the same draws.
+        One world per seed; all arms start from the same records and share all draws.
     reported : bool, default=True
         Whether complaints, incidents and alerts open checks; without them only the policy looks.
     params : Parameters, optional

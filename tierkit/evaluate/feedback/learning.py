@@ -1,4 +1,4 @@
-"""The records of engine runs as rows to learn from: a short form of features and training for many rounds."""
+"""Features and training rows taken directly from engine runs: a fast substitute for many rounds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COMPLAINTS = 3  # kinds of signals below this one
 
 
 class Book:
-    """The records so far as columns of numbers, and the features and rows that they give.
+    """The records so far as numeric columns, with the features and training rows made from them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The policy that records show, and how sure its numbers are."""
+"""Estimate a policy from records, with the uncertainty of each number."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _COLUMNS = [
 
 @dataclass(frozen=True, repr=False)
 class History:
-    """A policy estimated from records, and how sure its numbers are.
+    """A policy estimated from records, with the uncertainty of each number.
 
     Attributes
     ----------
     policy : Policy
-        Named ``history``: the base policy with what the records tell in its place.
+        Named ``history``: the base policy with the estimated numbers put in.
     base : Policy
         What it was before.
     since, until : datetime.date
@@ -47,7 +47,7 @@ class History:
     inspections : int
         Inspections in them.
     estimates : DataFrame
-        A row a number: ``parameter`` (empty for what no parameter carries), ``group``, ``level``,
+        One row per number: ``parameter`` (empty for what no parameter carries), ``group``, ``level``,
         ``channel``, ``unit``, ``value`` with its 95 % interval ``low`` to ``high``, ``n`` (events),
         ``exposure`` (chances, or years), ``base`` (the value before) and ``used`` (is it in the policy).
     """
@@ -65,7 +65,7 @@ class History:
     _shares: tuple[Floats, Floats]
 
     def draw(self, seed: int, replicate: int = 0) -> Policy:
-        """Return the policy with its numbers drawn anew within their errors of estimation.
+        """Return the policy with each number drawn anew from the distribution of its estimate.
 
         A parametric bootstrap: routine counts are drawn from the fitted rates and fitted again, the
         gradient is normal, the other rates gamma and shares beta.
@@ -115,7 +115,7 @@ class History:
         return _ground(self.inspections, self.since, self.until)
 
     def __repr__(self) -> str:
-        """Return what was used, in a line."""
+        """Return what was used, as one line."""
         return f"History({self.inspections:,} inspections of {self.since}..{self._last})"
 
     @property
@@ -258,7 +258,7 @@ def _start(data: Any, inspections: pd.DataFrame) -> pd.Timestamp:
 
 
 def _parameter_rows(found: History, changes: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Return a row for every parameter that was set, the regression's intervals from draws."""
+    """Return one row per parameter that was set; intervals of the regression come from draws."""
     rng = np.random.default_rng(0)
     draws = [found._drawn(rng) for _ in range(_SHOWN_DRAWS)]
     routine = found._routine

@@ -1,4 +1,4 @@
-"""Records that were known before a date, counted: exposures, chances and what came of them."""
+"""Counts from the records known before a date: exposures, chances and outcomes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Chance:
         return min(self.scale * self.n / self.exposure, self.high)
 
     def quantile(self, q: Any) -> Floats:
-        """Return quantiles of what it may be, given the count and Jeffreys' prior."""
+        """Return quantiles of its posterior, given the count and Jeffreys' prior."""
         if self.kind == "share":
             found = beta.ppf(q, self.n + _JEFFREYS, self.exposure - self.n + _JEFFREYS)
         else:
@@ -84,7 +84,7 @@ class Records:
         self.tiers = None if tiers is None else tiers[tiers["assigned_on"] < end]
 
     def _years(self, first: pd.Series, last: pd.Series, low: pd.Timestamp, high: pd.Timestamp) -> Floats:
-        """Return simulated years of 52 weeks that each row was there between two days."""
+        """Return the years (of 52 weeks) for which each row existed between two days."""
         begin = first.where(first > low, low)
         stop = last.where(last < high, high)
         days = (stop - begin).dt.days.clip(lower=0)
@@ -157,7 +157,7 @@ class Records:
         return out
 
     def chances(self, base: Policy, p: Parameters) -> tuple[list[Chance], dict[str, Any]]:
-        """Return the rates and shares that the records tell, and what else they fix."""
+        """Return the rates and shares estimated from the records, and the parameters that they fix."""
         fixed: dict[str, Any] = {}
         seen = self.inspections["channel"].value_counts()
         years = self._years(

@@ -28,7 +28,7 @@ _HALF = 0.5  # inspections that draw a sector or a size with few of them to the 
 
 @dataclass(frozen=True)
 class Routine:
-    """Counts and exposures of routine inspections by sector and size, and the score's part in them."""
+    """Counts and exposures of routine inspections by sector and size, and the effect of the rule score."""
 
     counts: Floats  # (sectors, sizes)
     years: Floats  # (rows) enterprise-years of each enterprise and period between two reviews
@@ -37,13 +37,13 @@ class Routine:
     events: NDArray[np.int64]  # (inspections) row of each
 
     def exposure(self, gradient: float) -> Floats:
-        """Return enterprise-years by sector and size, each weighted by what its score multiplies."""
+        """Return enterprise-years by sector and size, each weighted by the multiple that its score gives."""
         weight = self.years * np.exp(_shift(self.score, gradient))
         total = np.bincount(self.cell, weights=weight, minlength=self.counts.size).astype(np.float64)
         return total.reshape(self.counts.shape)
 
     def loss(self, gradient: float) -> float:
-        """Return the negative log likelihood, the rates being the best for this gradient."""
+        """Return the negative log likelihood at the best rates for this gradient."""
         exposure = self.exposure(gradient)
         rate = fitted_rates(self.counts, exposure)
         seen = self.counts > 0
@@ -67,7 +67,7 @@ def _shift(score: Floats, gradient: float) -> Floats:
 
 
 def fitted_rates(counts: Floats, exposure: Floats) -> Floats:
-    """Return rates that are a product of sector and size, with the margins of the counts.
+    """Return rates that are a product of sector and size and reproduce the margins of the counts.
 
     A half inspection at the rate of all is added to each sector and each size, so that none is never visited.
     """

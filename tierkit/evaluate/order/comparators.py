@@ -1,4 +1,4 @@
-"""Comparisons that need no random audits, and what they assume instead.
+"""Comparisons of a score with practice that need no random audits, and the assumptions they make instead.
 
 **Contraction** (Lakkaraju, Kleinberg, Leskovec, Ludwig and Mullainathan 2017). Whoever inspects the largest
 share of a caseload holds outcomes of the most cases. Leaving out those that a score puts last tells what the
@@ -47,7 +47,7 @@ def cases(given: Logged, score: pd.Series, group: str = "agency") -> pd.DataFram
     -------
     DataFrame
         ``enterprise_id``, ``group``, ``score``, ``inspected`` (by a planned inspection, random audits and
-        triggered checks apart) and ``found``, a row an obligation.
+        triggered checks apart) and ``found``, one row per obligation.
     """
     base, seen = given.obligations, given.inspections
     planned = seen[seen["channel"].isin(_PLANNED)]
@@ -73,7 +73,7 @@ def _check(table: pd.DataFrame) -> None:
 
 
 def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """Return what a score finds among the cases of those who inspect most, at the shares of the others.
+    """Compare findings of a score, on the most active group's cases, with other groups at their shares.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
 
 def _kept(lead: pd.DataFrame, room: float) -> float:
-    """Return the findings among the best-scored cases that fit, those at the edge in proportion."""
+    """Return the findings among the best-scored cases up to a capacity; ties at its edge in proportion."""
     by_score = lead.groupby("score")["found"].agg(["size", "sum"]).sort_index(ascending=False)
     before = by_score["size"].cumsum() - by_score["size"]
     part = ((room - before) / by_score["size"]).clip(0, 1)
@@ -194,7 +194,7 @@ def swap(
 def _swapped(
     score: Floats, seen: NDArray[np.bool_], found: Floats, group: NDArray[np.int64], share: float
 ) -> dict[str, float]:
-    """Return counts of one swap; equal scores go by their order."""
+    """Return the counts of one swap; equal scores are taken in the order of the rows."""
     centre, spread = float(score[seen].mean()), float(score[seen].std())
     if spread == 0 or found[seen].min() == found[seen].max():
         chance = np.full(len(score), float(found[seen].mean()))

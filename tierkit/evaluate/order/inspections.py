@@ -1,4 +1,4 @@
-"""Inspections that were made, checked, as rows to put in order, and the measures of an order."""
+"""Checked inspections as rows that a score can put in order, and the measures of an order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NORMAL = 1.959963984540054  # quantile of a 95 % interval
 
 @dataclass(frozen=True)
 class Inspections:
-    """Inspections, one or more scores of each, and the strata within which they change places.
+    """Inspections with one or more scores each, and the strata within which they are reordered.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Inspections:
         capacity: Sequence[float],
         replicates: int,
     ) -> Inspections:
-        """Return the inspections, or say everything that is wrong with them."""
+        """Return the inspections; raise one error that lists everything wrong with the input."""
         event, dated = np.asarray(outcome), pd.to_datetime(pd.Series(np.asarray(dates)))
         parts: dict[str, Any] = {"outcome": event, "dates": dated}
         parts |= {name: np.asarray(one) for name, one in scores.items()}
@@ -100,7 +100,7 @@ class Inspections:
         return pd.DataFrame(rows, columns=["measure", "capacity"])
 
     def bounds(self, order: Order, weight: Floats | None = None) -> Floats:
-        """Return each measure as value, worst and best order of ties, shape (measures, 3)."""
+        """Return each measure at the mean, worst and best order of ties, shape (measures, 3)."""
         capture = [order.capture(share, weight) for share in self.capacity]
         rate = float(np.average(self.event, weights=weight))
         return self._with_precision([order.auc(weight), order.days_earlier(weight)], capture, rate)

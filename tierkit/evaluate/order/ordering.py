@@ -1,4 +1,4 @@
-"""What an order of inspections finds, and when, with ties taken as what they are: every order at once.
+"""Measures of an order of inspections: expected, worst and best results over all orders of tied scores.
 
 Inspections are done in descending order of a score. Each takes a slot: the days on which inspections were
 made, sorted, stay as they were. Within a stratum (all, or one inspector) slots are the stratum's own. Every
@@ -28,7 +28,7 @@ _Run = Callable[[Floats], Floats]
 
 
 class Bounds(NamedTuple):
-    """A measure with ties in random order, and in the worst and the best order."""
+    """A measure with ties in random order, and with ties in the worst and in the best order."""
 
     value: float
     worst: float
@@ -116,7 +116,7 @@ class Order:
         return Chance(was + float((events * mean).sum() / total), float(sd / total))
 
     def shuffled(self, rng: np.random.Generator) -> Order:
-        """Return the order with the scores dealt out anew within each stratum."""
+        """Return the order after a random permutation of the scores within each stratum."""
         lot = np.lexsort((rng.random(len(self.tie)), self.stratum))
         tie = np.empty_like(self.tie)
         tie[lot] = np.sort(self.tie)
@@ -145,7 +145,7 @@ class Order:
         return Chance(0.5, float(np.sqrt((pairs * (size + 1) / 12).sum()) / pairs.sum()))
 
     def found_by(self, filled: Floats) -> float:
-        """Return the share of violations found once each stratum has filled so many of its slots."""
+        """Return the share of violations found in the first slots of each stratum."""
         begin, end = self._ends(self._weight(None))
         size = self._per_stratum(self._weight(None))
         until = (np.cumsum(size) - size + filled)[self.tie_stratum]
@@ -203,7 +203,7 @@ def _line(at: Floats, total: Floats) -> _Run:
 
 
 def _number(stratum: Ints, value: Floats) -> tuple[Ints, Ints]:
-    """Return the number of each row's pair, in ascending order of stratum and value, and a row of each."""
+    """Return the number of each row's pair of stratum and value, in ascending order, and a row per pair."""
     order = np.lexsort((value, stratum))
     new = np.ones(len(order), bool)
     new[1:] = (np.diff(stratum[order]) != 0) | (np.diff(value[order]) != 0)

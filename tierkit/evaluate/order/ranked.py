@@ -1,4 +1,4 @@
-"""What `ranking` and `compare_rankings` return: frames, with a row a measure, and how they are shown."""
+"""Results of `ranking` and `compare_rankings`: frames with one row per measure, and their display."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["Ranking", "RankingComparison"]
 
 @dataclass(frozen=True, repr=False)
 class Ranking(Result):
-    """What a score is worth as an order.
+    """Result of `ranking`: how early and how much an order by a score finds.
 
     Attributes
     ----------
     table : DataFrame
-        A row a measure and order: ``measure`` (``auc``, ``days_earlier``, ``capture``, ``precision``),
+        One row per measure and order: ``measure`` (``auc``, ``days_earlier``, ``capture``, ``precision``),
         ``capacity`` (share of inspections, for the last two), ``order`` (``pooled``, or ``within``: each
         group keeps its own dates), ``value`` with its 95 % bootstrap interval ``low`` to ``high``, ``worst``
         and ``best`` order of ties, ``as_made`` (what was), ``random`` and ``random_sd`` of a random order,
         ``oracle``, ``p_value`` (chance that the scores, dealt out at random, ``within`` among the group's own
         rows, do as well), ``n`` inspections, ``events``, ``groups``.
     course : DataFrame
-        A row a day: ``date``, ``inspections`` (share made by its end), and shares of violations found by
+        One row per day: ``date``, ``inspections`` (share made by its end), and shares of violations found by
         then, ``as_made``, ``pooled``, ``within`` (if there are groups), ``random`` with ``random_low`` and
         ``random_high`` (95 %, normal), ``oracle``.
     replicates : int
@@ -96,7 +96,7 @@ class RankingComparison:
     Attributes
     ----------
     table : DataFrame
-        A row a score, measure and order: ``score``, ``against``, ``measure``, ``capacity``, ``order``,
+        One row per score, measure and order: ``score``, ``against``, ``measure``, ``capacity``, ``order``,
         ``value``, ``low``, ``high``, ``difference`` with its paired 95 % bootstrap interval
         ``difference_low`` to ``difference_high`` (NaN for the first), ``n``, ``events``.
     replicates : int

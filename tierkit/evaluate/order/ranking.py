@@ -1,4 +1,4 @@
-"""What a score is worth as an order of inspections: how much is found first, and how many days earlier.
+"""Evaluate a score as an order of inspections: how much is found first, and how many days earlier.
 
 The days of the inspections that were made stay, and so does how many were made on each; only who is inspected
 when changes. *Days earlier* is the mean over violations of the day on which each was found less the day of
@@ -45,7 +45,7 @@ def ranking(
     replicates: int = 999,
     seed: int = 0,
 ) -> Ranking:
-    """Return what a score is worth as an order of the inspections that were made.
+    """Evaluate a score as an order of the inspections that were made.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def compare_rankings(
     outcome, dates, group, capacity, cluster, replicates, seed
         As in `ranking`.
     scores : mapping of str to float array of shape (n,)
-        At least two; the first is what the others are held against.
+        At least two; the others are compared with the first.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def rank_inspections(
     replicates: int = 999,
     seed: int = 0,
 ) -> Ranking:
-    """Return what scores as of a date are worth as an order of the inspections that came after.
+    """Evaluate scores as of a date as an order of the inspections after it.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def rank_inspections(
     by : str
         Column of the score; higher is inspected earlier.
     channels : sequence of str
-        Whose day the agency sets: by default the routine checks and the random audits. What is triggered
+        Channels whose day the agency sets: by default routine checks and random audits. Triggered checks
         cannot be put off.
     capacity, replicates, seed
         As in `ranking`.

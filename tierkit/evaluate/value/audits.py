@@ -1,4 +1,4 @@
-"""How many random audits a wanted precision needs, and the precision that so many give."""
+"""The number of random audits that a wanted precision needs, and the precision of a given number."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def half_width(audits: int, rate: float, confidence: float = 0.95) -> float:
 
 
 def audits_for_rate(rate: float, wanted: float, confidence: float = 0.95, design_effect: float = 1.0) -> int:
-    """Return the smallest number of audits whose interval of a rate is no wider than wanted.
+    """Return the smallest number of audits for which the interval of a rate has the wanted half-width.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def audits_for_rate(rate: float, wanted: float, confidence: float = 0.95, design
         Half the width of Wilson's interval, in (0, 0.5).
     confidence : float
     design_effect : float
-        Audits that are worth one of equal weight: clustered by enterprise, or weighted by a policy.
+        Factor by which clustering by enterprise, or weights of a policy, raise the number needed.
 
     Returns
     -------
@@ -73,10 +73,10 @@ def audits_for_rate(rate: float, wanted: float, confidence: float = 0.95, design
 
 
 def audits_for_value(found: PolicyValue, wanted: float, estimator: str = "random") -> int:
-    """Return how many random audits would give a policy's value an interval no wider than wanted.
+    """Return how many random audits give a policy's value an interval of the wanted half-width.
 
     Widths shrink with the square root of the number of inspections, the policy, the population and the
-    mixture of channels staying as they are: twice as sharp takes four times as many.
+    mixture of channels staying as they are: half the width takes four times as many.
 
     Parameters
     ----------

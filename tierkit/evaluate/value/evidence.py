@@ -1,4 +1,4 @@
-"""What a policy's value is estimated from: the obligations of a date and the inspections after it."""
+"""The input of `policy_value`: the obligations open on a date and the inspections after it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SURELY = 1e-4  # risks are kept this far from 0 and 1 before their log-odds are
 
 @dataclass(frozen=True)
 class Logged:
-    """The obligations of a date, what a policy and practice would draw, and what was inspected.
+    """The obligations of a date, their draw probabilities under policy and practice, and the inspections.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ def logged(
     on_records: bool | None = None,
     params: Parameters | None = None,
 ) -> Logged:
-    """Return what `policy_value` needs, out of records, scores and a policy.
+    """Assemble the input of `policy_value` from records, scores and a policy.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def logged(
 
 
 def true_value(given: Logged, potential: pd.DataFrame) -> float:
-    """Return the true value of the policy, where a world that was made tells what audits would have found.
+    """Return the true value of the policy in a synthetic world, where the result of every audit is known.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def _inspected(
 
 
 def _features(rows: pd.DataFrame, scored: pd.DataFrame) -> NDArray[np.float64]:
-    """Return one column a level, and the log-odds of the risk."""
+    """Return one column per level, and the log-odds of the risk."""
     levels = pd.get_dummies(rows[list(_LEVELS)].astype(str), dtype=np.float64)
     risk = scored.set_index("enterprise_id")["risk_probability"].reindex(rows["enterprise_id"])
     margin = logit(np.clip(risk.to_numpy(np.float64), _SURELY, 1 - _SURELY))

@@ -1,4 +1,4 @@
-"""Who would get an audit opportunity under a policy: from its tiers, lists and rates to probabilities.
+"""Probabilities of an audit opportunity under a policy, from its tiers, lists and rates.
 
 An obligation's planned inspections are drawn by lot every week: a routine one with probability
 ``1 - exp(-f / 52)``, f being the base rate of its sector and size, split over the enterprise's obligations,
@@ -67,7 +67,7 @@ def open_obligations(data: Mapping[str, pd.DataFrame], as_of: pd.Timestamp, week
     -------
     DataFrame
         ``enterprise_id``, ``agency``, ``item_class``, ``item``, ``sector``, ``size`` and ``there`` (share of
-        the window in which it is open), a row an obligation.
+        the window in which it is open), one row per obligation.
     """
     every = data["obligations"]
     here = (every["valid_from"] <= as_of) & (every["valid_to"].isna() | (every["valid_to"] > as_of))
@@ -82,7 +82,7 @@ def _codes(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def _multiples(policy: Policy, rows: pd.DataFrame) -> Floats:
-    """Return what multiplies the base rate of each obligation, overrides by inspectors included."""
+    """Return the multiple of the base rate of each obligation, with overrides by inspectors."""
     scoped = rows["sector"].isin(policy["scoring.scope_sectors"] or SECTORS)
     scoped &= rows["agency"].isin(policy["scoring.scope_agencies"] or AGENCIES)
     tagged = rows["sector"].isin(policy["strata.tags"]).to_numpy(np.int64)
@@ -95,7 +95,7 @@ def _multiples(policy: Policy, rows: pd.DataFrame) -> Floats:
 def _rule_shift(
     policy: Policy, data: Mapping[str, pd.DataFrame], rows: pd.DataFrame, as_of: pd.Timestamp
 ) -> Floats:
-    """Return what the rule score of the records adds to the log rate; its mean over a normal score is nil."""
+    """Return what the rule score adds to the log rate; the mean rate over a normal score is unchanged."""
     gradient = float(policy["scoring.rule_gradient"])
     if gradient == 0:
         return np.zeros(len(rows))
@@ -113,7 +113,7 @@ def weekly_chances(
     *,
     params: Parameters | None = None,
 ) -> pd.DataFrame:
-    """Return the probability that a week draws each obligation, by what draws it.
+    """Return the weekly probability that each obligation is drawn, by channel.
 
     Parameters
     ----------

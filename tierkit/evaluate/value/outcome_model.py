@@ -1,4 +1,4 @@
-"""What a model expects an audit of each obligation to find, fitted without the enterprise itself."""
+"""Cross-fitted model of what an audit of each obligation would find."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PENALTY = 0.1  # inverse strength of the ridge: a few hundred findings for some
 def expected_findings(
     given: Logged, rows: NDArray[np.bool_], model: Any = None, folds: int = 5, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Return the probability of a finding at each obligation, from the inspections of other enterprises.
+    """Return each obligation's probability of a finding, fitted on the inspections of other enterprises.
 
     Parameters
     ----------

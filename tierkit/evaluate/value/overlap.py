@@ -1,4 +1,4 @@
-"""Where the records can speak for a policy, and a plain refusal where they cannot."""
+"""Overlap between what practice drew and what a policy would draw; refusals where there is too little."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class OverlapError(ValueError):
 def overlap(
     target: Floats, logged: Floats, weights: Floats, labels: pd.Series
 ) -> tuple[dict[str, float], list[Gap]]:
-    """Return how well what was drawn covers what a policy would draw, and what is amiss.
+    """Return measures of overlap between past draws and the policy's draws, and the gaps found.
 
     Parameters
     ----------

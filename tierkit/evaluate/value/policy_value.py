@@ -1,4 +1,4 @@
-"""What a policy would find, estimated from records that inspectors and lots have selected.
+"""Estimate what a policy would find, from inspections that practice selected (off-policy evaluation).
 
 **What is estimated.** The findings per 1,000 obligations to be expected if the policy gave out its audit
 opportunities of the next 180 days, one at most to an obligation, with states and tiers frozen as of the date:
@@ -107,7 +107,7 @@ class PolicyValue(Result):
     confidence: float
 
     def __repr__(self) -> str:
-        """Return the policy and what it rests on, in a line."""
+        """Return the policy and what it rests on, as one line."""
         return f"PolicyValue({self.policy!r}, {self._size})"
 
     @property
@@ -164,7 +164,7 @@ class PolicyValue(Result):
 def policy_value(
     given: Logged, *, model: Any = None, folds: int = 5, confidence: float = 0.95, seed: int = 0
 ) -> PolicyValue:
-    """Estimate a policy's value with every estimator of this module's heading.
+    """Estimate a policy's value with every estimator listed in this module's docstring.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def policy_value(
         Folds of enterprises, at least 2.
     confidence : float
     seed : int
-        Lot by which enterprises fall into folds.
+        Seed of the assignment of enterprises to folds.
 
     Returns
     -------
@@ -249,7 +249,7 @@ def policy_value(
 
 
 def _not_standing(name: str, weight: NDArray[np.float64], opportunities: float) -> list[Gap]:
-    """Return a gap if weights, which sum to the opportunities on average, are under half of them."""
+    """Return a gap if the weights sum to less than half the opportunities, which they equal on average."""
     total, error = float(weight.sum()), float(np.sqrt((weight**2).sum()))
     if total > _LEAST_STOOD * opportunities or opportunities - total < 4 * error:
         return []

@@ -1,4 +1,4 @@
-"""The inspections of a window, and what each estimator makes of them."""
+"""The inspections of a window, and the estimators computed from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Estimate", "Sample", "interval"]
 
 
 class Estimate(NamedTuple):
-    """A value, what each inspection leaves over in its unit, its weight, and what stands against it."""
+    """An estimate with its residual and weight per inspection, and the reasons against it."""
 
     value: float
     residual: Floats
@@ -27,7 +27,7 @@ class Estimate(NamedTuple):
 
 
 class Sample:
-    """The inspections of a window, beside the obligations that they were made of."""
+    """The inspections of a window, with the obligations they belong to."""
 
     def __init__(self, given: Logged) -> None:
         seen = given.inspections
@@ -44,7 +44,7 @@ class Sample:
         self.most = 1000 * float((self.target * self.there).mean())
 
     def audits(self) -> Floats:
-        """Return what each random audit stands for, one over its chance; 0 for other inspections."""
+        """Return the weight of each random audit, one over its probability; 0 for other inspections."""
         out: Floats = np.zeros(len(self.chance))
         usable = self.audit & (self.chance > 0)
         out[usable] = 1 / self.chance[usable]
@@ -72,7 +72,7 @@ class Sample:
         return Estimate(rate * self.most, share * (self.found - rate) * self.most, weight, holds_if, gaps)
 
     def total(self, weight: Floats, expected: Floats, holds_if: str, gaps: list[Gap]) -> Estimate:
-        """Return what a model expects of everybody, and the weighted sum of what it gets wrong."""
+        """Return the model's total over all obligations plus the weighted sum of its residuals."""
         per = 1000 / len(self.target)
         residual = per * weight * (self.found - expected[self.place])
         return Estimate(
@@ -84,7 +84,7 @@ class Sample:
         )
 
     def row(self, one: Estimate, confidence: float) -> dict[str, Any]:
-        """Return an estimate as a line of the table."""
+        """Return an estimate as one row of the table."""
         use = one.weight > 0
         by_enterprise = np.bincount(self.owner, one.residual) if len(self.owner) else np.zeros(1)
         squares = by_enterprise**2

@@ -1,4 +1,4 @@
-"""What each inspection weighs, so that those that were drawn stand for all weeks of all obligations."""
+"""Weights of inspections, by which those drawn represent all weeks of all obligations."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
-"""What leads to a better tier: steps, their search, records revoked and repaired."""
+"""Recourse: steps to a better tier and their search, and the effect of revoked and repaired records."""
 
 __all__: list[str] = []

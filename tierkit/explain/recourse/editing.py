@@ -1,4 +1,4 @@
-"""Records as they were known before a day, and what steps make of them."""
+"""Edit records known before a day as steps would change them."""
 
 from __future__ import annotations
 
@@ -111,13 +111,13 @@ def _rows(table: str) -> str:
 
 
 def _about(timeline: Timeline, who: pd.Series) -> pd.Series:
-    """Return the enterprises that some complainants ever complained about."""
+    """Return the enterprises about which any of some complainants ever complained."""
     pairs = timeline.query("SELECT DISTINCT complainant, enterprise_id FROM raw_complaints")
     return pairs.loc[pairs["complainant"].isin(who), "enterprise_id"].drop_duplicates()
 
 
 def edited(tables: Tables, variants: Mapping[str, tuple[str, Sequence[Step]]], policy: str) -> Tables:
-    """Return the records with copies of enterprises added, each as some steps on one table make it.
+    """Return the records with copies of enterprises added, each changed by some steps on one table.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Paths to a better tier as they are told: steps, days, costs and scores, or what stands in the way."""
+"""Results of recourse: paths to a better tier with steps, days, costs and scores, or the obstacles."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Path:
     credit_points: float
 
     def sentences(self, lang: str) -> list[str]:
-        """Return the path in words: where it leads, a sentence a step, and what would be scored."""
+        """Return the path in words: its tier, one sentence per step, and the resulting scores."""
         label = LEVELS["tier"][self.tier].text(lang)
         cost = working_days(self.cost, lang)
         way = "recourse.path" if self.steps else "recourse.wait"
@@ -127,12 +127,12 @@ class Recourse(Result):
     lang: str = "zh"
 
     def __repr__(self) -> str:
-        """Return the tier and where the paths lead, in a line."""
+        """Return the tier and where the paths lead, as one line."""
         to = ", ".join(path.tier for path in self.paths) or "none"
         return f"Recourse({self.enterprise_id}: {self.tier} under {self.policy}, paths to {to})"
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a step of each path, and one for a path that only waits."""
+        """Return one row per step of each path, and one for a path that only waits."""
         rows: list[dict[str, Any]] = []
         for path in self.paths:
             about = {"tier": path.tier, "on": path.on, "path_cost": path.cost}
@@ -143,7 +143,7 @@ class Recourse(Result):
         return pd.DataFrame(rows, columns=columns)
 
     def sentences(self, lang: str | None = None) -> list[str]:
-        """Return all paths in words with what they assume, or why there is none."""
+        """Return all paths in words with their assumptions, or why there is none."""
         lang = lang or self.lang
         best = min((path.tier for path in self.paths), default=self.tier)
         label = LEVELS["tier"][TIERS[0]].text(lang)
@@ -169,7 +169,7 @@ class Recourse(Result):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` laid down."""
+        """Return the recourse that `to_dict` wrote."""
         paths = tuple(
             Path(**{
                 **path,

@@ -1,4 +1,4 @@
-"""Credit is a stock: which records weigh on an enterprise, when they can be repaired, what comes back.
+"""Credit repair: open records, the days from which they can be repaired, and the points regained.
 
 A record that is not repaired is open for three years; one that is repaired is open no longer, and its points
 are back on the next day. The earliest day is the record's own (``repairable_from``). Here records are edited
@@ -74,7 +74,7 @@ def known_on(data: Source, as_of: date | str) -> dict[str, pd.DataFrame]:
 
 
 def open_records(data: Source, as_of: date | str, ids: Iterable[str] | None = None) -> pd.DataFrame:
-    """Return the records that weigh on enterprises on a day, with the day from which each can be repaired.
+    """Return the open records of enterprises on a day, with the day from which each can be repaired.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def open_records(data: Source, as_of: date | str, ids: Iterable[str] | None = No
     Returns
     -------
     DataFrame
-        A row a penalty or adverse record that is known, not repaired and still open: ``enterprise_id``,
+        One row per penalty or adverse record that is known, not repaired and still open: ``enterprise_id``,
         ``event_id``, ``kind``, ``severity``, ``known_on``, ``repairable_from`` (missing where it cannot be),
         ``repairable`` (whether that day has come) and ``open_until``, the last day on which it counts if it
         is not repaired. By enterprise, then by the day from which it can be repaired.
@@ -157,7 +157,7 @@ def credit_path(
     Returns
     -------
     DataFrame
-        A row an enterprise, case (of `CASES`) and day: ``enterprise_id``, ``as_of``, ``case``, ``points``,
+        One row per enterprise, case (of `CASES`) and day: ``enterprise_id``, ``as_of``, ``case``, ``points``,
         ``red_line`` (the gravest adverse kind that stands open, or missing) and ``open_records``. The days
         are those of the months, and each enterprise's own on which points come back.
 

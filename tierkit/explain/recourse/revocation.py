@@ -1,4 +1,4 @@
-"""What if records had never been? For appeals: both scores and the tier without them, and what moves."""
+"""For appeals: both scores and the tier as they would be if some records had never existed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REVOCABLE = ("inspections", "credit_events", "complaints", "signals")
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a fact and its effect on one score are with the records, and without them.
+    """A fact and its effect on one score, with the records and without them.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Revocation(Result):
     ----------
     enterprise_id, as_of, policy : str
     records : tuple of Record
-        Those that are taken as if they had never been.
+        The records that are treated as if they had never existed.
     before, after : Reasons
     moves : tuple of Move
         What moves, of each score the most first; the changes add up to that of the margin and the points.
@@ -99,18 +99,18 @@ class Revocation(Result):
 
     @property
     def changes(self) -> bool:
-        """Whether the tier would be another."""
+        """Whether the tier would be different."""
         return self.before.tier != self.after.tier
 
     def __repr__(self) -> str:
-        """Return the tiers with and without the records, in a line."""
+        """Return the tiers with and without the records, as one line."""
         return (
             f"Revocation({self.enterprise_id} without {len(self.records)} records: "
             f"{self.before.tier} to {self.after.tier} under {self.policy})"
         )
 
     def moved(self, lang: str | None = None) -> pd.DataFrame:
-        """Return what moves as a table.
+        """Return the changed contributions as a table.
 
         Returns
         -------
@@ -131,7 +131,7 @@ class Revocation(Result):
         return self.moved()
 
     def sentences(self, lang: str | None = None, top: int = 5) -> list[str]:
-        """Return in words what would be another without the records, and what would not.
+        """Return in words what would change without the records, and what would not.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class Revocation(Result):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` laid down."""
+        """Return the revocation that `to_dict` wrote."""
         records = {name: tuple(Record(**one) for one in data[name]) for name in ("records", "related")}
         both = {name: Reasons.from_dict(data[name]) for name in ("before", "after")}
         moves = tuple(Move(**one) for one in data["moves"])
@@ -212,7 +212,7 @@ def revoked(
     everybody: Source | None = None,
     lang: str = "zh",
 ) -> Revocation:
-    """Return what an enterprise's scores and tier would be had some of its records never been.
+    """Return what an enterprise's scores and tier would be if some of its records had never existed.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def _why(
 
 
 def _moves(why: tuple[Reasons, Reasons], X: tuple[pd.DataFrame, pd.DataFrame]) -> tuple[Move, ...]:
-    """Return what moves between two states, of each score the most first."""
+    """Return the changes of contributions between two states, the largest of each score first."""
     found = []
     for axis in AXES:
         was, now = ({one.feature: one.effect for one in each.of(axis)} for each in why)
@@ -334,7 +334,7 @@ def _without(
 def _check(
     data: Source, day: pd.Timestamp, enterprise_id: str, asked: Sequence[str], found: Sequence[str]
 ) -> None:
-    """Refuse ids that name no record of the enterprise that was known before the day."""
+    """Raise for ids that are not records of the enterprise known before the day."""
     lacking = [one for one in asked if one not in found]
     if asked and not lacking:
         return

@@ -1,4 +1,4 @@
-"""Sets of steps, cheapest first, and what each would be scored on later dates: all in one query.
+"""Search over sets of steps, cheapest first, scored on later dates in one query.
 
 The features of a table depend on that table alone. So each set of steps that meets one table is laid down
 once, as a copy of the enterprise under an id of its own, and the features after a set on several tables are
@@ -68,7 +68,7 @@ def cheapest_sets(
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked about one enterprise: which sets of steps, and when.
+    """The sets of steps and the days to examine for one enterprise.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ def answers(
     Returns
     -------
     DataFrame
-        A row an enterprise, set and day: ``question``, ``steps`` (the set), ``on``, ``cost``, and the
+        One row per enterprise, set and day: ``question``, ``steps`` (the set), ``on``, ``cost``, and the
         columns of `Model.score_features` and `tierkit.policy.tiers.assign`, with the tier that stands as the
         last one.
     """

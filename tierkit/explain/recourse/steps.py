@@ -1,4 +1,4 @@
-"""What an enterprise can do about its tier: kinds of step from ``steps.toml``, and its own from its records.
+"""Steps an enterprise can take: the kinds, from ``steps.toml``, and those its records allow.
 
 Only records can be changed, and only as the rules allow: a record is repaired on the day that it carries
 (``repairable_from``) or later, one without that day cannot be. What an enterprise is (age, sector, size,
@@ -140,7 +140,7 @@ class Step:
 
 
 def working_days(cost: float, lang: str) -> str:
-    """Return a cost in words, whole days.
+    """Return a cost in words, in whole days.
 
     Examples
     --------

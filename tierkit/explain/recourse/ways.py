@@ -1,4 +1,4 @@
-"""What an enterprise can do for a better tier: the cheapest paths of steps that really lead there.
+"""Find the cheapest paths of steps that lead an enterprise to a better tier.
 
 A path edits records as its steps would, takes the features from them anew on a later date, scores them and
 gives the tier by the policy's own rule, the tier that stands being the last one: so hysteresis, dwell and red
@@ -60,7 +60,7 @@ def recourse(
     progress: Progress = quiet,
     lang: str = "zh",
 ) -> dict[str, Recourse]:
-    """Return what enterprises can do for a better tier under a policy.
+    """Return the steps by which enterprises can reach a better tier under a policy.
 
     Steps are those of `tierkit.explain.recourse.steps.STEPS` that the enterprise's records allow, each on its
     earliest day; sets of them are looked at on the day after their last step, on monthly dates, and on the
@@ -80,7 +80,7 @@ def recourse(
     months : int, default=12
         How far ahead to look.
     threads : int
-        It changes no bit.
+        Does not change the result.
     progress : callable, optional
         Told the stage, the number done and the total.
     lang : {"zh", "en"}, default="zh"
@@ -135,7 +135,7 @@ def _present(
     previous: pd.DataFrame | None,
     threads: int,
 ) -> pd.DataFrame:
-    """Return scores and tiers as they stand, with the day since which they do."""
+    """Return current scores and tiers, with the day since which the tier holds."""
     scores, _ = score_known(model, tables, ids, day, threads)
     tiers = assign(scores, policy, previous, as_of=day.date())
     since = pd.Series(day, index=tiers.index)
@@ -213,7 +213,7 @@ def _chunk(
 
 
 def _offered(found: pd.DataFrame) -> list[Path]:
-    """Return the paths to offer of one enterprise's that lead to a better tier."""
+    """Return the paths worth offering among those of one enterprise that lead to a better tier."""
     ways = sorted(found.to_dict("records"), key=lambda way: (way["cost"], way["on"], len(way["steps"])))
     chosen = []
     for tier in TIERS:
@@ -244,7 +244,7 @@ def _bounds(
     policy: Policy,
     threads: int,
 ) -> dict[str, str]:
-    """Return the tier of each on the last day if there were nothing against it and all steps were taken.
+    """Return the best tier of each on the last day: nothing adverse, and all steps taken.
 
     The dwell is taken to be over: it says nothing of the enterprise.
     """
@@ -267,7 +267,7 @@ def _obstacles(
     day: pd.Timestamp,
     last: pd.Timestamp,
 ) -> tuple[Obstacle, ...]:
-    """Return what keeps an enterprise from a better tier up to the last day."""
+    """Return what prevents an enterprise from a better tier up to the last day."""
     if bound >= question.tier:
         return (Obstacle("structure"),)
     found = []

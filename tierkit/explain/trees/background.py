@@ -1,4 +1,4 @@
-"""Background rows: whom an enterprise is compared with when its risk is explained."""
+"""Background rows, with which an enterprise is compared when its risk is explained."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def background(X: pd.DataFrame, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     Parameters
     ----------
     X : DataFrame of shape (N, any)
-        Features, one row an enterprise, with the enterprise ids as index.
+        Features, one row per enterprise, with the enterprise ids as index.
     n : int, default=1000
         Rows to draw; all if there are no more.
     seed : int

@@ -1,4 +1,4 @@
-"""Exact Shapley values of a tree ensemble by table: a compiled, read-only view of a LightGBM model.
+"""Exact Shapley values of a tree ensemble by table look-up: a compiled, read-only LightGBM model.
 
 The trees are cut into fragments whose contributions are tabulated beforehand
 (`tierkit.explain.trees.fragments`), so that a row costs one look-up a fragment instead of a walk. Two games
@@ -85,11 +85,11 @@ class CompiledTrees:
     def checked(
         cls, booster: lgb.Booster, background: Floats | None = None, weight: Floats | None = None
     ) -> Self:
-        """Compile a model, and hold it against LightGBM on rows around its thresholds.
+        """Compile a model and verify it against LightGBM on rows around its thresholds.
 
-        Path-dependent values are held against LightGBM's own. Of interventional ones, which LightGBM has not,
-        the sum of each row is held against its margin, and the mean of each feature over the background
-        against 0: whoever is explained and whoever stands in for him are then drawn alike.
+        Path-dependent values are compared with LightGBM's own. LightGBM has no interventional values: there
+        the sum of each row is compared with its margin, and the mean of each feature over the background
+        with 0, which fails if rows and background rows are read differently.
 
         Parameters
         ----------
@@ -112,6 +112,7 @@ class CompiledTrees:
             level = np.average(compiled.values(background), axis=0, weights=weight)
             apart = np.abs([*off, *level]).max()
             what = "Its interventional values miss its margins"
+        # `not <=` and not `>`, so that NaN is refused too.
         if not apart <= _TOLERANCE:
             raise UnsupportedTreesError(f"{what} by {apart:.1e}.")
         return compiled
@@ -178,6 +179,7 @@ class CompiledTrees:
             games: Iterator[Game] = repeat(by_shares, len(trees))
         else:
             rows, weight = _weighted(background, weight, n_features)
+            # fsum adds without rounding in between, so the base does not depend on the order of the rows.
             margin = np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
             base = math.fsum(weight * margin) / math.fsum(weight)
             games = interventional.games(rows, weight, tests)
@@ -210,6 +212,8 @@ class CompiledTrees:
             at = np.flatnonzero(self.feature == j)
             codes = 32 * max((lengths.get(start, 0) for start in self.word_start[at]), default=0)
             limits = self.threshold[at]
+            # Values at a threshold and the next ones on either side: where a comparison turned the wrong way
+            # shows.
             beside = [np.nextafter(limits, side) for side in (-np.inf, np.inf)]
             drawn = rng.choice(np.concatenate([limits, *beside, np.arange(-1, codes + 1)]), _PROBES)
             rows[:, j] = np.clip(drawn, -_LARGEST, _LARGEST)
@@ -217,7 +221,7 @@ class CompiledTrees:
         return rows
 
     def values(self, matrix: Floats, threads: int = 1) -> Floats:
-        """Return the contributions of rows, shape (n, n_features); the same bits whatever the threads.
+        """Return the contributions of rows, shape (n, n_features); threads do not change the result.
 
         Parameters
         ----------
@@ -227,7 +231,10 @@ class CompiledTrees:
         """
         X = _rows(matrix, self.n_features)
         out = np.zeros(X.shape)
+        # The kernel takes all fields but the first two (base and n_features), in the order of their
+        # declaration.
         arrays = [getattr(self, one.name) for one in fields(self)[2:]]
+        # A thread for less than a block of rows would cost more than it gives.
         edges = np.linspace(0, len(X), max(1, min(threads, len(X) // kernels.BLOCK)) + 1).astype(np.int64)
         if len(edges) == 2:
             kernels.values(X, out, *arrays)

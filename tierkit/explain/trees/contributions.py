@@ -1,4 +1,4 @@
-"""What each feature adds to a score, exactly: Shapley values of the risk margin, points lost of credit.
+"""Exact contributions of features: Shapley values of the risk margin, points lost of the credit score.
 
 Both identities are checked for every row that is explained, at 1e-9, and a breach is an error.
 """
@@ -40,7 +40,7 @@ TOLERANCE = 1e-9
 
 
 class AdditivityError(ArithmeticError):
-    """Reasons do not add up to the score that they are reasons of."""
+    """Contributions do not add up to the score."""
 
 
 def check_additivity(
@@ -83,7 +83,7 @@ def check_additivity(
 
 
 def _own(model: RiskModel | CreditScorecard, X: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns that a model reads; the other model's are not its business."""
+    """Return the columns that a model reads, without those of the other model."""
     if hasattr(model, "feature_names_in_") and isinstance(X, pd.DataFrame):
         return X[[name for name in model.feature_names_in_ if name in X]]
     return X
@@ -101,7 +101,7 @@ def contributions(
     Without a background they are path-dependent, with one interventional: the notes of `background` say what
     each of them answers. A model is compiled into tables once, and once more for each background, of which
     the last four are kept. Path-dependent values of a model outside the limits of `CompiledTrees` are left to
-    LightGBM, with a warning. Rows are explained one by one: others beside them, and threads, change no bit.
+    LightGBM, with a warning. The values of a row do not depend on other rows or on threads.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def _name(name: str, lang: str | None) -> str:
 
 
 def _shown(X: Any, names: list[str], lang: str | None) -> NDArray[np.object_]:
-    """Return the values as people know them: levels by their labels rather than codes."""
+    """Return the values for display, with labels of levels in the place of codes."""
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, columns=names)
     shown = frame[names].astype(object)
     for name in names:
@@ -260,7 +260,7 @@ class Losses:
     best : float
         Points of an enterprise in the best bin of everything, whatever other rows there are.
     lost : DataFrame of shape (n, k)
-        Points lost, at least 0, with the index of the rows; a column a feature that carries points.
+        Points lost, at least 0, with the index of the rows; one column per feature that carries points.
     """
 
     best: float
@@ -268,7 +268,7 @@ class Losses:
 
 
 def points_lost(card: CreditScorecard, X: pd.DataFrame) -> Losses:
-    """Return what each feature costs in credit points against its best bin.
+    """Return the credit points that each feature loses against its best bin.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ _MOST_BITS = 11  # answers of a fragment of several leaves: 2048 rows of some te
 
 
 class UnsupportedTreesError(ValueError):
-    """The model is outside what can be compiled."""
+    """The model is outside the limits of what can be compiled."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def read(info: Mapping[str, Any], number: int = 0) -> Tree:
     children = info["left_child"], info["right_child"]
     left = read(children[0], number + 1)
     right = read(children[1], number + 1 + size(left))
+    # Counts of rows and not sums of weights, since LightGBM's own contributions are taken over counts.
     counts = [int(child.get("internal_count", child.get("leaf_count"))) for child in children]
     if min(counts) < 1:
         raise UnsupportedTreesError("A side of a split has no training rows.")
@@ -140,12 +141,13 @@ def _words(levels: str) -> NDArray[np.uint32]:
     """Return a set of level codes, ``"0||3"``, as bits."""
     codes = np.array(levels.split("||"), np.int64)
     words = np.zeros(int(codes.max()) // 32 + 1, np.uint32)
+    # `at`, since several codes fall in one word: a plain `|=` by index would keep only the last of them.
     np.bitwise_or.at(words, codes // 32, np.uint32(1) << (codes % 32).astype(np.uint32))
     return words
 
 
 def nodes(tree: Tree) -> Iterator[Node]:
-    """Give the inner nodes in the order of their numbers."""
+    """Yield the inner nodes in the order of their numbers."""
     if isinstance(tree, Node):
         yield tree
         for side in tree.sides:
@@ -153,7 +155,7 @@ def nodes(tree: Tree) -> Iterator[Node]:
 
 
 def _leaves(tree: Tree, way: Way = ()) -> Iterator[tuple[Way, float]]:
-    """Give every leaf with the steps to it."""
+    """Yield every leaf with the steps to it."""
     if isinstance(tree, Node):
         for left, side, share in zip((True, False), tree.sides, tree.shares, strict=True):
             yield from _leaves(side, (*way, Step(tree.number, tree.feature, left, share)))
@@ -162,7 +164,7 @@ def _leaves(tree: Tree, way: Way = ()) -> Iterator[tuple[Way, float]]:
 
 
 def mean(tree: Tree) -> float:
-    """Return the value of a tree of which nothing is known: the mean over its training rows."""
+    """Return the mean value of a tree over its training rows."""
     return sum(value * math.prod(step.share for step in way) for way, value in _leaves(tree))
 
 
@@ -176,7 +178,7 @@ def conditions(way: Way) -> dict[int, tuple[int, int]]:
 
 
 class Fragment:
-    """A subtree of few answers, with the way down to it.
+    """A subtree that depends on few answers, with the path down to it.
 
     Attributes
     ----------
@@ -211,17 +213,23 @@ class Fragment:
 
     def table(self, game: Game) -> Floats:
         """Return the contributions for every pattern of answers, shape (members, 2^bits)."""
+        # A pattern is a number whose bits are the answers: the inner nodes lowest, then the features on the
+        # way.
         patterns = np.arange(1 << self.bits)
         answered = [(patterns >> bit) & 1 == 1 for bit in range(self.bits)]
         on_way = {feature: answered[self.inner + k] for k, feature in enumerate(self.way)}
         row = {feature: k for k, feature in enumerate(self.members)}
         out = np.zeros((len(self.members), len(patterns)))
         for way, value in self._leaves:
+            # Conditions of one feature count together: a Shapley value belongs to the feature, not to the
+            # node.
             holds = dict(on_way)  # by feature: whether all its conditions hold
             for step in way[self._depth :]:
                 went = answered[step.node - self.first]
                 met = went if step.left else ~went
                 holds[step.feature] = holds[step.feature] & met if step.feature in holds else met
+            # From the fragment's pattern to that of the leaf alone, whose game has a table over its own
+            # features.
             key = sum(met.astype(np.int64) << k for k, met in enumerate(holds.values()))
             out[[row[feature] for feature in holds]] += game(way, value)[:, key]
         return out
@@ -244,6 +252,8 @@ def by_shares(way: Way, value: float) -> Floats:
     holds = ((np.arange(1 << m) >> np.arange(m)[:, None]) & 1).astype(np.float64)
     out = np.zeros(holds.shape)
     for time, weight in zip(*quadrature(m), strict=True):
+        # The product over all features but one is the product over all, divided by that one's factor. No
+        # factor is 0, since a share is above 0 and the times of the quadrature lie inside (0, 1).
         factors = holds * time + share * (1 - time)
         out += weight * factors.prod(axis=0) / factors
     values: Floats = out * value * (holds - share)
@@ -259,6 +269,8 @@ def fragments(tree: Tree, way: Way = ()) -> Iterator[Fragment]:
         If the way to a leaf tests more features than a table can hold.
     """
     one = Fragment(tree, way)
+    # Cut at the root as long as the table would be too large. A single leaf has no node to cut at; its table
+    # may have up to 2 to the power of _MOST_PATH rows.
     if one.inner and one.bits > _MOST_BITS:
         assert isinstance(tree, Node)
         for left, side, share in zip((True, False), tree.sides, tree.shares, strict=True):

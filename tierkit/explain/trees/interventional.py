@@ -1,4 +1,4 @@
-"""The interventional game of a leaf: what is not known is taken from background rows.
+"""The interventional game of a leaf: unknown features are taken from background rows.
 
 For one leaf of value v let o be the answers of the row that is explained (1 where all conditions of a feature
 hold), b those of a background row, and f(b) the share of the background that answers so. The game is
@@ -29,7 +29,7 @@ __all__ = ["games", "leaf_values"]
 
 
 def games(rows: Floats, weight: Floats, tests: Mapping[str, Any]) -> Iterator[Game]:
-    """Give the game of each tree's leaves.
+    """Yield the game of the leaves of each tree.
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ def games(rows: Floats, weight: Floats, tests: Mapping[str, Any]) -> Iterator[Ga
     callable
         From the way to a leaf and its value to the Shapley values for every pattern of answers.
     """
+    # Columns, as the kernels read them: a feature's values lie next to each other.
     block = np.empty(rows.shape[::-1])
     take(rows, 0, len(rows), block)
     for t in range(len(tests["tree_start"]) - 1):
@@ -55,6 +56,8 @@ def games(rows: Floats, weight: Floats, tests: Mapping[str, Any]) -> Iterator[Ga
 
 def _values(went: NDArray[np.uint64], weight: Floats, way: Way, value: float) -> Floats:
     """Return the Shapley values of one leaf, shape (m, 2^m), given the background's answers at its tree."""
+    # Rows that answer alike count as one with the sum of their weights, so what follows does not depend on
+    # how many background rows there are.
     at = np.zeros(went.size, np.uint64)
     asked = conditions(way)
     for bit, (nodes, lefts) in enumerate(asked.values()):
@@ -91,7 +94,11 @@ def leaf_values(share: Floats, value: float) -> Floats:
     zero, one = np.zeros_like(time), np.ones_like(time)
     # By node: o t + b (1 - t), and what makes o - b of it once it has been applied to all axes.
     factor = np.array([[zero, rest], [time, one]]).transpose(2, 0, 1)[:, None]
+    # `turn` is the matrix of o - b times the inverse of `factor`, which exists inside (0, 1): so the product
+    # over all axes is made once and turned for each feature, not made anew without it.
     turn = np.array([[-1 / rest, zero], [-1 / (time * rest), 1 / time]]).transpose(2, 0, 1)[:, None]
+    # One 2 × 2 matrix for each axis in turn, never their product of 2^m × 2^m: the reshape brings axis k (of
+    # stride 2^k) to the place where a matrix product applies it.
     whole = np.broadcast_to(share, (time.size, share.size))
     for k in range(m):
         whole = (factor @ whole.reshape(time.size, -1, 2, 1 << k)).reshape(time.size, -1)

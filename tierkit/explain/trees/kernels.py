@@ -1,4 +1,4 @@
-"""The loops of the look-up, compiled by numba: a row's answers to the tests of a tree, and what they give."""
+"""The loops of the look-up, compiled by numba: answers of rows to the tests of a tree, and table sums."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _NEARLY_ZERO = float(np.float32(1e-35))  # LightGBM reads what is not further fr
 @njit(cache=True, nogil=True)
 def _by_threshold(column: Any, limit: Any, nan_left: Any, bit: Any, went: Any) -> None:  # pragma: no cover
     for i in range(column.size):
+        # No branches, so that it vectorises. `x != x` is true of NaN alone, for which `x <= limit` is false;
+        # the answers of a row's nodes are the bits of one 64-bit word.
         x = column[i]
         went[i] |= np.uint64((x <= limit) | ((x != x) & nan_left)) << bit
 
@@ -25,6 +27,7 @@ def _by_threshold(column: Any, limit: Any, nan_left: Any, bit: Any, went: Any) -
 def _by_level(column: Any, words: Any, bit: Any, went: Any) -> None:  # pragma: no cover
     for i in range(column.size):
         x = column[i]
+        # NaN and codes beyond the words fail both comparisons and go right, as in LightGBM.
         if -1 < x < 32 * words.size:
             code = int(x)  # LightGBM, too, cuts off what is behind the point
             held = (words[code // 32] >> np.uint32(code % 32)) & np.uint32(1)
@@ -37,6 +40,7 @@ def take(X: Any, start: Any, size: Any, block: Any) -> None:  # pragma: no cover
     for i in range(size):
         for f in range(X.shape[1]):
             x = X[start + i, f]
+            # Turned round: trees ask feature by feature, so a feature's values should lie together.
             block[f, i] = 0.0 if abs(x) <= _NEARLY_ZERO else x
 
 
@@ -53,6 +57,8 @@ def answers(
         if word_start[node] < 0:
             _by_threshold(column, threshold[node], nan_left[node], bit, went)
         else:
+            # Nodes by threshold have -1 for their start; the words end where those of the next node by level
+            # begin.
             end = node + 1
             while word_start[end] < 0:
                 end += 1
@@ -62,6 +68,7 @@ def answers(
 @njit(cache=True, nogil=True)
 def _inside(went: Any, low: Any, keep: Any, at: Any) -> None:  # pragma: no cover
     for i in range(went.size):
+        # A fragment's nodes are numbered without a gap, so their answers are a run of bits: shift and mask.
         at[i] = (went[i] >> low) & keep
 
 
@@ -69,6 +76,7 @@ def _inside(went: Any, low: Any, keep: Any, at: Any) -> None:  # pragma: no cove
 def on_the_way(went: Any, nodes: Any, lefts: Any, bit: Any, at: Any) -> None:  # pragma: no cover
     """Set a bit of ``at`` where the answers at some nodes are those that lead down to a leaf."""
     for i in range(went.size):
+        # All conditions of a feature at once: at the nodes of its mask, left exactly where the way goes left.
         at[i] |= np.uint64((went[i] & nodes) == lefts) << bit
 
 
@@ -90,6 +98,9 @@ def values(
     went = np.empty(BLOCK, np.uint64)
     at = np.empty(BLOCK, np.uint64)
     one = np.uint64(1)
+    # Block by block, so that the columns, answers and sums of a block stay in the cache while all trees pass
+    # over them. Each row's sum is taken in the order of trees and fragments, whatever block or thread it is
+    # in: the same bits.
     for start in range(0, n, BLOCK):
         size = min(BLOCK, n - start)
         take(X, start, size, block)

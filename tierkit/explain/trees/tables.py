@@ -1,4 +1,4 @@
-"""The tables of models, made once and kept for as long as they may be wanted again."""
+"""Cache of compiled tables, by model and background."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ __all__ = ["interventional", "path_dependent"]
 
 
 _MOST = 4  # backgrounds of a model whose tables are kept
+# Weak keys: the tables of a model go when the model goes.
 _OF_PATHS: WeakKeyDictionary[lgb.Booster, CompiledTrees | None] = WeakKeyDictionary()
 _OVER: WeakKeyDictionary[lgb.Booster, dict[bytes, CompiledTrees]] = WeakKeyDictionary()
 
 
 def path_dependent(booster: lgb.Booster) -> CompiledTrees | None:
-    """Return the tables of a model, made once; none, with a warning, if it is outside their limits."""
+    """Return the cached tables of a model; None, with a warning, if it is outside the limits."""
     if booster not in _OF_PATHS:
         # Imported here, since the compiler takes a second, and points lost do without it.
         from tierkit.explain.trees.compiled import CompiledTrees
@@ -40,7 +41,7 @@ def path_dependent(booster: lgb.Booster) -> CompiledTrees | None:
 
 
 def interventional(booster: lgb.Booster, background: Floats, weight: ArrayLike | None) -> CompiledTrees:
-    """Return the tables of a model over a background, made once while it is among the last four used.
+    """Return the tables of a model over a background; the last four backgrounds of a model are cached.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ def interventional(booster: lgb.Booster, background: Floats, weight: ArrayLike |
     from tierkit.explain.trees.compiled import CompiledTrees
 
     given = None if weight is None else np.ascontiguousarray(weight, np.float64)
+    # By content: two frames of the same rows share their tables. The length goes first, so that weights and
+    # rows cannot run into each other.
     weights, rows = b"" if given is None else given.tobytes(), background.tobytes()
     key = hashlib.blake2b(b"".join([len(weights).to_bytes(8, "little"), weights, rows])).digest()
     kept = _OVER.setdefault(booster, {})

@@ -1,4 +1,4 @@
-"""Whether a value is what its declaration says, and whether values fit each other."""
+"""Check a value against its declaration, and the values of a policy against each other."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,11 +26,11 @@ _SETTINGS = {
 
 
 class UnfitError(ValueError):
-    """A value that its declaration does not allow; the text says what it must be."""
+    """A value that its declaration does not allow; the message says what it must be."""
 
 
 class Clash(NamedTuple):
-    """Values that contradict each other, or that somebody should have meant."""
+    """Values that contradict each other (error), or that may be unintended (warning)."""
 
     parameter: str
     message: str
@@ -183,9 +183,9 @@ def clashes(values: Mapping[str, Any]) -> Iterator[Clash]:
 
 
 def stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Clash]:
-    """Yield every target share that a reform changes without what was set to give it.
+    """Yield every target share that a reform changes without changing the cut-offs it documents.
 
-    A target share documents how cut-offs and conditions were set; by itself it moves nobody.
+    A target share documents how cut-offs and conditions were set; by itself it changes no tier.
 
     Parameters
     ----------

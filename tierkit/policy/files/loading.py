@@ -1,4 +1,4 @@
-"""Policy files with their baselines: from text to the whole set of parameters."""
+"""Load policy files with their baselines, from text to the complete set of parameters."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -17,7 +17,7 @@ _PRESETS = Path(str(files("tierkit.policy").joinpath("presets")))
 
 
 class Content(NamedTuple):
-    """What a policy is made of."""
+    """Name, heading and parameters of a policy."""
 
     name: str
     meta: Meta
@@ -53,7 +53,7 @@ def find(name_or_path: str | Path, folder: Path = Path()) -> Path:
 
 
 def load(path: Path, above: tuple[Path, ...]) -> tuple[Content | None, Reading]:
-    """Read a file and its baselines; the policy is None where something is wrong."""
+    """Read a file and its baselines; the content is None if there is an error."""
     return read(read_file(path), path.name, path.parent, (*above, path.resolve()))
 
 
@@ -67,7 +67,7 @@ def read(text: str, place: str, folder: Path, above: tuple[Path, ...]) -> tuple[
 
 
 def baseline_of(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Content | None:
-    """Return the baseline that a file names; what is wrong with it is noted in ``reading``."""
+    """Return the baseline that a file names; its problems are recorded in ``reading``."""
     wanted = reading.meta.get("baseline")
     if wanted is None:
         missing = [path for path in SPEC if path not in reading.given]
@@ -95,7 +95,7 @@ def baseline_of(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Cont
 
 
 def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
-    """Return the policy that a reading makes of its baseline, checked as a whole; None where it cannot be."""
+    """Apply a reading to its baseline and check the result as a whole; return None if there is an error."""
     merged = {**(base.parameters if base else {}), **reading.parameters}
     values = {path: one.value for path, one in merged.items()}
     for clash in clashes(values):

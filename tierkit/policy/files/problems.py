@@ -1,4 +1,4 @@
-"""What can be wrong with a policy, said all at once: place, fault, remedy."""
+"""Problems of a policy, reported together, each with its place, fault and remedy."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ __all__ = ["PolicyError", "PolicyProblem", "PolicyWarning"]
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """One thing that is wrong with a policy.
+    """One problem of a policy.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class PolicyProblem:
     remedy : str
         What to do about it.
     warning : bool
-        Whether the policy can be used all the same.
+        Whether the policy can be used nevertheless.
     """
 
     place: str
@@ -39,7 +39,7 @@ class PolicyProblem:
 
 
 class PolicyWarning(UserWarning):
-    """A policy can be used, but somebody should have meant it."""
+    """A policy that can be used, but has a value that may be unintended."""
 
 
 class PolicyError(ValueError):
@@ -63,7 +63,7 @@ class PolicyError(ValueError):
         super().__init__(_message(self.problems))
 
     def __reduce__(self) -> tuple[type["PolicyError"], tuple[tuple[PolicyProblem, ...]]]:
-        """Let the error cross a process boundary with its problems."""
+        """Support pickling with the list of problems."""
         return PolicyError, (self.problems,)
 
 

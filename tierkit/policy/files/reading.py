@@ -1,4 +1,4 @@
-"""Policy files and plain mappings into parameters, with every problem noted on the way."""
+"""Read policy files and plain mappings into parameters, and record every problem."""
 
 import re
 import tomllib
@@ -46,7 +46,7 @@ _OLD_TABLES = _tables(RENAMED) - _TABLES
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What a policy is called and where it stands.
+    """Title, document, date and status of a policy.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Meta:
 
 @dataclass(slots=True)
 class Reading:
-    """What has been read so far of one file or mapping, and what was wrong with it."""
+    """Parameters read so far from one file or mapping, and the problems found."""
 
     place: str
     lines: Mapping[str, int] = field(default_factory=dict)
@@ -179,7 +179,7 @@ def read_mapping(changes: Mapping[str, Any], place: str, assumption: str) -> Rea
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[tuple[str, Any]]:
-    """Yield path and content of every parameter, old names included; note whatever is none."""
+    """Yield path and content of every parameter, old names included; record a problem for anything else."""
     for key, node in tree.items():
         path = f"{prefix}{key}"
         old = _old_start(path)
@@ -202,7 +202,7 @@ def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[
 
 
 def _old_start(path: str) -> str | None:
-    """Return the part of a path that has a new name, or None where all of it is as it should be."""
+    """Return the part of a path that has been renamed; None if the path is current."""
     return next((start for start in _upwards(path) if start in RENAMED), None)
 
 
@@ -220,7 +220,7 @@ _MANY_NAMES = 20  # more than these are not listed
 
 
 def _near(path: str) -> str:
-    """Return a did-you-mean for the first unknown word of a path, or what the table before it has."""
+    """Return a suggestion for the first unknown word of a path, or the names that its table has."""
     known = _TABLES | set(SPEC)
     table = next((one for one in _upwards(path) if one in _TABLES), "")
     word, _, rest = path.removeprefix(f"{table}.").partition(".")
@@ -237,7 +237,7 @@ def _near(path: str) -> str:
 
 
 def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
-    """Check one parameter and keep it, or note everything that is wrong with it."""
+    """Check one parameter and keep it, or record everything that is wrong with it."""
     path = _renamed(given)
     spec = SPEC[path]
     if path in reading.given:
@@ -311,7 +311,7 @@ def _check_ground(given: str, path: str, leaf: Mapping[str, Any], reading: Readi
 
 
 def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
-    """Check the [meta] table and keep what is right in it."""
+    """Check the [meta] table and keep its valid entries."""
     for key, value in meta.items():
         if key not in _META_KEYS:
             reading.note(
@@ -358,7 +358,7 @@ _KEY = re.compile(r"^\s*([A-Za-z0-9_\-\.\"' ]+?)\s*=")
 
 
 def line_numbers(text: str) -> dict[str, int]:
-    """Return path → line, counted from 1, for the tables and keys of a TOML text, by their look alone."""
+    """Return path → line, counted from 1, for the tables and keys of a TOML text, found by pattern."""
     found: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):

@@ -1,4 +1,4 @@
-"""Policies out of memory: as TOML, as a difference, as a page."""
+"""Write policies: as TOML, as a difference, as an HTML table."""
 
 import hashlib
 import json

@@ -1,3 +1,3 @@
-"""The plans side by side, and what carries each of their clauses."""
+"""The published plans side by side, and how each of their clauses is implemented."""
 
 __all__: list[str] = []

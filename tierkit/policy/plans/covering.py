@@ -1,4 +1,4 @@
-"""Clause coverage: what the five plans order, clause by clause, and what in tierkit carries it.
+"""Clause coverage: the clauses of the five plans, and what in tierkit implements each.
 
 ``clauses.toml`` states each clause in our own words and names what carries it: parameters, steps of the
 engine's week, figures, records, outputs. What nothing carries says why.
@@ -83,7 +83,7 @@ _ID = re.compile(r"[A-Z][1-9]\d*")
 
 
 class Reference(NamedTuple):
-    """One thing that carries a clause.
+    """One parameter, step, measure or other part that implements a clause.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """What one clause of a plan orders, and what carries it.
+    """One clause of a plan: what it orders, and what implements it.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class Clause:
     statement : Label
         What it orders, in our own words.
     carried_by : tuple of Reference
-        Empty where nothing carries it.
+        Empty if nothing implements it.
     outside : Label or None
         What of it is not modelled, and why; None where nothing is left out.
     extra : bool
@@ -133,7 +133,7 @@ class Clause:
 
     @property
     def standing(self) -> str:
-        """How far the clause is carried, a key of `STANDINGS`."""
+        """How far the clause is implemented, a key of `STANDINGS`."""
         if not self.carried_by:
             return "outside"
         return "in part" if self.outside else "carried"
@@ -243,7 +243,7 @@ def _clause(key: str, table: Mapping[str, Any]) -> Clause:
 def _check(
     key: str, table: Mapping[str, Any], known: Mapping[str, Collection[str]], reading: Reading
 ) -> None:
-    """Note everything that is wrong with one clause."""
+    """Record everything that is wrong with one clause."""
     for name in table:
         if name not in _KEYS:
             reading.note(
@@ -338,7 +338,7 @@ def clauses_naming(path: str) -> tuple[Clause, ...]:
 
 
 def coverage(lang: str = "en") -> pd.DataFrame:
-    """Return the map from clauses to what carries them.
+    """Return the clauses with what implements them.
 
     Parameters
     ----------
@@ -348,7 +348,7 @@ def coverage(lang: str = "en") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a clause: ``clause_id``, ``document``, ``clause``, ``statement``, ``standing``,
+        One row per clause: ``clause_id``, ``document``, ``clause``, ``statement``, ``standing``,
         ``carried_by`` (tuple of str), ``outside`` (empty where nothing is left out), ``extra``.
 
     Raises
@@ -384,7 +384,7 @@ def coverage(lang: str = "en") -> pd.DataFrame:
 
 
 def coverage_summary() -> pd.DataFrame:
-    """Count the 99 clauses by document, by how far they are carried and by what carries them.
+    """Count the 99 clauses by document, by how far they are implemented and by what implements them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The page that lays the five plans side by side and says what carries each clause, made from the files."""
+"""The page that compares the five plans and lists how each clause is implemented, made from the files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Say:
 
 
 class _Row(NamedTuple):
-    """A dimension in which plans differ: its name, what is said of a plan, and the parameters read for it."""
+    """A dimension in which plans differ: its name, its description of a plan, and the parameters it reads."""
 
     name: Label
     said: Callable[[Policy, _Say], str]
@@ -73,7 +73,7 @@ def _scope(policy: Policy, say: _Say) -> str:
 
 
 def _where(policy: Policy, say: _Say, tier: str) -> str:
-    """Say which scores lead to the top or the bottom tier: by AND, by OR, or by one axis alone."""
+    """Describe which scores lead to the top or the bottom tier: by AND, by OR, or by one axis alone."""
     if policy["scoring.logic"] == "composite":
         low, *_, high = policy["scoring.composite_cutoffs"]
         return (
@@ -311,7 +311,7 @@ _ROWS = (
 
 
 def _cell(row: _Row, policy: Policy, baseline: Policy, say: _Say) -> str:
-    """Say what a plan holds, by which clauses, and whether a number of it is assumed."""
+    """Describe a plan in one dimension, with the clauses that order it and marks for assumed numbers."""
     own = [
         policy.parameters[path]
         for path in SPEC
@@ -356,7 +356,7 @@ _HEAD = (
 
 
 def plans_table(lang: str = "en") -> pd.DataFrame:
-    """Return how the five plans differ in structure, a row a dimension, a column a plan.
+    """Return how the five plans differ in structure, one row per dimension, one column per plan.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tiers from scores: a pure rule, total and disjoint, with its reason and the distance to the next tier."""
+"""Tiers from scores by a deterministic rule, with the reason and the distance to the next tier."""
 
 from tierkit.policy.tiers.assignment import assign
 from tierkit.policy.tiers.reasons import REASONS, sentences

@@ -1,4 +1,4 @@
-"""Scores into tiers: frames in, frames out."""
+"""Assign tiers to a frame of scores."""
 
 from datetime import date
 
@@ -27,7 +27,7 @@ def assign(
 ) -> pd.DataFrame:
     """Return the tier of each enterprise under a policy, with the rule that gave it.
 
-    A pure function of each row alone, its scores and its last tier; nobody's tier depends on others.
+    A pure function of each row alone, its scores and its last tier; no tier depends on other rows.
     Every row gets exactly one tier. `tierkit.policy.tiers.rule` states the rule step by step.
 
     Parameters

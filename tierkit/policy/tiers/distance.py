@@ -1,4 +1,4 @@
-"""How far a score would have to move, on its axis alone, until the tier changes."""
+"""The distance of each score, on its own axis, to the nearest change of tier."""
 
 from collections.abc import Iterator
 
@@ -58,7 +58,7 @@ def distances(
 
 
 def _final(moves: NDArray[np.float64], placed: Placement) -> NDArray[np.float64]:
-    """Return the moves, 0 where time alone will do and NaN outside the scope."""
+    """Return the moves; 0 where the dwell alone keeps the tier, NaN outside the scope."""
     moves = np.where(placed.candidate != placed.tier, 0.0, moves)
     return np.where(placed.in_scope, moves, np.nan)
 

@@ -1,4 +1,4 @@
-"""What can be wrong with scores and previous tiers, all at once."""
+"""Checks of scores and previous tiers; one error lists all problems."""
 
 from datetime import date
 
@@ -22,7 +22,7 @@ def check_inputs(
     oracle_probability: pd.Series | None,
     as_of: date | None,
 ) -> None:
-    """Check everything that `tierkit.policy.tiers.assign` is given.
+    """Check the arguments of `tierkit.policy.tiers.assign`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which rule put an enterprise where it is, as an id and as a sentence."""
+"""The rule that decided each tier, as an id and as a sentence."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -66,7 +66,7 @@ def reason_codes(placed: Placement, composite: bool) -> NDArray[np.int8]:
 
 
 def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Series:
-    """Return the reason of each tier as a sentence that a regulator can sign.
+    """Return the reason of each tier as a sentence for an official document.
 
     Parameters
     ----------

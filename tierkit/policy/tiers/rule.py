@@ -1,4 +1,4 @@
-"""The tier rule in whole numbers: what a policy says, as anybody's integers can follow it.
+"""The tier rule in integer arithmetic, exact and equal on every machine.
 
 Scores lie on a grid: risk margins (log-odds) in steps of 1/1024, cut off at 30 log-odds either way;
 points in steps of 1/16, the sector's offset added first. Scores, cut-offs and hysteresis are rounded to
@@ -56,12 +56,16 @@ POINT_ONE = 16
 NEUTRAL_TIER = "T2"
 """Tier of whoever is outside a policy's scope: the ordinary one; its multipliers count as 1 there."""
 
+# A probability of 0 or 1 has no finite margin; beyond 30 log-odds (1e-13) no cut-off can tell anybody apart.
 MARGIN_LIMIT = 30
 """Largest margin, either way, in log-odds."""
 POINT_LIMIT = 10**6
 """Largest number of points, either way."""
+# Weights of the composite are whole numbers of 1/1024. Sums are compared with cut-offs that are as many times
+# larger, so nothing is divided, or rounded, before the comparison.
 WEIGHT_ONE = 1024
 """Grid steps of one point of a composite."""
+# For "no previous place": no number of cut-offs passed is negative.
 _NONE = -1
 
 Steps = Ints
@@ -81,6 +85,8 @@ def margin_steps(probability: ArrayLike) -> Steps:
     >>> margin_steps([0.0, 0.5, 0.75]).tolist()
     [-30720, 0, 1125]
     """
+    # log1p keeps the digits of 1 - p where p is small. Rounding comes last, and once: a cut-off goes through
+    # this same function, so a score equal to a cut-off in the policy's file is equal to it on the grid.
     p = np.asarray(probability, np.float64)
     with np.errstate(divide="ignore"):
         margin = np.log(p) - np.log1p(-p)
@@ -115,7 +121,7 @@ class Previous(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """What the rule says of each enterprise, as codes of shape (n,)."""
+    """The result of the rule for each enterprise, as codes of shape (n,)."""
 
     tier: Steps
     level: Steps
@@ -214,6 +220,7 @@ class TierRule:
 
 def _place(score: Steps, cuts: Steps, slack: int, previous: Steps) -> Steps:
     """Return the place of each score among the cut-offs, previous places kept within the slack."""
+    # With the slack at 0, `low`, `high` and `plain` are one number and the previous place does not matter.
     shifted = score[:, None]
     plain = (shifted >= cuts).sum(axis=1)
     low = (shifted >= cuts + slack).sum(axis=1)
@@ -225,7 +232,7 @@ def _place(score: Steps, cuts: Steps, slack: int, previous: Steps) -> Steps:
 def place(
     rule: TierRule, margin: Steps, points: Steps, sector: Steps, red_line: Steps, previous: Previous
 ) -> Placement:
-    """Apply the rule of this module's heading, steps 1 to 6.
+    """Apply steps 1 to 6 of the rule in this module's docstring.
 
     Parameters
     ----------
@@ -240,10 +247,13 @@ def place(
     """
     points = points + rule.sector_offset[sector]
     cap = rule.caps[red_line]
+    # A policy with fewer levels or grades than that of the last assignment has no such place to keep.
     known = (previous.tier != _NONE) & (previous.level < rule.levels) & (previous.grade < rule.grades)
     last = Previous(*(np.where(known, one, _NONE) for one in previous))
     nobody = Previous(*(np.full_like(margin, _NONE) for _ in previous))
 
+    # Four times, with and without the red line and with and without what was before: the differences are the
+    # reasons. What decides is the first.
     level, grade, candidate = _steps_1_to_4(rule, margin, points, cap, last)
     _, _, uncapped = _steps_1_to_4(rule, margin, points, np.zeros_like(cap), last)
     _, _, fresh = _steps_1_to_4(rule, margin, points, cap, nobody)
@@ -261,6 +271,8 @@ def place(
         in_scope=in_scope,
         candidate=np.where(in_scope, candidate, neutral),
         fresh=np.where(in_scope, fresh, neutral),
+        # The second part: hysteresis may hold the tier where the cap, too, has put it; then both are the
+        # reason.
         by_red_line=(candidate != uncapped) | ((candidate == fresh) & (fresh != plain)),
         known=known,
     )
@@ -273,6 +285,7 @@ def _steps_1_to_4(
     worst = rule.grades - 1
     level = _place(margin, rule.risk_cuts, rule.slack_margin, last.level)
     old_rank = np.where(last.grade == _NONE, _NONE, worst - last.grade)
+    # Places count upwards from the worst points, grades downwards from A.
     grade = worst - _place(points, rule.credit_cuts, rule.slack_points, old_rank)
     grade = np.maximum(grade, np.minimum(cap, worst))
     if not rule.composite:
