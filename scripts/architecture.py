@@ -67,6 +67,7 @@ WHAT = {
     ),
     "progress": ("how far a long job is", "长任务的进度"),
     "folders": ("folders written whole or not at all", "完整写入的文件夹，否则不写"),
+    "arrays": ("types of arrays, by what they hold", "数组类型"),
     "studies": (
         "beside the package and not in the wheel: public records of Chicago and Toronto",
         "在包之外，不随包发布：芝加哥、多伦多的公开记录",
