@@ -61,13 +61,13 @@ WHAT = {
     ),
     "records": ("the data contract, and what was known before a date", "数据约定，截至某日已知的内容"),
     "texts": ("every text for people, in both languages, from `locale/`", "全部中英文文字，取自 `locale/`"),
+    "arrays": ("types of arrays", "数组的类型"),
     "results": (
         "what every result can do: frame, plain data, sentences, HTML",
         "各项结果共有的输出：表、数据、句子、HTML",
     ),
     "progress": ("how far a long job is", "长任务的进度"),
     "folders": ("folders written whole or not at all", "完整写入的文件夹，否则不写"),
-    "arrays": ("types of arrays, by what they hold", "数组类型"),
     "studies": (
         "beside the package and not in the wheel: public records of Chicago and Toronto",
         "在包之外，不随包发布：芝加哥、多伦多的公开记录",

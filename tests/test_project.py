@@ -358,7 +358,8 @@ def test_readme_names_only_commands_that_exist(name: str) -> None:
     commands = {command.name for command in app.registered_commands} | {
         group.name for group in app.registered_groups
     }
-    used = {command for one in code for command in re.findall(r"(?:^|[\s`/])tierkit ([a-z]+)", one)}
+    typed = r"(?<!import )(?:(?<=[\s`/])|^)tierkit ([a-z]+)"
+    used = {command for one in code for command in re.findall(typed, one)}
     assert used <= commands
 
 
