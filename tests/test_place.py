@@ -288,6 +288,7 @@ def test_scores_tiers_and_models_are_of_the_place(town: Town, tmp_path: Path) ->
     town.model.save(tmp_path / "model")
     back = Model.load(tmp_path / "model")
     assert back.place == LOWMERE
+    assert back.manifest["place"] == {"name": "lowmere", "hash": LOWMERE.hash}
     pd.testing.assert_frame_equal(back.score(town.data, DAY), town.scores)
     with pytest.raises(
         InputError, match=r"trained on records of Lowmere \('lowmere'\); these are of Shanghai"

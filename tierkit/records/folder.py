@@ -277,8 +277,8 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
                 listed[name] = {"file": path.name, "rows": data.num_rows, "sha256": sha256(temporary)}
         head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
         rest = {key: value for key, value in dataset.manifest.items() if key not in (*head, "tables")}
+        rest["place"] = dataset.place.stated()
         if not dataset.place.bundled:
-            rest["place"] = dataset.place.stated()
             carried = stack.enter_context(replacing(root / PLACE_FILE))
             carried.write_text(dataset.place.to_toml(), encoding="utf-8")
         text = json.dumps({**head, **rest, "tables": listed}, ensure_ascii=False, indent=2)

@@ -183,6 +183,7 @@ def train(
         },
         "features": {"risk": read_by("risk"), "credit": read_by("credit")},
         "policy": {"name": chosen.name, "hash": chosen.hash},
+        "place": place.stated(),
         "data": {"sha256": _data_hashes(data)},
         "libraries": {
             "python": platform.python_version(),
