@@ -44,7 +44,10 @@ def browser() -> str | None:
 
 def rows_of_a_city(n: int, seed: int = 0) -> pd.DataFrame:
     """Return made-up rows as the page of a city takes them; only their number and shape matter."""
-    from tierkit.records import DISTRICTS, SECTORS, TIERS
+    from tierkit.records import SHANGHAI, TIERS
+
+    DISTRICTS = SHANGHAI.ids("district")
+    SECTORS = SHANGHAI.ids("sector")
 
     rng = np.random.default_rng(seed)
     agreement = rng.integers(0, 21, n) / 20

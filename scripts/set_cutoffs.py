@@ -23,8 +23,10 @@ from scipy.special import logit
 from tierkit.city.synth import make
 from tierkit.policy import Policy, PolicyWarning, amend
 from tierkit.policy.tiers import assign
-from tierkit.records import SECTORS, TIERS, Parameter
+from tierkit.records import SHANGHAI, TIERS, Parameter
 from tierkit.scores.train import train
+
+SECTORS = SHANGHAI.ids("sector")
 
 FOLDER = Path(__file__).parent.parent / "tierkit" / "policy" / "presets"
 ENTERPRISES, SEED = 20_000, 2024

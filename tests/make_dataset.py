@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.records import AGENCIES, TABLES, Column, Dataset, conform, credit_code
+from tierkit.records import SHANGHAI, TABLES, Column, Dataset, conform, credit_code
+
+AGENCIES = SHANGHAI.ids("agency")
 
 START, END = np.datetime64("2022-06-01"), np.datetime64("2024-06-01")
 _DIVISIONS = ["01", "34", "62"]

@@ -8,8 +8,10 @@ from tierkit.compare.agencies import MEASURES, ratings, scoreboard
 from tierkit.compare.comparison import compare
 from tierkit.compare.outcomes import run_and_measure
 from tierkit.policy import Policy
-from tierkit.records import AGENCIES, LEVELS
+from tierkit.records import SHANGHAI
 from tierkit.texts import text
+
+AGENCIES = SHANGHAI.ids("agency")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_the_page_says_kappa_and_escapes_names(city, comparison):
     assert "nan" not in shown
     for name in MEASURES:
         assert f">{text(f'measure.{name}', 'en')}<" in shown
-    assert shown.count(LEVELS["agency"]["market_regulation"].en) == 3
+    assert shown.count(SHANGHAI.levels["agency"]["market_regulation"].en) == 3
 
 
 def test_what_was_not_run_is_refused(comparison):

@@ -16,9 +16,12 @@ import pytest
 from tierkit import texts
 from tierkit.explain import BANDS, bands
 from tierkit.plot import fonts
-from tierkit.records import DISTRICTS, SECTORS, TIERS, DataError
+from tierkit.records import SHANGHAI, TIERS, DataError
 from tierkit.report import City, city_page
 from tierkit.report.city_page import MOST_ROWS, read_scores, select
+
+DISTRICTS = SHANGHAI.ids("district")
+SECTORS = SHANGHAI.ids("sector")
 
 HOSTILE = [
     "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "=CMD()", "+1", "-1", "@SUM(A1)",

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierkit.records import DISTRICTS, credit_code
+from tierkit.records import SHANGHAI, credit_code
 from tierkit.records.credit_code import (
     ALPHABET,
-    DIVISIONS,
     MAX_SERIAL,
     check_character,
     is_valid,
     make,
     valid_mask,
 )
+
+DISTRICTS = SHANGHAI.ids("district")
 
 # Codes printed on licences and in filings; both check characters (GB 32100 and, inside, GB 11714) verify.
 PUBLISHED = (
@@ -29,6 +30,7 @@ PUBLISHED = (
     "91110108551385082Q",  # Xiaomi Technology
 )
 serials = st.integers(0, MAX_SERIAL)
+DIVISIONS = {name: one.division for name, one in SHANGHAI.districts.items()}
 divisions = st.sampled_from(sorted(DIVISIONS.values()))
 
 

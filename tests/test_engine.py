@@ -28,7 +28,9 @@ from tierkit.city.limits import MAX_SEED
 from tierkit.city.world import NEVER, State, World
 from tierkit.policy import Policy, presets
 from tierkit.policy.tiers import assign
-from tierkit.records import AGENCIES, CHANNELS, EVENT_KINDS, GRAVITY, TIERS, UNINSPECTED_KINDS
+from tierkit.records import CHANNELS, EVENT_KINDS, GRAVITY, SHANGHAI, TIERS, UNINSPECTED_KINDS
+
+AGENCIES = SHANGHAI.ids("agency")
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(len(CHANNELS))
 ONSITE, JOINT, OFFSITE = range(3)

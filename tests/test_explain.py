@@ -27,9 +27,11 @@ from tierkit.features import FEATURES, read_by
 from tierkit.plot import fonts
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.records import SECTORS, SIZES
+from tierkit.records import SHANGHAI, SIZES
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
+
+SECTORS = SHANGHAI.ids("sector")
 
 with warnings.catch_warnings():  # shap's import uses what matplotlib means to deprecate
     warnings.simplefilter("ignore", PendingDeprecationWarning)

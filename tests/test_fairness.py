@@ -17,7 +17,9 @@ from tierkit.compare.comparison import compare
 from tierkit.evaluate import domestic_foreign, fairness, missed_by_group
 from tierkit.evaluate.fairness import groups as g
 from tierkit.policy import Policy
-from tierkit.records import OWNERSHIPS, SECTORS, SIZES, TIERS
+from tierkit.records import OWNERSHIPS, SHANGHAI, SIZES, TIERS
+
+SECTORS = SHANGHAI.ids("sector")
 
 START = pd.Timestamp("2024-07-01")
 SHARES = (0.1, 0.5, 0.1, 0.05, 0.25)

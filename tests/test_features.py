@@ -19,7 +19,7 @@ from tierkit.features import (
     read_by,
     standing,
 )
-from tierkit.records import GRAVITY, LEVELS, REPAIRABLE_KINDS, TABLES, DataError, Dataset, write_dataset
+from tierkit.records import GRAVITY, REPAIRABLE_KINDS, SHANGHAI, TABLES, DataError, Dataset, write_dataset
 from tierkit.records.known import TIMED, Timeline
 
 BY_NAME = {feature.name: feature for feature in FEATURES}
@@ -299,7 +299,7 @@ def test_every_value_can_be_put_into_words(everybody, lang) -> None:
 
 def test_levels_keep_all_that_are_declared(everybody) -> None:
     for name in ("sector", "size", "ownership"):
-        assert everybody[name].cat.categories.tolist() == list(LEVELS[name])
+        assert everybody[name].cat.categories.tolist() == list(SHANGHAI.levels[name])
     numbers = [feature.name for feature in FEATURES if feature.levels is None]
     assert (everybody[numbers].dtypes == "float64").all()
     assert everybody.columns.tolist() == list(BY_NAME)

@@ -17,7 +17,7 @@ from tierkit.city.population import items
 from tierkit.plot import fonts
 from tierkit.policy import SPEC, STATUSES, UNITS
 from tierkit.policy.tiers import REASONS
-from tierkit.records import LEVELS
+from tierkit.records import SHANGHAI
 
 
 def test_the_font_is_openly_licensed_and_not_called_like_the_original() -> None:
@@ -54,7 +54,7 @@ def test_every_text_can_be_drawn(lang: str) -> None:
 def test_every_label_of_a_level_can_be_drawn() -> None:
     labels = "".join(
         label.text(lang)
-        for levels in LEVELS.values()
+        for levels in SHANGHAI.levels.values()
         for label in levels.values()
         for lang in texts.LANGUAGES
     )

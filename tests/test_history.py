@@ -13,7 +13,9 @@ from tierkit.city.synth import make
 from tierkit.city.world import parameters
 from tierkit.evaluate.history import History, estimate
 from tierkit.policy import Policy
-from tierkit.records import SECTORS, SIZES, Dataset
+from tierkit.records import SHANGHAI, SIZES, Dataset
+
+SECTORS = SHANGHAI.ids("sector")
 
 NEW_YEAR = "2024-01-01"
 LEGACY = Policy.load("legacy")

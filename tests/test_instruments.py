@@ -14,7 +14,10 @@ from tierkit.city.population import base_rates
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR, log_index, parameters, rate_table
 from tierkit.policy import INSTRUMENTS, SPEC, Policy, PolicyWarning, without
-from tierkit.records import AGENCIES, SECTORS
+from tierkit.records import SHANGHAI
+
+AGENCIES = SHANGHAI.ids("agency")
+SECTORS = SHANGHAI.ids("sector")
 
 SEEDS = (1, 2, 3)
 ROUTINE = 5

@@ -23,7 +23,9 @@ from tierkit.compare.outcomes import run_and_measure
 from tierkit.policy import Policy, check, ladders
 from tierkit.policy.ladders import DANDONG, FLOORS, check_floor, draw_ratio, floor_on, target_shares
 from tierkit.policy.tiers import assign
-from tierkit.records import SECTORS, SIZES, TIERS
+from tierkit.records import SHANGHAI, SIZES, TIERS
+
+SECTORS = SHANGHAI.ids("sector")
 
 # As published, from the best class to the worst: draws or visits a year, examined declarations for customs.
 PUBLISHED = {

@@ -12,13 +12,16 @@ from tierkit.city.engine.kernels import RELABELLED
 from tierkit.city.population import items
 from tierkit.city.synth import make
 from tierkit.compare.outcomes import (
-    GROUPS,
     MEASURES,
+    levels_of,
     measure,
     run_and_measure,
     run_and_measure_windows,
 )
 from tierkit.policy import Policy
+from tierkit.records import SHANGHAI
+
+LEVELS = levels_of(SHANGHAI)
 
 HARM = np.array([1, 5, 40])
 
@@ -59,7 +62,7 @@ def test_groups_add_up_to_the_whole(outcome):
         for group in m.groups:
             mine = rows[(rows["measure"] == m.name) & (rows["group"] == group)]
             assert mine["value"].sum() == pytest.approx(whole, rel=1e-12), (m.name, group)
-            assert tuple(mine["level"]) == GROUPS[group]
+            assert tuple(mine["level"]) == LEVELS[group]
 
 
 def test_inspections_visits_and_hours_by_hand(done, outcome):
@@ -191,7 +194,7 @@ def test_by_agency_a_joint_visit_is_shared_by_those_that_take_part(done, outcome
                 repeats[agency] += share
                 multi[agency] += share * (before[enterprise][1] != lead)
         before[enterprise] = (week, lead)
-    for at, name in enumerate(GROUPS["agency"]):
+    for at, name in enumerate(LEVELS["agency"]):
         assert value(outcome, "visits", "agency", name) == pytest.approx(float(visits[at]))
         assert value(outcome, "repeat_visits_30d", "agency", name) == pytest.approx(float(repeats[at]))
         assert value(outcome, "multi_agency_30d", "agency", name) == pytest.approx(float(multi[at]))
@@ -203,7 +206,7 @@ def test_those_who_enter_later_stand_apart_from_the_tiers(done, outcome):
     later = done.start.fixed.entered > done.start.week
     on_site = (done.table()["mode"] < 2).to_numpy()
     assert value(outcome, "inspections", "tier", "entered") == (later[owner] & on_site).sum() > 0
-    for at, tier in enumerate(GROUPS["tier"][:4]):
+    for at, tier in enumerate(LEVELS["tier"][:4]):
         mine = ~later & (done.first_tier == at)
         assert value(outcome, "inspections", "tier", tier) == (mine[owner] & on_site).sum()
 

@@ -30,7 +30,7 @@ from tierkit.policy import (
     diff,
     presets,
 )
-from tierkit.policy.specification import RENAMED
+from tierkit.policy.specification import RENAMED, spec_of
 from tierkit.records import Parameter
 
 HERE = Path(__file__).parent
@@ -95,7 +95,7 @@ def test_a_preset_is_complete_sound_and_grounded(name):
     assert all(one.warning for one in problems)
     assert bool(problems) == (policy["frequency.random_floor"] == 0)
     assert policy.name == name
-    assert tuple(policy.parameters) == tuple(SPEC)
+    assert tuple(policy.parameters) == tuple(spec_of(policy.place))
     for path, parameter in policy.parameters.items():
         assert parameter.unit == SPEC[path].unit
         assert parameter.source or parameter.assumption

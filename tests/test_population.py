@@ -15,16 +15,11 @@ from tests.worlds import LEGACY, policy_of
 from tierkit.city.population import Population, base_rates, draw, draw_world, hazard_intercept, items
 from tierkit.city.world import LOG_MIN, LOG_ONE, NEVER, parameters
 from tierkit.policy import Policy
-from tierkit.records import (
-    AGENCIES,
-    DISTRICTS,
-    ITEM_CLASSES,
-    OWNERSHIPS,
-    SECTORS,
-    SEVERITIES,
-    SIZES,
-    credit_code,
-)
+from tierkit.records import ITEM_CLASSES, OWNERSHIPS, SEVERITIES, SHANGHAI, SIZES, credit_code
+
+AGENCIES = SHANGHAI.ids("agency")
+DISTRICTS = SHANGHAI.ids("district")
+SECTORS = SHANGHAI.ids("sector")
 
 P = parameters()
 ALPHA = 1e-6
@@ -196,7 +191,7 @@ def test_ids_are_valid_unique_and_say_district_and_kind(seed: int) -> None:
     e = one.enterprises
     assert credit_code.valid_mask(e["enterprise_id"]).all()
     assert e["enterprise_id"].is_unique
-    division = e["district"].astype(str).map(credit_code.DIVISIONS)
+    division = e["district"].astype(str).map({name: one.division for name, one in SHANGHAI.districts.items()})
     assert (e["enterprise_id"].str[2:8] == division).all()
     individual = e["ownership"] == "individual"
     assert (e["enterprise_id"].str[1] == np.where(individual, "2", "1")).all()

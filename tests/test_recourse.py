@@ -21,11 +21,13 @@ from tierkit.explain.recourse.steps import STEPS, Step
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.records import SECTORS, TIERS, DataError, Dataset, read_dataset
+from tierkit.records import SHANGHAI, TIERS, DataError, Dataset, read_dataset
 from tierkit.records.known import Timeline
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
+
+SECTORS = SHANGHAI.ids("sector")
 
 DAY = pd.Timedelta(days=1)
 N = 500

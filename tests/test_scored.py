@@ -12,7 +12,9 @@ from tierkit.city.scored import MOST_VIOLATING, ROOM_FOR_ALL, table_of, world_fr
 from tierkit.city.synth import make
 from tierkit.city.world import LOG_ONE, parameters
 from tierkit.policy import Policy
-from tierkit.records import AGENCIES
+from tierkit.records import SHANGHAI
+
+AGENCIES = SHANGHAI.ids("agency")
 
 DAY = dt.date(2024, 1, 1)
 

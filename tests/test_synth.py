@@ -17,16 +17,18 @@ from tierkit.city.synth import grow, history, make, make_folder, world_of
 from tierkit.city.world import World, parameters
 from tierkit.policy import Policy
 from tierkit.records import (
-    AGENCIES,
     CHANNELS,
     FINDINGS,
     ITEM_CLASSES,
     MODES,
+    SHANGHAI,
     TABLES,
     Dataset,
     read_dataset,
     validate,
 )
+
+AGENCIES = SHANGHAI.ids("agency")
 
 P = parameters()
 START, END = pd.Timestamp("2023-01-02"), pd.Timestamp("2024-12-30")

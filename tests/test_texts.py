@@ -13,7 +13,7 @@ from tierkit import texts
 from tierkit.explain.evidence import KEYS
 from tierkit.explain.recourse.steps import STEPS
 from tierkit.policy import presets
-from tierkit.records import LEVELS
+from tierkit.records import SHANGHAI
 from tierkit.report.sheet_records import TOLD
 
 PACKAGE = Path(texts.__file__).parent
@@ -43,9 +43,9 @@ def test_no_text_is_empty_and_the_fields_agree(text_id: str) -> None:
     assert all(texts.text(text_id, lang, **values).strip() for lang in LANGUAGES)
 
 
-@pytest.mark.parametrize("kind", sorted(LEVELS))
+@pytest.mark.parametrize("kind", sorted(SHANGHAI.levels))
 def test_every_level_has_a_label_in_both_languages(kind: str) -> None:
-    for level, label in LEVELS[kind].items():
+    for level, label in SHANGHAI.levels[kind].items():
         assert label.zh.strip(), level
         assert label.en.strip(), level
         assert not any("\u4e00" <= char <= "\u9fff" for char in label.en), level
@@ -116,7 +116,7 @@ BUILT = {
     "dossier.scale.": ("risk", "credit", "risk_composite", "credit_composite"),
     "figure.timeline.": (
         *set(TOLD) - {"credit_events"},
-        *LEVELS["finding"],
+        *SHANGHAI.levels["finding"],
         "open",
         "repaired",
         "lapsed",

@@ -15,7 +15,9 @@ from tierkit.city.engine.rules import Rules
 from tierkit.city.population import base_rates
 from tierkit.city.world import NEVER, World, log_index, probability_table
 from tierkit.policy import Policy
-from tierkit.records import CHANNELS, SECTORS, SEVERITIES, SIZES, TIERS
+from tierkit.records import CHANNELS, SEVERITIES, SHANGHAI, SIZES, TIERS
+
+SECTORS = SHANGHAI.ids("sector")
 
 SEEDS = (1, pytest.param(2, marks=pytest.mark.long), pytest.param(3, marks=pytest.mark.long))
 ENTERPRISES = 20_000

@@ -9,8 +9,12 @@ from worlds import ALL_ON, busy_world, policy_of
 
 from tierkit.city.engine import TALLY
 from tierkit.compare import cells as tidy
-from tierkit.compare.outcomes import GROUPS, run_and_measure
-from tierkit.records import AGENCIES, CHANNELS, ITEM_CLASSES, MODES, TIERS
+from tierkit.compare.outcomes import levels_of, run_and_measure
+from tierkit.records import CHANNELS, ITEM_CLASSES, MODES, SHANGHAI, TIERS
+
+LEVELS = levels_of(SHANGHAI)
+
+AGENCIES = SHANGHAI.ids("agency")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +76,7 @@ def test_measures_of_the_summary_follow_from_the_cells(done, summary):
         sums = cells.groupby(group, observed=False)[
             ["inspections", "findings", "penalties", "detection_weeks"]
         ].sum()
-        for level in GROUPS[group]:
+        for level in LEVELS[group]:
             inspections, findings, penalties, waited = sums.loc[level]
             assert summary["inspections", group, level] == inspections
             assert summary["findings", group, level] == findings

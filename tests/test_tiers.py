@@ -26,7 +26,9 @@ from tierkit.policy.tiers import (
     sentences,
 )
 from tierkit.policy.tiers.distance import distances
-from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError
+from tierkit.records import EVENT_KINDS, GRADES, SHANGHAI, TIERS, DataError
+
+SECTORS = SHANGHAI.ids("sector")
 
 with warnings.catch_warnings():  # a ladder without random audits warns of it
     warnings.simplefilter("ignore", PolicyWarning)

@@ -15,7 +15,10 @@ from tierkit.city.population import draw, items
 from tierkit.city.synth import make
 from tierkit.city.world import World, parameters
 from tierkit.policy import Policy, PolicyWarning
-from tierkit.records import AGENCIES, GRADES, SECTORS, TIERS
+from tierkit.records import GRADES, SHANGHAI, TIERS
+
+AGENCIES = SHANGHAI.ids("agency")
+SECTORS = SHANGHAI.ids("sector")
 
 LEGACY = Policy.load("legacy")
 

@@ -8,11 +8,9 @@ import pytest
 
 import tierkit.records
 from tierkit.records import (
-    AGENCIES,
     CHANNELS,
-    CORE_AGENCIES,
-    LEVELS,
     PLANNED_CHANNELS,
+    SHANGHAI,
     TABLES,
     Column,
     Dataset,
@@ -22,6 +20,8 @@ from tierkit.records import (
 )
 from tierkit.records.dictionary import UNITS
 
+AGENCIES = SHANGHAI.ids("agency")
+
 DOCS = Path(__file__).parents[2] / "docs"
 COLUMNS = [(table, column) for table in TABLES.values() for column in table]
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -29,16 +29,20 @@ each_column = pytest.mark.parametrize(("table", "column"), COLUMNS, ids=lambda x
 
 
 def test_sets_of_levels_are_those_of_the_design() -> None:
-    sizes = {name: len(levels) for name, levels in LEVELS.items()}
+    sizes = {name: len(levels) for name, levels in SHANGHAI.levels.items()}
     assert sizes["sector"] == sizes["district"] == 16
-    assert (sizes["agency"], len(CORE_AGENCIES), sizes["channel"]) == (12, 9, 6)
+    assert (sizes["agency"], sum(one.core for one in SHANGHAI.agencies.values()), sizes["channel"]) == (
+        12,
+        9,
+        6,
+    )
     assert AGENCIES[9:] == ("urban_management", "agriculture", "water")
     assert set(CHANNELS) - set(PLANNED_CHANNELS) == {"trigger", "followup"}
 
 
-@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("name", SHANGHAI.levels)
 def test_levels_have_labels_in_both_languages(name: str) -> None:
-    for level, label in LEVELS[name].items():
+    for level, label in SHANGHAI.levels[name].items():
         assert re.fullmatch("[A-Za-z][A-Za-z0-9_]*", level)
         assert label.text("zh") == label.zh
         assert label.text("en") == label.en
@@ -46,7 +50,7 @@ def test_levels_have_labels_in_both_languages(name: str) -> None:
         assert label.en
         assert not CHINESE.search(label.en)
     for lang in ("zh", "en"):
-        texts = [label.text(lang) for label in LEVELS[name].values()]
+        texts = [label.text(lang) for label in SHANGHAI.levels[name].values()]
         assert len(set(texts)) == len(texts)
 
 
@@ -55,7 +59,7 @@ def test_columns_are_declared_in_full(table: tierkit.records.Table, column: Colu
     assert re.fullmatch("[a-z][a-z0-9_]*", column.name)
     assert CHINESE.search(column.zh)
     assert not CHINESE.search(column.en)
-    assert (column.kind == "level") <= (column.levels in LEVELS)
+    assert (column.kind == "level") <= (column.levels in SHANGHAI.levels)
     if column.known_from is not None:
         assert table.columns[column.known_from].kind == "date"
     assert column.nullable or column.required

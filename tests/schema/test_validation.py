@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierkit.records import (
-    LEVELS,
+    SHANGHAI,
     TABLES,
     DataError,
     Dataset,
@@ -103,7 +103,7 @@ CELLS: list[tuple[str, Any, str]] = [
         "items.sectors",
         ["oil"],
         "has an entry that is not a declared level (1 row, row 2: ['oil'])."
-        f" Use one of {', '.join(LEVELS['sector'])}",
+        f" Use one of {', '.join(SHANGHAI.levels['sector'])}",
     ),
     (
         "obligations.valid_to",

@@ -6,9 +6,9 @@ larger one only where shares are fixed by the total, and entrants sit in slots a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,15 +32,14 @@ from tierkit.city.world import (
 )
 from tierkit.policy import Policy
 from tierkit.records import (
-    AGENCIES,
-    DISTRICTS,
+    AGENCY_LEVELS,
     ITEM_CLASSES,
-    LEVELS,
     OWNERSHIPS,
-    SECTORS,
     SEVERITIES,
+    SHANGHAI,
     SIZES,
     UNINSPECTED_KINDS,
+    Place,
     conform,
     credit_code,
 )
@@ -48,18 +47,18 @@ from tierkit.records import (
 __all__ = [
     "MOST_ENTERPRISES",
     "Population",
+    "agency_levels",
     "base_rates",
+    "cells",
     "draw",
     "draw_world",
     "first_state",
     "hazard_intercept",
+    "item_ranges",
     "items",
     "professional_limits",
     "violation_weeks",
 ]
-
-CELLS = len(AGENCIES) * len(ITEM_CLASSES)
-"""Kinds of obligation: one for each agency and item class; the number of an obligation is its kind."""
 
 MOST_ENTERPRISES = 20_000_000
 """Largest city that can be drawn."""
@@ -71,40 +70,6 @@ _CHUNK = 1 << 16
 """Enterprises or obligations whose draws are held at a time; the result does not depend on it."""
 _OBLIGATION_BLOCK = 16
 _INSPECTOR_BLOCK = 32
-_MUNICIPAL = {"emergency", "ecology", "construction", "transport", "water"}
-
-# Sector: GB/T 4754 section and divisions, a trade word for names.
-_TRADES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
-    "retail": ("F", ("51", "52"), ("商贸", "百货", "贸易", "建材销售")),
-    "manufacturing": ("C", ("33", "34", "35", "38", "39"), ("机械制造", "电子科技", "金属制品", "塑料制品")),
-    "business_services": ("L", ("71", "72"), ("企业管理", "商务咨询", "广告", "会展服务")),
-    "other_services": ("O", ("80", "81", "82"), ("家政服务", "汽车维修", "美容美发", "健身服务")),
-    "ict": ("I", ("63", "64", "65"), ("信息技术", "网络科技", "软件", "电子商务")),
-    "catering": ("H", ("62",), ("餐饮管理", "酒楼", "小吃", "食府")),
-    "construction": ("E", ("47", "48", "49", "50"), ("建筑工程", "装饰工程", "市政工程", "安装工程")),
-    "food": ("C", ("13", "14", "15"), ("食品", "糕点", "粮油", "调味品")),
-    "transport": ("G", ("54", "59"), ("物流", "运输", "货运代理", "仓储")),
-    "culture": ("R", ("88", "89", "90"), ("文化传播", "影院管理", "游艺娱乐", "网吧")),
-    "labour_dispatch": ("L", ("72",), ("劳务派遣", "人力资源")),
-    "drugs": ("F", ("51", "52"), ("医药", "药房")),
-    "hazardous_chemicals": ("C", ("26",), ("化工", "化学品")),
-    "gas": ("D", ("45",), ("燃气", "液化气")),
-    "special_equipment": ("C", ("34",), ("电梯", "压力容器", "锅炉设备")),
-    "ecology": ("N", ("77",), ("环保科技", "固废处置", "再生资源")),
-}
-_BRAND = "安百昌晨德东恒华嘉江金锦九凯兰隆茂明宁浦启瑞润盛泰腾通旺翔信兴旭亚益永誉源远正中众"
-_TOWNS = (
-    "城中街道",
-    "新城街道",
-    "江桥镇",
-    "北泾镇",
-    "东滩镇",
-    "朱泾街道",
-    "莘南镇",
-    "工业区",
-    "临河镇",
-    "西郊街道",
-)
 _EMPLOYEES = {"micro": (1, 9), "small": (10, 99), "medium": (100, 299), "large": (300, 5000)}
 
 
@@ -134,9 +99,17 @@ class Population:
         return f"Population({self.world!r})"
 
 
+def cells(place: Place) -> int:
+    """Return how many kinds of obligation there are: one for each agency and item class of the place.
+
+    The number of an obligation within its enterprise is its kind.
+    """
+    return len(place.agencies) * len(ITEM_CLASSES)
+
+
 @cache
-def items() -> pd.DataFrame:
-    """Return the 60 items, three general and two key ones per agency; the frame must not be changed.
+def items(place: Place = SHANGHAI) -> pd.DataFrame:
+    """Return the items of a place, agency by agency, general ones first; the frame must not be changed.
 
     Returns
     -------
@@ -148,35 +121,37 @@ def items() -> pd.DataFrame:
     >>> items().groupby("item_class", observed=True).size().to_dict()
     {'general': 36, 'key': 24}
     """
-    general = (
-        ("公示与登记信息", "registration and public notices"),
-        ("日常管理制度", "management rules"),
-        ("现场一般规范", "general site rules"),
-    )
-    key = (("许可与资质条件", "licence conditions"), ("重大安全事项", "major safety points"))
-    basis = "国办发〔2024〕54号; 沪府办发〔2024〕34号"
-    rows = []
-    for agency in AGENCIES:
-        label = LEVELS["agency"][agency]
-        for item_class, prefix, names, minutes in (
-            ("general", "g", general, (45, 60, 60)),
-            ("key", "k", key, (90, 120)),
-        ):
-            for number, ((zh, en), spent) in enumerate(zip(names, minutes, strict=True), 1):
-                rows.append(
-                    {
-                        "item": f"{agency}-{prefix}{number}",
-                        "agency": agency,
-                        "item_class": item_class,
-                        "name_zh": f"{label.zh}·{zh}",
-                        "name_en": f"{label.en}: {en}",
-                        "minutes": spent,
-                        "offsite": item_class == "general" and number <= 2,
-                        "sectors": [],
-                        "legal_basis": basis,
-                    }
-                )
-    return conform(pd.DataFrame(rows), "items")
+    rows = [
+        {
+            "item": name,
+            "agency": one.agency,
+            "item_class": one.item_class,
+            "name_zh": one.label.zh,
+            "name_en": one.label.en,
+            "minutes": one.minutes,
+            "offsite": one.offsite,
+            "sectors": [],
+            "legal_basis": one.basis,
+        }
+        for name, one in place.items.items()
+    ]
+    return conform(pd.DataFrame(rows), "items", place)
+
+
+def item_ranges(place: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return, by kind of obligation, the code of its first item and how many items it has.
+
+    Examples
+    --------
+    >>> first, count = item_ranges(SHANGHAI)
+    >>> first[:4].tolist(), count[:4].tolist()
+    ([0, 3, 5, 8], [3, 2, 3, 2])
+    """
+    table = items(place)
+    agency, item_class = (table[name].cat.codes.to_numpy(np.int64) for name in ("agency", "item_class"))
+    kind = agency * len(ITEM_CLASSES) + item_class
+    count = np.bincount(kind, minlength=cells(place))
+    return np.searchsorted(kind, np.arange(cells(place))), count
 
 
 def hazard_intercept(p: Parameters) -> float:
@@ -201,7 +176,7 @@ def hazard_intercept(p: Parameters) -> float:
             share[s]
             / total
             * float((weight * expit(intercept + shift[s] + p["hazard.latent_sd"] * node)).sum())
-            for s in SECTORS
+            for s in p.place.sectors
         )
         return mean - float(p["hazard.prevalence"])
 
@@ -274,7 +249,7 @@ def draw(
         If `enterprises` is not in 1 … 20 million or the horizon is negative.
     """
     world, latent, age_days = _draw(enterprises, seed, reference, horizon_weeks, params)
-    table = items()
+    table = items(world.place)
     facts = _facts(world, age_days, latent, table)
     return Population(world, latent, facts["enterprises"], facts["agencies"], table, facts["obligations"])
 
@@ -322,6 +297,9 @@ def _draw(
     if horizon_weeks < 0:
         raise ValueError(f"The 'horizon_weeks' must not be negative. Got {horizon_weeks}.")
     p = params or parameters()
+    place = p.place
+    reference = reference.at(place)
+    agencies, kinds = len(place.agencies), len(ITEM_CLASSES)
     future = -(-round(enterprises * p["turnover.entry"]) * horizon_weeks // WEEKS_A_YEAR)
     entered, known, _end = _calendar(enterprises, future, p)
     slots = np.arange(len(entered))
@@ -334,17 +312,17 @@ def _draw(
     # Whoever may re-register as another is that other's twin, all but in name, age and the time it has left.
     twin = np.where(successor_of >= 0, successor_of, slots)
     u = [_uniforms(seed, twin, block) for block in range(3)]
-    sector = _choose(u[0][0], SECTORS, p.group("share.sector"))
+    sector = _choose(u[0][0], place.ids("sector"), p.group("share.sector"))
     size = _choose(u[0][1], SIZES, p.group("share.size"))
     ownership = _choose(u[0][2], OWNERSHIPS, p.group("share.ownership"))
     individual = ownership == OWNERSHIPS.index("individual")
     size = np.where(individual, np.minimum(size, SIZES.index("small")), size).astype(np.uint8)
-    district = _choose(u[0][3], DISTRICTS, p.group("share.district"))
+    district = _choose(u[0][3], place.ids("district"), p.group("share.district"))
     latent = ndtri(u[1][0])
     age_days = np.where(entered > 0, 0, np.minimum(-np.log(u[1][2]) * 8 * 365.25, 45 * 365.0) + 30).astype(
         np.int64
     )
-    licensed = np.isin(sector, [SECTORS.index(s) for s in ("catering", "food", "culture")])
+    licensed = np.array([one.licensed for one in place.sectors.values()])[sector]
     commitment = u[2][2] < np.where(licensed, p["commitment.share_licensed"], p["commitment.share"])
     phase = np.where(commitment, (u[2][3] * p["commitment.renewal"]).astype(np.int64), -1)
     del u
@@ -353,7 +331,7 @@ def _draw(
     counts = np.bincount(owner, minlength=len(slots))
     start = np.concatenate([[0], np.cumsum(counts)])
     young = age_days < 2 * 365
-    shift = np.array([p[f"hazard.sector.{s}"] for s in SECTORS])[sector]
+    shift = np.array([p[f"hazard.sector.{s}"] for s in place.sectors])[sector]
     shift = (
         shift
         + np.where(young, p["hazard.young"], 0.0)
@@ -361,30 +339,30 @@ def _draw(
     )
     common = float(p["hazard.enterprise_share"])
     z = np.sqrt(common) * latent[owner] + np.sqrt(1 - common) * ndtri(uniform(words[1]))
-    item_class = (number % len(ITEM_CLASSES)).astype(np.uint8)
+    item_class = (number % kinds).astype(np.uint8)
     odds = hazard_intercept(p) + shift[owner] + p["hazard.latent_sd"] * z + p["hazard.key_item"] * item_class
     duration = violation_weeks(p).sum()
     rho = float(p["hazard.hunch_share"])
     hunch = rho * z + np.sqrt(1 - rho**2) * ndtri(uniform(words[2]))
     del z
-    agency = (number // len(ITEM_CLASSES)).astype(np.uint8)
-    in_class = np.where(item_class == 0, 3, 2).astype(np.uint8)
+    agency = (number // kinds).astype(np.uint8)
+    first_item, in_class = (one.astype(np.uint8)[number] for one in item_ranges(place))
     nth = np.minimum((uniform(words[3]) * in_class).astype(np.uint8), in_class - 1)
-    item = agency * 5 + item_class * 3 + nth
-    can_offsite = items()["offsite"].to_numpy(bool)[item]
+    item = first_item + nth
+    can_offsite = items(place)["offsite"].to_numpy(bool)[item]
     rank = np.minimum(uniform(words[4]) * 65_534, 65_533).astype(np.uint16)
 
     planned, triggered = _reference_rates(reference, p, sector, size)
     per = WEEKS_A_YEAR * np.maximum(counts, 1)
     # Those of the records alone, so that slots for later entrants change nothing.
     demand = np.where(slots < enterprises, (planned + triggered) / per, 0.0)
-    expected = np.bincount(agency, weights=demand[owner], minlength=len(AGENCIES))
+    expected = np.bincount(agency, weights=demand[owner], minlength=agencies)
     capacity = np.ceil(expected * p["reference_rate.slack"]).astype(np.int64) + 2
     groups = int(p["inspector.groups"])
     skill = ndtri(
-        uniform(
-            draws(seed, 0, np.arange(len(AGENCIES) * groups), 0, _INSPECTOR_BLOCK, domain=Domain.POPULATION)
-        )[0]
+        uniform(draws(seed, 0, np.arange(agencies * groups), 0, _INSPECTOR_BLOCK, domain=Domain.POPULATION))[
+            0
+        ]
     )
 
     fixed = Fixed(
@@ -408,15 +386,32 @@ def _draw(
         hazard=log_index(np.exp(odds) / duration).astype(np.int16),
         hunch=np.rint(np.clip(hunch, -4, 4) * LOG_ONE).astype(np.int16),
         offsite=np.where(can_offsite, rank, 65_535).astype(np.uint16),
-        agency_level=np.array([0 if a in _MUNICIPAL else 1 for a in AGENCIES], np.uint8),
+        agency_level=agency_levels(place),
         capacity=capacity,
-        inspector_z=skill.reshape(len(AGENCIES), groups),
+        inspector_z=skill.reshape(agencies, groups),
     )
-    division = np.array([credit_code.DIVISIONS[d] for d in DISTRICTS], object)[district]
-    ids = credit_code.make(slots, division, np.where(individual, "2", "1")).to_numpy(object)
+    ids = _ids(place, slots, district, individual)
     origin = p["calendar.start"] - pd.Timedelta(weeks=known).to_pytimedelta()
     world = World(fixed, first_state(fixed, seed, odds, p), 0, origin, ids, seed, p, known)
     return world, latent, age_days
+
+
+def agency_levels(place: Place) -> NDArray[np.uint8]:
+    """Return the level of government of each agency, as a code of `tierkit.records.AGENCY_LEVELS`."""
+    return np.array([AGENCY_LEVELS.index(one.level) for one in place.agencies.values()], np.uint8)
+
+
+def _ids(
+    place: Place, slots: NDArray[np.int64], district: NDArray[np.uint8], individual: NDArray[np.bool_]
+) -> NDArray[np.object_]:
+    """Return the enterprise ids, as the place makes them."""
+    if not place.credit_codes:
+        return np.array([place.made_id.format(serial=slot) for slot in slots.tolist()], object)
+    division = np.array([one.division for one in place.districts.values()], object)[district]
+    ids: NDArray[np.object_] = credit_code.make(slots, division, np.where(individual, "2", "1")).to_numpy(
+        object
+    )
+    return ids
 
 
 def _uniforms(seed: int, slots: NDArray[np.int64], block: int) -> NDArray[np.float64]:
@@ -450,17 +445,18 @@ def _obligations(
 
     The draws are those of the given slots; the owners are their places.
     """
-    chance = np.zeros((len(SECTORS), CELLS))
-    for s, name in enumerate(SECTORS):
+    place, kinds = p.place, cells(p.place)
+    chance = np.zeros((len(place.sectors), kinds))
+    for s, name in enumerate(place.sectors):
         own = p.group(f"applicability.{name}")
-        for a, agency in enumerate(AGENCIES):
+        for a, agency in enumerate(place.agencies):
             chance[s, 2 * a : 2 * a + 2] = own.get(agency, p[f"applicability.all.{agency}"])
     limit = threshold(chance)
     owners, numbers, values = [], [], []
     for lo in range(0, len(slots), _CHUNK):
         mine = slots[lo : lo + _CHUNK]
         words = np.stack(
-            [draws(seed, 0, mine, k, _OBLIGATION_BLOCK, domain=Domain.POPULATION) for k in range(CELLS)],
+            [draws(seed, 0, mine, k, _OBLIGATION_BLOCK, domain=Domain.POPULATION) for k in range(kinds)],
             axis=2,
         )
         who, cell = np.nonzero(words[0] < limit[sector[lo : lo + _CHUNK]])
@@ -480,13 +476,14 @@ def _reference_rates(
 
 
 def base_rates(policy: Policy, p: Parameters) -> NDArray[np.float64]:
-    """Return the declared base rate of planned inspections a year by sector and size, shape (16, 4).
+    """Return the declared base rate of planned inspections a year by sector and size, shape (sectors, 4).
 
     The relative weights are scaled so that their mean over the declared shares is one.
     """
-    by_sector = np.array([policy[f"frequency.sector.{s}"] for s in SECTORS], np.float64)
+    sectors, policy = p.place.ids("sector"), policy.at(p.place)
+    by_sector = np.array([policy[f"frequency.sector.{s}"] for s in sectors], np.float64)
     by_size = np.array([policy[f"frequency.size.{s}"] for s in SIZES], np.float64)
-    sector_share = np.array([p[f"share.sector.{s}"] for s in SECTORS])
+    sector_share = np.array([p[f"share.sector.{s}"] for s in sectors])
     size_share = np.array([p[f"share.size.{s}"] for s in SIZES])
     by_sector = by_sector / (by_sector @ sector_share / sector_share.sum())
     by_size = by_size / (by_size @ size_share / size_share.sum())
@@ -507,8 +504,9 @@ def professional_limits(
     p : Parameters
     """
     special = p.group("complaint.sector")
-    weight = np.array([special.get(s, special["other"]) for s in SECTORS])
-    share = np.array([p[f"share.sector.{s}"] for s in SECTORS])
+    sectors = p.place.ids("sector")
+    weight = np.array([special.get(s, special["other"]) for s in sectors])
+    share = np.array([p[f"share.sector.{s}"] for s in sectors])
     weekly = p["complaint.professional"] / WEEKS_A_YEAR * weight / (weight @ share / share.sum())
     limit: NDArray[np.uint32] = threshold(-np.expm1(-weekly)).astype(np.uint32)[sector]
     return np.where(counts > 0, limit, 0).astype(np.uint32)
@@ -586,7 +584,7 @@ def _facts(
     table: pd.DataFrame,
 ) -> dict[str, pd.DataFrame]:
     """Return the register's tables."""
-    fixed, p = world.fixed, world.parameters
+    fixed, p, place = world.fixed, world.parameters, world.place
     n = world.enterprises
     slots = np.arange(n)
     twin = np.where(fixed.successor_of >= 0, fixed.successor_of, slots)
@@ -598,10 +596,12 @@ def _facts(
     )
     registered = entry - pd.to_timedelta(age_days, unit="D")
     closed = origin + pd.to_timedelta(fixed.left.astype(np.int64) * 7, unit="D")
-    rural = np.isin(fixed.district, [DISTRICTS.index(d) for d in ("chongming", "jinshan")])
+    rural = np.array([one.rural for one in place.districts.values()])[fixed.district]
     in_park = u[2][0] < np.where(rural, p["park.share_rural"], p["park.share"])
-    district_zh = np.array([LEVELS["district"][d].zh for d in DISTRICTS], object)[fixed.district]
-    sector_names = np.array(SECTORS, object)[fixed.sector]
+    parks = [
+        place.names.park.format(district=one.label.text(place.language)) for one in place.districts.values()
+    ]
+    sector_names = np.array(place.ids("sector"), object)[fixed.sector]
     low = np.array([_EMPLOYEES[s][0] for s in SIZES])[fixed.size]
     high = np.array([_EMPLOYEES[s][1] for s in SIZES])[fixed.size]
     employees = np.floor(np.exp(np.log(low) + u[2][1] * (np.log(high + 1) - np.log(low)))).astype(np.int64)
@@ -618,21 +618,26 @@ def _facts(
     )
     names = list(tag_odds)
     tags = [[name for name, yes in zip(names, row, strict=True) if yes] for row in has.T]
-    section = np.array([_TRADES[s][0] for s in SECTORS], object)[fixed.sector]
-    division = _pick(sector_names, u[3][1], {s: t[1] for s, t in _TRADES.items()})
-    trade = _pick(sector_names, u[3][2], {s: t[2] for s, t in _TRADES.items()})
-    brand = np.array(list(_BRAND), object)
+    section = np.array([one.section for one in place.sectors.values()], object)[fixed.sector]
+    division = _pick(fixed.sector, u[3][1], [one.divisions for one in place.sectors.values()])
+    trade = _pick(fixed.sector, u[3][2], [one.trades for one in place.sectors.values()])
+    brand = np.array(place.names.brands, object)
     first = brand[(u[4][0] * len(brand)).astype(np.int64)]
     second = brand[(u[4][1] * len(brand)).astype(np.int64)]
-    suffix = np.where(fixed.ownership == OWNERSHIPS.index("individual"), "(个体工商户)", "有限公司")
-    name = [f"上海{a}{b}{c}{d}" for a, b, c, d in zip(first, second, trade, suffix, strict=True)]
-    town = np.array(_TOWNS, object)[(u[4][2] * len(_TOWNS)).astype(np.int64)]
-    park = pd.Series(district_zh + "经济园区").where(in_park)
+    form = np.where(
+        fixed.ownership == OWNERSHIPS.index("individual"), place.names.individual, place.names.company
+    )
+    name = [
+        place.names.pattern.format(first=a, second=b, trade=c, form=d)
+        for a, b, c, d in zip(first, second, trade, form, strict=True)
+    ]
+    town = _pick(fixed.district, u[4][2], [one.towns for one in place.districts.values()])
+    park = pd.Series(np.array(parks, object)[fixed.district]).where(in_park)
     enterprises = pd.DataFrame(
         {
             "enterprise_id": world.ids,
             "name": name,
-            "district": np.array(DISTRICTS, object)[fixed.district],
+            "district": np.array(place.ids("district"), object)[fixed.district],
             "town": town,
             "park": park,
             "industry_section": section,
@@ -650,11 +655,11 @@ def _facts(
     )
     agencies = pd.DataFrame(
         {
-            "agency": AGENCIES,
-            "name_zh": [LEVELS["agency"][a].zh for a in AGENCIES],
-            "name_en": [LEVELS["agency"][a].en for a in AGENCIES],
-            "level": np.where(fixed.agency_level == 0, "municipal", "district"),
-            "core": np.arange(len(AGENCIES)) < 9,
+            "agency": place.ids("agency"),
+            "name_zh": [one.label.zh for one in place.agencies.values()],
+            "name_en": [one.label.en for one in place.agencies.values()],
+            "level": [one.level for one in place.agencies.values()],
+            "core": [one.core for one in place.agencies.values()],
             "capacity": fixed.capacity,
         }
     )
@@ -662,7 +667,7 @@ def _facts(
     obligations = pd.DataFrame(
         {
             "enterprise_id": world.ids[owner],
-            "agency": np.array(AGENCIES, object)[fixed.agency],
+            "agency": np.array(place.ids("agency"), object)[fixed.agency],
             "item_class": np.array(ITEM_CLASSES, object)[fixed.item_class],
             "item": table["item"].to_numpy(object)[fixed.item],
             "valid_from": registered[owner],
@@ -670,15 +675,18 @@ def _facts(
         }
     )
     return {
-        "enterprises": conform(enterprises, "enterprises"),
-        "agencies": conform(agencies, "agencies"),
-        "obligations": conform(obligations, "obligations"),
+        "enterprises": conform(enterprises, "enterprises", place),
+        "agencies": conform(agencies, "agencies", place),
+        "obligations": conform(obligations, "obligations", place),
     }
 
 
-def _pick(sector: Any, u: NDArray[np.float64], choices: dict[str, tuple[str, ...]]) -> NDArray[np.object_]:
+def _pick(
+    code: NDArray[np.uint8], u: NDArray[np.float64], choices: Sequence[tuple[str, ...]]
+) -> NDArray[np.object_]:
+    """Return one of the choices of each code, by a uniform."""
     out = np.empty(len(u), object)
-    for name, options in choices.items():
-        mine = sector == name
+    for number, options in enumerate(choices):
+        mine = code == number
         out[mine] = np.array(options, object)[(u[mine] * len(options)).astype(np.int64)]
     return out

@@ -23,7 +23,7 @@ from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Domain, draws, uniform
 from tierkit.city.population import base_rates, first_state, items, professional_limits, violation_weeks
 from tierkit.city.world import NEVER, WEEKS_A_YEAR, Fixed, Parameters, World, log_index, parameters
 from tierkit.policy import Policy
-from tierkit.records import AGENCIES, DISTRICTS, ITEM_CLASSES, OWNERSHIPS, SECTORS, SIZES
+from tierkit.records import ITEM_CLASSES, Place
 
 __all__ = ["MOST_VIOLATING", "table_of", "world_from_scores"]
 
@@ -33,14 +33,7 @@ MOST_VIOLATING = 0.96
 A fall a week is the most that the engine knows, and with the world's durations that is .968."""
 ROOM_FOR_ALL = 10**9
 """Inspections a week of an agency whose capacity is not given."""
-_LEVELS: Mapping[str, tuple[str, ...]] = {
-    "sector": SECTORS,
-    "size": SIZES,
-    "district": DISTRICTS,
-    "ownership": OWNERSHIPS,
-    "agency": AGENCIES,
-    "item_class": ITEM_CLASSES,
-}
+_LEVELS = ("sector", "size", "district", "ownership", "agency", "item_class")
 _NEEDED = ("enterprise_id", "sector", "size", "agency", "item_class", "risk_probability")
 _OWN = ("sector", "size", "district", "ownership", "commitment")
 _RANK_BLOCK, _PERMIT_BLOCK = 40, 2
@@ -111,12 +104,13 @@ def world_from_scores(
     capacity : mapping of str to int, optional
         Inspections a week of each agency; one that is not named has room for all.
     reference : Policy, optional
-        The policy that is the unit of the perceived rate; ``legacy`` if absent.
+        The policy that is the unit of the perceived rate; that of the past if absent.
     seed : int
         Seed of the world's draws: who is in violation at first, who is covered off site, when permits
         are renewed.
     params : Parameters, optional
-        Parameters of the world: how violations come about, last, and are complained of.
+        Parameters of the world: how violations come about, last, and are complained of; those of Shanghai
+        if absent. Their place is that of the table.
 
     Returns
     -------
@@ -141,18 +135,20 @@ def world_from_scores(
     >>> world.date, world.obligations
     (datetime.date(2024, 1, 1), 2)
     """
-    _check(table, capacity or {})
     p = params or parameters()
-    policy = reference or Policy.load("legacy")
+    place = p.place
+    _check(table, capacity or {}, place)
+    policy = (reference or Policy.load(place.past_policy)).at(place)
     seen = float(policy["depth.detection"]) if detection is None else detection
     if not 0 < seen <= 1:
         raise ValueError(f"The 'detection' must be in (0, 1]. Got {seen}.")
     slot, ids = pd.factorize(table["enterprise_id"].astype(str))
     code = {
         name: pd.Categorical(
-            table[name].astype(str) if name in table else np.full(len(table), levels[0]), levels
+            table[name].astype(str) if name in table else np.full(len(table), place.ids(name)[0]),
+            place.ids(name),
         ).codes.astype(np.int64)
-        for name, levels in _LEVELS.items()
+        for name in _LEVELS
     }
     number = code["agency"] * len(ITEM_CLASSES) + code["item_class"]
     order = np.lexsort((number, slot))
@@ -173,14 +169,14 @@ def world_from_scores(
         )
     share = np.minimum(share, MOST_VIOLATING)
     odds = share / (1 - share)
-    item = _items(table, agency, item_class, order)
+    item = _items(table, agency, item_class, order, place)
     rank = uniform(draws(seed, 0, owner, number, _RANK_BLOCK, domain=Domain.POPULATION))[0]
-    can_offsite = items()["offsite"].to_numpy(bool)[item]
+    can_offsite = items(place)["offsite"].to_numpy(bool)[item]
     slots = np.arange(len(ids))
     phase = uniform(draws(seed, 0, slots, ENTERPRISE_LEVEL, _PERMIT_BLOCK, domain=Domain.POPULATION))[3]
     permit = table["commitment"].to_numpy(bool)[first] if "commitment" in table else np.zeros(len(ids), bool)
     rate = base_rates(policy, p)[sector, size] + float(p["reference_rate.triggered"])
-    room = [int((capacity or {}).get(name, ROOM_FOR_ALL)) for name in AGENCIES]
+    room = [int((capacity or {}).get(name, ROOM_FOR_ALL)) for name in place.agencies]
     world = Fixed(
         start=start.astype(np.int64),
         entered=np.zeros(len(ids), np.int16),
@@ -202,23 +198,24 @@ def world_from_scores(
         hazard=log_index(odds / violation_weeks(p).sum()).astype(np.int16),
         hunch=np.zeros(len(owner), np.int16),
         offsite=np.where(can_offsite, np.minimum(rank * 65_534, 65_533), 65_535).astype(np.uint16),
-        agency_level=np.zeros(len(AGENCIES), np.uint8),
+        agency_level=np.zeros(len(place.agencies), np.uint8),
         capacity=np.array(room, np.int64),
-        inspector_z=np.zeros((len(AGENCIES), int(p["inspector.groups"]))),
+        inspector_z=np.zeros((len(place.agencies), int(p["inspector.groups"]))),
     )
     known = int(p["calendar.burn_in_weeks"])
     state = first_state(world, seed, np.log(odds), p)
     return World(world, state, known, date - dt.timedelta(weeks=known), ids.to_numpy(object), seed, p, known)
 
 
-def _items(table: pd.DataFrame, agency: Any, item_class: Any, order: Any) -> NDArray[np.uint8]:
+def _items(table: pd.DataFrame, agency: Any, item_class: Any, order: Any, where: Place) -> NDArray[np.uint8]:
     """Return the item of each obligation: the one given, else the first of its agency and class."""
-    known = items().reset_index(drop=True)
+    known = items(where).reset_index(drop=True)
     keys = known["agency"].astype(str) + "/" + known["item_class"].astype(str)
     first = keys.drop_duplicates()
     place = pd.Series(first.index, index=first.to_numpy())
+    agencies = where.ids("agency")
     own = place[
-        [f"{AGENCIES[a]}/{ITEM_CLASSES[c]}" for a, c in zip(agency, item_class, strict=True)]
+        [f"{agencies[a]}/{ITEM_CLASSES[c]}" for a, c in zip(agency, item_class, strict=True)]
     ].to_numpy(np.int64)
     if "item" in table:
         given = pd.Index(known["item"].astype(str)).get_indexer(pd.Index(table["item"].astype(str)))[order]
@@ -226,15 +223,17 @@ def _items(table: pd.DataFrame, agency: Any, item_class: Any, order: Any) -> NDA
     return own.astype(np.uint8)
 
 
-def _check(table: pd.DataFrame, capacity: Mapping[str, int]) -> None:
+def _check(table: pd.DataFrame, capacity: Mapping[str, int], place: Place) -> None:
     """Check a table of obligations; one error lists everything wrong."""
     problems = [f"column '{name}' is missing" for name in _NEEDED if name not in table]
     if not problems and table.empty:
         problems.append("the table has no rows; give at least one obligation")
     if not problems:
-        for name, levels in _LEVELS.items():
-            if name in table and (unknown := sorted(set(table[name].astype(str)) - set(levels))):
-                problems.append(f"'{name}' holds {', '.join(unknown[:3])}; use levels of the data contract")
+        problems += [
+            f"'{name}' holds {', '.join(unknown[:3])}; use levels of {place.label.en}"
+            for name in _LEVELS
+            if name in table and (unknown := sorted(set(table[name].astype(str)) - set(place.ids(name))))
+        ]
         risk = pd.to_numeric(table["risk_probability"], errors="coerce").to_numpy(np.float64)
         if bad := int((~((risk > 0) & (risk < 1))).sum()):
             problems.append(f"'risk_probability' is not inside (0, 1) in {bad} rows; give probabilities")
@@ -248,8 +247,8 @@ def _check(table: pd.DataFrame, capacity: Mapping[str, int]) -> None:
             if name in table
             and table.drop_duplicates(["enterprise_id", name])["enterprise_id"].duplicated().any()
         ]
-    if unknown := sorted(set(capacity) - set(AGENCIES)):
-        problems.append(f"'capacity' names {', '.join(unknown)}; use agencies of the data contract")
+    if unknown := sorted(set(capacity) - set(place.agencies)):
+        problems.append(f"'capacity' names {', '.join(unknown)}; use agencies of {place.label.en}")
     if problems:
         count = f"{len(problems)} problem" + ("s" if len(problems) > 1 else "")
         raise ValueError(f"No world can be made of the scores: {'; '.join(problems)} ({count}).")

@@ -18,11 +18,12 @@ from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, Parameters, State, World,
 from tierkit.city.writing import state_columns, write_records
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.records import (
-    AGENCIES,
     ITEM_CLASSES,
     SCHEMA_VERSION,
+    SHANGHAI,
     TABLES,
     Dataset,
+    Place,
     conform,
     data_dictionary,
     write_dataset,
@@ -65,7 +66,8 @@ def history(
     dict of int to uint8 array
         Compliance state of every obligation in the first week of each month of the records.
     """
-    legacy = policy or Policy.load("legacy")
+    params = params or parameters()
+    legacy = (policy or Policy.load(params.place.past_policy)).at(params.place)
     population = draw(enterprises, seed, legacy, horizon_weeks, params)
     frame = settled(population.world, legacy, threads, progress, weeks)
     months: dict[int, NDArray[np.uint8]] = {}
@@ -111,7 +113,8 @@ def grow(
     >>> grow(50, seed=1).date == make(50, seed=1)[1].date
     True
     """
-    legacy = policy or Policy.load("legacy")
+    params = params or parameters()
+    legacy = (policy or Policy.load(params.place.past_policy)).at(params.place)
     frame = draw_world(enterprises, seed, legacy, horizon_weeks, params)
     return _recorded(settled(frame, legacy, threads, progress), legacy, threads, progress).end
 
@@ -255,9 +258,9 @@ def make(
     seed : int
         0 … 2**32 - 1.
     policy : Policy, optional
-        The policy of the past; ``legacy`` if absent.
+        The policy of the past; that of the place if absent.
     params : Parameters, optional
-        Parameters of the world.
+        Parameters of the world; their place is that of the dataset, Shanghai if absent.
     horizon_weeks : int
         Weeks after the records for which the world has slots for entrants.
     threads : int
@@ -284,7 +287,8 @@ def make(
     50
     """
     enterprises, seed = count_of(enterprises, "enterprises", 0), count_of(seed, "seed", 0)
-    legacy = policy_of("legacy" if policy is None else policy)
+    params = params or parameters()
+    legacy = policy_of(params.place.past_policy if policy is None else policy).at(params.place)
     population, past, months = history(
         enterprises,
         seed,
@@ -322,7 +326,7 @@ def make(
         "policy_hash": legacy.hash,
         "parameters_hash": end.parameters.hash,
     }
-    return Dataset(tables, manifest), end
+    return Dataset(tables, manifest, end.place), end
 
 
 def _closing(table: pd.DataFrame, end: World, slots: NDArray[np.int64] | None = None) -> pd.DataFrame:
@@ -365,7 +369,10 @@ def _truth(
     enterprises = pd.DataFrame(
         {"enterprise_id": end.ids, "latent": np.round(population.latent, 6), **of_enterprises}
     )[known]
-    return {"truth": conform(truth, "truth"), "truth_enterprises": conform(enterprises, "truth_enterprises")}
+    return {
+        "truth": conform(truth, "truth", end.place),
+        "truth_enterprises": conform(enterprises, "truth_enterprises", end.place),
+    }
 
 
 def make_folder(
@@ -374,15 +381,16 @@ def make_folder(
     folder: str | os.PathLike[str],
     *,
     format: str = "parquet",
+    place: Place = SHANGHAI,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Make a synthetic dataset and write it to a folder, with its data dictionary; see `make`."""
-    data, _world = make(enterprises, seed, threads=threads, progress=progress)
-    place = write_dataset(data, folder, format)
+    """Make a synthetic dataset of a place and write it to a folder, with its data dictionary; see `make`."""
+    data, _world = make(enterprises, seed, params=parameters(place), threads=threads, progress=progress)
+    root = write_dataset(data, folder, format)
     for lang, name in (("en", "dictionary.md"), ("zh", "dictionary.zh-CN.md")):
-        (place / name).write_text(data_dictionary(lang), encoding="utf-8")
-    return place
+        (root / name).write_text(data_dictionary(lang, place), encoding="utf-8")
+    return root
 
 
 def world_of(
@@ -399,7 +407,7 @@ def world_of(
     data : Dataset or path
         With the tables ``truth`` and ``truth_enterprises``.
     policy : Policy, name or path, optional
-        The policy of its past, whose base rates set the agencies' capacities; ``legacy`` if absent.
+        The policy of its past, whose base rates set the agencies' capacities; that of the place if absent.
     horizon_weeks : int
         Weeks after the records for which the world has slots for entrants.
     params : Parameters, optional
@@ -458,12 +466,14 @@ def _origins(data: Dataset, policy: Policy | None, params: Parameters | None) ->
             "A simulation goes on from the truth of a synthetic dataset; this one has no "
             f"{' and no '.join(missing) or 'synthetic manifest'}. Make one with 'tierkit synth'."
         )
-    p = params or parameters()
+    p = params or parameters(data.place)
+    if p.place.hash != data.place.hash:
+        raise ValueError(f"The parameters are of {p.place.label.en}, the dataset of {data.place.label.en}.")
     if manifest["parameters_hash"] != p.hash:
         raise ValueError(
             "The dataset was made with other parameters of the world; make it again with this version."
         )
-    reference = policy or Policy.load("legacy")
+    reference = (policy or Policy.load(data.place.past_policy)).at(data.place)
     if manifest["policy"] != reference.name:
         raise ValueError(
             f"The dataset was made under the policy '{manifest['policy']}', not '{reference.name}'; "
@@ -491,7 +501,7 @@ def world_at(
     date : datetime.date
         A Monday after the first week of the records, at the latest the day on which they end.
     policy : Policy, optional
-        The policy of its past; ``legacy`` if absent.
+        The policy of its past; that of the place if absent.
     horizon_weeks : int
         Weeks after the end of the records for which the world has slots for entrants.
     params : Parameters, optional
@@ -551,7 +561,7 @@ def obligation_keys(frame: World) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "enterprise_id": frame.ids[world.enterprise.astype(np.int64)],
-            "agency": np.array(AGENCIES, object)[world.agency],
+            "agency": np.array(frame.place.ids("agency"), object)[world.agency],
             "item_class": np.array(ITEM_CLASSES, object)[world.item_class],
         }
     )
@@ -577,7 +587,7 @@ def potential(
     weeks : int
         Weeks from that day on, within the records.
     policy : Policy, optional
-        The policy of its past; ``legacy`` if absent.
+        The policy of its past; that of the place if absent.
     params : Parameters, optional
         Parameters with which the dataset was made; the default ones if absent.
     threads : int

@@ -14,13 +14,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.records import CREDIT_EVENTS, UNINSPECTED_KINDS, Parameter
+from tierkit.records import CREDIT_EVENTS, SHANGHAI, UNINSPECTED_KINDS, DataError, Parameter, Place, Problem
+from tierkit.records.problems import suggestion
 from tierkit.results import Result, plain
 from tierkit.texts import number, text
 
@@ -53,7 +55,12 @@ LONG_AGO = -20_000
 
 @dataclass(frozen=True, repr=False)
 class Parameters:
-    """The parameters of the synthetic world, read from ``tierkit/city/world.toml``.
+    """The parameters of the synthetic world of a place: ``tierkit/city/world.toml`` and its ``[city]`` table.
+
+    Attributes
+    ----------
+    entries : mapping of str to Parameter
+    place : Place
 
     Examples
     --------
@@ -65,6 +72,7 @@ class Parameters:
     """
 
     entries: Mapping[str, Parameter]
+    place: Place = SHANGHAI
 
     def __repr__(self) -> str:
         """Return how many there are and the start of their hash."""
@@ -102,7 +110,7 @@ class Parameters:
             if path not in entries:
                 raise KeyError(f"'{path}' is not a parameter of the world.")
             entries[path] = Parameter(value, entries[path].unit, assumption="set by the caller")
-        return Parameters(entries)
+        return Parameters(entries, self.place)
 
     @property
     def hash(self) -> str:
@@ -111,20 +119,102 @@ class Parameters:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+def _leaves(tree: Mapping[str, Any], file: str, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
     for name, node in tree.items():
         path = f"{prefix}{name}"
+        if not isinstance(node, Mapping):
+            remedy = 'Give { value = …, unit = "…", assumption = "why" }'
+            raise DataError([Problem(file, path, 0, (), f"= {node!r} is not a parameter", remedy)])
         if "value" in node:
             if not node.get("unit") or not (node.get("source") or node.get("assumption")):
-                raise ValueError(f"world.toml: '{path}' needs a unit and a source or an assumption.")
+                message, remedy = "needs a unit and a source or an assumption", "Give them"
+                raise DataError([Problem(file, path, 0, (), message, remedy)])
             yield path, Parameter(**node)
         else:
-            yield from _leaves(node, path + ".")
+            yield from _leaves(node, file, path + ".")
+
+
+_ALL_ALIKE = "the file of the place has no value: all alike"
+
+
+def _alike(place: Place) -> Mapping[str, Mapping[str, Parameter]]:
+    """Return what holds where a place's file says nothing: groups of parameters, in which all are alike."""
+    sectors, districts, agencies = (place.ids(kind) for kind in ("sector", "district", "agency"))
+    some = Parameter([0.5, 0.2], "share [general, key]", "", _ALL_ALIKE)
+    return MappingProxyType(
+        {
+            "share.sector": dict.fromkeys(sectors, Parameter(1 / len(sectors), "share", "", _ALL_ALIKE)),
+            "share.district": dict.fromkeys(
+                districts, Parameter(1 / len(districts), "share", "", _ALL_ALIKE)
+            ),
+            "hazard.sector": dict.fromkeys(sectors, Parameter(0.0, "log-odds", "", _ALL_ALIKE)),
+            "complaint.sector": {"other": Parameter(1.0, "relative", "", _ALL_ALIKE)},
+            "applicability.all": dict.fromkeys(agencies, some),
+        }
+    )
+
+
+def _fault(path: str, value: Any) -> str:
+    """Return what is wrong with the value of a parameter that a place gives by sector, district or agency."""
+    if path.startswith("applicability."):
+        fits = (
+            isinstance(value, list)
+            and len(value) == 2
+            and all(isinstance(one, int | float) and 0 <= one <= 1 for one in value)
+        )
+        return "" if fits else "must be two shares, of general and key items"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "must be a number"
+    return "must not be negative" if value < 0 and not path.startswith("hazard.") else ""
+
+
+def _of_place(place: Place, world: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """Return the parameters that the file of a place gives, completed by those that are alike for all.
+
+    Raises
+    ------
+    DataError
+        With everything that is wrong with the ``[city]`` table.
+    """
+    file = f"{place.name}: [city]"
+    given = dict(_leaves(place.city, file))
+    groups = _alike(place)
+    keyed = {f"{group}.{name}" for group, own in groups.items() for name in own}
+    keyed |= {f"complaint.sector.{sector}" for sector in place.sectors}
+    keyed |= {f"applicability.{sector}.{agency}" for sector in place.sectors for agency in place.agencies}
+    problems = []
+    for path, one in given.items():
+        if path not in keyed and path not in world:
+            message = f"is no parameter of this place{suggestion(path, [*keyed, *world])}"
+            problems.append(Problem(file, path, 0, (), message, "Correct the name, or take it out"))
+        elif path in keyed and (fault := _fault(path, one.value)):
+            problems.append(Problem(file, path, 0, (), f"= {one.value!r} {fault}", "Correct the value"))
+    entries: dict[str, Parameter] = {}
+    for group, own in groups.items():
+        mine = {name for name in own if f"{group}.{name}" in given}
+        if mine and group != "complaint.sector":
+            problems += [
+                Problem(file, f"{group}.{name}", 0, (), "is missing", f"Give all of {group}, or none")
+                for name in own
+                if name not in mine
+            ]
+        entries |= {f"{group}.{name}": one for name, one in own.items()}
+    if problems:
+        raise DataError(problems)
+    return entries | given
 
 
 @cache
-def parameters() -> Parameters:
-    """Return the default parameters of the world: those of its file and the rates of credit events."""
+def parameters(place: Place = SHANGHAI) -> Parameters:
+    """Return the default parameters of the world of a place.
+
+    They are those of ``world.toml``, the rates of credit events and the ``[city]`` table of the place.
+
+    Raises
+    ------
+    DataError
+        With everything that is wrong with the place's ``[city]`` table.
+    """
     text = files("tierkit.city").joinpath("world.toml").read_text("utf-8")
     tree = tomllib.loads(text)
     tree["adverse"] |= {
@@ -132,7 +222,8 @@ def parameters() -> Parameters:
         for kind in UNINSPECTED_KINDS
         if (rate := CREDIT_EVENTS[kind].rate) is not None
     }
-    return Parameters(dict(_leaves(tree)))
+    world = dict(_leaves(tree, "world.toml"))
+    return Parameters(world | _of_place(place, world), place)
 
 
 def log_index(rate: Any) -> NDArray[np.int64]:
@@ -181,7 +272,10 @@ def rate_table() -> NDArray[np.uint32]:
 
 
 class Fixed(NamedTuple):
-    """The part of a world that no policy changes: E slots of enterprises, O obligations in their order."""
+    """The part of a world that no policy changes: E slots of enterprises, O obligations in their order.
+
+    There are A agencies, as the place has them.
+    """
 
     start: NDArray[np.int64]  # (E+1) first obligation of each enterprise
     entered: NDArray[np.int16]  # (E) first week in the register, ascending
@@ -205,9 +299,9 @@ class Fixed(NamedTuple):
     hazard: NDArray[np.int16]  # (O) log index of the weekly hazard of falling into violation
     hunch: NDArray[np.int16]  # (O) what an inspector senses, steps of 1/LOG_ONE of a standard deviation
     offsite: NDArray[np.uint16]  # (O) rank for off-site coverage; 65,535 if it cannot be checked off site
-    agency_level: NDArray[np.uint8]  # (12) 0 municipal, 1 district
-    capacity: NDArray[np.int64]  # (12) inspections a week
-    inspector_z: NDArray[np.float64]  # (12, groups) standardised skill of an inspector group
+    agency_level: NDArray[np.uint8]  # (A) by agency: 0 municipal, 1 district
+    capacity: NDArray[np.int64]  # (A) inspections a week
+    inspector_z: NDArray[np.float64]  # (A, groups) standardised skill of an inspector group
 
 
 class State(NamedTuple):
@@ -320,6 +414,11 @@ class World(Result):
             "obligations": self.obligations,
             "seed": self.seed,
         }
+
+    @property
+    def place(self) -> Place:
+        """The place whose vocabularies the codes stand for."""
+        return self.parameters.place
 
     @property
     def enterprises(self) -> int:

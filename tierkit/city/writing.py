@@ -18,7 +18,6 @@ from tierkit.city.engine import Run, compile_rules
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws, uniform
 from tierkit.city.world import World, probability_table
 from tierkit.records import (
-    AGENCIES,
     CHANNELS,
     COMPLAINT_CHANNELS,
     COMPLAINT_KINDS,
@@ -129,7 +128,7 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
     )
     propensity, served = _propensity(run, log)
     stamp = [s.replace("-", "") for s in np.datetime_as_string(inspected, unit="D").tolist()]
-    agency = _levels(AGENCIES, fixed.agency[obligation])
+    agency = _levels(run.start.place.ids("agency"), fixed.agency[obligation])
     table = pd.DataFrame(
         {
             "check_code": _codes("", stamp, owner, fixed.local[obligation]),
@@ -276,7 +275,7 @@ def _signals(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> dict[str, pd
     words = draws(run.seed, run.replicate, owner, number, Block.SIGNAL, week)
     last = 6 if run.policy["trigger.delay_weeks"] > 0 else 0
     raised = calendar.day(week, _whole(words[3], 0, last))
-    agency = _levels(AGENCIES, fixed.agency[obligation])
+    agency = _levels(run.start.place.ids("agency"), fixed.agency[obligation])
     is_complaint = kind < 3
     mine = np.flatnonzero(is_complaint)
     complaints = pd.DataFrame(
@@ -404,6 +403,6 @@ def write_records(run: Run) -> dict[str, pd.DataFrame]:
         "tiers": _tiers(run),
     }
     return {
-        name: conform(table[[c for c in table.columns if c in TABLES[name].columns]], name)
+        name: conform(table[[c for c in table.columns if c in TABLES[name].columns]], name, run.start.place)
         for name, table in tables.items()
     }

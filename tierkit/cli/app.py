@@ -14,6 +14,7 @@ from tierkit.cli import (
     data,
     evaluations,
     models,
+    places,
     policies,
     reports,
     reviews,
@@ -64,6 +65,7 @@ sensitivity.add_to(app)
 backtests.add_to(app)
 evaluations.add_to(app)
 app.add_typer(policies.app, name="policy")
+app.add_typer(places.app, name="place")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

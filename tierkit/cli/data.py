@@ -24,12 +24,17 @@ def synth(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write.")],
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the city.")] = 0,
     format: Annotated[str, typer.Option(metavar="FORMAT", help="parquet, csv or csv.gz.")] = "parquet",
+    place: Annotated[
+        str, typer.Option(metavar="PLACE", help="Name or file of the place; see 'tierkit place show'.")
+    ] = "shanghai",
 ) -> Answer:
     """Make a synthetic city with two years of records."""
     from tierkit.jobs import synthesis
 
     with show() as progress:
-        done = synthesis.synth(enterprises, out, seed=seed, format=format, threads=cores(), progress=progress)
+        done = synthesis.synth(
+            enterprises, out, seed=seed, format=format, place=place, threads=cores(), progress=progress
+        )
     rows = [{"table": name, "rows": entry["rows"]} for name, entry in done.manifest["tables"].items()]
     wrote = f"{'Replaced' if done.replaced else 'Wrote'} '{out}', as of {done.manifest['as_of']}."
     return Answer(done.to_dict(), f"{table(rows, right=['rows'])}\n\n{wrote}")

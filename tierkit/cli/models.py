@@ -33,8 +33,12 @@ def train(
     as_of: AsOf,
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Where to write.")],
     policy: Annotated[
-        str, typer.Option(metavar="POLICY", help="Policy that the model is trained for.")
-    ] = "legacy",
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="What the model is trained for; the place's past policy if not given.",
+        ),
+    ] = None,
     scheme: Annotated[str, typer.Option(metavar="SCHEME", help="naive, random or weighted.")] = "weighted",
     level: Annotated[
         str,
@@ -125,7 +129,7 @@ def explain(
     model: ModelFolder,
     data: Data,
     as_of: AsOf,
-    enterprise: Annotated[str, typer.Option(metavar="ID", help="A unified social credit code.")],
+    enterprise: Annotated[str, typer.Option(metavar="ID", help="Id of the enterprise.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page, FILE.html.")],
     policy: Annotated[
         str | None,

@@ -24,11 +24,14 @@ def review(
         Path | None,
         typer.Option(metavar="SCORES", help="A file that score wrote, to check the decisions against."),
     ] = None,
+    place: Annotated[
+        str, typer.Option(metavar="PLACE", help="Name or file of the place whose ids are decided on.")
+    ] = "shanghai",
 ) -> Answer:
     """Add decisions of reviewers to a log whose lines are chained by their hashes."""
     from tierkit.jobs import reviewing
 
-    done = reviewing.review(decisions, log, scores=scores)
+    done = reviewing.review(decisions, log, scores=scores, place=place)
     old = done.rows - done.added
     said = f"Recorded {done.added} of {done.rows} decision{'s' * (done.rows != 1)} in '{log}'"
     said += f"; {old} {'was' if old == 1 else 'were'} there already." if old else "."

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from tierkit.compare.comparison import mean_interval
-from tierkit.compare.outcomes import GROUPS, SHARES
-from tierkit.records import LEVELS
+from tierkit.compare.outcomes import SHARES
+from tierkit.records import SHANGHAI, Place
 from tierkit.texts import interval, number, percent, text
 
 __all__ = ["MEASURES", "Scoreboard", "ratings", "scoreboard"]
@@ -53,6 +53,8 @@ class Scoreboard:
     kappa : float
     weeks, over : int
         Length of the runs, and the last weeks of them that are measured.
+    place : Place
+        The place of the agencies.
     """
 
     rows: pd.DataFrame
@@ -60,6 +62,7 @@ class Scoreboard:
     kappa: float
     weeks: int
     over: int
+    place: Place = SHANGHAI
 
     def table(self, policy: str) -> pd.DataFrame:
         """Return the values of one policy: one row per agency with any demand, one column per measure.
@@ -74,7 +77,7 @@ class Scoreboard:
             raise KeyError(f"No policy '{policy}'; there are {list(self.rows['policy'].unique())}.")
         wide = own.pivot_table(index="agency", columns="measure", values="value", observed=True, dropna=False)
         busy = wide[["inspections", "put_off"]].sum(axis=1) > 0
-        order = [agency for agency in GROUPS["agency"] if agency in wide.index and busy[agency]]
+        order = [agency for agency in self.place.agencies if agency in wide.index and busy[agency]]
         return wide.loc[order, [name for name in MEASURES if name in wide.columns]]
 
     def __repr__(self) -> str:
@@ -95,13 +98,13 @@ class Scoreboard:
             body = []
             for agency in wide.index:
                 cells = "".join(f"<td>{_cell(rows[policy, agency, name])}</td>" for name in wide)
-                body.append(f"<tr><th>{html.escape(LEVELS['agency'][agency].en)}</th>{cells}</tr>")
+                body.append(f"<tr><th>{html.escape(self.place.agencies[agency].label.en)}</th>{cells}</tr>")
             parts.append(
                 f"<p><b>{html.escape(policy)}</b></p><table><tr><th></th>{head}</tr>{''.join(body)}</table>"
             )
         if len(self.ratings):
             body = [
-                f"<tr><th>{html.escape(LEVELS['agency'][str(one['agency'])].en)}</th>"
+                f"<tr><th>{html.escape(self.place.agencies[str(one['agency'])].label.en)}</th>"
                 f"<td>{number(one['value'], 2)}<br><small>{interval(one['low'], one['high'], 2)}</small></td>"
                 f"<td>{number(one['n'])}</td></tr>"
                 for one in self.ratings.to_dict("records")
@@ -125,6 +128,7 @@ def scoreboard(
     kappa: float = 0.1,
     weeks: int = 52,
     rated: pd.DataFrame | None = None,
+    place: Place = SHANGHAI,
 ) -> Scoreboard:
     """Return the agencies' scoreboard of a comparison.
 
@@ -136,6 +140,8 @@ def scoreboard(
         Which run of the comparison.
     rated : DataFrame, optional
         `ratings` of the records.
+    place : Place
+        The place of the comparison.
 
     Returns
     -------
@@ -181,16 +187,19 @@ def scoreboard(
         kappa,
         weeks,
         int(rows["over"].iloc[0]),
+        place,
     )
 
 
-def ratings(inspections: pd.DataFrame) -> pd.DataFrame:
+def ratings(inspections: pd.DataFrame, place: Place = SHANGHAI) -> pd.DataFrame:
     """Return how enterprises rated each agency's inspections.
 
     Parameters
     ----------
     inspections : DataFrame
         The table ``inspections`` of the records, or its columns ``agency`` and ``rating`` (1 to 5).
+    place : Place
+        The place of the agencies, for their order.
 
     Returns
     -------
@@ -213,5 +222,5 @@ def ratings(inspections: pd.DataFrame) -> pd.DataFrame:
         mean, low, high = mean_interval(stars)
         rows.append((agency, float(mean), *(float(np.clip(end, 1, 5)) for end in (low, high)), len(stars)))
     out = pd.DataFrame(rows, columns=["agency", "value", "low", "high", "n"])
-    place = {agency: at for at, agency in enumerate(GROUPS["agency"])}
-    return out.iloc[np.argsort(out["agency"].map(place).to_numpy(), kind="stable")].reset_index(drop=True)
+    at = {agency: code for code, agency in enumerate(place.agencies)}
+    return out.iloc[np.argsort(out["agency"].map(at).to_numpy(), kind="stable")].reset_index(drop=True)

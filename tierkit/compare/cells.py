@@ -16,12 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.engine import LOG, TALLY, Run
-from tierkit.records import AGENCIES, CHANNELS, FINDINGS, FIRST_PENALTY, ITEM_CLASSES, MODES, TIERS
+from tierkit.records import CHANNELS, FINDINGS, FIRST_PENALTY, ITEM_CLASSES, MODES, TIERS
 
 __all__ = ["demand", "inspections", "obligation_weeks"]
 
 _LEVELS: Mapping[str, Sequence[str]] = {
-    "agency": AGENCIES,
     "tier": TIERS,
     "item_class": ITEM_CLASSES,
     "channel": CHANNELS,
@@ -77,7 +76,7 @@ def inspections(run: Run) -> pd.DataFrame:
         "channel": column["channel"],
         "mode": column["mode"],
     }
-    shape = (run.weeks, *(len(_LEVELS[name]) for name in list(cells)[1:]))
+    shape = (run.weeks, *(len(_levels(run, name)) for name in list(cells)[1:]))
     key, cell = np.unique(np.ravel_multi_index(tuple(cells.values()), shape), return_inverse=True)
     finding = column["finding"]
     counts = {
@@ -146,6 +145,10 @@ def demand(run: Run) -> pd.DataFrame:
     return _frame(run, at, {"inspections": run.tally.ravel()}, {"inspections": "inspections"})
 
 
+def _levels(run: Run, name: str) -> Sequence[str]:
+    return run.start.place.ids("agency") if name == "agency" else _LEVELS[name]
+
+
 def _frame(
     run: Run,
     at: Mapping[str, NDArray[np.int64]],
@@ -164,7 +167,7 @@ def _frame(
     )
     for name, codes in at.items():
         if name != "week":
-            out[name] = pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(_LEVELS[name])))
+            out[name] = pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(_levels(run, name))))
     for name, row in counts.items():
         out[name] = row.astype(np.int64)
     out.attrs["units"] = dict(units)

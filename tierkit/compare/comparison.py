@@ -20,7 +20,7 @@ from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
 from tierkit.policy import Policy, PolicyLike, diff, policies_of, policy_of
 from tierkit.progress import in_threads
-from tierkit.records import TIERS
+from tierkit.records import SHANGHAI, TIERS, Place
 from tierkit.records.gate import instance_of, scores_of
 from tierkit.results import Result
 from tierkit.texts import interval, join, number, percent, policy_label, signed, text
@@ -100,6 +100,8 @@ class Comparison(Result):
         Who was in the register at the start.
     visits : dict of str to int array
         Enterprises by number of visits in the measured weeks, first replicate of the headline.
+    place : Place
+        The place of the world.
     """
 
     summary: pd.DataFrame
@@ -116,6 +118,7 @@ class Comparison(Result):
     first_tier: dict[str, NDArray[np.uint8]]
     alive: NDArray[np.bool_]
     visits: dict[str, NDArray[np.int64]]
+    place: Place = SHANGHAI
 
     @property
     def kappas(self) -> tuple[float, ...]:
@@ -443,8 +446,8 @@ def compare(
     Raises
     ------
     ValueError
-        If a reform equals its baseline, a name, a kappa or a horizon comes twice, or a number is out of
-        range.
+        If a reform equals its baseline, a policy is of another place than the world, a name, a kappa or a
+        horizon comes twice, or a number is out of range.
 
     Examples
     --------
@@ -459,8 +462,8 @@ def compare(
     (0.1, (0.0, 0.1), [0.1])
     """
     instance_of(world, World, "world", "a World, as tk.world_of(data) gives it")
-    baseline = policy_of(baseline, "baseline")
-    policies = [baseline, *policies_of(reforms, "reforms")]
+    given = [policy_of(baseline, "baseline"), *policies_of(reforms, "reforms")]
+    baseline, *_ = policies = [policy.at(world.place) for policy in given]
     _check_policies(policies)
     headline, cases = _cases(weeks, kappa, over, by_year, replicates, beside)
     if not isinstance(threads, int | np.integer) or threads < 1:
@@ -493,6 +496,7 @@ def compare(
         shown.first_tier,
         world.alive(),
         shown.visits,
+        world.place,
     )
 
 
@@ -540,7 +544,7 @@ def _run_case(
 ) -> _Frames:
     """Run all policies at one kappa over one horizon."""
     names = [policy.name for policy in policies]
-    groups = [tuple(GROUPS), *[_YEARLY] * (len(case.windows) - 1)]
+    groups = [GROUPS, *[_YEARLY] * (len(case.windows) - 1)]
     first: dict[str, NDArray[np.uint8]] = {}
     visits: dict[str, NDArray[np.int64]] = {}
     # A large world is run once at a time, by all threads, as every run has a state of its own in memory.

@@ -22,17 +22,13 @@ from tierkit.city.population import items
 from tierkit.city.world import State, World
 from tierkit.policy import Policy
 from tierkit.records import (
-    AGENCIES,
     AGENCY_LEVELS,
     CHANNELS,
-    DISTRICTS,
     FIRST_PENALTY,
     MODES,
-    OWNERSHIPS,
-    SECTORS,
     SEVERITIES,
-    SIZES,
     TIERS,
+    Place,
 )
 
 __all__ = [
@@ -42,6 +38,7 @@ __all__ = [
     "Mark",
     "Measure",
     "Outcome",
+    "levels_of",
     "measure",
     "run_and_measure",
     "run_and_measure_windows",
@@ -115,18 +112,25 @@ or with as many planned visits at one level of agency, within one period of the 
 """
 SHARES = frozenset(m.name for m in MEASURES if m.bottom and m.unit != "weeks")
 """Measures that are shares of something, shown in per cent and changed by points."""
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "all": ("all",),
-    "tier": (*TIERS, "entered"),
-    "agency": AGENCIES,
-    "sector": SECTORS,
-    "size": SIZES,
-    "ownership": OWNERSHIPS,
-    "district": DISTRICTS,
-    "shield": ("shielded", "open"),
-    "channel": CHANNELS,
-}
-"""Levels of each group; enterprises that entered after the start of the run have no tier at its start."""
+GROUPS = ("all", "tier", "agency", "sector", "size", "ownership", "district", "shield", "channel")
+"""By what measures are told apart."""
+
+
+@cache
+def levels_of(place: Place) -> Mapping[str, tuple[str, ...]]:
+    """Return the levels of each group in a place.
+
+    Enterprises that entered after the start of the run have no tier at its start.
+
+    Examples
+    --------
+    >>> levels_of(SHANGHAI)["tier"]
+    ('T1', 'T2', 'T3', 'T4', 'entered')
+    """
+    own = {"all": ("all",), "tier": (*TIERS, "entered"), "shield": ("shielded", "open"), "channel": CHANNELS}
+    return {group: own.get(group) or place.ids(group) for group in GROUPS}
+
+
 _DRAWN = [CHANNELS.index(name) for name in ("random", "routine")]
 _SUPPRESSED = [TALLY.index(name) for name in ("list", "item", "window", "cap", "duplicate", "lapsed")]
 _RANDOM, _TRIGGER, _FOLLOWUP = (CHANNELS.index(name) for name in ("random", "trigger", "followup"))
@@ -173,7 +177,7 @@ class Outcome:
     @property
     def rows(self) -> pd.DataFrame:
         """Columns ``group``, ``level``, ``measure`` and ``unit`` of `values`."""
-        return _rows(tuple(self.parts))
+        return _rows(tuple(self.parts), self.world.place)
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the columns ``value`` and ``n`` of `values` alone, which is quicker."""
@@ -205,7 +209,7 @@ class Outcome:
             0 = T1; of those who entered after the start it is not read.
         """
         tier = _entered(self.world, tier)
-        return Outcome(self.world, tier, self.sums, {"tier": _by("tier", tier, self.sums)})
+        return Outcome(self.world, tier, self.sums, {"tier": _by(self.world.place, "tier", tier, self.sums)})
 
 
 PART_UNITS: Mapping[str, str] = {
@@ -237,14 +241,15 @@ PART_UNITS: Mapping[str, str] = {
 
 
 @cache
-def _rows(groups: tuple[str, ...]) -> pd.DataFrame:
+def _rows(groups: tuple[str, ...], place: Place) -> pd.DataFrame:
     """Return the rows of `Outcome.values` that there are for some groups."""
+    levels = levels_of(place)
     rows = [
         (group, level, m.name, m.unit)
         for m in MEASURES
         for group in m.groups
         if group in groups
-        for level in GROUPS[group]
+        for level in levels[group]
     ]
     return pd.DataFrame(rows, columns=["group", "level", "measure", "unit"])
 
@@ -278,8 +283,10 @@ def _entered(world: World, tier: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(world.fixed.entered > world.week, np.uint8(len(TIERS)), tier).astype(np.uint8)
 
 
-def _by(group: str, code: NDArray[Any], sums: Mapping[str, NDArray[np.float64]]) -> pd.DataFrame:
-    levels = list(GROUPS[group])
+def _by(
+    place: Place, group: str, code: NDArray[Any], sums: Mapping[str, NDArray[np.float64]]
+) -> pd.DataFrame:
+    levels = list(levels_of(place)[group])
     code = code.astype(np.int64)
     return pd.DataFrame(
         {name: np.bincount(code, weights=row, minlength=len(levels)) for name, row in sums.items()},
@@ -293,7 +300,7 @@ def measure(
     until: Mark | None = None,
     *,
     tier: NDArray[np.uint8] | None = None,
-    groups: Sequence[str] = tuple(GROUPS),
+    groups: Sequence[str] = GROUPS,
 ) -> Outcome:
     """Compute the measures of a run, or of some weeks of it.
 
@@ -357,8 +364,9 @@ def measure(
         "audits": channel == _RANDOM,
         "audit_findings": (channel == _RANDOM) & found,
     }
-    visit = _visits(week, who, column["visit"], agency, channel, column["mode"])
-    minutes = items()["minutes"].to_numpy(np.int64)[fixed.item[obligation]]
+    agencies = list(world.place.agencies)
+    visit = _visits(week, who, column["visit"], agency, channel, column["mode"], len(agencies))
+    minutes = items(world.place)["minutes"].to_numpy(np.int64)[fixed.item[obligation]]
     people, travel = p["burden.inspectors"], p["burden.onsite_minutes_travel"]
     by_visit: dict[str, NDArray[Any]] = {
         "visits": np.ones(len(visit.who)),
@@ -423,10 +431,10 @@ def measure(
             done, week[counted], who[counted], column["visit"][counted], level[counted], agency[counted]
         )
         codes["shield"] = np.where((since.listed == 1) | capped, 0, 1)
-    parts = {group: _by(group, code, sums) for group, code in codes.items() if group in groups}
+    parts = {group: _by(world.place, group, code, sums) for group, code in codes.items() if group in groups}
     if "agency" in groups:
-        told = gathered(agency, len(AGENCIES), visit.agency, visit.of, visit.share)
-        parts["agency"] = pd.DataFrame(told | {"n": told["inspections"]}, index=list(AGENCIES))
+        told = gathered(agency, len(agencies), visit.agency, visit.of, visit.share)
+        parts["agency"] = pd.DataFrame(told | {"n": told["inspections"]}, index=agencies)
     if "channel" in groups:
         told = {
             name: np.bincount(channel, weights=row.astype(np.float64), minlength=len(CHANNELS))
@@ -462,7 +470,7 @@ class _Visits(NamedTuple):
 
 def _visits(
     week: NDArray[np.int64], who: NDArray[np.int64], number: NDArray[np.int64], agency: NDArray[np.int64],
-    channel: NDArray[np.int64], mode: NDArray[np.int64],
+    channel: NDArray[np.int64], mode: NDArray[np.int64], agencies: int,
 ) -> _Visits:  # fmt: skip
     """Return the visits of a log of inspections."""
     key = (who * 8192 + week) * 32 + number
@@ -475,10 +483,10 @@ def _visits(
     close = (e[1:] == e[:-1]) & (w[1:] - w[:-1] <= REPEAT_WEEKS)
     again[mine[1:]] = close
     multi[mine[1:]] = close & (a[1:] != a[:-1])
-    pairs = np.unique(inverse * len(AGENCIES) + agency)
-    of = pairs // len(AGENCIES)
+    pairs = np.unique(inverse * agencies + agency)
+    of = pairs // agencies
     share = 1 / np.bincount(of, minlength=len(index))[of]
-    return _Visits(who[index], mode[index] == _JOINT, again, multi, of, pairs % len(AGENCIES), share)
+    return _Visits(who[index], mode[index] == _JOINT, again, multi, of, pairs % agencies, share)
 
 
 def _at_the_cap(
@@ -565,7 +573,7 @@ def run_and_measure_windows(
             marks[week + 1] = _mark(week + 1, state, world)
 
     done = run(world, policy, weeks, progress=progress, observe=observe, **options)
-    wanted = [tuple(GROUPS)] * len(windows) if groups is None else groups
+    wanted = [GROUPS] * len(windows) if groups is None else groups
     out = [
         measure(done, marks[world.week + lo], marks.get(world.week + hi), tier=tier, groups=some)
         for (lo, hi), some in zip(windows, wanted, strict=True)

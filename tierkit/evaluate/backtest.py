@@ -29,7 +29,7 @@ from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.evaluate.history import History, estimate
 from tierkit.policy import PolicyLike, policy_of
 from tierkit.progress import in_threads
-from tierkit.records import AGENCIES, CHANNELS, SECTORS, Dataset
+from tierkit.records import SHANGHAI, Dataset, Place
 from tierkit.records.gate import dataset_of, day_of
 from tierkit.results import Result
 from tierkit.scores.metrics import wilson_interval
@@ -41,8 +41,6 @@ DIMENSIONS = ("agency", "channel", "sector")
 """What a cell of the load is."""
 LEAST_EXPECTED = 5.0
 """Inspections that a cell must be expected to have, to be judged: fewer say little of a year's rate."""
-_LEVELS = {"agency": AGENCIES, "channel": CHANNELS, "sector": SECTORS}
-_SHAPE = tuple(len(_LEVELS[name]) for name in DIMENSIONS)
 
 
 def prediction_interval(draws: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -100,6 +98,7 @@ class Backtest(Result):
     counts: NDArray[np.int64]
     observed: NDArray[np.int64]
     least: float = LEAST_EXPECTED
+    place: Place = SHANGHAI
 
     @property
     def replicates(self) -> int:
@@ -135,10 +134,10 @@ class Backtest(Result):
         observed = self.observed.sum(axis=out).reshape(-1)
         low, high = prediction_interval(draws)
         predicted = draws.mean(axis=0)
-        shape = [len(_LEVELS[name]) for name in kept]
+        shape = [len(self.place.ids(name)) for name in kept]
         places = np.indices(shape).reshape(len(kept), len(predicted))
         levels = {
-            name: np.array(_LEVELS[name], object)[place] for name, place in zip(kept, places, strict=True)
+            name: np.array(self.place.ids(name), object)[at] for name, at in zip(kept, places, strict=True)
         }
         cells = pd.DataFrame(
             {
@@ -210,13 +209,19 @@ class Backtest(Result):
         return f"<p><b>{html.escape(repr(self))}</b></p>{shown}"
 
 
+def _shape(place: Place) -> tuple[int, ...]:
+    """Return how many levels each dimension has."""
+    return tuple(len(place.ids(name)) for name in DIMENSIONS)
+
+
 def _of_run(done: Run) -> NDArray[np.int64]:
     """Return the inspections of a run by agency, channel and sector."""
     log, world = done.table(), done.start.fixed
     obligation = log["obligation"].to_numpy(np.int64)
     sector = world.sector[world.enterprise[obligation].astype(np.int64)]
-    place = np.ravel_multi_index((world.agency[obligation], log["channel"], sector), _SHAPE)
-    return np.bincount(place, minlength=int(np.prod(_SHAPE))).reshape(_SHAPE)
+    shape = _shape(done.start.place)
+    cell = np.ravel_multi_index((world.agency[obligation], log["channel"], sector), shape)
+    return np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
 
 
 def _of_records(
@@ -230,14 +235,15 @@ def _of_records(
         index=data["enterprises"]["enterprise_id"].astype(str),
     )
     codes = [
-        pd.Categorical(values.astype(str), _LEVELS[name]).codes.astype(np.int64)
+        pd.Categorical(values.astype(str), data.place.ids(name)).codes.astype(np.int64)
         for name, values in zip(
             DIMENSIONS,
             (rows["agency"], rows["channel"], rows["enterprise_id"].astype(str).map(of)),
             strict=True,
         )
     ]
-    return np.bincount(np.ravel_multi_index(codes, _SHAPE), minlength=int(np.prod(_SHAPE))).reshape(_SHAPE)
+    shape = _shape(data.place)
+    return np.bincount(np.ravel_multi_index(codes, shape), minlength=int(np.prod(shape))).reshape(shape)
 
 
 def backtest(
@@ -333,4 +339,4 @@ def backtest(
     jobs = [partial(one, replicate) for replicate in range(1, replicates + 1)]
     counts = in_threads(jobs, replicates, threads, progress)
     happened = _of_records(data, since, until, frame.ids)
-    return Backtest(found, since.date(), until.date(), np.stack(counts), happened)
+    return Backtest(found, since.date(), until.date(), np.stack(counts), happened, place=data.place)

@@ -22,7 +22,7 @@ from tierkit.arrays import Floats
 from tierkit.policy import Policy
 from tierkit.policy.tiers import Previous, TierRule, margin_steps, place, point_steps
 from tierkit.policy.tiers.inputs import check_inputs
-from tierkit.records import EVENT_KINDS, SECTORS
+from tierkit.records import EVENT_KINDS
 from tierkit.results import Result
 from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import interval, number, percent, policy_label, text
@@ -214,7 +214,7 @@ def _read(scores: Mapping[date, pd.DataFrame], policy: Policy) -> tuple[list[_Da
                 ids.get_indexer(frame["enterprise_id"]).astype(np.int64),
                 margin_steps(frame["risk_probability"].to_numpy(np.float64)),
                 point_steps(frame["credit_points"].to_numpy(np.float64)),
-                pd.Categorical(frame["sector"], list(SECTORS)).codes.astype(np.int64),
+                TierRule.of(policy).sector_codes(frame["sector"]),
                 pd.Categorical(kinds, list(EVENT_KINDS)).codes.astype(np.int64),
             )
         )

@@ -15,7 +15,7 @@ from tierkit import texts
 from tierkit.arrays import Floats
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, build
-from tierkit.records import TABLES, TIERS
+from tierkit.records import TABLES, TIERS, Tables
 from tierkit.records.known import TIMED, Source, Timeline
 from tierkit.results import Result, plain
 from tierkit.scores.metrics import wilson_interval
@@ -111,11 +111,12 @@ def features_held(
     with Timeline(data, threads) as timeline:
         everybody = timeline.ids()
         timeline.ask(pd.DataFrame({"enterprise_id": everybody, "as_of": pd.Timestamp(known_before)}))
-        known = {
-            # The columns of the contract: a view may hold more, which the later date takes anew.
-            name: timeline.query(f"SELECT * FROM known_{name}")[list(TABLES[name].columns)]
-            for name in TIMED
-        }
+        columns = {name: list(TABLES[name].columns) for name in TIMED}
+        # The columns of the contract: a view may hold more, which the later date takes anew.
+        known = Tables(
+            {name: timeline.query(f"SELECT * FROM known_{name}")[columns[name]] for name in TIMED},
+            timeline.place,
+        )
     for name, frame in known.items():
         for value, _ in TABLES[name].decided:  # what is not decided yet is "none", and never empty
             frame[value] = frame[value].fillna("none")

@@ -16,7 +16,7 @@ from tierkit.arrays import Floats
 from tierkit.explain.bands import BANDS, DISTANCE, bands, basis, distance_band, way
 from tierkit.explain.changes import Changes, effects, span
 from tierkit.features import BY_NAME, NEVER_DAYS, Feature
-from tierkit.records import LEVELS, TIERS
+from tierkit.records import LEVELS, SHANGHAI, TIERS, Place
 from tierkit.results import Result, plain
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.risk import RiskModel
@@ -64,6 +64,8 @@ class Portraits(Result):
         Since the last run.
     lang : {"zh", "en"}
         Language of `_repr_html_`.
+    place : Place
+        The place whose levels the facts name.
     """
 
     tiers: pd.DataFrame
@@ -75,6 +77,7 @@ class Portraits(Result):
     basis: str
     changes: Changes | None = None
     lang: str = "zh"
+    place: Place = SHANGHAI
 
     def to_frame(self) -> pd.DataFrame:
         """Return `tiers`."""
@@ -102,7 +105,9 @@ class Portraits(Result):
             value, city = (texts.percent(row[name], digits) for name in ("value", "city"))
             interval = span(row["low"], row["high"], digits, lang, share=True)
         fact = {"flag": 1.0, "level": row["level"]}.get(kind)
-        what = known.label.text(lang) if fact is None else known.sentence(fact, lang).rstrip("。. ")
+        what = (
+            known.label.text(lang) if fact is None else known.sentence(fact, lang, self.place).rstrip("。. ")
+        )
         what = what[:1].upper() + what[1:]
         n = texts.number(int(row["n"]))
         return texts.text(
@@ -169,6 +174,7 @@ def portraits(
     *,
     changes: Changes | None = None,
     lang: str = "zh",
+    place: Place = SHANGHAI,
 ) -> Portraits:
     """Describe each tier by its distinguishing features and its share near a boundary.
 
@@ -184,6 +190,8 @@ def portraits(
     changes : Changes, optional
         From `tierkit.explain.changes`.
     lang : {"zh", "en"}, default="zh"
+    place : Place
+        The place of the enterprises.
 
     Returns
     -------
@@ -244,6 +252,7 @@ def portraits(
         basis=basis(tiers),
         changes=changes,
         lang=lang,
+        place=place,
     )
 
 

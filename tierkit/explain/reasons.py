@@ -18,7 +18,7 @@ from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, GROUPS
 from tierkit.policy import Policy
 from tierkit.policy.tiers import sentences
-from tierkit.records import LEVELS, Label
+from tierkit.records import SHANGHAI, Label, Place
 from tierkit.results import Result
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
@@ -59,14 +59,14 @@ class Reason:
     composite: float | None = None
     records: tuple[Record, ...] = ()
 
-    def fact(self, lang: str) -> str:
-        """Return the fact in words, with its number and unit."""
+    def fact(self, lang: str, place: Place = SHANGHAI) -> str:
+        """Return the fact in words, with its number and unit; levels as the place calls them."""
         feature = BY_NAME.get(self.feature)
-        return feature.sentence(self.value, lang) if feature else f"{self.feature} = {self.value}"
+        return feature.sentence(self.value, lang, place) if feature else f"{self.feature} = {self.value}"
 
-    def sentence(self, lang: str) -> str:
+    def sentence(self, lang: str, place: Place = SHANGHAI) -> str:
         """Return the fact and its effect as one sentence."""
-        fact = self.fact(lang).rstrip("。. ")
+        fact = self.fact(lang, place).rstrip("。. ")
         return texts.text("reason.sentence", lang, fact=fact, by=self.by(lang))
 
     def behind(self, lang: str, most: int = NAMED) -> str:
@@ -131,6 +131,8 @@ class Reasons(Result):
         are path-dependent.
     lang : {"zh", "en"}
         Language of `_repr_html_`.
+    place : Place
+        The place whose sectors and other levels the facts name; not part of `to_dict`.
     """
 
     enterprise_id: str
@@ -157,6 +159,7 @@ class Reasons(Result):
     flags: tuple[str, ...]
     background: int | None = None
     lang: str = "zh"
+    place: Place = SHANGHAI
 
     def __repr__(self) -> str:
         """Return the tier and the number of reasons, as one line."""
@@ -186,7 +189,7 @@ class Reasons(Result):
                 "axis": reason.axis,
                 "feature": reason.feature,
                 "group": GROUPS[reason.group].text(lang),
-                "fact": reason.fact(lang),
+                "fact": reason.fact(lang, self.place),
                 "value": reason.value,
                 "effect": reason.effect,
                 "unit": texts.text(f"unit.{units[reason.axis]}", lang),
@@ -267,7 +270,9 @@ class Reasons(Result):
         chosen = self.of(axis)
         space = "" if lang == "zh" else " "
         shown = [
-            space.join(filter(None, (reason.sentence(lang), reason.behind(lang) if records else "")))
+            space.join(
+                filter(None, (reason.sentence(lang, self.place), reason.behind(lang) if records else ""))
+            )
             for reason in chosen[:top]
         ]
         if len(chosen) > top:
@@ -280,6 +285,7 @@ class Reasons(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; `from_dict` reads it back."""
         data = asdict(self)
+        del data["place"]
         data["rule"] = self.rule._asdict()
         for plain, reason in zip(data["reasons"], self.reasons, strict=True):
             plain["records"] = [record._asdict() for record in reason.records]
@@ -288,9 +294,9 @@ class Reasons(Result):
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the reasons that `to_dict` wrote."""
-        known = dict(data)
+    def from_dict(cls, data: Mapping[str, Any], place: Place = SHANGHAI) -> Self:
+        """Return the reasons that `to_dict` wrote; they are of that place."""
+        known = {**data, "place": place}
         known["rule"] = Label(**data["rule"])
         known["reasons"] = tuple(
             Reason(**{**reason, "records": tuple(Record(**one) for one in reason.get("records", ()))})
@@ -304,7 +310,7 @@ class Reasons(Result):
         return cls(**known)
 
     def _repr_html_(self) -> str:
-        tier = f"{self.tier} {LEVELS['tier'][self.tier].text(self.lang)}"
+        tier = f"{self.tier} {self.place.levels['tier'][self.tier].text(self.lang)}"
         first, *rest = self.sentences()
         items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in rest)
         name = html.escape(texts.plain(self.enterprise_id, 40))
@@ -398,7 +404,8 @@ def reasons(
     behind = {} if records is None else records_of(records, enterprise_id)
     found = [replace(reason, records=behind.get(reason.feature, ())) for reason in found]
     known = tier.iloc[0].to_dict()
-    offset = policy[f"scoring.sector_offset.{row['sector'].iloc[0]}"] if "sector" in row else 0.0
+    of_sector = policy.place is not None and "sector" in row
+    offset = policy[f"scoring.sector_offset.{row['sector'].iloc[0]}"] if of_sector else 0.0
     composite = None
     if one_sum and np.isfinite(known["composite_points"]):
         start = policy["scoring.composite_credit_weight"] * (losses.best + offset)
@@ -430,6 +437,7 @@ def reasons(
         flags=_flags(risk, credit, row),
         background=None if background is None else len(background),
         lang=lang,
+        place=policy.place or SHANGHAI,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import date
 import pandas as pd
 
 from tierkit.features.catalogue import FEATURES, RECORD_DAYS, Feature
-from tierkit.records import GRAVITY, LEVELS, DataError, Problem
+from tierkit.records import GRAVITY, DataError, Problem
 from tierkit.records.gate import day_of, ids_of, source_of
 from tierkit.records.known import Source, Timeline
 
@@ -65,7 +65,7 @@ def features_of(timeline: Timeline) -> pd.DataFrame:
     frame = timeline.query(features_sql())
     for feature in FEATURES:
         if feature.levels is not None:
-            frame[feature.name] = pd.Categorical(frame[feature.name], list(LEVELS[feature.levels]))
+            frame[feature.name] = pd.Categorical(frame[feature.name], timeline.place.ids(feature.levels))
     return frame
 
 

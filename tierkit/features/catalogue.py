@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tierkit.records import GRAVITY, LEVELS, MERITS, TABLES, Label
+from tierkit.records import GRAVITY, MERITS, SHANGHAI, TABLES, Label, Place
 
 __all__ = [
     "BY_NAME",
@@ -84,7 +84,7 @@ class Feature:
     none : Label or None
         Sentence for the value ``absent``, where a number would read oddly.
     levels : str or None
-        Level set in `LEVELS`, for a feature that is no number.
+        Level set of a place, for a feature that is no number.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Feature:
     none: Label | None = None
     levels: str | None = None
 
-    def sentence(self, value: object, lang: str = "zh") -> str:
+    def sentence(self, value: object, lang: str = "zh", place: Place = SHANGHAI) -> str:
         """Return the value in words.
 
         Parameters
@@ -111,6 +111,8 @@ class Feature:
         value : float or str
             A number in the feature's unit, or the id of a level; missing values are said to be missing.
         lang : {"zh", "en"}
+        place : Place
+            The place whose levels the value may be.
 
         Examples
         --------
@@ -124,7 +126,7 @@ class Feature:
         if value is None or value != value:  # NaN is not itself
             return Label("“{}”缺失。", "“{}” is missing.").text(lang).format(self.label.text(lang))
         if self.levels is not None:
-            known = LEVELS[self.levels].get(str(value))
+            known = place.levels[self.levels].get(str(value))
             return self.text.text(lang).format(value=known.text(lang) if known else value)
         number = float(np.float64(value))  # type: ignore[arg-type]
         if self.none is not None and number == self.absent:

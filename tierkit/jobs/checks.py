@@ -7,6 +7,7 @@ parameter that it is about, and other parameters in backticks, so that the comma
 
 import difflib
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from tierkit.folders import kind_of
 from tierkit.records.gate import InputError, day_of, described
 
 if TYPE_CHECKING:
+    from tierkit import records
     from tierkit.policy import Policy
 
-__all__ = ["BadInputError", "Checks", "Fault", "Place", "cores", "listed", "nearest"]
+__all__ = ["BadInputError", "Checks", "Fault", "Place", "cores", "folder_place", "listed", "nearest"]
 
 Place: TypeAlias = str | os.PathLike[str]
 """Path of a file or folder, as users give it."""
@@ -47,6 +49,14 @@ NOWHERE = Path("nowhere")
 def cores() -> int:
     """Return how many cores this process may use; no result depends on it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def folder_place(data: Any) -> "records.Place":
+    """Return the place of a folder of records; Shanghai if there is no such folder."""
+    from tierkit.records import SHANGHAI, place_of
+
+    there = isinstance(data, str | os.PathLike) and Path(data).is_dir()
+    return place_of(data) if there else SHANGHAI
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
@@ -244,6 +254,39 @@ class Checks:
             self.note(place, f"'{name_or_path}': {error.strerror}", "Give a file that can be read.")
         return None
 
+    def place(self, place: str, given: Any) -> "records.Place | None":
+        """Record every problem of a place of the records, by name or path; return it if there is none."""
+        from tierkit.records import Place, PlaceError
+
+        if isinstance(given, Place):
+            return given
+        if not isinstance(given, str | os.PathLike):
+            self.note(place, f"{described(given)} is not a place", "Give its name, or the path of its file.")
+            return None
+        name_or_path = os.fspath(given)
+        if name_or_path.endswith(".toml"):
+            self._inputs.append(Path(name_or_path))
+        try:
+            return Place.load(name_or_path)
+        except PlaceError as error:
+            for one in error.problems:
+                at = " ".join(filter(None, (place, one.table, one.column, *one.examples)))
+                self.note(at, one.message, f"{one.remedy}.")
+        return None
+
+    def in_place(self, place: str, policy: "Policy | None", where: "records.Place") -> "Policy | None":
+        """Record a problem unless a policy can be used in a place; return it as it is used there."""
+        from tierkit.policy import PolicyError
+
+        if policy is None:
+            return None
+        try:
+            return policy.at(where)
+        except PolicyError as error:
+            for one in error.problems:
+                self.note(place, one.message, f"{one.remedy[:1].upper()}{one.remedy[1:]}.")
+        return None
+
     def _of_models(self, place: str, policy: "Policy") -> "Policy":
         if policy.oracle:
             message = f"'{policy.name}' rests on the true probabilities, which no model gives"
@@ -275,11 +318,18 @@ class Checks:
             )
             self.note(place, f"{shown} is not known{near}", f"Give one of {', '.join(allowed)}.")
 
-    def enterprise(self, place: str, text: Any) -> None:
-        """Record a problem unless the text is a unified social credit code with a valid check character."""
+    def enterprise(self, place: str, text: Any, of: "records.Place | None" = None) -> None:
+        """Record a problem unless the text can be an id: a credit code with a valid check character.
+
+        Places whose ids are no credit codes say which form they have.
+        """
         from tierkit.records import credit_code
 
-        if not isinstance(text, str):
+        if of is not None and not of.credit_codes:
+            if not isinstance(text, str) or not re.search(of.id_pattern, text):
+                message = f"{text!r} is no id of an enterprise of {of.label.en}"
+                self.note(place, message, f"Give one that matches {of.id_pattern}.")
+        elif not isinstance(text, str):
             message = f"{described(text)} is not a unified social credit code"
             self.note(place, message, "Give the code of one enterprise as text.")
         elif not credit_code.is_valid(text):

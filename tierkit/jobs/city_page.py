@@ -18,13 +18,13 @@ from tierkit import __version__
 from tierkit.explain import Changes, Portraits, changes, features_held, portraits
 from tierkit.features import build
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import Checks, Place, listed
+from tierkit.jobs.checks import Checks, Place, folder_place, listed
 from tierkit.jobs.scoring import last_assignment, model_digest, previous_digest
 from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
 from tierkit.policy import Policy, presets
 from tierkit.policy.reviews import read_log
 from tierkit.progress import Progress, quiet
-from tierkit.records import DISTRICTS, SECTORS, TIERS, open_folder
+from tierkit.records import TIERS, Tables, open_folder
 from tierkit.records.files import sha256
 from tierkit.report import City, data_hash, dossier, sheets
 from tierkit.report import city_page as write_page
@@ -87,7 +87,7 @@ class _Scored:
 
     rows: pd.DataFrame
     about: Mapping[str, Any]
-    files: Mapping[str, Path]
+    files: Tables
     model: Model | None
     policy: Policy | None
     last: pd.DataFrame | None
@@ -190,7 +190,9 @@ def city_page(
         if file is not None:
             checks.file(name, file)
     filters = {"tiers": listed(tiers), "sectors": listed(sectors), "districts": listed(districts)}
-    for (name, values), known in zip(filters.items(), (TIERS, SECTORS, DISTRICTS), strict=True):
+    place = folder_place(data)
+    levels = (TIERS, place.ids("sector"), place.ids("district"))
+    for (name, values), known in zip(filters.items(), levels, strict=True):
         for one in values:
             checks.one_of(name, one, known)
     checks.at_least("dossiers", dossiers, 0)
@@ -204,8 +206,8 @@ def city_page(
     assert data is not None
 
     rows, about = _read(checks, "scores", source)
-    with TemporaryDirectory(prefix="tierkit-") as place:
-        files = _files(checks, Path(data), about, Path(place), progress)
+    with TemporaryDirectory(prefix="tierkit-") as work:
+        files = _files(checks, Path(data), about, Path(work), progress)
         rows = _named(rows, files["enterprises"])
         chosen = select(rows, *filters.values(), uncertain=uncertain)
         if len(chosen) > MOST_ROWS or chosen.empty:
@@ -239,9 +241,7 @@ def _log(checks: Checks, log: Path) -> pd.DataFrame:
         return read_log(log)
 
 
-def _files(
-    checks: Checks, data: Path, about: Mapping[str, Any], place: Path, progress: Progress
-) -> Mapping[str, Path]:
+def _files(checks: Checks, data: Path, about: Mapping[str, Any], place: Path, progress: Progress) -> Tables:
     """Return the tables that were scored, without the rows that scoring rejected."""
     folder, hashes = open_folder(data), about["data"]
     progress("checking the tables", 0, len(hashes))
@@ -265,7 +265,7 @@ def _together(
     checks: Checks,
     rows: pd.DataFrame,
     about: Mapping[str, Any],
-    files: Mapping[str, Path],
+    files: Tables,
     *,
     model: Place | None,
     policy: Policy | None,
@@ -307,7 +307,7 @@ def _same_policy(
     """Return the policy under which the tiers were given; record a problem if it is not at hand."""
     name = about["policy_name"]
     known = [policy] if policy else [model.policy, *([Policy.load(name)] if name in presets() else [])]
-    for one in known:
+    for one in (one.at(model.place) for one in known):
         if one.hash == about["policy"]:
             return one
     message = f"the tiers were given under '{name}', whose text is not at hand"
@@ -428,6 +428,7 @@ def _page(
     city = City(
         rows=chosen, scored=len(scored.rows), as_of=about["as_of"], policy=about["policy_name"], facts=facts,
         portraits=shown, dossiers=made, decisions=decisions, explain=command,
+        place=scored.files.place,
     )  # fmt: skip
     write_page(city, draft / "index.html")
     tiers = chosen["tier"].value_counts().sort_index()
@@ -455,7 +456,14 @@ def _portraits(checks: Checks, scored: _Scored, previous: Place | None) -> Portr
     X = build(scored.files, scored.about["as_of"], scored.rows["enterprise_id"], threads=scored.threads)
     scored.model.risk.set_params(num_threads=scored.threads)
     changed = None if previous is None else _changes(checks, scored, scored.model, Path(previous), X)
-    shown = portraits(scored.model.risk, scored.model.credit, X, scored.rows, changes=changed)
+    shown = portraits(
+        scored.model.risk,
+        scored.model.credit,
+        X,
+        scored.rows,
+        changes=changed,
+        place=scored.model.place,
+    )
     scored.progress("computing reasons", 1, 1)
     return shown
 

@@ -17,7 +17,7 @@ from tierkit.explain import background as drawn
 from tierkit.explain import revoked
 from tierkit.explain.recourse.revocation import Revocation
 from tierkit.features import build
-from tierkit.jobs.checks import Checks, Place, listed
+from tierkit.jobs.checks import Checks, Place, folder_place, listed
 from tierkit.jobs.scoring import last_assignment, warn_of_missing, warn_of_rule
 from tierkit.jobs.staging import stage_one
 from tierkit.policy import Policy
@@ -96,7 +96,7 @@ def explain(
     as_of : date
         Only what was known before this day is used.
     enterprise : str
-        A unified social credit code.
+        Its id; in Shanghai a unified social credit code.
     out : path
         The page, an ``.html`` file.
     policy : Policy, or name or path of one, optional
@@ -142,7 +142,7 @@ def explain(
     checks.folder("model", model, "model", holds=["manifest.json"])
     checks.folder("data", data, "dataset")
     day = checks.date("as_of", as_of)
-    checks.enterprise("enterprise", enterprise)
+    checks.enterprise("enterprise", enterprise, folder_place(data))
     meant = None if policy is None else checks.policy("policy", policy, of_models=True)
     checks.one_of("lang", lang, LANGUAGES)
     if previous is not None:
@@ -164,7 +164,9 @@ def explain(
     parts += [f"--background={background}"] if background else []
     again = shlex.join(["tierkit", "explain", str(model), str(data), *parts])
     loaded = Model.load(model)
-    chosen = meant or loaded.policy
+    chosen = checks.in_place("policy", meant or loaded.policy, loaded.place)
+    checks.settle()
+    assert chosen is not None
     warn_of_rule(chosen)
     opened = open_folder(data)
     missing = warn_of_missing(opened)

@@ -43,7 +43,7 @@ class Review:
         return asdict(self)
 
 
-def review(decisions: Place, log: Place, *, scores: Place | None = None) -> Review:
+def review(decisions: Place, log: Place, *, scores: Place | None = None, place: Place = "shanghai") -> Review:
     """Add decisions to a log whose lines are chained by their hashes.
 
     Parameters
@@ -54,6 +54,8 @@ def review(decisions: Place, log: Place, *, scores: Place | None = None) -> Revi
         The log to add to; made if it is not there.
     scores : path, optional
         A file that `tierkit.jobs.scoring.score` wrote, to hold the decisions against.
+    place : str or path
+        Name or file of the place whose ids are decided on.
 
     Returns
     -------
@@ -82,13 +84,15 @@ def review(decisions: Place, log: Place, *, scores: Place | None = None) -> Revi
         checks.note("decisions", f"'{source}' has no known ending", f"End it in {' or '.join(endings)}.")
     if scores is not None:
         checks.file("scores", scores)
+    of_place = checks.place("place", place)
     target = checks.out_file("log", log, [""])
     checks.settle()
+    assert of_place is not None
     held = None
     if scores is not None:
         with checks.blame("scores", "Give a file that score wrote."):
             held = _scored(Path(scores))
-    rows, added, entries, last = reviews.append(target, source, held)
+    rows, added, entries, last = reviews.append(target, source, held, place=of_place)
     return Review(str(target), rows, added, entries, last)
 
 

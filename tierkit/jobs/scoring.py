@@ -26,7 +26,7 @@ from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.records import DataError, Folder, Problem, open_folder, replacing
+from tierkit.records import DataError, Folder, Problem, Tables, open_folder, replacing
 from tierkit.records.files import sha256
 from tierkit.records.gate import path_of
 from tierkit.records.known import TIMED, Timeline, check_recorded
@@ -226,9 +226,12 @@ def score(
         what = "the model" if isinstance(model, Model) else f"'{model}'"
         remedy = "Train it again with --bootstrap 20, say, or leave out `certainty`."
         checks.note("certainty", f"{what} was trained without a bootstrap", remedy)
-    checks.settle()
-    warn_of_rule(meant)
     folder = open_folder(data)
+    meant = checks.in_place("policy", meant, loaded.place)
+    with checks.blame("data", "Give records of the model's place."):
+        loaded.check_place(folder.place)
+    assert meant is not None
+    warn_of_rule(meant)
     for one in (loaded.risk, *(loaded.ensemble.members if certainty and loaded.ensemble else ())):
         one.set_params(num_threads=threads)
     last = last_assignment(previous, day)
@@ -383,7 +386,7 @@ def _staged(folder: Folder, work: Path) -> Staged:
     done = work / "staged.json"
     if done.exists():
         kept = json.loads(done.read_text("utf-8"))
-        files = {name: Path(path) for name, path in kept["files"].items()}
+        files = Tables({name: Path(path) for name, path in kept["files"].items()}, folder.place)
         return Staged(files, kept["rows"], kept["rejected"])
     with parquet_writer(work / "rejects.parquet", REJECTS) as write:
         staged = stage(folder, work, Rejects(write))

@@ -209,6 +209,8 @@ def simulate(
     checks.settle()
 
     records, world = _city(checks, data, enterprises, seed, weeks, threads, progress)
+    chosen = [one for one in (checks.in_place("policies", each, world.place) for each in chosen) if one]
+    checks.settle()
     scores, tiers = _scored(model, records, chosen, threads)
     strengths = sorted(set(asked))
     headline = min(strengths, key=lambda one: abs(one - KAPPA))
@@ -304,7 +306,7 @@ def report_of(
         kappa=comparison.kappa,
         weeks=comparison.weeks,
         visits=RunReport.visits_frame(comparison.visits),
-        ratings=None if data is None else ratings(data["inspections"]),
+        ratings=None if data is None else ratings(data["inspections"], data.place),
         **more,
     )
 

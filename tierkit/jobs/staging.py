@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from tierkit.records import (
     Folder,
     Problem,
     Table,
+    Tables,
     replacing,
     row_problems,
 )
@@ -52,13 +52,13 @@ class Staged:
 
     Parameters
     ----------
-    files : mapping of str to Path
-        A Parquet file in the declared types for each table that there is.
+    files : Tables
+        A Parquet file in the declared types for each table that there is, and the place of the dataset.
     rows, rejected : mapping of str to int
         Rows of each table as it came, and how many of them were sent to the reject file.
     """
 
-    files: Mapping[str, Path]
+    files: Tables
     rows: Mapping[str, int]
     rejected: Mapping[str, int]
 
@@ -146,20 +146,20 @@ def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None)
         row of it can be judged.
     """
     names = TIMED if only is None else (*TIMED, "tiers")
-    problems = [p for p in folder.problems if p.table in ("", "manifest.json", *names)]
+    problems = [p for p in folder.problems if p.table in ("", "manifest.json", "place.toml", *names)]
     if "enterprises" not in folder.files:
         remedy = "Add enterprises.parquet, enterprises.csv or enterprises.csv.gz."
         problems.append(Problem("enterprises", "", 0, (), "is a table that is missing", remedy))
     if problems:
         raise DataError(problems)
-    files: dict[str, Path] = {}
+    files = Tables({}, folder.place)
     rows: dict[str, int] = {}
     rejected: dict[str, int] = {}
     for name in names:
         if name not in folder.files:
             continue
         try:
-            rows[name], rejected[name] = _sort(folder, TABLES[name], work, rejects, only)
+            rows[name], rejected[name] = _sort(folder, folder.tables[name], work, rejects, only)
         except DataError as error:
             problems += error.problems
             continue
@@ -205,7 +205,7 @@ def _sort(folder: Folder, table: Table, work: Path, rejects: Rejects, only: str 
                 asked = _asked(chunk, only)
                 if only is not None and table.name != "complaints":
                     chunk, numbers, asked = chunk.filter(pa.array(asked)), numbers[asked], asked[asked]
-                reasons = _reasons(chunk, table, folder.as_of, twice)
+                reasons = _reasons(chunk, folder, table, twice)
                 keep = reasons == ""
                 bad += int((~keep).sum())
                 if attempt == "write" or not usable:
@@ -242,8 +242,8 @@ def _asked(chunk: Any, only: str | None) -> NDArray[np.bool_]:
     return np.asarray(same.to_numpy(), np.bool_)
 
 
-def _reasons(chunk: Any, table: Table, as_of: date | None, twice: Any) -> NDArray[np.object_]:
-    reasons = row_problems(chunk, table.name, as_of).to_numpy(dtype=object)
+def _reasons(chunk: Any, folder: Folder, table: Table, twice: Any) -> NDArray[np.object_]:
+    reasons = row_problems(chunk, table.name, folder.as_of, folder.place).to_numpy(dtype=object)
     if twice is not None and len(twice):
         repeated = pc.is_in(pc.cast(chunk.column("enterprise_id"), pa.string()), value_set=twice)
         here = repeated.to_numpy(zero_copy_only=False)

@@ -62,6 +62,7 @@ def synth(
     *,
     seed: int = 0,
     format: str = "parquet",
+    place: Place = "shanghai",
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Synthesis:
@@ -75,6 +76,8 @@ def synth(
     seed : int
         Another seed draws another city.
     format : {"parquet", "csv", "csv.gz"}
+    place : str or path
+        Name or file of the place that the city is in.
     threads : int
         It changes no byte.
     progress : Progress
@@ -102,10 +105,12 @@ def synth(
     checks.between("seed", seed, 0, MAX_SEED)
     checks.one_of("format", format, FORMATS)
     checks.at_least("threads", threads, 1)
+    of_place = checks.place("place", place)
     folder, replaced = checks.out_folder("out", out, "dataset")
     checks.settle()
+    assert of_place is not None
     count = partial(progress, "simulating the years of records")
-    make_folder(enterprises, seed, folder, format=format, threads=threads, progress=count)
+    make_folder(enterprises, seed, folder, format=format, place=of_place, threads=threads, progress=count)
     return Synthesis(folder, replaced, json.loads((folder / "manifest.json").read_text("utf-8")))
 
 

@@ -13,7 +13,7 @@ from tierkit.city.limits import MAX_SEED
 from tierkit.jobs.checks import Checks, Place
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
-from tierkit.records import DataError, validate
+from tierkit.records import DataError, place_of, validate
 from tierkit.scores.baselines import FEW_EVENTS
 from tierkit.scores.fitting import LEVELS, Level
 from tierkit.scores.train import train as fit
@@ -76,7 +76,7 @@ def train(
     as_of: date | str,
     out: Place,
     *,
-    policy: Policy | Place = "legacy",
+    policy: Policy | Place | None = None,
     scheme: str = "weighted",
     level: str = "scheme",
     seed: int = 0,
@@ -96,7 +96,7 @@ def train(
     out : path
         Folder of the model; an older model there is replaced.
     policy : Policy, or name or path of one
-        The policy that the model is trained for.
+        The policy that the model is trained for; if absent, that of the past of the place of the records.
     scheme, level, seed, budget, bootstrap, threads
         As for `tierkit.scores.train.train`.
     progress : Progress
@@ -123,7 +123,7 @@ def train(
     checks = Checks()
     source = checks.folder("data", data, "dataset")
     day = checks.date("as_of", as_of)
-    meant = checks.policy("policy", policy, of_models=True)
+    meant = None if policy is None else checks.policy("policy", policy, of_models=True)
     checks.one_of("scheme", scheme, get_args(Scheme))
     checks.one_of("level", level, LEVELS)
     checks.between("budget", budget, 0, MAX_BUDGET)
@@ -135,6 +135,8 @@ def train(
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
     folder, replaced = checks.out_folder("out", out, "model")
+    checks.settle()
+    meant = checks.in_place("policy", meant, place_of(source))
     checks.settle()
     problems = validate(source)
     if problems:

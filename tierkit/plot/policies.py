@@ -11,7 +11,7 @@ from tierkit import texts
 from tierkit.plot.bars import stacked_bars
 from tierkit.plot.effects import caption, effects, policy_label
 from tierkit.plot.style import COLORS, INK, canvas, policy_color, style, whiskers
-from tierkit.records import LEVELS
+from tierkit.records import LEVELS, SHANGHAI, Place
 
 __all__ = ["fairness", "load", "visits"]
 
@@ -144,6 +144,7 @@ def fairness(
     lang: str = "en",
     kappa: float = 0.1,
     weeks: int = 52,
+    place: Place = SHANGHAI,
 ) -> Axes:
     """Draw how much inspection each part of a group gets under a plan and under its baseline.
 
@@ -159,6 +160,8 @@ def fairness(
     lang : {"zh", "en"}
     kappa, weeks
         Which run of the comparison.
+    place : Place
+        The place of the comparison.
 
     Returns
     -------
@@ -172,7 +175,7 @@ def fairness(
     """
     rows = effects(summary, measure, group=group, kappa=kappa, weeks=weeks)
     rows = rows[(rows["policy"] == policy) & (rows["n"] > 0)].set_index("level")
-    levels = [level for level in LEVELS[group] if level in rows.index]
+    levels = [level for level in place.ids(group) if level in rows.index]
     with style():
         _, axes = canvas(
             texts.text("figure.fairness.title", lang, group=texts.text(f"group.{group}", lang)),
@@ -205,7 +208,7 @@ def fairness(
                 fontsize=8.2,
                 color=INK["soft"],
             )
-            labels.append(f"{LEVELS[group][level].text(lang)}  n = {texts.number(row['n'])}")
+            labels.append(f"{place.levels[group][level].text(lang)}  n = {texts.number(row['n'])}")
         ax.set_yticks(range(len(levels)), labels)
         ax.set_ylim(len(levels) - 0.5, -0.9)
         ax.set_xlim(-0.03 * most, most * 1.04)

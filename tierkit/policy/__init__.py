@@ -9,7 +9,7 @@ from tierkit.policy.files.reading import STATUSES
 from tierkit.policy.instruments import INSTRUMENTS, without
 from tierkit.policy.plans.covering import REFERENCES, STANDINGS, clauses_naming, coverage, coverage_summary
 from tierkit.policy.plans.plans import PLANS, plans_page, plans_table
-from tierkit.policy.specification import SPEC, UNITS
+from tierkit.policy.specification import SPEC, UNITS, spec_of
 
 __all__ = [
     "HALF_LIVES",
@@ -35,5 +35,6 @@ __all__ = [
     "policies_of",
     "policy_of",
     "presets",
+    "spec_of",
     "without",
 ]

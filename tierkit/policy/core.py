@@ -10,14 +10,34 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tierkit.policy.files.checks import suggestion
-from tierkit.policy.files.loading import Content, baseline_of, find, finish, load, presets, read
+from tierkit.policy.files.loading import (
+    Content,
+    baseline_of,
+    bind,
+    clash_of_places,
+    find,
+    find_place,
+    finish,
+    load,
+    presets,
+    read,
+)
 from tierkit.policy.files.problems import PolicyError, PolicyProblem, PolicyWarning
-from tierkit.policy.files.reading import STATUSES, Meta, Reading, parse, read_file, read_mapping, read_text
+from tierkit.policy.files.reading import (
+    STATUSES,
+    Meta,
+    Reading,
+    parse,
+    read_body,
+    read_file,
+    read_head,
+    read_mapping,
+)
 from tierkit.policy.files.writing import hash_of, html_of, toml_of
-from tierkit.policy.specification import SPEC
-from tierkit.records import Parameter
+from tierkit.policy.specification import SPEC, spec_of
+from tierkit.records import Parameter, Place
 from tierkit.records.arguments import InputError, described
+from tierkit.records.problems import suggestion
 from tierkit.results import Result, plain
 from tierkit.texts import text
 
@@ -43,7 +63,7 @@ class Policy(Result):
     meta : Meta
         Title, document, date, status, baseline.
     parameters : mapping of str to Parameter
-        Dotted name → parameter, in the order of `SPEC`.
+        Dotted name → parameter, in the order of `spec_of` its place.
 
     Examples
     --------
@@ -60,8 +80,8 @@ class Policy(Result):
     parameters: Mapping[str, Parameter]
 
     def __post_init__(self) -> None:
-        """Copy the parameters in the order of `SPEC`, so that the caller cannot change them later."""
-        ordered = {path: self.parameters[path] for path in SPEC}
+        """Copy the parameters in the order of the specification, so that the caller cannot change them later."""
+        ordered = {path: self.parameters[path] for path in spec_of(self.meta.place)}
         object.__setattr__(self, "parameters", MappingProxyType(ordered))
 
     def __reduce__(self) -> tuple[type[Policy], tuple[str, Meta, dict[str, Parameter]]]:
@@ -106,8 +126,16 @@ class Policy(Result):
         return cls._usable(*load(find(name_or_path), ()))
 
     @classmethod
-    def loads(cls, text: str, place: str = "policy") -> Policy:
+    def loads(cls, text: str, place: str = "policy", of_place: Place | None = None) -> Policy:
         """Read a policy from TOML text; a relative path of a baseline starts at the working folder.
+
+        Parameters
+        ----------
+        text : str
+        place : str
+            What messages call it.
+        of_place : Place, optional
+            A place that the text may name although it does not come with the package.
 
         Raises
         ------
@@ -120,7 +148,7 @@ class Policy(Result):
         >>> Policy.loads(legacy.to_toml()) == legacy
         True
         """
-        return cls._usable(*read(text, place, Path(), ()))
+        return cls._usable(*read(text, place, Path(), (), of_place))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per parameter: its ``value``, ``unit``, date, source and assumption."""
@@ -192,7 +220,7 @@ class Policy(Result):
             if head not in inside:
                 inside[head] = self._table(f"{table}.{head}") if dot else parameter
         if not inside:
-            raise KeyError(f"no parameter '{table}'{suggestion(table, SPEC.keys())}")
+            raise KeyError(f"no parameter '{table}'{suggestion(table, self.parameters)}")
         return MappingProxyType(inside)
 
     def parameter(self, path: str) -> Parameter:
@@ -212,6 +240,33 @@ class Policy(Result):
             self._table(path)  # raises for what does not exist at all
             raise KeyError(f"'{path}' is a table of parameters, not one")
         return self.parameters[path]
+
+    @property
+    def place(self) -> Place | None:
+        """The place whose sectors, agencies and items it names; None for a policy of any place."""
+        return self.meta.place
+
+    def at(self, place: Place) -> Policy:
+        """Return the policy as it is used in a place.
+
+        A policy of that place is returned as it is, one of any place with its parameters by sector, alike for
+        all of them.
+
+        Raises
+        ------
+        PolicyError
+            If it is of another place.
+
+        Examples
+        --------
+        >>> from tierkit.records import SHANGHAI
+        >>> Policy.load("generic").at(SHANGHAI)["frequency.sector.food"]
+        1.0
+        """
+        wrong = clash_of_places(self._content, place)
+        if wrong:
+            raise PolicyError([PolicyProblem(self.name, None, "meta.place", *wrong)])
+        return self if self.place is not None else Policy(*bind(self._content, place))
 
     @property
     def oracle(self) -> bool:
@@ -275,15 +330,26 @@ class Policy(Result):
         if isinstance(changes, str | Path):
             path = Path(changes)
             text = read_file(path)
-            reading = read_text(parse(text, path.name), text, path.name)
+            tree = parse(text, path.name)
+            reading = read_head(tree, text, path.name)
+            if "place" in reading.meta:
+                find_place(reading, path.parent, (), self.place)
+            else:
+                reading.of_place = self.place
+            read_body(tree, reading)
             self._check_is_baseline_of(reading, path.parent)
             new = name or reading.meta.get("name", path.stem)
         else:
             new = name or "reform"
-            reading = read_mapping(changes, f"reform '{new}'", assumption or f"set in reform '{new}'")
+            reading = read_mapping(
+                changes, f"reform '{new}'", assumption or f"set in reform '{new}'", self.place
+            )
             title = self.meta.title
             reading.meta |= {"title_zh": f"{title.zh}·{new}", "title_en": f"{title.en}, {new}"}
-        return self._usable(finish(new, self._content, reading), reading)
+        wrong = clash_of_places(self._content, reading.of_place)
+        if wrong:
+            reading.note("meta.place", *wrong)
+        return self._usable(finish(new, bind(self._content, reading.of_place), reading), reading)
 
     def _check_is_baseline_of(self, reading: Reading, folder: Path) -> None:
         """Record a problem if a reform file names a baseline whose values differ from this policy's."""
@@ -391,7 +457,12 @@ def diff(a: PolicyLike, b: PolicyLike) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns ``parameter``, ``a``, ``b``, ``unit`` and ``source`` (of the value in ``b``, or why it is
-        assumed), in the order of `SPEC`.
+        assumed), in the order of their specification.
+
+    Raises
+    ------
+    PolicyError
+        If they are of different places.
 
     Examples
     --------
@@ -402,6 +473,10 @@ def diff(a: PolicyLike, b: PolicyLike) -> pd.DataFrame:
     a, b = policy_of(a, "a"), policy_of(b, "b")
     import pandas as pd  # here and in plans/, since files are read and checked without it
 
+    if a.place != b.place:
+        place = a.place or b.place
+        if place is not None:
+            a, b = a.at(place), b.at(place)
     rows: list[tuple[object, ...]] = [
         (path, a.parameters[path].value, one.value, one.unit, one.ground)
         for path, one in b.parameters.items()

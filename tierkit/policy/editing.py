@@ -4,9 +4,9 @@ import tomllib
 from collections.abc import Mapping
 
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
-from tierkit.policy.files.reading import line_numbers
 from tierkit.policy.files.writing import leaf_of
 from tierkit.records import Parameter
+from tierkit.records.lines import line_numbers
 
 __all__ = ["amend"]
 

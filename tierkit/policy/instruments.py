@@ -98,6 +98,16 @@ INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
 """Name of an instrument → its label and what switches it off."""
 
 
+def _in_place(policy: Policy, off: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what switches an instrument off for the sectors that the policy's place has."""
+    known = {path: value for path, value in off.items() if path in policy.parameters}
+    for path, value in off.items():
+        if SPEC[path].neutral is not None:  # one of a family by sector
+            family = path.rpartition(".")[0]
+            known |= {one: value for one in policy.parameters if one.startswith(f"{family}.")}
+    return known
+
+
 def without(policy: Policy, *names: str, name: str | None = None) -> Policy:
     """Return a policy with some instruments switched off, to see what each of them does.
 
@@ -132,7 +142,7 @@ def without(policy: Policy, *names: str, name: str | None = None) -> Policy:
         )
     off: dict[str, Any] = {}
     for one in names:
-        off |= INSTRUMENTS[one].off
+        off |= _in_place(policy, INSTRUMENTS[one].off)
     return policy.reform(
         off,
         name=name or f"{policy.name}-without-{'-'.join(one.replace('_', '-') for one in names)}",

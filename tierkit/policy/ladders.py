@@ -386,7 +386,8 @@ def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
     rows = []
     for policy in policies:
         own = ladder([policy]).to_dict("records")
-        sectors = (LEVELS["sector"][one].text(lang) for one in policy["scoring.scope_sectors"])
+        labels = policy.place.levels["sector"] if policy.place else {}
+        sectors = [labels[one].text(lang) for one in policy["scoring.scope_sectors"]]
         by_tier = {
             f"{row['tier']} {LEVELS['tier'][row['tier']].text(lang)}": _rate(row["general"], row["key"])
             for row in own
@@ -442,9 +443,9 @@ def realised(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _partial(policy: Policy, family: str, lang: str) -> str:
     members = policy[f"{family}.{_PARTIAL[family]}"]
-    if not members:
+    if not members or policy.place is None:
         return ""
-    labels = LEVELS["agency" if family == "agency_table" else "sector"]
+    labels = policy.place.levels["agency" if family == "agency_table" else "sector"]
     names = texts.join((labels[one].text(lang) for one in members), lang)
     steps = ", ".join(f"{tier} ×{_reach(policy, tier)[family]:.3g}" for tier in TIERS)
     return texts.text("ladder.reach", lang, names=names, steps=steps)

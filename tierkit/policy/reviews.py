@@ -18,6 +18,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tierkit.records import Column, DataError, Folder, Label, Problem, Table
+from tierkit.records import SHANGHAI, Column, DataError, Folder, Label, Place, Problem, Table, bound
 from tierkit.records.dataset import frame_of
 from tierkit.records.rows import cell_problems, check_rows, describe, row_faults
 
@@ -35,7 +36,7 @@ __all__ = ["COLUMNS", "LONGEST", "Appended", "append", "check", "latest", "read_
 LONGEST = 2_000
 """Characters that a reason may have."""
 
-_TABLE = Table(
+_DECLARED = Table(
     name="decisions",
     zh="审定意见",
     en="decisions",
@@ -58,6 +59,11 @@ _TABLE = Table(
     }),
     orders=(("as_of", "decided_on"),),
 )  # fmt: skip
+_ANY_ID = replace(_DECLARED.columns["enterprise_id"], credit_code=False)
+_TABLE = bound(
+    replace(_DECLARED, columns=MappingProxyType({**_DECLARED.columns, "enterprise_id": _ANY_ID})), SHANGHAI
+)
+"""The decisions of a log: the form of ids, which differs between places, was checked when they were added."""
 _GIVEN = tuple(_TABLE.columns)
 _DAYS = ("decided_on", "as_of")
 COLUMNS = (
@@ -94,6 +100,7 @@ def check(
     decisions: pd.DataFrame | str | os.PathLike[str],
     scores: pd.DataFrame | None = None,
     today: date | None = None,
+    place: Place = SHANGHAI,
 ) -> pd.DataFrame:
     """Check decisions and return them in their declared types.
 
@@ -109,6 +116,8 @@ def check(
         be that.
     today : date, optional
         No decision may be later; the clock's day if absent.
+    place : Place
+        The place whose ids the enterprises have.
 
     Returns
     -------
@@ -134,7 +143,7 @@ def check(
     if not isinstance(data, pd.DataFrame):
         path = Path(data)
         data = Folder(path.parent, {_TABLE.name: path}, {}, ()).load(_TABLE)
-    rows = check_rows(data, _TABLE, today or datetime.now().astimezone().date())
+    rows = check_rows(data, bound(_DECLARED, place), today or datetime.now().astimezone().date())
     problems = cell_problems(rows)
     problems += [
         describe(_TABLE.name, rows.raw, at, fault)
@@ -222,6 +231,7 @@ def append(
     scores: pd.DataFrame | None = None,
     *,
     now: datetime | None = None,
+    place: Place = SHANGHAI,
 ) -> Appended:
     """Add decisions to a log, each once, and return how many were new.
 
@@ -234,7 +244,7 @@ def append(
     ----------
     log : path
         Made if it is not there.
-    decisions, scores
+    decisions, scores, place
         As for `check`.
     now : datetime, optional
         When they are recorded; the clock's time if absent.
@@ -265,7 +275,7 @@ def append(
     """
     path = Path(log)
     moment = now or datetime.now(UTC)
-    frame = check(decisions, scores, moment.astimezone().date())
+    frame = check(decisions, scores, moment.astimezone().date(), place)
     at = moment.astimezone(UTC).isoformat(timespec="seconds")
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path) as descriptor:

@@ -3,24 +3,24 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from types import MappingProxyType
 
 from tierkit.records import (
-    AGENCIES,
     CREDIT_EVENTS,
     EVENT_KINDS,
     GRADES,
     GRAVITY,
-    ITEMS,
     LEVELS,
-    SECTORS,
+    SHANGHAI,
     TIERS,
     UNINSPECTED_KINDS,
     Label,
+    Place,
 )
 
-__all__ = ["RENAMED", "SCORE_EVENTS", "SPEC", "UNITS", "Spec"]
+__all__ = ["RENAMED", "SCORE_EVENTS", "SPEC", "UNITS", "Spec", "spec_of"]
 
 UNITS: Mapping[str, Label] = MappingProxyType(
     {
@@ -64,7 +64,6 @@ _FAMILIES: Mapping[str, Mapping[str, Label]] = {
     "adverse_kind": {kind: CREDIT_EVENTS[kind].label for kind in EVENT_KINDS if kind in GRAVITY},
     "event": SCORE_EVENTS,
     "item_class": LEVELS["item_class"],
-    "sector": LEVELS["sector"],
     "severity": LEVELS["severity"],
     "size": LEVELS["size"],
     "tier": LEVELS["tier"],
@@ -91,7 +90,11 @@ class Spec:
     inside : bool
         Whether the bounds themselves are excluded.
     levels : tuple of str
-        Allowed names; empty where any name is.
+        Allowed names; empty where any name is, or where they are those of the place.
+    of_place : str
+        What of a place the names are: ``sector``, ``agency`` or ``item``; empty where they are not.
+    neutral : float or None
+        Value of a parameter by sector under which all sectors are alike.
     lengths : tuple of int
         Allowed numbers of ``numbers``; empty where any is.
     """
@@ -105,6 +108,8 @@ class Spec:
     high: float | None = None
     inside: bool = False
     levels: tuple[str, ...] = ()
+    of_place: str = ""
+    neutral: float | None = None
     lengths: tuple[int, ...] = ()
 
     @property
@@ -120,9 +125,9 @@ class Spec:
 
 def _number(
     path: str, unit: str, label: tuple[str, str], about: tuple[str, str],
-    low: float | None = 0.0, high: float | None = None, *, inside: bool = False,
+    low: float | None = 0.0, high: float | None = None, *, inside: bool = False, neutral: float | None = None,
 ) -> Spec:  # fmt: skip
-    return Spec(path, "number", unit, Label(*label), Label(*about), low, high, inside=inside)
+    return Spec(path, "number", unit, Label(*label), Label(*about), low, high, inside=inside, neutral=neutral)
 
 
 def _probability(
@@ -151,8 +156,8 @@ def _choice(
     return Spec(path, "choice", unit, Label(*label), Label(*about), levels=levels)
 
 
-def _names(path: str, levels: tuple[str, ...], label: tuple[str, str], about: tuple[str, str]) -> Spec:
-    return Spec(path, "names", "names", Label(*label), Label(*about), levels=levels)
+def _names(path: str, of_place: str, label: tuple[str, str], about: tuple[str, str]) -> Spec:
+    return Spec(path, "names", "names", Label(*label), Label(*about), of_place=of_place)
 
 
 def _numbers(
@@ -195,14 +200,14 @@ _SCORING = (
            ("设定分界时该等级应占的比例", "share that the cut-offs were set to give this tier")),
     Spec("scoring.reference", "text", "text", Label("基准世界", "reference world"),
          Label("设定分界所依据的世界及其日期", "the dated world on which the cut-offs were set")),
-    _names("scoring.scope_sectors", SECTORS, ("分级行业范围", "sectors in scope"),
+    _names("scoring.scope_sectors", "sector", ("分级行业范围", "sectors in scope"),
            ("实行分级的行业；空为全部", "sectors that are tiered; empty means all")),
-    _names("scoring.scope_agencies", AGENCIES, ("分级部门范围", "agencies in scope"),
+    _names("scoring.scope_agencies", "agency", ("分级部门范围", "agencies in scope"),
            ("按等级确定频次和深度的部门；空为全部",
             "agencies whose checks follow the tier; empty means all")),
     _number("scoring.sector_offset.<sector>", "points", ("行业信用加分", "sector offset"),
             ("分级前加到该行业信用分上",
-             "added to the credit points of the sector before grading"), -500, 500),
+             "added to the credit points of the sector before grading"), -500, 500, neutral=0.0),
     _number("scoring.rule_gradient", "log-odds/SD", ("规则选择强度", "rule gradient"),
             ("记录在案的行为每一标准差使被抽中几率提高多少",
              "log-odds of being drawn per SD of recorded conduct"),
@@ -249,7 +254,7 @@ _EFFORT = (
     _number("frequency.sector.<sector>", "multiple", ("行业频次", "sector frequency"),
             ("该行业相对频次，按总体均值归一",
              "relative frequency, scaled so that the population mean is the base rate"),
-            0, 100),
+            0, 100, neutral=1.0),
     _number("frequency.size.<size>", "multiple", ("规模频次", "size frequency"),
             ("该规模相对频次，按总体均值归一",
              "relative frequency, scaled so that the population mean is the base rate"),
@@ -263,13 +268,13 @@ _EFFORT = (
     _share("frequency.override", ("检查人员自主占比", "override"),
            ("检查人员不按等级选择检查对象的占比",
             "share of routine choices in which inspectors set the tier aside")),
-    _names("strata.tags", SECTORS, ("标签行业", "tagged sectors"),
+    _names("strata.tags", "sector", ("标签行业", "tagged sectors"),
            ("带有标签、与信用分类交叉抽取的行业；空为无",
             "sectors that carry the tag which is crossed with the tier; empty means none")),
     _number("strata.tier.<tier>", "multiple", ("标签×分类频次", "tag × class frequency"),
             ("带标签的该等级对象频次再乘以多少",
              "what further multiplies the frequency of tagged enterprises of the tier"), 0, 100),
-    _names("agency_table.agencies", AGENCIES, ("自有分级的部门", "agencies with a table of their own"),
+    _names("agency_table.agencies", "agency", ("自有分级的部门", "agencies with a table of their own"),
            ("另有分级频次的部门；空为无", "agencies that grade for themselves; empty means none")),
     _number("agency_table.tier.<tier>", "multiple", ("部门分级频次", "frequency by the agency's table"),
             ("这些部门对该等级的频次再乘以多少",
@@ -295,13 +300,13 @@ _EFFORT = (
             ("信用分不低于此值方可列入", "fewest credit points on the list"), 0, 1000),
     _share("lists.unmonitored.target_share", ("清单目标占比", "list: target share"),
            ("设定清单条件时应占的比例", "share of enterprises that the conditions were set to list")),
-    _names("lists.no_disturb.items", ITEMS, ("无事不扰事项", "no-disturb items"),
+    _names("lists.no_disturb.items", "item", ("无事不扰事项", "no-disturb items"),
            ("清单内事项不做计划检查；空为无", "items without planned inspections; empty means none")),
     _share("lists.no_disturb.target_share", ("事项清单目标占比", "item list: target share"),
            ("清单应占全部事项的比例", "share of all items that the list was drawn up to hold")),
     _number("campaign.rate", "inspections/enterprise-year", ("上级部署频次", "campaign rate"),
             ("上级部署的检查，不受清单限制", "inspections ordered from above, past the lists"), 0, 10),
-    _names("campaign.sectors", SECTORS, ("上级部署行业", "campaign sectors"),
+    _names("campaign.sectors", "sector", ("上级部署行业", "campaign sectors"),
            ("部署涉及的行业；空为全部", "sectors of the campaign; empty means all")),
     _share("commitment.check_share", ("承诺核查比例", "commitment check share"),
            ("告知承诺许可事后核查的比例", "share of permits by commitment that are verified afterwards")),
@@ -354,7 +359,7 @@ _VISITS = (
            ("查重的周数；零为同一周", "weeks in which a second visit counts; zero means the same week")),
     _share("check_code.unregistered_share", ("未登记占比", "unregistered share"),
            ("未取得检查码的计划检查占比", "share of routine inspections that happen without a check code")),
-    _names("joint.sectors", SECTORS, ("联合检查行业", "joint sectors"),
+    _names("joint.sectors", "sector", ("联合检查行业", "joint sectors"),
            ("实行跨部门联合检查的行业；空为无", "sectors with joint inspections; empty means none")),
     _weeks("joint.window_weeks", ("联合窗口", "joint window"),
            ("可合为一次入企的周数；零为同一周",
@@ -375,9 +380,9 @@ _VISITS = (
     _probability("offsite.false_alarm", ("非现场误报", "off-site false alarms"),
                  ("未违法时非现场误报的概率",
                   "probability that an off-site check of a compliant obligation raises an alarm")),
-    _names("offsite.sectors", SECTORS, ("非现场行业", "off-site sectors"),
+    _names("offsite.sectors", "sector", ("非现场行业", "off-site sectors"),
            ("实行非现场检查的行业；空为全部", "sectors with off-site checks; empty means all")),
-    _names("offsite.agencies", AGENCIES, ("非现场部门", "off-site agencies"),
+    _names("offsite.agencies", "agency", ("非现场部门", "off-site agencies"),
            ("实行非现场检查的部门；空为全部", "agencies with off-site checks; empty means all")),
 )  # fmt: skip
 
@@ -419,28 +424,42 @@ _AFTERWARDS = (
 )  # fmt: skip
 
 
-def _expand(spec: Spec) -> Iterator[Spec]:
+def _expand(spec: Spec, place: Place | None) -> Iterator[Spec]:
     """Yield the parameters of a family: one for each level of each ``<placeholder>`` in its path."""
+    known = {**_FAMILIES, "sector": place.levels["sector"] if place else {}}
+    if spec.of_place and place:
+        levels = tuple(place.items) if spec.of_place == "item" else place.ids(spec.of_place)
+        spec = replace(spec, levels=levels)
     families = re.findall(r"<(\w+)>", spec.path)
-    for levels in product(*(_FAMILIES[family] for family in families)):
+    for chosen in product(*(known[family] for family in families)):
         path, zh, en = spec.path, spec.label.zh, spec.label.en
-        for family, level in zip(families, levels, strict=True):
-            name = _FAMILIES[family][level]
+        for family, level in zip(families, chosen, strict=True):
+            name = known[family][level]
             path = path.replace(f"<{family}>", level)
             prefix = f"{level} " if family == "tier" else ""
             zh, en = f"{zh}·{prefix}{name.zh}", f"{en}, {prefix}{name.en}"
         yield replace(spec, path=path, label=Label(zh, en))
 
 
-SPEC: Mapping[str, Spec] = MappingProxyType(
-    {
-        one.path: one
-        for group in (_SCORING, _EFFORT, _TRIGGERS, _VISITS, _AFTERWARDS)
-        for family in group
-        for one in _expand(family)
-    }
-)
-"""Path of a parameter → what it may be, in the order in which files and tables show them."""
+@lru_cache(16)
+def spec_of(place: Place | None) -> Mapping[str, Spec]:
+    """Return what each parameter of a policy of a place may be, in the order of files and tables.
+
+    A policy of any place (None) has no parameter by sector, and names no sector, agency or item.
+
+    Examples
+    --------
+    >>> "frequency.sector.food" in spec_of(SHANGHAI), "frequency.sector.food" in spec_of(None)
+    (True, False)
+    """
+    groups = (_SCORING, _EFFORT, _TRIGGERS, _VISITS, _AFTERWARDS)
+    return MappingProxyType(
+        {one.path: one for group in groups for family in group for one in _expand(family, place)}
+    )
+
+
+SPEC: Mapping[str, Spec] = spec_of(SHANGHAI)
+"""What each parameter of a policy of Shanghai may be, as of `spec_of`."""
 
 RENAMED: Mapping[str, str] = MappingProxyType(
     {

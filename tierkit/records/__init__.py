@@ -20,72 +20,66 @@ from tierkit.records.credit_events import (
 )
 from tierkit.records.label import Label
 from tierkit.records.levels import (
-    AGENCIES,
     AGENCY_LEVELS,
     CHANNELS,
     COMPLAINT_CHANNELS,
     COMPLAINT_KINDS,
-    CORE_AGENCIES,
     DISPOSITIONS,
-    DISTRICTS,
     FINDINGS,
     FIRST_PENALTY,
     GRADES,
     INDUSTRY_SECTIONS,
     ITEM_CLASSES,
-    ITEMS,
     LEVELS,
     MODES,
     OWNERSHIPS,
     PLANNED_CHANNELS,
-    SECTORS,
     SEVERITIES,
     SIGNAL_KINDS,
     SIZES,
     TIERS,
 )
 from tierkit.records.parameter import Parameter
+from tierkit.records.places import PLACE_FILE, PLACE_LEVELS, SHANGHAI, Place, PlaceError, place_names
 from tierkit.records.problems import DataError, Problem, problems_table, refuse_rows
-from tierkit.records.tables import SCHEMA_VERSION, TABLES
+from tierkit.records.tables import SCHEMA_VERSION, TABLES, bound, tables_of
 
 if TYPE_CHECKING:
-    from tierkit.records.dataset import Dataset, conform, empty
+    from tierkit.records.dataset import Dataset, Tables, conform, empty
     from tierkit.records.dictionary import data_dictionary
     from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, replacing
-    from tierkit.records.folder import Folder, open_folder, read_dataset, write_dataset
+    from tierkit.records.folder import Folder, open_folder, place_of, read_dataset, write_dataset
     from tierkit.records.rows import row_problems
     from tierkit.records.validation import validate
 
 __all__ = [
-    "AGENCIES",
     "AGENCY_LEVELS",
     "CHANNELS",
     "COMPLAINT_CHANNELS",
     "COMPLAINT_KINDS",
-    "CORE_AGENCIES",
     "CREDIT_EVENTS",
     "CREDIT_TARGET",
     "DISPOSITIONS",
-    "DISTRICTS",
     "EVENT_KINDS",
     "FINDINGS",
     "FIRST_PENALTY",
     "GRADES",
     "GRAVITY",
     "INDUSTRY_SECTIONS",
-    "ITEMS",
     "ITEM_CLASSES",
     "LEVELS",
     "MERITS",
     "MODES",
     "OWNERSHIPS",
     "PARQUET_OPTIONS",
+    "PLACE_FILE",
+    "PLACE_LEVELS",
     "PLANNED_CHANNELS",
     "REPAIRABLE_KINDS",
     "ROW_GROUP",
     "SCHEMA_VERSION",
-    "SECTORS",
     "SEVERITIES",
+    "SHANGHAI",
     "SIGNAL_KINDS",
     "SIZES",
     "TABLES",
@@ -98,17 +92,24 @@ __all__ = [
     "InputError",
     "Label",
     "Parameter",
+    "Place",
+    "PlaceError",
     "Problem",
     "Table",
+    "Tables",
+    "bound",
     "conform",
     "data_dictionary",
     "empty",
     "open_folder",
+    "place_names",
+    "place_of",
     "problems_table",
     "read_dataset",
     "refuse_rows",
     "replacing",
     "row_problems",
+    "tables_of",
     "validate",
     "write_dataset",
 ]
@@ -117,11 +118,13 @@ _ON_DEMAND = {
     "PARQUET_OPTIONS": "files",
     "ROW_GROUP": "files",
     "Dataset": "dataset",
+    "Tables": "dataset",
     "Folder": "folder",
     "conform": "dataset",
     "data_dictionary": "dictionary",
     "empty": "dataset",
     "open_folder": "folder",
+    "place_of": "folder",
     "read_dataset": "folder",
     "replacing": "files",
     "row_problems": "rows",

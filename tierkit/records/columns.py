@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from tierkit.records.label import Label
-from tierkit.records.levels import LEVELS
 
 __all__ = ["KINDS", "Column", "Reference", "Table"]
 
@@ -51,7 +50,9 @@ class Column:
     unit : str
         Unit of a number; empty if it has none.
     levels : str or None
-        Name of the level set in `LEVELS`, for kind ``level`` and lists of levels.
+        Name of the level set in `Place.levels`, for kind ``level`` and lists of levels.
+    ids : tuple of str
+        The values of that set, in code order; `tierkit.records.tables_of` fills in those of a place.
     nullable : bool
         Whether a cell may be empty.
     required : bool
@@ -77,6 +78,7 @@ class Column:
     known_from: str | None = None
     unit: str = ""
     levels: str | None = None
+    ids: tuple[str, ...] = ()
     nullable: bool = False
     required: bool = True
     low: float | None = None
@@ -91,11 +93,6 @@ class Column:
     def label(self) -> Label:
         """Label of the column."""
         return Label(self.zh, self.en)
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Allowed values of a level column, in code order; empty for other kinds."""
-        return tuple(LEVELS[self.levels]) if self.levels else ()
 
     @property
     def dtype(self) -> Any:

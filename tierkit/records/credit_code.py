@@ -5,8 +5,6 @@ six digits of the administrative division, nine characters of organisation code 
 character of its own) and the check character over all of them.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,6 @@ from numpy.typing import NDArray
 
 __all__ = [
     "ALPHABET",
-    "DIVISIONS",
     "LENGTH",
     "MAX_SERIAL",
     "check_character",
@@ -29,28 +26,6 @@ __all__ = [
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 LENGTH = 18
 MAX_SERIAL = 31**6 - 1
-
-DIVISIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "huangpu": "310101",
-        "xuhui": "310104",
-        "changning": "310105",
-        "jingan": "310106",
-        "putuo": "310107",
-        "hongkou": "310109",
-        "yangpu": "310110",
-        "minhang": "310112",
-        "baoshan": "310113",
-        "jiading": "310114",
-        "pudong": "310115",
-        "jinshan": "310116",
-        "songjiang": "310117",
-        "qingpu": "310118",
-        "fengxian": "310120",
-        "chongming": "310151",
-    }
-)
-"""Administrative division (GB/T 2260) of each district of Shanghai."""
 
 # Organisation codes are digits or begin with MA and the like, so no real enterprise has one of these.
 _SYNTHETIC = "TK"
@@ -156,7 +131,7 @@ def make(serial: Any, division: Any = "310000", category: Any = "1") -> pd.Serie
     serial : array of int, shape (n,)
         Numbers from 0 to `MAX_SERIAL`; equal serials in one division and category give equal codes.
     division : str or array of str, shape (n,)
-        Six digits, as in `DIVISIONS`.
+        Six digits (GB/T 2260), as a place gives them for each district.
     category : str or array of str, shape (n,)
         ``"1"`` for an enterprise, ``"2"`` for an individual business.
 

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tierkit.records.arguments import InputError, described, did_you_mean, ids_of
-from tierkit.records.columns import Column
-from tierkit.records.problems import DataError
+from tierkit.records.columns import Column, Table
+from tierkit.records.places import SHANGHAI, Place, place_names
+from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import Rows, cell_problems, check_rows
-from tierkit.records.tables import TABLES
+from tierkit.records.tables import TABLES, tables_of
 
-__all__ = ["Dataset", "arrow_table", "conform", "empty", "frame_of"]
+__all__ = ["Dataset", "Tables", "arrow_table", "conform", "empty", "frame_of", "place_stated"]
 
 
 class Dataset(Mapping[str, pd.DataFrame]):
@@ -28,6 +29,8 @@ class Dataset(Mapping[str, pd.DataFrame]):
         Frames by table name.
     manifest : mapping or None
         What is known about the whole: seed, start, ``as_of`` and so on.
+    place : Place or None
+        The place whose vocabularies the tables use; the one that the manifest names, else Shanghai, if None.
 
     Examples
     --------
@@ -40,12 +43,19 @@ class Dataset(Mapping[str, pd.DataFrame]):
     KeyError: "'agency' is no table; did you mean 'agencies'?"
     """
 
-    __slots__ = ("_manifest", "_tables")
+    __slots__ = ("_manifest", "_place", "_tables")
 
-    def __init__(self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, pd.DataFrame],
+        manifest: Mapping[str, Any] | None = None,
+        place: Place | None = None,
+    ) -> None:
         ordered = {name: tables[name] for name in TABLES if name in tables}
         self._tables = MappingProxyType(ordered | dict(tables))
         self._manifest = MappingProxyType(dict(manifest or {}))
+        given = getattr(tables, "place", None) if place is None else place
+        self._place: Place = place_stated(self._manifest) if given is None else given
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         try:
@@ -120,7 +130,7 @@ class Dataset(Mapping[str, pd.DataFrame]):
                     f"The 'ids' hold {len(unknown):,} that are not in the data, such as {unknown[0]!r}."
                 )
         for name, value in columns.items():
-            kept &= enterprises[_column(name)].isin(_values(name, value))
+            kept &= enterprises[_column(name)].isin(_values(name, value, self._place))
         chosen = set(enterprises.loc[kept, "enterprise_id"])
         tables = {
             name: frame[frame["enterprise_id"].isin(chosen)].reset_index(drop=True)
@@ -131,7 +141,7 @@ class Dataset(Mapping[str, pd.DataFrame]):
             frame = self["truth_complaints"]
             mine = frame["complaint_id"].isin(tables["complaints"]["complaint_id"])
             tables["truth_complaints"] = frame[mine].reset_index(drop=True)
-        return Dataset({**self, **tables}, self._manifest)
+        return Dataset({**self, **tables}, self._manifest, self._place)
 
     def _repr_html_(self) -> str:
         rows = []
@@ -147,10 +157,16 @@ class Dataset(Mapping[str, pd.DataFrame]):
         until = f" · records until {self.as_of}" if self.as_of else ""
         return f"<p><b>Dataset</b>{until}</p><table><tr>{head}</tr>{''.join(rows)}</table>"
 
+    @property
+    def place(self) -> Place:
+        """The place whose vocabularies the tables use."""
+        return self._place
+
     def without(self, names: Iterable[str]) -> "Dataset":
         """Return the dataset without some tables, for instance without those that are latent."""
         dropped = set(names)
-        return Dataset({name: frame for name, frame in self.items() if name not in dropped}, self._manifest)
+        kept = {name: frame for name, frame in self.items() if name not in dropped}
+        return Dataset(kept, self._manifest, self._place)
 
 
 def _column(name: str) -> str:
@@ -160,19 +176,57 @@ def _column(name: str) -> str:
     return name
 
 
-def _values(name: str, value: Any) -> list[Any]:
+def _values(name: str, value: Any, place: Place) -> list[Any]:
     """Return the values that are asked of a column, as a list of levels that there are."""
     values = (
         list(value) if isinstance(value, list | tuple | set | frozenset | pd.Index | pd.Series) else [value]
     )
-    levels = TABLES["enterprises"].columns[name].ids
+    levels = tables_of(place)["enterprises"].columns[name].ids
     for one in values if levels else ():
         if one not in levels:
             raise InputError(f"The '{name}' has no level {described(one)}{did_you_mean(one, levels)}")
     return values
 
 
-def empty(table: str) -> pd.DataFrame:
+class Tables(dict[str, Any]):
+    """Tables by name, as frames or Parquet files, that know which place they are of.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame or Path
+    place : Place
+    """
+
+    def __init__(self, tables: Mapping[str, Any], place: Place) -> None:
+        super().__init__(tables)
+        self.place = place
+
+
+def place_stated(manifest: Mapping[str, Any]) -> Place:
+    """Return the place that a manifest names, which must be one that comes with the package; else Shanghai.
+
+    Raises
+    ------
+    DataError
+        If the place does not come with the package, or is not the one that the manifest's hash tells of.
+    """
+    stated = manifest.get("place")
+    if stated is None:
+        return SHANGHAI
+    name = stated.get("name") if isinstance(stated, Mapping) else None
+    if name not in place_names():
+        remedy = "Restore its place.toml, or hand the place over"
+        raise DataError(
+            [Problem("manifest.json", "place", 0, (), f"names the unknown place {name!r}", remedy)]
+        )
+    place = Place.load(name)
+    if isinstance(stated, Mapping) and stated.get("hash", place.hash) != place.hash:
+        message = f"names the place '{name}' as it was in another version: its hash differs"
+        raise DataError([Problem("manifest.json", "place", 0, (), message, "Make the dataset again")])
+    return place
+
+
+def empty(table: str, place: Place = SHANGHAI) -> pd.DataFrame:
     """Return a frame of the table with its declared columns and types and no rows.
 
     Examples
@@ -180,10 +234,12 @@ def empty(table: str) -> pd.DataFrame:
     >>> list(empty("agencies"))
     ['agency', 'name_zh', 'name_en', 'level', 'core', 'capacity']
     """
-    return pd.DataFrame({column.name: pd.Series([], dtype=column.dtype) for column in TABLES[table]})
+    return pd.DataFrame(
+        {column.name: pd.Series([], dtype=column.dtype) for column in tables_of(place)[table]}
+    )
 
 
-def conform(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+def conform(frame: pd.DataFrame, table: str, place: Place = SHANGHAI) -> pd.DataFrame:
     """Return the frame with the declared columns, in their order, cast to the declared types.
 
     Absent columns are added empty if they may be empty, and left out if they are optional.
@@ -194,6 +250,8 @@ def conform(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         Any types that can be read as the declared ones: texts for dates, lists for lists, and so on.
     table : str
         Name of the table.
+    place : Place
+        The place whose levels and ids are allowed.
 
     Returns
     -------
@@ -212,7 +270,7 @@ def conform(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     >>> conform(frame, "truth_complainants").dtypes.tolist()
     [<StringDtype(na_value=nan)>, dtype('bool')]
     """
-    return frame_of(_cast(frame, table))
+    return frame_of(_cast(frame, tables_of(place)[table]))
 
 
 def frame_of(rows: Rows) -> pd.DataFrame:
@@ -221,7 +279,7 @@ def frame_of(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(rows.size))
 
 
-def arrow_table(frame: pd.DataFrame, table: str) -> Any:
+def arrow_table(frame: pd.DataFrame, table: str, place: Place = SHANGHAI) -> Any:
     """Return the frame, conformed, as an Arrow table with the types of a file.
 
     Raises
@@ -229,14 +287,13 @@ def arrow_table(frame: pd.DataFrame, table: str) -> Any:
     DataError
         As `conform` does.
     """
-    spec = TABLES[table]
-    cells = _cast(frame, table).cells
+    spec = tables_of(place)[table]
+    cells = _cast(frame, spec).cells
     schema = pa.schema([(name, spec.columns[name].arrow_type) for name in cells])
     return pa.table([pc.cast(cells[field.name].array, field.type) for field in schema], schema=schema)
 
 
-def _cast(frame: pd.DataFrame, table: str) -> Rows:
-    spec = TABLES[table]
+def _cast(frame: pd.DataFrame, spec: Table) -> Rows:
     absent = [c for c in spec if c.nullable and c.required and c.name not in frame.columns]
     if absent:
         frame = frame.assign(**{c.name: pd.Series(None, index=frame.index, dtype=c.dtype) for c in absent})

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from tierkit.records.cells import EARLIEST, LATEST
 from tierkit.records.columns import KINDS, Column, Table
 from tierkit.records.label import Label
-from tierkit.records.levels import LEVELS
-from tierkit.records.tables import TABLES
+from tierkit.records.places import SHANGHAI, Place
+from tierkit.records.tables import tables_of
 
 __all__ = ["data_dictionary"]
 
@@ -106,13 +106,15 @@ CSV 中列表以 `|` 相连；会被电子表格当作公式的文本，写出�
 }
 
 
-def data_dictionary(lang: str = "en") -> str:
+def data_dictionary(lang: str = "en", place: Place = SHANGHAI) -> str:
     """Return the data dictionary as Markdown.
 
     Parameters
     ----------
     lang : {"en", "zh"}
         Language of everything but the ids.
+    place : Place
+        The place whose levels are shown.
 
     Returns
     -------
@@ -133,13 +135,13 @@ def data_dictionary(lang: str = "en") -> str:
         raise ValueError(f"'lang' must be one of {', '.join(_WORDS)}. Got {lang!r} instead.")
     words = _WORDS[lang]
     lines = [f"# {words.title}", "", words.intro, ""]
-    for table in TABLES.values():
+    for table in tables_of(place).values():
         label = Label(table.zh, table.en).text(lang)
         plain = label.replace(" ", "_") == table.name
         lines += [f"## {table.name}" + f" · {label}" * (not plain), "", _about(table, words, lang), ""]
         lines += [*_grid(words.head, (_cells(column, words, lang) for column in table)), ""]
     lines += [f"## {words.levels}", ""]
-    for name, levels in LEVELS.items():
+    for name, levels in place.levels.items():
         order = (0, 1) if lang == "zh" else (1, 0)
         rows = ((f"`{level}`", label[order[0]], label[order[1]]) for level, label in levels.items())
         lines += [f"### {name}", "", *_grid(words.level_head, rows), ""]

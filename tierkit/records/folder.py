@@ -12,7 +12,7 @@ from typing import Any
 from tierkit import __version__
 from tierkit.records.arguments import instance_of, path_of
 from tierkit.records.columns import Table
-from tierkit.records.dataset import Dataset, arrow_table, frame_of
+from tierkit.records.dataset import Dataset, Tables, arrow_table, frame_of, place_stated
 from tierkit.records.files import (
     FORMATS,
     Malformed,
@@ -24,23 +24,30 @@ from tierkit.records.files import (
     save_file,
     sha256,
 )
+from tierkit.records.places import PLACE_FILE, SHANGHAI, Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import cell_problems, check_rows
-from tierkit.records.tables import SCHEMA_VERSION, TABLES
+from tierkit.records.tables import SCHEMA_VERSION, TABLES, tables_of
 
-__all__ = ["MANIFEST", "Folder", "open_folder", "read_dataset", "write_dataset"]
+__all__ = ["MANIFEST", "Folder", "open_folder", "place_of", "read_dataset", "write_dataset"]
 
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The content of a folder: the file of each table, the manifest, and the problems of both."""
+    """The content of a folder: the file of each table, manifest and place, and the problems of these."""
 
     root: Path
     files: Mapping[str, Path]
     manifest: Mapping[str, Any]
     problems: tuple[Problem, ...]
+    place: Place = SHANGHAI
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """The tables of the contract, with the levels and ids of the folder's place."""
+        return tables_of(self.place)
 
     @property
     def as_of(self) -> date | None:
@@ -116,7 +123,44 @@ def open_folder(folder: str | os.PathLike[str]) -> Folder:
             problems.append(
                 Problem(name, "", 0, (), f"{entry.get('file', name)} is listed but missing", remedy)
             )
-    return Folder(root, files, manifest, (*problems, *wrong))
+    try:
+        place = _read_place(root, manifest)
+    except DataError as error:
+        return Folder(root, files, manifest, (*problems, *wrong, *error.problems))
+    return Folder(root, files, manifest, (*problems, *wrong), place)
+
+
+def _read_place(root: Path, manifest: Mapping[str, Any]) -> Place:
+    """Return the place of a folder: that of its ``place.toml``, if its manifest names it, or as named."""
+    path = root / PLACE_FILE
+    if not path.exists():
+        return place_stated(manifest)
+    place = Place.load(path)
+    stated = manifest.get("place", place.stated())
+    if stated != place.stated():
+        message = f"is not the place that {MANIFEST} names: its name or hash differs"
+        raise DataError([Problem(PLACE_FILE, "", 0, (), message, "Restore it, or make the dataset again")])
+    return place
+
+
+def place_of(data: Mapping[str, Any] | str | os.PathLike[str]) -> Place:
+    """Return the place of a dataset, however it is given; tables that name none are Shanghai's.
+
+    Raises
+    ------
+    DataError
+        If the place of a folder cannot be read.
+
+    Examples
+    --------
+    >>> place_of(Dataset({})).name
+    'shanghai'
+    """
+    if isinstance(data, Dataset | Tables):
+        return data.place
+    if isinstance(data, Mapping):
+        return SHANGHAI
+    return _read_place(Path(data), _read_manifest(Path(data) / MANIFEST)[0])
 
 
 def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = None) -> Dataset:
@@ -152,14 +196,14 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
     found = open_folder(path_of(folder, "folder"))
     wanted = list(found.files) if tables is None else list(dict.fromkeys(tables))
     needed = [t.name for t in TABLES.values() if t.required] if tables is None else wanted
-    problems = [p for p in found.problems if tables is None or p.table in ("", MANIFEST, *wanted)]
+    problems = [p for p in found.problems if tables is None or p.table in ("", MANIFEST, PLACE_FILE, *wanted)]
     if found.root.is_dir():
         problems += missing_tables(found.files, needed)
     frames = {}
     for name in TABLES:
         if name in wanted and name in found.files:
             try:
-                rows = check_rows(found.load(TABLES[name]), TABLES[name], found.as_of)
+                rows = check_rows(found.load(found.tables[name]), found.tables[name], found.as_of)
             except DataError as error:
                 problems += error.problems
                 continue
@@ -168,7 +212,7 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
                 frames[name] = frame_of(rows)
     if problems:
         raise DataError(problems)
-    return Dataset(frames, found.manifest)
+    return Dataset(frames, found.manifest, found.place)
 
 
 def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str = "parquet") -> Path:
@@ -227,17 +271,23 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
             if name in dataset:
                 path = root / f"{name}.{format}"
                 temporary = last if path == first else stack.enter_context(replacing(path))
-                data = arrow_table(dataset[name], name)
+                data = arrow_table(dataset[name], name, dataset.place)
                 save_file(data, TABLES[name], temporary, format)
                 flush(temporary)
                 listed[name] = {"file": path.name, "rows": data.num_rows, "sha256": sha256(temporary)}
         head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
         rest = {key: value for key, value in dataset.manifest.items() if key not in (*head, "tables")}
+        rest["place"] = dataset.place.stated()
+        if not dataset.place.bundled:
+            carried = stack.enter_context(replacing(root / PLACE_FILE))
+            carried.write_text(dataset.place.to_toml(), encoding="utf-8")
         text = json.dumps({**head, **rest, "tables": listed}, ensure_ascii=False, indent=2)
         manifest.write_text(text + "\n", encoding="utf-8")
         kept = {entry["file"] for entry in listed.values()}
         if not (root / MANIFEST).exists():
             kept -= {first.name}  # nothing else would tell that what is there now is being replaced
+        if dataset.place.bundled:
+            (root / PLACE_FILE).unlink(missing_ok=True)  # of an earlier dataset of another place
         for old in (f"{name}.{other}" for name in TABLES for other in FORMATS):
             if old not in kept:
                 (root / old).unlink(missing_ok=True)

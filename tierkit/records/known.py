@@ -20,9 +20,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tierkit.records import TABLES, Column, DataError, Dataset, Problem, Table, empty, read_dataset
-from tierkit.records.dataset import arrow_table
-from tierkit.records.folder import open_folder
+from tierkit.records import TABLES, Column, DataError, Dataset, Place, Problem, Table, read_dataset
+from tierkit.records.dataset import arrow_table, empty
+from tierkit.records.folder import open_folder, place_of
 
 __all__ = ["COMPLAINANT_DAYS", "TIMED", "Source", "Timeline", "check_recorded", "is_declared", "known_sql"]
 
@@ -105,6 +105,8 @@ class Timeline:
         files, which DuckDB then reads itself, or of CSV files.
     threads : int
         Threads of DuckDB; no result depends on it.
+    place : Place or None
+        The place whose levels the records hold; that of the data if None.
 
     Examples
     --------
@@ -116,7 +118,8 @@ class Timeline:
     ['s1']
     """
 
-    def __init__(self, data: Source, threads: int = 1) -> None:
+    def __init__(self, data: Source, threads: int = 1, place: Place | None = None) -> None:
+        self.place = place_of(data) if place is None else place
         self._base = duckdb.connect(
             config={
                 "threads": threads,
@@ -125,7 +128,7 @@ class Timeline:
                 "autoload_known_extensions": "false",
             }
         )
-        sources, self._until = _sources(data)
+        sources, self._until = _sources(data, self.place)
         for table, source in sources.items():
             if isinstance(source, Path):
                 escaped = str(source).replace("'", "''")
@@ -224,19 +227,21 @@ def check_recorded(as_of: date, until: date | None) -> None:
         raise DataError([Problem("", "as_of", 0, (), message, f"Give a date up to {until}.")])
 
 
-def _sources(data: Source) -> tuple[dict[str, Any], date | None]:
+def _sources(data: Source, place: Place) -> tuple[dict[str, Any], date | None]:
     """Return each timed table as a Parquet file or an Arrow table, and the day up to which there are records.
 
     A table that is absent is empty.
     """
     if isinstance(data, Mapping):
         given = {
-            name: data[name] if isinstance(data.get(name), Path) else _arrow(data.get(name), TABLES[name])
+            name: data[name] if isinstance(data.get(name), Path) else _arrow(data.get(name), name, place)
             for name in TIMED
         }
         return given, data.as_of if isinstance(data, Dataset) else None
     folder = open_folder(data)
-    problems: Iterable[Problem] = [p for p in folder.problems if p.table in ("", "manifest.json", *TIMED)]
+    problems: Iterable[Problem] = [
+        p for p in folder.problems if p.table in ("", "manifest.json", "place.toml", *TIMED)
+    ]
     if "enterprises" not in folder.files:
         remedy = "Give a folder that holds at least this table."
         problems = [*problems, Problem("enterprises", "", 0, (), "is missing", remedy)]
@@ -249,7 +254,7 @@ def _sources(data: Source) -> tuple[dict[str, Any], date | None]:
     found = {
         name: folder.files[name]
         if name in there and name not in texts
-        else _arrow(read.get(name), TABLES[name])
+        else _arrow(read.get(name), name, place)
         for name in TIMED
     }
     return found, folder.as_of
@@ -269,5 +274,5 @@ def is_declared(path: Path, table: Table) -> bool:
     return all(types.get(column.name) == column.arrow_type for column in table)
 
 
-def _arrow(frame: Any, table: Table) -> Any:
-    return arrow_table(empty(table.name) if frame is None else frame, table.name)
+def _arrow(frame: Any, table: str, place: Place) -> Any:
+    return arrow_table(empty(table, place) if frame is None else frame, table, place)

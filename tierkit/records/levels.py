@@ -1,4 +1,8 @@
-"""Every closed set of values, once: ids in engine order, labels in Chinese and English."""
+"""Every closed set of values that is the same in every place: ids in engine order, labels in both languages.
+
+Sectors, districts and agencies belong to a place (`tierkit.records.places`). Sizes and ownerships stand here:
+they are national classifications, and the engine and the baselines treat some of them by name.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -7,25 +11,20 @@ from tierkit.records.credit_events import CREDIT_EVENTS
 from tierkit.records.label import Label
 
 __all__ = [
-    "AGENCIES",
     "AGENCY_LEVELS",
     "CHANNELS",
     "COMPLAINT_CHANNELS",
     "COMPLAINT_KINDS",
-    "CORE_AGENCIES",
     "DISPOSITIONS",
-    "DISTRICTS",
     "FINDINGS",
     "FIRST_PENALTY",
     "GRADES",
     "INDUSTRY_SECTIONS",
-    "ITEMS",
     "ITEM_CLASSES",
     "LEVELS",
     "MODES",
     "OWNERSHIPS",
     "PLANNED_CHANNELS",
-    "SECTORS",
     "SEVERITIES",
     "SIGNAL_KINDS",
     "SIZES",
@@ -41,24 +40,6 @@ def _labels(text: str) -> Mapping[str, Label]:
 
 LEVELS: Mapping[str, Mapping[str, Label]] = MappingProxyType(
     {
-        "sector": _labels("""
-            retail             | 批发零售     | retail and wholesale
-            manufacturing      | 制造业       | manufacturing
-            business_services  | 商务服务     | business services
-            other_services     | 其他服务     | other services
-            ict                | 信息与电商   | ICT and e-commerce
-            catering           | 餐饮         | catering
-            construction       | 建筑施工     | construction
-            food               | 食品生产销售 | food production and sale
-            transport          | 交通运输     | transport
-            culture            | 文化旅游     | culture and tourism
-            labour_dispatch    | 劳务派遣     | labour dispatch
-            drugs              | 药品         | drugs
-            hazardous_chemicals| 危险化学品   | hazardous chemicals
-            gas                | 燃气         | gas
-            special_equipment  | 特种设备     | special equipment
-            ecology            | 生态环境     | ecology
-        """),
         "size": _labels("""
             micro  | 微型 | micro
             small  | 小型 | small
@@ -71,38 +52,6 @@ LEVELS: Mapping[str, Mapping[str, Label]] = MappingProxyType(
             foreign    | 外资       | foreign
             hmt        | 港澳台资   | Hong Kong, Macao and Taiwan
             individual | 个体工商户 | individual business
-        """),
-        "district": _labels("""
-            huangpu   | 黄浦区   | Huangpu
-            xuhui     | 徐汇区   | Xuhui
-            changning | 长宁区   | Changning
-            jingan    | 静安区   | Jing'an
-            putuo     | 普陀区   | Putuo
-            hongkou   | 虹口区   | Hongkou
-            yangpu    | 杨浦区   | Yangpu
-            minhang   | 闵行区   | Minhang
-            baoshan   | 宝山区   | Baoshan
-            jiading   | 嘉定区   | Jiading
-            pudong    | 浦东新区 | Pudong
-            jinshan   | 金山区   | Jinshan
-            songjiang | 松江区   | Songjiang
-            qingpu    | 青浦区   | Qingpu
-            fengxian  | 奉贤区   | Fengxian
-            chongming | 崇明区   | Chongming
-        """),
-        "agency": _labels("""
-            market_regulation | 市场监管 | market regulation
-            fire              | 消防救援 | fire and rescue
-            emergency         | 应急管理 | emergency management
-            ecology           | 生态环境 | ecology and environment
-            construction      | 住房建设 | housing and construction
-            transport         | 交通运输 | transport
-            health            | 卫生健康 | health
-            culture           | 文化旅游 | culture and tourism
-            labour            | 人力社保 | labour and social security
-            urban_management  | 城市管理 | urban management
-            agriculture       | 农业农村 | agriculture
-            water             | 水务     | water
         """),
         "agency_level": _labels("""
             municipal | 市级 | municipal
@@ -199,28 +148,24 @@ LEVELS: Mapping[str, Mapping[str, Label]] = MappingProxyType(
         """),
     }
 )
-"""Level set → id → label; the position of an id is its integer code in the engine."""
+"""Level set → id → label; the position of an id is its integer code in the engine.
 
-AGENCIES = tuple(LEVELS["agency"])
+Those of a place, with these beside them, are `Place.levels`."""
+
 AGENCY_LEVELS = tuple(LEVELS["agency_level"])
 CHANNELS = tuple(LEVELS["channel"])
 COMPLAINT_CHANNELS = tuple(LEVELS["complaint_channel"])
 COMPLAINT_KINDS = tuple(LEVELS["complaint_kind"])
-CORE_AGENCIES = AGENCIES[:9]
 DISPOSITIONS = tuple(LEVELS["disposition"])
-DISTRICTS = tuple(LEVELS["district"])
 FIRST_PENALTY = DISPOSITIONS.index("penalised")
 """Code of the disposition from which on they are penalties."""
 FINDINGS = tuple(LEVELS["finding"])
 GRADES = tuple(LEVELS["grade"])
 INDUSTRY_SECTIONS = tuple(LEVELS["industry_section"])
 ITEM_CLASSES = tuple(LEVELS["item_class"])
-ITEMS = tuple(f"{agency}-{kind}" for agency in AGENCIES for kind in ("g1", "g2", "g3", "k1", "k2"))
-"""Items of the simulator's agencies: three general and two key ones of each."""
 MODES = tuple(LEVELS["mode"])
 OWNERSHIPS = tuple(LEVELS["ownership"])
 PLANNED_CHANNELS = ("random", "campaign", "commitment", "routine")
-SECTORS = tuple(LEVELS["sector"])
 SEVERITIES = tuple(LEVELS["severity"])
 SIGNAL_KINDS = tuple(LEVELS["signal_kind"])
 SIZES = tuple(LEVELS["size"])

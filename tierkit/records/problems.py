@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DataError", "Problem", "problems_table", "refuse_rows"]
+__all__ = ["DataError", "Problem", "problems_table", "refuse_rows", "suggestion"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +116,23 @@ def refuse_rows(path: str | os.PathLike[str], rows: pd.DataFrame, problems: Mapp
         told.append("there are no rows")
     if told:
         raise ValueError(f"'{path}': {'; '.join(told)}. Correct the file, or fetch it again.")
+
+
+def suggestion(word: str, words: Mapping[str, str] | Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the nearest of ``words``, or an empty text.
+
+    Parameters
+    ----------
+    word : str
+        What was written.
+    words : iterable of str, or mapping
+        What may be written; a mapping gives what to propose for each.
+
+    Examples
+    --------
+    >>> suggestion("retial", ("retail", "gas"))
+    " (did you mean 'retail'?)"
+    """
+    proposals = words if isinstance(words, Mapping) else {one: one for one in words}
+    near = get_close_matches(word, list(proposals), n=1, cutoff=0.6)
+    return f" (did you mean '{proposals[near[0]]}'?)" if near else ""

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from tierkit.arrays import Mask
 from tierkit.records.cells import Cells, Fault, WrongTypeError, check_cells, raw_cells
 from tierkit.records.columns import Table
+from tierkit.records.places import SHANGHAI, Place
 from tierkit.records.problems import DataError, Problem
-from tierkit.records.tables import TABLES
+from tierkit.records.tables import tables_of
 
 __all__ = ["Rows", "cell_problems", "check_rows", "describe", "row_faults", "row_problems"]
 
@@ -120,7 +121,9 @@ def cell_problems(rows: Rows, lost_only: bool = False) -> list[Problem]:
     return [*rows.problems, *(describe(rows.table.name, rows.raw, (name,), fault) for name, fault in told)]
 
 
-def row_problems(frame: Any, table: str, as_of: date | None = None) -> "pd.Series[str]":
+def row_problems(
+    frame: Any, table: str, as_of: date | None = None, place: Place = SHANGHAI
+) -> "pd.Series[str]":
     """Return, for each row, what is wrong with it by itself; an empty text if nothing is.
 
     Keys that repeat and references that lead nowhere concern more than the row; `validate` finds those.
@@ -133,6 +136,8 @@ def row_problems(frame: Any, table: str, as_of: date | None = None) -> "pd.Serie
         Name of the table.
     as_of : date or None
         Day after which no date may lie.
+    place : Place
+        The place whose levels and ids are allowed.
 
     Returns
     -------
@@ -151,7 +156,7 @@ def row_problems(frame: Any, table: str, as_of: date | None = None) -> "pd.Serie
     >>> row_problems(agencies, "agencies").tolist()
     ['', 'agency: is not a declared level; capacity: is out of range']
     """
-    rows = check_rows(frame, TABLES[table], as_of)
+    rows = check_rows(frame, tables_of(place)[table], as_of)
     if rows.problems:
         raise DataError(rows.problems)
     reasons = np.full(rows.size, "", dtype=object)

@@ -1,14 +1,17 @@
 """Every table and column of a dataset, declared once."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from tierkit.records.columns import Column, Reference, Table
 from tierkit.records.credit_events import UNINSPECTED_KINDS
 from tierkit.records.label import Label
+from tierkit.records.places import SHANGHAI, Place
 
-__all__ = ["SCHEMA_VERSION", "TABLES"]
+__all__ = ["SCHEMA_VERSION", "TABLES", "bound", "tables_of"]
 
 SCHEMA_VERSION = 1
 """Raised when a file written before can no longer be read."""
@@ -458,24 +461,48 @@ def _truth_complaints() -> Table:
     )
 
 
-TABLES: Mapping[str, Table] = MappingProxyType(
-    {
-        table.name: table
-        for table in (
-            _enterprises(),
-            _agencies(),
-            _items(),
-            _obligations(),
-            _inspections(),
-            _credit_events(),
-            _complaints(),
-            _signals(),
-            _tiers(),
-            _truth(),
-            _truth_enterprises(),
-            _truth_complainants(),
-            _truth_complaints(),
-        )
-    }
-)
-"""All tables of a dataset by name, in the order in which they refer to each other."""
+def bound(table: Table, place: Place) -> Table:
+    """Return a table with the values that its level columns may hold, and the ids it may have, in a place."""
+    columns = {}
+    for column in table:
+        if column.levels:
+            column = replace(column, ids=place.ids(column.levels))
+        if column.credit_code and not place.credit_codes:
+            column = replace(column, credit_code=False, pattern=place.id_pattern)
+        columns[column.name] = column
+    return replace(table, columns=MappingProxyType(columns))
+
+
+@lru_cache(16)
+def tables_of(place: Place) -> Mapping[str, Table]:
+    """Return all tables of a dataset of a place by name, in the order in which they refer to each other.
+
+    Examples
+    --------
+    >>> tables_of(SHANGHAI)["enterprises"].columns["district"].ids[:2]
+    ('huangpu', 'xuhui')
+    """
+    return MappingProxyType({name: bound(table, place) for name, table in _DECLARED.items()})
+
+
+_DECLARED: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        _enterprises(),
+        _agencies(),
+        _items(),
+        _obligations(),
+        _inspections(),
+        _credit_events(),
+        _complaints(),
+        _signals(),
+        _tiers(),
+        _truth(),
+        _truth_enterprises(),
+        _truth_complainants(),
+        _truth_complaints(),
+    )
+}
+
+TABLES: Mapping[str, Table] = tables_of(SHANGHAI)
+"""The tables of Shanghai. Names, types and links are the same in every place; allowed values may differ."""

@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from tierkit.records.columns import Table
 from tierkit.records.dataset import Dataset
-from tierkit.records.folder import missing_tables, open_folder
+from tierkit.records.folder import missing_tables, open_folder, place_of
 from tierkit.records.gate import source_of
 from tierkit.records.links import Links, Target, linked_columns
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import check_rows, describe, row_faults
-from tierkit.records.tables import TABLES
+from tierkit.records.tables import TABLES, tables_of
 
 __all__ = ["CHUNK", "validate"]
 
@@ -63,7 +63,8 @@ def validate(data: Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str]
         problems += folder.problems
     problems += missing_tables(names, [t.name for t in TABLES.values() if t.required])
     targets: dict[str, Target] = {}
-    for table in TABLES.values():
+    place = place_of(data) if isinstance(data, Mapping) else folder.place
+    for table in tables_of(place).values():
         if table.name in names:
             chunks = _slices(data[table.name]) if isinstance(data, Mapping) else folder.chunks(table, CHUNK)
             problems += _check_table(chunks, table, targets, as_of)

@@ -21,7 +21,7 @@ from tierkit.explain import AGREEMENT, BANDS, DISTANCE, Portraits, bands
 from tierkit.explain.bands import basis, way
 from tierkit.features import BY_NAME
 from tierkit.policy.reviews import latest
-from tierkit.records import DISTRICTS, LEVELS, SECTORS, TIERS, DataError, Problem
+from tierkit.records import SHANGHAI, TIERS, DataError, Place, Problem
 from tierkit.report.page import Words, render
 from tierkit.report.portraits import told
 
@@ -62,6 +62,8 @@ class City:
     decisions : DataFrame, optional
         A log of reviewers' decisions, as `tierkit.policy.reviews.read_log` gives it; the last under the
         policy is shown.
+    place : Place
+        The place of the enterprises.
     """
 
     rows: pd.DataFrame
@@ -73,6 +75,7 @@ class City:
     dossiers: Mapping[str, Iterable[str]] = field(default_factory=dict)
     explain: tuple[str, ...] = ()
     decisions: pd.DataFrame | None = None
+    place: Place = SHANGHAI
 
 
 def read_scores(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -182,10 +185,11 @@ def city_page(city: City, out: str | os.PathLike[str] | None = None) -> str:
     n = len(city.rows)
     if n > MOST_ROWS:
         raise ValueError(f"A page holds at most {MOST_ROWS:,} enterprises. Got {n:,} instead. Give a filter.")
-    words = Words()
+    words = Words(place=city.place)
     page = render(
         "city.html.j2",
         also="city",
+        place=city.place,
         title={lang: texts.text("city.title", lang, n=n) for lang in texts.LANGUAGES},
         city=city,
         n=n,
@@ -227,8 +231,8 @@ def _data(city: City) -> dict[str, Any]:
         "id": [texts.plain(one, 40) for one in rows["enterprise_id"].astype(str)],
         "name": [texts.plain(one, NAME_LIMIT) for one in rows["name"].fillna("").astype(str)],
         "tier": _codes(rows["tier"], TIERS),
-        "sector": _codes(rows["sector"], SECTORS),
-        "district": _codes(rows["district"], DISTRICTS),
+        "sector": _codes(rows["sector"], city.place.sectors),
+        "district": _codes(rows["district"], city.place.districts),
         "sure": _codes(bands(rows), BANDS),
         "risk": _numbers(rows["risk_probability"], 4),
         "credit": _numbers(rows["credit_points"], 1),
@@ -249,9 +253,9 @@ def _data(city: City) -> dict[str, Any]:
     return {
         "columns": data,
         "levels": {
-            "tier": [[one, *LEVELS["tier"][one]] for one in TIERS],
-            "sector": [[one, *LEVELS["sector"][one]] for one in SECTORS],
-            "district": [[one, *LEVELS["district"][one]] for one in DISTRICTS],
+            "tier": [[one, *label] for one, label in city.place.levels["tier"].items()],
+            "sector": [[one, *label] for one, label in city.place.levels["sector"].items()],
+            "district": [[one, *label] for one, label in city.place.levels["district"].items()],
             "sure": [[one, *(texts.text(f"city.band.{one}", lang) for lang in languages)] for one in BANDS],
             "reason": [[one, *BY_NAME[one].label] for one in codes] if _has_reasons(rows) else [],
         },

@@ -15,7 +15,7 @@ from tierkit import plot, texts
 from tierkit.explain import Reason, Record, Revocation
 from tierkit.features import GROUPS
 from tierkit.policy import Policy
-from tierkit.records import LEVELS, MERITS, TIERS
+from tierkit.records import LEVELS, MERITS, TIERS, Place
 from tierkit.report.page import Words, figure, render
 from tierkit.report.run_page import waterfall
 from tierkit.report.sheets import Sheet
@@ -73,8 +73,8 @@ def dossier(
     >>> page.startswith("<!doctype html>"), "<script" in page
     (True, False)
     """
-    words = Words(lang)
     reasons = case.reasons
+    words = Words(lang, reasons.place)
     known = {
         **dict.fromkeys(("district", "sector", "size", "ownership", "registered_on")),
         "name": "",
@@ -85,10 +85,11 @@ def dossier(
     known["registered_on"] = texts.plain(str(known["registered_on"] or ""), 20)
     records = case.records if case.records is not None else pd.DataFrame()
     name = texts.plain(str(known["name"] or reasons.enterprise_id), 60)
-    rows = _records(records, as_of, lang)
+    rows = _records(records, as_of, lang, reasons.place)
     page = render(
         "dossier.html.j2",
         lang=lang,
+        place=reasons.place,
         title=texts.text("dossier.page", lang, name=name),
         kind=texts.text("dossier.title", lang),
         reasons=reasons,
@@ -159,8 +160,12 @@ def _facts(case: Sheet, group: str, lang: str) -> dict[str, Any]:
     return {
         "rows": [
             {
-                "fact": own[0].fact(lang),
-                "records": [(one.record_id, _named(one, lang)) for one in own[0].records if _tells(one)],
+                "fact": own[0].fact(lang, case.reasons.place),
+                "records": [
+                    (one.record_id, _named(one, lang, case.reasons.place))
+                    for one in own[0].records
+                    if _tells(one)
+                ],
                 "effects": _effects(own),
             }
             for own in shown
@@ -176,12 +181,12 @@ def _tells(record: Record) -> bool:
     return record.table != "enterprises"
 
 
-def _named(record: Record, lang: str) -> str:
+def _named(record: Record, lang: str, place: Place) -> str:
     """Return a record in words, with its id and date; an obligation by its agency."""
     if record.table != "obligations":
         return record.text(lang)
     agency, item = record.record_id.split("/")
-    levels = LEVELS["agency"][agency].text(lang), LEVELS["item_class"][item].text(lang)
+    levels = place.agencies[agency].label.text(lang), LEVELS["item_class"][item].text(lang)
     return texts.text("dossier.obligation", lang, agency=levels[0], item=levels[1], on=record.on)
 
 
@@ -207,7 +212,7 @@ def _recourse(case: Sheet, lang: str) -> dict[str, Any] | None:
     """Return each path with its steps and scores, and the notes beside them."""
     if case.recourse is None:
         return None
-    paths = [path.sentences(lang) for path in case.recourse.paths]
+    paths = [path.sentences(lang, case.recourse.place) for path in case.recourse.paths]
     told = sum(len(path) for path in paths)
     return {
         "paths": [(path[0], path[1:-1], path[-1]) for path in paths],
@@ -239,7 +244,7 @@ def _known_when(records: pd.DataFrame, lang: str) -> str:
     return texts.text("dossier.known.late", lang, n=len(records), id=one, **shown)
 
 
-def _records(records: pd.DataFrame, as_of: str, lang: str) -> list[dict[str, Any]]:
+def _records(records: pd.DataFrame, as_of: str, lang: str, place: Place) -> list[dict[str, Any]]:
     """Return the records as rows of a table: open credit events first, then the latest known."""
     rows = []
     if not records.empty:
@@ -252,7 +257,7 @@ def _records(records: pd.DataFrame, as_of: str, lang: str) -> list[dict[str, Any
             {
                 "id": str(row["record_id"]),
                 "table": row["table"],
-                "what": _what(row, lang),
+                "what": _what(row, lang, place),
                 "result": _result(row, lang),
                 "happened": _day(row["happened_on"]),
                 "known": _day(row["known_on"]),
@@ -264,7 +269,7 @@ def _records(records: pd.DataFrame, as_of: str, lang: str) -> list[dict[str, Any
     return rows
 
 
-def _what(row: Mapping[Any, Any], lang: str) -> str:
+def _what(row: Mapping[Any, Any], lang: str, place: Place) -> str:
     """Return what a record is: its kind, and the agency where one made it."""
     if row["table"] == "tiers":
         return texts.text("dossier.record.tiers", lang, policy=texts.policy_label(str(row["kind"]), lang))
@@ -275,7 +280,7 @@ def _what(row: Mapping[Any, Any], lang: str) -> str:
         "signals": "signal_kind",
     }
     kind = LEVELS[levels[row["table"]]][row["kind"]].text(lang)
-    agency = "" if pd.isna(row["agency"]) else LEVELS["agency"][row["agency"]].text(lang)
+    agency = "" if pd.isna(row["agency"]) else place.agencies[row["agency"]].label.text(lang)
     return texts.text(f"dossier.record.{row['table']}", lang, kind=kind, agency=agency)
 
 

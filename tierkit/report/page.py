@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 
 from tierkit import plot, texts
 from tierkit.plot import fonts
-from tierkit.records import LEVELS
+from tierkit.records import SHANGHAI, Place
 
 __all__ = ["Words", "figure", "render", "svg"]
 
@@ -40,6 +40,8 @@ class Words:
     ----------
     lang : {"zh", "en"}, optional
         The language; both where it is not given.
+    place : Place
+        The place whose levels have their labels.
 
     Examples
     --------
@@ -49,8 +51,8 @@ class Words:
     '<span class="zh" lang="zh-CN">危害</span><span class="en" lang="en">harm</span>'
     """
 
-    def __init__(self, lang: str | None = None) -> None:
-        self.lang = lang
+    def __init__(self, lang: str | None = None, place: Place = SHANGHAI) -> None:
+        self.lang, self.place = lang, place
 
     def each(self, make: Callable[[str], str], tag: str = "span") -> Markup:
         """Return what `make` gives for each language, escaped; ``**x**`` becomes strong."""
@@ -77,7 +79,7 @@ class Words:
 
     def level(self, kind: str, level: object) -> Markup:
         """Return the label of a level, such as a sector."""
-        labels = LEVELS[kind]
+        labels = self.place.levels[kind]
         other = texts.plain(str(level), _LABEL)
         return self.each(lambda lang: labels[str(level)].text(lang) if level in labels else other)
 
@@ -219,7 +221,14 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def render(template: str, *, lang: str | None = None, also: str | None = None, **context: Any) -> str:
+def render(
+    template: str,
+    *,
+    lang: str | None = None,
+    also: str | None = None,
+    place: Place = SHANGHAI,
+    **context: Any,
+) -> str:
     """Return a page as one HTML text that needs no other file, no font and no network.
 
     Parameters
@@ -230,6 +239,8 @@ def render(template: str, *, lang: str | None = None, also: str | None = None, *
         The page's language; both, with a switch, where it is not given.
     also : str, optional
         Name of a style sheet and a script that go after those of all pages.
+    place : Place
+        The place whose levels have their labels.
     **context
         What the template shows.
 
@@ -248,7 +259,7 @@ def render(template: str, *, lang: str | None = None, also: str | None = None, *
     )
     script = script if lang is None else Markup()
     digest = base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()
-    words = Words(lang)
+    words = Words(lang, place)
     body = environment.get_template(template).render(
         words=words,
         t=words.text,

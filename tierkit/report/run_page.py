@@ -262,7 +262,9 @@ def _many_in_t1(years: pd.DataFrame) -> bool:
 
 
 def _fairness(run: RunReport, group: str, policy: str, lang: str) -> Any:
-    return plot.fairness(run.summary, group, policy, lang=lang, kappa=run.kappa, weeks=run.weeks)
+    return plot.fairness(
+        run.summary, group, policy, lang=lang, kappa=run.kappa, weeks=run.weeks, place=run.place
+    )
 
 
 def _matrix(tiers: pd.DataFrame, policy: Policy, lang: str) -> Any:
@@ -296,7 +298,7 @@ def waterfall(case: Sheet, words: Words, name: str, top: int = 9) -> Markup:
         return plot.waterfall(
             np.array([reason.effect for reason in risk]),
             reasons.risk_base,
-            [texts.short(reason.fact(lang).rstrip("。. "), _FACT_WIDTH) for reason in risk],
+            [texts.short(reason.fact(lang, reasons.place).rstrip("。. "), _FACT_WIDTH) for reason in risk],
             lang=lang,
             top=top,
             cutoffs=() if reasons.composite else reasons.risk_boundaries,
@@ -339,13 +341,14 @@ def index(run: RunReport, out: str | Path) -> Path:
 
 
 def _page(run: RunReport) -> str:
-    words = Words()
+    words = Words(place=run.place)
     baseline = run.policies[0]
     keys, kappa_rows = tables.kappa_table(run)
     drift_keys, drift_rows = tables.drift_table(run)
     told = headline(run, "zh"), headline(run, "en")
     return render(
         "index.html.j2",
+        place=run.place,
         title={lang: texts.text("report.title", lang, n=len(run.policies) - 1) for lang in texts.LANGUAGES},
         run=run,
         case={"n": _enterprises(run), "replicates": partial(_replicates, run)},

@@ -15,6 +15,7 @@ import pandas as pd
 from tierkit import texts
 from tierkit.compare.comparison import mean_interval
 from tierkit.policy import Policy
+from tierkit.records import PLACE_FILE, SHANGHAI, Place
 from tierkit.report.sheets import Sheet
 
 __all__ = ["RunReport"]
@@ -107,6 +108,11 @@ class RunReport:
         }
 
     @property
+    def place(self) -> Place:
+        """The place of the policies, which is that of the world that they were run on."""
+        return next((one.place for one in self.policies if one.place is not None), SHANGHAI)
+
+    @property
     def replicates(self) -> int:
         """Replicates of the headline's case."""
         row = self.effects["inspections", self.policies[0].name, self.kappa, self.weeks]
@@ -175,6 +181,8 @@ class RunReport:
         # Numbered, since a policy's name is text from somebody's file and no safe file name.
         for k, policy in enumerate(self.policies):
             (place / "policies" / f"{k:02d}.toml").write_text(policy.to_toml(), encoding="utf-8")
+        if not self.place.bundled:
+            (place / "policies" / PLACE_FILE).write_text(self.place.to_toml(), encoding="utf-8")
         rest = {
             "policies": [policy.name for policy in self.policies],
             "kappa": self.kappa,
@@ -209,6 +217,7 @@ class RunReport:
             for name in _FRAMES
             if (place / f"{name}.parquet").is_file()
         }
-        cases = tuple(Sheet.from_dict(case) for case in rest.pop("cases"))
         policies = tuple(Policy.load(place / "policies" / f"{k:02d}.toml") for k in range(len(names)))
+        of_place = next((one.place for one in policies if one.place is not None), SHANGHAI)
+        cases = tuple(Sheet.from_dict(case, of_place) for case in rest.pop("cases"))
         return cls(policies=policies, cases=cases, **frames, **rest)

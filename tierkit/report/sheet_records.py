@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from tierkit.explain.recourse.repair import known_on
 from tierkit.features import RECORD_DAYS
-from tierkit.records import REPAIRABLE_KINDS, TABLES, conform, open_folder, read_dataset
+from tierkit.records import REPAIRABLE_KINDS, TABLES, Tables, conform, open_folder, place_of, read_dataset
 from tierkit.records.known import TIMED, Source, is_declared
 
 __all__ = ["COLUMNS", "TOLD", "known_records", "register"]
@@ -28,7 +28,7 @@ _YEAR, _TWO_YEARS = pd.Timedelta(days=365), pd.Timedelta(days=730)
 """Spans over which the catalogue counts: complaints as such and signals; all else but open records."""
 
 
-def _of(data: Source, ids: Sequence[str]) -> dict[str, pd.DataFrame]:
+def _of(data: Source, ids: Sequence[str]) -> Tables:
     """Return the rows of some enterprises, of every table that features read and of past tiers."""
     names = [*TIMED, "tiers"]
     given: dict[str, Any] = {}
@@ -39,11 +39,12 @@ def _of(data: Source, ids: Sequence[str]) -> dict[str, pd.DataFrame]:
         there = [name for name in names if name in files]
         other = [name for name in there if not is_declared(files[name], TABLES[name])]
         given = {name: files[name] for name in there} | (dict(read_dataset(data, other)) if other else {})
-    out = {}
+    place = place_of(data)
+    out = Tables({}, place)
     for name, table in given.items():
         if isinstance(table, Path):
             rows = pq.read_table(table, filters=[("enterprise_id", "in", list(ids))])
-            out[name] = conform(rows.to_pandas(), name)
+            out[name] = conform(rows.to_pandas(), name, place)
         else:
             out[name] = table[table["enterprise_id"].isin(ids)]
     return out
@@ -58,7 +59,7 @@ def register(data: Source, as_of: date | str, ids: Sequence[str]) -> dict[str, d
         ``enterprise_id`` → ``name``, ``district``, ``town``, ``sector``, ``size``, ``ownership`` and
         ``registered_on``.
     """
-    rows = known_on({"enterprises": _of(data, ids)["enterprises"]}, as_of)["enterprises"]
+    rows = known_on(_of(data, ids), as_of)["enterprises"]
     kept = ["name", "district", "town", "sector", "size", "ownership"]
     days = rows["registered_on"].dt.strftime("%Y-%m-%d")
     texts = rows[kept].astype("object").assign(registered_on=days)
@@ -94,7 +95,7 @@ def known_records(data: Source, as_of: date | str, ids: Sequence[str]) -> pd.Dat
     """
     day = pd.Timestamp(as_of)
     held = _of(data, ids)
-    now = known_on({name: frame for name, frame in held.items() if name in TIMED}, as_of)
+    now = known_on(held, as_of)
     parts = [_TELLERS[name](now[name]).assign(table=name) for name in TOLD if name in now]
     if "tiers" in held:
         past = held["tiers"][held["tiers"]["assigned_on"] < day]

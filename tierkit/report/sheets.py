@@ -19,7 +19,7 @@ from tierkit.policy import Policy
 from tierkit.policy.reviews import latest
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.records import LEVELS, Dataset, open_folder
+from tierkit.records import LEVELS, SHANGHAI, Dataset, Place, open_folder
 from tierkit.records.files import sha256
 from tierkit.records.known import Source, Timeline
 from tierkit.report.sheet_records import known_records, register
@@ -90,15 +90,15 @@ class Sheet:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls, data: Mapping[str, Any], place: Place = SHANGHAI) -> Self:
         """Return the sheet that `to_dict` wrote; files with reasons alone are read too."""
         known = dict(data)
         return cls(
-            reasons=Reasons.from_dict(known["reasons"]),
+            reasons=Reasons.from_dict(known["reasons"], place),
             enterprise=known["enterprise"],
             records=_taken_up(known.get("records")),
             certainty=known.get("certainty"),
-            recourse=Recourse.from_dict(known["recourse"]) if known.get("recourse") else None,
+            recourse=Recourse.from_dict(known["recourse"], place) if known.get("recourse") else None,
             reviews=_taken_up(known.get("reviews")),
             facts=known.get("facts") or {},
         )
@@ -217,7 +217,7 @@ def sheets(
     ('1987-04-18', None, ['as_of', 'data_hash', 'policy_hash', 'version'])
     """
     wanted = pd.Series(list(dict.fromkeys(ids)), dtype="str")
-    chosen = model.policy if policy is None else policy
+    chosen = (model.policy if policy is None else policy).at(model.place)
     with Timeline(data, threads) as timeline:
         check_ids(wanted, timeline.ids())
         scores, X = model.score_ids(timeline, wanted, as_of)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,13 +11,12 @@ import numpy as np
 import pandas as pd
 
 from tierkit import plot, texts
-from tierkit.city.population import items
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare import agencies
 from tierkit.compare.outcomes import SHARES
-from tierkit.policy import SPEC, UNITS, Policy, diff
+from tierkit.policy import UNITS, Policy, diff, spec_of
 from tierkit.policy.ladders import FloorCheck, check_floor
-from tierkit.records import LEVELS, TIERS, Label, Parameter
+from tierkit.records import LEVELS, TIERS, Label, Parameter, Place
 from tierkit.report.run_report import RunReport
 
 __all__ = [
@@ -340,7 +338,7 @@ def scoreboard(run: RunReport) -> list[tuple[str, list[tuple[str, list[Cell]]]]]
     """
     if not (run.summary["group"] == "agency").any():
         return []
-    board = agencies.scoreboard(run.summary, kappa=run.kappa, weeks=run.weeks)
+    board = agencies.scoreboard(run.summary, kappa=run.kappa, weeks=run.weeks, place=run.place)
     rows = {(row["policy"], row["agency"], row["measure"]): row for row in board.rows.to_dict("records")}
     return [
         (
@@ -483,29 +481,30 @@ def parameters(policy: Policy, baseline: Policy | None = None) -> list[Parameter
     >>> next(row.value.en for row in rows if row.path == "cap.planned_visits")
     '2'
     """
-    paths = list(SPEC) if baseline is None else [p for p in diff(baseline, policy)["parameter"] if p in SPEC]
+    spec = spec_of(policy.place)
+    paths = list(spec) if baseline is None else [p for p in diff(baseline, policy)["parameter"] if p in spec]
     return [_parameter_row(path, policy, baseline) for path in paths]
 
 
 def _parameter_row(path: str, policy: Policy, baseline: Policy | None) -> ParameterRow:
-    spec, parameter = SPEC[path], policy.parameter(path)
+    spec, parameter = spec_of(policy.place)[path], policy.parameter(path)
     return ParameterRow(
         path=path,
         label=spec.label,
-        value=_said(parameter),
-        was=None if baseline is None else _said(baseline.parameter(path)),
+        value=_said(parameter, policy.place),
+        was=None if baseline is None else _said(baseline.parameter(path), policy.place),
         unit=UNITS.get(parameter.unit, Label(parameter.unit, parameter.unit)),
         source=parameter.source or "",
         assumption=parameter.assumption or "",
     )
 
 
-def _said(parameter: Parameter) -> Label:
+def _said(parameter: Parameter, place: Place | None) -> Label:
     """Return a parameter's value in words: numbers with few digits, lists joined, a matrix row by row."""
-    return Label(*(_one(parameter.value, lang) for lang in ("zh", "en")))
+    return Label(*(_one(parameter.value, lang, place) for lang in ("zh", "en")))
 
 
-def _one(value: Any, lang: str) -> str:
+def _one(value: Any, lang: str, place: Place | None) -> str:
     if isinstance(value, bool):
         return texts.text("value.yes" if value else "value.no", lang)
     if isinstance(value, int | float):
@@ -515,13 +514,12 @@ def _one(value: Any, lang: str) -> str:
             return texts.text("value.nothing", lang)
         if isinstance(value[0], list | tuple):
             return " / ".join(" ".join(map(str, row)) for row in value)
-        return texts.join((_one(part, lang) for part in value), lang)
-    levels = (LEVELS["sector"], LEVELS["agency"], LEVELS["grade"], _item_names())
+        return texts.join((_one(part, lang, place) for part in value), lang)
+    levels = [LEVELS["grade"]] if place is None else [*_names(place), LEVELS["grade"]]
     return next((labels[value].text(lang) for labels in levels if value in labels), str(value))
 
 
-@functools.cache
-def _item_names() -> Mapping[str, Label]:
-    """Return what each item is called, by its id."""
-    rows = items()[["item", "name_zh", "name_en"]].itertuples(index=False)
-    return {str(item): Label(str(zh), str(en)) for item, zh, en in rows}
+def _names(place: Place) -> list[Mapping[str, Label]]:
+    """Return what sectors, agencies and items are called, by id."""
+    items = {name: one.label for name, one in place.items.items()}
+    return [place.levels["sector"], place.levels["agency"], items]

@@ -16,7 +16,7 @@ from scipy.special import expit
 from tierkit.features import features_of, on_register, standing
 from tierkit.features.building import wanted_ids
 from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
-from tierkit.records import GRAVITY
+from tierkit.records import GRAVITY, PLACE_FILE, SHANGHAI, Place
 from tierkit.records.gate import InputError, day_of, described, ids_of, source_of
 from tierkit.records.known import Source, Timeline
 from tierkit.results import Result, plain
@@ -79,6 +79,28 @@ class Model(Result):
             said.append(text(f"model.{row['score']}", lang, auc=auc, **n))
         return said
 
+    @property
+    def place(self) -> Place:
+        """The place whose records it was trained on, which is that of its policy."""
+        return self.policy.place or SHANGHAI
+
+    def check_place(self, place: Place) -> None:
+        """Refuse records of another place than those that the model was trained on.
+
+        Raises
+        ------
+        InputError
+        """
+        own = self.place
+        if own.hash != place.hash:
+            which = (
+                "another version of it" if own.name == place.name else f"{place.label.en} ('{place.name}')"
+            )
+            raise InputError(
+                f"The model was trained on records of {own.label.en} ('{own.name}'); these are of {which}. "
+                "Train a model on records of that place."
+            )
+
     def score(
         self, data: Source, as_of: date | str, ids: Iterable[str] | None = None, *, threads: int = 1
     ) -> pd.DataFrame:
@@ -117,6 +139,7 @@ class Model(Result):
         tuple of DataFrame of shape (n, 8) and DataFrame of shape (n, n_features)
             The scores as of `score`, and the features that they rest on, both indexed from 0.
         """
+        self.check_place(timeline.place)
         timeline.ask(pd.DataFrame({"enterprise_id": ids, "as_of": pd.Timestamp(as_of)}))
         here = on_register(timeline).to_numpy()
         X = features_of(timeline)[here].reset_index(drop=True)
@@ -215,6 +238,8 @@ class Model(Result):
             "scorecard.json": self.credit.to_json() + "\n",
             "policy.toml": _whole(self.policy),
         }
+        if not self.place.bundled:
+            texts[PLACE_FILE] = self.place.to_toml()
         if self.ensemble is not None:
             texts[ENSEMBLE] = json_text(self.ensemble.to_dict())
         write_folder(
@@ -237,7 +262,11 @@ class Model(Result):
         readers: dict[str, Callable[[], Any]] = {
             "risk.json": lambda: RiskModel.from_parts(found["risk.txt"], json.loads(found["risk.json"])),
             "scorecard.json": lambda: CreditScorecard.from_json(found["scorecard.json"]),
-            "policy.toml": lambda: Policy.loads(found["policy.toml"], f"{root}/policy.toml"),
+            "policy.toml": lambda: Policy.loads(
+                found["policy.toml"],
+                f"{root}/policy.toml",
+                Place.loads(found[PLACE_FILE]) if PLACE_FILE in found else None,
+            ),
         }
         if ENSEMBLE in found:
             readers[ENSEMBLE] = lambda: Ensemble.from_json(found[ENSEMBLE])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tierkit.folders import whole_folder
+from tierkit.records import PLACE_FILE
 
 __all__ = [
     "ENSEMBLE",
@@ -33,6 +34,8 @@ FILES = ("risk.txt", "risk.json", "scorecard.json", "policy.toml")
 """Files of a model folder beside its manifest."""
 ENSEMBLE = "ensemble.json"
 """A file that is there where the model was trained with a bootstrap."""
+_OPTIONAL = (ENSEMBLE, PLACE_FILE)
+"""Files that a model need not have; the latter is there where its place does not come with the package."""
 
 
 class ModelError(ValueError):
@@ -96,31 +99,31 @@ def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     if not there.keys() & {*FILES}:
         raise ModelError(root, [f"It is no model folder: there is no {', no '.join(FILES)} in it."])
     problems = [f"{name}: is missing" for name in (MANIFEST, *FILES) if name not in there]
-    expected = (MANIFEST, *FILES, ENSEMBLE)
+    expected = (MANIFEST, *FILES, *_OPTIONAL)
     problems += [f"{name}: does not belong here" for name in sorted(there) if name not in expected]
     problems += [
         f"{name}: is no plain file" for name, p in sorted(there.items()) if p.is_symlink() or not p.is_file()
     ]
     if problems:
         raise ModelError(root, problems)
-    contents = {name: there[name].read_bytes() for name in (*FILES, ENSEMBLE) if name in there}
+    contents = {name: there[name].read_bytes() for name in (*FILES, *_OPTIONAL) if name in there}
     text = there[MANIFEST].read_bytes()
     try:
         manifest = json.loads(text)
         if manifest["format"] != FORMAT:
             raise ModelError(root, [f"{MANIFEST}: is of format {manifest['format']!r}, not '{FORMAT}'"])
         whole = _signed(manifest).encode("utf-8") == text
-        listed = {name: str(manifest["files"].get(name)) for name in (*FILES, ENSEMBLE)}
+        listed = {name: str(manifest["files"].get(name)) for name in (*FILES, *_OPTIONAL)}
         wanted = set(manifest["files"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(root, [f"{MANIFEST}: is altered or cut short"]) from error
     problems = [] if whole else [f"{MANIFEST}: is altered or cut short"]
-    if ENSEMBLE in wanted and ENSEMBLE not in there:
-        problems.append(f"{ENSEMBLE}: is missing")
-    if ENSEMBLE in there and ENSEMBLE not in wanted:
-        raise ModelError(root, [*problems, f"{ENSEMBLE}: does not belong here"])
+    problems += [f"{name}: is missing" for name in _OPTIONAL if name in wanted and name not in there]
+    stray = [f"{name}: does not belong here" for name in _OPTIONAL if name in there and name not in wanted]
+    if stray:
+        raise ModelError(root, [*problems, *stray])
     problems += [
         f"{name}: is altered or cut short"
         for name, content in contents.items()

@@ -17,7 +17,7 @@ from tierkit import __version__
 from tierkit.features import monotone, read_by
 from tierkit.policy import PolicyLike, policy_of
 from tierkit.progress import Progress, quiet
-from tierkit.records import SCHEMA_VERSION
+from tierkit.records import SCHEMA_VERSION, place_of
 from tierkit.records.dataset import arrow_table
 from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, sha256
 from tierkit.records.folder import open_folder
@@ -41,12 +41,12 @@ def _data_hashes(data: Source) -> dict[str, Any]:
     """Return row counts and SHA-256 of the tables read: of the file, or as it would be written."""
     found: dict[str, Any] = {}
     if isinstance(data, Mapping):
+        place = place_of(data)
         for name in TIMED:
             if name in data:
                 sink = io.BytesIO()
-                pq.write_table(
-                    arrow_table(data[name], name), sink, row_group_size=ROW_GROUP, **PARQUET_OPTIONS
-                )
+                rows = arrow_table(data[name], name, place)
+                pq.write_table(rows, sink, row_group_size=ROW_GROUP, **PARQUET_OPTIONS)
                 found[name] = hashlib.sha256(sink.getbuffer()).hexdigest()
         return found
     folder = open_folder(data)
@@ -79,7 +79,7 @@ def train(
     out : path, optional
         Where to write the model folder.
     policy : Policy, name or path, optional
-        The policy that the model is for; ``legacy`` if absent.
+        The policy that the model is for; that of the past of the place if absent.
     seed : int
         Of LightGBM, and of the lot that holds enterprises out.
     scheme : {"naive", "random", "weighted"}
@@ -116,7 +116,8 @@ def train(
     (True, 'weighted')
     """
     data, day = source_of(data), day_of(as_of)
-    chosen = policy_of("legacy" if policy is None else policy)
+    place = place_of(data)
+    chosen = policy_of(place.past_policy if policy is None else policy).at(place)
     progress("training", 0, 4)
     rows = training_frame(data, day, scheme, threads=threads)
     split = time_split(rows.rows["as_of"])
@@ -182,6 +183,7 @@ def train(
         },
         "features": {"risk": read_by("risk"), "credit": read_by("credit")},
         "policy": {"name": chosen.name, "hash": chosen.hash},
+        "place": place.stated(),
         "data": {"sha256": _data_hashes(data)},
         "libraries": {
             "python": platform.python_version(),

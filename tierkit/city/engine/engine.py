@@ -18,11 +18,11 @@ from tierkit.city.engine.kernels import LOG, TALLY, advance, bind, reregister, r
 from tierkit.city.engine.rules import Rules, compile_rules
 from tierkit.city.keyed_random import Block, draws
 from tierkit.city.limits import MAX_SEED
-from tierkit.city.population import CELLS, violation_weeks
+from tierkit.city.population import cells, violation_weeks
 from tierkit.city.world import LOG_MIN, LOG_ONE, State, World
 from tierkit.policy import Policy
 from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
-from tierkit.records import AGENCIES, CHANNELS, SECTORS, TIERS
+from tierkit.records import CHANNELS, TIERS
 
 __all__ = ["Run", "oracle_scores", "run"]
 
@@ -52,11 +52,11 @@ class Run:
         2 a check was arranged already), recognised as professional.
     events : int32 array of shape (events, 4)
         Week, slot, kind, week in which the record is closed.
-    tally : int64 array of shape (weeks, 12, 12)
+    tally : int64 array of shape (weeks, agencies, 12)
         Inspections by week, agency and what became of them, as in `tierkit.city.engine.TALLY`.
     counts : int64 array of shape (weeks, 4, 2, 4)
         Obligation-weeks by tier, item class and compliance state.
-    demanded, served : int64 array of shape (weeks, 12, 6)
+    demanded, served : int64 array of shape (weeks, agencies, 6)
         Inspections that reached the agencies' capacity, and those they made, by channel.
     saved : int64 array of shape (weeks,)
         Visits that joint inspections saved.
@@ -102,7 +102,7 @@ class Run:
         if not np.array_equal(came, went):
             week, agency = (int(x[0]) for x in np.nonzero(came != went))
             raise AssertionError(
-                f"week {week}, {AGENCIES[agency]}: {came[week, agency]} demanded, "
+                f"week {week}, {self.start.place.ids('agency')[agency]}: {came[week, agency]} demanded, "
                 f"{went[week, agency]} accounted for "
                 f"({dict(zip(TALLY, self.tally[week, agency].tolist(), strict=True))})"
             )
@@ -182,12 +182,12 @@ def _starting_scores(state: State, world: World, policy: Policy, scores: pd.Data
     # An enterprise without a score, as one still to enter, starts at the mean of its sector.
     # The mean is taken on the grid and rounded again, so that whoever starts at it stands on the grid as
     # well.
-    sector = world.fixed.sector
+    sector, sectors = world.fixed.sector, len(world.place.sectors)
     for values, where, steps in ((risk, state.margin0, margin_steps), (points, state.points0, point_steps)):
         known = ~np.isnan(values)
         own = steps(values[known])
-        total = np.bincount(sector[known], weights=own, minlength=len(SECTORS))
-        count = np.bincount(sector[known], minlength=len(SECTORS))
+        total = np.bincount(sector[known], weights=own, minlength=sectors)
+        count = np.bincount(sector[known], minlength=sectors)
         mean = np.where(count > 0, total / np.maximum(count, 1), own.mean())
         where[:] = np.rint(mean[sector]).astype(np.int32)
         where[known] = own
@@ -274,7 +274,8 @@ def run(
     Raises
     ------
     ValueError
-        If an argument is out of range, scores do not fit the world, or the run would outlast the calendar.
+        If an argument is out of range, scores do not fit the world, the policy is of another place, or the
+        run would outlast the calendar.
     """
     if weeks < 1 or world.week + weeks > 5_000:
         raise ValueError(f"The 'weeks' must be in 1 … {5_000 - world.week}. Got {weeks}.")
@@ -284,6 +285,7 @@ def run(
             raise ValueError(f"The '{name}' must be in 0 … {MAX_SEED}. Got {value}.")
     if threads < 1 or chunk_obligations < 1:
         raise ValueError("The 'threads' and 'chunk_obligations' must be at least 1.")
+    policy = policy.at(world.place)
     rules = compile_rules(policy, world, kappa)
     state = _prepare(world, policy, rules, scores, seed, replicate)
     first_tier = state.tier.copy()
@@ -296,9 +298,10 @@ def run(
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
     spare = [_Buffers(largest, widest) for _ in range(threads)]
     k0, k1 = np.uint64(seed), np.uint64(replicate)
-    tally = np.zeros((weeks, len(AGENCIES), len(TALLY)), np.int64)
+    agencies, kinds = len(world.place.agencies), cells(world.place)
+    tally = np.zeros((weeks, agencies, len(TALLY)), np.int64)
     counts = np.zeros((weeks, len(TIERS), 2, 4), np.int64)
-    demanded = np.zeros((weeks, len(AGENCIES), len(CHANNELS)), np.int64)
+    demanded = np.zeros((weeks, agencies, len(CHANNELS)), np.int64)
     served = np.zeros_like(demanded)
     saved = np.zeros(weeks, np.int64)
     # No week has been seen yet: the perceived rate is the reference rate.
@@ -345,8 +348,8 @@ def run(
             n = len(who)
             # Room for the worst case: each demand belongs to an enterprise of its own, all of whose
             # obligations are brought forward. The log also takes the off-site checks, at most one a demand.
-            plan = np.empty((n * CELLS, 8), np.int64)
-            log = np.empty((n * (CELLS + 1), len(LOG)), np.int32)
+            plan = np.empty((n * kinds, 8), np.int64)
+            log = np.empty((n * (kinds + 1), len(LOG)), np.int32)
             inspected = np.zeros(len(TIERS), np.int64)
             rows, saved[at] = settle(
                 fixed,

@@ -535,7 +535,7 @@ def _propose(
     at = 0
     extra = np.zeros(2, np.int64)
     seen = np.zeros((2, 2), np.int64)
-    seen_agency = np.zeros(16, np.int64)
+    seen_agency = np.zeros(len(rules.own_table), np.int64)
     # Slices are joined in order, so the demand stands by slot and, within one, by obligation: the rows of an
     # enterprise are next to each other. The order is part of the rule: the first planned check opens a
     # window.
@@ -774,7 +774,7 @@ def _inspect(
     groups = rules.detect.shape[1]
     # seen[0]: agencies that share the visit. seen[1]: visits already counted under the cap, joint ones by
     # level (0, 1) and others by agency (2 and up).
-    seen = np.zeros((2, 32), np.int64)
+    seen = np.zeros((2, len(rules.own_table) + 2), np.int64)
     at = 0
     while at < n_plan:
         e = np.int64(world.enterprise[plan[at, 0]])

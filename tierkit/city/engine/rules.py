@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 
 from tierkit.city.keyed_random import threshold
 from tierkit.city.limits import MAX_KAPPA
-from tierkit.city.population import base_rates, items
+from tierkit.city.population import base_rates, cells, items
 from tierkit.city.world import (
     LOG_ONE,
     WEEKS_A_YEAR,
@@ -24,14 +24,13 @@ from tierkit.policy import HALF_LIVES, Policy
 from tierkit.policy.specification import SCORE_EVENTS
 from tierkit.policy.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
 from tierkit.records import (
-    AGENCIES,
     CREDIT_EVENTS,
     EVENT_KINDS,
     ITEM_CLASSES,
-    SECTORS,
     SEVERITIES,
     TIERS,
     UNINSPECTED_KINDS,
+    Place,
 )
 
 __all__ = [
@@ -59,7 +58,10 @@ ADVERSE_EVERY = 4
 
 
 class Rules(NamedTuple):
-    """A policy in integers; thresholds are compared with 32-bit draws."""
+    """A policy in integers; thresholds are compared with 32-bit draws.
+
+    A agencies, S sectors and I items, as the place has them.
+    """
 
     # behaviour
     fall: NDArray[np.uint32]  # threshold by log index
@@ -71,7 +73,7 @@ class Rules(NamedTuple):
     log_mantissa: NDArray[np.int64]  # (2048) log of 1 + m/2048, in 1/LOG_ONE
     log_two: int
     # signals
-    mistaken: NDArray[np.uint32]  # (32) by number of obligations
+    mistaken: NDArray[np.uint32]  # (2 A + 1) by number of obligations
     genuine: NDArray[np.uint32]  # (4) by state
     incident: NDArray[np.uint32]  # (4)
     alert: NDArray[np.uint32]  # (2) compliant, violating
@@ -88,8 +90,8 @@ class Rules(NamedTuple):
     # planned demand
     rate: NDArray[np.int16]  # (O) log index of the base rate
     tier_rate: NDArray[np.int16]  # (5, 4, 2) stratum, tier, item class: log multiplier
-    tagged: NDArray[np.uint8]  # (16) sectors with the tag
-    own_table: NDArray[np.uint8]  # (12) agencies with a table of their own
+    tagged: NDArray[np.uint8]  # (S) sectors with the tag
+    own_table: NDArray[np.uint8]  # (A) agencies with a table of their own
     chance: NDArray[np.uint32]  # threshold of a routine draw by log index
     interval: int  # routine inspections at fixed intervals
     gradient: int  # log rate a margin step, 2**-16
@@ -98,16 +100,16 @@ class Rules(NamedTuple):
     hidden: int  # log rate a hunch step, 2**-16
     hidden_shift: int
     floor: int
-    campaign: NDArray[np.uint32]  # (16) by sector, weekly and per obligation
+    campaign: NDArray[np.uint32]  # (S) by sector, weekly and per obligation
     commitment: int
     permit_cycle: int
-    scope_sector: NDArray[np.uint8]  # (16)
-    scope_agency: NDArray[np.uint8]  # (12)
+    scope_sector: NDArray[np.uint8]  # (S)
+    scope_agency: NDArray[np.uint8]  # (A)
     # lists, off-site, code, joint, cap, capacity
     list_on: int
     list_margin: int
     list_points: int
-    quiet_item: NDArray[np.uint8]  # (60)
+    quiet_item: NDArray[np.uint8]  # (I)
     coverage: int  # rank below which an obligation is covered
     offsite_sector: NDArray[np.uint8]
     offsite_agency: NDArray[np.uint8]
@@ -121,10 +123,10 @@ class Rules(NamedTuple):
     unregistered: int
     cap: int
     cap_period: int
-    capacity: NDArray[np.int64]  # (12)
+    capacity: NDArray[np.int64]  # (A)
     max_postpone: int
     # inspection and after
-    detect: NDArray[np.uint32]  # (12, groups, 5)
+    detect: NDArray[np.uint32]  # (A, groups, 5)
     guidance: int
     waiver: int
     first_only: int
@@ -151,7 +153,7 @@ class Rules(NamedTuple):
     credit_weight: int  # 2**-10
     composite_cut: NDArray[np.int64]
     neutral: int
-    sector_offset: NDArray[np.int64]  # (16) point steps
+    sector_offset: NDArray[np.int64]  # (S) point steps
     red_line: NDArray[np.uint8]  # (K) best grade while the record is open; 0 caps nothing
     update: NDArray[np.int32]  # (events, 2) by event: margin, points
     bucket: NDArray[np.uint8]  # (events) by event: row of fade
@@ -208,8 +210,8 @@ def _score_update(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _quiet(policy: Policy) -> NDArray[np.uint8]:
-    return items()["item"].isin(policy["lists.no_disturb.items"]).to_numpy().astype(np.uint8)
+def _quiet(policy: Policy, place: Place) -> NDArray[np.uint8]:
+    return items(place)["item"].isin(policy["lists.no_disturb.items"]).to_numpy().astype(np.uint8)
 
 
 def _detection(policy: Policy, fixed: Fixed) -> NDArray[np.uint32]:
@@ -269,11 +271,12 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
     Raises
     ------
     ValueError
-        If kappa is out of range.
+        If kappa is out of range, or the policy is of another place than the world.
     """
     if not 0 <= kappa <= MAX_KAPPA:
         raise ValueError(f"The 'kappa' must be in [0, {MAX_KAPPA}]. Got {kappa}.")
-    p, fixed = world.parameters, world.fixed
+    p, fixed, policy = world.parameters, world.fixed, policy.at(world.place)
+    sectors, agencies = world.place.ids("sector"), world.place.ids("agency")
     counts = np.diff(fixed.start)
     by_kind = base_rates(policy, p)
     yearly = by_kind[fixed.sector, fixed.size] / np.maximum(counts, 1)  # of each of its obligations
@@ -305,7 +308,7 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         memory=round(-np.expm1(-1 / p["deterrence.memory"]) * 65536),
         log_mantissa=np.rint(np.log1p(np.arange(2048) / 2048) * LOG_ONE).astype(np.int64),
         log_two=round(np.log(2) * LOG_ONE),
-        mistaken=_weekly(p["complaint.mistaken"] / np.maximum(np.arange(32), 1)),
+        mistaken=_weekly(p["complaint.mistaken"] / np.maximum(np.arange(cells(world.place) + 1), 1)),
         genuine=_weekly([0.0, *true]),
         incident=_weekly([0.0, 0.0, 0.0, p["incident.serious"]]),
         alert=_weekly([p["alert.false"], p["alert.true"]]),
@@ -326,8 +329,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(
             np.int16
         ),
-        tagged=_flags(SECTORS, policy["strata.tags"], 0),
-        own_table=_flags(AGENCIES, policy["agency_table.agencies"], 0),
+        tagged=_flags(sectors, policy["strata.tags"], 0),
+        own_table=_flags(agencies, policy["agency_table.agencies"], 0),
         chance=rate_table() if interval else probability_table(),
         interval=int(interval),
         gradient=round(gradient / sd * LOG_ONE / MARGIN_ONE * 65536),
@@ -338,29 +341,29 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         hidden_shift=round(hidden**2 / 2 * LOG_ONE),
         floor=int(_weekly(policy["frequency.random_floor"])),
         campaign=np.where(
-            _flags(SECTORS, policy["campaign.sectors"], 1),
+            _flags(sectors, policy["campaign.sectors"], 1),
             int(_weekly(policy["campaign.rate"] / held)),
             0,
         ).astype(np.uint32),
         commitment=_certain(policy["commitment.check_share"]),
         permit_cycle=int(p["commitment.renewal"]),
         scope_sector=tier_rule.in_scope.astype(np.uint8),
-        scope_agency=_flags(AGENCIES, policy["scoring.scope_agencies"], 1),
+        scope_agency=_flags(agencies, policy["scoring.scope_agencies"], 1),
         list_on=int(tier_rule.list_enabled),
         list_margin=tier_rule.list_margin,
         list_points=tier_rule.list_points,
-        quiet_item=_quiet(policy),
+        quiet_item=_quiet(policy, world.place),
         # Ranks end at 65,533, and 65,535 stands for items that cannot be checked off site: full coverage
         # takes all ranks and never those.
         coverage=round(policy["offsite.coverage"] * 65_534),
-        offsite_sector=_flags(SECTORS, policy["offsite.sectors"], 1),
-        offsite_agency=_flags(AGENCIES, policy["offsite.agencies"], 1),
+        offsite_sector=_flags(sectors, policy["offsite.sectors"], 1),
+        offsite_agency=_flags(agencies, policy["offsite.agencies"], 1),
         substitution=_certain(policy["offsite.substitution"]),
         sensitivity=_certain(policy["offsite.sensitivity"]),
         false_alarm=_certain(policy["offsite.false_alarm"]),
         code=("none", "merge", "refuse").index(policy["check_code.action"]),
         window=int(policy["check_code.window_weeks"]),
-        joint_sector=_flags(SECTORS, policy["joint.sectors"], 0),
+        joint_sector=_flags(sectors, policy["joint.sectors"], 0),
         joint_window=int(policy["joint.window_weeks"]),
         unregistered=_certain(policy["check_code.unregistered_share"]),
         cap=int(policy["cap.planned_visits"]),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.fairness.observed import alike, observe, ratio_text, verdict
+from tierkit.records import OWNERSHIPS
 from tierkit.texts import number, text
 
 __all__ = ["Consistency", "domestic_foreign"]
@@ -115,9 +116,9 @@ def domestic_foreign(
     >>> domestic_foreign(scored, data, "2023-07-03").verdict
     'too_few'
     """
-    unknown = sorted(set(foreign) - set(g.GROUPS["ownership"]))
+    unknown = sorted(set(foreign) - set(OWNERSHIPS))
     if unknown:
-        known = ", ".join(g.GROUPS["ownership"])
+        known = ", ".join(OWNERSHIPS)
         raise ValueError(f"The 'foreign' ownerships must be of {known}. Got {unknown}.")
     first = pd.Timestamp(start)
     seen = observe(scored, records, first, days)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from tierkit.arrays import Floats, Ints
 from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.fairness.observed import Observed, alike, observe, ratio_text, verdict
-from tierkit.records import LEVELS, TIERS
+from tierkit.records import SHANGHAI, TIERS, Place
 from tierkit.results import Result
 from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import number, percent, text
@@ -69,6 +69,8 @@ class Fairness(Result):
         One row per group: what it would do to give all levels the same planned visits at equal risk and keep
         the load of every band: ``moved`` inspections over the days, ``findings`` expected of all as they
         were, the ``change`` of these with ``low`` and ``high``.
+    place : Place
+        The place of the records.
     """
 
     start: date
@@ -79,6 +81,7 @@ class Fairness(Result):
     false_t4: pd.DataFrame
     missed: pd.DataFrame
     cost: pd.DataFrame
+    place: Place = SHANGHAI
 
     @property
     def table(self) -> pd.DataFrame:
@@ -119,16 +122,9 @@ class Fairness(Result):
             for name in frames
         }
 
-    @staticmethod
-    def label(group: str, level: str, lang: str = "en") -> str:
-        """Return the name of a group's level.
-
-        Examples
-        --------
-        >>> Fairness.label("age", "under_2"), Fairness.label("size", "micro", "zh")
-        ('under 2 years', '微型')
-        """
-        return text(f"age.{level}", lang) if group == "age" else LEVELS[group][level].text(lang)
+    def label(self, group: str, level: str, lang: str = "en") -> str:
+        """Return the name of a group's level."""
+        return text(f"age.{level}", lang) if group == "age" else self.place.levels[group][level].text(lang)
 
     def summary(self, lang: str = "en") -> pd.DataFrame:
         """Return the table for people: names, n, rates, ratios with intervals, verdicts.
@@ -183,7 +179,7 @@ def fairness(
     start: date | str,
     *,
     days: int = 180,
-    groups: Sequence[str] = tuple(g.GROUPS),
+    groups: Sequence[str] = g.GROUPS,
     violating: pd.Series | None = None,
     n_bands: int = 20,
     repeats: int = 200,
@@ -242,20 +238,23 @@ def fairness(
     band = g.bands(seen.risk, n_bands)
     parts: dict[str, list[pd.DataFrame]] = {}
     for group in dict.fromkeys(groups):
-        code = g.group_of(seen.enterprises, group, first.date())
+        code, levels = (
+            g.group_of(seen.enterprises, group, first.date(), seen.place),
+            g.levels_of(group, seen.place),
+        )
         frames = {
-            "tiers": _tiers(seen, code, g.GROUPS[group]),
+            "tiers": _tiers(seen, code, levels),
             "visits": _visits(seen, code, group, band, first.date()),
-            "audits": _audits(seen, code, g.GROUPS[group]),
-            "false_t4": _false_t4(seen, code, g.GROUPS[group], truth),
-            "missed": _missed(seen, code, g.GROUPS[group]),
+            "audits": _audits(seen, code, levels),
+            "false_t4": _false_t4(seen, code, levels, truth),
+            "missed": _missed(seen, code, levels),
             "cost": _cost(seen, code, band, repeats, seed),
         }
         for name, frame in frames.items():
             frame.insert(0, "group", group)
             parts.setdefault(name, []).append(frame)
     whole = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
-    return Fairness(first.date(), days, **whole)
+    return Fairness(first.date(), days, **whole, place=seen.place)
 
 
 def _tiers(seen: Observed, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
@@ -272,7 +271,7 @@ def _tiers(seen: Observed, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
 def _visits(seen: Observed, code: Ints, group: str, band: Ints, day: date) -> pd.DataFrame:
     like = alike(seen, band, group, day)
     rows = []
-    for k, level in enumerate(g.GROUPS[group]):
+    for k, level in enumerate(g.levels_of(group, seen.place)):
         mine = code == k
         rate = g.clustered_rate(seen.planned[mine], seen.years[mine])
         ratio = g.rate_ratio(seen.planned, seen.years, mine, band)

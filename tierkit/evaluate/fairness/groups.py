@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from tierkit.arrays import Floats, Ints, Mask
-from tierkit.records import DISTRICTS, OWNERSHIPS, SECTORS, SIZES
+from tierkit.records import SHANGHAI, Place
 from tierkit.scores.metrics import wilson_interval
 
 __all__ = [
@@ -23,20 +23,15 @@ __all__ = [
     "clustered_share",
     "group_of",
     "holm",
+    "levels_of",
     "rate_ratio",
 ]
 
 
 AGES = ("under_2", "2_to_5", "5_to_10", "over_10")
 """Whole years since registration."""
-GROUPS: dict[str, tuple[str, ...]] = {
-    "ownership": OWNERSHIPS,
-    "size": SIZES,
-    "sector": SECTORS,
-    "district": DISTRICTS,
-    "age": AGES,
-}
-"""Groups that are compared, and their levels."""
+GROUPS = ("ownership", "size", "sector", "district", "age")
+"""Groups that are compared."""
 FEWEST = 10
 """With fewer events than this nothing is said."""
 _AGE_EDGES = (2.0, 5.0, 10.0)
@@ -55,8 +50,13 @@ class Estimate(NamedTuple):
 _REFUSED = Estimate(np.nan, np.nan, np.nan)
 
 
-def group_of(enterprises: pd.DataFrame, group: str, day: date | str) -> Ints:
-    """Return the position of each enterprise's level in `GROUPS`, -1 where it has none.
+def levels_of(group: str, place: Place = SHANGHAI) -> tuple[str, ...]:
+    """Return the levels of a group in a place."""
+    return AGES if group == "age" else place.ids(group)
+
+
+def group_of(enterprises: pd.DataFrame, group: str, day: date | str, place: Place = SHANGHAI) -> Ints:
+    """Return the position of each enterprise's level in `levels_of` the group, -1 where it has none.
 
     Parameters
     ----------
@@ -65,6 +65,8 @@ def group_of(enterprises: pd.DataFrame, group: str, day: date | str) -> Ints:
     group : str
     day : date
         On which the age is counted.
+    place : Place
+        The place of the enterprises.
 
     Raises
     ------
@@ -83,7 +85,9 @@ def group_of(enterprises: pd.DataFrame, group: str, day: date | str) -> Ints:
         return np.where(np.isnan(years), -1, np.searchsorted(_AGE_EDGES, years, side="right")).astype(
             np.int64
         )
-    return pd.Categorical(enterprises[group].astype("str"), list(GROUPS[group])).codes.astype(np.int64)
+    return pd.Categorical(enterprises[group].astype("str"), list(levels_of(group, place))).codes.astype(
+        np.int64
+    )
 
 
 def bands(risk: ArrayLike, n: int) -> Ints:

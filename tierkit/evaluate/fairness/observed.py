@@ -15,7 +15,7 @@ from tierkit.arrays import Floats, Ints
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.windows import check_window
-from tierkit.records import PLANNED_CHANNELS, TIERS
+from tierkit.records import PLANNED_CHANNELS, TIERS, Place, place_of
 from tierkit.texts import interval, number
 
 __all__ = ["Observed", "alike", "observe", "ratio_text", "verdict"]
@@ -38,6 +38,7 @@ class Observed:
     found: Floats
     obligations: Floats
     inspected: Floats  # obligations that were looked at, on site or off
+    place: Place
 
 
 def observe(
@@ -100,6 +101,7 @@ def observe(
         found=per(random & (rows["finding"] != "none").to_numpy()),
         obligations=np.bincount(owner[mine], minlength=len(ids)).astype(np.float64),
         inspected=np.bincount(owner[mine & looked], minlength=len(ids)).astype(np.float64),
+        place=place_of(records),
     )
 
 
@@ -108,7 +110,8 @@ def alike(seen: Observed, band: Ints, but: str, day: date) -> Ints:
     out = band
     for name in ("sector", "size"):
         if name != but:
-            out = out * len(g.GROUPS[name]) + g.group_of(seen.enterprises, name, day)
+            levels = len(g.levels_of(name, seen.place))
+            out = out * levels + g.group_of(seen.enterprises, name, day, seen.place)
     return out
 
 

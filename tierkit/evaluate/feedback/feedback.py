@@ -46,7 +46,7 @@ from tierkit.city.world import WEEKS_A_YEAR, Parameters, World, parameters
 from tierkit.compare.comparison import mean_interval
 from tierkit.evaluate.feedback.learning import COUNTED, ROUND_WEEKS, Book, Learn
 from tierkit.policy import Policy
-from tierkit.records import CHANNELS, SECTORS, SIZES
+from tierkit.records import CHANNELS, SIZES
 from tierkit.results import Result
 from tierkit.scores.risk import RiskModel
 from tierkit.texts import interval, join, number, text
@@ -65,7 +65,6 @@ _TARGETED: dict[str, Any] = {
     "review.cadence_weeks": WEEKS_A_YEAR,  # a round's tiers stand for the round
     "scoring.rule_gradient": 0.0,
     "commitment.check_share": 0.0,
-    **{f"frequency.sector.{name}": 1.0 for name in SECTORS},
     **{f"frequency.size.{name}": 1.0 for name in SIZES},
     **{f"frequency.tier.T{k + 1}.{c}": m for k, m in enumerate(_MULTIPLES) for c in ("general", "key")},
 }
@@ -233,6 +232,7 @@ def _policy(arm: Arm, frame: World, reported: bool) -> Policy:
         )
     changes = {
         **_TARGETED,
+        **{f"frequency.sector.{name}": 1.0 for name in frame.place.sectors},
         **({} if reported else _UNHEARD),
         "frequency.base_rate": left / float(np.dot(_SHARES, _MULTIPLES)),
         "frequency.random_floor": arm.floor,
@@ -240,7 +240,7 @@ def _policy(arm: Arm, frame: World, reported: bool) -> Policy:
     with warnings.catch_warnings():
         # No floor is what such an arm is there to show.
         warnings.filterwarnings("ignore", message=".*random_floor' = 0", category=UserWarning)
-        return Policy.load("legacy").reform(changes, name=arm.name)
+        return Policy.load(frame.place.past_policy).at(frame.place).reform(changes, name=arm.name)
 
 
 def _tiered(frame: World, score: Floats, alive: Ints, cutoffs: Sequence[float]) -> pd.DataFrame:

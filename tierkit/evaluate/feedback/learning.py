@@ -12,17 +12,7 @@ from numpy.typing import NDArray
 from tierkit.arrays import Ints
 from tierkit.city.engine import LOG, Run
 from tierkit.city.world import World
-from tierkit.records import (
-    CHANNELS,
-    DISTRICTS,
-    FIRST_PENALTY,
-    MERITS,
-    MODES,
-    OWNERSHIPS,
-    SECTORS,
-    SIZES,
-    UNINSPECTED_KINDS,
-)
+from tierkit.records import CHANNELS, FIRST_PENALTY, MERITS, MODES, UNINSPECTED_KINDS
 
 __all__ = ["COUNTED", "ROUND_WEEKS", "Book", "Learn"]
 
@@ -85,11 +75,10 @@ class Book:
         """Return what was known of enterprises before a week, a row each."""
         fixed = self.world.fixed
         first = np.maximum(week - MEMORY_WEEKS, 0)
-        levels = {"sector": SECTORS, "size": SIZES, "ownership": OWNERSHIPS, "district": DISTRICTS}
         X: dict[str, Any] = {}
-        for name, known in levels.items():
+        for name in ("sector", "size", "ownership", "district"):
             codes = getattr(fixed, name)[owner].astype(np.int64)
-            X[name] = pd.Categorical.from_codes(codes, categories=pd.Index(known))
+            X[name] = pd.Categorical.from_codes(codes, categories=pd.Index(self.world.place.ids(name)))
         X |= {name: self.count(name, owner, first, week) for name in self.keys}
         return pd.DataFrame(X)
 

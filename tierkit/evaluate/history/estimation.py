@@ -17,7 +17,7 @@ from tierkit.city.world import Parameters, parameters
 from tierkit.evaluate.history.logged import Chance, Records
 from tierkit.evaluate.history.routine import GRADIENTS, Routine, fitted_rates, frequencies
 from tierkit.policy import Policy
-from tierkit.records import SECTORS, SIZES, Parameter
+from tierkit.records import SIZES, Parameter, place_of
 from tierkit.texts import number
 
 __all__ = ["History", "estimate"]
@@ -192,8 +192,9 @@ def estimate(
         raise ValueError(
             f"The policy of the past is estimated from records; {', '.join(missing)} is missing."
         )
-    base = base or Policy.load("legacy")
-    p = params or parameters()
+    place = place_of(data)
+    base = (base or Policy.load(place.past_policy)).at(place)
+    p = params or parameters(place)
     end = pd.Timestamp(until)
     inspections = data["inspections"]
     start = _start(data, inspections) if since is None else pd.Timestamp(since)
@@ -218,7 +219,7 @@ def estimate(
     chances, more = records.chances(base, p)
     fixed |= more
     shares = (
-        np.array([p[f"share.sector.{s}"] for s in SECTORS]),
+        np.array([p[f"share.sector.{s}"] for s in place.sectors]),
         np.array([p[f"share.size.{s}"] for s in SIZES]),
     )
     exposure = routine.exposure(gradient)
@@ -264,7 +265,10 @@ def _parameter_rows(found: History, changes: Mapping[str, Any]) -> list[tuple[An
     routine = found._routine
     years = routine.exposure(0.0)
     by = {
-        **{f"frequency.sector.{s}": (routine.counts[k].sum(), years[k].sum()) for k, s in enumerate(SECTORS)},
+        **{
+            f"frequency.sector.{s}": (routine.counts[k].sum(), years[k].sum())
+            for k, s in enumerate(found.policy["frequency.sector"])
+        },
         **{
             f"frequency.size.{s}": (routine.counts[:, k].sum(), years[:, k].sum())
             for k, s in enumerate(SIZES)

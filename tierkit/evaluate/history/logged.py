@@ -16,7 +16,7 @@ from tierkit.arrays import Floats
 from tierkit.city.world import WEEKS_A_YEAR, Parameters
 from tierkit.evaluate.history.routine import Routine
 from tierkit.policy import Policy
-from tierkit.records import AGENCIES, CHANNELS, CREDIT_EVENTS, FINDINGS, SECTORS, SEVERITIES, SIZES, TIERS
+from tierkit.records import CHANNELS, CREDIT_EVENTS, FINDINGS, SEVERITIES, SIZES, TIERS, place_of
 
 __all__ = ["Chance", "Records"]
 
@@ -66,7 +66,7 @@ class Records:
     """The records that were known before a date, from the first day of the window on."""
 
     def __init__(self, data: Mapping[str, pd.DataFrame], start: pd.Timestamp, end: pd.Timestamp) -> None:
-        self.start, self.end = start, end
+        self.start, self.end, self.place = start, end, place_of(data)
         enterprises = data["enterprises"]
         self.enterprises = enterprises[enterprises["registered_on"] < end].reset_index(drop=True)
         self.slot = pd.Index(self.enterprises["enterprise_id"].astype(str))
@@ -101,7 +101,8 @@ class Records:
         edges = list(pd.date_range(self.start, self.end, freq=f"{7 * weeks}D"))
         edges = [*(one for one in edges if one < self.end), self.end]
         n = len(self.enterprises)
-        sector = pd.Categorical(self.enterprises["sector"].astype(str), SECTORS).codes.astype(np.int64)
+        sectors = self.place.ids("sector")
+        sector = pd.Categorical(self.enterprises["sector"].astype(str), sectors).codes.astype(np.int64)
         size = pd.Categorical(self.enterprises["size"].astype(str), SIZES).codes.astype(np.int64)
         bound = np.zeros(n, bool)
         bound[self._place(self.obligations["enterprise_id"])] = True
@@ -115,9 +116,9 @@ class Records:
         owner = self._place(done["enterprise_id"])
         known = owner >= 0
         cell = sector * len(SIZES) + size
-        counts = np.bincount(cell[owner[known]], minlength=len(SECTORS) * len(SIZES)).astype(np.float64)
+        counts = np.bincount(cell[owner[known]], minlength=len(sectors) * len(SIZES)).astype(np.float64)
         return Routine(
-            counts.reshape(len(SECTORS), len(SIZES)),
+            counts.reshape(len(sectors), len(SIZES)),
             np.concatenate(years),
             np.tile(cell, len(years)),
             np.concatenate(scores),
@@ -175,7 +176,9 @@ class Records:
         ordered = self.inspections[self.inspections["channel"] == "campaign"]
         if len(ordered):
             sector = self.enterprises["sector"].astype(str).to_numpy()
-            where = sorted(set(sector[self._place(ordered["enterprise_id"])]), key=SECTORS.index)
+            where = sorted(
+                set(sector[self._place(ordered["enterprise_id"])]), key=self.place.ids("sector").index
+            )
             exposed = float(held[np.isin(sector, where)].sum())
             fixed["campaign.sectors"] = where
             out.append(Chance("campaign.rate", len(ordered), exposed, "rate", high=10.0))
@@ -282,7 +285,7 @@ class Records:
         years = self._years(
             self.obligations["valid_from"], self.obligations["valid_to"], self.start, self.end
         )
-        for agency in AGENCIES:
+        for agency in self.place.agencies:
             mine = (self.obligations["agency"] == agency).to_numpy()
             made = self.inspections[self.inspections["agency"] == agency]["channel"].value_counts()
             for channel in CHANNELS:

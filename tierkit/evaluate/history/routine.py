@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from tierkit.arrays import Floats
 from tierkit.city.engine.rules import MAX_SHIFT
 from tierkit.policy import Policy
-from tierkit.records import SECTORS, SIZES
+from tierkit.records import SIZES
 
 __all__ = ["GRADIENTS", "Routine", "fitted_rates", "frequencies"]
 
@@ -89,7 +89,7 @@ def frequencies(rates: Floats, years: Floats, base: Policy, shares: tuple[Floats
     factors = []
     scale = 1.0
     own = (rates[:, 0] if rates.size else rates, rates[0])
-    for axis, (names, group) in enumerate(((SECTORS, "sector"), (SIZES, "size"))):
+    for axis, (names, group) in enumerate(((tuple(base["frequency.sector"]), "sector"), (SIZES, "size"))):
         told = years.sum(axis=1 - axis) > 0
         before = np.array([base[f"frequency.{group}.{name}"] for name in names])
         new = own[axis].copy()

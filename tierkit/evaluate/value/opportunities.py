@@ -26,7 +26,7 @@ from tierkit.city.population import base_rates
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.evaluate.history.logged import Records
 from tierkit.policy import Policy
-from tierkit.records import AGENCIES, ITEM_CLASSES, SECTORS, SIZES, TIERS
+from tierkit.records import ITEM_CLASSES, SIZES, TIERS, place_of
 
 __all__ = ["open_obligations", "weekly_chances", "within"]
 
@@ -81,10 +81,15 @@ def _codes(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:
     return pd.Categorical(values.astype(str), levels).codes.astype(np.int64)
 
 
+def _named(values: pd.Series, names: tuple[str, ...]) -> pd.Series:
+    """Return which values a list of a policy names; one that is empty names all."""
+    return values.isin(names) if names else pd.Series(True, index=values.index)
+
+
 def _multiples(policy: Policy, rows: pd.DataFrame) -> Floats:
     """Return the multiple of the base rate of each obligation, with overrides by inspectors."""
-    scoped = rows["sector"].isin(policy["scoring.scope_sectors"] or SECTORS)
-    scoped &= rows["agency"].isin(policy["scoring.scope_agencies"] or AGENCIES)
+    scoped = _named(rows["sector"], policy["scoring.scope_sectors"])
+    scoped &= _named(rows["agency"], policy["scoring.scope_agencies"])
     tagged = rows["sector"].isin(policy["strata.tags"]).to_numpy(np.int64)
     own_table = rows["agency"].isin(policy["agency_table.agencies"]).to_numpy(np.int64)
     stratum = np.where(scoped, 1 + 2 * tagged + own_table, 0)
@@ -142,13 +147,14 @@ def weekly_chances(
             f"Policy '{policy.name}': 'frequency.schedule' is 'interval', so inspections fall on fixed dates "
             "and nobody has a probability of being drawn; set it to 'lottery', or compare by simulation."
         )
-    rate = base_rates(policy, params or parameters())
+    place = place_of(data)
+    policy, rate = policy.at(place), base_rates(policy, params or parameters(place))
     held = rows.groupby("enterprise_id", observed=True)["agency"].transform("size").to_numpy(np.float64)
-    yearly = rate[_codes(rows["sector"], SECTORS), _codes(rows["size"], SIZES)] / held
+    yearly = rate[_codes(rows["sector"], place.ids("sector")), _codes(rows["size"], SIZES)] / held
     yearly = yearly * _multiples(policy, rows) * np.exp(_rule_shift(policy, data, rows, as_of))
     stopped = rows["unmonitored"].to_numpy(bool) & bool(policy["lists.unmonitored.enabled"])
     stopped |= rows["item"].isin(policy["lists.no_disturb.items"]).to_numpy(bool)
-    ordered = rows["sector"].isin(policy["campaign.sectors"] or SECTORS).to_numpy(np.float64)
+    ordered = _named(rows["sector"], policy["campaign.sectors"]).to_numpy(np.float64)
     enterprises = max(rows["enterprise_id"].nunique(), 1)
     campaign = policy["campaign.rate"] * enterprises / max(len(rows), 1) * ordered
     floor = np.full(len(rows), float(policy["frequency.random_floor"]))

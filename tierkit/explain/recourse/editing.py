@@ -11,15 +11,14 @@ import pandas as pd
 from tierkit.explain.recourse.steps import STEPS, Step
 from tierkit.features import features_of, on_register, standing
 from tierkit.features.building import wanted_ids
-from tierkit.records import MERITS, TABLES
+from tierkit.records import MERITS, TABLES, Tables
 from tierkit.records.known import TIMED, Source, Timeline
 from tierkit.scores.model import model_of
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 
-__all__ = ["EDITED", "Scorer", "Tables", "edited", "known_tables", "score_known", "scorer_of", "spotless"]
+__all__ = ["EDITED", "Scorer", "edited", "known_tables", "score_known", "scorer_of", "spotless"]
 
-Tables = Mapping[str, pd.DataFrame]
 
 EDITED = ("enterprises", "inspections", "credit_events")
 """Tables that a step can change."""
@@ -80,7 +79,9 @@ def known_tables(data: Source, as_of: date | str, ids: Iterable[str], threads: i
     with Timeline(data, threads) as timeline:
         wanted = wanted_ids(timeline, ids)
         timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": day}))
-        out = {table: timeline.query(_rows(table)) for table in TIMED if table != "complaints"}
+        out = Tables(
+            {table: timeline.query(_rows(table)) for table in TIMED if table != "complaints"}, timeline.place
+        )
         who = timeline.query("SELECT DISTINCT complainant FROM known_complaints")["complainant"]
         timeline.ask(pd.DataFrame({"enterprise_id": _about(timeline, who), "as_of": day}))
         out["complaints"] = timeline.query(_rows("complaints"))
@@ -157,10 +158,11 @@ def edited(tables: Tables, variants: Mapping[str, tuple[str, Sequence[Step]]], p
     mended = pd.Series([repairs.get(key) for key in keys], index=events.index, dtype="datetime64[us]")
     events["repaired_on"] = events["repaired_on"].fillna(mended)
     added = {"enterprises": [firms], "inspections": [seen, pd.DataFrame(checks)], "credit_events": [events]}
-    return {
+    whole = {
         table: pd.concat([frame, *(more for more in added.get(table, []) if len(more))], ignore_index=True)
         for table, frame in tables.items()
     }
+    return Tables(whole, tables.place)
 
 
 def _copies(frame: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
@@ -214,9 +216,10 @@ def spotless(tables: Tables, taken: Mapping[str, Sequence[Step]], policy: str) -
             elif step.table == "inspections":
                 checks.append(passed_check(step, enterprise, policy))
     clean = seen[seen["finding"] == "none"]
-    return {
+    kept = {
         "enterprises": firms.assign(tags=[tags[one] for one in firms["enterprise_id"]]),
         "obligations": own["obligations"],
         "inspections": pd.concat([clean, pd.DataFrame(checks)] if checks else [clean], ignore_index=True),
         "credit_events": events[events["kind"].isin(MERITS)].reset_index(drop=True),
     }
+    return Tables(kept, tables.place)

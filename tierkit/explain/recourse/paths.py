@@ -11,7 +11,7 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.explain.recourse.steps import Step, working_days
-from tierkit.records import LEVELS, TIERS
+from tierkit.records import LEVELS, SHANGHAI, TIERS, Place
 from tierkit.results import Result
 
 __all__ = ["Obstacle", "Path", "Recourse"]
@@ -72,14 +72,14 @@ class Path:
     risk_probability: float
     credit_points: float
 
-    def sentences(self, lang: str) -> list[str]:
+    def sentences(self, lang: str, place: Place = SHANGHAI) -> list[str]:
         """Return the path in words: its tier, one sentence per step, and the resulting scores."""
         label = LEVELS["tier"][self.tier].text(lang)
         cost = working_days(self.cost, lang)
         way = "recourse.path" if self.steps else "recourse.wait"
         return [
             texts.text(way, lang, n=len(self.steps), cost=cost, on=self.on, tier=self.tier, label=label),
-            *(step.sentence(lang) for step in self.steps),
+            *(step.sentence(lang, place) for step in self.steps),
             texts.text(
                 "recourse.scores", lang, level=self.risk_level, grade=self.credit_grade,
                 probability=texts.percent(self.risk_probability, 1),
@@ -112,6 +112,8 @@ class Recourse(Result):
         Why there is no path, where there is none.
     lang : {"zh", "en"}
         Language of `_repr_html_`.
+    place : Place
+        The place whose agencies the steps name; not part of `to_dict`.
     """
 
     enterprise_id: str
@@ -125,6 +127,7 @@ class Recourse(Result):
     pass_chance: float
     obstacles: tuple[Obstacle, ...] = ()
     lang: str = "zh"
+    place: Place = SHANGHAI
 
     def __repr__(self) -> str:
         """Return the tier and where the paths lead, as one line."""
@@ -152,7 +155,7 @@ class Recourse(Result):
         if not self.paths:
             none = texts.text("recourse.none", lang, months=self.months, tried=self.tried)
             return [none, *(one.sentence(lang) for one in self.obstacles)]
-        said = [sentence for path in self.paths for sentence in path.sentences(lang)]
+        said = [sentence for path in self.paths for sentence in path.sentences(lang, self.place)]
         if best != TIERS[0]:
             closed = TIERS[TIERS.index(best) - 1]
             further = {"months": self.months, "tier": closed, "label": LEVELS["tier"][closed].text(lang)}
@@ -165,11 +168,13 @@ class Recourse(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; `from_dict` reads it back."""
-        return asdict(self)
+        data = asdict(self)
+        del data["place"]
+        return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the recourse that `to_dict` wrote."""
+    def from_dict(cls, data: Mapping[str, Any], place: Place = SHANGHAI) -> Self:
+        """Return the recourse that `to_dict` wrote; it is of that place."""
         paths = tuple(
             Path(**{
                 **path,
@@ -180,12 +185,12 @@ class Recourse(Result):
             for path in data["paths"]
         )  # fmt: skip
         found = tuple(Obstacle(**one) for one in data["obstacles"])
-        return cls(**{**data, "paths": paths, "obstacles": found})
+        return cls(**{**data, "paths": paths, "obstacles": found, "place": place})
 
     def _repr_html_(self) -> str:
         parts = []
         for path in self.paths:
-            first, *rest = path.sentences(self.lang)
+            first, *rest = path.sentences(self.lang, self.place)
             items = "".join(f"<li>{html.escape(one)}</li>" for one in rest)
             parts.append(f"<p>{html.escape(first)}</p><ul>{items}</ul>")
         said = self.sentences()

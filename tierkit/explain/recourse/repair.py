@@ -17,7 +17,7 @@ import pandas as pd
 
 from tierkit.features import RECORD_DAYS, features_of, standing
 from tierkit.features.building import check_ids
-from tierkit.records import REPAIRABLE_KINDS, TABLES, Dataset, read_dataset
+from tierkit.records import REPAIRABLE_KINDS, TABLES, Dataset, Tables, place_of, read_dataset
 from tierkit.records.known import TIMED, Source, Timeline, check_recorded
 from tierkit.scores.scorecard import CreditScorecard
 
@@ -28,7 +28,7 @@ CASES: tuple[Case, ...] = ("none", "earliest")
 """Nothing is repaired from now on; everything that can be is, on its earliest day."""
 
 
-def known_on(data: Source, as_of: date | str) -> dict[str, pd.DataFrame]:
+def known_on(data: Source, as_of: date | str) -> Tables:
     """Return the records as they were known before a day: later rows are gone, later cells blank.
 
     Parameters
@@ -70,7 +70,7 @@ def known_on(data: Source, as_of: date | str) -> dict[str, pd.DataFrame]:
                 blank = "none" if (column.name, column.known_from) in spec.decided else None
                 frame[column.name] = frame[column.name].where(frame[column.known_from] < day, blank)
         out[name] = frame.reset_index(drop=True)
-    return out
+    return Tables(out, place_of(data))
 
 
 def open_records(data: Source, as_of: date | str, ids: Iterable[str] | None = None) -> pd.DataFrame:
@@ -186,7 +186,7 @@ def credit_path(
         events = now["credit_events"]
         if case == "earliest":
             events = repaired(events, as_of)
-        with Timeline({**now, "credit_events": events}) as timeline:
+        with Timeline({**now, "credit_events": events}, place=now.place) as timeline:
             timeline.ask(pairs)
             X, red = features_of(timeline), standing(timeline)
             counts = timeline.query(_OPEN)["open"]

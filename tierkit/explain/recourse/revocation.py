@@ -14,10 +14,10 @@ import pandas as pd
 from tierkit import texts
 from tierkit.explain.evidence import KEYS, KINDS, Record, evidence
 from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value, reasons
-from tierkit.explain.recourse.editing import Scorer, Tables, known_tables, score_known, scorer_of
+from tierkit.explain.recourse.editing import Scorer, known_tables, score_known, scorer_of
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
-from tierkit.records import LEVELS, TABLES, DataError, Problem
+from tierkit.records import LEVELS, SHANGHAI, TABLES, DataError, Place, Problem, Tables
 from tierkit.records.gate import day_of, id_of, ids_of, source_of
 from tierkit.records.known import Source, Timeline
 from tierkit.results import Result
@@ -53,16 +53,16 @@ class Move:
         """The change of the score by this fact."""
         return self.effect_after - self.effect_before
 
-    def fact(self, lang: str) -> str:
+    def fact(self, lang: str, place: Place = SHANGHAI) -> str:
         """Return the fact in words, as it is and as it would be."""
         values = self.value_before, self.value_after
-        facts = [Reason(self.axis, self.feature, "", value, 0.0).fact(lang) for value in values]
+        facts = [Reason(self.axis, self.feature, "", value, 0.0).fact(lang, place) for value in values]
         return " → ".join(dict.fromkeys(fact.rstrip("。. ") for fact in facts))
 
-    def sentence(self, lang: str) -> str:
+    def sentence(self, lang: str, place: Place = SHANGHAI) -> str:
         """Return the fact and the change of the score as one sentence."""
         by = texts.signed(self.change, 2 if self.axis == "risk" else 1)
-        return texts.text(f"revoked.moved.{self.axis}", lang, fact=self.fact(lang), value=by)
+        return texts.text(f"revoked.moved.{self.axis}", lang, fact=self.fact(lang, place), value=by)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -120,7 +120,14 @@ class Revocation(Result):
         """
         lang = lang or self.lang
         rows = [
-            (one.axis, one.feature, one.fact(lang), one.effect_before, one.effect_after, one.change)
+            (
+                one.axis,
+                one.feature,
+                one.fact(lang, self.before.place),
+                one.effect_before,
+                one.effect_after,
+                one.change,
+            )
             for one in self.moves
         ]
         columns = ["axis", "feature", "fact", "effect_before", "effect_after", "change"]
@@ -163,7 +170,8 @@ class Revocation(Result):
             ),
         ]  # fmt: skip
         for axis in AXES:
-            said += [one.sentence(lang) for one in [one for one in self.moves if one.axis == axis][:top]]
+            own = [one for one in self.moves if one.axis == axis][:top]
+            said += [one.sentence(lang, was.place) for one in own]
         if self.tier_alone != now.tier:
             said.append(texts.text("revoked.held", lang, alone=tier(self.tier_alone), after=tier(now.tier)))
         if self.related:
@@ -263,6 +271,7 @@ def revoked(
     enterprise_id, day = id_of(enterprise_id), pd.Timestamp(day_of(as_of))
     asked = list(dict.fromkeys(ids_of(record_ids, "record_ids")))
     tables = known_tables(data, day, [enterprise_id])
+    policy = policy.at(tables.place)
     found, left = _without(tables, enterprise_id, asked)
     known = [record.record_id for record in found]
     _check(data if everybody is None else everybody, day, enterprise_id, asked, known)
@@ -314,11 +323,9 @@ def _moves(why: tuple[Reasons, Reasons], X: tuple[pd.DataFrame, pd.DataFrame]) -
     return tuple(sorted(found, key=lambda one: (AXES.index(one.axis), -abs(one.change))))
 
 
-def _without(
-    tables: Tables, enterprise_id: str, ids: Sequence[str]
-) -> tuple[list[Record], dict[str, pd.DataFrame]]:
+def _without(tables: Tables, enterprise_id: str, ids: Sequence[str]) -> tuple[list[Record], Tables]:
     """Return an enterprise's records of these ids, and all records but them."""
-    found, left = [], dict(tables)
+    found, left = [], Tables(tables, tables.place)
     for name in REVOCABLE:
         frame, key = tables[name], KEYS[name]
         gone = frame["enterprise_id"].eq(enterprise_id) & frame[key].isin(ids)

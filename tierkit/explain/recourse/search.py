@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tierkit.explain.recourse.editing import EDITED, Scorer, Tables, edited
+from tierkit.explain.recourse.editing import EDITED, Scorer, edited
 from tierkit.explain.recourse.steps import DAY, Step
 from tierkit.features import FEATURES, features_of, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
+from tierkit.records import Tables
 from tierkit.records.known import Timeline
 
 __all__ = ["MOST_SETS", "Question", "answers", "cheapest_sets", "placed"]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.features import RECORD_DAYS
-from tierkit.records import LEVELS
+from tierkit.records import SHANGHAI, Place
 
 __all__ = [
     "DAY",
@@ -122,8 +122,8 @@ class Step:
         """The table whose rows it edits."""
         return STEPS[self.kind].table
 
-    def sentence(self, lang: str) -> str:
-        """Return the step in words, with its day and its cost.
+    def sentence(self, lang: str, place: Place = SHANGHAI) -> str:
+        """Return the step in words, with its day and its cost; agencies as the place calls them.
 
         Examples
         --------
@@ -133,7 +133,7 @@ class Step:
         name = texts.plain(self.record_id or "", 40)
         if self.table == "inspections":
             agency, item_class = name.split("/")
-            labels = LEVELS["agency"][agency], LEVELS["item_class"][item_class]
+            labels = place.levels["agency"][agency], place.levels["item_class"][item_class]
             name = texts.join((label.text(lang) for label in labels), lang)
         act = texts.text(f"step.{self.kind}", lang, id=name)
         return texts.text("step.sentence", lang, on=self.on, act=act, cost=working_days(self.cost, lang))

@@ -16,14 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.explain.recourse.editing import (
-    Scorer,
-    Tables,
-    known_tables,
-    score_known,
-    scorer_of,
-    spotless,
-)
+from tierkit.explain.recourse.editing import Scorer, known_tables, score_known, scorer_of, spotless
 from tierkit.explain.recourse.paths import Obstacle, Path, Recourse
 from tierkit.explain.recourse.search import Question, answers, cheapest_sets, placed
 from tierkit.explain.recourse.steps import DAY, Row, ends_after, is_open, possible
@@ -31,7 +24,7 @@ from tierkit.features import features_of, standing
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.records import GRADES, TIERS
+from tierkit.records import GRADES, TIERS, Tables
 from tierkit.records.gate import count_of, day_of, ids_of, source_of
 from tierkit.records.known import TIMED, Source, Timeline
 
@@ -113,13 +106,16 @@ def recourse(
     wanted = list(dict.fromkeys(ids_of(ids)))
     day = pd.Timestamp(day_of(as_of))
     tables = known_tables(data, day, wanted, threads)
+    policy = policy.at(tables.place)
     present = _present(model, tables, wanted, day, policy, previous, threads)
     rows = _by_enterprise(tables)
     out: dict[str, Recourse] = {}
     for start in range(0, len(present), _CHUNK):
         progress("recourse", start, len(present))
         part = present.iloc[start : start + _CHUNK]
-        own = {**tables, **{name: _of(tables[name], part["enterprise_id"]) for name in _OWN}}
+        own = Tables(
+            {**tables, **{name: _of(tables[name], part["enterprise_id"]) for name in _OWN}}, tables.place
+        )
         for found in _chunk(model, own, rows, part, day, policy, months, threads, lang):
             out[found.enterprise_id] = found
     progress("recourse", len(present), len(present))
@@ -209,6 +205,7 @@ def _chunk(
             enterprise_id=name, as_of=f"{day:%Y-%m-%d}", policy=policy.name, tier=question.tier,
             months=months, paths=tuple(paths.get(place, ())), tried=len(question.sets),
             complete=whole[place], pass_chance=1 - one["risk_probability"], obstacles=blocked, lang=lang,
+            place=tables.place,
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from tierkit.arrays import Floats
 from tierkit.explain.trees import tables
 from tierkit.features import BY_NAME
-from tierkit.records import LEVELS
+from tierkit.records import SHANGHAI, Place
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import BASE, CreditScorecard
 
@@ -174,6 +174,7 @@ def explain(
     lang: str | None = None,
     background: pd.DataFrame | None = None,
     weight: ArrayLike | None = None,
+    place: Place = SHANGHAI,
 ) -> shap.Explanation:
     """Return the exact Shapley values of the risk margin as a `shap.Explanation`.
 
@@ -188,6 +189,8 @@ def explain(
         Language of the features' names and levels; their ids if not given.
     background, weight
         As in `contributions`: interventional values over these rows, path-dependent ones if not given.
+    place : Place
+        The place whose levels are named.
 
     Returns
     -------
@@ -226,7 +229,7 @@ def explain(
         values,
         base_values=np.full(len(values), base),
         data=model.matrix(own),
-        display_data=_shown(own, names, lang),
+        display_data=_shown(own, names, lang, place),
         feature_names=[_name(name, lang) for name in names],
         output_names=f"risk margin ({UNIT}), {game}",
     )
@@ -239,14 +242,14 @@ def _name(name: str, lang: str | None) -> str:
     return BY_NAME[name].label.text(lang) if lang and name in BY_NAME else name
 
 
-def _shown(X: Any, names: list[str], lang: str | None) -> NDArray[np.object_]:
+def _shown(X: Any, names: list[str], lang: str | None, place: Place) -> NDArray[np.object_]:
     """Return the values for display, with labels of levels in the place of codes."""
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, columns=names)
     shown = frame[names].astype(object)
     for name in names:
         feature = BY_NAME.get(name)
         if lang and feature and feature.levels:
-            labels = LEVELS[feature.levels]
+            labels = place.levels[feature.levels]
             shown[name] = [labels[v].text(lang) if v in labels else v for v in shown[name]]
     return shown.to_numpy(object)
 

@@ -1,15 +1,15 @@
 """Check a value against its declaration, and the values of a policy against each other."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tierkit.policy.specification import SCORE_EVENTS, Spec
 from tierkit.records import SEVERITIES, TIERS
+from tierkit.records.problems import suggestion
 
-__all__ = ["HALF_LIVES", "Clash", "UnfitError", "Value", "clashes", "normalise", "stale", "suggestion"]
+__all__ = ["HALF_LIVES", "Clash", "UnfitError", "Value", "clashes", "normalise", "stale"]
 
 Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...] | tuple[tuple[str, ...], ...]
 """The plain value of a parameter; lists are tuples, so that nobody can change them."""
@@ -36,26 +36,6 @@ class Clash(NamedTuple):
     message: str
     remedy: str
     warning: bool
-
-
-def suggestion(word: str, words: Mapping[str, str] | Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the nearest of ``words``, or an empty text.
-
-    Parameters
-    ----------
-    word : str
-        What was written.
-    words : iterable of str, or mapping
-        What may be written; a mapping gives what to propose for each.
-
-    Examples
-    --------
-    >>> suggestion("retial", ("retail", "gas"))
-    " (did you mean 'retail'?)"
-    """
-    proposals = words if isinstance(words, Mapping) else {one: one for one in words}
-    near = get_close_matches(word, list(proposals), n=1, cutoff=0.6)
-    return f" (did you mean '{proposals[near[0]]}'?)" if near else ""
 
 
 def normalise(spec: Spec, raw: object) -> Value:
@@ -135,6 +115,10 @@ def _numbers(spec: Spec, raw: object) -> tuple[float, ...]:
 def _names(spec: Spec, raw: object) -> tuple[str, ...]:
     if not isinstance(raw, list | tuple) or not all(isinstance(one, str) and one for one in raw):
         raise UnfitError("must be a list of names")
+    if spec.of_place and not spec.levels and raw:
+        raise UnfitError(
+            f"names what only a place has, a kind of {spec.of_place}; the policy is of any place"
+        )
     unknown = [one for one in raw if spec.levels and one not in spec.levels]
     if unknown:
         shown = ", ".join(f"'{one}'{suggestion(one, spec.levels)}" for one in unknown)

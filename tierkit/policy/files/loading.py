@@ -1,17 +1,39 @@
 """Load policy files with their baselines, from text to the complete set of parameters."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from tierkit.policy.files.checks import clashes, stale, suggestion
+from tierkit.policy.files.checks import clashes, stale
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
-from tierkit.policy.files.reading import Meta, Reading, parse, read_file, read_text
-from tierkit.policy.specification import SPEC
-from tierkit.records import Label, Parameter
+from tierkit.policy.files.reading import (
+    Meta,
+    Reading,
+    parse,
+    read_body,
+    read_file,
+    read_head,
+)
+from tierkit.policy.specification import spec_of
+from tierkit.records import PLACE_FILE, SHANGHAI, Label, Parameter, Place, PlaceError, place_names
+from tierkit.records.problems import suggestion
 
-__all__ = ["Content", "baseline_of", "find", "finish", "load", "presets", "read"]
+__all__ = [
+    "ANY",
+    "GENERIC",
+    "Content",
+    "baseline_of",
+    "bind",
+    "clash_of_places",
+    "find",
+    "find_place",
+    "finish",
+    "load",
+    "presets",
+    "read",
+]
 
 _PRESETS = Path(str(files("tierkit.policy").joinpath("presets")))
 
@@ -52,25 +74,95 @@ def find(name_or_path: str | Path, folder: Path = Path()) -> Path:
     raise PolicyError([problem])
 
 
-def load(path: Path, above: tuple[Path, ...]) -> tuple[Content | None, Reading]:
+def load(
+    path: Path, above: tuple[Path, ...], of_place: Place | None = None
+) -> tuple[Content | None, Reading]:
     """Read a file and its baselines; the content is None if there is an error."""
     return read(read_file(path), path.name, path.parent, (*above, path.resolve()))
 
 
-def read(text: str, place: str, folder: Path, above: tuple[Path, ...]) -> tuple[Content | None, Reading]:
-    """Read the text of a file found in ``folder``; ``above`` are the files that led to it, this one too."""
-    reading = read_text(parse(text, place), text, place)
+def read(
+    text: str, place: str, folder: Path, above: tuple[Path, ...], of_place: Place | None = None
+) -> tuple[Content | None, Reading]:
+    """Read the text of a file found in ``folder``.
+
+    ``above`` are the files that led to it, this one too; ``of_place`` is a place that it may name.
+    """
+    tree = parse(text, place)
+    reading = read_head(tree, text, place)
+    find_place(reading, folder, above, of_place)
+    read_body(tree, reading)
     base = None
-    if reading.given < SPEC.keys():
+    if reading.given < reading.spec.keys():
         base = baseline_of(reading, folder, above)
     return finish(reading.meta.get("name", place), base, reading), reading
+
+
+def find_place(
+    reading: Reading,
+    folder: Path,
+    above: tuple[Path, ...],
+    of_place: Place | None,
+    default: str | None = None,
+) -> None:
+    """Set the place of a policy: the one that it states, else that of its baseline, else Shanghai.
+
+    ``any`` stands for every place. A place is stated by the name of one that comes with the package, by the
+    name of the one handed over or of the ``place.toml`` beside the policy, or by the path of its file.
+    """
+    stated = reading.meta.get("place", default)
+    if stated is None:
+        reading.of_place = _place_of_baseline(reading.meta.get("baseline"), folder, above, of_place)
+    elif stated == ANY:
+        reading.of_place = None
+    else:
+        try:
+            reading.of_place = _named(stated, folder, of_place)
+        except PlaceError as error:
+            for one in error.problems:
+                reading.note("meta.place", f"'meta.place' = '{stated}': {one}", one.remedy)
+
+
+ANY = "any"
+"""What a policy states as its place if it holds in every one."""
+
+
+def _named(stated: str, folder: Path, of_place: Place | None) -> Place:
+    if of_place is not None and of_place.name == stated:
+        return of_place
+    if stated in place_names():
+        return Place.load(stated)
+    beside = folder / PLACE_FILE
+    if not (folder / stated).is_file() and beside.is_file():
+        place = Place.load(beside)
+        if place.name == stated:
+            return place
+    return Place.load(folder / stated)
+
+
+def _place_of_baseline(
+    wanted: str | None, folder: Path, above: tuple[Path, ...], of_place: Place | None
+) -> Place | None:
+    """Return the place of a baseline; what is wrong with it is told when it is read itself."""
+    if wanted is None:
+        return SHANGHAI
+    try:
+        path = find(wanted, folder)
+        if path.resolve() in above:
+            return SHANGHAI
+        text = read_file(path)
+        reading = read_head(parse(text, path.name), text, path.name)
+    except PolicyError:
+        return SHANGHAI
+    find_place(reading, path.parent, (*above, path.resolve()), of_place)
+    return reading.of_place
 
 
 def baseline_of(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Content | None:
     """Return the baseline that a file names; its problems are recorded in ``reading``."""
     wanted = reading.meta.get("baseline")
     if wanted is None:
-        missing = [path for path in SPEC if path not in reading.given]
+        missing = [path for path in reading.spec if path not in reading.given]
         shown = ", ".join(f"'{path}'" for path in missing[:6]) + (", …" if len(missing) > 6 else "")
         message = (
             f"'meta.baseline' is missing; without one the file must hold every parameter, and lacks {shown}"
@@ -85,13 +177,64 @@ def baseline_of(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Cont
             reading.note("meta.baseline", f"'meta.baseline' = '{wanted}' leads back to this file",
                          "let the chain of baselines end in a preset")  # fmt: skip
             return None
-        base, its = load(path, above)
+        base, its = load(path, above, reading.of_place)
     except PolicyError as error:
         for one in error.problems:
             reading.note("meta.baseline", f"'meta.baseline' = '{wanted}': {one.message}", one.remedy)
         return None
     reading.problems.extend(one for one in its.problems if not one.warning)
-    return base
+    if base is None:
+        return None
+    other = clash_of_places(base, reading.of_place)
+    if other:
+        reading.note("meta.place", *other)
+        return None
+    return bind(base, reading.of_place)
+
+
+def clash_of_places(content: Content, place: Place | None) -> tuple[str, str] | None:
+    """Return message and remedy where a policy cannot be used in a place, or None."""
+    own = content.meta.place
+    if own is None or (place is not None and (own.name, own.hash) == (place.name, place.hash)):
+        return None
+    if place is not None:
+        which = "another version of it" if own.name == place.name else place.label.en
+        message = (
+            f"the policy '{content.name}' is of {own.label.en} and names its sectors and agencies; "
+            f"the place here is {which}"
+        )
+        return message, f"use a policy of that place, or one of any place such as '{GENERIC}'"
+    named = [
+        path
+        for path, one in spec_of(own).items()
+        if one.of_place and path in content.parameters and content.parameters[path].value
+    ]
+    if not named:
+        return None
+    message = f"the policy '{content.name}' names in '{named[0]}' what only {own.label.en} has"
+    return message, "state its place, or take a baseline that names nothing of a place"
+
+
+GENERIC = "generic"
+"""The preset that holds in every place."""
+
+
+def bind(content: Content, place: Place | None) -> Content:
+    """Return a policy in a place in which it can be used.
+
+    A policy of any place gets the parameters by sector, the same for all; one of a place loses them where it
+    becomes the baseline of a policy of any place.
+    """
+    if content.meta.place == place:
+        return content
+    parameters = {}
+    for path, spec in spec_of(place).items():
+        if path in content.parameters:
+            parameters[path] = content.parameters[path]
+        elif spec.neutral is not None:
+            why = f"'{content.name}' is of any place: the same for every sector"
+            parameters[path] = Parameter(spec.neutral, spec.unit, None, why)
+    return Content(content.name, replace(content.meta, place=place), parameters)
 
 
 def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
@@ -100,7 +243,7 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
     values = {path: one.value for path, one in merged.items()}
     for clash in clashes(values):
         reading.note(clash.parameter, clash.message, clash.remedy, warning=clash.warning)
-    stands_alone = "baseline" not in reading.meta or reading.given >= SPEC.keys()
+    stands_alone = "baseline" not in reading.meta or reading.given >= reading.spec.keys()
     if base is None and stands_alone and "date" not in reading.meta:
         reading.note(
             "meta.date", "'meta.date' is missing", "give the date of the document, such as 2025-01-24"
@@ -118,5 +261,6 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
         status=given.get("status", "reform"),
         baseline=base.name if base else given.get("baseline"),
         oracle=given.get("oracle", base.meta.oracle if base else False),
+        place=reading.of_place,
     )
     return Content(name, meta, merged)

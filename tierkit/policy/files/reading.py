@@ -5,27 +5,30 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tierkit.policy.files.checks import UnfitError, Value, normalise, suggestion
+from tierkit.policy.files.checks import UnfitError, Value, normalise
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
-from tierkit.policy.specification import RENAMED, SPEC, Spec
-from tierkit.records import Label, Parameter
+from tierkit.policy.specification import RENAMED, Spec, spec_of
+from tierkit.records import SHANGHAI, Label, Parameter, Place
+from tierkit.records.lines import line_numbers
+from tierkit.records.problems import suggestion
 
 __all__ = [
     "STATUSES",
     "Meta",
     "Reading",
-    "line_numbers",
     "parse",
+    "read_body",
     "read_file",
+    "read_head",
     "read_mapping",
-    "read_text",
 ]
 
 _LEAF_KEYS = ("value", "unit", "from", "source", "assumption")
-_META_KEYS = ("name", "title_zh", "title_en", "document", "date", "status", "baseline", "oracle")
+_META_KEYS = ("name", "title_zh", "title_en", "document", "date", "status", "baseline", "oracle", "place")
 STATUSES: Mapping[str, Label] = {
     "in_force": Label("现行", "in force"),
     "draft": Label("征求意见稿", "draft for comment"),
@@ -35,13 +38,13 @@ STATUSES: Mapping[str, Label] = {
 """Standing of a policy → its label."""
 
 
+@lru_cache(32)
 def _tables(paths: Iterable[str]) -> frozenset[str]:
     """Return every table that holds one of the paths, at whatever depth."""
     return frozenset(path.rsplit(".", depth)[0] for path in paths for depth in range(1, path.count(".") + 1))
 
 
-_TABLES = _tables(SPEC)
-_OLD_TABLES = _tables(RENAMED) - _TABLES
+_OLD_TABLES = _tables(tuple(RENAMED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class Meta:
         Name of the policy from which it differs.
     oracle : bool
         Whether scores are the true probabilities, which only a synthetic world knows.
+    place : Place or None
+        The place whose sectors, agencies and items it names; None for a policy of any place.
     """
 
     title: Label
@@ -70,11 +75,15 @@ class Meta:
     status: str = "reform"
     baseline: str | None = None
     oracle: bool = False
+    place: Place | None = SHANGHAI
 
 
 @dataclass(slots=True)
 class Reading:
-    """Parameters read so far from one file or mapping, and the problems found."""
+    """Parameters read so far from one file or mapping, and the problems found.
+
+    ``place`` is what messages call the file; ``of_place`` the place that the policy is of.
+    """
 
     place: str
     lines: Mapping[str, int] = field(default_factory=dict)
@@ -83,6 +92,17 @@ class Reading:
     renamed: set[str] = field(default_factory=set)
     parameters: dict[str, Parameter] = field(default_factory=dict)
     problems: list[PolicyProblem] = field(default_factory=list)
+    of_place: Place | None = SHANGHAI
+
+    @property
+    def spec(self) -> Mapping[str, Spec]:
+        """What each parameter may be in the policy's place."""
+        return spec_of(self.of_place)
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Every table of parameters."""
+        return _tables(tuple(self.spec))
 
     def note(self, parameter: str, message: str, remedy: str, *, warning: bool = False) -> None:
         """Add a problem, at the line of its parameter, of the table that holds it, or of what it holds."""
@@ -135,8 +155,8 @@ def parse(text: str, place: str) -> dict[str, Any]:
     raise PolicyError([PolicyProblem(place, line, "", message, "mend the syntax at that place")])
 
 
-def read_text(tree: Mapping[str, Any], text: str, place: str) -> Reading:
-    """Read the tree of a policy file.
+def read_head(tree: Mapping[str, Any], text: str, place: str) -> Reading:
+    """Read the [meta] table of a policy file.
 
     Parameters
     ----------
@@ -153,15 +173,19 @@ def read_text(tree: Mapping[str, Any], text: str, place: str) -> Reading:
         _read_meta(meta, reading)
     else:
         reading.note("meta", "'meta' must be a table with at least a name", 'add [meta] and name = "…"')
-    rest = {key: value for key, value in tree.items() if key != "meta"}
-    for path, leaf in _leaves(rest, "", reading):
-        _read_leaf(path, leaf, reading)
     return reading
 
 
-def read_mapping(changes: Mapping[str, Any], place: str, assumption: str) -> Reading:
+def read_body(tree: Mapping[str, Any], reading: Reading) -> None:
+    """Read the parameters of a policy file whose place is known."""
+    rest = {key: value for key, value in tree.items() if key != "meta"}
+    for path, leaf in _leaves(rest, "", reading):
+        _read_leaf(path, leaf, reading)
+
+
+def read_mapping(changes: Mapping[str, Any], place: str, assumption: str, of_place: Place | None) -> Reading:
     """Read changes given in Python: dotted or nested names to plain values, leaves or parameters."""
-    reading = Reading(place)
+    reading = Reading(place, of_place=of_place)
     for path, leaf in _leaves(changes, "", reading):
         if isinstance(leaf, Parameter):
             leaf = {
@@ -173,7 +197,7 @@ def read_mapping(changes: Mapping[str, Any], place: str, assumption: str) -> Rea
             }
             leaf = {key: value for key, value in leaf.items() if value is not None}
         elif not isinstance(leaf, Mapping):
-            leaf = {"value": leaf, "unit": SPEC[_renamed(path)].unit, "assumption": assumption}
+            leaf = {"value": leaf, "unit": reading.spec[_renamed(path)].unit, "assumption": assumption}
         _read_leaf(path, leaf, reading)
     return reading
 
@@ -187,18 +211,18 @@ def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[
             reading.renamed.add(old)
             reading.note(old, f"'{old}' was renamed '{RENAMED[old]}'", f"write '{RENAMED[old]}' instead")
         new = _renamed(path)
-        if new in SPEC:
+        if new in reading.spec:
             yield path, node
-        elif new in _TABLES | _OLD_TABLES and isinstance(node, Mapping):
+        elif new in reading.tables | _OLD_TABLES and isinstance(node, Mapping):
             yield from _leaves(node, f"{path}.", reading)
-        elif new in _TABLES:
+        elif new in reading.tables:
             reading.note(
                 path,
                 f"'{path}' = {node!r} must be a table of parameters",
-                f"give its parameters, such as '{_first_under(new)}'",
+                f"give its parameters, such as '{_first_under(new, reading)}'",
             )
         else:
-            reading.note(path, f"'{path}' is not a parameter{_near(path)}", "mend the name, or remove it")
+            reading.note(path, f"'{path}' {_unknown(path, reading)}", "mend the name, or remove it")
 
 
 def _old_start(path: str) -> str | None:
@@ -212,19 +236,27 @@ def _renamed(path: str) -> str:
     return path if start is None else RENAMED[start] + path[len(start) :]
 
 
-def _first_under(table: str) -> str:
-    return next(path for path in SPEC if path.startswith(f"{table}."))
+def _first_under(table: str, reading: Reading) -> str:
+    return next(path for path in reading.spec if path.startswith(f"{table}."))
+
+
+def _unknown(path: str, reading: Reading) -> str:
+    """Say that there is no such parameter: nowhere, or not in the policy's place."""
+    if reading.of_place is None and path in _tables(tuple(spec_of(SHANGHAI))):
+        return "goes by the sectors of a place, and the policy is of any; state meta.place to use it"
+    return f"is not a parameter{_near(path, reading)}"
 
 
 _MANY_NAMES = 20  # more than these are not listed
 
 
-def _near(path: str) -> str:
+def _near(path: str, reading: Reading) -> str:
     """Return a suggestion for the first unknown word of a path, or the names that its table has."""
-    known = _TABLES | set(SPEC)
-    table = next((one for one in _upwards(path) if one in _TABLES), "")
+    spec, tables = reading.spec, reading.tables
+    known = tables | set(spec)
+    table = next((one for one in _upwards(path) if one in tables), "")
     word, _, rest = path.removeprefix(f"{table}.").partition(".")
-    inside = [one for one in SPEC if table and one.startswith(f"{table}.")] or SPEC
+    inside = [one for one in spec if table and one.startswith(f"{table}.")] or spec
     names = list(dict.fromkeys(one.removeprefix(f"{table}.").partition(".")[0] for one in inside))
     paths = {name: ".".join(part for part in (table, name, rest) if part) for name in names}
     near = suggestion(word, {name: one for name, one in paths.items() if one in known})
@@ -239,7 +271,7 @@ def _near(path: str) -> str:
 def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
     """Check one parameter and keep it, or record everything that is wrong with it."""
     path = _renamed(given)
-    spec = SPEC[path]
+    spec = reading.spec[path]
     if path in reading.given:
         reading.note(given, f"'{path}' is given twice", "keep one of them, under its present name")
     reading.given.add(path)
@@ -351,25 +383,3 @@ def _shown(value: object) -> str:
     """Return a value as messages show it, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
-
-
-_HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
-_KEY = re.compile(r"^\s*([A-Za-z0-9_\-\.\"' ]+?)\s*=")
-
-
-def line_numbers(text: str) -> dict[str, int]:
-    """Return path → line, counted from 1, for the tables and keys of a TOML text, found by pattern."""
-    found: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        header, key = _HEADER.match(line), _KEY.match(line)
-        if header:
-            table = _bare(header[1])
-            found.setdefault(table, number)
-        elif key:
-            found.setdefault(f"{table}.{_bare(key[1])}".lstrip("."), number)
-    return found
-
-
-def _bare(key: str) -> str:
-    return ".".join(part.strip(" \"'") for part in key.split("."))

@@ -8,8 +8,8 @@ from itertools import groupby
 
 from tierkit.policy.files.checks import Value
 from tierkit.policy.files.reading import STATUSES, Meta
-from tierkit.policy.specification import SPEC, UNITS
-from tierkit.records import Parameter
+from tierkit.policy.specification import UNITS, Spec, spec_of
+from tierkit.records import SHANGHAI, Parameter
 
 __all__ = ["hash_of", "html_of", "leaf_of", "toml_of"]
 
@@ -32,6 +32,7 @@ def toml_of(name: str, meta: Meta, baseline: str | None, parameters: Iterable[tu
         "status": meta.status,
         "baseline": baseline,
         "oracle": meta.oracle,
+        "place": None if meta.place == SHANGHAI else meta.place.name if meta.place else "any",
     }
     lines = ["[meta]", *(f"{key} = {_toml_value(value)}" for key, value in head.items() if value is not None)]
     tables: dict[str, list[str]] = {}
@@ -89,7 +90,7 @@ def shown_value(value: Value) -> str:
 
 def html_of(name: str, meta: Meta, parameters: Mapping[str, Parameter]) -> str:
     """Return a table of the policy, every text escaped, one group of parameters folded under each heading."""
-    status = STATUSES[meta.status]
+    status, spec = STATUSES[meta.status], spec_of(meta.place)
     facts = [*filter(None, [meta.document]), meta.date.isoformat(), f"{status.zh} {status.en}"]
     if meta.baseline:
         facts.append(f"baseline: {meta.baseline}")
@@ -100,13 +101,13 @@ def html_of(name: str, meta: Meta, parameters: Mapping[str, Parameter]) -> str:
     ]
     for group, rows in groupby(parameters.items(), key=lambda one: one[0].partition(".")[0]):
         parts.append(f"<details><summary>{escape(group)}</summary><table><tbody>")
-        parts.extend(_html_row(path, parameter) for path, parameter in rows)
+        parts.extend(_html_row(path, parameter, spec[path]) for path, parameter in rows)
         parts.append("</tbody></table></details>")
     return "\n".join([*parts, "</div>"])
 
 
-def _html_row(path: str, parameter: Parameter) -> str:
-    spec, unit = SPEC[path], UNITS[parameter.unit]
+def _html_row(path: str, parameter: Parameter, spec: Spec) -> str:
+    unit = UNITS[parameter.unit]
     cells = (
         path,
         f"{spec.label.zh} {spec.label.en}",

@@ -14,11 +14,12 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tierkit.policy.files.checks import suggestion
 from tierkit.policy.files.problems import PolicyError
-from tierkit.policy.files.reading import Reading, line_numbers, parse
+from tierkit.policy.files.reading import Reading, parse
 from tierkit.policy.specification import SPEC
 from tierkit.records import TABLES, Label
+from tierkit.records.lines import line_numbers
+from tierkit.records.problems import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tierkit.policy.core import Policy
 from tierkit.policy.plans.covering import REFERENCES, STANDINGS, clauses, coverage, coverage_summary
 from tierkit.policy.specification import SPEC
-from tierkit.records import GRADES, LEVELS, SECTORS, Label
+from tierkit.records import GRADES, SHANGHAI, Label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ class _Say:
         return ("、" if self.lang == "zh" else ", ").join(parts)
 
     def names(self, kind: str, names: Sequence[str]) -> str:
-        return self.list(LEVELS[kind][name].text(self.lang) for name in names)
+        return self.list(SHANGHAI.levels[kind][name].text(self.lang) for name in names)
 
 
 class _Row(NamedTuple):
@@ -210,7 +210,11 @@ def _joint(policy: Policy, say: _Say) -> str:
     sectors, window = policy["joint.sectors"], policy["joint.window_weeks"]
     if not sectors:
         return _no(say)
-    where = say("全部行业", "all sectors") if set(sectors) == set(SECTORS) else say.names("sector", sectors)
+    where = (
+        say("全部行业", "all sectors")
+        if set(sectors) == set(SHANGHAI.sectors)
+        else say.names("sector", sectors)
+    )
     return say(f"{where}；{window} 周内", f"{where}; within {window} weeks")
 
 

@@ -11,7 +11,7 @@ from tierkit.policy.tiers.distance import distances
 from tierkit.policy.tiers.inputs import check_inputs
 from tierkit.policy.tiers.reasons import REASONS, reason_codes
 from tierkit.policy.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
-from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS
+from tierkit.records import EVENT_KINDS, GRADES, TIERS
 from tierkit.records.gate import day_of, instance_of, scores_of
 
 __all__ = ["assign"]
@@ -85,7 +85,7 @@ def assign(
     rule = TierRule.of(policy)
     margin = margin_steps(risk.to_numpy(np.float64))
     points = point_steps(scores["credit_points"].to_numpy(np.float64))
-    sector, red_line = _codes(scores["sector"], SECTORS), _codes(kinds, EVENT_KINDS)
+    sector, red_line = rule.sector_codes(scores["sector"]), _codes(kinds, EVENT_KINDS)
     last = _previous(scores["enterprise_id"], previous, as_of)
     placed = place(rule, margin, points, sector, red_line, last)
     to_risk, to_credit = distances(rule, margin, points, sector, red_line, placed)

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.policy import Policy
-from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS, DataError, Problem
+from tierkit.records import EVENT_KINDS, GRADES, TIERS, DataError, Problem
 
 __all__ = ["check_inputs"]
 
@@ -29,7 +29,7 @@ def check_inputs(
     DataError
         With every problem found.
     """
-    problems = _score_problems(scores)
+    problems = _score_problems(scores, policy)
     if previous is not None and not previous.empty:
         problems += _previous_problems(previous, as_of)
     if not any(one.column == "enterprise_id" for one in problems):
@@ -83,12 +83,13 @@ def _numbers(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
     return np.asarray(pd.to_numeric(frame[column], errors="coerce"), np.float64)
 
 
-def _score_problems(scores: pd.DataFrame) -> list[Problem]:
+def _score_problems(scores: pd.DataFrame, policy: Policy) -> list[Problem]:
     problems = _missing(scores, "scores", _SCORES)
     if problems:
         return problems
     remedy = "Score the row again, or leave it out; a tier needs both scores."
-    problems = _ids(scores, "scores") + _unknown(scores, "scores", "sector", SECTORS, may_lack=False)
+    known = policy.place.ids("sector") if policy.place else tuple(scores["sector"].dropna().unique())
+    problems = _ids(scores, "scores") + _unknown(scores, "scores", "sector", known, may_lack=False)
     for column in ("risk_probability", "credit_points"):
         bad = ~np.isfinite(_numbers(scores, column))
         problems += _problem(scores, "scores", column, bad, "is not a finite number", remedy)

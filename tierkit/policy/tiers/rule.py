@@ -28,11 +28,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.arrays import Ints
 from tierkit.policy import Policy
-from tierkit.records import EVENT_KINDS, GRADES, SECTORS, TIERS
+from tierkit.records import EVENT_KINDS, GRADES, TIERS
 
 __all__ = [
     "MARGIN_LIMIT",
@@ -150,6 +151,8 @@ class TierRule:
         Ascending cut-offs; composite ones in 1/16 points times 1024, as the weighted sum comes.
     matrix : ndarray of int, shape (levels, grades)
         Tier codes.
+    sectors : tuple of str
+        Sectors in the order of their codes; empty under a policy of any place, for which all have code 0.
     """
 
     composite: bool
@@ -169,6 +172,7 @@ class TierRule:
     list_enabled: bool
     list_margin: int
     list_points: int
+    sectors: tuple[str, ...]
 
     @classmethod
     def of(cls, policy: Policy) -> "TierRule":
@@ -179,7 +183,9 @@ class TierRule:
         >>> TierRule.of(Policy.load("jiading-2025")).matrix.tolist()
         [[0, 1, 1], [1, 1, 2], [1, 2, 3]]
         """
-        scope = policy["scoring.scope_sectors"] or SECTORS
+        sectors = policy.place.ids("sector") if policy.place else ()
+        scope = policy["scoring.scope_sectors"] or sectors
+        offsets = [policy[f"scoring.sector_offset.{sector}"] for sector in sectors]
         caps = [GRADES.index(policy["red_lines"].get(kind, "A")) for kind in EVENT_KINDS]
         composite = policy["scoring.logic"] == "composite"
         matrix = [["T1"]] if composite else policy["scoring.matrix"]  # one not used need not fit the cut-offs
@@ -195,13 +201,20 @@ class TierRule:
             slack_margin=round(policy["review.hysteresis_margin"] * MARGIN_ONE),
             slack_points=round(policy["review.hysteresis_points"] * POINT_ONE),
             dwell=policy["review.dwell_weeks"],
-            sector_offset=point_steps([policy[f"scoring.sector_offset.{sector}"] for sector in SECTORS]),
-            in_scope=np.array([sector in scope for sector in SECTORS]),
+            sector_offset=point_steps(offsets or [0.0]),
+            in_scope=np.array([sector in scope for sector in sectors] or [True]),
             caps=np.array([*caps, 0]),
             list_enabled=policy["lists.unmonitored.enabled"],
             list_margin=int(margin_steps(policy["lists.unmonitored.max_risk"])),
             list_points=int(point_steps(policy["lists.unmonitored.min_points"])),
+            sectors=sectors,
         )
+
+    def sector_codes(self, sectors: pd.Series) -> Steps:
+        """Return the code of each sector."""
+        if not self.sectors:
+            return np.zeros(len(sectors), np.int64)
+        return pd.Categorical(sectors, categories=list(self.sectors)).codes.astype(np.int64)
 
     @property
     def levels(self) -> int:
@@ -240,7 +253,7 @@ def place(
     margin, points : ndarray of int, shape (n,)
         Grid steps; points without the sector's offset.
     sector : ndarray of int, shape (n,)
-        Codes of `tierkit.records.SECTORS`.
+        Codes as of `TierRule.sector_codes`.
     red_line : ndarray of int, shape (n,)
         Codes of `tierkit.records.EVENT_KINDS`, -1 where there is no such record.
     previous : Previous
