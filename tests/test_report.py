@@ -19,7 +19,7 @@ from pages import Page
 from tierkit import plot, report, texts
 from tierkit.city.synth import make
 from tierkit.compare import agencies
-from tierkit.compare.comparison import Comparison, compare
+from tierkit.compare.comparison import IN_SHORT, Comparison, compare
 from tierkit.evaluate import moments
 from tierkit.plot import fonts
 from tierkit.policy import Policy
@@ -147,7 +147,7 @@ def test_a_change_is_written_so_that_it_says_something(
 def test_the_kappa_table_has_every_case(report_run: report.RunReport) -> None:
     keys, rows = tables.kappa_table(report_run)
     assert keys == [(w, 52, k) for w in (52, 260) for k in (0.0, 0.1, 0.25)]
-    assert len(rows) == 5 * len(tables.KAPPA_MEASURES)
+    assert len(rows) == 5 * len(IN_SHORT)
     assert all(len(cells) == 6 for _, _, cells in rows)
 
 

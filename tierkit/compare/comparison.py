@@ -25,7 +25,7 @@ from tierkit.records.gate import instance_of, scores_of
 from tierkit.results import Result
 from tierkit.texts import interval, join, number, percent, policy_label, signed, text
 
-__all__ = ["HEADLINE", "Comparison", "Replicates", "compare", "mean_interval", "replicates_for"]
+__all__ = ["HEADLINE", "IN_SHORT", "Comparison", "Replicates", "compare", "mean_interval", "replicates_for"]
 
 HEADLINE = (
     "inspections",
@@ -38,7 +38,8 @@ HEADLINE = (
     "trigger_share",
 )
 """Measures that are always shown together."""
-_SAID = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
+IN_SHORT = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
+"""Those of them that a sentence, or a table of several strengths of deterrence, has room for."""
 LAST = (*TIERS, "left")
 """Where an enterprise may be at the end of a run."""
 LARGE_WORLD = 5_000_000
@@ -164,7 +165,7 @@ class Comparison(Result):
         told = {"weeks": self.weeks, "over": self.over, "kappa": f"{self.kappa:g}", "n": self.replicates}
         said = [text("comparison.head", lang, baseline=policy_label(self.baseline, lang), **told)]
         for policy in self.policies[1:]:
-            rows = self.table(measures=_SAID).query("policy == @policy").to_dict("records")
+            rows = self.table(measures=IN_SHORT).query("policy == @policy").to_dict("records")
             changes = join((_change(row, lang) for row in rows), lang)
             said.append(text("comparison.policy", lang, policy=policy_label(policy, lang), changes=changes))
         return said

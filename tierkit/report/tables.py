@@ -13,6 +13,7 @@ import pandas as pd
 from tierkit import plot, texts
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare import agencies
+from tierkit.compare.comparison import IN_SHORT
 from tierkit.compare.outcomes import SHARES
 from tierkit.policy import UNITS, Policy, diff, spec_of
 from tierkit.policy.ladders import FloorCheck, check_floor
@@ -21,7 +22,6 @@ from tierkit.report.run_report import RunReport
 
 __all__ = [
     "BESIDE",
-    "KAPPA_MEASURES",
     "Cell",
     "ParameterRow",
     "all_measures",
@@ -53,7 +53,6 @@ BESIDE = (
     "harm",
 )
 """What stands beside the finding rate, from burden to harm."""
-KAPPA_MEASURES = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
 _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
 _MOST_RELATIVE = 10.0  # a count that was next to nothing before has no meaningful change in per cent
 _DECIMALS = {"weeks_to_detection": 1}
@@ -172,7 +171,7 @@ def settings(run: RunReport) -> list[tuple[int, int, float]]:
 
 
 def kappa_table(
-    run: RunReport, measures: Sequence[str] = KAPPA_MEASURES
+    run: RunReport, measures: Sequence[str] = IN_SHORT
 ) -> tuple[list[tuple[int, int, float]], list[tuple[str, str, list[Cell]]]]:
     """Return the cases (weeks, weeks measured, kappa), and rows by plan and measure with a cell per case."""
     keys = settings(run)
