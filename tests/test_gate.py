@@ -141,7 +141,7 @@ def test_a_wrong_argument_is_named_in_one_sentence(case: str) -> None:
     for prepared in (data, model, scores, world, *(partial(getattr, tk, name) for name in tk.__all__)):
         prepared()
     began = time.process_time()
-    with pytest.raises(tk.InputError, match=f"'{argument}'") as told:
+    with pytest.raises(tk.InputError, match=rf"'?{argument}'?") as told:
         ask()
     assert "\n" not in str(told.value)
     assert time.process_time() - began < 1.0, "at once"

@@ -469,7 +469,7 @@ def test_strangers_late_days_and_no_months_are_refused(synthetic: City) -> None:
         recourse(synthetic.model, synthetic.data, synthetic.as_of, ["nobody"], synthetic.policy)
     with pytest.raises(DataError, match="no records reach to"):
         recourse(synthetic.model, synthetic.data, "2030-01-01", [one], synthetic.policy)
-    with pytest.raises(ValueError, match="'months' parameter must be at least 1"):
+    with pytest.raises(ValueError, match="'months' must be a whole number from 1"):
         recourse(synthetic.model, synthetic.data, synthetic.as_of, [one], synthetic.policy, months=0)
     assert recourse(synthetic.model, synthetic.data, synthetic.as_of, [], synthetic.policy) == {}
     closed = synthetic.data["enterprises"].query("closed_on < '2024-12-01'")["enterprise_id"].iloc[0]

@@ -28,7 +28,6 @@ from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Folder, Problem, Tables, open_folder, replacing
 from tierkit.records.files import sha256
-from tierkit.records.gate import path_of
 from tierkit.records.known import TIMED, Timeline, check_recorded
 from tierkit.results import Result
 from tierkit.scores.model import Model
@@ -204,9 +203,6 @@ def score(
     >>> report.rows_in == report.scored + report.rejected + report.closed + report.not_registered
     True
     """
-    if not isinstance(model, Model):
-        model = path_of(model, "model", "a Model or the path of its folder")
-    data, out = path_of(data, "data"), path_of(out, "out")
     checks = Checks()
     if not isinstance(model, Model):
         checks.folder("model", model, "model", holds=["manifest.json"])
