@@ -525,7 +525,7 @@ def test_audits_for_a_rate_are_the_fewest_that_do() -> None:
             audits_for_rate(*bad)
     with pytest.raises(ValueError, match="ask for less"):
         audits_for_rate(0.5, 1e-6)
-    with pytest.raises(ValueError, match="an audit or more"):
+    with pytest.raises(ValueError, match="must be at least 1 and"):
         half_width(0, 0.1)
 
 
