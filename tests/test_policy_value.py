@@ -612,7 +612,7 @@ def test_every_work_that_is_cited_is_among_the_sources() -> None:
     root = Path(__file__).parent.parent
     listed = (root / "docs" / "sources.md").read_text("utf-8")
     cited = set()
-    for name in ("policy_value", "comparators", "weighting"):
+    for name in ("value/policy_value", "order/comparators", "value/weighting"):
         text = (root / "tierkit" / "evaluate" / f"{name}.py").read_text("utf-8")
         cited |= set(WORK.findall(" ".join(text.split())))
     assert len(cited) >= 8
