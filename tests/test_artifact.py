@@ -237,7 +237,7 @@ def test_saving_replaces_a_model_and_nothing_else(model, copy, tmp_path) -> None
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("mine")
-    with pytest.raises(ModelError, match="holds files that are no model"):
+    with pytest.raises(ModelError, match="holds files that are not those of a model"):
         model.save(other)
     assert (other / "thesis.txt").read_text() == "mine"
 

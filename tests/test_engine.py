@@ -735,7 +735,7 @@ def spoiled(column: str, value: float) -> Callable[[pd.DataFrame], pd.DataFrame]
         (lambda s: s.assign(credit_points=np.nan), r"The 'scores' hold none of the enterprises"),
         (
             lambda s: pd.concat([s, s.head(2)]),
-            r"The 'scores' must have one row an enterprise; 2 have more, such as 9[0-9A-Z]{17}\.",
+            r"The 'scores' must have one row per enterprise; 2 have more, such as 9[0-9A-Z]{17}\.",
         ),
     ],
 )

@@ -47,7 +47,7 @@ def test_agreement_by_hand() -> None:
     assert (found["members"] == 4).all()
     assert ((found["low"] <= found["tier_agreement"]) & (found["tier_agreement"] <= found["high"])).all()
     assert 0 < found["level_agreement"].mean() < 1
-    with pytest.raises(ValueError, match="features of 3"):
+    with pytest.raises(ValueError, match="must have the same rows"):
         some.certainty(X[:3], scores, POLICY)
 
 

@@ -474,7 +474,7 @@ def test_the_oracle_follows_the_truth_and_nobody_else_sees_it():
     truth = pd.Series([0.5, 0.01, 0.2], index=["e0", "e1", "stranger"])
     out = assign(scores, POLICIES["oracle"], oracle_probability=truth)
     assert out["tier"].tolist() == ["T4", "T1"]
-    with pytest.raises(DataError, match="rests on it"):
+    with pytest.raises(DataError, match="needs it"):
         assign(scores, POLICIES["oracle"])
     with pytest.raises(DataError, match="is not for policy 'legacy'"):
         assign(scores, ROUND["legacy"], oracle_probability=truth)
@@ -510,7 +510,7 @@ def test_ids_and_columns_are_checked():
         assign(scores, ROUND["legacy"])
     assert [(one.message, one.rows) for one in caught.value.problems] == [
         ("is empty", 1),
-        ("is there twice", 1),
+        ("occurs more than once", 1),
     ]
     with pytest.raises(DataError) as caught:
         assign(scores[["sector"]], ROUND["legacy"])
@@ -531,8 +531,8 @@ def test_ids_and_columns_are_checked():
         ({"tier": "T9"}, "has an unknown level"),
         ({"risk_level": 0}, "has an unknown level"),
         ({"credit_grade": None}, "has an unknown level"),
-        ({"weeks_ago": -1}, "is no number of weeks past"),
-        ({"weeks_ago": np.nan}, "is no number of weeks past"),
+        ({"weeks_ago": -1}, "is not a number of weeks of at least 0"),
+        ({"weeks_ago": np.nan}, "is not a number of weeks of at least 0"),
         ({"enterprise_id": None}, "is empty"),
     ],
 )
@@ -552,9 +552,9 @@ def test_previous_days_need_a_day_to_count_to():
     with pytest.raises(DataError, match="assigned_on: is missing"):
         assign(scores, ROUND["legacy"], old)
     dated = old.assign(assigned_on=pd.Timestamp("2025-02-03"))
-    with pytest.raises(DataError, match="cannot be dated back"):
+    with pytest.raises(DataError, match="needs as_of"):
         assign(scores, ROUND["legacy"], dated)
-    with pytest.raises(DataError, match="is no day up to 2025-01-06"):
+    with pytest.raises(DataError, match="is not a date up to 2025-01-06"):
         assign(scores, ROUND["legacy"], dated, as_of=date(2025, 1, 6))
     with pytest.raises(DataError, match=r"previous\.tier: is missing"):
         assign(scores, ROUND["legacy"], old[["enterprise_id"]])

@@ -313,7 +313,7 @@ def backtest(
     if since.weekday():
         monday = since - pd.Timedelta(days=since.weekday())
         raise ValueError(
-            f"The simulator's weeks begin on Mondays, and {since:%Y-%m-%d} is none; {monday:%Y-%m-%d} is."
+            f"The 'as_of' of a backtest must be a Monday. Got {since:%Y-%m-%d}; {monday:%Y-%m-%d} is one."
         )
     until = since + pd.Timedelta(weeks=weeks)
     last = data.manifest.get("as_of")

@@ -344,7 +344,7 @@ def movers(
     [['expected_harm', 2, 1, 0], ['harm_averted', 2, 1, 0]]
     """
     if not 0 < capacity < 1:
-        raise ValueError(f"'capacity' must be a share in (0, 1). Got {capacity!r} instead.")
+        raise ValueError(f"The 'capacity' must be a share in (0, 1). Got {capacity!r} instead.")
     values = targets(scored, found, policy, params)
     lot = lots(values["enterprise_id"].astype("str"))
     n = len(values)

@@ -219,7 +219,7 @@ def portraits(
     ('Findings, 2 years, one or more: 0.0%', ['findings_2y'])
     """
     if tiers.empty:
-        raise ValueError("'tiers' has no rows, so there is no tier to tell of. Give scores of enterprises.")
+        raise ValueError("'tiers' has no rows. Give the tiers of at least one enterprise.")
     rows = X.loc[tiers["enterprise_id"]]
     tier = tiers["tier"].astype("str").to_numpy()
     there = [name for name in TIERS if (tier == name).any()]

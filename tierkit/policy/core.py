@@ -80,7 +80,7 @@ class Policy(Result):
     parameters: Mapping[str, Parameter]
 
     def __post_init__(self) -> None:
-        """Copy the parameters in the order of the specification, so that the caller cannot change them later."""
+        """Copy the parameters in the order of the specification; the caller cannot change them later."""
         ordered = {path: self.parameters[path] for path in spec_of(self.meta.place)}
         object.__setattr__(self, "parameters", MappingProxyType(ordered))
 

@@ -167,7 +167,7 @@ def baselines(
     [0.5, 0.1]
     """
     if not 0 < capacity < 1:
-        raise ValueError(f"'capacity' must be a share in (0, 1). Got {capacity!r} instead.")
+        raise ValueError(f"The 'capacity' must be a share in (0, 1). Got {capacity!r} instead.")
     here = split.test if part is None else part
     simple = baseline_scores(rows, split)[here]
     scores = {"model": model_score[here], **{name: simple[name].to_numpy() for name in BASELINES}}

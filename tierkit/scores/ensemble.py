@@ -133,7 +133,9 @@ class Ensemble:
             If ``X`` and ``scores`` differ in length.
         """
         if len(X) != len(scores):
-            raise ValueError(f"There are features of {len(X)} enterprises and scores of {len(scores)}.")
+            raise ValueError(
+                f"'X' and 'scores' must have the same rows. Got {len(X)} and {len(scores)} rows instead."
+            )
         own = assign(scores, policy, previous, as_of=as_of)
         told = self.log_odds(X)
         level, tier = np.zeros(len(scores)), np.zeros(len(scores))

@@ -104,7 +104,7 @@ def fit_risk(
     'shift'
     """
     if level not in LEVELS:
-        raise ValueError(f"'level' must be one of {', '.join(LEVELS)}. Got {level!r} instead.")
+        raise ValueError(f"The 'level' must be one of {', '.join(LEVELS)}. Got {level!r} instead.")
     model = new_model(rows, settings, seed, threads)
     model.fit(rows.X[split.train], rows.y[split.train], rows.weight[split.train])
     if level == "scheme":

@@ -143,7 +143,7 @@ def write_folder(target: Path, files: Mapping[str, bytes], manifest: Mapping[str
         If there is something at the target that is no model folder.
     """
     if target.exists() and not (target.is_dir() and (_is_model(target) or not any(target.iterdir()))):
-        raise ModelError(target, ["It holds files that are no model. Give another name."])
+        raise ModelError(target, ["It holds files that are not those of a model. Give another name."])
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     signed = _signed({**manifest, "files": hashes}).encode("utf-8")
     with whole_folder(target) as draft:

@@ -121,7 +121,7 @@ def time_split(dates: ArrayLike | pd.Series, calibrate: float = 0.2, test: float
     days = pd.to_datetime(pd.Series(np.asarray(dates)))
     ordered = days.sort_values(ignore_index=True)
     if ordered.nunique() < 3:
-        raise ValueError("Rows of fewer than three dates cannot be parted by time. Give a longer history.")
+        raise ValueError("Rows of fewer than three dates cannot be split by time. Give a longer history.")
     n = len(ordered)
     first = ordered.iloc[round(n * (1 - calibrate - test))]
     second = ordered.iloc[min(round(n * (1 - test)), n - 1)]
@@ -256,7 +256,7 @@ def training_frame(
     ({'random'}, True)
     """
     if scheme not in SCHEMES:
-        raise ValueError(f"'scheme' must be one of {', '.join(SCHEMES)}. Got {scheme!r} instead.")
+        raise ValueError(f"The 'scheme' must be one of {', '.join(SCHEMES)}. Got {scheme!r} instead.")
     day = pd.Timestamp(as_of)
     with Timeline(data, threads) as timeline:
         _everybody(timeline, day)

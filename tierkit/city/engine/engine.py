@@ -170,7 +170,7 @@ def _starting_scores(state: State, world: World, policy: Policy, scores: pd.Data
     if not by_id.index.is_unique:
         twice = by_id.index[by_id.index.duplicated()].unique()
         raise ValueError(
-            f"The 'scores' must have one row an enterprise; {len(twice)} have more, such as {twice[0]}."
+            f"The 'scores' must have one row per enterprise; {len(twice)} have more, such as {twice[0]}."
         )
     aligned = by_id.reindex(world.ids)
     risk = aligned["risk_probability"].to_numpy(np.float64)

@@ -29,7 +29,9 @@ def half_width(audits: int, rate: float, confidence: float = 0.95) -> float:
     0.0295
     """
     if audits < 1 or not 0 <= rate <= 1:
-        raise ValueError(f"There must be an audit or more and a rate in [0, 1]. Got {audits} and {rate}.")
+        raise ValueError(
+            f"The 'audits' must be at least 1 and the 'rate' in [0, 1]. Got {audits} and {rate}."
+        )
     low, high = wilson_interval(rate * audits, audits, confidence)
     return float(high - low) / 2
 

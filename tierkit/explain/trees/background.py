@@ -69,9 +69,11 @@ def background(X: pd.DataFrame, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     if n < 1:
         raise ValueError(f"The 'n' parameter must be at least 1. Got {n} instead.")
     if not len(X):
-        raise ValueError("A background cannot be drawn from no rows. Give the features of a city.")
+        raise ValueError("'X' has no rows to draw a background from. Give the features of a city.")
     if not X.index.is_unique:
         shown = X.index[X.index.duplicated()][0]
-        raise ValueError(f"The enterprise '{shown}' stands twice in the index. Give one row an enterprise.")
+        raise ValueError(
+            f"The enterprise '{shown}' occurs more than once in the index. Give one row per enterprise."
+        )
     order = np.argsort(lots(pd.Series(X.index), f"background {seed}"), kind="stable")
     return X.iloc[order[:n]]

@@ -141,7 +141,7 @@ def contributions(
     True
     """
     if background is None and weight is not None:
-        raise ValueError("There are weights, and no background that they belong to. Give both, or neither.")
+        raise ValueError("A 'weight' needs a 'background' whose rows it weighs. Give both, or neither.")
     own = _own(model, X)
     matrix = model.matrix(own)
     if not len(matrix):

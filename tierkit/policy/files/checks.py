@@ -122,7 +122,7 @@ def _names(spec: Spec, raw: object) -> tuple[str, ...]:
     unknown = [one for one in raw if spec.levels and one not in spec.levels]
     if unknown:
         shown = ", ".join(f"'{one}'{suggestion(one, spec.levels)}" for one in unknown)
-        raise UnfitError(f"names what does not exist: {shown}")
+        raise UnfitError(f"has unknown names: {shown}")
     twice = sorted({repr(one) for one in raw if raw.count(one) > 1})
     if twice:
         raise UnfitError(f"must not repeat {', '.join(twice)}")

@@ -152,7 +152,7 @@ def parse(text: str, place: str) -> dict[str, Any]:
     except RecursionError:
         line, fault = None, "tables nested too deeply"
     message = f"the file is not TOML: {fault}"
-    raise PolicyError([PolicyProblem(place, line, "", message, "mend the syntax at that place")])
+    raise PolicyError([PolicyProblem(place, line, "", message, "correct the syntax there")])
 
 
 def read_head(tree: Mapping[str, Any], text: str, place: str) -> Reading:
@@ -222,7 +222,7 @@ def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[
                 f"give its parameters, such as '{_first_under(new, reading)}'",
             )
         else:
-            reading.note(path, f"'{path}' {_unknown(path, reading)}", "mend the name, or remove it")
+            reading.note(path, f"'{path}' {_unknown(path, reading)}", "correct the name, or remove it")
 
 
 def _old_start(path: str) -> str | None:
@@ -364,7 +364,9 @@ def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
         if fine:
             reading.meta[key] = value
         else:
-            reading.note(f"meta.{key}", f"'meta.{key}' = {_shown(value)} must be {wanted}", "mend the value")
+            reading.note(
+                f"meta.{key}", f"'meta.{key}' = {_shown(value)} must be {wanted}", "correct the value"
+            )
     if "name" not in meta:
         reading.note("meta", "'meta.name' is missing", "name the policy")
 

@@ -63,9 +63,14 @@ def _missing(frame: pd.DataFrame, table: str, wanted: tuple[str, ...]) -> list[P
 def _ids(frame: pd.DataFrame, table: str) -> list[Problem]:
     ids, column = frame["enterprise_id"], "enterprise_id"
     return [
-        *_problem(frame, table, column, ids.isna(), "is empty", "Name the enterprise."),
+        *_problem(frame, table, column, ids.isna(), "is empty", "Give the id of the enterprise."),
         *_problem(
-            frame, table, column, ids.duplicated() & ids.notna(), "is there twice", "Keep one row each."
+            frame,
+            table,
+            column,
+            ids.duplicated() & ids.notna(),
+            "occurs more than once",
+            "Keep one row per enterprise.",
         ),
     ]
 
@@ -113,20 +118,32 @@ def _previous_problems(previous: pd.DataFrame, as_of: date | None) -> list[Probl
     if "weeks_ago" in previous:
         weeks = _numbers(previous, "weeks_ago")
         bad = ~(np.isfinite(weeks) & (weeks >= 0))
-        remedy = "Count from when the tier began."
+        remedy = "Give the number of weeks since the tier began."
         return problems + _problem(
-            previous, "previous", "weeks_ago", bad, "is no number of weeks past", remedy
+            previous, "previous", "weeks_ago", bad, "is not a number of weeks of at least 0", remedy
         )
     if "assigned_on" not in previous:
         remedy = "Give 'assigned_on', the day since which the tier has stood, or 'weeks_ago'."
         return [*problems, Problem("previous", "assigned_on", 0, (), "is missing", remedy)]
     if as_of is None:
         remedy = "Give as_of, the day of this assignment, to `assign`."
-        return [*problems, Problem("previous", "assigned_on", 0, (), "cannot be dated back", remedy)]
+        return [
+            *problems,
+            Problem(
+                "previous",
+                "assigned_on",
+                0,
+                (),
+                "needs as_of, to compute how long each tier has stood",
+                remedy,
+            ),
+        ]
     days = pd.to_datetime(previous["assigned_on"], errors="coerce")
     late = days.isna() | (days > pd.Timestamp(as_of))
-    remedy = "Give the day since which it stands."
-    return problems + _problem(previous, "previous", "assigned_on", late, f"is no day up to {as_of}", remedy)
+    remedy = "Give the day since which the tier has stood."
+    return problems + _problem(
+        previous, "previous", "assigned_on", late, f"is not a date up to {as_of}", remedy
+    )
 
 
 def _oracle_problems(
@@ -140,11 +157,15 @@ def _oracle_problems(
         return [Problem(table, column, 0, (), f"is not for policy '{policy.name}'", remedy)]
     if oracle_probability is None:
         remedy = "Give the true probabilities of a synthetic world, by enterprise_id."
-        return [Problem(table, column, 0, (), f"is missing, and policy '{policy.name}' rests on it", remedy)]
+        return [Problem(table, column, 0, (), f"is missing, and policy '{policy.name}' needs it", remedy)]
     if "enterprise_id" not in scores:
         return []
     if not oracle_probability.index.is_unique:
-        return [Problem(table, column, 0, (), "has an enterprise twice", "Keep one value each.")]
+        return [
+            Problem(
+                table, column, 0, (), "has an enterprise more than once", "Keep one value per enterprise."
+            )
+        ]
     truth = oracle_probability.reindex(scores["enterprise_id"]).astype("float64")
     frame = pd.DataFrame({"enterprise_id": scores["enterprise_id"].to_numpy(), table: truth.to_numpy()})
     bad = ~frame[table].between(0, 1)
