@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tierkit import explain, features, report
+from tierkit import report
 from tierkit.city.scored import table_of, world_from_scores
 from tierkit.city.synth import make, world_at
 from tierkit.evaluate import logged
@@ -18,7 +18,10 @@ from tierkit.evaluate.fairness.groups import group_of
 from tierkit.evaluate.history.estimation import estimate
 from tierkit.evaluate.stability import tier_stability
 from tierkit.evaluate.targets import severities
+from tierkit.explain import evidence, explain, features_held, recourse, revoked
+from tierkit.explain.asking import portraits
 from tierkit.explain.recourse import repair
+from tierkit.features import build, build_rows
 from tierkit.jobs import scoring
 from tierkit.plot import timeline
 from tierkit.policy import Policy
@@ -47,7 +50,7 @@ class City:
 
     def __init__(self) -> None:
         self.data: Dataset = read_dataset("data/synthetic")
-        X = features.build(self.data, "2024-12-30")
+        X = build(self.data, "2024-12-30")
         risk = RiskModel(n_trees=5).fit(X[["findings_2y"]], X["complaints_1y"] > 0)
         credit = CreditScorecard().fit(X[["adverse_2y"]], X["adverse_open"] > 0)
         self.policy = Policy.load("jiading-2025")
@@ -70,26 +73,26 @@ def pairs(one: str, day: Any) -> pd.DataFrame:
 
 TAKES_A_DAY: dict[str, Callable[[City, Any], Any]] = {
     "known": lambda c, day: known(c.data, day),
-    "build": lambda c, day: features.build(c.data, day),
-    "build_rows": lambda c, day: features.build_rows(c.data, pairs(c.one, day)),
+    "build": lambda c, day: build(c.data, day),
+    "build_rows": lambda c, day: build_rows(c.data, pairs(c.one, day)),
     "score": lambda c, day: c.model.score(c.data, day),
     "train": lambda c, day: train(c.data, day),
     "training_frame": lambda c, day: training_frame(c.data, day),
     "credit_frame": lambda c, day: credit_frame(c.data, day),
     "assign": lambda c, day: assign(c.scores, c.policy, as_of=day),
-    "explain": lambda c, day: explain.explain(c.model, c.data, day, c.one),
-    "recourse": lambda c, day: explain.recourse(c.model, c.data, day, [c.one]),
-    "revoked": lambda c, day: explain.revoked(c.model, c.data, day, c.one, ["x"], c.policy),
-    "evidence": lambda c, day: explain.evidence(c.data, day, [c.one]),
-    "features_held": lambda c, day: explain.features_held(c.data, day, "2024-12-30", [c.one]),
-    "features_held later": lambda c, day: explain.features_held(c.data, "2024-01-01", day, [c.one]),
+    "explain": lambda c, day: explain(c.model, c.data, day, c.one),
+    "portraits": lambda c, day: portraits(c.model, c.data, day),
+    "recourse": lambda c, day: recourse(c.model, c.data, day, [c.one]),
+    "revoked": lambda c, day: revoked(c.model, c.data, day, c.one, ["x"], c.policy),
+    "evidence": lambda c, day: evidence(c.data, day, [c.one]),
+    "features_held": lambda c, day: features_held(c.data, day, "2024-12-30", [c.one]),
+    "features_held later": lambda c, day: features_held(c.data, "2024-01-01", day, [c.one]),
     "open_records": lambda c, day: repair.open_records(c.data, day, [c.one]),
     "repaired": lambda c, day: repair.repaired(c.events, day),
     "credit_path": lambda c, day: repair.credit_path(c.model.credit, c.data, day, [c.one]),
     "sheets": lambda c, day: list(report.sheets(c.model, c.data, day, [c.one], recourse=False)),
     "known_records": lambda c, day: report.known_records(c.data, day, [c.one]),
     "timeline": lambda c, day: timeline(c.records, day),
-    "score of a folder": lambda c, day: scoring.score(c.model, "data/synthetic", day, c.policy, "x.parquet"),
     "assess": lambda c, day: assess(c.model, c.data, day, c.policy),
     "severities": lambda c, day: severities(c.data, day),
     "logged": lambda c, day: logged(c.data, c.scores, c.policy, day),
@@ -113,6 +116,12 @@ def test_what_is_no_day_is_refused_in_one_sentence(city: City, name: str, wrong:
     sentence = r"The '\w+' must be one day: a text such as '2024-12-30', .*\. Got .*: .+\."
     with pytest.raises(InputError, match=sentence):
         TAKES_A_DAY[name](city, WRONG[wrong])
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_job_refuses_the_same_beside_all_else_that_is_wrong_with_its_arguments(city, wrong: str) -> None:
+    with pytest.raises(InputError, match=r"as_of: .* is not a date\. Give a calendar date as YYYY-MM-DD"):
+        scoring.score(city.model, "data/synthetic", WRONG[wrong], city.policy, "x.parquet")
 
 
 @pytest.mark.parametrize(
