@@ -28,11 +28,19 @@ LOG = ROOT / "build" / "set-up.log"
 LINE_EVERY_SECONDS = 15.0
 STARTED = time.monotonic()
 WARM_UP = """
+from tierkit.city.synth import make
 from tierkit.compare.comparison import compare
 from tierkit.policy import Policy
-from tierkit.city.synth import make
+from tierkit.report import dossier, figures, index, sheets
+from tierkit.scores.train import train
 
-compare(make(60, 0)[1], Policy.load("legacy"), Policy.load("jinshan-2025"), replicates=1, weeks=4, threads=1)
+data, world = make(600, 1)
+policy = Policy.load("jinshan-2025")
+compare(world, Policy.load("legacy"), policy, replicates=1, weeks=4, threads=1)
+model = train(data, "2024-12-30", policy=policy)
+one = model.score(data, "2024-12-30")["enterprise_id"].head(1)
+[sheet] = sheets(model, data, "2024-12-30", one)
+dossier(sheet, policy, as_of="2024-12-30")
 """
 
 
@@ -135,14 +143,18 @@ def install_project() -> bool:
 
 
 def compile_engine() -> None:
-    """Compile the simulator ahead, which numba then keeps; what is not kept is compiled when needed."""
-    say("compiling the simulator (once)")
+    """Compile the simulator and the reasons ahead, which numba then keeps, and the modules that they load.
+
+    What is not kept is compiled when needed; without its modules compiled a command takes twice the time.
+    """
+    say("compiling the simulator and the reasons (once)")
     run([PYTHON, "-c", WARM_UP], "compiling the simulator failed")
 
 
 def run(command: list[str | Path], failure: str, steps: int = 0) -> bool:
     """Run a command with its output kept in the log; show the end of it if the command fails."""
     pip = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "PIP_NO_INPUT": "1"}
+    pip["PYTHONDONTWRITEBYTECODE"] = ""  # what is compiled here is kept in .venv, whatever is said outside
     lines: list[str] = []
     said, fetched = time.monotonic(), 0
     with (

@@ -83,7 +83,7 @@ def main(target: str) -> dict[str, Any]:
     from tierkit.features import build, standing
     from tierkit.policy.tiers import assign, sentences
     from tierkit.records import data_dictionary, validate
-    from tierkit.records.known import Timeline
+    from tierkit.records.known import known
     from tierkit.scores.training_rows import credit_frame
 
     quiet = {
@@ -115,9 +115,8 @@ def main(target: str) -> dict[str, Any]:
     told["adverse_open"] = bool((X["adverse_open"] == counts).all() and counts.any())
     recent = mine[(mine["known_on"] < day) & (mine["known_on"] >= day - pd.Timedelta(days=730))]
     told["adverse_2y"] = int(X["adverse_2y"].sum()) == int(recent["enterprise_id"].isin(X.index).sum()) > 0
-    with Timeline(data) as timeline:
-        timeline.ask(pd.DataFrame({"enterprise_id": X.index, "as_of": day}))
-        red = standing(timeline)
+    with known(data, day) as seen:
+        red = standing(seen, X.index)
     told["standing"] = bool((red.notna().to_numpy() == (counts > 0).to_numpy()).all()) and set(
         red.dropna()
     ) == {KIND}

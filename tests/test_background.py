@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from test_compiled import ODD, around, chain, drawn, grow
 
 from tierkit.explain import background, contributions, reason_codes
-from tierkit.explain import explain as shap_values
+from tierkit.explain import shap_explanation as shap_values
 from tierkit.explain.trees import interventional
 from tierkit.explain.trees.compiled import CompiledTrees
 from tierkit.explain.trees.fragments import UnsupportedTreesError

@@ -18,13 +18,12 @@ from pages import Page
 from tierkit import plot, report, texts
 from tierkit.explain import Record, Recourse
 from tierkit.explain.recourse.paths import Path
-from tierkit.explain.recourse.repair import known_on
 from tierkit.explain.recourse.steps import Step
 from tierkit.features import FEATURES, GROUPS, HEAVY_COMPLAINTS, build, features_of
 from tierkit.plot import fonts
 from tierkit.policy import Policy, reviews
 from tierkit.records import DataError, Dataset, conform, credit_code, read_dataset
-from tierkit.records.known import TIMED, Timeline
+from tierkit.records.known import TIMED, known
 from tierkit.report.sheet_records import COLUMNS, TOLD
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.model import Model
@@ -99,7 +98,8 @@ def test_a_record_counts_until_the_day_that_is_told_and_no_longer(data: Dataset)
     ids = data["enterprises"]["enterprise_id"].tolist()
     found = report.known_records(data, AS_OF, ids)
     found = found[found["table"] != "tiers"].drop_duplicates("enterprise_id")
-    whole = known_on(data, AS_OF)
+    with known(data, AS_OF) as now:
+        whole = now.tables()
     keys = {
         "inspections": "check_code",
         "credit_events": "event_id",
@@ -126,9 +126,8 @@ def test_a_record_counts_until_the_day_that_is_told_and_no_longer(data: Dataset)
         )
         seen = []
         for tables in (whole, dropped):
-            with Timeline(tables) as timeline:
-                timeline.ask(pairs)
-                seen.append(features_of(timeline)[counts])
+            with known(tables) as later:
+                seen.append(features_of(later, pairs)[counts])
         return (seen[0] != seen[1]).any(axis=1).set_axis(told.index)
 
     def wrong(rows: pd.Series) -> list[Any]:

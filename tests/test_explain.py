@@ -22,7 +22,7 @@ from tierkit.explain import (
     reason_codes,
     reasons,
 )
-from tierkit.explain import explain as shap_values
+from tierkit.explain import shap_explanation as shap_values
 from tierkit.features import FEATURES, read_by
 from tierkit.plot import fonts
 from tierkit.policy import Policy

@@ -20,7 +20,7 @@ from tierkit.features import (
     standing,
 )
 from tierkit.records import GRAVITY, REPAIRABLE_KINDS, SHANGHAI, TABLES, DataError, Dataset, write_dataset
-from tierkit.records.known import TIMED, Timeline
+from tierkit.records.known import TIMED, known
 
 BY_NAME = {feature.name: feature for feature in FEATURES}
 AS_OF = pd.Timestamp("2023-10-01")
@@ -239,9 +239,8 @@ def test_a_repair_gives_everything_back_to_credit(data, everybody) -> None:
 
 def test_standing_names_the_gravest_open_kind(data) -> None:
     ids = data["enterprises"]["enterprise_id"]
-    with Timeline(data) as seen:
-        seen.ask(pd.DataFrame({"enterprise_id": ids, "as_of": AS_OF}))
-        found = standing(seen)
+    with known(data, AS_OF) as seen:
+        found = standing(seen, ids)
     events = data["credit_events"]
     for enterprise, kind in zip(ids, found, strict=True):
         mine = events[(events["enterprise_id"] == enterprise) & (events["known_on"] < AS_OF)]

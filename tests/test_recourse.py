@@ -15,14 +15,13 @@ from shared import model_folder
 from tierkit.explain import Recourse, recourse
 from tierkit.explain.recourse.editing import known_tables
 from tierkit.explain.recourse.paths import Path
-from tierkit.explain.recourse.repair import known_on
 from tierkit.explain.recourse.search import MOST_SETS, cheapest_sets
 from tierkit.explain.recourse.steps import STEPS, Step
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import SHANGHAI, TIERS, DataError, Dataset, read_dataset
-from tierkit.records.known import Timeline
+from tierkit.records.known import known
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
@@ -42,7 +41,8 @@ class City:
         self.model = model
         self.scores = self.model.score(data, as_of)
         self.tiers = assign(self.scores, policy)
-        self.known = known_on(data, as_of)
+        with known(data, as_of) as seen:
+            self.known = seen.tables()
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +150,10 @@ def replayed(city: City, paths: dict[str, Path]) -> pd.DataFrame:
         assert all(step.on < path.on for step in path.steps)
         days.setdefault(path.on, []).append(one)
     landed = []
-    with Timeline(
-        edited(city.known, city.as_of, {one: path.steps for one, path in paths.items()})
-    ) as timeline:
-        for day, ids in days.items():
-            scores, _ = city.model.score_ids(timeline, pd.Series(ids, dtype="str"), day)
+    tables = edited(city.known, city.as_of, {one: path.steps for one, path in paths.items()})
+    for day, ids in days.items():
+        with known(tables, day) as seen:
+            scores = city.model.score(seen, day, ids)
             landed.append(assign(scores, city.policy, first, as_of=pd.Timestamp(day).date()))
     return pd.concat(landed).set_index("enterprise_id")
 
@@ -236,15 +235,15 @@ def test_no_step_moves_what_an_enterprise_is(city: City, found: dict[str, Recour
 
 def test_known_tables_give_the_same_features_bit_for_bit(city: City) -> None:
     ids = city.tiers["enterprise_id"].sample(60, random_state=1)
-    own = known_tables(city.data, city.as_of, ids)
+    with known(city.data, city.as_of) as seen:
+        own = known_tables(seen, ids)
     assert len(own["complaints"]) < len(city.data["complaints"])
     for day in (city.as_of, city.as_of + 100 * DAY):
         pairs = pd.DataFrame({"enterprise_id": ids, "as_of": day})
         frames = []
         for tables in (own, city.known):
-            with Timeline(tables) as timeline:
-                timeline.ask(pairs)
-                frames.append(features_of(timeline))
+            with known(tables) as later:
+                frames.append(features_of(later, pairs))
         pd.testing.assert_frame_equal(*frames, check_exact=True)
     pd.testing.assert_frame_equal(
         build(own, city.as_of, ids), build(city.data, city.as_of, ids), check_exact=True
@@ -281,9 +280,9 @@ def test_no_set_of_steps_is_cheaper(city: City, found: dict[str, Recourse]) -> N
         for taken in sets:
             ready = max((pd.Timestamp(step.on) + DAY for step in taken), default=months[0])
             days = sorted({ready, *(day for day in (*months, dwell) if day >= ready)})
-            with Timeline(edited(alone, city.as_of, {one.enterprise_id: taken})) as timeline:
-                timeline.ask(pd.DataFrame({"enterprise_id": one.enterprise_id, "as_of": days}))
-                X, red = features_of(timeline), standing(timeline)
+            pairs = pd.DataFrame({"enterprise_id": one.enterprise_id, "as_of": days})
+            with known(edited(alone, city.as_of, {one.enterprise_id: taken})) as seen:
+                X, red = features_of(seen, pairs), standing(seen, pairs)
             names = pd.Series([str(day) for day in days])
             previous = pd.DataFrame(
                 {

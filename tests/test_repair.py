@@ -6,12 +6,12 @@ import pytest
 from leakage import scramble
 from make_dataset import make_dataset
 
-from tierkit.explain.recourse.repair import credit_path, known_on, open_records, repaired
+from tierkit.explain.recourse.repair import credit_path, open_records, repaired
 from tierkit.features import build, features_of
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign, sentences
 from tierkit.records import REPAIRABLE_KINDS, DataError, Dataset, conform
-from tierkit.records.known import Timeline
+from tierkit.records.known import known
 from tierkit.scores.scorecard import CreditScorecard
 
 AS_OF = pd.Timestamp("2024-01-01")
@@ -105,13 +105,13 @@ def test_repair_never_costs_points(data, card) -> None:
 
 
 def test_what_is_known_on_a_day_gives_the_features_of_that_day_and_nothing_later_matters(data) -> None:
-    now = known_on(data, AS_OF)
+    with known(data, AS_OF) as seen, known(scramble(data, AS_OF), AS_OF) as other:
+        now, scrambled = seen.tables(), other.tables()
     pairs = pd.DataFrame({"enterprise_id": data["enterprises"]["enterprise_id"], "as_of": AS_OF})
     frames = []
-    for source in (data, now, known_on(scramble(data, AS_OF), AS_OF)):
-        with Timeline(source) as timeline:
-            timeline.ask(pairs)
-            frames.append(features_of(timeline))
+    for source in (data, now, scrambled):
+        with known(source) as seen:
+            frames.append(features_of(seen, pairs))
     pd.testing.assert_frame_equal(frames[0], frames[1], check_exact=True)
     pd.testing.assert_frame_equal(frames[0], frames[2], check_exact=True)
 
@@ -128,7 +128,8 @@ def test_only_open_records_of_the_enterprises_asked_about_are_listed(data) -> No
     assert (found["repairable"] == (found["repairable_from"] <= day)).all()
     one = found["enterprise_id"].iloc[0]
     assert set(open_records(data, day, [one])["enterprise_id"]) == {one}
-    after = repaired(known_on(data, day)["credit_events"], day)
+    with known(data, day) as seen:
+        after = repaired(seen.rows("credit_events"), day)
     due = after.set_index("event_id").loc[found["event_id"], "repaired_on"]
     assert (due.to_numpy() == found["repairable_from"].clip(lower=day).to_numpy()).all()
 
@@ -137,7 +138,7 @@ def test_strangers_and_days_without_records_are_refused(data, card) -> None:
     with pytest.raises(DataError, match="is not in the dataset"):
         credit_path(card, data, AS_OF, ["nobody"])
     with pytest.raises(DataError, match="no records reach to"):
-        known_on("data/synthetic", "2030-01-01")
+        known("data/synthetic", "2030-01-01")
 
 
 def test_a_red_line_caps_the_grade_with_its_reason_until_it_is_repaired(data, card) -> None:

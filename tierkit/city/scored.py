@@ -24,6 +24,8 @@ from tierkit.city.population import base_rates, first_state, items, professional
 from tierkit.city.world import NEVER, WEEKS_A_YEAR, Fixed, Parameters, World, log_index, parameters
 from tierkit.policy import Policy
 from tierkit.records import ITEM_CLASSES, Place
+from tierkit.records.gate import day_of
+from tierkit.scores.gate import check_scores
 
 __all__ = ["MOST_VIOLATING", "table_of", "world_from_scores"]
 
@@ -64,7 +66,8 @@ def table_of(data: Mapping[str, pd.DataFrame], scores: pd.DataFrame, as_of: Any)
     >>> int(rows["enterprise_id"].nunique())
     45
     """
-    day = pd.Timestamp(as_of)
+    day = pd.Timestamp(day_of(as_of))
+    check_scores(scores, data["enterprises"].set_index("enterprise_id")["sector"])
     rows = data["obligations"]
     rows = rows[(rows["valid_from"] < day) & ~(rows["valid_to"] <= day)]
     own = data["enterprises"]
@@ -135,6 +138,7 @@ def world_from_scores(
     >>> world.date, world.obligations
     (datetime.date(2024, 1, 1), 2)
     """
+    day = day_of(date, "date")
     p = params or parameters()
     place = p.place
     _check(table, capacity or {}, place)
@@ -204,7 +208,7 @@ def world_from_scores(
     )
     known = int(p["calendar.burn_in_weeks"])
     state = first_state(world, seed, np.log(odds), p)
-    return World(world, state, known, date - dt.timedelta(weeks=known), ids.to_numpy(object), seed, p, known)
+    return World(world, state, known, day - dt.timedelta(weeks=known), ids.to_numpy(object), seed, p, known)
 
 
 def _items(table: pd.DataFrame, agency: Any, item_class: Any, order: Any, where: Place) -> NDArray[np.uint8]:

@@ -28,7 +28,7 @@ from tierkit.records import (
     data_dictionary,
     write_dataset,
 )
-from tierkit.records.gate import count_of, dataset_of
+from tierkit.records.gate import count_of, dataset_of, day_of
 
 __all__ = [
     "grow",
@@ -529,6 +529,7 @@ def world_at(
     reference, p = _origins(data, policy, params)
     manifest = data.manifest
     start, last = (dt.date.fromisoformat(str(manifest[key])) for key in ("start", "as_of"))
+    date = day_of(date, "date")
     days = (date - start).days
     if days % 7 or not 7 <= days <= (last - start).days:
         raise ValueError(

@@ -23,6 +23,7 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import Previous, TierRule, margin_steps, place, point_steps
 from tierkit.policy.tiers.inputs import check_inputs
 from tierkit.records import EVENT_KINDS
+from tierkit.records.gate import day_of
 from tierkit.results import Result
 from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import interval, number, percent, policy_label, text
@@ -163,6 +164,7 @@ def tier_stability(
     >>> found.table[["count", "n"]].iloc[0].tolist()
     [0, 4]
     """
+    scores = {day_of(day, "scores"): frame for day, frame in scores.items()}
     days = list(scores)
     if len(days) < 2 or days != sorted(set(days)):
         raise ValueError(

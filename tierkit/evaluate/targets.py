@@ -32,6 +32,7 @@ from tierkit.arrays import Floats
 from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
 from tierkit.policy import Policy
 from tierkit.records import PLANNED_CHANNELS, SEVERITIES, Dataset
+from tierkit.records.gate import day_of
 from tierkit.scores.training_rows import lots
 
 __all__ = ["TARGETS", "Movers", "Severities", "movers", "severities", "targets"]
@@ -152,7 +153,7 @@ def severities(
     >>> bool(np.allclose(found.table[list(SEVERITIES)].sum(axis=1), 1)), int(found.table["n"].sum()) > 50
     (True, True)
     """
-    day = pd.Timestamp(as_of)
+    day = pd.Timestamp(day_of(as_of))
     stratum = data["enterprises"].set_index("enterprise_id")[by].astype("str")
     seen = data["inspections"]
     seen = seen[(seen["inspected_on"] < day) & (seen["mode"] != "offsite")]

@@ -1,5 +1,6 @@
 """Explain tiers: exact contributions to both scores, as numbers and in words, for one enterprise or all."""
 
+from tierkit.explain.asking import explain
 from tierkit.explain.bands import AGREEMENT, BANDS, DISTANCE, bands
 from tierkit.explain.changes import Changes, changes, features_held
 from tierkit.explain.codes import code_book, code_books, reason_codes
@@ -14,8 +15,8 @@ from tierkit.explain.trees.contributions import (
     AdditivityError,
     check_additivity,
     contributions,
-    explain,
     points_lost,
+    shap_explanation,
 )
 from tierkit.explain.trees.fragments import UnsupportedTreesError
 
@@ -48,4 +49,5 @@ __all__ = [
     "reasons",
     "recourse",
     "revoked",
+    "shap_explanation",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import date
 
 import pandas as pd
@@ -11,20 +11,18 @@ from tierkit.explain.evidence import evidence
 from tierkit.explain.portraits import Portraits
 from tierkit.explain.portraits import portraits as tiers_apart
 from tierkit.explain.reasons import Reasons, reasons
-from tierkit.features.building import wanted_ids
-from tierkit.policy import PolicyLike, policy_of
-from tierkit.policy.tiers import assign
-from tierkit.records.gate import day_of, id_of, source_of
-from tierkit.records.known import Source, Timeline
-from tierkit.scores.model import Model, ModelLike, model_of
+from tierkit.policy import Policy, PolicyLike, policy_of
+from tierkit.records.gate import id_of
+from tierkit.records.known import Known, Source, opened
+from tierkit.scores.model import Model, ModelLike, Scored, model_of
 
-__all__ = ["explain", "portraits"]
+__all__ = ["explain", "portraits", "reasons_known"]
 
 
 def explain(
     model: ModelLike,
-    data: Source,
-    as_of: date | str,
+    data: Source | Known,
+    as_of: date | str | None,
     enterprise_id: str,
     policy: PolicyLike | None = None,
     previous: pd.DataFrame | None = None,
@@ -38,7 +36,7 @@ def explain(
     Parameters
     ----------
     model : Model or path
-    data : Dataset or path
+    data : Dataset, mapping, path or Known
     as_of : date
         Cells known on this day or later are not used.
     enterprise_id : str
@@ -64,7 +62,7 @@ def explain(
         If an argument cannot be used.
     DataError
         If the enterprise is not in the data, or the records end before the day.
-    KeyError
+    ValueError
         If it was not on the register on that day.
 
     Examples
@@ -77,20 +75,47 @@ def explain(
     >>> why.tier, why.risk_level
     ('T4', 3)
     """
-    found = model_of(model)
-    data, day, one = source_of(data), day_of(as_of), id_of(enterprise_id)
+    found, one = model_of(model), id_of(enterprise_id)
     plan = found.policy if policy is None else policy_of(policy)
-    X, assigned = _placed(found, data, day, [one], previous, plan, threads)
-    behind = evidence(data, day, [one])
-    return reasons(
-        found.risk, found.credit, X, assigned, plan, one, lang=lang, records=behind, background=background
-    )
+    with opened(data, as_of, threads=threads) as known:
+        scored = found.scored(known, [one])
+        [why] = reasons_known(found, known, scored, plan, previous, background=background, lang=lang)
+        return why
+
+
+def reasons_known(
+    model: Model,
+    known: Known,
+    scored: Scored,
+    policy: Policy,
+    previous: pd.DataFrame | None = None,
+    *,
+    background: pd.DataFrame | None = None,
+    lang: str = "zh",
+) -> Iterator[Reasons]:
+    """Return the reasons of enterprises that were scored over open records, in their order.
+
+    Raises
+    ------
+    ValueError
+        If one of those asked about was not on the register.
+    """
+    scored.check_present()
+    tiers, ids = scored.tiers(policy, previous), scored.scores["enterprise_id"]
+    behind = evidence(known, ids=ids)
+    return (
+        reasons(
+            model.risk, model.credit, scored.X, tiers, policy, one,
+            records=behind, background=background, lang=lang,
+        )
+        for one in ids
+    )  # fmt: skip
 
 
 def portraits(
     model: ModelLike,
-    data: Source,
-    as_of: date | str,
+    data: Source | Known,
+    as_of: date | str | None,
     policy: PolicyLike | None = None,
     previous: pd.DataFrame | None = None,
     *,
@@ -122,28 +147,14 @@ def portraits(
     True
     """
     found = model_of(model)
-    data, day = source_of(data), day_of(as_of)
     plan = found.policy if policy is None else policy_of(policy)
-    X, assigned = _placed(found, data, day, None, previous, plan, threads)
+    with opened(data, as_of, threads=threads) as known:
+        scored = found.scored(known)
+    assigned = scored.tiers(plan, previous)
     if found.ensemble is not None:
-        sure = found.certainty(data, day, X.index, plan, previous, threads=threads)
+        of_risk = scored.X[list(found.risk.inputs_.names)]
+        sure = found.ensemble.certainty(of_risk, scored.scores, plan, previous, as_of=scored.day)
         ends = {"low": "agreement_low", "high": "agreement_high"}
         told = sure[["enterprise_id", "tier_agreement", "low", "high"]].rename(columns=ends)
         assigned = assigned.merge(told, on="enterprise_id")
-    return tiers_apart(found.risk, found.credit, X, assigned, lang=lang)
-
-
-def _placed(
-    model: Model,
-    data: Source,
-    day: date,
-    ids: Iterable[str] | None,
-    previous: pd.DataFrame | None,
-    policy: PolicyLike,
-    threads: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return features, indexed by enterprise, and tiers of those who were on the register."""
-    with Timeline(data, threads) as timeline:
-        scores, X = model.score_ids(timeline, wanted_ids(timeline, ids), day)
-    X.index = pd.Index(scores["enterprise_id"], name="enterprise_id")
-    return X, assign(scores, policy, previous, as_of=day)
+    return tiers_apart(found.risk, found.credit, scored.X, assigned, lang=lang)

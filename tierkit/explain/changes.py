@@ -15,8 +15,8 @@ from tierkit import texts
 from tierkit.arrays import Floats
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, build
-from tierkit.records import TABLES, TIERS, Tables
-from tierkit.records.known import TIMED, Source, Timeline
+from tierkit.records import TIERS
+from tierkit.records.known import Source, known
 from tierkit.results import Result, plain
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.risk import RiskModel
@@ -108,19 +108,9 @@ def features_held(
     >>> held["age_years"].equals(build("data/synthetic", "2024-12-30", one)["age_years"])
     True
     """
-    with Timeline(data, threads) as timeline:
-        everybody = timeline.ids()
-        timeline.ask(pd.DataFrame({"enterprise_id": everybody, "as_of": pd.Timestamp(known_before)}))
-        columns = {name: list(TABLES[name].columns) for name in TIMED}
-        # The columns of the contract: a view may hold more, which the later date takes anew.
-        known = Tables(
-            {name: timeline.query(f"SELECT * FROM known_{name}")[columns[name]] for name in TIMED},
-            timeline.place,
-        )
-    for name, frame in known.items():
-        for value, _ in TABLES[name].decided:  # what is not decided yet is "none", and never empty
-            frame[value] = frame[value].fillna("none")
-    return build(known, as_of, ids, threads=threads)
+    with known(data, known_before, threads=threads) as seen:
+        tables = seen.tables()
+    return build(tables, as_of, ids, threads=threads)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

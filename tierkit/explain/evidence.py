@@ -10,9 +10,8 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.features import FEATURES, Feature
-from tierkit.features.building import wanted_ids
 from tierkit.records import LEVELS
-from tierkit.records.known import Source, Timeline
+from tierkit.records.known import Known, Source, opened
 
 __all__ = ["KEYS", "KINDS", "Record", "evidence", "records_of"]
 
@@ -77,7 +76,11 @@ class Record(NamedTuple):
 
 
 def evidence(
-    data: Source, as_of: date | str, ids: Iterable[str] | None = None, *, threads: int = 1
+    data: Source | Known,
+    as_of: date | str | None = None,
+    ids: Iterable[str] | None = None,
+    *,
+    threads: int = 1,
 ) -> pd.DataFrame:
     """Return the records behind the features of enterprises, as they were known before a date.
 
@@ -87,9 +90,9 @@ def evidence(
 
     Parameters
     ----------
-    data : Dataset, mapping or path
+    data : Dataset, mapping, path or Known
     as_of : date
-        Cells known on this day or later are not used.
+        Cells known on this day or later are not used. What is open already has its day.
     ids : iterable of str, optional
         Enterprises; all if absent.
     threads : int
@@ -116,14 +119,13 @@ def evidence(
     >>> bool((open_ == behind.reindex(open_.index, fill_value=0)).all())
     True
     """
-    with Timeline(data, threads) as timeline:
-        wanted = wanted_ids(timeline, ids)
-        timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": pd.Timestamp(as_of)}))
+    with opened(data, as_of, threads=threads) as known:
+        wanted = known.ids(ids)
         parts = " UNION ALL ".join(_behind(place, feature) for place, feature in enumerate(FEATURES))
         # Records of somebody who was not registered yet make no feature.
         sql = f"""SELECT f.* FROM ({parts}) f JOIN known_enterprises e ON e."row" = f."row"
             ORDER BY f."row", f.place, f."on" DESC, f.record_id"""
-        found = timeline.query(sql)
+        found = known.query(sql, wanted)
     found["enterprise_id"] = wanted.iloc[found["row"]].to_numpy()
     found["feature"] = [FEATURES[place].name for place in found["place"]]
     found["on"] = pd.to_datetime(found["on"])

@@ -8,19 +8,16 @@ from datetime import date
 import pandas as pd
 
 from tierkit.features.catalogue import FEATURES, RECORD_DAYS, Feature
-from tierkit.records import GRAVITY, DataError, Problem
-from tierkit.records.gate import day_of, ids_of, source_of
-from tierkit.records.known import Source, Timeline
+from tierkit.records import GRAVITY
+from tierkit.records.known import About, Known, Source, opened
 
 __all__ = [
     "build",
     "build_rows",
-    "check_ids",
     "features_of",
     "features_sql",
     "on_register",
     "standing",
-    "wanted_ids",
 ]
 
 
@@ -39,7 +36,7 @@ def _absent(feature: Feature) -> str:
 
 
 def features_sql() -> str:
-    """Return the query for all features, over the views of `Timeline` and nothing else."""
+    """Return the query for all features, over the views of `Known` and nothing else."""
     sources: dict[str, list[Feature]] = {}
     for feature in FEATURES:
         sources.setdefault(feature.source, []).append(feature)
@@ -53,51 +50,55 @@ def features_sql() -> str:
     return 'WITH {}\nSELECT {}\nFROM asked a\n{}\nORDER BY a."row"'.format(",\n".join(parts), columns, joins)
 
 
-def features_of(timeline: Timeline) -> pd.DataFrame:
-    """Return the features of the pairs that the timeline was last asked about.
+def features_of(known: Known, about: About = None) -> pd.DataFrame:
+    """Return the features of enterprises, or of pairs of enterprise and day.
+
+    Parameters
+    ----------
+    known : Known
+    about : iterable of str, or DataFrame, optional
+        Ids, or pairs of ``enterprise_id`` and ``as_of``; everybody if absent.
 
     Returns
     -------
     DataFrame of shape (n, n_features)
-        In the order of the pairs, indexed from 0; all missing where an enterprise was not registered yet.
-        Numbers are doubles, levels categorical with all declared levels.
+        In the order asked, indexed from 0; all missing where an enterprise was not registered yet. Numbers
+        are doubles, levels categorical with all declared levels.
     """
-    frame = timeline.query(features_sql())
+    frame = known.query(features_sql(), about)
     for feature in FEATURES:
         if feature.levels is not None:
-            frame[feature.name] = pd.Categorical(frame[feature.name], timeline.place.ids(feature.levels))
+            frame[feature.name] = pd.Categorical(frame[feature.name], known.place.ids(feature.levels))
     return frame
 
 
-def on_register(timeline: Timeline) -> pd.Series:
-    """Return, for each pair, whether the enterprise was registered before the date and had not closed."""
+def on_register(known: Known, about: About = None) -> pd.Series:
+    """Return whether each enterprise asked about was registered before the day and had not closed."""
     sql = """SELECT coalesce(bool_and(e."row" IS NOT NULL AND e.closed_on IS NULL), FALSE) AS here
         FROM asked a LEFT JOIN known_enterprises e ON e."row" = a."row"
         GROUP BY a."row" ORDER BY a."row" """
-    here = timeline.query(sql)
-    return here["here"]
+    return known.query(sql, about)["here"]
 
 
-def standing(timeline: Timeline) -> pd.Series:
-    """Return, for each pair, the gravest open adverse kind of credit event, or missing.
+def standing(known: Known, about: About = None) -> pd.Series:
+    """Return the gravest open adverse kind of credit event of each enterprise asked about, or missing.
 
     Returns
     -------
     Series of str
-        One of `GRAVITY` or missing, in the order of the pairs.
+        One of `GRAVITY` or missing, in the order asked.
     """
     rank = " ".join(f"WHEN '{kind}' THEN {i}" for i, kind in enumerate(GRAVITY))
     sql = f"""SELECT min(CASE k.kind {rank} END) AS gravest
         FROM asked a LEFT JOIN known_credit_events k ON k."row" = a."row"
             AND k.repaired_on IS NULL AND k.known_on >= a.as_of - {RECORD_DAYS}
         GROUP BY a."row" ORDER BY a."row" """
-    gravest = timeline.query(sql)["gravest"]
-    return gravest.map(dict(enumerate(GRAVITY))).astype("str")
+    return known.query(sql, about)["gravest"].map(dict(enumerate(GRAVITY))).astype("str")
 
 
 def build(
-    data: Source,
-    as_of: date | str,
+    data: Source | Known,
+    as_of: date | str | None = None,
     ids: Iterable[str] | None = None,
     *,
     closed: bool = False,
@@ -107,9 +108,9 @@ def build(
 
     Parameters
     ----------
-    data : Dataset or path
+    data : Dataset, mapping, path or Known
     as_of : date
-        Cells known on this day or later are not used.
+        Cells known on this day or later are not used. What is open already has its day.
     ids : iterable of str, optional
         Enterprises to tell about, in this order; all, in the order of their table, if absent.
     closed : bool
@@ -125,6 +126,8 @@ def build(
 
     Raises
     ------
+    InputError
+        If ``as_of`` is no day.
     DataError
         If ``ids`` names enterprises that the dataset does not have, or tables cannot be read.
 
@@ -134,22 +137,20 @@ def build(
     >>> bool((X["findings_2y"] >= X["findings_1y"]).all()), X.index.name
     (True, 'enterprise_id')
     """
-    day = day_of(as_of)
-    with Timeline(source_of(data), threads) as timeline:
-        wanted = wanted_ids(timeline, None if ids is None else ids_of(ids))
-        timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": pd.Timestamp(day)}))
-        frame = features_of(timeline)
-        here = frame["sector"].notna() if closed else on_register(timeline)
+    with opened(data, as_of, threads=threads) as known:
+        wanted = known.ids(ids)
+        frame = features_of(known, wanted)
+        here = frame["sector"].notna() if closed else on_register(known, wanted)
         frame.index = pd.Index(wanted, name="enterprise_id")
         return frame[here.to_numpy()]
 
 
-def build_rows(data: Source, pairs: pd.DataFrame, *, threads: int = 1) -> pd.DataFrame:
+def build_rows(data: Source | Known, pairs: pd.DataFrame, *, threads: int = 1) -> pd.DataFrame:
     """Return the features of each pair of enterprise and date, from what was known before that date.
 
     Parameters
     ----------
-    data : Dataset or path
+    data : Dataset, mapping, path or Known
     pairs : DataFrame of shape (n, any)
         Columns ``enterprise_id`` and ``as_of``.
     threads : int
@@ -162,6 +163,8 @@ def build_rows(data: Source, pairs: pd.DataFrame, *, threads: int = 1) -> pd.Dat
 
     Raises
     ------
+    InputError
+        If a value of ``as_of`` is no day.
     DataError
         If an enterprise is not in the dataset, or tables cannot be read.
 
@@ -172,31 +175,6 @@ def build_rows(data: Source, pairs: pd.DataFrame, *, threads: int = 1) -> pd.Dat
     >>> build_rows("data/synthetic", pairs)["age_years"].diff().iloc[1].round(3).item()
     1.002
     """
-    with Timeline(data, threads) as timeline:
-        check_ids(pairs["enterprise_id"], timeline.ids())
-        timeline.ask(pairs)
-        return features_of(timeline).set_axis(pairs.index)
-
-
-def wanted_ids(timeline: Timeline, ids: Iterable[str] | None) -> pd.Series:
-    """Return the enterprises that are asked about, in that order; all, in that of their table, if none are.
-
-    Raises
-    ------
-    DataError
-        If the dataset does not have one of them.
-    """
-    known = timeline.ids()
-    wanted = known if ids is None else pd.Series(list(ids), dtype="str")
-    check_ids(wanted, known)
-    return wanted
-
-
-def check_ids(wanted: pd.Series, known: pd.Series) -> None:
-    """Raise a `DataError` if ids are asked for that the dataset does not have."""
-    unknown = wanted[~wanted.isin(known)]
-    if len(unknown):
-        examples = tuple(map(str, unknown.iloc[:3]))
-        remedy = "Give ids of the table 'enterprises'."
-        message = "is not in the dataset"
-        raise DataError([Problem("enterprises", "enterprise_id", len(unknown), examples, message, remedy)])
+    with opened(data, threads=threads) as known:
+        known.ids(pairs["enterprise_id"].unique())
+        return features_of(known, pairs).set_axis(pairs.index)

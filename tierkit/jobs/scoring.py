@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 
 from tierkit import __version__
 from tierkit.explain import code_books, reason_codes
-from tierkit.features import features_of, on_register, standing
 from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
@@ -28,7 +27,7 @@ from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Folder, Problem, Tables, open_folder, replacing
 from tierkit.records.files import sha256
-from tierkit.records.known import TIMED, Timeline, check_recorded
+from tierkit.records.known import TIMED, Known, check_recorded, known
 from tierkit.results import Result
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
@@ -246,15 +245,15 @@ def score(
         raise
     warn_of_missing(folder)
     job = _Job(loaded, meant, day, last, reasons, certainty)
-    with Timeline(staged.files, threads) as timeline:
-        ids = timeline.ids()
+    with known(staged.files, day, threads=threads) as seen:
+        ids = seen.ids()
         starts = range(0, max(len(ids), 1), chunk_rows)
         tally: Counter[str] = Counter()
         progress("scoring", 0, len(ids))
         for number, start in enumerate(starts):
             part = work / f"part-{number:06d}"
             if not part.with_suffix(".json").exists():
-                table, counts = job.chunk(timeline, ids.iloc[start : start + chunk_rows])
+                table, counts = job.chunk(seen, ids.iloc[start : start + chunk_rows])
                 with replacing(part.with_suffix(".parquet")) as temporary:
                     pq.write_table(table, temporary, compression="zstd", compression_level=1)
                 with replacing(
@@ -405,18 +404,12 @@ class _Job:
     reasons: int
     certainty: bool
 
-    def chunk(self, timeline: Timeline, ids: pd.Series) -> tuple[Any, dict[str, int]]:
+    def chunk(self, known: Known, ids: pd.Series) -> tuple[Any, dict[str, int]]:
         """Score and tier some enterprises."""
-        ids = ids.reset_index(drop=True)
-        timeline.ask(pd.DataFrame({"enterprise_id": ids, "as_of": pd.Timestamp(self.day)}))
-        here = on_register(timeline)
-        features = features_of(timeline)
-        born = features["sector"].notna()
-        X = features[here].reset_index(drop=True)
-        red_line = standing(timeline)[here].reset_index(drop=True)
-        scores = self.model.score_features(X, ids[here], red_line)
+        scored = self.model.scored(known, ids)
+        scores, X = scored.scores, scored.X.reset_index(drop=True)
         last = None if self.last is None else self.last[self.last["enterprise_id"].isin(ids)]
-        tiers = assign(scores, self.policy, last, as_of=self.day)
+        tiers = scored.tiers(self.policy, last)
         parts = [
             scores.drop(columns="red_line"),
             tiers.drop(columns="enterprise_id"),
@@ -431,8 +424,8 @@ class _Job:
         whole = pd.concat(parts, axis=1).assign(policy=self.policy.name)
         table = _arrow(whole, _schema(self.reasons, self.certainty))
         counts = {
-            "closed": int((born & ~here).sum()),
-            "not_registered": int((~born).sum()),
+            "closed": int((scored.registered & ~scored.here).sum()),
+            "not_registered": int((~scored.registered).sum()),
             "scored": len(X),
             "flagged": int((scores["flags"] != "").sum()),
             **{f"tier_{tier}": int(n) for tier, n in tiers["tier"].value_counts(sort=False).items() if n},

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from tierkit import texts
-from tierkit.evaluate import Stability
 from tierkit.features import FEATURES
 from tierkit.plot.effects import policy_label
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, AxesRow, canvas, policy_color, style, whiskers
 from tierkit.scores.monitoring import CUSTOM, SCORE, Monitoring
+
+if TYPE_CHECKING:
+    from tierkit.evaluate import Stability
 
 __all__ = ["monitoring", "tier_stability"]
 

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from tierkit import texts
 from tierkit.plot.style import COLORS, INK, canvas, is_dark, style
 from tierkit.records import LEVELS, MERITS
+from tierkit.records.gate import day_of
 
 __all__ = ["timeline"]
 
@@ -54,7 +55,7 @@ def timeline(records: pd.DataFrame, as_of: date | str, *, lang: str = "en") -> A
     """
     if records.empty:
         raise ValueError("There are no records to draw. Leave the figure out.")
-    end = pd.Timestamp(as_of)
+    end = pd.Timestamp(day_of(as_of))
     events = records[records["table"] == "credit_events"].sort_values("known_on")
     shown = events.tail(_MOST)
     lanes = [name for name in _LANES if (records["table"] == name).any()]

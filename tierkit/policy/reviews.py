@@ -29,6 +29,7 @@ import pandas as pd
 
 from tierkit.records import SHANGHAI, Column, DataError, Folder, Label, Place, Problem, Table, bound
 from tierkit.records.dataset import frame_of
+from tierkit.records.gate import day_of
 from tierkit.records.rows import cell_problems, check_rows, describe, row_faults
 
 __all__ = ["COLUMNS", "LONGEST", "Appended", "append", "check", "latest", "read_log"]
@@ -359,7 +360,7 @@ def latest(
     """
     frame = log if isinstance(log, pd.DataFrame) else read_log(log)
     if as_of is not None:
-        frame = frame[frame["decided_on"] <= pd.Timestamp(as_of)]
+        frame = frame[frame["decided_on"] <= pd.Timestamp(day_of(as_of))]
     if policy is not None:
         frame = frame[frame["policy"] == policy]
     last = frame.sort_values(["decided_on", "entry"]).drop_duplicates("enterprise_id", keep="last")

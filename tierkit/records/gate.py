@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tierkit.records.arguments import (
     InputError,
@@ -31,6 +33,7 @@ __all__ = [
     "count_of",
     "dataset_of",
     "day_of",
+    "days_of",
     "described",
     "id_of",
     "ids_of",
@@ -96,6 +99,29 @@ def day_of(value: Any, name: str = "as_of") -> date:
         f"The '{name}' must be one day: a text such as '2024-12-30', a datetime.date, or a pandas.Timestamp "
         f"at midnight without a time zone. Got {described(value)}: {why}."
     )
+
+
+def days_of(values: Any, name: str = "as_of") -> NDArray[np.datetime64]:
+    """Return the calendar days of a column; `day_of` says what each of them may be.
+
+    Raises
+    ------
+    InputError
+        If one of them is no day; the first is named.
+
+    Examples
+    --------
+    >>> days_of(pd.Series(["2023-12-30", "2024-12-30"])).tolist()
+    [datetime.date(2023, 12, 30), datetime.date(2024, 12, 30)]
+    """
+    column = pd.Series(values)
+    if column.dtype.kind == "M" and column.dt.tz is None:
+        wrong = column[column.isna() | (column != column.dt.normalize())]
+        for value in wrong.head(1):
+            day_of(value, name)
+        return column.to_numpy().astype("datetime64[D]")
+    days = {value: day_of(value, name) for value in column.unique()}
+    return np.array([days[value] for value in column], "datetime64[D]")
 
 
 def dataset_of(data: Any, name: str = "data") -> Dataset:

@@ -1,46 +1,75 @@
-"""Views of the records as they were known before a date, cell by cell.
+"""Views of the records as they were known before a day, cell by cell, opened once and handed on.
 
-`Timeline` puts the tables of a dataset into DuckDB, frames and Parquet files alike, and makes a view
-``known_<table>`` of each. A view holds one row for every record of an enterprise that was known before the
-date that is asked about, with those cells blanked that were not known yet. Which cell is known from when is
-taken from the schema, and from nowhere else. Truth is never loaded.
+`known` puts the tables of a dataset into DuckDB, frames and Parquet files alike, and makes a view
+``known_<table>`` of each. A view holds one row for every record of an enterprise that is asked about, if the
+record was known before the day, with those cells blanked that were not known yet. Which cell is known from
+when is taken from the schema, and from nowhere else: `known_sql` is the one rule. Truth is never loaded.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
-import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tierkit.records import TABLES, Column, DataError, Dataset, Place, Problem, Table, read_dataset
-from tierkit.records.dataset import arrow_table, empty
-from tierkit.records.folder import open_folder, place_of
+from tierkit.records.columns import Column, Table
+from tierkit.records.dataset import Dataset, Tables, arrow_table, empty, frame_of
+from tierkit.records.folder import open_folder, place_of, read_dataset
+from tierkit.records.gate import InputError, day_of, days_of, ids_of, source_of
+from tierkit.records.places import Place
+from tierkit.records.problems import DataError, Problem
+from tierkit.records.rows import check_rows
+from tierkit.records.tables import TABLES, tables_of
 
-__all__ = ["COMPLAINANT_DAYS", "TIMED", "Source", "Timeline", "check_recorded", "is_declared", "known_sql"]
+__all__ = [
+    "COMPLAINANT_DAYS",
+    "TIMED",
+    "About",
+    "Known",
+    "Source",
+    "check_recorded",
+    "is_declared",
+    "known",
+    "known_sql",
+    "opened",
+]
 
 Source: TypeAlias = Dataset | Mapping[str, Any] | str | os.PathLike[str]
-"""What features can be taken from: a dataset in memory, or a folder."""
+"""What can be opened: a dataset in memory, frames or Parquet files by table name, or a folder."""
+
+About: TypeAlias = Iterable[str] | pd.DataFrame | None
+"""Whom a view is asked about: ids, everybody if None, or pairs of ``enterprise_id`` and ``as_of``."""
+
+_T = TypeVar("_T")
 
 TIMED = ("enterprises", "obligations", "inspections", "credit_events", "complaints", "signals")
-"""Tables that have a view: those of records of an enterprise that features may use."""
+"""Tables of records of an enterprise that features may use."""
+
+_VIEWED = (*TIMED, "tiers")
+"""Tables that have a view: these, and the past tiers."""
 
 COMPLAINANT_DAYS = 365
 """Days before the date over which a complainant's complaints in the whole city are counted."""
 
 
-def _cell(column: Column, known: str) -> str:
-    """Return the SQL of a cell: its value, or null while it is not known."""
-    if column.known_from in (None, known):
+def _cell(table: Table, column: Column) -> str:
+    """Return the SQL of a cell: the value, or what stands in its place while it is not known.
+
+    What is decided later stands at "none" until then, in the contract's own words; all else is empty.
+    """
+    if column.known_from in (None, table.columns["enterprise_id"].known_from):
         return f't."{column.name}"'
-    return f'CASE WHEN t."{column.known_from}" < a.as_of THEN t."{column.name}" END AS "{column.name}"'
+    until = " ELSE 'none'" if (column.name, column.known_from) in table.decided else ""
+    return f'CASE WHEN t."{column.known_from}" < a.as_of THEN t."{column.name}"{until} END AS "{column.name}"'
 
 
 def known_sql(table: str) -> str:
@@ -49,7 +78,7 @@ def known_sql(table: str) -> str:
     Parameters
     ----------
     table : str
-        One of `TIMED`.
+        One of `TIMED`, or ``tiers``.
 
     Returns
     -------
@@ -64,16 +93,18 @@ def known_sql(table: str) -> str:
     WHERE t."raised_on" < a.as_of
     >>> 'CASE WHEN t."repaired_on" < a.as_of THEN t."repaired_on" END' in known_sql("credit_events")
     True
+    >>> "ELSE 'none' END AS" in known_sql("inspections")
+    True
     """
     spec = TABLES[table]
-    known = spec.columns["enterprise_id"].known_from
-    if known is None:
+    since = spec.columns["enterprise_id"].known_from
+    if since is None:
         raise ValueError(f"The rows of '{table}' carry no date from which they are known.")
-    cells = ", ".join(_cell(column, known) for column in spec)
+    cells = ", ".join(_cell(spec, column) for column in spec)
     return (
         f'SELECT a."row", a.as_of, {cells}\n'
         f"FROM asked a JOIN raw_{table} t ON t.enterprise_id = a.enterprise_id\n"
-        f'WHERE t."{known}" < a.as_of'
+        f'WHERE t."{since}" < a.as_of'
     )
 
 
@@ -95,31 +126,31 @@ ASOF LEFT JOIN complainant_days early ON m.complainant = early.complainant AND m
 """
 
 
-class Timeline:
-    """A dataset seen from any date before which nothing later is known.
+class Known:
+    """Records as they were known before a day; made by `known`.
 
-    Parameters
+    Nothing is kept of what was asked before: every method tells about the ids, or the pairs of enterprise and
+    day, that are passed to it.
+
+    Attributes
     ----------
-    data : Dataset, mapping or path
-        Frames by table name (or Parquet files of the declared types by table name), or a folder of Parquet
-        files, which DuckDB then reads itself, or of CSV files.
+    source : Dataset, mapping or path
+        What was opened.
+    place : Place
+        The place whose levels the records hold.
+    until : date or None
+        The day up to which there are records, if that is known.
     threads : int
-        Threads of DuckDB; no result depends on it.
-    place : Place or None
-        The place whose levels the records hold; that of the data if None.
-
-    Examples
-    --------
-    >>> signals = pd.DataFrame({"signal_id": ["s1", "s2"], "enterprise_id": "e1", "agency": "fire",
-    ...                         "kind": "incident", "raised_on": ["2024-01-05", "2024-02-01"]})
-    >>> with Timeline({"signals": signals}) as timeline:
-    ...     timeline.ask(pd.DataFrame({"enterprise_id": ["e1"], "as_of": "2024-02-01"}))
-    ...     timeline.query("SELECT signal_id FROM known_signals")["signal_id"].tolist()
-    ['s1']
     """
 
-    def __init__(self, data: Source, threads: int = 1, place: Place | None = None) -> None:
-        self.place = place_of(data) if place is None else place
+    def __init__(self, source: Source, as_of: date | None = None, threads: int = 1) -> None:
+        import duckdb  # takes as long to load as all the rest of this room
+
+        self.source, self.threads, self._day = source, threads, as_of
+        self._tables, self.until = _sources(source)
+        self.place = place_of(source)
+        if as_of is not None:
+            check_recorded(as_of, self.until)
         self._base = duckdb.connect(
             config={
                 "threads": threads,
@@ -128,15 +159,21 @@ class Timeline:
                 "autoload_known_extensions": "false",
             }
         )
-        sources, self._until = _sources(data, self.place)
-        for table, source in sources.items():
-            if isinstance(source, Path):
-                escaped = str(source).replace("'", "''")
-                self._base.execute(f"CREATE TEMP VIEW raw_{table} AS SELECT * FROM read_parquet('{escaped}')")
-            else:
-                self._base.register(f"raw_{table}", source)
-        self._base.execute(_COMPLAINANTS)
-        self._viewed = False
+        self._errors = (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException)
+        self._named: set[str] = set()
+
+    @property
+    def day(self) -> date:
+        """The day before which things are known, where pairs do not name days of their own."""
+        if self._day is None:
+            raise InputError("These records were opened without a day. Give 'as_of', or ask about pairs.")
+        return self._day
+
+    def __repr__(self) -> str:
+        """Return what is seen, and as of when."""
+        named = isinstance(self.source, str | os.PathLike)
+        what = str(self.source) if named else type(self.source).__name__
+        return f"Known({what}, before {self._day or 'the day of each pair'})"
 
     def __enter__(self) -> Self:
         return self
@@ -150,58 +187,174 @@ class Timeline:
         """Let go of the tables."""
         self._base.close()
 
-    def ids(self) -> pd.Series:
-        """Return the ids of all enterprises, in the order of their table."""
-        return self.query("SELECT enterprise_id FROM raw_enterprises")["enterprise_id"]
+    def ids(self, ids: Iterable[str] | None = None) -> pd.Series:
+        """Return the ids asked about, in that order; if None, all, in the order of their table.
 
-    def ask(self, pairs: pd.DataFrame) -> None:
-        """Say about which enterprises and dates the views are to tell.
+        Raises
+        ------
+        DataError
+            If the dataset does not have one of them.
+        """
+        if ids is None:
+            return self.query("SELECT enterprise_id FROM raw_enterprises", ())["enterprise_id"]
+        wanted = pd.Series(ids_of(ids), dtype="str")
+        sql = "SELECT enterprise_id FROM raw_enterprises SEMI JOIN asked USING (enterprise_id)"
+        unknown = wanted[~wanted.isin(self.query(sql, wanted)["enterprise_id"])]
+        if len(unknown):
+            examples = tuple(map(str, unknown.iloc[:3]))
+            message, remedy = "is not in the dataset", "Give ids of the table 'enterprises'."
+            problem = Problem("enterprises", "enterprise_id", len(unknown), examples, message, remedy)
+            raise DataError([problem])
+        return wanted
+
+    def rows(self, table: str, about: About = None) -> pd.DataFrame:
+        """Return the records of enterprises in a table, as they were known.
 
         Parameters
         ----------
-        pairs : DataFrame of shape (n, any)
-            Columns ``enterprise_id`` and ``as_of``. A pair's number, from 0, is ``row`` in the views.
+        table : str
+            One of `TIMED`, or ``tiers``.
+        about : iterable of str, or DataFrame, optional
+            Ids, or pairs of ``enterprise_id`` and ``as_of``; everybody if absent.
 
-        Raises
-        ------
-        DataError
-            If a date lies after the end of the records.
+        Returns
+        -------
+        DataFrame
+            The table's columns in their declared types, in the order asked, then by key.
         """
-        days = pd.to_datetime(pairs["as_of"]).to_numpy().astype("datetime64[D]")
-        if days.size:
-            check_recorded(days.max().item(), self._until)
-        asked = pa.table(
-            {
-                "row": pa.array(range(len(pairs)), pa.int64()),
-                "enterprise_id": pa.array(pairs["enterprise_id"].astype("object"), pa.string()),
-                "as_of": pa.array(days, pa.date32()),
-            }
-        )
-        if self._viewed:
-            self._base.unregister("asked")
-        self._base.register("asked", asked)
-        if not self._viewed:
-            for table in TIMED:
-                if table == "complaints":
-                    self._base.execute(_COMPLAINTS.format(known=known_sql(table)))
-                else:
-                    self._base.execute(f"CREATE TEMP VIEW known_{table} AS {known_sql(table)}")
-            self._viewed = True
+        spec = tables_of(self.place)[table]
+        columns = ", ".join(f'"{column.name}"' for column in spec)
+        keys = ", ".join(f'"{name}"' for name in spec.key)
+        sql = f'SELECT {columns} FROM known_{table} ORDER BY "row", {keys}'
+        return frame_of(check_rows(self._answer(sql, about, lambda found: found.to_arrow_table()), spec))
 
-    def query(self, sql: str) -> pd.DataFrame:
+    def tables(self, about: About = None) -> Tables:
+        """Return all records that features may use, as they were known, by table."""
+        return Tables({name: self.rows(name, about) for name in TIMED}, self.place)
+
+    def query(self, sql: str, about: About = None) -> pd.DataFrame:
         """Return the answer to a query over the views.
 
+        Parameters
+        ----------
+        sql : str
+            Over ``known_<table>``, what was known of those asked about; ``asked``, who they are (``row``, the
+            number of the id or pair from 0, ``enterprise_id``, ``as_of``); and ``raw_<table>``, in which
+            nothing is hidden.
+        about : iterable of str, or DataFrame, optional
+            Ids, or pairs of ``enterprise_id`` and ``as_of``; everybody if absent.
+
         Raises
         ------
         DataError
-            If a file behind them cannot be read to its end.
+            If a date lies after the end of the records, or a file cannot be read to its end.
         """
+        answer: pd.DataFrame = self._answer(sql, about, lambda found: found.df())
+        return answer
+
+    def _answer(self, sql: str, about: About, fetch: Callable[[Any], _T]) -> _T:
+        # What is never hidden can be asked for without a day.
+        by_pair = isinstance(about, pd.DataFrame)
+        asked = self._asked(about, self._day if by_pair or "known_" not in sql else self.day)
         try:
-            return self._base.execute(sql).df()
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            if "asked" in self._named:
+                self._base.unregister("asked")
+            self._base.register("asked", asked)
+            self._named.add("asked")
+            for name in _VIEWED:  # a table is opened when a query first names it
+                if f"known_{name}" in sql or f"raw_{name}" in sql:
+                    self._name(name)
+            return fetch(self._base.sql(sql))
+        except self._errors as error:
             reason = str(error).splitlines()[0]
             remedy = "Copy or make the dataset again."
             raise DataError([Problem("", "", 0, (), f"a table cannot be read: {reason}", remedy)]) from error
+
+    def _asked(self, about: About, day: date | None) -> Any:
+        """Return who is asked about, and as of when."""
+        if isinstance(about, pd.DataFrame):
+            days, ids = days_of(about["as_of"]), about["enterprise_id"]
+            if days.size:
+                check_recorded(days.max().item(), self.until)
+        else:
+            ids = self.ids() if about is None else pd.Series(about, dtype="str")
+            days = np.full(len(ids), day, "datetime64[D]")
+        names = pa.array(ids.astype("object"), pa.string())
+        return pa.table({"row": np.arange(len(ids)), "enterprise_id": names, "as_of": days})
+
+    def _name(self, table: str) -> None:
+        """Give a table its names in the database."""
+        if table in self._named:
+            return
+        source = self._tables.get(table)
+        if table == "tiers" and isinstance(source, Path) and not is_declared(source, TABLES[table]):
+            source = read_dataset(source.parent, [table])[table]
+        if isinstance(source, Path):
+            escaped = str(source).replace("'", "''")
+            self._base.execute(f"CREATE TEMP VIEW raw_{table} AS SELECT * FROM read_parquet('{escaped}')")
+        else:
+            self._base.register(f"raw_{table}", _arrow(source, table, self.place))
+        if table == "complaints":
+            self._base.execute(_COMPLAINANTS)
+            self._base.execute(_COMPLAINTS.format(known=known_sql(table)))
+        else:
+            self._base.execute(f"CREATE TEMP VIEW known_{table} AS {known_sql(table)}")
+        self._named.add(table)
+
+
+def known(data: Source, as_of: date | str | None = None, *, threads: int = 1) -> Known:
+    """Open the records as they were known before a day.
+
+    Parameters
+    ----------
+    data : Dataset, mapping or path
+        Frames by table name (or Parquet files of the declared types by table name), or a folder of Parquet
+        files, which DuckDB then reads itself, or of CSV files.
+    as_of : date, optional
+        Cells known on this day or later are not seen. Without it only pairs of enterprise and day can be
+        asked about.
+    threads : int
+        Threads of DuckDB; no result depends on it.
+
+    Returns
+    -------
+    Known
+        To be closed, or used in a ``with`` statement.
+
+    Raises
+    ------
+    InputError
+        If ``as_of`` is no day.
+    DataError
+        If the folder cannot be read, or the records end before that day.
+
+    Examples
+    --------
+    >>> signals = pd.DataFrame({"signal_id": ["s1", "s2"], "enterprise_id": "e1", "agency": "fire",
+    ...                         "kind": "incident", "raised_on": ["2024-01-05", "2024-02-01"]})
+    >>> with known({"signals": signals}, "2024-02-01") as seen:
+    ...     seen.rows("signals", ["e1"])["signal_id"].tolist()
+    ['s1']
+    """
+    return Known(source_of(data), None if as_of is None else day_of(as_of), threads)
+
+
+def opened(
+    data: Source | Known, as_of: date | str | None = None, *, threads: int = 1
+) -> AbstractContextManager[Known]:
+    """Open records for the time of a ``with`` statement; those that are open already stay open after it.
+
+    Raises
+    ------
+    InputError
+        If ``data`` is open as of another day than ``as_of``.
+    """
+    if not isinstance(data, Known):
+        return known(data, as_of, threads=threads)
+    if as_of is not None and day_of(as_of) != data.day:
+        message = f"The records are open as of {data.day}, not as of {day_of(as_of)}. Open them again."
+        raise InputError(message)
+    return nullcontext(data)
 
 
 def check_recorded(as_of: date, until: date | None) -> None:
@@ -227,17 +380,14 @@ def check_recorded(as_of: date, until: date | None) -> None:
         raise DataError([Problem("", "as_of", 0, (), message, f"Give a date up to {until}.")])
 
 
-def _sources(data: Source, place: Place) -> tuple[dict[str, Any], date | None]:
-    """Return each timed table as a Parquet file or an Arrow table, and the day up to which there are records.
+def _sources(data: Source) -> tuple[dict[str, Any], date | None]:
+    """Return each table that has a view as a file or a frame, and the day up to which there are records.
 
     A table that is absent is empty.
     """
     if isinstance(data, Mapping):
-        given = {
-            name: data[name] if isinstance(data.get(name), Path) else _arrow(data.get(name), name, place)
-            for name in TIMED
-        }
-        return given, data.as_of if isinstance(data, Dataset) else None
+        frames = {name: data[name] for name in _VIEWED if name in data}
+        return frames, data.as_of if isinstance(data, Dataset) else None
     folder = open_folder(data)
     problems: Iterable[Problem] = [
         p for p in folder.problems if p.table in ("", "manifest.json", "place.toml", *TIMED)
@@ -247,17 +397,11 @@ def _sources(data: Source, place: Place) -> tuple[dict[str, Any], date | None]:
         problems = [*problems, Problem("enterprises", "", 0, (), "is missing", remedy)]
     if problems:
         raise DataError(problems)
-    there = [name for name in TIMED if name in folder.files]
-    # What is not Parquet, or not of the declared types, is read and cast here.
-    texts = [name for name in there if not is_declared(folder.files[name], TABLES[name])]
+    files = {name: folder.files[name] for name in _VIEWED if name in folder.files}
+    # What is not Parquet of the declared types is read and cast here; past tiers, when a query names them.
+    texts = [name for name in TIMED if name in files and not is_declared(files[name], TABLES[name])]
     read = read_dataset(data, texts) if texts else {}
-    found = {
-        name: folder.files[name]
-        if name in there and name not in texts
-        else _arrow(read.get(name), name, place)
-        for name in TIMED
-    }
-    return found, folder.as_of
+    return {**files, **read}, folder.as_of
 
 
 def is_declared(path: Path, table: Table) -> bool:

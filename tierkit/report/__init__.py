@@ -1,13 +1,18 @@
 """HTML pages: the report of a run, the page of a whole city, the dossier of one enterprise."""
 
-from tierkit.report.card import figures, model_card
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from tierkit.report.city_page import City, city_page
 from tierkit.report.dossier import dossier
-from tierkit.report.run_page import headline, index, summary_json
-from tierkit.report.run_report import RunReport
 from tierkit.report.sheet_records import known_records
 from tierkit.report.sheets import Sheet, data_hash, sheets
-from tierkit.report.tables import floor_checks
+
+if TYPE_CHECKING:
+    from tierkit.report.card import figures, model_card
+    from tierkit.report.run_page import headline, index, summary_json
+    from tierkit.report.run_report import RunReport
+    from tierkit.report.tables import floor_checks
 
 __all__ = [
     "City",
@@ -25,3 +30,26 @@ __all__ = [
     "sheets",
     "summary_json",
 ]
+
+_PLACES = {
+    "RunReport": "run_report",
+    "figures": "card",
+    "floor_checks": "tables",
+    "headline": "run_page",
+    "index": "run_page",
+    "model_card": "card",
+    "summary_json": "run_page",
+}
+"""Where the other names are made. Loaded when asked for: the page of one enterprise needs no simulator."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for."""
+    if name not in _PLACES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    globals()[name] = found = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *globals()]

@@ -16,9 +16,10 @@ from tierkit.explain import Reason, Record, Revocation
 from tierkit.features import GROUPS
 from tierkit.policy import Policy
 from tierkit.records import LEVELS, MERITS, TIERS, Place
+from tierkit.records.gate import day_of
 from tierkit.report.page import Words, figure, render
-from tierkit.report.run_page import waterfall
 from tierkit.report.sheets import Sheet
+from tierkit.report.waterfall import waterfall
 
 __all__ = ["dossier"]
 
@@ -117,7 +118,7 @@ def dossier(
         short_hash=_HASH,
         facts={"policy": policy.name, "policy_hash": policy.hash, **case.facts, **(facts or {})},
         tiers=TIERS,
-        day=pd.Timestamp(as_of).date(),
+        day=day_of(as_of),
         code=reasons.enterprise_id if _CODE.fullmatch(reasons.enterprise_id) else "",
     )
     if out is not None:

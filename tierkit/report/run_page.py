@@ -23,6 +23,7 @@ from tierkit.report import tables
 from tierkit.report.page import Words, figure, render
 from tierkit.report.run_report import RunReport
 from tierkit.report.sheets import Sheet
+from tierkit.report.waterfall import waterfall
 
 __all__ = ["headline", "index", "summary_json"]
 
@@ -31,7 +32,6 @@ _SECTIONS = (
     "parameters", "versions",
 )  # fmt: skip
 _LIMITS = 8
-_FACT_WIDTH = 52
 _STEPS = 7
 
 
@@ -287,24 +287,6 @@ def _case(case: Sheet, number: int, words: Words) -> dict[str, Any]:
         "in_force": words.each(case.in_force) if case.in_force("zh") else "",
         "distances": {axis: partial(reasons.distance_sentence, axis) for axis in ("risk", "credit")},
     }
-
-
-def waterfall(case: Sheet, words: Words, name: str, top: int = 9) -> Markup:
-    """Return the figure of one enterprise's risk reasons."""
-    reasons = case.reasons
-
-    def draw(lang: str) -> Any:
-        risk = reasons.of("risk")
-        return plot.waterfall(
-            np.array([reason.effect for reason in risk]),
-            reasons.risk_base,
-            [texts.short(reason.fact(lang, reasons.place).rstrip("。. "), _FACT_WIDTH) for reason in risk],
-            lang=lang,
-            top=top,
-            cutoffs=() if reasons.composite else reasons.risk_boundaries,
-        )
-
-    return figure(words, name, draw, _title("waterfall"))
 
 
 def index(run: RunReport, out: str | Path) -> Path:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
-from tierkit.explain.recourse.repair import known_on
 from tierkit.features import RECORD_DAYS
-from tierkit.records import REPAIRABLE_KINDS, TABLES, Tables, conform, open_folder, place_of, read_dataset
-from tierkit.records.known import TIMED, Source, is_declared
+from tierkit.records import REPAIRABLE_KINDS
+from tierkit.records.known import Known, Source, opened
 
 __all__ = ["COLUMNS", "TOLD", "known_records", "register"]
 
@@ -22,35 +18,11 @@ COLUMNS = (
     "known_on", "outcome_on", "counts_until", "repairable_from", "repaired_on",
 )  # fmt: skip
 """Columns of `known_records`."""
-TOLD = ("inspections", "credit_events", "complaints", "signals", "tiers")
-"""Tables whose rows are told, in this order where they share a day."""
 _YEAR, _TWO_YEARS = pd.Timedelta(days=365), pd.Timedelta(days=730)
 """Spans over which the catalogue counts: complaints as such and signals; all else but open records."""
 
 
-def _of(data: Source, ids: Sequence[str]) -> Tables:
-    """Return the rows of some enterprises, of every table that features read and of past tiers."""
-    names = [*TIMED, "tiers"]
-    given: dict[str, Any] = {}
-    if isinstance(data, Mapping):
-        given = {name: data[name] for name in names if name in data}
-    else:
-        files = open_folder(data).files
-        there = [name for name in names if name in files]
-        other = [name for name in there if not is_declared(files[name], TABLES[name])]
-        given = {name: files[name] for name in there} | (dict(read_dataset(data, other)) if other else {})
-    place = place_of(data)
-    out = Tables({}, place)
-    for name, table in given.items():
-        if isinstance(table, Path):
-            rows = pq.read_table(table, filters=[("enterprise_id", "in", list(ids))])
-            out[name] = conform(rows.to_pandas(), name, place)
-        else:
-            out[name] = table[table["enterprise_id"].isin(ids)]
-    return out
-
-
-def register(data: Source, as_of: date | str, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+def register(known: Known, ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return the register's row of each enterprise, as texts.
 
     Returns
@@ -59,21 +31,24 @@ def register(data: Source, as_of: date | str, ids: Sequence[str]) -> dict[str, d
         ``enterprise_id`` → ``name``, ``district``, ``town``, ``sector``, ``size``, ``ownership`` and
         ``registered_on``.
     """
-    rows = known_on(_of(data, ids), as_of)["enterprises"]
+    rows = known.rows("enterprises", ids)
     kept = ["name", "district", "town", "sector", "size", "ownership"]
     days = rows["registered_on"].dt.strftime("%Y-%m-%d")
     texts = rows[kept].astype("object").assign(registered_on=days)
     return dict(zip(rows["enterprise_id"], texts.to_dict("records"), strict=True))
 
 
-def known_records(data: Source, as_of: date | str, ids: Sequence[str]) -> pd.DataFrame:
+def known_records(
+    data: Source | Known, as_of: date | str | None = None, ids: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return every record of some enterprises as it was known before a day.
 
     Parameters
     ----------
-    data : Dataset, mapping of str to DataFrame or Path, or path
+    data : Dataset, mapping of str to DataFrame or Path, path or Known
     as_of : date
-        Rows known on this day or later are absent, and cells known then are empty.
+        Rows known on this day or later are absent, and cells known then are empty. What is open already has
+        its day.
     ids : sequence of str
 
     Returns
@@ -93,13 +68,8 @@ def known_records(data: Source, as_of: date | str, ids: Sequence[str]) -> pd.Dat
     >>> bool((found["known_on"] < "2024-07-01").all()), list(found.columns) == list(COLUMNS)
     (True, True)
     """
-    day = pd.Timestamp(as_of)
-    held = _of(data, ids)
-    now = known_on(held, as_of)
-    parts = [_TELLERS[name](now[name]).assign(table=name) for name in TOLD if name in now]
-    if "tiers" in held:
-        past = held["tiers"][held["tiers"]["assigned_on"] < day]
-        parts.append(_tiers(past).assign(table="tiers"))
+    with opened(data, as_of) as known:
+        parts = [tell(known.rows(name, ids)).assign(table=name) for name, tell in _TELLERS.items()]
     texts = [name for name in COLUMNS if not name.endswith(("_on", "_until", "_from"))]
     days = [name for name in COLUMNS if name not in texts]
     parts = [
@@ -178,4 +148,7 @@ _TELLERS = {
     "credit_events": _credit_events,
     "complaints": _complaints,
     "signals": _signals,
+    "tiers": _tiers,
 }
+TOLD = tuple(_TELLERS)
+"""Tables whose rows are told, in this order where they share a day."""

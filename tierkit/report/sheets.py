@@ -12,16 +12,15 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import __version__, texts
-from tierkit.explain import Reasons, Recourse, evidence, reasons
-from tierkit.explain import recourse as recourses
-from tierkit.features.building import check_ids
+from tierkit.explain import Reasons, Recourse
+from tierkit.explain.asking import reasons_known
+from tierkit.explain.recourse.ways import recourse_known
 from tierkit.policy import Policy
 from tierkit.policy.reviews import latest
-from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import LEVELS, SHANGHAI, Dataset, Place, open_folder
 from tierkit.records.files import sha256
-from tierkit.records.known import Source, Timeline
+from tierkit.records.known import Known, Source, opened
 from tierkit.report.sheet_records import known_records, register
 from tierkit.scores.model import Model
 
@@ -151,8 +150,8 @@ def data_hash(data: Source) -> str | None:
 
 def sheets(
     model: Model,
-    data: Source,
-    as_of: date | str,
+    data: Source | Known,
+    as_of: date | str | None,
     ids: Iterable[str],
     policy: Policy | None = None,
     *,
@@ -170,8 +169,9 @@ def sheets(
     Parameters
     ----------
     model : Model
-    data : Dataset, mapping of str to DataFrame or Path, or path
+    data : Dataset, mapping of str to DataFrame or Path, path or Known
     as_of : date
+        Only what was known before this day is shown. What is open already has its day.
     ids : iterable of str
         Enterprises, in this order.
     policy : Policy, optional
@@ -216,56 +216,45 @@ def sheets(
     >>> case.enterprise["registered_on"], case.certainty, sorted(case.facts)
     ('1987-04-18', None, ['as_of', 'data_hash', 'policy_hash', 'version'])
     """
-    wanted = pd.Series(list(dict.fromkeys(ids)), dtype="str")
     chosen = (model.policy if policy is None else policy).at(model.place)
-    with Timeline(data, threads) as timeline:
-        check_ids(wanted, timeline.ids())
-        scores, X = model.score_ids(timeline, wanted, as_of)
-    there = scores["enterprise_id"].tolist()
-    if absent := wanted[~wanted.isin(there)].tolist():
-        shown = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
-        raise ValueError(f"Not on the register on {as_of}: {shown}. Leave them out, or give another day.")
-    day = pd.Timestamp(as_of)
-    assigned = assign(scores, chosen, previous, as_of=day.date())
+    with opened(data, as_of, threads=threads) as known:
+        scored = model.scored(known, list(dict.fromkeys(ids)))
+        there = scored.scores["enterprise_id"].tolist()
+        why = reasons_known(model, known, scored, chosen, previous, background=background, lang=lang)
+        rows, records = register(known, there), known_records(known, ids=there)
+        ways: Mapping[str, Recourse] = {}
+        if recourse:
+            ways = recourse_known(model, known, scored, chosen, previous, progress=progress, lang=lang)
     sure = None
     if model.ensemble is not None:
-        of_risk = X[list(model.risk.inputs_.names)]
-        sure = model.ensemble.certainty(of_risk, scores, chosen, previous, as_of=day.date())
+        of_risk = scored.X[list(model.risk.inputs_.names)]
+        sure = model.ensemble.certainty(of_risk, scored.scores, chosen, previous, as_of=scored.day)
         sure = sure.set_index("enterprise_id")
-    X.index = pd.Index(there, name="enterprise_id")
-    rows, records = register(data, as_of, there), known_records(data, as_of, there)
-    known = {
+    facts_known = {
         "version": __version__,
-        "as_of": day.date().isoformat(),
+        "as_of": scored.day.isoformat(),
         "model_hash": model.manifest.get("sha256"),
-        "data_hash": data_hash(data),
+        "data_hash": None if facts and "data_hash" in facts else data_hash(known.source),
         "policy_hash": chosen.hash,
         **(facts or {}),
     }
-    told = {name: value for name, value in known.items() if value is not None}
-    behind = evidence(data, as_of, there, threads=threads)
-    ways: Mapping[str, Recourse] = {}
-    if recourse:
-        ways = recourses(
-            model, data, as_of, there, chosen,
-            previous=previous, threads=threads, progress=progress, lang=lang,
-        )  # fmt: skip
-    for one in there:
+    told = {name: value for name, value in facts_known.items() if value is not None}
+    for reasons in why:
+        one = reasons.enterprise_id
         own = records[records["enterprise_id"] == one].drop(columns="enterprise_id")
         decided = None if reviews is None else reviews[reviews["enterprise_id"] == one]
         yield Sheet(
-            reasons=reasons(
-                model.risk, model.credit, X, assigned, chosen, one,
-                records=behind, background=background, lang=lang,
-            ),
+            reasons=reasons,
             enterprise=rows[one],
             records=own.reset_index(drop=True),
-            certainty=None if sure is None else _plain(sure.loc[one]),
+            certainty=None if sure is None else _plain(sure, one),
             recourse=ways.get(one),
             reviews=None if decided is None else decided.reset_index(drop=True),
             facts=told,
-        )  # fmt: skip
+        )
 
 
-def _plain(row: pd.Series) -> dict[str, Any]:
-    return {name: value.item() if hasattr(value := row[name], "item") else value for name in _CERTAINTY}
+def _plain(sure: pd.DataFrame, one: str) -> dict[str, Any]:
+    """Return an enterprise's row as plain values."""
+    row = {name: sure[name][one] for name in _CERTAINTY}
+    return {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}

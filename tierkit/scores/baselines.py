@@ -17,9 +17,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from tierkit.arrays import Floats, Mask
 from tierkit.records import SIZES
@@ -83,6 +80,10 @@ def baseline_scores(rows: TrainingRows, split: Split) -> pd.DataFrame:
 
 def _logistic(rows: TrainingRows, train: Mask) -> Floats:
     """Return the log-odds of a ridge logistic regression on the model's features."""
+    from sklearn.linear_model import LogisticRegression  # only to fit: scoring should not wait for it
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     numbers = rows.X.select_dtypes("number").astype(np.float64)
     levels = rows.X[[name for name in rows.X if name not in numbers]].astype("str")
     filled = numbers.fillna(numbers[train].median()).fillna(0.0)

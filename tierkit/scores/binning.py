@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 from scipy.stats import chi2, rankdata
-from sklearn.tree import DecisionTreeClassifier
 
 from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
@@ -110,6 +109,8 @@ def _share(n: int, min_share: float) -> float:
 
 def _perfect_cut(x: Floats, event: NDArray[np.int64], share: float) -> list[float]:
     """Return the cut that separates the two classes without error, if there is one."""
+    from sklearn.tree import DecisionTreeClassifier  # only to fit: scoring should not wait for it
+
     stump = DecisionTreeClassifier(max_leaf_nodes=2, min_samples_leaf=share, random_state=0)
     tree = stump.fit(x.reshape(-1, 1), event).tree_
     if tree.node_count == 3 and (tree.impurity[1:] == 0).all():

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 from tierkit.arrays import Floats
 
@@ -66,6 +65,8 @@ def auc(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None = None) 
     weights = _weights(sample_weight, outcomes.size)
     if not (weights[outcomes == 0].sum() > 0 and weights[outcomes == 1].sum() > 0):
         return float("nan")
+    from sklearn.metrics import roc_auc_score  # slow to load, and nothing else here needs it
+
     return float(roc_auc_score(outcomes, np.asarray(score), sample_weight=weights))
 
 

@@ -14,11 +14,11 @@ import pandas as pd
 from scipy.special import expit
 
 from tierkit.features import features_of, on_register, standing
-from tierkit.features.building import wanted_ids
 from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
+from tierkit.policy.tiers import assign
 from tierkit.records import GRAVITY, PLACE_FILE, SHANGHAI, Place
-from tierkit.records.gate import InputError, day_of, described, ids_of, source_of
-from tierkit.records.known import Source, Timeline
+from tierkit.records.gate import InputError, described
+from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result, plain
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.inputs import flag_text
@@ -27,7 +27,44 @@ from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.texts import number, policy_label, text
 
-__all__ = ["Model", "ModelLike", "model_of"]
+__all__ = ["Model", "ModelLike", "Scored", "model_of"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Enterprises with their features and scores as of a day, as `Model.scored` gives them.
+
+    Attributes
+    ----------
+    day : date
+    ids : Series of str
+        All that were asked about.
+    registered, here : Series of bool
+        Whether each of them was registered before the day, and whether it was on the register then.
+    X : DataFrame of shape (n, n_features)
+        Features of those on the register, indexed by ``enterprise_id``.
+    scores : DataFrame of shape (n, 8)
+        Their scores, as of `Model.score`, indexed from 0.
+    """
+
+    day: date
+    ids: pd.Series
+    registered: pd.Series
+    here: pd.Series
+    X: pd.DataFrame
+    scores: pd.DataFrame
+
+    def tiers(self, policy: Policy, previous: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Return the tiers under a policy, as from `tierkit.policy.tiers.assign`, indexed from 0."""
+        return assign(self.scores, policy, previous, as_of=self.day)
+
+    def check_present(self) -> None:
+        """Raise a ValueError if one of those asked about was not on the register."""
+        if absent := self.ids[~self.here].tolist():
+            shown = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
+            raise ValueError(
+                f"Not on the register on {self.day}: {shown}. Leave them out, or give another day."
+            )
 
 
 _METRICS = ("n", "events", "rate", "predicted", "auc")
@@ -102,15 +139,20 @@ class Model(Result):
             )
 
     def score(
-        self, data: Source, as_of: date | str, ids: Iterable[str] | None = None, *, threads: int = 1
+        self,
+        data: Source | Known,
+        as_of: date | str | None = None,
+        ids: Iterable[str] | None = None,
+        *,
+        threads: int = 1,
     ) -> pd.DataFrame:
         """Score enterprises as of a date.
 
         Parameters
         ----------
-        data : Dataset or path
+        data : Dataset, mapping, path or Known
         as_of : date
-            Cells known on this day or later are not used.
+            Cells known on this day or later are not used. What is open already has its day.
         ids : iterable of str, optional
             Enterprises, in this order; all that are on the register, in their order, if absent.
         threads : int
@@ -124,33 +166,35 @@ class Model(Result):
             ``red_line`` (the gravest adverse kind that stands open, or NA) and ``flags`` (what the models
             never saw at fit, codes joined by ``;``). Enterprises that were not on the register are left out.
         """
-        day = day_of(as_of)
-        with Timeline(source_of(data), threads) as timeline:
-            wanted = wanted_ids(timeline, None if ids is None else ids_of(ids))
-            return self.score_ids(timeline, wanted, day)[0]
+        with opened(data, as_of, threads=threads) as known:
+            return self.scored(known, ids).scores
 
-    def score_ids(
-        self, timeline: Timeline, ids: pd.Series, as_of: date | str
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Score the enterprises that an open timeline asks about.
+    def scored(self, known: Known, ids: Iterable[str] | None = None) -> Scored:
+        """Return features and scores of enterprises: the one path from records to both.
 
-        Returns
-        -------
-        tuple of DataFrame of shape (n, 8) and DataFrame of shape (n, n_features)
-            The scores as of `score`, and the features that they rest on, both indexed from 0.
+        Parameters
+        ----------
+        known : Known
+        ids : iterable of str, optional
+            Enterprises, in this order; everybody, in the order of their table, if absent.
+
+        Raises
+        ------
+        DataError
+            If the dataset does not have one of them.
         """
-        self.check_place(timeline.place)
-        timeline.ask(pd.DataFrame({"enterprise_id": ids, "as_of": pd.Timestamp(as_of)}))
-        here = on_register(timeline).to_numpy()
-        X = features_of(timeline)[here].reset_index(drop=True)
-        red = standing(timeline)[here].reset_index(drop=True)
-        chosen = ids[here].reset_index(drop=True)
-        return self.score_features(X, chosen, red), X
+        self.check_place(known.place)
+        asked = known.ids(ids)
+        here = on_register(known, asked)
+        features = features_of(known, asked)
+        X = features[here].set_axis(pd.Index(asked[here], name="enterprise_id"))
+        scores = self.score_features(X, X.index, standing(known, asked)[here].to_numpy())
+        return Scored(known.day, asked, features["sector"].notna(), here, X, scores)
 
     def certainty(
         self,
-        data: Source,
-        as_of: date | str,
+        data: Source | Known,
+        as_of: date | str | None = None,
         ids: Iterable[str] | None = None,
         policy: PolicyLike | None = None,
         previous: pd.DataFrame | None = None,
@@ -180,15 +224,14 @@ class Model(Result):
         """
         if self.ensemble is None:
             raise ValueError("The model was trained without a bootstrap. Train it with --bootstrap 20, say.")
-        day, plan = day_of(as_of), self.policy if policy is None else policy_of(policy)
-        with Timeline(source_of(data), threads) as timeline:
-            wanted = wanted_ids(timeline, None if ids is None else ids_of(ids))
-            scores, X = self.score_ids(timeline, wanted, day)
-        of_risk = X[list(self.risk.inputs_.names)]
-        return self.ensemble.certainty(of_risk, scores, plan, previous, as_of=day)
+        plan = self.policy if policy is None else policy_of(policy)
+        with opened(data, as_of, threads=threads) as known:
+            one = self.scored(known, ids)
+        of_risk = one.X[list(self.risk.inputs_.names)]
+        return self.ensemble.certainty(of_risk, one.scores, plan, previous, as_of=one.day)
 
     def score_features(
-        self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: pd.Series | None = None
+        self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: Any = None
     ) -> pd.DataFrame:
         """Score enterprises whose features are given, with the columns of `score`.
 
@@ -197,7 +240,7 @@ class Model(Result):
         X : DataFrame of shape (n, n_features)
             As from `tierkit.features.build`.
         ids : array of str, shape (n,)
-        red_line : Series of str, shape (n,), optional
+        red_line : array of str, shape (n,), optional
             As from `tierkit.features.standing`; none stands if absent.
         """
         of_risk, of_credit = X[list(self.risk.inputs_.names)], X[list(self.credit.inputs_.names)]

@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
@@ -191,6 +190,8 @@ class CreditScorecard(estimators.TwoClassEstimator):
         self, weights: Floats, event: NDArray[np.int64], names: list[str]
     ) -> tuple[float, dict[str, float]]:
         """Return the intercept and the coefficients, all below 0: fewer events where the weight is higher."""
+        from sklearn.linear_model import LogisticRegression  # only to fit: scoring should not wait for it
+
         kept = list(range(len(names)))
         while kept:
             # One thread, since sums in another order would change the last bits of the table.

@@ -22,7 +22,7 @@ from tierkit.records.dataset import arrow_table
 from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, sha256
 from tierkit.records.folder import open_folder
 from tierkit.records.gate import day_of, source_of
-from tierkit.records.known import TIMED, Source
+from tierkit.records.known import TIMED, Source, known
 from tierkit.scores.baselines import baselines
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.fitting import SETTINGS, Level, fit_risk
@@ -119,7 +119,8 @@ def train(
     place = place_of(data)
     chosen = policy_of(place.past_policy if policy is None else policy).at(place)
     progress("training", 0, 4)
-    rows = training_frame(data, day, scheme, threads=threads)
+    with known(data, day, threads=threads) as seen:
+        rows, snapshots = training_frame(seen, day, scheme), credit_frame(seen, day)
     split = time_split(rows.rows["as_of"])
     progress("training", 1, 4)
     tuning = tune(rows, budget, split, seed=seed, threads=threads) if budget else None
@@ -139,7 +140,6 @@ def train(
         for name, part in (("test", split.test), ("test_random_audits", audits))
     }
     progress("training", 2, 4)
-    snapshots = credit_frame(data, day, threads=threads)
     held = hold_out(snapshots.rows["enterprise_id"], seed=seed)
     signs = monotone("credit")
     trial = CreditScorecard(monotone=signs).fit(snapshots.X[~held], snapshots.y[~held])

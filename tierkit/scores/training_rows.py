@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from tierkit.arrays import Mask
 from tierkit.features import features_of, on_register, read_by
 from tierkit.records import CREDIT_TARGET, DataError, Problem
-from tierkit.records.known import Source, Timeline
+from tierkit.records.known import Known, Source, opened
 from tierkit.scores.metrics import effective_size
 
 __all__ = [
@@ -218,14 +218,12 @@ def _nothing(message: str, remedy: str) -> DataError:
     return DataError([Problem("inspections", "", 0, (), message, remedy)])
 
 
-def _everybody(timeline: Timeline, as_of: pd.Timestamp) -> pd.DataFrame:
-    pairs = pd.DataFrame({"enterprise_id": timeline.ids(), "as_of": as_of})
-    timeline.ask(pairs)
-    return pairs
-
-
 def training_frame(
-    data: Source, as_of: date | str, scheme: Scheme = "weighted", *, threads: int = 1
+    data: Source | Known,
+    as_of: date | str | None = None,
+    scheme: Scheme = "weighted",
+    *,
+    threads: int = 1,
 ) -> TrainingRows:
     """Return the inspections before a date as rows to train the risk model on.
 
@@ -257,16 +255,15 @@ def training_frame(
     """
     if scheme not in SCHEMES:
         raise ValueError(f"The 'scheme' must be one of {', '.join(SCHEMES)}. Got {scheme!r} instead.")
-    day = pd.Timestamp(as_of)
-    with Timeline(data, threads) as timeline:
-        _everybody(timeline, day)
-        seen = timeline.query(
+    with opened(data, as_of, threads=threads) as known:
+        day = known.day
+        seen = known.query(
             "SELECT enterprise_id, inspected_on AS as_of, CAST(channel AS VARCHAR) AS channel, "
             "finding <> 'none' AS found, mode <> 'offsite' AS visited, propensity, served_share "
             "FROM known_inspections ORDER BY inspected_on, check_code"
         )
         if not len(seen):
-            raise _nothing(f"has no rows before {day.date()}", "Give records, or a later date.")
+            raise _nothing(f"has no rows before {day}", "Give records, or a later date.")
         settled = seen["as_of"] >= seen["as_of"].min() + pd.Timedelta(days=_HISTORY_DAYS)
         right = seen["channel"].isin(_CHANNELS.get(scheme, tuple(seen["channel"].unique())))
         drawn = seen["propensity"].notna() & seen["served_share"].notna() if scheme == "weighted" else right
@@ -286,10 +283,9 @@ def training_frame(
                 "have no propensity": report["without_propensity"],
             }
             why = ", ".join(f"{n:,} {what}" for what, n in left_out.items() if n)
-            message = f"has no rows for the scheme '{scheme}': of {len(seen):,} before {day.date()}, {why}"
+            message = f"has no rows for the scheme '{scheme}': of {len(seen):,} before {day}, {why}"
             raise _nothing(message, "Give a later date, more records, or another scheme.")
-        timeline.ask(rows)
-        X = features_of(timeline)[read_by("risk")]
+        X = features_of(known, rows)[read_by("risk")]
     weight = np.ones(len(rows))
     if scheme == "weighted":
         weight, report["weights"] = weights(rows["propensity"], rows["served_share"], rows["channel"])
@@ -298,7 +294,7 @@ def training_frame(
     return TrainingRows(X, y, weight, rows[["enterprise_id", "as_of", "channel"]], report)
 
 
-def credit_frame(data: Source, as_of: date | str, *, threads: int = 1) -> TrainingRows:
+def credit_frame(data: Source | Known, as_of: date | str | None = None, *, threads: int = 1) -> TrainingRows:
     """Return enterprises on snapshot dates as rows to train the scorecard on.
 
     Snapshots lie 12, 24, … months before the date, as long as half a year of records lies before them.
@@ -329,36 +325,35 @@ def credit_frame(data: Source, as_of: date | str, *, threads: int = 1) -> Traini
     >>> rows.report["snapshots"], rows.rows["as_of"].unique().tolist()
     (1, [Timestamp('2023-12-30 00:00:00')])
     """
-    day = pd.Timestamp(as_of)
-    with Timeline(data, threads) as timeline:
-        pairs = _everybody(timeline, day)
-        first = timeline.query(
+    with opened(data, as_of, threads=threads) as known:
+        day = pd.Timestamp(known.day)
+        ids = known.ids()
+        first = known.query(
             "SELECT least((SELECT min(inspected_on) FROM known_inspections), "
-            "(SELECT min(known_on) FROM known_credit_events)) AS first"
+            "(SELECT min(known_on) FROM known_credit_events)) AS first",
+            ids,
         )["first"].iloc[0]
         listed = ", ".join(f"'{kind}'" for kind in CREDIT_TARGET)
-        events = timeline.query(
-            f"SELECT enterprise_id, known_on FROM known_credit_events WHERE kind IN ({listed})"
+        events = known.query(
+            f"SELECT enterprise_id, known_on FROM known_credit_events WHERE kind IN ({listed})", ids
         )
-        closed = timeline.query('SELECT closed_on FROM known_enterprises ORDER BY "row"')
-        known = timeline.query('SELECT "row" FROM known_enterprises ORDER BY "row"')["row"].to_numpy()
-        closing = pd.Series(pd.NaT, index=range(len(pairs)), dtype="datetime64[us]")
-        closing.iloc[known] = closed["closed_on"].to_numpy()
+        closed = known.query('SELECT "row", closed_on FROM known_enterprises ORDER BY "row"', ids)
+        closing = pd.Series(pd.NaT, index=range(len(ids)), dtype="datetime64[us]")
+        closing.iloc[closed["row"].to_numpy()] = closed["closed_on"].to_numpy()
         parts, rows, late = [], [], []
         years, unknown = 1, 0
         while pd.notna(first) and day - pd.DateOffset(years=years) >= first + pd.Timedelta(
             days=_HISTORY_DAYS
         ):
             start, end = day - pd.DateOffset(years=years), day - pd.DateOffset(years=years - 1)
-            pairs = pairs.assign(as_of=start)
-            timeline.ask(pairs)
+            pairs = pd.DataFrame({"enterprise_id": ids, "as_of": start})
             window = events[(events["known_on"] >= start) & (events["known_on"] < end)]
             event = pairs["enterprise_id"].isin(window["enterprise_id"])
-            here = on_register(timeline)
+            here = on_register(known, pairs)
             open_ = here & ~event & (closing < end)
             take = here & ~open_
             unknown += int(open_.sum())
-            parts.append(features_of(timeline)[take.to_numpy()])
+            parts.append(features_of(known, pairs)[take.to_numpy()])
             rows.append(pairs[take])
             late.append(event[take])
             years += 1

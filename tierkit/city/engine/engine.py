@@ -23,6 +23,7 @@ from tierkit.city.world import LOG_MIN, LOG_ONE, State, World
 from tierkit.policy import Policy
 from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
 from tierkit.records import CHANNELS, TIERS
+from tierkit.scores.gate import check_scores
 
 __all__ = ["Run", "oracle_scores", "run"]
 
@@ -172,6 +173,7 @@ def _starting_scores(state: State, world: World, policy: Policy, scores: pd.Data
         raise ValueError(
             f"The 'scores' must have one row per enterprise; {len(twice)} have more, such as {twice[0]}."
         )
+    check_scores(scores, pd.Series(np.array(world.place.ids("sector"))[world.fixed.sector], index=world.ids))
     aligned = by_id.reindex(world.ids)
     risk = aligned["risk_probability"].to_numpy(np.float64)
     points = aligned["credit_points"].to_numpy(np.float64)

@@ -12,6 +12,7 @@ from scipy import stats
 
 from tierkit.arrays import Floats, Ints, Mask
 from tierkit.records import SHANGHAI, Place
+from tierkit.records.gate import day_of
 from tierkit.scores.metrics import wilson_interval
 
 __all__ = [
@@ -81,7 +82,9 @@ def group_of(enterprises: pd.DataFrame, group: str, day: date | str, place: Plac
     if group not in GROUPS:
         raise ValueError(f"A group must be one of {', '.join(GROUPS)}. Got {group!r} instead.")
     if group == "age":
-        years = (pd.Timestamp(day) - enterprises["registered_on"]).dt.days.to_numpy(np.float64) / 365.25
+        years = (pd.Timestamp(day_of(day, "day")) - enterprises["registered_on"]).dt.days.to_numpy(
+            np.float64
+        ) / 365.25
         return np.where(np.isnan(years), -1, np.searchsorted(_AGE_EDGES, years, side="right")).astype(
             np.int64
         )

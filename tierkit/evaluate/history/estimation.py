@@ -18,6 +18,7 @@ from tierkit.evaluate.history.logged import Chance, Records
 from tierkit.evaluate.history.routine import GRADIENTS, Routine, fitted_rates, frequencies
 from tierkit.policy import Policy
 from tierkit.records import SIZES, Parameter, place_of
+from tierkit.records.gate import day_of
 from tierkit.texts import number
 
 __all__ = ["History", "estimate"]
@@ -195,9 +196,9 @@ def estimate(
     place = place_of(data)
     base = (base or Policy.load(place.past_policy)).at(place)
     p = params or parameters(place)
-    end = pd.Timestamp(until)
+    end = pd.Timestamp(day_of(until, "until"))
     inspections = data["inspections"]
-    start = _start(data, inspections) if since is None else pd.Timestamp(since)
+    start = _start(data, inspections) if since is None else pd.Timestamp(day_of(since, "since"))
     if pd.isna(start) or (end - start).days < FEWEST_DAYS:
         raise ValueError(
             f"The policy of the past needs at least {FEWEST_DAYS} days of records. "

@@ -17,6 +17,8 @@ from tierkit.evaluate.value.overlap import Gap, OverlapError
 from tierkit.evaluate.windows import check_window
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
+from tierkit.records.gate import day_of
+from tierkit.scores.gate import check_scores
 
 __all__ = ["WINDOW_DAYS", "Logged", "logged", "true_value"]
 
@@ -106,7 +108,8 @@ def logged(
     ValueError
         If the records do not hold the window.
     """
-    start = pd.Timestamp(as_of)
+    start = pd.Timestamp(day_of(as_of))
+    check_scores(scored, data["enterprises"].set_index("enterprise_id")["sector"])
     check_window(data, start, days)
     gaps = [
         Gap(

@@ -3,118 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
 from tierkit.explain.recourse.steps import STEPS, Step
-from tierkit.features import features_of, on_register, standing
-from tierkit.features.building import wanted_ids
-from tierkit.records import MERITS, TABLES, Tables
-from tierkit.records.known import TIMED, Source, Timeline
-from tierkit.scores.model import model_of
-from tierkit.scores.risk import RiskModel
-from tierkit.scores.scorecard import CreditScorecard
+from tierkit.records import MERITS, Tables
+from tierkit.records.known import TIMED, Known
 
-__all__ = ["EDITED", "Scorer", "edited", "known_tables", "score_known", "scorer_of", "spotless"]
+__all__ = ["EDITED", "edited", "known_tables", "spotless"]
 
 
 EDITED = ("enterprises", "inspections", "credit_events")
 """Tables that a step can change."""
 
 
-class Scorer(Protocol):
-    """What scores are taken from: a `tierkit.scores.model.Model`."""
-
-    @property
-    def risk(self) -> RiskModel:
-        """The risk model."""
-
-    @property
-    def credit(self) -> CreditScorecard:
-        """The scorecard."""
-
-    def score_features(
-        self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: pd.Series | None = None
-    ) -> pd.DataFrame:
-        """Score enterprises whose features are given."""
-
-
-def scorer_of(model: Any, name: str = "model") -> Scorer:
-    """Return what scores are taken from; a model may be given as the path of its folder.
-
-    Raises
-    ------
-    InputError
-        If it is anything else.
-    """
-    return model if hasattr(model, "score_features") else model_of(model, name)
-
-
-def known_tables(data: Source, as_of: date | str, ids: Iterable[str], threads: int = 1) -> Tables:
-    """Return the records of some enterprises as they were known before a day.
+def known_tables(known: Known, ids: Iterable[str]) -> Tables:
+    """Return the records on which the features of some enterprises rest, as they were known.
 
     Parameters
     ----------
-    data : Dataset, mapping or path
-    as_of : date
+    known : Known
     ids : iterable of str
-    threads : int
 
     Returns
     -------
     mapping of str to DataFrame
-        As `tierkit.explain.recourse.repair.known_on` gives them, of these enterprises alone, but for
-        complaints: there, those of whoever complained about one of them are complete, since they are counted
-        over the whole city. Features of these enterprises are thus the same, and later days can be asked
-        about.
+        Records of these enterprises alone, but for complaints: there, those of whoever complained about one
+        of them are complete, since they are counted over the whole city. Features of these enterprises are
+        thus the same. Nothing says any longer where the records end, so later days can be asked about.
 
     Raises
     ------
     DataError
-        If an enterprise is not in the dataset, the records do not reach to that day, or cannot be read.
+        If an enterprise is not in the dataset, or a file cannot be read.
     """
-    day = pd.Timestamp(as_of)
-    with Timeline(data, threads) as timeline:
-        wanted = wanted_ids(timeline, ids)
-        timeline.ask(pd.DataFrame({"enterprise_id": wanted, "as_of": day}))
-        out = Tables(
-            {table: timeline.query(_rows(table)) for table in TIMED if table != "complaints"}, timeline.place
-        )
-        who = timeline.query("SELECT DISTINCT complainant FROM known_complaints")["complainant"]
-        timeline.ask(pd.DataFrame({"enterprise_id": _about(timeline, who), "as_of": day}))
-        out["complaints"] = timeline.query(_rows("complaints"))
-    out["complaints"] = out["complaints"][out["complaints"]["complainant"].isin(who)]
-    for table, frame in out.items():
-        for value, _ in TABLES[table].decided:
-            frame[value] = frame[value].fillna("none")
+    wanted = known.ids(ids)
+    own = {table: known.rows(table, wanted) for table in TIMED if table != "complaints"}
+    who = known.query("SELECT DISTINCT complainant FROM known_complaints", wanted)["complainant"]
+    others = known.query(
+        """SELECT DISTINCT c.enterprise_id FROM raw_complaints c SEMI JOIN known_complaints k
+        ON k.complainant IS NOT DISTINCT FROM c.complainant ORDER BY c.enterprise_id""",
+        wanted,
+    )
+    said = known.rows("complaints", others["enterprise_id"])
+    out = Tables({**own, "complaints": said[said["complainant"].isin(who)]}, known.place)
     return out
-
-
-def score_known(
-    model: Scorer, tables: Tables, ids: Sequence[str], day: pd.Timestamp, threads: int = 1
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return scores and features of those of some enterprises that are on the register on a day."""
-    with Timeline(tables, threads) as timeline:
-        timeline.ask(pd.DataFrame({"enterprise_id": ids, "as_of": day}))
-        here = on_register(timeline)
-        X = features_of(timeline)[here].reset_index(drop=True)
-        red = standing(timeline)[here].reset_index(drop=True)
-    chosen = pd.Index(pd.Series(ids, dtype="str")[here], name="enterprise_id")
-    return model.score_features(X, chosen, red), X.set_axis(chosen)
-
-
-def _rows(table: str) -> str:
-    columns = ", ".join(f'"{column.name}"' for column in TABLES[table])
-    keys = ", ".join(f'"{name}"' for name in TABLES[table].key)
-    return f'SELECT {columns} FROM known_{table} ORDER BY "row", {keys}'
-
-
-def _about(timeline: Timeline, who: pd.Series) -> pd.Series:
-    """Return the enterprises about which any of some complainants ever complained."""
-    pairs = timeline.query("SELECT DISTINCT complainant, enterprise_id FROM raw_complaints")
-    return pairs.loc[pairs["complainant"].isin(who), "enterprise_id"].drop_duplicates()
 
 
 def edited(tables: Tables, variants: Mapping[str, tuple[str, Sequence[Step]]], policy: str) -> Tables:

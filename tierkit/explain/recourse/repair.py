@@ -8,77 +8,35 @@ say then, ages and counts of other records moving on as they do. Nothing new is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from tierkit.explain.recourse.editing import known_tables
 from tierkit.features import RECORD_DAYS, features_of, standing
-from tierkit.features.building import check_ids
-from tierkit.records import REPAIRABLE_KINDS, TABLES, Dataset, Tables, place_of, read_dataset
-from tierkit.records.known import TIMED, Source, Timeline, check_recorded
+from tierkit.records import REPAIRABLE_KINDS, Tables
+from tierkit.records.gate import day_of
+from tierkit.records.known import Known, Source, known, opened
 from tierkit.scores.scorecard import CreditScorecard
 
-__all__ = ["credit_path", "known_on", "open_records", "repaired"]
+__all__ = ["credit_path", "open_records", "repaired"]
 
 Case = Literal["none", "earliest"]
 CASES: tuple[Case, ...] = ("none", "earliest")
 """Nothing is repaired from now on; everything that can be is, on its earliest day."""
 
 
-def known_on(data: Source, as_of: date | str) -> Tables:
-    """Return the records as they were known before a day: later rows are gone, later cells blank.
-
-    Parameters
-    ----------
-    data : Dataset, mapping of str to DataFrame, or path
-    as_of : date
-
-    Returns
-    -------
-    dict of str to DataFrame
-        The tables that features are taken from, as `tierkit.records.known.Timeline` takes them. Nothing says
-        any longer where the records end, so later days can be asked about.
-
-    Raises
-    ------
-    DataError
-        If the records do not reach to that day.
-
-    Examples
-    --------
-    >>> now = known_on("data/synthetic", "2024-07-01")
-    >>> bool((now["credit_events"]["known_on"] < "2024-07-01").all())
-    True
-    """
-    day = pd.Timestamp(as_of)
-    tables = data if isinstance(data, Mapping) else read_dataset(data, list(TIMED))
-    check_recorded(day.date(), tables.as_of if isinstance(tables, Dataset) else None)
-    out = {}
-    for name in TIMED:
-        if name not in tables:
-            continue
-        spec = TABLES[name]
-        row = spec.columns["enterprise_id"].known_from
-        frame = tables[name]
-        frame = frame[frame[row] < day].copy()
-        for column in spec:
-            if column.known_from not in (None, row) and column.name in frame:
-                # What is decided later stands at "none" until then, in the contract's own words.
-                blank = "none" if (column.name, column.known_from) in spec.decided else None
-                frame[column.name] = frame[column.name].where(frame[column.known_from] < day, blank)
-        out[name] = frame.reset_index(drop=True)
-    return Tables(out, place_of(data))
-
-
-def open_records(data: Source, as_of: date | str, ids: Iterable[str] | None = None) -> pd.DataFrame:
+def open_records(
+    data: Source | Known, as_of: date | str | None = None, ids: Iterable[str] | None = None
+) -> pd.DataFrame:
     """Return the open records of enterprises on a day, with the day from which each can be repaired.
 
     Parameters
     ----------
-    data : Dataset or path
+    data : Dataset, mapping, path or Known
     as_of : date
     ids : iterable of str, optional
         Enterprises to tell about; all if absent.
@@ -97,17 +55,15 @@ def open_records(data: Source, as_of: date | str, ids: Iterable[str] | None = No
     >>> bool((found["known_on"] <= found["repairable_from"]).all())
     True
     """
-    day = pd.Timestamp(as_of)
-    events = known_on(data, as_of)["credit_events"]
-    return _open(events, day, None if ids is None else list(ids))
+    with opened(data, as_of) as seen:
+        events = seen.rows("credit_events", seen.ids(ids))
+        return _open(events, pd.Timestamp(seen.day))
 
 
-def _open(events: pd.DataFrame, day: pd.Timestamp, ids: list[str] | None) -> pd.DataFrame:
+def _open(events: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     until = events["known_on"] + pd.Timedelta(days=RECORD_DAYS)
     here = events["kind"].isin(REPAIRABLE_KINDS) & ~(events["repaired_on"] < day) & (until >= day)
     here &= events["known_on"] < day
-    if ids is not None:
-        here &= events["enterprise_id"].isin(ids)
     columns = ["enterprise_id", "event_id", "kind", "severity", "known_on", "repairable_from"]
     found = events.loc[here, columns].assign(
         repairable=events.loc[here, "repairable_from"] <= day, open_until=until[here]
@@ -132,14 +88,19 @@ def repaired(events: pd.DataFrame, as_of: date | str) -> pd.DataFrame:
     >>> repaired(events, "2024-07-01")["repaired_on"].dt.strftime("%m-%d").tolist()
     ['07-01', '09-01', nan]
     """
-    day = pd.Timestamp(as_of)
+    day = pd.Timestamp(day_of(as_of))
     can = events["kind"].isin(REPAIRABLE_KINDS) & events["repaired_on"].isna()
     earliest = events["repairable_from"].mask(events["repairable_from"] < day, day)
     return events.assign(repaired_on=events["repaired_on"].mask(can, earliest))
 
 
 def credit_path(
-    card: CreditScorecard, data: Source, as_of: date | str, ids: Iterable[str], *, months: int = 12
+    card: CreditScorecard,
+    data: Source | Known,
+    as_of: date | str | None,
+    ids: Iterable[str],
+    *,
+    months: int = 12,
 ) -> pd.DataFrame:
     """Return the points of enterprises over the coming months, with nothing and with everything repaired.
 
@@ -177,19 +138,18 @@ def credit_path(
     >>> bool((by_case.get_group("earliest").to_numpy() >= by_case.get_group("none").to_numpy()).all())
     True
     """
-    now = known_on(data, as_of)
-    wanted = pd.Series(list(ids), dtype="str")
-    check_ids(wanted, now["enterprises"]["enterprise_id"])
-    pairs = _days(now["credit_events"], pd.Timestamp(as_of), wanted, months)
+    with opened(data, as_of) as seen:
+        wanted, day = seen.ids(ids), seen.day
+        now = known_tables(seen, wanted)
+    pairs = _days(now["credit_events"], pd.Timestamp(day), wanted, months)
     parts = []
     for case in CASES:
         events = now["credit_events"]
         if case == "earliest":
-            events = repaired(events, as_of)
-        with Timeline({**now, "credit_events": events}, place=now.place) as timeline:
-            timeline.ask(pairs)
-            X, red = features_of(timeline), standing(timeline)
-            counts = timeline.query(_OPEN)["open"]
+            events = repaired(events, day)
+        with known(Tables({**now, "credit_events": events}, now.place)) as later:
+            X, red = features_of(later, pairs), standing(later, pairs)
+            counts = later.query(_OPEN, pairs)["open"]
         points = card.points(X[list(card.inputs_.names)])
         parts.append(pairs.assign(case=case, points=points, red_line=red, open_records=counts))
     return pd.concat(parts, ignore_index=True)
@@ -208,7 +168,7 @@ def _days(events: pd.DataFrame, day: pd.Timestamp, ids: pd.Series, months: int) 
     regular = pd.DataFrame(
         {"enterprise_id": np.repeat(ids.to_numpy(), len(ahead)), "as_of": np.tile(ahead.to_numpy(), len(ids))}
     )
-    found = _open(events, day, ids.tolist()).dropna(subset=["repairable_from"])
+    found = _open(events, day).dropna(subset=["repairable_from"])
     back = found["repairable_from"].mask(found["repairable"], day) + pd.Timedelta(days=1)
     own = pd.DataFrame({"enterprise_id": found["enterprise_id"], "as_of": back})
     pairs = pd.concat([regular, own[own["as_of"] <= ahead[-1]]]).drop_duplicates()

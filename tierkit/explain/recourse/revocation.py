@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -12,15 +11,16 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import texts
-from tierkit.explain.evidence import KEYS, KINDS, Record, evidence
-from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value, reasons
-from tierkit.explain.recourse.editing import Scorer, known_tables, score_known, scorer_of
+from tierkit.explain.asking import reasons_known
+from tierkit.explain.evidence import KEYS, KINDS, Record
+from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value
+from tierkit.explain.recourse.editing import known_tables
 from tierkit.policy import Policy, PolicyLike, policy_of
-from tierkit.policy.tiers import assign
 from tierkit.records import LEVELS, SHANGHAI, TABLES, DataError, Place, Problem, Tables
-from tierkit.records.gate import day_of, id_of, ids_of, source_of
-from tierkit.records.known import Source, Timeline
+from tierkit.records.gate import id_of, ids_of
+from tierkit.records.known import Known, Source, known, opened
 from tierkit.results import Result
+from tierkit.scores.model import Model, ModelLike, Scored, model_of
 
 __all__ = ["Move", "Revocation", "revoked"]
 
@@ -209,9 +209,9 @@ class Revocation(Result):
 
 
 def revoked(
-    model: Scorer | str | os.PathLike[str],
-    data: Source,
-    as_of: date | str,
+    model: ModelLike,
+    data: Source | Known,
+    as_of: date | str | None,
     enterprise_id: str,
     record_ids: Iterable[str],
     policy: PolicyLike,
@@ -225,9 +225,9 @@ def revoked(
     Parameters
     ----------
     model : Model or path
-    data : Dataset, mapping or path
+    data : Dataset, mapping, path or Known
     as_of : date
-        Only what was known before this day is used.
+        Only what was known before this day is used. What is open already has its day.
     enterprise_id : str
     record_ids : iterable of str
         Check codes, or ids of credit events, complaints or signals. With an inspection goes how it ended;
@@ -251,7 +251,7 @@ def revoked(
     DataError
         If the enterprise is not in the dataset, no record is given, or one is unknown, another
         enterprise's, or was not known before the date; all are named.
-    KeyError
+    ValueError
         If the enterprise was not on the register.
 
     Examples
@@ -267,16 +267,18 @@ def revoked(
     >>> appeal.after.credit_points > appeal.before.credit_points
     True
     """
-    model, data, policy = scorer_of(model), source_of(data), policy_of(policy)
-    enterprise_id, day = id_of(enterprise_id), pd.Timestamp(day_of(as_of))
-    asked = list(dict.fromkeys(ids_of(record_ids, "record_ids")))
-    tables = known_tables(data, day, [enterprise_id])
-    policy = policy.at(tables.place)
-    found, left = _without(tables, enterprise_id, asked)
-    known = [record.record_id for record in found]
-    _check(data if everybody is None else everybody, day, enterprise_id, asked, known)
-    with_, X, _ = _why(model, tables, day, enterprise_id, policy, previous, lang)
-    without, X_left, scores = _why(model, left, day, enterprise_id, policy, previous, lang)
+    model, policy = model_of(model), policy_of(policy)
+    enterprise_id, asked = id_of(enterprise_id), list(dict.fromkeys(ids_of(record_ids, "record_ids")))
+    with opened(data, as_of) as seen:
+        day, policy = seen.day, policy.at(seen.place)
+        found, left = _without(known_tables(seen, [enterprise_id]), enterprise_id, asked)
+        lacking = [one for one in asked if one not in {record.record_id for record in found}]
+        if lacking or not asked:
+            with opened(seen if everybody is None else everybody) as whole:
+                _refuse(whole, day, enterprise_id, lacking)
+        with_, before = _why(model, seen, enterprise_id, policy, previous, lang)
+    with known(left, day) as rest:
+        without, after = _why(model, rest, enterprise_id, policy, previous, lang)
     dates = {str(one.on) for one in found if one.table == "inspections"}
     fines = left["credit_events"]
     fines = fines[fines["kind"] == "penalty"]
@@ -287,27 +289,24 @@ def revoked(
     ]
     return Revocation(
         enterprise_id=enterprise_id, as_of=f"{day:%Y-%m-%d}", policy=policy.name, records=tuple(found),
-        before=with_, after=without, moves=_moves((with_, without), (X, X_left)),
-        tier_alone=str(assign(scores, policy)["tier"].iloc[0]),
+        before=with_, after=without, moves=_moves((with_, without), (before.X, after.X)),
+        tier_alone=str(after.tiers(policy)["tier"].iloc[0]),
         related=tuple(related), lang=lang,
     )  # fmt: skip
 
 
 def _why(
-    model: Scorer,
-    tables: Tables,
-    day: pd.Timestamp,
+    model: Model,
+    known: Known,
     enterprise_id: str,
     policy: Policy,
     previous: pd.DataFrame | None,
     lang: str,
-) -> tuple[Reasons, pd.DataFrame, pd.DataFrame]:
-    """Return the reasons, the features and the scores."""
-    scores, X = score_known(model, tables, [enterprise_id], day)
-    tiers = assign(scores, policy, previous, as_of=day.date())
-    behind = evidence(tables, day, [enterprise_id])
-    why = reasons(model.risk, model.credit, X, tiers, policy, enterprise_id, lang=lang, records=behind)
-    return why, X, scores
+) -> tuple[Reasons, Scored]:
+    """Return the reasons, and the features and scores behind them."""
+    scored = model.scored(known, [enterprise_id])
+    [why] = reasons_known(model, known, scored, policy, previous, lang=lang)
+    return why, scored
 
 
 def _moves(why: tuple[Reasons, Reasons], X: tuple[pd.DataFrame, pd.DataFrame]) -> tuple[Move, ...]:
@@ -338,17 +337,12 @@ def _without(tables: Tables, enterprise_id: str, ids: Sequence[str]) -> tuple[li
     return found, left
 
 
-def _check(
-    data: Source, day: pd.Timestamp, enterprise_id: str, asked: Sequence[str], found: Sequence[str]
-) -> None:
+def _refuse(known: Known, day: date, enterprise_id: str, lacking: Sequence[str]) -> None:
     """Raise for ids that are not records of the enterprise known before the day."""
-    lacking = [one for one in asked if one not in found]
-    if asked and not lacking:
-        return
     problems = []
-    if not asked:
+    if not lacking:
         problems = [Problem("", "record_id", 0, (), "no record is given", "Name at least one.")]
-    owners = _owners(data, lacking)
+    owners = _owners(known, lacking)
     for one in lacking:
         shown = texts.plain(one, 40)
         own = owners[owners["record_id"] == one]
@@ -365,12 +359,11 @@ def _check(
     raise DataError(problems)
 
 
-def _owners(data: Source, ids: Sequence[str]) -> pd.DataFrame:
+def _owners(known: Known, ids: Sequence[str]) -> pd.DataFrame:
     """Return whose records some ids name, in all tables and at any time."""
     quoted = ", ".join("'{}'".format(one.replace("'", "''")) for one in ids) or "NULL"
     parts = " UNION ALL ".join(
         f"SELECT {KEYS[name]} AS record_id, enterprise_id FROM raw_{name} WHERE {KEYS[name]} IN ({quoted})"
         for name in REVOCABLE
     )
-    with Timeline(data) as timeline:
-        return timeline.query(parts)
+    return known.query(parts, ())

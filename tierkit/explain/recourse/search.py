@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tierkit.explain.recourse.editing import EDITED, Scorer, edited
+from tierkit.explain.recourse.editing import EDITED, edited
 from tierkit.explain.recourse.steps import DAY, Step
 from tierkit.features import FEATURES, features_of, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import Tables
-from tierkit.records.known import Timeline
+from tierkit.records.known import known
+from tierkit.scores.model import Model
 
 __all__ = ["MOST_SETS", "Question", "answers", "cheapest_sets", "placed"]
 
@@ -117,7 +118,7 @@ class _Sheet:
 
 
 def answers(
-    model: Scorer, tables: Tables, questions: Sequence[Question], policy: Policy, threads: int = 1
+    model: Model, tables: Tables, questions: Sequence[Question], policy: Policy, threads: int = 1
 ) -> pd.DataFrame:
     """Return scores and tier after each set of steps on each of its days.
 
@@ -147,9 +148,9 @@ def answers(
             for source, rows in numbers.items():
                 own = tuple(step for step in steps if step.table == source) if source in EDITED else ()
                 rows.append(sheet.row(question.enterprise_id, own, day) if own else base)
-    with Timeline(edited(tables, sheet.copies, policy.name), threads) as timeline:
-        timeline.ask(pd.DataFrame(list(sheet.pairs), columns=["enterprise_id", "as_of"]))
-        parts, red = features_of(timeline), standing(timeline)
+    pairs = pd.DataFrame(list(sheet.pairs), columns=["enterprise_id", "as_of"])
+    with known(edited(tables, sheet.copies, policy.name), threads=threads) as seen:
+        parts, red = features_of(seen, pairs), standing(seen, pairs)
     X = pd.concat(
         [parts[names].take(numbers[source]).reset_index(drop=True) for source, names in _SOURCES.items()],
         axis=1,
@@ -162,7 +163,7 @@ def answers(
 
 
 def placed(
-    model: Scorer,
+    model: Model,
     X: pd.DataFrame,
     red: pd.Series,
     stands: Sequence[Question],

@@ -7,7 +7,6 @@ lines are in it. It assumes that nothing else happens meanwhile.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -16,19 +15,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.explain.recourse.editing import Scorer, known_tables, score_known, scorer_of, spotless
+from tierkit.explain.recourse.editing import known_tables, spotless
 from tierkit.explain.recourse.paths import Obstacle, Path, Recourse
 from tierkit.explain.recourse.search import Question, answers, cheapest_sets, placed
 from tierkit.explain.recourse.steps import DAY, Row, ends_after, is_open, possible
 from tierkit.features import features_of, standing
 from tierkit.policy import Policy, PolicyLike, policy_of
-from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import GRADES, TIERS, Tables
-from tierkit.records.gate import count_of, day_of, ids_of, source_of
-from tierkit.records.known import TIMED, Source, Timeline
+from tierkit.records.gate import count_of, ids_of
+from tierkit.records.known import TIMED, Known, Source, known, opened
+from tierkit.scores.model import Model, ModelLike, Scored, model_of
 
-__all__ = ["recourse"]
+__all__ = ["recourse", "recourse_known"]
 
 _OWN = tuple(name for name in TIMED if name != "complaints")
 """Tables of which an enterprise's features use its own rows alone."""
@@ -41,11 +40,11 @@ _CHUNK = 250
 
 
 def recourse(
-    model: Scorer | str | os.PathLike[str],
-    data: Source,
-    as_of: date | str,
+    model: ModelLike,
+    data: Source | Known,
+    as_of: date | str | None,
     ids: Iterable[str],
-    policy: PolicyLike,
+    policy: PolicyLike | None = None,
     *,
     previous: pd.DataFrame | None = None,
     months: int = 12,
@@ -62,12 +61,13 @@ def recourse(
     Parameters
     ----------
     model : Model or path
-    data : Dataset, mapping or path
+    data : Dataset, mapping, path or Known
     as_of : date
-        Only what was known before this day is used.
+        Only what was known before this day is used. What is open already has its day.
     ids : iterable of str
         Enterprises; those that were not on the register are left out.
-    policy : Policy, name or path
+    policy : Policy, name or path, optional
+        The model's own if absent.
     previous : DataFrame, optional
         The last assignment, as `tierkit.policy.tiers.assign` takes it.
     months : int, default=12
@@ -101,13 +101,32 @@ def recourse(
     >>> all(path.tier < "T4" for one in found.values() for path in one.paths)
     True
     """
-    model, data, policy = scorer_of(model), source_of(data), policy_of(policy)
+    model = model_of(model)
+    chosen = model.policy if policy is None else policy_of(policy)
+    with opened(data, as_of, threads=threads) as seen:
+        asked = model.scored(seen, list(dict.fromkeys(ids_of(ids))))
+        return recourse_known(
+            model, seen, asked, chosen, previous, months=months, progress=progress, lang=lang
+        )
+
+
+def recourse_known(
+    model: Model,
+    known: Known,
+    scored: Scored,
+    policy: Policy,
+    previous: pd.DataFrame | None = None,
+    *,
+    months: int = 12,
+    progress: Progress = quiet,
+    lang: str = "zh",
+) -> dict[str, Recourse]:
+    """Return the recourse of enterprises that were scored over open records, as `recourse` does."""
     months = count_of(months, "months")
-    wanted = list(dict.fromkeys(ids_of(ids)))
-    day = pd.Timestamp(day_of(as_of))
-    tables = known_tables(data, day, wanted, threads)
+    tables, threads = known_tables(known, scored.scores["enterprise_id"]), known.threads
+    day = pd.Timestamp(scored.day)
     policy = policy.at(tables.place)
-    present = _present(model, tables, wanted, day, policy, previous, threads)
+    present = _present(scored, policy, previous)
     rows = _by_enterprise(tables)
     out: dict[str, Recourse] = {}
     for start in range(0, len(present), _CHUNK):
@@ -122,18 +141,9 @@ def recourse(
     return out
 
 
-def _present(
-    model: Scorer,
-    tables: Tables,
-    ids: Sequence[str],
-    day: pd.Timestamp,
-    policy: Policy,
-    previous: pd.DataFrame | None,
-    threads: int,
-) -> pd.DataFrame:
+def _present(asked: Scored, policy: Policy, previous: pd.DataFrame | None) -> pd.DataFrame:
     """Return current scores and tiers, with the day since which the tier holds."""
-    scores, _ = score_known(model, tables, ids, day, threads)
-    tiers = assign(scores, policy, previous, as_of=day.date())
+    scores, tiers, day = asked.scores, asked.tiers(policy, previous), pd.Timestamp(asked.day)
     since = pd.Series(day, index=tiers.index)
     if previous is not None and not previous.empty:
         last = previous.set_index("enterprise_id").reindex(tiers["enterprise_id"])
@@ -163,7 +173,7 @@ def _of(frame: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
 
 
 def _chunk(
-    model: Scorer,
+    model: Model,
     tables: Tables,
     rows: Mapping[str, Mapping[str, Sequence[Row]]],
     present: pd.DataFrame,
@@ -234,7 +244,7 @@ def _offered(found: pd.DataFrame) -> list[Path]:
 
 
 def _bounds(
-    model: Scorer,
+    model: Model,
     tables: Tables,
     stuck: Sequence[Question],
     last: pd.Timestamp,
@@ -249,10 +259,9 @@ def _bounds(
         return {}
     stuck = [replace(question, since=last - 3650 * DAY) for question in stuck]
     taken = {question.enterprise_id: question.sets[-1] for question in stuck}  # the last set is all steps
-    with Timeline(spotless(tables, taken, policy.name), threads) as timeline:
-        pairs = pd.DataFrame({"enterprise_id": list(taken), "as_of": last})
-        timeline.ask(pairs)
-        X, red = features_of(timeline), standing(timeline)
+    pairs = pd.DataFrame({"enterprise_id": list(taken), "as_of": last})
+    with known(spotless(tables, taken, policy.name), threads=threads) as seen:
+        X, red = features_of(seen, pairs), standing(seen, pairs)
     return dict(zip(taken, placed(model, X, red, stuck, pairs["as_of"], policy)["tier"], strict=True))
 
 

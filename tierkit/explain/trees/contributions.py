@@ -29,8 +29,8 @@ __all__ = [
     "Losses",
     "check_additivity",
     "contributions",
-    "explain",
     "points_lost",
+    "shap_explanation",
 ]
 
 
@@ -167,7 +167,7 @@ def _game(background: pd.DataFrame | None, weight: ArrayLike | None) -> str:
     return f"interventional, {rows}" + (", weighted" if weight is not None else "")
 
 
-def explain(
+def shap_explanation(
     model: RiskModel,
     X: pd.DataFrame,
     *,
@@ -207,10 +207,10 @@ def explain(
     --------
     >>> X = pd.DataFrame({"a": np.arange(200.0)})
     >>> model = RiskModel(n_trees=5).fit(X, X["a"] > 99)
-    >>> explanation = explain(model, X)
+    >>> explanation = shap_explanation(model, X)
     >>> explanation.shape, explanation.unit, explanation[0].output_names
     ((200, 1), 'log-odds', 'risk margin (log-odds), path-dependent')
-    >>> explain(model, X, background=X.iloc[:50]).game
+    >>> shap_explanation(model, X, background=X.iloc[:50]).game
     'interventional, 50 background rows'
     """
     # Imported here, since it takes seconds, and scoring and batches do without it. Its import uses what
