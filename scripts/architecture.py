@@ -80,7 +80,6 @@ HEART = ("compare", "city", "scores", "features", "policy", "records")
 
 PATH = (
     "tierkit/records/columns.py",
-    "tierkit/records/dataset.py",
     "tierkit/records/known.py",
     "tierkit/features/catalogue.py",
     "tierkit/features/building.py",
