@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierkit.records import Column, DataError, conform
+from tierkit.records import FINDINGS, SHANGHAI, Column, DataError, conform
 from tierkit.records.cells import EARLIEST, LATEST, WrongTypeError, check_cells, raw_cells
 
 INT = Column("n", "int", "数", "number", nullable=True, bits=16)
 FLOAT = Column("x", "float", "数", "number", nullable=True, low=-1e9, high=1e9)
 DATE = Column("d", "date", "日", "day", nullable=True)
 FLAG = Column("f", "flag", "否", "flag", nullable=True)
-LEVEL = Column("l", "level", "级", "level", levels="finding", nullable=True)
+LEVEL = Column("l", "level", "级", "level", levels="finding", ids=FINDINGS, nullable=True)
 TEXTS = Column("t", "texts", "签", "tags", nullable=True)
 INTS = Column("i", "ints", "数", "states", nullable=True, low=0, high=3, bits=8)
 ID = Column("e", "id", "号", "id")
@@ -215,7 +215,7 @@ def test_lists_from_objects_and_from_text() -> None:
 
 
 def test_levels_in_lists() -> None:
-    column = Column("t", "texts", "域", "sectors", levels="sector")
+    column = Column("t", "texts", "域", "sectors", levels="sector", ids=SHANGHAI.ids("sector"))
     assert read([["gas", "retail"], ["oil"], []], column)[1] == [
         "",
         "has an entry that is not a declared level",
