@@ -16,7 +16,7 @@ from tierkit.city.world import World
 from tierkit.evaluate.backtest import Backtest
 from tierkit.evaluate.backtest import backtest as rerun
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import Checks, Place
+from tierkit.jobs.checks import Checks, Location
 from tierkit.jobs.simulation import MOST_WEEKS
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset, read_dataset
@@ -70,14 +70,14 @@ class Rerun:
 
 
 def backtest(
-    data: Place,
+    data: Location,
     as_of: date | str,
     *,
-    model: Place | None = None,
+    model: Location | None = None,
     weeks: int = 52,
     replicates: int = 119,
     seed: int = 0,
-    out: Place | None = None,
+    out: Location | None = None,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Rerun:
@@ -157,7 +157,7 @@ def backtest(
     return done
 
 
-def _world(checks: Checks, data: Dataset, model: Place, day: date, seed: int, threads: int) -> World:
+def _world(checks: Checks, data: Dataset, model: Location, day: date, seed: int, threads: int) -> World:
     """Return the world of a model's scores on the day."""
     with checks.blame("model", "Give a model that was trained on records before `as_of`."):
         loaded = Model.load(model)

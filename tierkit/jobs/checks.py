@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tierkit import records
     from tierkit.policy import Policy
 
-__all__ = ["BadInputError", "Checks", "Fault", "Place", "cores", "folder_place", "listed", "nearest"]
+__all__ = ["BadInputError", "Checks", "Fault", "Location", "cores", "folder_place", "listed", "nearest"]
 
-Place: TypeAlias = str | os.PathLike[str]
+Location: TypeAlias = str | os.PathLike[str]
 """Path of a file or folder, as users give it."""
 
 WRITERS = {
@@ -164,7 +164,7 @@ class Checks:
             self.note(place, str(error), remedy)
         self.settle()
 
-    def path(self, place: str, given: Place) -> Path:
+    def path(self, place: str, given: Location) -> Path:
         """Record a problem unless the value is a path; return it as a `Path`."""
         try:
             return Path(given)
@@ -172,7 +172,7 @@ class Checks:
             self.note(place, f"{described(given)} is not a path", "Give a path, as text or pathlib.Path.")
             return NOWHERE
 
-    def folder(self, place: str, given: Place, kind: str, *, holds: Sequence[str] = ()) -> Path:
+    def folder(self, place: str, given: Location, kind: str, *, holds: Sequence[str] = ()) -> Path:
         """Record a problem unless the path is a readable folder, of no other kind, that holds some files."""
         path = self.path(place, given)
         if path is NOWHERE:
@@ -196,7 +196,7 @@ class Checks:
                 self.note(place, f"'{path}' holds no {', '.join(missing)}", remedy)
         return path
 
-    def file(self, place: str, given: Place) -> Path:
+    def file(self, place: str, given: Location) -> Path:
         """Record a problem unless the path is a file that can be read."""
         path = self.path(place, given)
         if path is NOWHERE:
@@ -335,7 +335,7 @@ class Checks:
         elif not credit_code.is_valid(text):
             self.note(place, f"'{text}' is not a valid unified social credit code", _code_remedy(text))
 
-    def out_folder(self, place: str, given: Place, kind: str) -> tuple[Path, bool]:
+    def out_folder(self, place: str, given: Location, kind: str) -> tuple[Path, bool]:
         """Record a problem unless the path is a new or empty folder, or one written by the same command.
 
         Returns
@@ -360,7 +360,7 @@ class Checks:
         self._out(place, path)
         return path, full
 
-    def out_file(self, place: str, given: Place, suffixes: Sequence[str]) -> Path:
+    def out_file(self, place: str, given: Location, suffixes: Sequence[str]) -> Path:
         """Record a problem unless a file of a given ending can be written there; an old one is replaced."""
         path = self.path(place, given)
         if path is NOWHERE:

@@ -18,7 +18,7 @@ from tierkit import __version__
 from tierkit.explain import Changes, Portraits, changes, features_held, portraits
 from tierkit.features import build
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import Checks, Place, folder_place, listed
+from tierkit.jobs.checks import Checks, Location, folder_place, listed
 from tierkit.jobs.scoring import last_assignment, model_digest, previous_digest
 from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
 from tierkit.policy import Policy, presets
@@ -102,15 +102,15 @@ class _Scored:
 
 
 def city_page(
-    scores: Place,
-    data: Place | None,
-    out: Place,
+    scores: Location,
+    data: Location | None,
+    out: Location,
     *,
-    model: Place | None = None,
-    policy: Policy | Place | None = None,
-    previous: Place | None = None,
-    last: Place | None = None,
-    reviews: Place | None = None,
+    model: Location | None = None,
+    policy: Policy | Location | None = None,
+    previous: Location | None = None,
+    last: Location | None = None,
+    reviews: Location | None = None,
     tiers: Sequence[str] = (),
     sectors: Sequence[str] = (),
     districts: Sequence[str] = (),
@@ -267,9 +267,9 @@ def _together(
     about: Mapping[str, Any],
     files: Tables,
     *,
-    model: Place | None,
+    model: Location | None,
     policy: Policy | None,
-    last: Place | None,
+    last: Location | None,
     must_fit: bool,
     threads: int,
     progress: Progress,
@@ -367,11 +367,11 @@ def _dossiers(
 
 def _command(
     scored: _Scored,
-    model: Place | None,
-    data: Place,
+    model: Location | None,
+    data: Location,
     out: Path,
     policy: str | None,
-    reviews: Place | None,
+    reviews: Location | None,
     lang: str,
 ) -> tuple[str, ...]:
     """Return the command that makes the dossier of ``{id}``; none if it would give another tier."""
@@ -406,7 +406,7 @@ def _page(
     checks: Checks,
     scored: _Scored,
     chosen: pd.DataFrame,
-    previous: Place | None,
+    previous: Location | None,
     digest: str | None,
     made: Mapping[str, Iterable[str]],
     decisions: pd.DataFrame | None,
@@ -448,7 +448,7 @@ def _page(
     return summary
 
 
-def _portraits(checks: Checks, scored: _Scored, previous: Place | None) -> Portraits | None:
+def _portraits(checks: Checks, scored: _Scored, previous: Location | None) -> Portraits | None:
     """Return what sets tiers apart in the whole city, and how they changed since the earlier scores."""
     if scored.model is None:
         return None

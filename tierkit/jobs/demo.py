@@ -23,7 +23,7 @@ from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import Checks, Place
+from tierkit.jobs.checks import Checks, Location
 from tierkit.jobs.simulation import KAPPA, KAPPAS, MOST_REPLICATES, headline_rows, report_of, tiers_under
 from tierkit.policy import PLANS, Policy
 from tierkit.policy.tiers import assign
@@ -115,7 +115,7 @@ class _Clock:
 
 
 def run(
-    out: Place,
+    out: Location,
     *,
     enterprises: int = 20_000,
     seed: int = 2025,

@@ -17,7 +17,7 @@ from tierkit.explain import background as drawn
 from tierkit.explain import revoked
 from tierkit.explain.recourse.revocation import Revocation
 from tierkit.features import build
-from tierkit.jobs.checks import Checks, Place, folder_place, listed
+from tierkit.jobs.checks import Checks, Location, folder_place, listed
 from tierkit.jobs.scoring import last_assignment, warn_of_missing, warn_of_rule
 from tierkit.jobs.staging import stage_one
 from tierkit.policy import Policy
@@ -72,16 +72,16 @@ class Dossier:
 
 
 def explain(
-    model: Place,
-    data: Place,
+    model: Location,
+    data: Location,
     as_of: date | str,
     enterprise: str,
-    out: Place,
+    out: Location,
     *,
-    policy: Policy | Place | None = None,
+    policy: Policy | Location | None = None,
     lang: str = "zh",
-    previous: Place | None = None,
-    reviews: Place | None = None,
+    previous: Location | None = None,
+    reviews: Location | None = None,
     without: Sequence[str] = (),
     background: int = 0,
     threads: int = 1,

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from tierkit import __version__, plot
 from tierkit.evaluate.assessment import Assessment, assess
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import Checks, Place
+from tierkit.jobs.checks import Checks, Location
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import read_dataset
@@ -56,13 +56,13 @@ class Evaluation:
 
 
 def evaluate(
-    model: Place,
-    data: Place,
+    model: Location,
+    data: Location,
     as_of: date | str,
-    out: Place,
+    out: Location,
     *,
-    policy: Policy | Place | None = None,
-    practice: Policy | Place | None = None,
+    policy: Policy | Location | None = None,
+    practice: Policy | Location | None = None,
     months: int = 6,
     worlds: int = 0,
     threads: int = 1,

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from tierkit.jobs.checks import Checks, Place
+from tierkit.jobs.checks import Checks, Location
 from tierkit.policy import reviews
 from tierkit.records.files import FORMATS
 
@@ -43,7 +43,9 @@ class Review:
         return asdict(self)
 
 
-def review(decisions: Place, log: Place, *, scores: Place | None = None, place: Place = "shanghai") -> Review:
+def review(
+    decisions: Location, log: Location, *, scores: Location | None = None, place: Location = "shanghai"
+) -> Review:
     """Add decisions to a log whose lines are chained by their hashes.
 
     Parameters

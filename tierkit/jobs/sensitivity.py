@@ -17,7 +17,7 @@ from tierkit.city.limits import MAX_KAPPA, MAX_SEED
 from tierkit.compare.outcomes import MEASURES
 from tierkit.compare.sensitivity import MEASURED, Screening, screen, tornado, uncertain
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import Checks, Place, listed, nearest
+from tierkit.jobs.checks import Checks, Location, listed, nearest
 from tierkit.jobs.simulation import MOST_REPLICATES, MOST_WEEKS, warn_of_rule_scores
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
@@ -60,11 +60,11 @@ class Sensitivity:
 
 
 def sensitivity(
-    policy: Policy | Place,
-    out: Place,
+    policy: Policy | Location,
+    out: Location,
     *,
-    baseline: Policy | Place = "legacy",
-    model: Place | None = None,
+    baseline: Policy | Location = "legacy",
+    model: Location | None = None,
     enterprises: int = 5000,
     seed: int = 0,
     measures: Sequence[str] = (),
@@ -189,7 +189,7 @@ def _measures(checks: Checks, asked: Sequence[str]) -> list[str]:
     return measures
 
 
-def _score(model: Place) -> Callable[[Dataset], pd.DataFrame]:
+def _score(model: Location) -> Callable[[Dataset], pd.DataFrame]:
     """Return what gives a city's scores at the end of its records."""
     loaded = Model.load(model)
     return lambda data: loaded.score(data, str(data.manifest["as_of"]), threads=1)

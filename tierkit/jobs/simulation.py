@@ -21,7 +21,7 @@ from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.agencies import ratings
 from tierkit.compare.comparison import HEADLINE, Comparison, Replicates, compare, replicates_for
 from tierkit.folders import whole_folder
-from tierkit.jobs.checks import Checks, Place, listed
+from tierkit.jobs.checks import Checks, Location, listed
 from tierkit.policy import Policy, PolicyWarning, presets
 from tierkit.policy.ladders import FloorCheck
 from tierkit.policy.tiers import assign
@@ -127,13 +127,13 @@ class RunPage:
 
 
 def simulate(
-    policies: Policy | Place | Sequence[Policy | Place],
-    out: Place,
-    data: Place | None = None,
+    policies: Policy | Location | Sequence[Policy | Location],
+    out: Location,
+    data: Location | None = None,
     *,
     enterprises: int | None = None,
-    baseline: Policy | Place | None = None,
-    model: Place | None = None,
+    baseline: Policy | Location | None = None,
+    model: Location | None = None,
     kappas: Iterable[float] = KAPPAS,
     weeks: int = WEEKS_A_YEAR,
     replicates: int = 20,
@@ -241,7 +241,7 @@ def simulate(
     return Simulation(folder, replaced, told, named)
 
 
-def run_page(run: Place, out: Place) -> RunPage:
+def run_page(run: Location, out: Location) -> RunPage:
     """Write the page that tells a run.
 
     Parameters
@@ -345,7 +345,9 @@ def _on_models(policies: Iterable[Policy]) -> list[Policy]:
     return [one for one in policies if one["scoring.basis"] == "model" and not one.oracle]
 
 
-def _check_city(checks: Checks, data: Place | None, enterprises: int | None, model: Place | None) -> None:
+def _check_city(
+    checks: Checks, data: Location | None, enterprises: int | None, model: Location | None
+) -> None:
     if (data is None) == (enterprises is None):
         checks.note(
             "data", "one city is needed, from a folder or drawn here", "Give either `data` or `enterprises`."
@@ -361,7 +363,7 @@ def _check_city(checks: Checks, data: Place | None, enterprises: int | None, mod
 
 
 def baseline_and_reforms(
-    checks: Checks, reforms: Sequence[Policy | Place], baseline: Policy | Place | None
+    checks: Checks, reforms: Sequence[Policy | Location], baseline: Policy | Location | None
 ) -> tuple[bool, list[Policy]]:
     """Return whether the baseline is one that the reforms name, and all policies, the baseline first.
 
@@ -381,7 +383,7 @@ def baseline_and_reforms(
     return named not in (None, LEGACY), policies
 
 
-def _named_baseline(checks: Checks, reforms: Sequence[Policy | Place]) -> str | None:
+def _named_baseline(checks: Checks, reforms: Sequence[Policy | Location]) -> str | None:
     """Return the baseline that all reforms name; presets, and files that name none, stand beside legacy."""
     named: dict[str, str] = {}
     for one in reforms:
@@ -414,7 +416,7 @@ def _check_that_they_differ(checks: Checks, policies: Sequence[Policy]) -> None:
 
 def _city(
     checks: Checks,
-    data: Place | None,
+    data: Location | None,
     enterprises: int | None,
     seed: int,
     weeks: int,
@@ -433,7 +435,7 @@ def _city(
 
 
 def _scored(
-    model: Place | None, data: Dataset | None, policies: Sequence[Policy], threads: int
+    model: Location | None, data: Dataset | None, policies: Sequence[Policy], threads: int
 ) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
     """Return everybody's scores at the end of the records, and tier under each policy that rests on them."""
     if model is None or data is None:

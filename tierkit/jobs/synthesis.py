@@ -12,7 +12,7 @@ from typing import Any
 from tierkit.city.limits import MAX_SEED
 from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import make_folder
-from tierkit.jobs.checks import Checks, Place
+from tierkit.jobs.checks import Checks, Location
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, read_dataset
 from tierkit.records import validate as problems_of
@@ -58,11 +58,11 @@ class Validation:
 
 def synth(
     enterprises: int,
-    out: Place,
+    out: Location,
     *,
     seed: int = 0,
     format: str = "parquet",
-    place: Place = "shanghai",
+    place: Location = "shanghai",
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Synthesis:
@@ -114,7 +114,7 @@ def synth(
     return Synthesis(folder, replaced, json.loads((folder / "manifest.json").read_text("utf-8")))
 
 
-def validate(data: Place) -> Validation:
+def validate(data: Location) -> Validation:
     """Hold the tables of a folder to the data contract.
 
     Parameters

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from tierkit.city.limits import MAX_SEED
-from tierkit.jobs.checks import Checks, Place
+from tierkit.jobs.checks import Checks, Location
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, place_of, validate
@@ -72,11 +72,11 @@ class Training:
 
 
 def train(
-    data: Place,
+    data: Location,
     as_of: date | str,
-    out: Place,
+    out: Location,
     *,
-    policy: Policy | Place | None = None,
+    policy: Policy | Location | None = None,
     scheme: str = "weighted",
     level: str = "scheme",
     seed: int = 0,
