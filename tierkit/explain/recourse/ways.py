@@ -92,6 +92,7 @@ def recourse(
 
     Examples
     --------
+    >>> from tierkit.policy.tiers import assign
     >>> from tierkit.scores.train import train
     >>> jiading = Policy.load("jiading-2025")
     >>> model = train("data/synthetic", "2024-12-30", policy=jiading)
