@@ -220,7 +220,7 @@ class Policy(Result):
             if head not in inside:
                 inside[head] = self._table(f"{table}.{head}") if dot else parameter
         if not inside:
-            raise KeyError(f"no parameter '{table}'{suggestion(table, self.parameters)}")
+            raise KeyError(f"no parameter '{table}'{suggestion(table, list(self.parameters))}")
         return MappingProxyType(inside)
 
     def parameter(self, path: str) -> Parameter:
