@@ -36,16 +36,16 @@ def population(seed: int = 1, enterprises: int = 20_000) -> Population:
 def log_odds(one: Population) -> NDArray[np.float64]:
     """Return the log-odds of being in violation were nobody inspected, by obligation."""
     weeks = sum(P[f"violation.severity.{s}"] / P[f"violation.mend.{s}"] for s in SEVERITIES)
-    return one.start.fixed.hazard / LOG_ONE + LOG_MIN + np.log(weeks)
+    return one.world.fixed.hazard / LOG_ONE + LOG_MIN + np.log(weeks)
 
 
 def shifts(one: Population) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return what sector, size and age add to the log-odds, and of whom the register tells for sure."""
-    world = one.start.fixed
+    world = one.world.fixed
     shift = np.array([P[f"hazard.sector.{s}"] for s in SECTORS])[world.sector]
     shift = shift + np.where(world.size == SIZES.index("large"), P["hazard.large"], 0)
     registered = one.enterprises["registered_on"].to_numpy("datetime64[D]")
-    came = np.datetime64(one.start.origin) + world.entered.astype(int) * np.timedelta64(7, "D")
+    came = np.datetime64(one.world.origin) + world.entered.astype(int) * np.timedelta64(7, "D")
     age = (came - registered).astype(int)
     shift = shift + np.where(age < 2 * 365, P["hazard.young"], 0)
     sure = np.abs(age - 2 * 365) > 14  # who registered on which day of the week is not the question
@@ -134,19 +134,19 @@ def test_prevalence_is_near_the_declared_one(seed: int) -> None:
     levels, of = np.unique(shift, return_inverse=True)
     centre = (hazard_intercept(P) + levels)[:, None] + P["hazard.latent_sd"] * NODES
     excess = np.where(sure, share - (expit(centre) @ WEIGHTS)[of], 0)
-    by_enterprise = np.bincount(one.start.fixed.enterprise, excess)
+    by_enterprise = np.bincount(one.world.fixed.enterprise, excess)
     assert abs(by_enterprise.sum()) <= 4 * np.sqrt((by_enterprise**2).sum())
-    here = one.start.fixed.entered[one.start.fixed.enterprise] == 0
-    there = one.start.state.violation[here] > 0
+    here = one.world.fixed.entered[one.world.fixed.enterprise] == 0
+    there = one.world.state.violation[here] > 0
     spread = np.sqrt((share[here] * (1 - share[here])).sum())
     assert abs(there.sum() - share[here].sum()) <= 4 * spread
-    assert not one.start.state.violation[~here].any()  # entrants start clean
+    assert not one.world.state.violation[~here].any()  # entrants start clean
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_latent_log_odds_have_their_spread_and_what_an_enterprise_shares(seed: int) -> None:
     one = population(seed)
-    world, latent = one.start.fixed, one.latent
+    world, latent = one.world.fixed, one.latent
     assert stats.kstest(latent, "norm").pvalue > ALPHA
     shift, sure = shifts(one)
     mine = sure & (world.hazard > 1)
@@ -166,7 +166,7 @@ def test_latent_log_odds_have_their_spread_and_what_an_enterprise_shares(seed: i
 @pytest.mark.parametrize("seed", SEEDS)
 def test_records_explain_a_fifth_to_a_third_of_the_latent_log_odds(seed: int) -> None:
     one = population(seed)
-    world, e = one.start.fixed, one.enterprises
+    world, e = one.world.fixed, one.enterprises
     age = (pd.Timestamp(P["calendar.start"]) - e["registered_on"]).dt.days
     seen = pd.get_dummies(e[["sector", "size", "ownership", "district"]], drop_first=True).astype(float)
     seen["young"], seen["capital"] = age < 2 * 365, np.log(e["registered_capital"])
@@ -195,12 +195,12 @@ def test_ids_are_valid_unique_and_say_district_and_kind(seed: int) -> None:
     assert (e["enterprise_id"].str[2:8] == division).all()
     individual = e["ownership"] == "individual"
     assert (e["enterprise_id"].str[1] == np.where(individual, "2", "1")).all()
-    assert list(one.start.ids) == list(e["enterprise_id"])
+    assert list(one.world.ids) == list(e["enterprise_id"])
 
 
 def test_columns_say_what_the_world_says() -> None:
     one = population()
-    world, e, o = one.start.fixed, one.enterprises, one.obligations
+    world, e, o = one.world.fixed, one.enterprises, one.obligations
     for name, levels in (
         ("sector", SECTORS),
         ("size", SIZES),
@@ -270,8 +270,8 @@ def test_professional_complaints_average_to_the_declared_rate() -> None:
 
 def test_capacity_is_the_expected_demand_and_its_slack() -> None:
     one = population()
-    world = one.start.fixed
-    known = np.arange(one.start.enterprises) < 20_000
+    world = one.world.fixed
+    known = np.arange(one.world.enterprises) < 20_000
     held = np.diff(world.start)
     yearly = base_rates(LEGACY, P)[world.sector, world.size] + P["reference_rate.triggered"]
     weekly = np.where(known, yearly / held / 52, 0)[world.enterprise]
@@ -310,14 +310,14 @@ def test_enterprises_enter_and_leave_at_the_declared_rates(seed: int) -> None:
 
 def test_entrants_register_in_the_week_before_they_can_be_inspected() -> None:
     one = population()
-    entered = one.start.fixed.entered
-    monday = pd.Timestamp(one.start.origin) + pd.to_timedelta(entered.astype(int) * 7, unit="D")
+    entered = one.world.fixed.entered
+    monday = pd.Timestamp(one.world.origin) + pd.to_timedelta(entered.astype(int) * 7, unit="D")
     lead = (monday - one.enterprises["registered_on"]).dt.days[entered > 0]
     assert lead.between(3, 7).all()  # a working day
-    assert (one.enterprises["registered_on"][entered == 0] < pd.Timestamp(one.start.origin)).all()
+    assert (one.enterprises["registered_on"][entered == 0] < pd.Timestamp(one.world.origin)).all()
     assert (
         one.obligations["valid_from"]
-        == one.enterprises["registered_on"].iloc[one.start.fixed.enterprise].to_numpy()
+        == one.enterprises["registered_on"].iloc[one.world.fixed.enterprise].to_numpy()
     ).all()
 
 
@@ -351,8 +351,8 @@ def test_slots_for_later_entrants_change_nothing_before_them(horizon: int) -> No
 
 def test_a_world_of_one_enterprise_can_be_drawn() -> None:
     one = draw(1, 1, LEGACY, 0)
-    assert one.start.enterprises == len(one.enterprises) == 1
-    assert one.start.date == P["calendar.start"] - dt.timedelta(weeks=P["calendar.burn_in_weeks"])
+    assert one.world.enterprises == len(one.enterprises) == 1
+    assert one.world.date == P["calendar.start"] - dt.timedelta(weeks=P["calendar.burn_in_weeks"])
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ def test_where_nobody_has_a_tier_on_both_days_nobody_moved(data, model, tiers, X
 
 
 def test_portraits_of_nobody_say_what_to_do(model, X, tiers) -> None:
-    with pytest.raises(ValueError, match=r"'tiers' has no rows.*Give scores"):
+    with pytest.raises(ValueError, match=r"'tiers' has no rows.*Give the tiers"):
         portraits(model.risk, model.credit, X[1].iloc[:0], tiers[1].iloc[:0])
 
 
