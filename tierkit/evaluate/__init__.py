@@ -6,13 +6,15 @@
 equal risk are visited alike; `runaway` what retraining on a policy's own findings does; `finding_rates` how
 often an inspection finds something, by three ways to take the records; `movers` whom another target would put
 first; `rounding` what whole points change. `wilson_interval`, `effective_size` and `calibration_table` are
-the counts and intervals that stand beside rates; `potential` is the truth of a synthetic city.
+the counts and intervals that stand beside rates; `of_truth` and `potential` are
+the truth of a synthetic city.
 """
 
 from tierkit.city.synth import potential
 from tierkit.evaluate.fairness.consistency import domestic_foreign
 from tierkit.evaluate.fairness.fairness import Fairness, fairness, missed_by_group
 from tierkit.evaluate.feedback.feedback import Feedback, equal_hazards, runaway
+from tierkit.evaluate.moments import of_truth
 from tierkit.evaluate.order.comparators import cases, contraction, swap
 from tierkit.evaluate.order.ranking import (
     Ranking,
@@ -53,6 +55,7 @@ __all__ = [
     "logged",
     "missed_by_group",
     "movers",
+    "of_truth",
     "policy_value",
     "potential",
     "rank_inspections",
