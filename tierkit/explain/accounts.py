@@ -118,7 +118,6 @@ def contributions(
     background : DataFrame or int, optional
         Against whom risk is measured: features as from `tierkit.features`, or how many enterprises to draw
         by lot from all. Values are then interventional; without it they are path-dependent.
-        `tierkit.explain.background` says what either answers.
     seed : int
         Of that draw.
     threads : int
@@ -134,6 +133,14 @@ def contributions(
         If an argument cannot be used.
     DataError
         If the dataset does not have one of the enterprises.
+
+    Notes
+    -----
+    *Path-dependent* values average what is not known along the training rows that went each way in the trees,
+    and start at the average of these, the inspected. *Interventional* ones put in the values of the
+    background, and start at its average: they say what the model did, and against whom an enterprise was
+    measured. Neither says what would happen if the enterprise changed. More in the notes of
+    `tierkit.explain.background`.
 
     Examples
     --------
