@@ -25,6 +25,11 @@ NEEDS_FILES = {"08_real_records": ("chicago_food", "toronto_rentsafe")}
 """Notebooks on public files that are not part of the project, and the folders they read."""
 
 ALL = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+QUICK_START = ROOT / "notebooks" / "01_quickstart.ipynb"
+"""It runs on other seeds and sizes, so it quotes no number, and asserts none."""
+TOLD = pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path != QUICK_START], ids=lambda path: path.stem
+)
 
 
 @cache
@@ -103,7 +108,31 @@ def test_every_figure_is_followed_by_a_finding_in_both_languages(path: Path) -> 
         assert "**Finding**" in after
 
 
+def imported(source: str) -> set[str]:
+    """Return the modules that a source imports, and the names of those that it imports from."""
+    tree = ast.parse("\n".join(line for line in source.splitlines() if not line.startswith("%")))
+    found = {name.name for one in ast.walk(tree) if isinstance(one, ast.Import) for name in one.names}
+    return found | {str(one.module) for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)}
+
+
 @ALL
+def test_it_imports_the_front_door_alone(path: Path) -> None:
+    source = "\n".join(cell.source for cell in code(path))
+    ours = {name for name in imported(source) if name.split(".")[0] in ("tierkit", "studies")}
+    studies = {name for name in ours if name.startswith("studies")}
+    assert ours - studies == {"tierkit"}
+    assert not studies or path.stem == "08_real_records"
+    assert "import tierkit as tk\n" in source
+
+
+def test_imports_of_deeper_modules_are_seen() -> None:
+    assert imported("%matplotlib inline\nfrom tierkit.scores import x\nimport tierkit.plot as p") == {
+        "tierkit.scores",
+        "tierkit.plot",
+    }
+
+
+@TOLD
 def test_every_number_of_a_finding_is_asserted_above_it(path: Path) -> None:
     asserted, found = "", 0
     for cell in read(path).cells:
@@ -115,7 +144,7 @@ def test_every_number_of_a_finding_is_asserted_above_it(path: Path) -> None:
     assert found > 20
 
 
-@ALL
+@TOLD
 def test_both_languages_quote_the_same_numbers(path: Path) -> None:
     for cell in read(path).cells:
         if cell.source.startswith("**结论**"):
@@ -169,20 +198,28 @@ def test_whatever_a_notebook_calls_is_there_and_takes_what_it_is_given(path: Pat
 def test_wrong_calls_are_seen() -> None:
     lines = [
         "from pathlib import Path",
-        "from tierkit import policy",
-        "policy.Policy.lode('legacy')",
-        "policy.Policy.load('legacy', lang='en')",
-        "policy.Policy.load('legacy').nothing_that_is_looked_at()",
+        "import tierkit as tk",
+        "tk.Policy.lode('legacy')",
+        "tk.Policy.load('legacy', lang='en')",
+        "tk.Policy.load('legacy').nothing_that_is_looked_at()",
         "Path.cwd(1)",
         "Path = Path.cwd",
     ]
     lode, load = wrong_calls("\n".join(lines))
-    assert lode.startswith("policy.Policy.lode('legacy'): ")
-    assert load == "policy.Policy.load('legacy', lang='en'): got an unexpected keyword argument 'lang'"
+    assert lode.startswith("tk.Policy.lode('legacy'): ")
+    assert load == "tk.Policy.load('legacy', lang='en'): got an unexpected keyword argument 'lang'"
 
 
-def run(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return the notebook after a run in a fresh kernel."""
+def run(path: Path, monkeypatch: pytest.MonkeyPatch, given: str = "", claims: str = "") -> Any:
+    """Return the notebook after a run in a fresh kernel, with a line of its first cell and a cell at its end.
+
+    Parameters
+    ----------
+    given : str
+        Stands in for the line of the first cell that sets the same names.
+    claims : str
+        Code that runs in the end.
+    """
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the client's; those of the code appear in the outputs
@@ -193,6 +230,13 @@ def run(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         for cell in again.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
+        if given:
+            first = next(cell for cell in again.cells if cell.cell_type == "code")
+            names = given.partition(" = ")[0]
+            first.source, replaced = re.subn(f"(?m)^{names} = .*$", given, first.source)
+            assert replaced == 1
+        if claims:
+            again.cells.append(nbformat.v4.new_code_cell(claims))
         where = {"metadata": {"path": str(path.parent)}}
         NotebookClient(again, timeout=MOST_SECONDS, kernel_name="python3", resources=where).execute()
     return again
@@ -229,6 +273,60 @@ def test_runs_in_a_fresh_kernel_and_says_the_same_again(path: Path, monkeypatch:
                 assert_alike(picture(kept), picture(seen), old.source)
             else:
                 assert seen == kept, old.source
+
+
+CLAIMS = """
+rates = rate["sum"] / rate["size"]
+assert rates.idxmax() == "trigger" and rates["random"] < rates["all"] < rates["trigger"]
+assert 0.5 < model.manifest["risk"]["metrics"]["test"]["auc"] < 0.9 and 2 * inside > len(bins)
+assert set(tiers["tier"]) == {"T1", "T2", "T3", "T4"}
+parts = tk.contributions(model, data, DAY, [riskiest])
+assert abs(parts.risk_base + parts.risk.to_numpy().sum() - why.risk_margin) < 1e-9
+assert abs(sum(effects) - (why.risk_margin - why.risk_base)) < 1e-9
+for column in both.values():
+    assert column["inspections"] < 0 < column["finding_rate"] and column["findings"] < 0
+assert trigger["shanghai-2025"] > trigger["legacy"]
+assert harm.loc[260, 0.25] > harm.loc[260, 0.1] > harm.loc[260, 0.0]
+assert harm.loc[260, 0.25] - harm.loc[260, 0.0] > harm.loc[52, 0.25] - harm.loc[52, 0.0]
+moved = reform.table(measures=["inspections"]).set_index("policy").loc["closer"]
+assert moved["difference_low"] > 0
+"""
+"""What the sentences of the quick start say, which holds for other cities as well."""
+FIGURES = """
+from tierkit.texts import interval, percent, signed
+assert DAY.isoformat() == "2024-12-30"
+assert [percent(rates[one], 1) for one in ("all", "trigger", "random")] == ["13.0%", "26.2%", "10.2%"]
+assert f"{inside} / {len(bins)}" == "5 / 5"
+assert f"{model.manifest['risk']['metrics']['test']['auc']:.2f}" == "0.70"
+assert [percent(share[one], 1) for one in ("T1", "T4")] == ["39.9%", "6.1%"]
+assert (f"{added:.2f}", percent(why.risk_probability, 1)) == ("2.95", "38.7%")
+told = [percent(x, 1, sign=True) for x in changes.loc["shanghai-2025", shown]]
+assert told == ["−43.3%", "+41.1%", "−20.0%", "+1.2%", "+0.8%"]
+assert [percent(trigger[one]) for one in ("legacy", "shanghai-2025")] == ["21%", "37%"]
+assert [percent(x, 1, sign=True) for x in harm.loc[260]] == ["+1.1%", "+4.1%", "+8.1%"]
+effect = reform.table().set_index(["policy", "measure"]).loc[("closer", "findings")]
+assert signed(effect["difference"], 0) == "+14"
+assert interval(*effect[["difference_low", "difference_high"]], 0, sign=True) == "[+11, +17]"
+"""
+"""What the quick start shows as it is committed."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "claims"),
+    [
+        pytest.param("ENTERPRISES, SEED = 3_000, 5", CLAIMS, id="another city"),
+        pytest.param("", CLAIMS + FIGURES, id="as committed", marks=pytest.mark.long),
+    ],
+)
+def test_the_quick_start_says_what_holds(given: str, claims: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(QUICK_START, monkeypatch, given, claims)
+
+
+def test_the_quick_start_asserts_and_quotes_no_number() -> None:
+    for cell in read(QUICK_START).cells:
+        assert "assert" not in cell.source
+        assert cell.cell_type == "code" or quoted(cell.source) == []
 
 
 def assert_alike(a: np.ndarray, b: np.ndarray, source: str) -> None:

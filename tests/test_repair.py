@@ -12,6 +12,8 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import assign, sentences
 from tierkit.records import REPAIRABLE_KINDS, DataError, Dataset, conform
 from tierkit.records.known import known
+from tierkit.scores.model import Model
+from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 
 AS_OF = pd.Timestamp("2024-01-01")
@@ -23,13 +25,14 @@ def data() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def card(data: Dataset) -> CreditScorecard:
-    """A scorecard whose points are known: 30 less for any open adverse record, 20 less for any penalty."""
+def model() -> Model:
+    """A model whose points are known: 30 less for any open adverse record, 20 less for any penalty."""
     X = pd.DataFrame({name: np.zeros(4000) for name in ("adverse_open", "penalties_open")})
     rng = np.random.default_rng(0)
     X["adverse_open"], X["penalties_open"] = rng.integers(0, 2, 4000), rng.integers(0, 2, 4000)
     y = rng.random(4000) < 0.1 + 0.2 * X["adverse_open"] + 0.1 * X["penalties_open"]
-    return CreditScorecard(monotone={"adverse_open": -1, "penalties_open": -1}).fit(X, y.astype(int))
+    card = CreditScorecard(monotone={"adverse_open": -1, "penalties_open": -1}).fit(X, y.astype(int))
+    return Model(RiskModel(), card, Policy.load("legacy"), {})
 
 
 def events(*rows: tuple[str, str, str, str | None, str | None]) -> pd.DataFrame:
@@ -42,17 +45,17 @@ def events(*rows: tuple[str, str, str, str | None, str | None]) -> pd.DataFrame:
     return conform(frame, "credit_events")
 
 
-def test_points_come_back_on_the_day_after_the_earliest_repair_and_not_before(data, card) -> None:
+def test_points_come_back_on_the_day_after_the_earliest_repair_and_not_before(data, model) -> None:
     one = data["enterprises"].sort_values("registered_on")["enterprise_id"].iloc[0]
     mine = events(
         (one, "penalty", "2023-11-01", "2024-02-01", None),
         (one, "abnormal_list", "2023-12-01", "2024-04-10", None),
         (one, "court_default", "2023-12-01", None, None),
     )
-    path = credit_path(card, Dataset({**data, "credit_events": mine}), AS_OF, [one], months=6)
+    path = credit_path(model, Dataset({**data, "credit_events": mine}), AS_OF, [one], months=6)
     points = path.pivot_table("points", "as_of", "case")
     clean, fined, both = (
-        card.points(pd.DataFrame({"adverse_open": [a], "penalties_open": [p]}))[0]
+        model.credit.points(pd.DataFrame({"adverse_open": [a], "penalties_open": [p]}))[0]
         for a, p in ((1, 0), (1, 1), (0, 0))
     )
     assert (points["none"] == fined).all()
@@ -65,23 +68,23 @@ def test_points_come_back_on_the_day_after_the_earliest_repair_and_not_before(da
     assert path.loc[path["case"] == "none", "red_line"].eq("court_default").all()
 
 
-def test_a_record_that_could_be_repaired_long_ago_comes_back_tomorrow(data, card) -> None:
+def test_a_record_that_could_be_repaired_long_ago_comes_back_tomorrow(data, model) -> None:
     one = data["enterprises"].sort_values("registered_on")["enterprise_id"].iloc[0]
     mine = events((one, "serious_dishonesty", "2022-11-01", "2023-02-01", None))
-    path = credit_path(card, Dataset({**data, "credit_events": mine}), AS_OF, [one], months=1)
+    path = credit_path(model, Dataset({**data, "credit_events": mine}), AS_OF, [one], months=1)
     shown = path[path["case"] == "earliest"].set_index("as_of")
     assert shown.index.tolist() == [AS_OF, AS_OF + pd.Timedelta(days=1), pd.Timestamp("2024-02-01")]
     assert shown["red_line"].notna().tolist() == [True, False, False]
     assert shown["points"].is_monotonic_increasing
 
 
-def test_an_open_record_ends_by_itself_after_three_years(data, card) -> None:
+def test_an_open_record_ends_by_itself_after_three_years(data, model) -> None:
     one = data["enterprises"].sort_values("registered_on")["enterprise_id"].iloc[0]
     mine = events((one, "tax_arrears", "2021-02-15", None, None))
     given = Dataset({**data, "credit_events": mine})
     last = open_records(given, AS_OF)["open_until"].item()
     assert last == pd.Timestamp("2021-02-15") + pd.Timedelta(days=1095)
-    path = credit_path(card, given, AS_OF, [one], months=3).query("case == 'none'").set_index("as_of")
+    path = credit_path(model, given, AS_OF, [one], months=3).query("case == 'none'").set_index("as_of")
     assert (path["open_records"] == (path.index <= last)).all()
     assert path["open_records"].nunique() == 2
     assert (
@@ -90,9 +93,9 @@ def test_an_open_record_ends_by_itself_after_three_years(data, card) -> None:
     )
 
 
-def test_repair_never_costs_points(data, card) -> None:
+def test_repair_never_costs_points(data, model) -> None:
     ids = data["enterprises"].query("registered_on < '2023-06-01'")["enterprise_id"]
-    path = credit_path(card, data, AS_OF, ids, months=9)
+    path = credit_path(model, data, AS_OF, ids, months=9)
     points = path.pivot_table("points", ["enterprise_id", "as_of"], "case")
     assert (points["earliest"] >= points["none"]).all()
     assert (points["earliest"] > points["none"]).any()
@@ -100,7 +103,7 @@ def test_repair_never_costs_points(data, card) -> None:
     pd.testing.assert_series_equal(today["earliest"], today["none"], check_names=False)
     X = build(data, AS_OF, ids, closed=True)
     np.testing.assert_array_equal(
-        today.loc[X.index, "none"].to_numpy(), card.points(X[list(card.inputs_.names)])
+        today.loc[X.index, "none"].to_numpy(), model.credit.points(X[list(model.credit.inputs_.names)])
     )
 
 
@@ -134,17 +137,17 @@ def test_only_open_records_of_the_enterprises_asked_about_are_listed(data) -> No
     assert (due.to_numpy() == found["repairable_from"].clip(lower=day).to_numpy()).all()
 
 
-def test_strangers_and_days_without_records_are_refused(data, card) -> None:
+def test_strangers_and_days_without_records_are_refused(data, model) -> None:
     with pytest.raises(DataError, match="is not in the dataset"):
-        credit_path(card, data, AS_OF, ["nobody"])
+        credit_path(model, data, AS_OF, ["nobody"])
     with pytest.raises(DataError, match="no records reach to"):
         known("data/synthetic", "2030-01-01")
 
 
-def test_a_red_line_caps_the_grade_with_its_reason_until_it_is_repaired(data, card) -> None:
+def test_a_red_line_caps_the_grade_with_its_reason_until_it_is_repaired(data, model) -> None:
     one = data["enterprises"].sort_values("registered_on")["enterprise_id"].iloc[0]
     mine = events((one, "serious_dishonesty", "2023-11-01", "2024-02-01", None))
-    path = credit_path(card, Dataset({**data, "credit_events": mine}), AS_OF, [one], months=2)
+    path = credit_path(model, Dataset({**data, "credit_events": mine}), AS_OF, [one], months=2)
     jiading = Policy.load("jiading-2025")
     for case, grades in (("none", ["C", "C", "C", "C"]), ("earliest", ["C", "C", "A", "A"])):
         rows = path[path["case"] == case]  # of 01-01, 02-01, the day after the repair, and 03-01

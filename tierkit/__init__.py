@@ -27,7 +27,8 @@ Policies
     scores into tiers. The room `policy` has what the plans say, their ladders, and their instruments.
 Reasons
     `explain` one enterprise (`Reasons`), what it can do (`recourse`, a `Recourse` each), what its tier
-    would be without some records (`revoked`), and what sets each tier apart (`portraits`).
+    would be without some records (`revoked`), and how its points come back over a year (`credit_path`);
+    what sets each tier apart (`portraits`), and the exact account of everybody (`contributions`).
 Policies compared
     `world_of` a dataset is the `World` that goes on from it; `compare` policies on it (`Comparison`), and
     `screen` for the unknown numbers that decide the answer.
@@ -60,9 +61,11 @@ if TYPE_CHECKING:
     from tierkit.compare.sensitivity.screening import screen
     from tierkit.evaluate.assessment import Assessment, assess
     from tierkit.evaluate.backtest import backtest
+    from tierkit.explain.accounts import contributions
     from tierkit.explain.asking import explain, portraits
     from tierkit.explain.reasons import Reasons
     from tierkit.explain.recourse.paths import Recourse
+    from tierkit.explain.recourse.repair import credit_path
     from tierkit.explain.recourse.revocation import revoked
     from tierkit.explain.recourse.ways import recourse
     from tierkit.features.building import build as features
@@ -99,6 +102,8 @@ __all__ = [
     "assign",
     "backtest",
     "compare",
+    "contributions",
+    "credit_path",
     "diff",
     "evaluate",
     "explain",
@@ -138,6 +143,8 @@ _PLACES = {
     "assign": "policy.tiers.assignment",
     "backtest": "evaluate.backtest",
     "compare": "compare.comparison",
+    "contributions": "explain.accounts",
+    "credit_path": "explain.recourse.repair",
     "diff": "policy.core",
     "explain": "explain.asking",
     "features": "features.building:build",

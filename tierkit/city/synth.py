@@ -570,7 +570,7 @@ def obligation_keys(frame: World) -> pd.DataFrame:
 
 def potential(
     data: Dataset,
-    date: dt.date,
+    date: dt.date | str,
     *,
     weeks: int = 26,
     policy: Policy | None = None,
@@ -583,7 +583,7 @@ def potential(
     ----------
     data : Dataset
         With the tables ``truth`` and ``truth_enterprises``.
-    date : datetime.date
+    date : date
         A Monday of the records.
     weeks : int
         Weeks from that day on, within the records.
@@ -609,22 +609,23 @@ def potential(
     Examples
     --------
     >>> data, end = make(50, seed=1)
-    >>> list(potential(data, dt.date(2024, 7, 1)))
+    >>> list(potential(data, "2024-07-01"))
     ['enterprise_id', 'agency', 'item_class', 'potential']
     """
     reference, p = _origins(data, policy, params)
+    monday = day_of(date)
     start, last = (dt.date.fromisoformat(str(data.manifest[key])) for key in ("start", "as_of"))
-    days = (date - start).days
-    if days % 7 or days < 0 or weeks < 1 or date + dt.timedelta(weeks=weeks) > last:
+    days = (monday - start).days
+    if days % 7 or days < 0 or weeks < 1 or monday + dt.timedelta(weeks=weeks) > last:
         raise ValueError(
             f"The window must begin on a Monday from {start} on and end by {last}. "
-            f"Got {weeks} weeks from {date}."
+            f"Got {weeks} weeks from {monday}."
         )
     frame = draw_world(int(data.manifest["enterprises"]), int(data.manifest["seed"]), reference, 0, p)
     past, chance = potential_detections(
         settled(frame, reference, threads), reference, days // 7 + weeks, first=days // 7, threads=threads
     )
-    until = pd.Timestamp(date + dt.timedelta(weeks=weeks))
+    until = pd.Timestamp(monday + dt.timedelta(weeks=weeks))
     rows = data["inspections"]
     kept = rows.loc[rows["inspected_on"] < until, "check_code"].astype(str)
     if set(write_records(past)["inspections"]["check_code"].astype(str)) != set(kept):

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from tierkit.records import SHANGHAI, TIERS, Place
 from tierkit.records.gate import instance_of, scores_of
 from tierkit.results import Result
 from tierkit.texts import interval, join, number, percent, policy_label, signed, text
+
+if TYPE_CHECKING:
+    from tierkit.compare.agencies import Scoreboard
 
 __all__ = ["HEADLINE", "IN_SHORT", "Comparison", "Replicates", "compare", "mean_interval", "replicates_for"]
 
@@ -228,6 +231,25 @@ class Comparison(Result):
             raise KeyError(f"No '{level}' in the group '{group}'; there are {sorted(set(table['level']))}.")
         row = rows.iloc[0].to_dict()
         return replicates_for(row, width * abs(row["difference"]) if relative else width)
+
+    def scoreboard(self) -> Scoreboard:
+        """Return the agencies' scoreboard of the headline: their measures under each policy.
+
+        Returns
+        -------
+        Scoreboard
+            As from `tierkit.compare.agencies.scoreboard`.
+
+        Examples
+        --------
+        >>> from tierkit.city.synth import make
+        >>> done = compare(make(80, seed=1)[1], "legacy", "jinshan-2025", replicates=2, weeks=8)
+        >>> done.scoreboard().table("legacy").columns[1]
+        'finding_rate'
+        """
+        from tierkit.compare.agencies import scoreboard  # here, as that module needs this one
+
+        return scoreboard(self.summary, kappa=self.kappa, weeks=self.weeks)
 
     def __repr__(self) -> str:
         """Return what was compared, as one line."""

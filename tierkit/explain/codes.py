@@ -12,7 +12,7 @@ from tierkit.features import FEATURES, GROUPS
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 
-__all__ = ["code_book", "code_books", "reason_codes"]
+__all__ = ["code_book", "code_books", "reason_codes", "strongest"]
 
 
 def reason_codes(
@@ -64,17 +64,28 @@ def reason_codes(
     >>> codes["risk_reason_1"].iloc[-1], bool(codes["risk_effect_1"].iloc[-1] > 0)
     ('findings_1y', True)
     """
+    values, _ = contributions(risk, X, background)
+    return strongest(
+        pd.DataFrame(values, index=X.index, columns=list(risk.inputs_.names)), -points_lost(credit, X).lost, k
+    )
+
+
+def strongest(risk: pd.DataFrame, credit: pd.DataFrame, k: int) -> pd.DataFrame:
+    """Return the strongest effects on both scores for every row, as `reason_codes` does, from all effects.
+
+    Parameters
+    ----------
+    risk, credit : DataFrame of shape (n, features)
+        What each feature adds to the risk margin and to the points.
+    k : int
+    """
     if k < 1:
         raise ValueError(f"The 'k' parameter must be at least 1. Got {k} instead.")
-    values, _ = contributions(risk, X, background)
-    losses = points_lost(credit, X).lost
     parts = [
-        _strongest("risk", values, list(risk.inputs_.names), k),
-        _strongest("credit", -losses.to_numpy(np.float64), list(map(str, losses.columns)), k),
+        _strongest(axis, effects.to_numpy(np.float64), list(map(str, effects.columns)), k)
+        for axis, effects in (("risk", risk), ("credit", credit))
     ]
-    frame = pd.concat(parts, axis=1)
-    frame.index = X.index
-    return frame
+    return pd.concat(parts, axis=1).set_axis(risk.index)
 
 
 def _strongest(axis: str, values: NDArray[np.float64], names: list[str], k: int) -> pd.DataFrame:

@@ -5,6 +5,7 @@ every common colour vision deficiency. The Chinese font comes with the package.
 """
 
 from tierkit.plot.backtests import backtest
+from tierkit.plot.bars import stacked_bars
 from tierkit.plot.changes import kappa, outcomes, trade_off
 from tierkit.plot.credit import monitoring, tier_stability
 from tierkit.plot.effects import effects, horizon, policy_label
@@ -17,10 +18,11 @@ from tierkit.plot.ranking import found
 from tierkit.plot.scores import calibration, matrix, points, tier_label, tier_sizes
 from tierkit.plot.sensitivity import screening, tornado
 from tierkit.plot.soundness import equal_visits, feedback
-from tierkit.plot.style import canvas, policy_color, style
+from tierkit.plot.style import COLORS, canvas, policy_color, style
 from tierkit.plot.timeline import timeline
 
 __all__ = [
+    "COLORS",
     "backtest",
     "calibration",
     "canvas",
@@ -42,6 +44,7 @@ __all__ = [
     "policy_color",
     "policy_label",
     "screening",
+    "stacked_bars",
     "style",
     "tier_label",
     "tier_marks",

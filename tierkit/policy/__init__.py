@@ -7,11 +7,13 @@ from tierkit.policy.files.loading import presets
 from tierkit.policy.files.problems import PolicyError, PolicyWarning
 from tierkit.policy.files.reading import STATUSES
 from tierkit.policy.instruments import INSTRUMENTS, without
+from tierkit.policy.ladders import DANDONG, check_floor, ladder, ladder_table, realised
 from tierkit.policy.plans.covering import REFERENCES, STANDINGS, clauses_naming, coverage, coverage_summary
 from tierkit.policy.plans.plans import PLANS, plans_page, plans_table
 from tierkit.policy.specification import SPEC, UNITS, spec_of
 
 __all__ = [
+    "DANDONG",
     "HALF_LIVES",
     "INSTRUMENTS",
     "PLANS",
@@ -26,15 +28,19 @@ __all__ = [
     "PolicyWarning",
     "amend",
     "check",
+    "check_floor",
     "clauses_naming",
     "coverage",
     "coverage_summary",
     "diff",
+    "ladder",
+    "ladder_table",
     "plans_page",
     "plans_table",
     "policies_of",
     "policy_of",
     "presets",
+    "realised",
     "spec_of",
     "without",
 ]

@@ -17,13 +17,15 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from tierkit import texts
-from tierkit.policy import STATUSES, Policy
+from tierkit.policy.core import Policy
+from tierkit.policy.files.reading import STATUSES
 from tierkit.records import ITEM_CLASSES, LEVELS, TIERS, Label
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "DANDONG",
@@ -345,6 +347,8 @@ def ladder(policies: Iterable[Policy]) -> pd.DataFrame:
     >>> frame["general"].tolist()
     [0.01, 0.02, 0.1, 0.3]
     """
+    import pandas as pd  # here, as in policy/core
+
     rows = [
         {
             "policy": policy.name,
@@ -383,6 +387,8 @@ def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
     >>> table.iloc[:, 1].tolist()
     ['0 / 0.285', '0.01']
     """
+    import pandas as pd
+
     rows = []
     for policy in policies:
         own = ladder([policy]).to_dict("records")

@@ -143,6 +143,34 @@ class Dataset(Mapping[str, pd.DataFrame]):
             tables["truth_complaints"] = frame[mine].reset_index(drop=True)
         return Dataset({**self, **tables}, self._manifest, self._place)
 
+    def labels(self, name: str, lang: str = "zh") -> dict[str, str]:
+        """Return the labels of levels, for a figure or a table: what each id of a column means.
+
+        Parameters
+        ----------
+        name : str
+            A column of levels: ``"channel"``, ``"sector"``, ``"agency"``.
+        lang : {"zh", "en"}
+
+        Returns
+        -------
+        dict of str to str
+
+        Raises
+        ------
+        InputError
+            If no column has levels of that name.
+
+        Examples
+        --------
+        >>> Dataset({}).labels("channel", "en")["trigger"]
+        'triggered'
+        """
+        levels = self._place.levels
+        if name not in levels:
+            raise InputError(f"'{name}' has no levels{did_you_mean(name, levels)}")
+        return {level: label.text(lang) for level, label in levels[name].items()}
+
     def _repr_html_(self) -> str:
         rows = []
         for name, frame in self.items():

@@ -13,18 +13,22 @@ from typing import Any, Self, TypeAlias
 import pandas as pd
 from scipy.special import expit
 
-from tierkit.features import features_of, on_register, standing
+from tierkit.features import build, features_of, on_register, standing
 from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
-from tierkit.records import GRAVITY, PLACE_FILE, SHANGHAI, Place
-from tierkit.records.gate import InputError, described
+from tierkit.records import CHANNELS, GRAVITY, PLACE_FILE, SHANGHAI, Place
+from tierkit.records.arguments import did_you_mean
+from tierkit.records.gate import InputError, described, source_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result, plain
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.inputs import flag_text
+from tierkit.scores.metrics import calibration_table
 from tierkit.scores.model_folder import ENSEMBLE, ModelError, json_text, read_folder, write_folder
+from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
+from tierkit.scores.training_rows import training_frame
 from tierkit.texts import number, policy_label, text
 
 __all__ = ["Model", "ModelLike", "Scored", "model_of"]
@@ -229,6 +233,74 @@ class Model(Result):
             one = self.scored(known, ids)
         of_risk = one.X[list(self.risk.inputs_.names)]
         return self.ensemble.certainty(of_risk, one.scores, plan, previous, as_of=one.day)
+
+    def calibration(
+        self, data: Source, bins: int = 5, *, channel: str | None = None, threads: int = 1
+    ) -> pd.DataFrame:
+        """Return predicted and observed risk on the last inspections, which the model was not trained on.
+
+        Parameters
+        ----------
+        data : Dataset or path
+            What the model was trained on, or later records of the same kind.
+        bins : int
+            Largest number of bins of equal counts.
+        channel : str, optional
+            Inspections of one channel, ``"random"`` for random audits, which are drawn by lot; each then
+            counts alike. All that the model's scheme takes, with its weights, if absent.
+        threads : int
+            Does not change the result.
+
+        Returns
+        -------
+        DataFrame
+            As from `tierkit.scores.metrics.calibration_table`, for `tierkit.plot.calibration`.
+
+        Examples
+        --------
+        >>> import tierkit as tk
+        >>> model = tk.train("data/synthetic", "2024-12-30")
+        >>> table = model.calibration("data/synthetic")
+        >>> int(table["n"].sum()) == model.manifest["risk"]["metrics"]["test"]["n"]
+        True
+        """
+        if channel is not None and channel not in CHANNELS:
+            raise InputError(f"There is no 'channel' {described(channel)}{did_you_mean(channel, CHANNELS)}")
+        rows = training_frame(
+            source_of(data), self.manifest["as_of"], self.manifest["scheme"], threads=threads
+        )
+        held = rows.rows["as_of"] >= pd.Timestamp(self.manifest["risk"]["split"]["test_from"])
+        if channel is not None:
+            held &= rows.rows["channel"] == channel
+        predicted = self.risk.predict_proba(rows.X[held])[:, 1]
+        weight = rows.weight[held] if channel is None else None
+        return calibration_table(rows.y[held], predicted, bins, weight)
+
+    def monitor(self, data: Source, as_of: date | str, *, threads: int = 1) -> Monitoring:
+        """Return how far the enterprises of a day have moved from those that the scorecard was fitted on.
+
+        Parameters
+        ----------
+        data : Dataset or path
+        as_of : date
+        threads : int
+            Does not change the result.
+
+        Returns
+        -------
+        Monitoring
+            For `tierkit.plot.monitoring`: the index of the score and of each feature, beside what chance
+            alone would give.
+
+        Examples
+        --------
+        >>> import tierkit as tk
+        >>> watch = tk.train("data/synthetic", "2024-12-30").monitor("data/synthetic", "2024-12-30")
+        >>> watch.table["variable"].iloc[0]
+        '(score)'
+        """
+        X = build(data, as_of, threads=threads)[list(self.credit.inputs_.names)]
+        return monitor(self.credit, X, Bands.from_dict(self.manifest["credit"]["bands"]))
 
     def score_features(
         self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: Any = None

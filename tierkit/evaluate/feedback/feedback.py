@@ -47,6 +47,7 @@ from tierkit.compare.comparison import mean_interval
 from tierkit.evaluate.feedback.learning import COUNTED, ROUND_WEEKS, Book, Learn
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS, SIZES
+from tierkit.records.arguments import InputError, described, did_you_mean
 from tierkit.results import Result
 from tierkit.scores.risk import RiskModel
 from tierkit.texts import interval, join, number, text
@@ -358,11 +359,19 @@ def _standing(frame: World) -> Floats:
     return np.bincount(owner, weights=violating, minlength=frame.enterprises).astype(np.float64)
 
 
+def _named(arm: Arm | str) -> Arm:
+    """Return an arm that may be given by name."""
+    known = {one.name: one for one in ARMS}
+    if isinstance(arm, str) and arm not in known:
+        raise InputError(f"The 'arms' name no arm {described(arm)}{did_you_mean(arm, known)}")
+    return known[arm] if isinstance(arm, str) else arm
+
+
 def runaway(
     enterprises: int = 3000,
     *,
     rounds: int = 10,
-    arms: Sequence[Arm] = ARMS,
+    arms: Sequence[Arm | str] = ARMS,
     seeds: Sequence[int] = (1, 2, 3),
     reported: bool = True,
     params: Parameters | None = None,
@@ -377,8 +386,8 @@ def runaway(
         In the register of each world.
     rounds : int, default=10
         Of half a year each.
-    arms : sequence of Arm
-        With different names.
+    arms : sequence of Arm or str
+        With different names; those of `ARMS` may be given by name.
     seeds : sequence of int
         One world per seed; all arms start from the same records and share all draws.
     reported : bool, default=True
@@ -406,19 +415,20 @@ def runaway(
 
     Examples
     --------
-    >>> short = runaway(400, rounds=2, arms=ARMS[:1], seeds=[1])
+    >>> short = runaway(400, rounds=2, arms=["discovered"], seeds=[1])
     >>> short.summary()["round"].unique().tolist()
     [1, 2]
     """
-    names = [arm.name for arm in arms]
-    if not arms or len(set(names)) < len(names):
+    chosen = tuple(_named(arm) for arm in arms)
+    names = [arm.name for arm in chosen]
+    if not chosen or len(set(names)) < len(names):
         raise ValueError(f"The 'arms' must have different names, one at least. Got {names}.")
-    for arm in arms:
+    for arm in chosen:
         if arm.learn == "audits" and arm.floor == 0:
             raise ValueError(f"Arm '{arm.name}' learns from random audits and has no floor. Give it one.")
     if rounds < 1 or not len(seeds):
         raise ValueError("There must be at least one round and one seed.")
-    total, count = len(seeds) * len(arms) * rounds, 0
+    total, count = len(seeds) * len(chosen) * rounds, 0
 
     def done() -> None:
         nonlocal count
@@ -431,7 +441,7 @@ def runaway(
         _, past, _ = history(
             enterprises, seed, params=params, horizon_weeks=rounds * ROUND_WEEKS, threads=threads
         )
-        for arm in arms:
+        for arm in chosen:
             rows += _arm(arm, past, rounds, seed, reported, done)
     frame = pd.DataFrame(rows, columns=["arm", "seed", "round", "measure", "value"])
-    return Feedback(frame, tuple(arms), enterprises)
+    return Feedback(frame, chosen, enterprises)

@@ -20,7 +20,7 @@ from tierkit.features import RECORD_DAYS, features_of, standing
 from tierkit.records import REPAIRABLE_KINDS, Tables
 from tierkit.records.gate import day_of
 from tierkit.records.known import Known, Source, known, opened
-from tierkit.scores.scorecard import CreditScorecard
+from tierkit.scores.model import ModelLike, model_of
 
 __all__ = ["credit_path", "open_records", "repaired"]
 
@@ -95,7 +95,7 @@ def repaired(events: pd.DataFrame, as_of: date | str) -> pd.DataFrame:
 
 
 def credit_path(
-    card: CreditScorecard,
+    model: ModelLike,
     data: Source | Known,
     as_of: date | str | None,
     ids: Iterable[str],
@@ -106,8 +106,8 @@ def credit_path(
 
     Parameters
     ----------
-    card : CreditScorecard
-        Fitted on the catalogue's features, or some of them.
+    model : Model or path
+        Whose scorecard gives the points.
     data : Dataset or path
     as_of : date
         Cells known on this day or later are not used.
@@ -129,15 +129,15 @@ def credit_path(
 
     Examples
     --------
-    >>> X = pd.DataFrame({"adverse_open": np.repeat([0.0, 1.0], 500)})
-    >>> late = np.repeat([0, 1, 0, 1], [475, 25, 400, 100])
-    >>> card = CreditScorecard(monotone={"adverse_open": -1}).fit(X, late)
+    >>> import tierkit as tk
+    >>> model = tk.train("data/synthetic", "2024-12-30")
     >>> one = open_records("data/synthetic", "2024-07-01")["enterprise_id"].iloc[0]
-    >>> path = credit_path(card, "data/synthetic", "2024-07-01", [one], months=6)
+    >>> path = tk.credit_path(model, "data/synthetic", "2024-07-01", [one], months=6)
     >>> by_case = path.groupby("case", sort=False)["points"]
     >>> bool((by_case.get_group("earliest").to_numpy() >= by_case.get_group("none").to_numpy()).all())
     True
     """
+    card = model_of(model).credit
     with opened(data, as_of) as seen:
         wanted, day = seen.ids(ids), seen.day
         now = known_tables(seen, wanted)
