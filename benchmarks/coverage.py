@@ -24,9 +24,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tierkit.city.engine import potential_detections
+from tierkit.city.parameters import parameters
 from tierkit.city.population import draw
 from tierkit.city.synth import obligation_keys, settled
-from tierkit.city.world import parameters
 from tierkit.city.writing import write_records
 from tierkit.evaluate import Logged, logged, policy_value, true_value
 from tierkit.evaluate.value.policy_value import ESTIMATORS

@@ -74,8 +74,8 @@ def main(target: str) -> dict[str, Any]:
     from plain_engine import plain_run
 
     from tierkit.city.engine import run
+    from tierkit.city.parameters import parameters
     from tierkit.city.synth import make, world_of
-    from tierkit.city.world import parameters
     from tierkit.evaluate.history.logged import Records
     from tierkit.explain.evidence import evidence
     from tierkit.explain.recourse.repair import open_records

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from worlds import policy_of
 
+from tierkit.city.parameters import parameters
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
-from tierkit.city.world import parameters
 from tierkit.evaluate.history import History, estimate
 from tierkit.policy import Policy
 from tierkit.records import SHANGHAI, SIZES, Dataset

@@ -10,9 +10,10 @@ import pytest
 from tests.test_theory import EQUAL, FLAT, agrees, bare, weekly, with_hazard, world
 from tests.worlds import ALL_ON, LEGACY, busy_world, policy_of, with_parameters
 from tierkit.city.engine import TALLY, Run, compile_rules, run
+from tierkit.city.parameters import parameters
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
-from tierkit.city.world import WEEKS_A_YEAR, log_index, parameters, rate_table
+from tierkit.city.world import WEEKS_A_YEAR, log_index, rate_table
 from tierkit.policy import INSTRUMENTS, SPEC, Policy, PolicyWarning, without
 from tierkit.records import SHANGHAI
 

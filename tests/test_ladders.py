@@ -15,9 +15,9 @@ import pytest
 from tests.worlds import load
 from tierkit import report
 from tierkit.city.engine import run as run_simulation
+from tierkit.city.parameters import parameters
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
-from tierkit.city.world import parameters
 from tierkit.compare.comparison import compare
 from tierkit.compare.outcomes import run_and_measure
 from tierkit.policy import Policy, check, ladders

@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from tierkit import cli
 from tierkit.city.engine import run
+from tierkit.city.parameters import parameters
 from tierkit.city.population import agency_levels, cells, item_ranges
 from tierkit.city.synth import make, world_of
-from tierkit.city.world import World, parameters
+from tierkit.city.world import World
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.policy import Policy, PolicyError, check, diff
 from tierkit.policy.tiers import assign

@@ -12,8 +12,9 @@ from scipy import integrate, stats
 from scipy.special import expit
 
 from tests.worlds import LEGACY, policy_of
+from tierkit.city.parameters import parameters
 from tierkit.city.population import Population, base_rates, draw, draw_world, hazard_intercept, items
-from tierkit.city.world import LOG_MIN, LOG_ONE, NEVER, parameters
+from tierkit.city.world import LOG_MIN, LOG_ONE, NEVER
 from tierkit.policy import Policy
 from tierkit.records import ITEM_CLASSES, OWNERSHIPS, SEVERITIES, SHANGHAI, SIZES, credit_code
 

@@ -8,9 +8,10 @@ import pytest
 from worlds import policy_of
 
 from tierkit.city.engine import oracle_scores, run
+from tierkit.city.parameters import parameters
 from tierkit.city.scored import MOST_VIOLATING, ROOM_FOR_ALL, table_of, world_from_scores
 from tierkit.city.synth import make
-from tierkit.city.world import LOG_ONE, parameters
+from tierkit.city.world import LOG_ONE
 from tierkit.policy import Policy
 from tierkit.records import SHANGHAI
 

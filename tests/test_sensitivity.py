@@ -12,8 +12,8 @@ from SALib.sample.morris import sample
 from scipy.stats import ttest_1samp
 from worlds import load
 
+from tierkit.city.parameters import parameters
 from tierkit.city.synth import make
-from tierkit.city.world import parameters
 from tierkit.compare.comparison import compare
 from tierkit.compare.sensitivity import screen, tornado, uncertain
 from tierkit.compare.sensitivity.design import _noise_quantile, city_seeds, morris

@@ -12,9 +12,10 @@ import pytest
 
 from tests.worlds import ALL_ON, LEGACY, load, policy_of
 from tierkit.city.engine import Run, run
+from tierkit.city.parameters import parameters
 from tierkit.city.population import draw
 from tierkit.city.synth import grow, history, make, make_folder, world_of
-from tierkit.city.world import World, parameters
+from tierkit.city.world import World
 from tierkit.policy import Policy
 from tierkit.records import (
     CHANNELS,

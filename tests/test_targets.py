@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tierkit.city.world import parameters
+from tierkit.city.parameters import parameters
 from tierkit.evaluate.targets import TARGETS, Severities, movers, severities, targets
 from tierkit.policy import Policy
 from tierkit.records import SEVERITIES, read_dataset

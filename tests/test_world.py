@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worlds import busy_world
-from tierkit.city.world import LOG_MIN, LOG_ONE, NEVER, State, log_index, parameters, probability_table
+from tierkit.city.parameters import parameters
+from tierkit.city.world import LOG_MIN, LOG_ONE, NEVER, State, log_index, probability_table
 
 TOP = -int(LOG_MIN) * LOG_ONE
 

@@ -11,9 +11,10 @@ import pandas as pd
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from tierkit.city.parameters import parameters
 from tierkit.city.population import draw, items
 from tierkit.city.synth import make
-from tierkit.city.world import World, parameters
+from tierkit.city.world import World
 from tierkit.policy import Policy, PolicyWarning
 from tierkit.records import GRADES, SHANGHAI, TIERS
 

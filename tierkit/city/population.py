@@ -18,18 +18,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, ndtri
 
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Domain, draws, threshold, uniform
-from tierkit.city.world import (
-    LOG_ONE,
-    LONG_AGO,
-    NEVER,
-    WEEKS_A_YEAR,
-    Fixed,
-    Parameters,
-    State,
-    World,
-    log_index,
-    parameters,
-)
+from tierkit.city.parameters import Parameters, parameters
+from tierkit.city.world import LOG_ONE, LONG_AGO, NEVER, WEEKS_A_YEAR, Fixed, State, World, log_index
 from tierkit.policy import Policy
 from tierkit.records import (
     AGENCY_LEVELS,

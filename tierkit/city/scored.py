@@ -20,8 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Domain, draws, uniform
+from tierkit.city.parameters import Parameters, parameters
 from tierkit.city.population import base_rates, first_state, items, professional_limits, violation_weeks
-from tierkit.city.world import NEVER, WEEKS_A_YEAR, Fixed, Parameters, World, log_index, parameters
+from tierkit.city.world import NEVER, WEEKS_A_YEAR, Fixed, World, log_index
 from tierkit.policy import Policy
 from tierkit.records import ITEM_CLASSES, Place
 from tierkit.records.gate import day_of

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from tierkit import __version__
 from tierkit.city.engine import Run, potential_detections, run
+from tierkit.city.parameters import Parameters, parameters
 from tierkit.city.population import Population, draw, draw_world
-from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, Parameters, State, World, parameters
+from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, State, World
 from tierkit.city.writing import state_columns, write_records
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.records import (

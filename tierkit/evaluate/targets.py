@@ -29,7 +29,8 @@ from scipy.special import gammaln
 from scipy.stats import kendalltau, norm, spearmanr
 
 from tierkit.arrays import Floats
-from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
+from tierkit.city.parameters import Parameters, parameters
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.policy import Policy
 from tierkit.records import PLANNED_CHANNELS, SEVERITIES, Dataset
 from tierkit.records.gate import day_of

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.city.parameters import parameters
 from tierkit.city.synth import history, make
-from tierkit.city.world import World, parameters
+from tierkit.city.world import World
 from tierkit.compare.outcomes import MEASURES, run_and_measure
 from tierkit.compare.sensitivity.design import check_finite
 from tierkit.compare.sensitivity.ranges import Uncertain, uncertain

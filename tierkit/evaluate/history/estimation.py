@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tierkit.arrays import Floats
-from tierkit.city.world import Parameters, parameters
+from tierkit.city.parameters import Parameters, parameters
 from tierkit.evaluate.history.logged import Chance, Records
 from tierkit.evaluate.history.routine import GRADIENTS, Routine, fitted_rates, frequencies
 from tierkit.policy import Policy

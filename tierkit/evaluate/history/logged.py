@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import beta, gamma
 
 from tierkit.arrays import Floats
-from tierkit.city.world import WEEKS_A_YEAR, Parameters
+from tierkit.city.parameters import Parameters
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.history.routine import Routine
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS, CREDIT_EVENTS, FINDINGS, SEVERITIES, SIZES, TIERS, place_of

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from tierkit.city.world import Parameters
+from tierkit.city.parameters import Parameters
 from tierkit.evaluate.value.opportunities import open_obligations, weekly_chances, within
 from tierkit.evaluate.value.overlap import Gap, OverlapError
 from tierkit.evaluate.windows import check_window

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from tierkit.arrays import Floats
 from tierkit.city.engine import tier_rates
 from tierkit.city.engine.rules import MAX_SHIFT
+from tierkit.city.parameters import Parameters, parameters
 from tierkit.city.population import base_rates
-from tierkit.city.world import WEEKS_A_YEAR, Parameters, parameters
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.history.logged import Records
 from tierkit.policy import Policy
 from tierkit.records import ITEM_CLASSES, SIZES, TIERS, place_of
