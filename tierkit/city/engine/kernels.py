@@ -17,7 +17,18 @@ from tierkit.city.engine.rules import ADVERSE_EVERY, FADE_WEEKS, MAX_SHIFT, NO_T
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, philox
 from tierkit.city.world import LOG_ONE, NEVER
 
-__all__ = ["LOG", "RELABELLED", "TALLY", "advance", "bind", "reregister", "review", "set_offsets", "settle"]
+__all__ = [
+    "LOG",
+    "RELABELLED",
+    "SUPPRESSED",
+    "TALLY",
+    "advance",
+    "bind",
+    "reregister",
+    "review",
+    "set_offsets",
+    "settle",
+]
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(6)
 ONSITE, JOINT, OFFSITE = range(3)
@@ -47,6 +58,8 @@ TALLY = (
     "put_off",
 )  # fmt: skip
 """What becomes of a demanded inspection, by week and agency."""
+SUPPRESSED = ("list", "item", "window", "cap", "duplicate", "lapsed")
+"""Of these, what means that it is not made."""
 (
     NEW,
     CARRIED,
