@@ -73,7 +73,7 @@ SUPPRESSED = ("list", "item", "window", "cap", "duplicate", "lapsed")
     BY_DUPLICATE,
     LAPSED,
     PUT_OFF,
-) = range(12)
+) = range(len(TALLY))
 
 _FOUND, _CLEAN, _PENALTY, _SUBSTANTIATED, _ADVERSE = 0, 3, 4, 5, 6
 _B_WEEK, _B_SEVERITY, _B_SIGNAL, _B_DEMAND, _B_INSPECTION, _B_CONSEQUENCE, _B_ENTERPRISE = (
