@@ -15,7 +15,7 @@ ROW = f"""
 [{KIND}]
 label = ["出借资质", "licence lent"]
 nature = "adverse"
-gravity = 7
+gravity = {{gravity}}
 credit_target = {{target}}
 severity = "moderate"
 rate = {{{{ value = 3.0, unit = "1/enterprise-year", assumption = "often, so that a test sees it" }}}}
@@ -37,7 +37,10 @@ _read_text, _read_bytes = Path.read_text, Path.read_bytes
 
 def _more_text(self: Path, *args: Any, **named: Any) -> str:
     text = _read_text(self, *args, **named)
-    return text + ROW.format(target=EXTRA["target"]) if self.name == "credit_events.toml" else text
+    if self.name != "credit_events.toml":
+        return text
+    gravity = text.count('\nnature = "adverse"') + 1  # after all that are declared
+    return text + ROW.format(target=EXTRA["target"], gravity=gravity)
 
 
 def _more_bytes(self: Path) -> bytes:

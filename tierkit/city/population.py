@@ -47,6 +47,7 @@ __all__ = [
     "item_ranges",
     "items",
     "professional_limits",
+    "towns",
     "violation_weeks",
 ]
 
@@ -567,6 +568,26 @@ def first_state(fixed: Fixed, seed: int, odds: NDArray[np.float64], p: Parameter
     )
 
 
+def towns(world: World) -> NDArray[np.int64]:
+    """Return the town of each enterprise, shape (E,), as its position in the place's `towns`.
+
+    The engine knows districts alone; what goes by town takes it from here.
+
+    Examples
+    --------
+    >>> world = draw_world(5, 1, Policy.load("legacy"), horizon_weeks=0)
+    >>> [world.place.towns[code][0] for code in towns(world)[:2]] == [
+    ...     world.place.ids("district")[code] for code in world.fixed.district[:2]
+    ... ]
+    True
+    """
+    sizes = np.array([len(one.towns) for one in world.place.districts.values()])
+    u = _uniforms(world.seed, np.arange(world.enterprises), 4)[2]
+    district = world.fixed.district
+    first: NDArray[np.int64] = (np.cumsum(sizes) - sizes)[district]
+    return first + (u * sizes[district]).astype(np.int64)
+
+
 def _facts(
     world: World,
     age_days: NDArray[np.int64],
@@ -621,7 +642,7 @@ def _facts(
         place.names.pattern.format(first=a, second=b, trade=c, form=d)
         for a, b, c, d in zip(first, second, trade, form, strict=True)
     ]
-    town = _pick(fixed.district, u[4][2], [one.towns for one in place.districts.values()])
+    town = np.array([town for _district, town in place.towns], object)[towns(world)]
     park = pd.Series(np.array(parks, object)[fixed.district]).where(in_park)
     enterprises = pd.DataFrame(
         {

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.city.engine import LOG, TALLY, Run, run
+from tierkit.city.engine import LOG, SUPPRESSED, TALLY, Run, run
 from tierkit.city.engine.kernels import RELABELLED
 from tierkit.city.population import items
 from tierkit.city.world import State, World
@@ -132,7 +132,7 @@ def levels_of(place: Place) -> Mapping[str, tuple[str, ...]]:
 
 
 _DRAWN = [CHANNELS.index(name) for name in ("random", "routine")]
-_SUPPRESSED = [TALLY.index(name) for name in ("list", "item", "window", "cap", "duplicate", "lapsed")]
+_SUPPRESSED = [TALLY.index(name) for name in SUPPRESSED]
 _RANDOM, _TRIGGER, _FOLLOWUP = (CHANNELS.index(name) for name in ("random", "trigger", "followup"))
 _CAMPAIGN = CHANNELS.index("campaign")
 _JOINT, _OFFSITE = MODES.index("joint"), MODES.index("offsite")

@@ -6,11 +6,11 @@ from tierkit.policy.files.checks import HALF_LIVES
 from tierkit.policy.files.loading import presets
 from tierkit.policy.files.problems import PolicyError, PolicyWarning
 from tierkit.policy.files.reading import STATUSES
-from tierkit.policy.instruments import INSTRUMENTS, without
+from tierkit.policy.instruments import without
 from tierkit.policy.ladders import DANDONG, check_floor, ladder, ladder_table, realised
 from tierkit.policy.plans.covering import REFERENCES, STANDINGS, clauses_naming, coverage, coverage_summary
 from tierkit.policy.plans.plans import PLANS, plans_page, plans_table
-from tierkit.policy.specification import SPEC, UNITS, spec_of
+from tierkit.policy.specification import INSTRUMENTS, SPEC, UNITS, spec_of
 
 __all__ = [
     "DANDONG",

@@ -6,12 +6,13 @@ policies meet the same draws, and threads or slices change nothing.
 """
 
 from tierkit.city.engine.engine import Run, oracle_scores, run
-from tierkit.city.engine.kernels import LOG, TALLY
+from tierkit.city.engine.kernels import LOG, SUPPRESSED, TALLY
 from tierkit.city.engine.potential import potential_detections
 from tierkit.city.engine.rules import compile_rules, tier_rates
 
 __all__ = [
     "LOG",
+    "SUPPRESSED",
     "TALLY",
     "Run",
     "compile_rules",

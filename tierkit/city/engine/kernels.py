@@ -17,7 +17,18 @@ from tierkit.city.engine.rules import ADVERSE_EVERY, FADE_WEEKS, MAX_SHIFT, NO_T
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, philox
 from tierkit.city.world import LOG_ONE, NEVER
 
-__all__ = ["LOG", "RELABELLED", "TALLY", "advance", "bind", "reregister", "review", "set_offsets", "settle"]
+__all__ = [
+    "LOG",
+    "RELABELLED",
+    "SUPPRESSED",
+    "TALLY",
+    "advance",
+    "bind",
+    "reregister",
+    "review",
+    "set_offsets",
+    "settle",
+]
 
 RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(6)
 ONSITE, JOINT, OFFSITE = range(3)
@@ -47,6 +58,8 @@ TALLY = (
     "put_off",
 )  # fmt: skip
 """What becomes of a demanded inspection, by week and agency."""
+SUPPRESSED = ("list", "item", "window", "cap", "duplicate", "lapsed")
+"""Of these, what means that it is not made."""
 (
     NEW,
     CARRIED,
@@ -60,7 +73,7 @@ TALLY = (
     BY_DUPLICATE,
     LAPSED,
     PUT_OFF,
-) = range(12)
+) = range(len(TALLY))
 
 _FOUND, _CLEAN, _PENALTY, _SUBSTANTIATED, _ADVERSE = 0, 3, 4, 5, 6
 _B_WEEK, _B_SEVERITY, _B_SIGNAL, _B_DEMAND, _B_INSPECTION, _B_CONSEQUENCE, _B_ENTERPRISE = (

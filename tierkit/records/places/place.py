@@ -83,6 +83,11 @@ class Place:
             raise AttributeError(f"A Place is frozen; '{name}' cannot be set. Change its file instead.")
         super().__setattr__(name, value)
 
+    @property
+    def towns(self) -> tuple[tuple[str, str], ...]:
+        """Every town with its district, in the order of districts."""
+        return tuple((name, town) for name, one in self.districts.items() for town in one.towns)
+
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str]) -> Place:
         """Read a place that comes with the package by its name, or a place file by its path.
