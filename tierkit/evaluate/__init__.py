@@ -49,3 +49,7 @@ __all__ = [
     "tier_stability",
     "true_value",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -56,3 +56,7 @@ __all__ = [
     "visits",
     "waterfall",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
