@@ -584,8 +584,9 @@ def towns(world: World) -> NDArray[np.int64]:
     sizes = np.array([len(one.towns) for one in world.place.districts.values()])
     u = _uniforms(world.seed, np.arange(world.enterprises), 4)[2]
     district = world.fixed.district
-    first: NDArray[np.int64] = (np.cumsum(sizes) - sizes)[district]
-    return first + (u * sizes[district]).astype(np.int64)
+    first = (np.cumsum(sizes) - sizes)[district]
+    town: NDArray[np.int64] = first + (u * sizes[district]).astype(np.int64)
+    return town
 
 
 def _facts(
