@@ -274,7 +274,9 @@ def _matrix(tiers: pd.DataFrame, policy: Policy, lang: str) -> Any:
 
 
 def _title(name: str) -> Callable[[str], str]:
-    return lambda lang: texts.text(f"report.alt.{name.partition('_')[0]}", lang)
+    # These stand once for each policy or group, which their names end in.
+    of_several = next((one for one in ("fairness", "matrix") if name.startswith(f"{one}_")), name)
+    return lambda lang: texts.text(f"report.alt.{of_several}", lang)
 
 
 def _case(case: Sheet, number: int, words: Words) -> dict[str, Any]:
