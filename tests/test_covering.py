@@ -33,7 +33,7 @@ from tierkit.policy.plans.covering import STEPS, clauses, read_clauses
 from tierkit.records import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
-FILE = ROOT / "tierkit" / "policy" / "clauses.toml"
+FILE = ROOT / "tierkit" / "policy" / "plans" / "clauses.toml"
 SEEDS = ROOT.parent / "shared" / "seed_clauses.json"
 CODE = re.compile(r"\b[CI]\d{1,2}\b")
 

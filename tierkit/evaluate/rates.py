@@ -7,20 +7,19 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from tierkit.records.gate import day_of, source_of
-from tierkit.records.known import Source
+from tierkit.records.known import Known, Source, opened
 from tierkit.scores.metrics import effective_size, wilson_interval
 from tierkit.scores.training_rows import SCHEMES, training_frame
 
 __all__ = ["finding_rates"]
 
 
-def finding_rates(data: Source, as_of: date | str, *, threads: int = 1) -> pd.DataFrame:
+def finding_rates(data: Source | Known, as_of: date | str | None, *, threads: int = 1) -> pd.DataFrame:
     """Return the probability that a standard audit finds a violation, as each scheme estimates it.
 
     Parameters
     ----------
-    data : Dataset or path
+    data : Dataset, mapping, path or Known
     as_of : date
         Nothing known on this day or later is used.
     threads : int
@@ -45,10 +44,10 @@ def finding_rates(data: Source, as_of: date | str, *, threads: int = 1) -> pd.Da
     >>> rates.index.tolist(), bool((rates["effective"] <= rates["n"] + 1e-9).all())
     (['naive', 'random', 'weighted'], True)
     """
-    data, day = source_of(data), day_of(as_of)
+    with opened(data, as_of, threads=threads) as known:
+        every = [training_frame(known, scheme=scheme) for scheme in SCHEMES]
     told = []
-    for scheme in SCHEMES:
-        rows = training_frame(data, day, scheme, threads=threads)
+    for rows in every:
         n, value = effective_size(rows.weight), float(np.average(rows.y, weights=rows.weight))
         low, high = wilson_interval(value * n, n)
         told.append((value, float(low), float(high), len(rows.y), n))

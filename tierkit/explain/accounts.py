@@ -12,9 +12,8 @@ import pandas as pd
 from tierkit.explain.codes import strongest
 from tierkit.explain.trees import contributions as trees
 from tierkit.explain.trees.background import background as drawn
-from tierkit.features import build
 from tierkit.records.gate import count_of
-from tierkit.records.known import Source
+from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result
 from tierkit.scores.model import Model, ModelLike, model_of
 from tierkit.texts import number, text
@@ -97,8 +96,8 @@ class Contributions(Result):
 
 def contributions(
     model: ModelLike,
-    data: Source,
-    as_of: date | str,
+    data: Source | Known,
+    as_of: date | str | None,
     ids: Iterable[str] | None = None,
     *,
     background: pd.DataFrame | int | None = None,
@@ -110,7 +109,7 @@ def contributions(
     Parameters
     ----------
     model : Model or path
-    data : Dataset or path
+    data : Dataset, mapping, path or Known
     as_of : date
         Cells known on this day or later are not used.
     ids : iterable of str, optional
@@ -153,12 +152,12 @@ def contributions(
     (True, 'risk_reason_1')
     """
     found = model_of(model)
-    X = build(data, as_of, ids, threads=threads)
-    if background is None or isinstance(background, pd.DataFrame):
-        over = background
-    else:
-        n = count_of(background, "background", 1)
-        over = drawn(X if ids is None else build(data, as_of, threads=threads), n, seed)
+    over = background if isinstance(background, pd.DataFrame) else None
+    with opened(data, as_of, threads=threads) as known:
+        X = found.scored(known, ids).X
+        if background is not None and over is None:
+            n = count_of(background, "background", 1)
+            over = drawn(X if ids is None else found.scored(known).X, n, seed)
     values, base = trees.contributions(found.risk, X, over)
     losses = trees.points_lost(found.credit, X)
     risk = pd.DataFrame(values, index=X.index, columns=list(found.risk.inputs_.names))

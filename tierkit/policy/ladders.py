@@ -435,6 +435,7 @@ def realised(summary: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> row = {"policy": "a", "kappa": 0.0, "group": "tier", "level": "T1", "measure": "planned_inspections"}
     >>> row |= {"value": 30.0, "low": 26.0, "high": 34.0, "over": 26, "n": 600}
     >>> realised(pd.DataFrame([row]))["planned"].tolist()  # 30 of 600 enterprises in half a year

@@ -171,8 +171,8 @@ class Dataset(Mapping[str, pd.DataFrame]):
 
         Examples
         --------
-        >>> Dataset({}).labels("channel", "en")["trigger"]
-        'triggered'
+        >>> Dataset({}).labels("channel", "zh")["random"]
+        '双随机'
         """
         levels = self._place.levels
         if name not in levels:
