@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tierkit.folders import kind_of
-from tierkit.records.gate import InputError, day_of, described
+from tierkit.records.arguments import InputError, day_of, described
 
 if TYPE_CHECKING:
     from tierkit import records

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 __all__ = [
     "InputError",
     "count_of",
+    "day_of",
     "described",
     "did_you_mean",
     "id_of",
@@ -20,6 +23,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class InputError(ValueError, TypeError):
@@ -60,6 +64,61 @@ def path_of(path: Any, name: str, give: str = "a path") -> Path:
     if isinstance(path, str | os.PathLike) and str(path):
         return Path(path)
     raise InputError(f"The '{name}' must be {give}. Got {described(path)}.")
+
+
+def day_of(value: Any, name: str = "as_of") -> date:
+    """Return a calendar day, however it was given.
+
+    Parameters
+    ----------
+    value : str, datetime.date, or naive midnight datetime.datetime or pandas.Timestamp
+        A text must be an ISO day, ``YYYY-MM-DD``.
+    name : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    datetime.date
+
+    Raises
+    ------
+    InputError
+        If the value is anything else: an integer, a day and month in another order, a time of day, a time
+        zone, a missing date.
+
+    Examples
+    --------
+    >>> day_of("2024-12-30")
+    datetime.date(2024, 12, 30)
+    >>> day_of(20241230)
+    Traceback (most recent call last):
+        ...
+    tierkit.records.arguments.InputError: The 'as_of' must be one day: ...
+    """
+    why = "it is none of these"
+    if isinstance(value, datetime):  # pandas.Timestamp is one too, and NaT is not equal to itself
+        if value != value:
+            why = "it is missing"
+        elif value.tzinfo is not None:
+            why = "it has a time zone; give the local day"
+        elif value.time() != time(0) or getattr(value, "nanosecond", False):
+            why = "it has a time of day"
+        else:
+            return value.date()
+    elif isinstance(value, date):
+        return value
+    elif isinstance(value, str):
+        if _ISO_DAY.fullmatch(value):
+            try:
+                return date.fromisoformat(value)
+            except ValueError:
+                why = "there is no such day"
+        else:
+            why = "a text must be YYYY-MM-DD"
+    raise InputError(
+        f"The '{name}' must be one day: a text such as '2024-12-30', a datetime.date, or a pandas.Timestamp "
+        f"at midnight without a time zone. Got {described(value)}: {why}."
+    )
 
 
 def id_of(value: Any, name: str = "enterprise_id") -> str:
