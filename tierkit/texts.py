@@ -45,6 +45,10 @@ _LABEL_WIDTH = 32
 _TITLES: ContextVar[Mapping[str, Mapping[str, str]]] = ContextVar("titles", default=MappingProxyType({}))
 
 
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 def _language(lang: str) -> str:
     if lang not in LANGUAGES:
         known = ", ".join(map(repr, LANGUAGES))

@@ -68,3 +68,7 @@ __all__ = [
     "true_value",
     "wilson_interval",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

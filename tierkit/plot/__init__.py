@@ -59,3 +59,7 @@ __all__ = [
     "visits",
     "waterfall",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

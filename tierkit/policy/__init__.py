@@ -44,3 +44,7 @@ __all__ = [
     "spec_of",
     "without",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
