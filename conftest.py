@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import shared
 
+import tierkit
 from tierkit.compare.agencies import MEASURES as SCOREBOARD
 from tierkit.explain import Reason, Reasons
 from tierkit.policy import Policy
@@ -433,7 +434,9 @@ def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
             # Models of the city are trained once a run; the example of training itself trains.
             module = importlib.import_module("tierkit.scores.train")
             patch = request.getfixturevalue("monkeypatch")
-            patch.setattr(module, "train", shared.sharing(module.train))
+            sharing = shared.sharing(module.train)
+            patch.setattr(module, "train", sharing)
+            patch.setattr(tierkit, "train", sharing)  # the front door keeps what it loaded once
         if request.node.dtest.name.startswith("tierkit.report"):
             whole, bare = (request.getfixturevalue(name) for name in ("report_run", "bare_run"))
             request.node.dtest.globs["run"] = dataclasses.replace(bare, cases=whole.cases)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tierkit.policy import Policy
+    from tierkit.policy import PolicyLike
     from tierkit.scores.model import Model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,11 +56,10 @@ def run_command(*arguments: object) -> dict[str, Any]:
 
 def model_folder(policy: str = "legacy", bootstrap: int = 0) -> Path:
     """Return the folder of a model that was trained on the city; read it, and write nothing into it."""
-    from tierkit.policy import Policy
     from tierkit.scores.train import train
 
     def make(folder: Path) -> None:
-        train(CITY, DAY, folder, policy=Policy.load(policy), bootstrap=bootstrap)
+        train(CITY, DAY, policy, out=folder, bootstrap=bootstrap)
 
     return once(f"model-{policy}-{bootstrap}", make)
 
@@ -68,14 +67,14 @@ def model_folder(policy: str = "legacy", bootstrap: int = 0) -> Path:
 def sharing(train: Callable[..., Model]) -> Callable[..., Model]:
     """Return a function that trains as the given one does, but reads a model of the city from its folder."""
 
-    def trained(data: Any, as_of: Any, *more: Any, policy: Policy | None = None, **options: Any) -> Model:
-        from tierkit.policy import Policy, presets
+    def trained(data: Any, as_of: Any, policy: PolicyLike | None = None, **options: Any) -> Model:
+        from tierkit.policy import Policy, policy_of, presets
         from tierkit.scores.model import Model
 
-        asked = policy or Policy.load("legacy")
+        asked = policy_of(policy or "legacy")
         preset = asked.name in presets() and Policy.load(asked.name).hash == asked.hash
-        if (data, as_of) == ("data/synthetic", DAY) and preset and not more and not options:
+        if (data, as_of) == ("data/synthetic", DAY) and preset and not options:
             return Model.load(model_folder(asked.name))
-        return train(data, as_of, *more, policy=policy, **options)
+        return train(data, as_of, policy, **options)
 
     return trained

@@ -180,7 +180,13 @@ def _made(
 
     as_of = world.date
     model = train(
-        data, as_of, folder / "model", Policy.load(PLANS[0]), seed=seed, threads=threads, progress=progress
+        data,
+        as_of,
+        Policy.load(PLANS[0]),
+        out=folder / "model",
+        seed=seed,
+        threads=threads,
+        progress=progress,
     )
     clock.done("models")
 

@@ -143,7 +143,7 @@ def train(
         raise DataError(problems)
     with checks.blame("data", "Give more records, or an earlier or later date."):
         model = fit(
-            source, day, folder, meant, seed, cast(Scheme, scheme), level=cast(Level, level),
-            budget=budget, bootstrap=bootstrap, threads=threads, progress=progress,
+            source, day, meant, out=folder, seed=seed, scheme=cast(Scheme, scheme),
+            level=cast(Level, level), budget=budget, bootstrap=bootstrap, threads=threads, progress=progress,
         )  # fmt: skip
     return Training(folder, replaced, dict(model.manifest))

@@ -56,11 +56,11 @@ def _data_hashes(data: Source) -> dict[str, Any]:
 def train(
     data: Source,
     as_of: date | str,
-    out: str | os.PathLike[str] | None = None,
     policy: PolicyLike | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     scheme: Scheme = "weighted",
-    *,
     level: Level = "scheme",
     budget: int = 0,
     bootstrap: int = 0,
@@ -76,10 +76,10 @@ def train(
     ----------
     data : Dataset or path
     as_of : date
-    out : path, optional
-        Where to write the model folder.
     policy : Policy, name or path, optional
         The policy that the model is for; that of the past of the place if absent.
+    out : path, optional
+        Where to write the model folder.
     seed : int
         Of LightGBM, and of the lot that holds enterprises out.
     scheme : {"naive", "random", "weighted"}
@@ -105,12 +105,17 @@ def train(
     ------
     DataError
         If the records are too few or reach back too little.
+    InputError
+        If an argument cannot be used.
+    PolicyError
+        If there is no such policy, or it is of another place.
     ValueError
         If a part of the rows holds one class only.
 
     Examples
     --------
-    >>> model = train("data/synthetic", "2024-12-30")
+    >>> import tierkit as tk
+    >>> model = tk.train("data/synthetic", "2024-12-30")
     >>> scores = model.score("data/synthetic", "2024-12-30")
     >>> bool(scores["risk_probability"].between(0, 1).all()), model.manifest["scheme"]
     (True, 'weighted')
