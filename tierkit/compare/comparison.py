@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,8 +22,9 @@ from tierkit.compare.outcomes import GROUPS, SHARES, Outcome, run_and_measure_wi
 from tierkit.policy import Policy, PolicyLike, diff, policies_of, policy_of
 from tierkit.progress import in_threads
 from tierkit.records import SHANGHAI, TIERS, Place
-from tierkit.records.gate import instance_of, scores_of
+from tierkit.records.gate import InputError, count_of, described, instance_of, scores_of
 from tierkit.results import Result
+from tierkit.scores.gate import check_scores
 from tierkit.texts import interval, join, number, percent, policy_label, signed, text
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Replicates(NamedTuple):
 class Comparison(Result):
     """Reforms against their baseline on one world, at one or several kappas and horizons.
 
+    ``tk.plot.outcomes(comparison.summary)`` draws it; so do ``tk.plot.trade_off`` and ``tk.plot.load``.
     One kappa and one horizon are the headline. Every frame has the columns ``kappa`` and ``weeks`` and holds
     the rows of all of them, by horizon in the order asked for, then by rising kappa.
 
@@ -165,8 +168,7 @@ class Comparison(Result):
 
     def sentences(self, lang: str = "zh") -> list[str]:
         """Return what each reform changes, a sentence a reform, with 95 % intervals."""
-        told = {"weeks": self.weeks, "over": self.over, "kappa": f"{self.kappa:g}", "n": self.replicates}
-        said = [text("comparison.head", lang, baseline=policy_label(self.baseline, lang), **told)]
+        said = [self._head(lang, policy_label(self.baseline, lang))]
         for policy in self.policies[1:]:
             rows = self.table(measures=IN_SHORT).query("policy == @policy").to_dict("records")
             changes = join((_change(row, lang) for row in rows), lang)
@@ -251,12 +253,21 @@ class Comparison(Result):
 
         return scoreboard(self.summary, kappa=self.kappa, weeks=self.weeks)
 
+    def _head(self, lang: str, baseline: str) -> str:
+        """Return against what it was held, and how it was run."""
+        weeks = "comparison.weeks" if self.over == self.weeks else "comparison.weeks.last"
+        return text(
+            "comparison.head", lang, baseline=baseline, n=self.replicates, kappa=f"{self.kappa:g}",
+            weeks=text(weeks, lang, n=self.weeks, over=self.over),
+        )  # fmt: skip
+
     def __repr__(self) -> str:
         """Return what was compared, as one line."""
         reforms = ", ".join(self.policies[1:])
+        weeks = f"{self.weeks}" if self.over == self.weeks else f"{self.over} of {self.weeks}"
         return (
-            f"Comparison({reforms} against {self.baseline}: {self.over} of {self.weeks} weeks, "
-            f"κ = {self.kappa:g}, {self.replicates} replicates)"
+            f"Comparison({reforms} against {self.baseline}: weeks={weeks}, kappa={self.kappa:g}, "
+            f"replicates={self.replicates})"
         )
 
     def _repr_html_(self) -> str:
@@ -268,8 +279,7 @@ class Comparison(Result):
             cells = "".join(f"<td>{_cell(row)}</td>" for row in mine.to_dict("records"))
             body.append(f"<tr><th>{html.escape(policy)}</th>{cells}</tr>")
         return (
-            f"<p>Against <b>{html.escape(self.baseline)}</b>, last {self.over} of {self.weeks} weeks, "
-            f"κ = {self.kappa:g}, {self.replicates} replicates; differences with 95% intervals.</p>"
+            f"<p>{html.escape(self._head('en', self.baseline))}</p>"
             f"<table><tr><th></th>{head}</tr>{''.join(body)}</table>"
         )
 
@@ -468,19 +478,21 @@ def compare(
 
     Raises
     ------
-    ValueError
-        If a reform equals its baseline, a policy is of another place than the world, a name, a kappa or a
-        horizon comes twice, or a number is out of range.
+    InputError
+        If an argument cannot be used: a reform equals its baseline, the scores are of another city, a name, a
+        kappa or a horizon comes twice, or a number is out of range.
+    PolicyError
+        If there is no such policy, or one is of another place than the world.
 
     Examples
     --------
-    >>> from tierkit.city.synth import make
-    >>> data, world = make(60, seed=1)
-    >>> legacy = Policy.load("legacy")
+    >>> import tierkit as tk
+    >>> world = tk.world_of(tk.synth(60, seed=1))
+    >>> legacy = tk.Policy.load("legacy")
     >>> twice = legacy.reform({"frequency.base_rate": 0.67}, name="twice")
-    >>> compare(world, legacy, twice, replicates=2, weeks=4).policies
+    >>> tk.compare(world, legacy, twice, replicates=2, weeks=4).policies
     ('legacy', 'twice')
-    >>> several = compare(world, legacy, twice, replicates=2, weeks=4, kappa=[0.1, 0.0])
+    >>> several = tk.compare(world, legacy, twice, replicates=2, weeks=4, kappa=[0.1, 0.0])
     >>> several.kappa, several.kappas, sorted(set(several.table()["kappa"]))
     (0.1, (0.0, 0.1), [0.1])
     """
@@ -489,11 +501,9 @@ def compare(
     baseline, *_ = policies = [policy.at(world.place) for policy in given]
     _check_policies(policies)
     headline, cases = _cases(weeks, kappa, over, by_year, replicates, beside)
-    if not isinstance(threads, int | np.integer) or threads < 1:
-        raise ValueError(f"The 'threads' must be a whole number from 1. Got {threads!r}.")
+    count_of(threads, "threads")
     if scores is not None:
-        scores_of(scores)
-        _warn_of_unscored(world, scores)
+        _check_scores(world, scores_of(scores))
     steps = [case.replicates * len(policies) * case.weeks for case in cases]
 
     def run_one(at: int) -> _Frames:
@@ -532,24 +542,25 @@ def _cases(
     beside: int | None,
 ) -> tuple[_Case, list[_Case]]:
     """Return the headline's case, and all cases in the order of the frames."""
-    horizons = list(weeks) if isinstance(weeks, Sequence) else [weeks]
-    kappas = list(kappa) if isinstance(kappa, Sequence) else [kappa]
+    horizons, kappas = _several(weeks), _several(kappa)
     others = replicates if beside is None else beside
     for name, counts in (("weeks", horizons), ("replicates", [replicates]), ("beside", [others])):
         for value in counts:
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"The '{name}' must be a whole number from 1. Got {value!r}.")
+            count_of(value, name)
+    for value in kappas:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise InputError(f"The 'kappa' must be a number, or several. Got {described(value)}.")
     for name, several in (("weeks", horizons), ("kappa", kappas)):
         if not several or len(set(several)) < len(several):
-            raise ValueError(f"The '{name}' must be one value, or several that differ. Got {several!r}.")
+            raise InputError(f"The '{name}' must be one value, or several that differ. Got {several!r}.")
 
     def case(strength: float, length: int) -> _Case:
         measured = length if over is None else over
         if not 1 <= measured <= length:
-            raise ValueError(f"The 'over' must be in 1 … {length}. Got {over}.")
+            raise InputError(f"The 'over' must be in 1 … {length}. Got {over}.")
         yearly = by_year and (len(horizons) == 1 or length > WEEKS_A_YEAR)
         if yearly and length % WEEKS_A_YEAR:
-            raise ValueError(f"By year, the 'weeks' must be whole years of {WEEKS_A_YEAR}. Got {length}.")
+            raise InputError(f"By year, the 'weeks' must be whole years of {WEEKS_A_YEAR}. Got {length}.")
         first = (strength, length) == (kappas[0], horizons[0])
         return _Case(strength, length, measured, yearly, replicates if first else others)
 
@@ -619,23 +630,37 @@ def _check_policies(policies: Sequence[Policy]) -> None:
     baseline, *reforms = policies
     names = [policy.name for policy in policies]
     if len(set(names)) < len(names):
-        raise ValueError(f"Policies to compare need different names. Got {names}.")
+        raise InputError(f"Policies to compare need different names. Got {names}.")
     for policy in reforms:
         if policy.hash == baseline.hash or diff(baseline, policy).empty:
-            raise ValueError(
+            raise InputError(
                 f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; "
                 "nothing to compare."
             )
 
 
-def _warn_of_unscored(world: World, scores: pd.DataFrame) -> None:
+def _several(value: Any) -> list[Any]:
+    """Return one value, or several, as a list; a text is one."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+
+
+def _check_scores(world: World, scores: pd.DataFrame) -> None:
+    """Refuse scores that cannot be used on a world, and warn if many of its enterprises have none."""
+    missing = [one for one in ("enterprise_id", "risk_probability", "credit_points") if one not in scores]
+    if missing:
+        raise InputError(
+            f"The 'scores' lack the columns {', '.join(missing)}; "
+            "give the frame that model.score(data, as_of) returns."
+        )
+    sectors = np.array(world.place.ids("sector"))[world.fixed.sector]
+    check_scores(scores, pd.Series(sectors, index=world.ids))
     here = world.ids[world.alive()]
     without = int((~pd.Index(here).isin(scores["enterprise_id"])).sum())
     if without > _MOST_UNSCORED * len(here):
         warnings.warn(
             f"The 'scores' lack {without:,} of {len(here):,} enterprises in the register; these start at the "
             "mean of their sector.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -107,7 +107,8 @@ class Assessment(Result):
         policy = policy_label(str(self.facts["policy"]), lang)
         said = [text("assessment.head", lang, policy=policy, **facts, **n)]
         if self.refused:
-            said.append(text("assessment.refused", lang, parts=join(self.refused, lang)))
+            parts = join((text(f"assessment.part.{name}", lang) for name in self.refused), lang)
+            said.append(text("assessment.refused", lang, parts=parts))
         return said
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,7 +128,8 @@ class Assessment(Result):
     def _repr_html_(self) -> str:
         parts = [f"<h4>{name}</h4>{frame.to_html(index=False)}" for name, frame in self.tables.items()]
         gone = "".join(f"<li>{name}: {html.escape(why)}</li>" for name, why in self.refused.items())
-        return "".join(parts) + (f"<p>Refused:</p><ul>{gone}</ul>" if gone else "")
+        said = "".join(f"<p>{html.escape(one)}</p>" for one in self.sentences("en"))
+        return said + "".join(parts) + (f"<p>Refused:</p><ul>{gone}</ul>" if gone else "")
 
 
 class _Book:
@@ -196,11 +198,10 @@ def assess(
 
     Examples
     --------
-    >>> from tierkit.scores.train import train
-    >>> from tierkit.city.synth import make
-    >>> data, _ = make(600, seed=1)
-    >>> model = train(data, "2024-07-15")
-    >>> found = assess(model, data, "2024-07-15", Policy.load("jiading-2025"), months=1)
+    >>> import tierkit as tk
+    >>> data = tk.synth(600, seed=1)
+    >>> model = tk.train(data, "2024-07-15")
+    >>> found = tk.assess(model, data, "2024-07-15", "jiading-2025", months=1)
     >>> there = {name.partition(".")[0] for name in found.tables}
     >>> set(PARTS) <= {*there, *found.refused}
     True

@@ -206,7 +206,8 @@ class Backtest(Result):
 
     def _repr_html_(self) -> str:
         shown = self.table(["channel"]).to_html(index=False, float_format="{:.1f}".format)
-        return f"<p><b>{html.escape(repr(self))}</b></p>{shown}"
+        said = "".join(f"<p>{html.escape(one)}</p>" for one in self.sentences("en"))
+        return said + shown
 
 
 def _shape(place: Place) -> tuple[int, ...]:
@@ -301,9 +302,9 @@ def backtest(
 
     Examples
     --------
-    >>> from tierkit.city.synth import make
-    >>> data, world = make(400, seed=1)
-    >>> backtest(data, "2024-01-01", replicates=39).replicates
+    >>> import tierkit as tk
+    >>> data = tk.synth(400, seed=1)
+    >>> tk.backtest(data, "2024-01-01", replicates=39).replicates
     39
     """
     if replicates < FEWEST_REPLICATES:

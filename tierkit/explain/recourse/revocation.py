@@ -17,7 +17,7 @@ from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value
 from tierkit.explain.recourse.editing import known_tables
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.records import LEVELS, SHANGHAI, TABLES, DataError, Place, Problem, Tables
-from tierkit.records.gate import id_of, ids_of
+from tierkit.records.gate import id_of, ids_of, one_of
 from tierkit.records.known import Known, Source, known, opened
 from tierkit.results import Result
 from tierkit.scores.model import Model, ModelLike, Scored, model_of
@@ -105,7 +105,7 @@ class Revocation(Result):
     def __repr__(self) -> str:
         """Return the tiers with and without the records, as one line."""
         return (
-            f"Revocation({self.enterprise_id} without {len(self.records)} records: "
+            f"Revocation({self.enterprise_id} without {', '.join(one.record_id for one in self.records)}: "
             f"{self.before.tier} to {self.after.tier} under {self.policy})"
         )
 
@@ -256,18 +256,19 @@ def revoked(
 
     Examples
     --------
-    >>> from tierkit.scores.train import train
+    >>> import tierkit as tk
     >>> from tierkit.explain.recourse.repair import open_records
-    >>> jiading = Policy.load("jiading-2025")
-    >>> model = train("data/synthetic", "2024-12-30", policy=jiading)
+    >>> jiading = tk.Policy.load("jiading-2025")
+    >>> model = tk.train("data/synthetic", "2024-12-30", policy=jiading)
     >>> one = open_records("data/synthetic", "2024-12-30").iloc[0]
-    >>> appeal = revoked(
+    >>> appeal = tk.revoked(
     ...     model, "data/synthetic", "2024-12-30", one["enterprise_id"], [one["event_id"]], jiading
     ... )
     >>> appeal.after.credit_points > appeal.before.credit_points
     True
     """
     model, policy = model_of(model), policy_of(policy)
+    one_of(lang, texts.LANGUAGES, "lang")
     enterprise_id, asked = id_of(enterprise_id), list(dict.fromkeys(ids_of(record_ids, "record_ids")))
     with opened(data, as_of) as seen:
         day, policy = seen.day, policy.at(seen.place)
