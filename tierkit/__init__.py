@@ -37,6 +37,7 @@ Is it sound?
     itself.
 Output
     The rooms `plot` (every figure), `report` (pages) and `texts` (numbers and labels as shown).
+    ``plot.outcomes(change.summary)`` draws a comparison, ``plot.tier_marks(portraits(...))`` tiers.
 
 A policy may be given as a `Policy`, by name or by path; data and models as such or by path; a day as
 ``"2024-12-30"``, a date, or a pandas Timestamp at midnight. What cannot be used raises `InputError`;
