@@ -57,6 +57,22 @@ def test_each_name_is_documented(name: str) -> None:
         assert [one for one in parameters if one not in told] == []
 
 
+@pytest.mark.parametrize("name", VERBS)
+def test_an_example_is_what_a_user_types(name: str) -> None:
+    told = inspect.getdoc(getattr(tk, name)) or ""
+    example = told.partition("Examples\n---")[2]
+    assert ">>> import tierkit as tk\n" in example
+    assert f"tk.{name}(" in example
+    assert "Raises\n---" in told
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_shows_what_it_offers_and_nothing_else(name: str) -> None:
+    room = getattr(tk, name)
+    assert dir(room) == sorted(room.__all__)
+    assert all(hasattr(room, one) for one in dir(room))
+
+
 @pytest.mark.parametrize("name", tk.__all__)
 def test_the_map_names_everything(name: str) -> None:
     assert tk.__doc__ is not None

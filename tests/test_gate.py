@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from functools import cache, partial
@@ -35,6 +36,17 @@ def scores() -> pd.DataFrame:
 @cache
 def world() -> tk.World:
     return tk.world_of(data())
+
+
+@cache
+def compared() -> tk.Comparison:
+    return tk.compare(world(), *PLANS, replicates=1, weeks=1)
+
+
+@cache
+def elsewhere() -> pd.DataFrame:
+    """Return scores of another city, some of whose ids are also here."""
+    return model().score(tk.synth(300, seed=7), DAY)
 
 
 def one() -> str:
@@ -90,6 +102,29 @@ WRONG: dict[str, Case] = {
     "compare with none": (lambda: tk.compare(world(), "legacy", []), "reforms"),
     "compare two baselines": (lambda: tk.compare(world(), PLANS, "jiading-2025"), "baseline"),
     "compare a model": (lambda: tk.compare(world(), "legacy", "jiading-2025", scores=model()), "scores"),
+    "compare swapped twice": (lambda: tk.compare("legacy", "jiading-2025", world()), "world"),
+    "compare no replicate": (lambda: tk.compare(world(), *PLANS, replicates=0), "replicates"),
+    "compare in words": (lambda: tk.compare(world(), *PLANS, kappa="high"), "kappa"),
+    "compare longer than run": (lambda: tk.compare(world(), *PLANS, weeks=4, over=5), "over"),
+    "compare a policy with itself": (lambda: tk.compare(world(), "legacy", "legacy"), "legacy"),
+    "compare tiers": (lambda: tk.compare(world(), *PLANS, scores=scores()[["enterprise_id"]]), "scores"),
+    "compare scores of another city": (lambda: tk.compare(world(), *PLANS, scores=elsewhere()), "scores"),
+    "load a policy": (lambda: tk.Policy.load(LEGACY), "name_or_path"),
+    "load several policies": (lambda: tk.Policy.load(PLANS), "name_or_path"),
+    "load no policy": (lambda: tk.Policy.load(""), "name_or_path"),
+    "load a model": (lambda: tk.Model.load(model()), "folder"),
+    "train by a scheme there is not": (lambda: tk.train(data(), DAY, scheme="best"), "scheme"),
+    "write as a spreadsheet": (lambda: tk.write(data(), "out", format="xlsx"), "format"),
+    "explain in French": (lambda: tk.explain(model(), data(), DAY, one(), lang="fr"), "lang"),
+    "portraits in French": (lambda: tk.portraits(model(), data(), DAY, lang="fr"), "lang"),
+    "recourse in French": (lambda: tk.recourse(model(), data(), DAY, [one()], lang="fr"), "lang"),
+    "revoked in French": (lambda: tk.revoked(model(), data(), DAY, one(), ["c"], LEGACY, lang="fr"), "lang"),
+    "world_of another past": (lambda: tk.world_of(data(), policy="jiading-2025"), "legacy"),
+    "without one table": (lambda: data().without("truth"), "names"),
+    "without a misspelt table": (lambda: data().without(["signal"]), "signals"),
+    "draw a comparison": (lambda: tk.plot.outcomes(compared()), "summary"),
+    "draw kappas of a comparison": (lambda: tk.plot.kappa(compared()), "summary"),
+    "a policy in French": (lambda: LEGACY.sentences("fr"), "lang"),
     "assess swapped": (lambda: tk.assess(data(), model(), DAY), "model"),
     "assess a frame": (lambda: tk.assess(model(), FRAME, DAY), "data"),
     "backtest a model": (lambda: tk.backtest(model(), DAY), "data"),
@@ -138,7 +173,8 @@ MISSPELT: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_argument_is_named_in_one_sentence(case: str) -> None:
     ask, argument = WRONG[case]
-    for prepared in (data, model, scores, world, *(partial(getattr, tk, name) for name in tk.__all__)):
+    made = (data, model, scores, elsewhere, world, compared)
+    for prepared in (*made, *(partial(getattr, tk, name) for name in tk.__all__)):
         prepared()
     began = time.process_time()
     with pytest.raises(tk.InputError, match=rf"'?{argument}'?") as told:
@@ -183,6 +219,35 @@ def test_a_misspelt_table_is_answered_with_the_right_one() -> None:
     assert "inspection" not in data()
     assert data().get("inspection") is None
     assert data()._ipython_key_completions_() == list(data())
+
+
+def test_a_table_asked_as_an_attribute_is_told_as_a_key() -> None:
+    with pytest.raises(AttributeError, match=r"read the table as data\['inspections'\]"):
+        data().inspections  # noqa: B018  # what a user types
+    with pytest.raises(AttributeError, match=r"has no attribute 'nothing'$"):
+        data().nothing  # noqa: B018
+    again = copy.deepcopy(data())
+    assert (again.as_of, again.place) == (data().as_of, data().place)
+    assert all(again[name].equals(data()[name]) for name in data())
+
+
+def test_a_misspelt_parameter_is_answered_with_the_right_name() -> None:
+    with pytest.raises(KeyError, match=r"did you mean 'frequency\.tier\.T4\.key'\?\)"):
+        LEGACY["frequency.tier.T4.kye"]
+
+
+def test_a_folder_that_is_not_there_is_told_without_an_empty_place() -> None:
+    with pytest.raises(tk.DataError, match=r"^1 problem in the data:\ndata/sinthetic is not a folder\."):
+        tk.read("data/sinthetic")
+
+
+def test_the_third_of_train_is_the_policy_and_no_folder_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(FOLDER).resolve()
+    monkeypatch.chdir(tmp_path)
+    assert tk.train(folder, DAY, "jiading-2025").policy.name == "jiading-2025"
+    assert not list(tmp_path.iterdir())
 
 
 def test_part_of_a_dataset_holds_the_records_of_its_enterprises_alone() -> None:

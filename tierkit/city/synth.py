@@ -29,7 +29,7 @@ from tierkit.records import (
     data_dictionary,
     write_dataset,
 )
-from tierkit.records.gate import count_of, dataset_of, day_of
+from tierkit.records.gate import InputError, count_of, dataset_of, day_of
 
 __all__ = [
     "grow",
@@ -233,8 +233,9 @@ def synth(
 
     Examples
     --------
-    >>> data = synth(50, seed=1)
-    >>> len(data["enterprises"]), world_of(data).date == data.as_of
+    >>> import tierkit as tk
+    >>> data = tk.synth(50, seed=1)
+    >>> len(data["enterprises"]), tk.world_of(data).date == data.as_of
     (50, True)
     """
     return make(enterprises, seed, policy=policy, params=params, threads=threads, progress=progress)[0]
@@ -420,13 +421,13 @@ def world_of(
 
     Raises
     ------
-    ValueError
+    InputError
         If the dataset is not synthetic, has no truth, or was made with another policy or parameters.
 
     Examples
     --------
-    >>> data, end = make(50, seed=1)
-    >>> world_of(data)
+    >>> import tierkit as tk
+    >>> tk.world_of(tk.synth(50, seed=1))
     World(46 enterprises on 2024-12-30, 272 obligations of 56 slots, seed=1)
     """
     data, horizon_weeks = dataset_of(data), count_of(horizon_weeks, "horizon_weeks", 0)
@@ -463,20 +464,20 @@ def _origins(data: Dataset, policy: Policy | None, params: Parameters | None) ->
     manifest = data.manifest
     missing = [name for name in ("truth", "truth_enterprises") if name not in data]
     if not manifest.get("synthetic") or missing:
-        raise ValueError(
+        raise InputError(
             "A simulation goes on from the truth of a synthetic dataset; this one has no "
-            f"{' and no '.join(missing) or 'synthetic manifest'}. Make one with 'tierkit synth'."
+            f"{' and no '.join(missing) or 'synthetic manifest'}. Make one with tk.synth or 'tierkit synth'."
         )
     p = params or parameters(data.place)
     if p.place.hash != data.place.hash:
-        raise ValueError(f"The parameters are of {p.place.label.en}, the dataset of {data.place.label.en}.")
+        raise InputError(f"The parameters are of {p.place.label.en}, the dataset of {data.place.label.en}.")
     if manifest["parameters_hash"] != p.hash:
-        raise ValueError(
+        raise InputError(
             "The dataset was made with other parameters of the world; make it again with this version."
         )
     reference = (policy or Policy.load(data.place.past_policy)).at(data.place)
     if manifest["policy"] != reference.name:
-        raise ValueError(
+        raise InputError(
             f"The dataset was made under the policy '{manifest['policy']}', not '{reference.name}'; "
             "hand that policy over."
         )

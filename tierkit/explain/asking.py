@@ -7,12 +7,13 @@ from datetime import date
 
 import pandas as pd
 
+from tierkit import texts
 from tierkit.explain.evidence import evidence
 from tierkit.explain.portraits import Portraits
 from tierkit.explain.portraits import portraits as tiers_apart
 from tierkit.explain.reasons import Reasons, reasons
 from tierkit.policy import Policy, PolicyLike, policy_of
-from tierkit.records.gate import id_of
+from tierkit.records.gate import id_of, one_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.scores.model import Model, ModelLike, Scored, model_of
 
@@ -76,6 +77,7 @@ def explain(
     ('T3', 3)
     """
     found, one = model_of(model), id_of(enterprise_id)
+    one_of(lang, texts.LANGUAGES, "lang")
     plan = found.policy if policy is None else policy_of(policy)
     with opened(data, as_of, threads=threads) as known:
         scored = found.scored(known, [one])
@@ -147,6 +149,7 @@ def portraits(
     True
     """
     found = model_of(model)
+    one_of(lang, texts.LANGUAGES, "lang")
     plan = found.policy if policy is None else policy_of(policy)
     with opened(data, as_of, threads=threads) as known:
         scored = found.scored(known)

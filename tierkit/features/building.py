@@ -133,7 +133,8 @@ def build(
 
     Examples
     --------
-    >>> X = build("data/synthetic", "2024-12-30")
+    >>> import tierkit as tk
+    >>> X = tk.features("data/synthetic", "2024-12-30")
     >>> bool((X["findings_2y"] >= X["findings_1y"]).all()), X.index.name
     (True, 'enterprise_id')
     """

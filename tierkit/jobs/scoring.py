@@ -195,10 +195,11 @@ def score(
     Examples
     --------
     >>> import tempfile
-    >>> from tierkit.scores.train import train
-    >>> model = train("data/synthetic", "2024-12-30")
+    >>> import tierkit as tk
+    >>> model = tk.train("data/synthetic", "2024-12-30")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     report = score(model, "data/synthetic", "2024-12-30", "jiading-2025", f"{folder}/scores.parquet")
+    ...     out = f"{folder}/scores.parquet"
+    ...     report = tk.score_folder(model, "data/synthetic", "2024-12-30", "jiading-2025", out)
     >>> report.rows_in == report.scored + report.rejected + report.closed + report.not_registered
     True
     """

@@ -12,6 +12,7 @@ from tierkit import texts
 from tierkit.plot.effects import caption, counted, effects, horizon, intervals, policy_label
 from tierkit.plot.labels import PercentTicks, halo, place_labels, spread
 from tierkit.plot.style import INK, AxesRow, canvas, policy_color, style, whiskers
+from tierkit.records.gate import instance_of
 
 __all__ = ["kappa", "outcomes", "trade_off"]
 
@@ -229,6 +230,7 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
     >>> [ax.get_title(loc="left") for ax in axes]
     ['over 1 year', 'in year 5']
     """
+    instance_of(summary, pd.DataFrame, "summary", "a frame, as comparison.summary")
     rows = summary[(summary["measure"] == measure) & (summary["group"] == "all")]
     horizons = sorted(int(w) for w in rows["weeks"].unique())
     kappas = sorted(float(k) for k in rows["kappa"].unique())

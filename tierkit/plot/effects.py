@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tierkit import texts
+from tierkit.records.gate import instance_of
 from tierkit.texts import policy_label
 
 __all__ = ["caption", "counted", "effects", "horizon", "intervals", "policy_axis", "policy_label"]
@@ -48,6 +49,8 @@ def effects(
     ------
     KeyError
         If the summary has no such rows; the message lists those it has.
+    InputError
+        If the summary is no frame, the comparison itself for instance.
 
     Examples
     --------
@@ -57,6 +60,7 @@ def effects(
     >>> effects(pd.DataFrame([row]), "harm")[["policy", "value", "relative_low"]].values.tolist()
     [['b', 10.0, nan], ['p', 8.0, -0.3]]
     """
+    instance_of(summary, pd.DataFrame, "summary", "a frame, as comparison.summary")
     chosen = summary[
         (summary["measure"] == measure)
         & (summary["group"] == group)

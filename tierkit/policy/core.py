@@ -36,10 +36,10 @@ from tierkit.policy.files.reading import (
 from tierkit.policy.files.writing import hash_of, html_of, toml_of
 from tierkit.policy.specification import SPEC, spec_of
 from tierkit.records import Parameter, Place
-from tierkit.records.arguments import InputError, described
+from tierkit.records.arguments import InputError, described, one_of, path_of
 from tierkit.records.problems import suggestion
 from tierkit.results import Result, plain
-from tierkit.texts import text
+from tierkit.texts import LANGUAGES, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +110,8 @@ class Policy(Result):
 
         Raises
         ------
+        InputError
+            If it is neither a text nor a path.
         PolicyError
             With every problem of the file and of its baselines.
 
@@ -123,6 +125,7 @@ class Policy(Result):
         >>> Policy.load("legacy")["depth.detection"]
         0.7
         """
+        path_of(name_or_path, "name_or_path", "a path or a name, one of Policy.presets()")
         return cls._usable(*load(find(name_or_path), ()))
 
     @classmethod
@@ -170,6 +173,7 @@ class Policy(Result):
     def sentences(self, lang: str = "zh") -> list[str]:
         """Return what the policy is, and how much of it stands in a text."""
         cited = sum(bool(one.source) for one in self.parameters.values())
+        one_of(lang, LANGUAGES, "lang")  # a label has no opinion on it
         title, status = self.meta.title.text(lang), STATUSES[self.meta.status].text(lang)
         about = {"document": self.meta.document or self.name, "date": self.meta.date, "status": status}
         said = [text("policy.head", lang, title=title, **about)]
@@ -466,9 +470,10 @@ def diff(a: PolicyLike, b: PolicyLike) -> pd.DataFrame:
 
     Examples
     --------
-    >>> legacy = Policy.load("legacy")
-    >>> diff(legacy, legacy).empty
-    True
+    >>> import tierkit as tk
+    >>> legacy = tk.Policy.load("legacy")
+    >>> tk.diff(legacy, legacy.reform({"depth.detection": 0.8}))[["parameter", "a", "b"]].values.tolist()
+    [['depth.detection', 0.7, 0.8]]
     """
     a, b = policy_of(a, "a"), policy_of(b, "b")
     import pandas as pd  # here and in plans/, since files are read and checked without it

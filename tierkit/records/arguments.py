@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,6 +19,7 @@ __all__ = [
     "id_of",
     "ids_of",
     "instance_of",
+    "one_of",
     "path_of",
 ]
 
@@ -134,8 +135,8 @@ def id_of(value: Any, name: str = "enterprise_id") -> str:
     raise InputError(f"The '{name}' must be one id, a text. Got {described(value)}.")
 
 
-def ids_of(ids: Any, name: str = "ids") -> list[str]:
-    """Return ids as a list.
+def ids_of(ids: Any, name: str = "ids", what: str = "ids") -> list[str]:
+    """Return ids, or other names of things, as a list.
 
     Raises
     ------
@@ -150,14 +151,14 @@ def ids_of(ids: Any, name: str = "ids") -> list[str]:
     tierkit.records.arguments.InputError: The 'ids' must be a list of ids. Got one text; give ['...'].
     """
     if isinstance(ids, str):
-        raise InputError(f"The '{name}' must be a list of ids. Got one text; give [{ids!r}].")
+        raise InputError(f"The '{name}' must be a list of {what}. Got one text; give [{ids!r}].")
     if isinstance(ids, Iterable) and not isinstance(ids, Mapping | bytes):
         listed = list(ids)
         strange = [one for one in listed if not isinstance(one, str)]
         if not strange:
             return listed
         raise InputError(f"The '{name}' must be a list of texts. Got {described(strange[0])} in it.")
-    raise InputError(f"The '{name}' must be a list of ids. Got {described(ids)}.")
+    raise InputError(f"The '{name}' must be a list of {what}. Got {described(ids)}.")
 
 
 def count_of(value: Any, name: str, least: int = 1) -> int:
@@ -179,6 +180,26 @@ def count_of(value: Any, name: str, least: int = 1) -> int:
     if whole and int(value) >= least:
         return int(value)
     raise InputError(f"The '{name}' must be a whole number from {least}. Got {described(value)}.")
+
+
+def one_of(value: Any, allowed: Collection[str], name: str) -> str:
+    """Return one of some words.
+
+    Raises
+    ------
+    InputError
+        If it is none of them.
+
+    Examples
+    --------
+    >>> one_of("weigthed", ("naive", "weighted"), "scheme")
+    Traceback (most recent call last):
+        ...
+    tierkit.records.arguments.InputError: The 'scheme' must be one of naive, weighted. Got 'weigthed' (str).
+    """
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise InputError(f"The '{name}' must be one of {', '.join(allowed)}. Got {described(value)}.")
 
 
 def did_you_mean(word: object, words: Iterable[str]) -> str:

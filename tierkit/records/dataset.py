@@ -57,6 +57,10 @@ class Dataset(Mapping[str, pd.DataFrame]):
         given = getattr(tables, "place", None) if place is None else place
         self._place: Place = place_stated(self._manifest) if given is None else given
 
+    def __reduce__(self) -> tuple[type["Dataset"], tuple[Any, ...]]:
+        """Support copying and pickling, which a mapping proxy does not."""
+        return Dataset, (dict(self._tables), dict(self._manifest), self._place)
+
     def __getitem__(self, name: str) -> pd.DataFrame:
         try:
             return self._tables[name]
@@ -65,6 +69,10 @@ class Dataset(Mapping[str, pd.DataFrame]):
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self._tables)
+
+    def __getattr__(self, name: str) -> Any:
+        hint = f"; read the table as data[{name!r}]" if name in TABLES else ""
+        raise AttributeError(f"'Dataset' object has no attribute {name!r}{hint}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tables)
@@ -191,8 +199,27 @@ class Dataset(Mapping[str, pd.DataFrame]):
         return self._place
 
     def without(self, names: Iterable[str]) -> "Dataset":
-        """Return the dataset without some tables, for instance without those that are latent."""
-        dropped = set(names)
+        """Return the dataset without some tables, for instance without those that are latent.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Tables of the contract, whether they are there or not, or others that are there.
+
+        Raises
+        ------
+        InputError
+            If it is one name alone, or one is no table.
+
+        Examples
+        --------
+        >>> "signals" in Dataset({"signals": empty("signals")}).without(["signals"])
+        False
+        """
+        dropped = set(ids_of(names, "names", "names of tables"))
+        unknown = sorted(dropped - {*self, *TABLES})
+        if unknown:
+            raise InputError(f"{unknown[0]!r} is no table{did_you_mean(unknown[0], self)}")
         kept = {name: frame for name, frame in self.items() if name not in dropped}
         return Dataset(kept, self._manifest, self._place)
 

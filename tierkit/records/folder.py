@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tierkit import __version__
-from tierkit.records.arguments import instance_of, path_of
+from tierkit.records.arguments import instance_of, one_of, path_of
 from tierkit.records.columns import Table
 from tierkit.records.dataset import Dataset, Tables, arrow_table, frame_of, place_stated
 from tierkit.records.files import (
@@ -189,7 +189,8 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
 
     Examples
     --------
-    >>> data = read_dataset("data/synthetic")
+    >>> import tierkit as tk
+    >>> data = tk.read("data/synthetic")
     >>> len(data["enterprises"]), data.as_of
     (2000, datetime.date(2024, 12, 30))
     """
@@ -247,16 +248,16 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
     Examples
     --------
     >>> import tempfile
-    >>> data = read_dataset("data/synthetic")
+    >>> import tierkit as tk
+    >>> data = tk.read("data/synthetic")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     again = read_dataset(write_dataset(data, folder))
+    ...     again = tk.read(tk.write(data, folder))
     >>> again["items"].equals(data["items"])
     True
     """
     instance_of(dataset, Dataset, "dataset", "a Dataset")
     root = path_of(folder, "folder")
-    if format not in FORMATS:
-        raise ValueError(f"'format' must be one of {', '.join(FORMATS)}. Got {format!r} instead.")
+    one_of(format, FORMATS, "format")
     unknown = [name for name in dataset if name not in TABLES]
     if unknown:
         remedy = f"Leave it out; the tables are {', '.join(TABLES)}"

@@ -22,6 +22,7 @@ from tierkit.records.arguments import (
     id_of,
     ids_of,
     instance_of,
+    one_of,
     path_of,
 )
 from tierkit.records.dataset import Dataset
@@ -37,10 +38,12 @@ __all__ = [
     "id_of",
     "ids_of",
     "instance_of",
+    "one_of",
     "path_of",
     "scores_of",
     "source_of",
 ]
+
 
 def days_of(values: Any, name: str = "as_of") -> NDArray[np.datetime64]:
     """Return the calendar days of a column; `day_of` says what each of them may be.

@@ -166,7 +166,7 @@ class Known:
     def day(self) -> date:
         """The day before which things are known, where pairs do not name days of their own."""
         if self._day is None:
-            raise InputError("These records were opened without a day. Give 'as_of', or ask about pairs.")
+            raise InputError("The 'as_of' is missing: the records were opened without a day. Give one.")
         return self._day
 
     def __repr__(self) -> str:

@@ -47,7 +47,7 @@ class Problem:
         count = f"{self.rows:,} row{'s' * (self.rows != 1)}" if self.rows else ""
         seen = "; ".join(self.examples)
         detail = ", ".join(part for part in (count, seen) if part)
-        return f"{place}: {self.message}{f' ({detail})' * bool(detail)}. {self.remedy}"
+        return f"{place}{': ' * bool(place)}{self.message}{f' ({detail})' * bool(detail)}. {self.remedy}"
 
 
 class DataError(ValueError):

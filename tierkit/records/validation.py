@@ -42,9 +42,15 @@ def validate(data: Dataset | Mapping[str, pd.DataFrame] | str | os.PathLike[str]
     list of Problem
         Empty if nothing is wrong.
 
+    Raises
+    ------
+    InputError
+        If it is neither a dataset nor a path. What is wrong with the data is returned, not raised.
+
     Examples
     --------
-    >>> problems = validate({"agencies": pd.DataFrame({"agency": ["fire", "police"]})})
+    >>> import tierkit as tk
+    >>> problems = tk.validate({"agencies": pd.DataFrame({"agency": ["fire", "police"]})})
     >>> print(next(problem for problem in problems if problem.rows))
     agencies.agency: is not a declared level (1 row, row 2: 'police'). Use one of market_regulation, fire, ...
     """

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tierkit.features import monotone
+from tierkit.records.arguments import one_of
 from tierkit.scores.calibration import Calibration
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.training_rows import Split, TrainingRows, lots
@@ -103,8 +104,7 @@ def fit_risk(
     >>> model.calibration_.kind
     'shift'
     """
-    if level not in LEVELS:
-        raise ValueError(f"The 'level' must be one of {', '.join(LEVELS)}. Got {level!r} instead.")
+    one_of(level, LEVELS, "level")
     model = new_model(rows, settings, seed, threads)
     model.fit(rows.X[split.train], rows.y[split.train], rows.weight[split.train])
     if level == "scheme":

@@ -18,7 +18,7 @@ from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
 from tierkit.records import CHANNELS, GRAVITY, PLACE_FILE, SHANGHAI, Place
 from tierkit.records.arguments import did_you_mean
-from tierkit.records.gate import InputError, described, source_of
+from tierkit.records.gate import InputError, described, path_of, source_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result, plain
 from tierkit.scores.ensemble import Ensemble
@@ -368,10 +368,12 @@ class Model(Result):
 
         Raises
         ------
+        InputError
+            If it is no path.
         ModelError
             If a file is altered, cut short, missing, new or not what it should be; all are named.
         """
-        root = Path(folder)
+        root = path_of(folder, "folder", "the path of a model folder")
         contents, manifest = read_folder(root)
         found = {name: content.decode("utf-8", errors="replace") for name, content in contents.items()}
         readers: dict[str, Callable[[], Any]] = {

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from tierkit.arrays import Mask
 from tierkit.features import features_of, on_register, read_by
 from tierkit.records import CREDIT_TARGET, DataError, Problem
+from tierkit.records.arguments import one_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.scores.metrics import effective_size
 
@@ -253,8 +254,7 @@ def training_frame(
     >>> set(rows.rows["channel"]), bool(rows.rows["as_of"].max() < pd.Timestamp("2024-12-30"))
     ({'random'}, True)
     """
-    if scheme not in SCHEMES:
-        raise ValueError(f"The 'scheme' must be one of {', '.join(SCHEMES)}. Got {scheme!r} instead.")
+    one_of(scheme, SCHEMES, "scheme")
     with opened(data, as_of, threads=threads) as known:
         day = known.day
         seen = known.query(

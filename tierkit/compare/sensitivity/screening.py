@@ -204,9 +204,10 @@ def screen(
 
     Examples
     --------
+    >>> import tierkit as tk
     >>> few = ["kappa", "violation.harm.serious"]
     >>> short = {"measures": ["violations"], "trajectories": 2, "weeks": 4}
-    >>> screening = screen(300, "legacy", "jinshan-2025", chosen=few, **short)
+    >>> screening = tk.screen(300, "legacy", "jinshan-2025", chosen=few, **short)
     >>> screening.frame.set_index("parameter")["mu"].loc["violation.harm.serious"].item()
     0.0
     """

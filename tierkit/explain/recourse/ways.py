@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tierkit import texts
 from tierkit.explain.recourse.editing import known_tables, spotless
 from tierkit.explain.recourse.paths import Obstacle, Path, Recourse
 from tierkit.explain.recourse.search import Question, answers, cheapest_sets, placed
@@ -23,7 +24,7 @@ from tierkit.features import features_of, standing
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.progress import Progress, quiet
 from tierkit.records import GRADES, TIERS, Tables
-from tierkit.records.gate import count_of, ids_of
+from tierkit.records.gate import count_of, ids_of, one_of
 from tierkit.records.known import TIMED, Known, Source, known, opened
 from tierkit.scores.model import Model, ModelLike, Scored, model_of
 
@@ -92,17 +93,17 @@ def recourse(
 
     Examples
     --------
-    >>> from tierkit.policy.tiers import assign
-    >>> from tierkit.scores.train import train
-    >>> jiading = Policy.load("jiading-2025")
-    >>> model = train("data/synthetic", "2024-12-30", policy=jiading)
+    >>> import tierkit as tk
+    >>> jiading = tk.Policy.load("jiading-2025")
+    >>> model = tk.train("data/synthetic", "2024-12-30", policy=jiading)
     >>> scores = model.score("data/synthetic", "2024-12-30")
-    >>> watched = assign(scores, jiading).query("tier == 'T4'")["enterprise_id"].iloc[:5]
-    >>> found = recourse(model, "data/synthetic", "2024-12-30", watched, jiading)
+    >>> watched = tk.assign(scores, jiading).query("tier == 'T4'")["enterprise_id"].iloc[:5]
+    >>> found = tk.recourse(model, "data/synthetic", "2024-12-30", watched, jiading)
     >>> all(path.tier < "T4" for one in found.values() for path in one.paths)
     True
     """
     model = model_of(model)
+    one_of(lang, texts.LANGUAGES, "lang")
     chosen = model.policy if policy is None else policy_of(policy)
     with opened(data, as_of, threads=threads) as seen:
         asked = model.scored(seen, list(dict.fromkeys(ids_of(ids))))

@@ -66,10 +66,10 @@ def assign(
 
     Examples
     --------
-    >>> from tierkit.policy import Policy
+    >>> import tierkit as tk
     >>> scores = pd.DataFrame({"enterprise_id": ["a", "b"], "sector": ["gas", "retail"],
     ...                        "risk_probability": [0.05, 0.3], "credit_points": [650.0, 420.0]})
-    >>> out = assign(scores, Policy.load("jiading-2025"))
+    >>> out = tk.assign(scores, "jiading-2025")
     >>> out[["enterprise_id", "tier", "risk_level", "credit_grade"]].values.tolist()
     [['a', 'T1', 1, 'A'], ['b', 'T4', 3, 'C']]
     """
