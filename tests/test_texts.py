@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tierkit import texts
+from tierkit.evaluate.assessment import PARTS
 from tierkit.explain.evidence import KEYS
 from tierkit.explain.recourse.steps import STEPS
 from tierkit.policy import presets
@@ -110,6 +111,7 @@ def test_no_text_is_there_for_nothing() -> None:
 
 
 BUILT = {
+    "assessment.part.": PARTS,
     "dossier.record.": TOLD,
     "dossier.complaint.": ("true", "false", "open"),
     "dossier.col.": ("risk", "credit", "composite"),

@@ -270,7 +270,7 @@ def test_what_lies_in_a_folder_is_told(small: Dataset, tmp_path: Path) -> None:
     ]
     nowhere = tmp_path / "nowhere"
     assert [str(problem) for problem in validate(nowhere)] == [
-        f": {nowhere} is not a folder. Give the folder that holds the tables"
+        f"{nowhere} is not a folder. Give the folder that holds the tables"
     ]
     with pytest.raises(DataError, match="is not a folder"):
         read_dataset(nowhere)
@@ -353,7 +353,7 @@ def test_what_does_not_conform_is_not_written(
     with pytest.raises(DataError, match="notes: is not a declared table"):
         write_dataset(Dataset({"notes": pd.DataFrame()}), tmp_path)
     with pytest.raises(
-        ValueError, match=r"'format' must be one of parquet, csv, csv\.gz\. Got 'xlsx' instead"
+        ValueError, match=r"'format' must be one of parquet, csv, csv\.gz\. Got 'xlsx' \(str\)"
     ):
         write_dataset(small, tmp_path, "xlsx")
     assert contents(tmp_path) == before
