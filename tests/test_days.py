@@ -89,7 +89,7 @@ TAKES_A_DAY: dict[str, Callable[[City, Any], Any]] = {
     "features_held later": lambda c, day: features_held(c.data, "2024-01-01", day, [c.one]),
     "open_records": lambda c, day: repair.open_records(c.data, day, [c.one]),
     "repaired": lambda c, day: repair.repaired(c.events, day),
-    "credit_path": lambda c, day: repair.credit_path(c.model.credit, c.data, day, [c.one]),
+    "credit_path": lambda c, day: repair.credit_path(c.model, c.data, day, [c.one]),
     "sheets": lambda c, day: list(report.sheets(c.model, c.data, day, [c.one], recourse=False)),
     "known_records": lambda c, day: report.known_records(c.data, day, [c.one]),
     "timeline": lambda c, day: timeline(c.records, day),

@@ -442,7 +442,10 @@ def test_a_policy_of_the_past_is_named_in_its_records() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((0, 1), "The number of 'enterprises' must be in"), ((10, -1), "The 'seed' must be in")],
+    [
+        ((0, 1), "The number of 'enterprises' must be in"),
+        ((10, -1), "The 'seed' must be a whole number from 0"),
+    ],
 )
 def test_arguments_out_of_range_are_refused(arguments: tuple[int, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):

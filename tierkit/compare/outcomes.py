@@ -124,6 +124,7 @@ def levels_of(place: Place) -> Mapping[str, tuple[str, ...]]:
 
     Examples
     --------
+    >>> from tierkit.records import SHANGHAI
     >>> levels_of(SHANGHAI)["tier"]
     ('T1', 'T2', 'T3', 'T4', 'entered')
     """

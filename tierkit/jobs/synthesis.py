@@ -137,7 +137,7 @@ def validate(data: Location) -> Validation:
     Examples
     --------
     >>> validate("data/synthetic").rows["agencies"]
-    16
+    12
     """
     checks = Checks()
     folder = checks.folder("data", data, "dataset")

@@ -124,7 +124,8 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
 
     Examples
     --------
-    >>> from tierkit.evaluate import Arm, runaway
+    >>> from tierkit.evaluate import runaway
+    >>> from tierkit.evaluate.feedback.feedback import Arm
     >>> short = runaway(300, rounds=2, seeds=[1, 2], arms=[Arm("a", "inspected", 0.0)])
     >>> len(feedback(short, ["never"], lang="en")[0].lines)
     1

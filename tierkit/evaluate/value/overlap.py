@@ -75,6 +75,8 @@ def overlap(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import pandas as pd
     >>> strata = pd.Series(["T1", "T4"])
     >>> told, gaps = overlap(np.array([0.1, 0.3]), np.array([0.01, 0.0]), np.ones(100), strata)
     >>> round(told["unseen_share"], 2), gaps[0].where
