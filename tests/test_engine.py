@@ -584,7 +584,7 @@ def test_starting_tiers_are_those_that_the_tier_rule_assigns(preset: str) -> Non
     assert set(gravest) <= set(EVENT_KINDS)
     given_ = scores.set_index("enterprise_id").loc[frame.ids[here]].reset_index()
     given_ = given_.assign(
-        sector=pd.Series(frame.fixed.sector[here]).map(dict(enumerate(engine.SECTORS))),
+        sector=pd.Series(frame.fixed.sector[here]).map(dict(enumerate(frame.place.ids("sector")))),
         red_line=np.where(capped.max(axis=1) > 0, gravest, None),
     )
     wanted = assign(given_, policy)
