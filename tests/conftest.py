@@ -11,9 +11,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two workers share two cores; more thr
 
 SLOW = {
     "test_artifact", "test_assessment", "test_backtest", "test_batch", "test_benchmarks", "test_browser",
-    "test_cli", "test_cli_city", "test_correction", "test_dossier", "test_evidence", "test_history",
-    "test_ladders", "test_plain_engine", "test_plot", "test_policy_value", "test_portraits",
-    "test_recourse", "test_report", "test_revocation", "test_sense", "test_sensitivity", "test_theory",
+    "test_cli", "test_cli_city", "test_compare", "test_correction", "test_credit_events", "test_docs",
+    "test_dossier", "test_ensemble", "test_evidence", "test_fairness", "test_feedback", "test_history",
+    "test_jobs", "test_ladders", "test_place", "test_plain_engine", "test_plot", "test_policy_value",
+    "test_polish", "test_population", "test_portraits", "test_ranking", "test_recourse", "test_rentsafe",
+    "test_report", "test_results", "test_revocation", "test_sense", "test_sensitivity", "test_stability",
+    "test_theory",
 }  # fmt: skip
 """Files whose tests take many seconds of processor time together: `make quick` leaves them out."""
 
