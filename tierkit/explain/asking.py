@@ -155,8 +155,7 @@ def portraits(
         scored = found.scored(known)
     assigned = scored.tiers(plan, previous)
     if found.ensemble is not None:
-        of_risk = scored.X[list(found.risk.inputs_.names)]
-        sure = found.ensemble.certainty(of_risk, scored.scores, plan, previous, as_of=scored.day)
+        sure = found.certainty_of(scored, plan, previous)
         ends = {"low": "agreement_low", "high": "agreement_high"}
         told = sure[["enterprise_id", "tier_agreement", "low", "high"]].rename(columns=ends)
         assigned = assigned.merge(told, on="enterprise_id")

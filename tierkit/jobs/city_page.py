@@ -26,7 +26,7 @@ from tierkit.policy.reviews import read_log
 from tierkit.progress import Progress, quiet
 from tierkit.records import TIERS, Tables, open_folder
 from tierkit.records.files import sha256
-from tierkit.report import City, data_hash, dossier, sheets
+from tierkit.report import City, data_hash, sheets, write_dossiers
 from tierkit.report import city_page as write_page
 from tierkit.report.city_page import MOST_ROWS, read_scores, select
 from tierkit.scores.model import Model
@@ -353,14 +353,15 @@ def _dossiers(
         scored.model, scored.files, scored.about["as_of"], ids, scored.policy, previous=scored.last,
         reviews=decisions, facts={"data_hash": digest}, threads=scored.threads, progress=scored.progress,
     )  # fmt: skip
+    written = write_dossiers(
+        made, scored.policy, as_of=scored.about["as_of"], languages=languages,
+        path=lambda sheet, lang: draft / "dossiers" / f"{sheet.reasons.enterprise_id}.{lang}.html",
+    )  # fmt: skip
     scored.progress("writing dossiers", 0, len(ids))
-    for k, sheet in enumerate(made, 1):
+    for k, sheet in enumerate(written, 1):
         one = sheet.reasons.enterprise_id
         if sheet.reasons.tier != tiers[one]:
             raise RuntimeError(f"The dossier of {one} gives {sheet.reasons.tier}, the scores {tiers[one]}.")
-        for lang in languages:
-            page = draft / "dossiers" / f"{one}.{lang}.html"
-            dossier(sheet, scored.policy, as_of=scored.about["as_of"], lang=lang, facts=sheet.facts, out=page)
         scored.progress("writing dossiers", k, len(ids))
     return dict.fromkeys(ids, languages)
 

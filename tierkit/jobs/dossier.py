@@ -25,8 +25,7 @@ from tierkit.policy.reviews import read_log
 from tierkit.progress import Progress, quiet
 from tierkit.records import open_folder, replacing
 from tierkit.records.known import check_recorded
-from tierkit.report import Sheet, data_hash, sheets
-from tierkit.report import dossier as page_of
+from tierkit.report import Sheet, data_hash, sheets, write_dossiers
 from tierkit.scores.model import Model
 from tierkit.texts import LANGUAGES
 
@@ -171,17 +170,11 @@ def explain(
     opened = open_folder(data)
     missing = warn_of_missing(opened)
     check_recorded(day, opened.as_of)
-    with TemporaryDirectory(prefix="tierkit-") as place:
-        staged, left_out = stage_one(opened, Path(place), enterprise)
+    with TemporaryDirectory(prefix="tierkit-") as work:
+        staged, left_out = stage_one(opened, Path(work), enterprise)
         _check(checks, staged.files["enterprises"], left_out, enterprise, day)
         last = last_assignment(previous, day)
         city = drawn(build(data, day, threads=threads), background) if background else None
-        [sheet] = sheets(
-            loaded, staged.files, day, [enterprise], chosen, background=city,
-            previous=last, reviews=None if reviews is None else read_log(reviews),
-            facts={"data_hash": data_hash(data), "missing": missing, "command": again},
-            lang=lang, threads=threads, progress=progress,
-        )  # fmt: skip
         appeal = None
         if without:
             appeal = revoked(
@@ -195,9 +188,21 @@ def explain(
                 everybody=data,
                 lang=lang,
             )
-    page.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(page) as draft:
-        page_of(sheet, chosen, as_of=day.isoformat(), lang=lang, appeal=appeal, out=draft)
+        cases = sheets(
+            loaded, staged.files, day, [enterprise], chosen, background=city,
+            previous=last, reviews=None if reviews is None else read_log(reviews),
+            facts={"data_hash": data_hash(data), "missing": missing, "command": again},
+            lang=lang, threads=threads, progress=progress,
+        )  # fmt: skip
+        with replacing(page) as draft:
+
+            def place_of(_: Sheet, __: str) -> Path:
+                page.parent.mkdir(parents=True, exist_ok=True)  # once nothing can be refused any more
+                return draft
+
+            [sheet] = write_dossiers(
+                cases, chosen, as_of=day.isoformat(), languages=[lang], path=place_of, appeal=appeal
+            )
     return Dossier(page, sheet, appeal, lang)
 
 

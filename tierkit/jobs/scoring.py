@@ -419,8 +419,7 @@ class _Job:
         if self.reasons:
             parts.append(reason_codes(self.model.risk, self.model.credit, X, self.reasons))
         if self.certainty and self.model.ensemble is not None:
-            of_risk = X[list(self.model.risk.inputs_.names)]
-            sure = self.model.ensemble.certainty(of_risk, scores, self.policy, last, as_of=self.day)
+            sure = self.model.certainty_of(scored, self.policy, last)
             parts.append(sure[["tier_agreement", "low", "high"]].set_axis(_CERTAINTY, axis=1))
         whole = pd.concat(parts, axis=1).assign(policy=self.policy.name)
         table = _arrow(whole, _schema(self.reasons, self.certainty))

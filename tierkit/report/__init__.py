@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tierkit.report.city_page import City, city_page
-from tierkit.report.dossier import dossier
+from tierkit.report.dossier import dossier, write_dossiers
 from tierkit.report.sheet_records import known_records
 from tierkit.report.sheets import Sheet, data_hash, sheets
 
@@ -29,6 +29,7 @@ __all__ = [
     "model_card",
     "sheets",
     "summary_json",
+    "write_dossiers",
 ]
 
 _PLACES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tierkit.report.page import Words, figure, render
 from tierkit.report.sheets import Sheet
 from tierkit.report.waterfall import waterfall
 
-__all__ = ["dossier"]
+__all__ = ["dossier", "write_dossiers"]
 
 _TOP = 7
 _FACTS = 8
@@ -124,6 +124,46 @@ def dossier(
     if out is not None:
         Path(out).write_text(page, encoding="utf-8")
     return page
+
+
+def write_dossiers(
+    cases: Iterable[Sheet],
+    policy: Policy,
+    *,
+    as_of: str,
+    languages: Iterable[str],
+    path: Callable[[Sheet, str], Path],
+    appeal: Revocation | None = None,
+) -> Iterator[Sheet]:
+    """Write the dossiers of some enterprises as their sheets are made, and yield each sheet.
+
+    Parameters
+    ----------
+    cases : iterable of Sheet
+        As `tierkit.report.sheets` makes them.
+    policy, as_of, appeal
+        As for `dossier`.
+    languages : iterable of {"zh", "en"}
+        A page is written in each of them.
+    path : callable
+        Takes a sheet and a language, and returns the file to write.
+
+    Yields
+    ------
+    Sheet
+
+    Examples
+    --------
+    >>> case, policy = run.cases[0], run.policies[1]  # run = RunReport.read("build/demo/run")
+    >>> file = Path("build/one.html")
+    >>> [made] = write_dossiers([case], policy, as_of="2024-12-30", languages=["en"], path=lambda *_: file)
+    >>> made is case, file.exists()
+    (True, True)
+    """
+    for case in cases:
+        for lang in languages:
+            dossier(case, policy, as_of=as_of, lang=lang, appeal=appeal, out=path(case, lang))
+        yield case
 
 
 def _units(case: Sheet) -> list[dict[str, Any]]:

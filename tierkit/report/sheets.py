@@ -13,8 +13,7 @@ import pandas as pd
 
 from tierkit import __version__, texts
 from tierkit.explain import Reasons, Recourse
-from tierkit.explain.asking import reasons_known
-from tierkit.explain.recourse.ways import recourse_known
+from tierkit.explain.explained import explained
 from tierkit.policy import Policy
 from tierkit.policy.reviews import latest
 from tierkit.progress import Progress, quiet
@@ -25,8 +24,6 @@ from tierkit.report.sheet_records import known_records, register
 from tierkit.scores.model import Model
 
 __all__ = ["Sheet", "data_hash", "sheets"]
-
-_CERTAINTY = ("tier", "members", "tier_agreement", "low", "high", "level_agreement", "log_odds_sd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,28 +215,25 @@ def sheets(
     """
     chosen = (model.policy if policy is None else policy).at(model.place)
     with opened(data, as_of, threads=threads) as known:
-        scored = model.scored(known, list(dict.fromkeys(ids)))
-        there = scored.scores["enterprise_id"].tolist()
-        why = reasons_known(model, known, scored, chosen, previous, background=background, lang=lang)
+        told = list(
+            explained(
+                model, known, ids, chosen, previous,
+                recourse=recourse, background=background, progress=progress, lang=lang,
+            )
+        )  # fmt: skip
+        there = [one.reasons.enterprise_id for one in told]
         rows, records = register(known, there), known_records(known, ids=there)
-        ways: Mapping[str, Recourse] = {}
-        if recourse:
-            ways = recourse_known(model, known, scored, chosen, previous, progress=progress, lang=lang)
-    sure = None
-    if model.ensemble is not None:
-        of_risk = scored.X[list(model.risk.inputs_.names)]
-        sure = model.ensemble.certainty(of_risk, scored.scores, chosen, previous, as_of=scored.day)
-        sure = sure.set_index("enterprise_id")
+        day = known.day
     facts_known = {
         "version": __version__,
-        "as_of": scored.day.isoformat(),
+        "as_of": day.isoformat(),
         "model_hash": model.manifest.get("sha256"),
         "data_hash": None if facts and "data_hash" in facts else data_hash(known.source),
         "policy_hash": chosen.hash,
         **(facts or {}),
     }
-    told = {name: value for name, value in facts_known.items() if value is not None}
-    for reasons in why:
+    versions = {name: value for name, value in facts_known.items() if value is not None}
+    for reasons, way, sure in told:
         one = reasons.enterprise_id
         own = records[records["enterprise_id"] == one].drop(columns="enterprise_id")
         decided = None if reviews is None else reviews[reviews["enterprise_id"] == one]
@@ -247,14 +241,8 @@ def sheets(
             reasons=reasons,
             enterprise=rows[one],
             records=own.reset_index(drop=True),
-            certainty=None if sure is None else _plain(sure, one),
-            recourse=ways.get(one),
+            certainty=sure,
+            recourse=way,
             reviews=None if decided is None else decided.reset_index(drop=True),
-            facts=told,
+            facts=versions,
         )
-
-
-def _plain(sure: pd.DataFrame, one: str) -> dict[str, Any]:
-    """Return an enterprise's row as plain values."""
-    row = {name: sure[name][one] for name in _CERTAINTY}
-    return {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}

@@ -230,9 +230,15 @@ class Model(Result):
             raise ValueError("The model was trained without a bootstrap. Train it with --bootstrap 20, say.")
         plan = self.policy if policy is None else policy_of(policy)
         with opened(data, as_of, threads=threads) as known:
-            one = self.scored(known, ids)
-        of_risk = one.X[list(self.risk.inputs_.names)]
-        return self.ensemble.certainty(of_risk, one.scores, plan, previous, as_of=one.day)
+            return self.certainty_of(self.scored(known, ids), plan, previous)
+
+    def certainty_of(
+        self, scored: Scored, policy: Policy, previous: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        """Return `certainty` of enterprises that this model scored; it must have an ensemble."""
+        assert self.ensemble is not None
+        of_risk = scored.X[list(self.risk.inputs_.names)]
+        return self.ensemble.certainty(of_risk, scored.scores, policy, previous, as_of=scored.day)
 
     def calibration(
         self, data: Source, bins: int = 5, *, channel: str | None = None, threads: int = 1
