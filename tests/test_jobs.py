@@ -27,7 +27,8 @@ from tierkit.jobs import (
     training,
 )
 from tierkit.jobs.checks import BadInputError
-from tierkit.policy import Policy
+from tierkit.policy import Policy, PolicyWarning
+from tierkit.records import Parameter
 from tierkit.report import RunReport
 
 CITY = Path("data/synthetic")
@@ -161,6 +162,18 @@ def test_a_reform_in_memory_is_compared_with_the_baseline_that_it_names(tmp_path
     assert (done.baseline, done.named_baseline) == ("shanghai-2025", True)
     with pytest.raises(BadInputError, match="is equal to the baseline"):
         simulation.simulate(reform, tmp_path / "run", baseline=reform, **few)
+
+
+def test_a_reform_that_comes_into_force_after_the_run_is_no_reform_of_it(tmp_path: Path) -> None:
+    later = Parameter(0.8, "probability", assumption="from 2030", from_=date(2030, 1, 1))
+    reform = Policy.load("shanghai-2025").reform({"depth.detection": later}, name="later")
+    few: dict[str, Any] = {"enterprises": 50, "weeks": 1, "replicates": 1, "kappas": [0]}
+    with (
+        pytest.warns(PolicyWarning, match="is 0.8 from 2030-01-01 on"),
+        pytest.raises(BadInputError, match="'later' is equal to the baseline 'shanghai-2025'"),
+    ):
+        simulation.simulate(reform, tmp_path / "run", **few)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_dossier_can_be_made_again_by_the_command_that_it_states(place: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import copy
 import csv
 import io
+import json
 import math
 import pickle
 import re
@@ -32,6 +33,7 @@ from tierkit.policy import (
 )
 from tierkit.policy.specification import RENAMED, spec_of
 from tierkit.records import Parameter
+from tierkit.texts import is_blank
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.toml"))
@@ -353,7 +355,7 @@ def test_any_reform_within_the_ranges_round_trips(data):
         spec = SPEC[path]
         number = st.floats(spec.low, spec.high, exclude_min=spec.inside, exclude_max=spec.inside)
         changes[path] = data.draw(number)
-    why = data.draw(st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip))
+    why = data.draw(st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda why: not is_blank(why)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PolicyWarning)  # a drawn floor may be 0
         reform = policy.reform(changes, name="drawn", assumption=why)
@@ -518,6 +520,71 @@ def test_a_chain_of_baselines_is_relative_to_each_file(tmp_path):
     (tmp_path / "sub" / "b.toml").write_text('[meta]\nname = "b"\nbaseline = "c.toml"\n', encoding="utf-8")
     (tmp_path / "sub" / "c.toml").write_text('[meta]\nname = "c"\nbaseline = "legacy"\n', encoding="utf-8")
     assert Policy.load(tmp_path / "a.toml").hash == Policy.load("legacy").hash
+
+
+def test_a_file_that_bears_the_name_of_a_preset_is_the_preset(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(Policy.load("shanghai-2025").to_toml(), encoding="utf-8")
+    assert Policy.load(path) == Policy.load("shanghai-2025")
+    other = Policy.load("shanghai-2025").reform({"depth.detection": 0.8, "cap.planned_visits": 9})
+    path.write_text(other.to_toml().replace('"reform"', '"shanghai-2025"', 1), encoding="utf-8")
+    (problem,) = check(path)
+    assert (problem.line, problem.parameter) == (2, "meta.name")
+    assert "which differs in 'depth.detection' and 1 more" in problem.message
+    with pytest.raises(PolicyError, match="is the name of a preset"):
+        Policy.load(path)
+    (tmp_path / "on_it.toml").write_text('[meta]\nname = "on it"\nbaseline = "mine.toml"\n', encoding="utf-8")
+    with pytest.raises(PolicyError, match="is the name of a preset"):
+        Policy.load(tmp_path / "on_it.toml")
+
+
+LATER = """[meta]
+name = "later"
+baseline = "shanghai-2025"
+[depth]
+detection = { value = 0.8, unit = "probability", from = 2026-01-01, assumption = "from the new year" }
+[cap]
+planned_visits = { value = 9, unit = "visits/level/period", from = 2025-01-01, assumption = "when the plan began" }
+"""
+
+
+def test_a_value_is_in_force_from_its_date_and_the_baselines_before(tmp_path):
+    path = tmp_path / "later.toml"
+    path.write_text(LATER, encoding="utf-8")
+    policy, shanghai = Policy.load(path), Policy.load("shanghai-2025")
+    with pytest.warns(
+        PolicyWarning, match=r"'depth.detection' of 'later' is 0.8 from 2026-01-01 on, and 0.7"
+    ):
+        before = policy.on(date(2025, 12, 31))
+    assert (before["depth.detection"], before["cap.planned_visits"]) == (0.7, 9)  # one is as old as the plan
+    assert list(diff(shanghai, before)["parameter"]) == ["cap.planned_visits"]
+    assert before.on(date(2025, 12, 31)) is before
+    since = policy.on(date(2026, 1, 1))
+    assert since is policy
+    assert since["depth.detection"] == 0.8
+    assert policy.at(policy.place, date(2026, 1, 2)) is policy
+    again = Policy.loads(policy.to_toml())
+    assert again == policy
+    assert again.parameter("depth.detection").before == 0.7
+    meant = Policy.loads(LATER.replace("baseline", "date = 2026-01-01\nbaseline"))
+    assert meant.on(date(2020, 1, 1))["depth.detection"] == 0.8  # the whole policy is asked about earlier
+    assert policy.hash != meant.hash
+
+
+def test_a_value_before_needs_a_date_and_fits_as_the_value_does():
+    bare = LATER.replace("from = 2026-01-01", "before = 0.5")
+    with pytest.raises(PolicyError, match="has a value before, and no date until which it holds"):
+        Policy.loads(bare)
+    with pytest.raises(PolicyError, match=r"'depth.detection' has before = 7 must be"):
+        Policy.loads(LATER.replace("from = 2026-01-01", "before = 7, from = 2026-01-01"))
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t", "\u3000", "\u00a0", "\u200b", "\ufeff \u2060"])
+@pytest.mark.parametrize("key", ["source", "assumption"])
+def test_a_ground_that_shows_nothing_is_none(key, blank):
+    text = LATER.replace('assumption = "from the new year"', f"{key} = {json.dumps(blank)}")
+    with pytest.raises(PolicyError, match=f"has {key} = .*, not a text with anything in it"):
+        Policy.loads(text)
 
 
 def test_zero_random_floor_is_a_warned_choice(legacy):

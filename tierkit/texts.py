@@ -26,6 +26,7 @@ __all__ = [
     "cell",
     "ids",
     "interval",
+    "is_blank",
     "join",
     "number",
     "percent",
@@ -42,6 +43,8 @@ LANGUAGES = {"zh": "zh_CN", "en": "en"}
 
 _NO_VALUE = "–"
 _LABEL_WIDTH = 32
+_NOTHING = ("Zs", "Zl", "Zp", "Cc", "Cf")
+"""Categories of letters that show nothing: blanks, ends of lines, controls and formats."""
 _TITLES: ContextVar[Mapping[str, Mapping[str, str]]] = ContextVar("titles", default=MappingProxyType({}))
 
 
@@ -283,6 +286,17 @@ def cell(value: str) -> str:
     ("'=CMD()", '上海金瑞百货')
     """
     return f"'{value}" if value.startswith(tuple("=+-@＝＋－＠\t\r\n")) else value
+
+
+def is_blank(value: str) -> bool:
+    """Return whether a text shows nothing: it has blanks, controls and invisible signs alone.
+
+    Examples
+    --------
+    >>> is_blank(" \u3000\u200b"), is_blank("why")
+    (True, False)
+    """
+    return all(unicodedata.category(letter) in _NOTHING for letter in value)
 
 
 def plain(value: str, limit: int | None = None) -> str:

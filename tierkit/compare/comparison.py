@@ -498,7 +498,7 @@ def compare(
     """
     instance_of(world, World, "world", "a World, as tk.world_of(data) gives it")
     given = [policy_of(baseline, "baseline"), *policies_of(reforms, "reforms")]
-    baseline, *_ = policies = [policy.at(world.place) for policy in given]
+    baseline, *_ = policies = [policy.at(world.place, world.date) for policy in given]
     _check_policies(policies)
     headline, cases = _cases(weeks, kappa, over, by_year, replicates, beside)
     count_of(threads, "threads")

@@ -80,7 +80,7 @@ def explain(
     one_of(lang, texts.LANGUAGES, "lang")
     plan = found.policy if policy is None else policy_of(policy)
     with opened(data, as_of, threads=threads) as known:
-        scored = found.scored(known, [one])
+        plan, scored = plan.on(known.day), found.scored(known, [one])
         [why] = reasons_known(found, known, scored, plan, previous, background=background, lang=lang)
         return why
 
@@ -152,7 +152,7 @@ def portraits(
     one_of(lang, texts.LANGUAGES, "lang")
     plan = found.policy if policy is None else policy_of(policy)
     with opened(data, as_of, threads=threads) as known:
-        scored = found.scored(known)
+        plan, scored = plan.on(known.day), found.scored(known)
     assigned = scored.tiers(plan, previous)
     if found.ensemble is not None:
         sure = found.certainty_of(scored, plan, previous)

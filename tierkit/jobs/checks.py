@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from datetime import date as Day  # noqa: N812  # Checks has a method of that name
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -274,14 +275,16 @@ class Checks:
                 self.note(at, one.message, f"{one.remedy}.")
         return None
 
-    def in_place(self, place: str, policy: "Policy | None", where: "records.Place") -> "Policy | None":
-        """Record a problem unless a policy can be used in a place; return it as it is used there."""
+    def in_place(
+        self, place: str, policy: "Policy | None", where: "records.Place", day: "Day | None" = None
+    ) -> "Policy | None":
+        """Record a problem unless a policy can be used in a place; return it as it is used there on a day."""
         from tierkit.policy import PolicyError
 
         if policy is None:
             return None
         try:
-            return policy.at(where)
+            return policy.at(where, day)
         except PolicyError as error:
             for one in error.problems:
                 self.note(place, one.message, f"{one.remedy[:1].upper()}{one.remedy[1:]}.")

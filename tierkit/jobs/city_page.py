@@ -307,7 +307,8 @@ def _same_policy(
     """Return the policy under which the tiers were given; record a problem if it is not at hand."""
     name = about["policy_name"]
     known = [policy] if policy else [model.policy, *([Policy.load(name)] if name in presets() else [])]
-    for one in (one.at(model.place) for one in known):
+    day = date.fromisoformat(about["as_of"])
+    for one in (one.at(model.place, day) for one in known):
         if one.hash == about["policy"]:
             return one
     message = f"the tiers were given under '{name}', whose text is not at hand"

@@ -163,7 +163,7 @@ def explain(
     parts += [f"--background={background}"] if background else []
     again = shlex.join(["tierkit", "explain", str(model), str(data), *parts])
     loaded = Model.load(model)
-    chosen = checks.in_place("policy", meant or loaded.policy, loaded.place)
+    chosen = checks.in_place("policy", meant or loaded.policy, loaded.place, day)
     checks.settle()
     assert chosen is not None
     warn_of_rule(chosen)

@@ -223,7 +223,7 @@ def score(
         remedy = "Train it again with --bootstrap 20, say, or leave out `certainty`."
         checks.note("certainty", f"{what} was trained without a bootstrap", remedy)
     folder = open_folder(data)
-    meant = checks.in_place("policy", meant, loaded.place)
+    meant = checks.in_place("policy", meant, loaded.place, day)
     with checks.blame("data", "Give records of the model's place."):
         loaded.check_place(folder.place)
     assert meant is not None

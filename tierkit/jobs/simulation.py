@@ -209,7 +209,10 @@ def simulate(
     checks.settle()
 
     records, world = _city(checks, data, enterprises, seed, weeks, threads, progress)
-    chosen = [one for one in (checks.in_place("policies", each, world.place) for each in chosen) if one]
+    here = [checks.in_place("policies", each, world.place, world.date) for each in chosen]
+    chosen = [one for one in here if one]
+    if len(chosen) == len(here):
+        _check_that_they_differ(checks, chosen)  # on the day from which they run
     checks.settle()
     scores, tiers = _scored(model, records, chosen, threads)
     strengths = sorted(set(asked))

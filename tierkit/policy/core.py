@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -250,11 +251,12 @@ class Policy(Result):
         """The place whose sectors, agencies and items it names; None for a policy of any place."""
         return self.meta.place
 
-    def at(self, place: Place) -> Policy:
-        """Return the policy as it is used in a place.
+    def at(self, place: Place, day: date | None = None) -> Policy:
+        """Return the policy as it is used in a place, on a day.
 
         A policy of that place is returned as it is, one of any place with its parameters by sector, alike for
-        all of them.
+        all of them. A value that comes into force later than the policy itself is taken from its date on;
+        `on` says how.
 
         Raises
         ------
@@ -270,7 +272,46 @@ class Policy(Result):
         wrong = clash_of_places(self._content, place)
         if wrong:
             raise PolicyError([PolicyProblem(self.name, None, "meta.place", *wrong)])
-        return self if self.place is not None else Policy(*bind(self._content, place))
+        here = self if self.place is not None else Policy(*bind(self._content, place))
+        return here if day is None else here.on(day)
+
+    def on(self, day: date) -> Policy:
+        """Return the policy as it is in force on a day.
+
+        A policy may be asked about on a day before its own date: what would it do? But a value whose ``from``
+        is later than the date of its policy comes into force then, and until then the baseline's holds.
+
+        Warns
+        -----
+        PolicyWarning
+            If some values are not yet in force, with the first of them.
+
+        Examples
+        --------
+        >>> from datetime import date
+        >>> from tierkit.records import Parameter
+        >>> later = Parameter(0.8, "probability", assumption="a trial", from_=date(2026, 1, 1))
+        >>> policy = Policy.load("shanghai-2025").reform({"depth.detection": later})
+        >>> policy.on(date(2026, 1, 1))["depth.detection"]
+        0.8
+        """
+        waiting = {
+            path: one
+            for path, one in self.parameters.items()
+            if one.before is not None and one.from_ is not None and one.from_ > day
+        }
+        if not waiting:
+            return self
+        path, one = next(iter(waiting.items()))
+        more = f" So do {len(waiting) - 1} more." if len(waiting) > 1 else ""
+        warnings.warn(
+            f"'{path}' of '{self.name}' is {one.value} from {one.from_} on, and {one.before} on {day}, which "
+            f"is used.{more} Leave out 'from', or give that day as 'meta.date', to ask about it earlier.",
+            PolicyWarning,
+            stacklevel=2,
+        )
+        now = {path: replace(one, value=one.before, before=None, from_=None) for path, one in waiting.items()}
+        return replace(self, parameters={**self.parameters, **now})
 
     @property
     def oracle(self) -> bool:

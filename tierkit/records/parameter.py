@@ -23,6 +23,8 @@ class Parameter:
         Why this number, where the text has none.
     from_ : datetime.date or None
         Date from which the value of a policy is in force.
+    before : bool, int, float, str, datetime.date, tuple or None
+        The value in force until then, where the policy itself is older than ``from_``.
     """
 
     value: Any
@@ -30,6 +32,7 @@ class Parameter:
     source: str | None = None
     assumption: str | None = None
     from_: date | None = None
+    before: Any = None
 
     @property
     def ground(self) -> str:

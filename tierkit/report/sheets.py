@@ -213,8 +213,8 @@ def sheets(
     >>> case.enterprise["registered_on"], case.certainty, sorted(case.facts)
     ('1987-04-18', None, ['as_of', 'data_hash', 'policy_hash', 'version'])
     """
-    chosen = (model.policy if policy is None else policy).at(model.place)
     with opened(data, as_of, threads=threads) as known:
+        chosen = (model.policy if policy is None else policy).at(model.place, known.day)
         told = list(
             explained(
                 model, known, ids, chosen, previous,

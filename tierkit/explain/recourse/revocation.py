@@ -271,7 +271,7 @@ def revoked(
     one_of(lang, texts.LANGUAGES, "lang")
     enterprise_id, asked = id_of(enterprise_id), list(dict.fromkeys(ids_of(record_ids, "record_ids")))
     with opened(data, as_of) as seen:
-        day, policy = seen.day, policy.at(seen.place)
+        day, policy = seen.day, policy.at(seen.place, seen.day)
         found, left = _without(known_tables(seen, [enterprise_id]), enterprise_id, asked)
         lacking = [one for one in asked if one not in {record.record_id for record in found}]
         if lacking or not asked:

@@ -127,7 +127,7 @@ def recourse_known(
     months = count_of(months, "months")
     tables, threads = known_tables(known, scored.scores["enterprise_id"]), known.threads
     day = pd.Timestamp(scored.day)
-    policy = policy.at(tables.place)
+    policy = policy.at(tables.place, known.day)
     present = _present(scored, policy, previous)
     rows = _by_enterprise(tables)
     out: dict[str, Recourse] = {}

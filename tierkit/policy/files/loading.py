@@ -78,7 +78,17 @@ def load(
     path: Path, above: tuple[Path, ...], of_place: Place | None = None
 ) -> tuple[Content | None, Reading]:
     """Read a file and its baselines; the content is None if there is an error."""
-    return read(read_file(path), path.name, path.parent, (*above, path.resolve()))
+    content, reading = read(read_file(path), path.name, path.parent, (*above, path.resolve()))
+    if content is not None and content.name in presets() and path.resolve().parent != _PRESETS.resolve():
+        preset, _ = load(find(content.name), ())
+        assert preset is not None
+        other = [one for one, given in content.parameters.items() if given != preset.parameters.get(one)]
+        if other or content.meta.oracle != preset.meta.oracle:
+            what = f"'{other[0]}'" + (f" and {len(other) - 1} more" if other[1:] else "") if other else "it"
+            message = f"'meta.name' = '{content.name}' is the name of a preset, which differs in {what}"
+            reading.note("meta.name", message, "give the policy a name of its own")
+            return None, reading
+    return content, reading
 
 
 def read(
@@ -237,9 +247,23 @@ def bind(content: Content, place: Place | None) -> Content:
     return Content(content.name, replace(content.meta, place=place), parameters)
 
 
+def _later(reading: Reading, base: Content) -> dict[str, Parameter]:
+    """Return the parameters that come into force after the policy itself, with what holds until then."""
+    since = reading.meta.get("date", base.meta.date)
+    old = {path: one.value for path, one in base.parameters.items()}
+    return {
+        path: replace(one, before=old[path])
+        for path, one in reading.parameters.items()
+        if one.from_ is not None and one.from_ > since and one.before is None
+        if old.get(path, one.value) != one.value
+    }
+
+
 def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
     """Apply a reading to its baseline and check the result as a whole; return None if there is an error."""
     merged = {**(base.parameters if base else {}), **reading.parameters}
+    if base is not None:
+        merged |= _later(reading, base)
     values = {path: one.value for path, one in merged.items()}
     for clash in clashes(values):
         reading.note(clash.parameter, clash.message, clash.remedy, warning=clash.warning)

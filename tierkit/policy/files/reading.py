@@ -15,6 +15,7 @@ from tierkit.policy.specification import RENAMED, Spec, spec_of
 from tierkit.records import SHANGHAI, Label, Parameter, Place
 from tierkit.records.lines import line_numbers
 from tierkit.records.problems import suggestion
+from tierkit.texts import is_blank
 
 __all__ = [
     "STATUSES",
@@ -27,7 +28,7 @@ __all__ = [
     "read_mapping",
 ]
 
-_LEAF_KEYS = ("value", "unit", "from", "source", "assumption")
+_LEAF_KEYS = ("value", "unit", "from", "before", "source", "assumption")
 _META_KEYS = ("name", "title_zh", "title_en", "document", "date", "status", "baseline", "oracle", "place")
 STATUSES: Mapping[str, Label] = {
     "in_force": Label("现行", "in force"),
@@ -192,6 +193,7 @@ def read_mapping(changes: Mapping[str, Any], place: str, assumption: str, of_pla
                 "value": leaf.value,
                 "unit": leaf.unit,
                 "from": leaf.from_,
+                "before": leaf.before,
                 "source": leaf.source,
                 "assumption": leaf.assumption,
             }
@@ -287,14 +289,18 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
                 f"'{given}' has an unknown key '{key}'{suggestion(key, _LEAF_KEYS)}",
                 f"use {', '.join(_LEAF_KEYS)}",
             )
-    value: Value | None = None
+    values: dict[str, Value] = {}
+    for key in ("value", "before"):
+        if key in leaf:
+            try:
+                values[key] = normalise(spec, leaf[key])
+            except UnfitError as fault:
+                called = f"'{given}'" if key == "value" else f"'{given}' has before"
+                reading.note(given, f"{called} = {_shown(leaf[key])} {fault}", f"{spec.about.en}: {fault}")
     if "value" not in leaf:
         reading.note(given, f"'{given}' has no value", "add value = …")
-    else:
-        try:
-            value = normalise(spec, leaf["value"])
-        except UnfitError as fault:
-            reading.note(given, f"'{given}' = {_shown(leaf['value'])} {fault}", f"{spec.about.en}: {fault}")
+    if "before" in leaf and "from" not in leaf:
+        reading.note(given, f"'{given}' has a value before, and no date until which it holds", "add from = …")
     _check_unit(given, spec, leaf, reading)
     _check_ground(given, path, leaf, reading)
     day = leaf.get("from")
@@ -304,9 +310,9 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
             f"'{given}' has from = {day!r}, which must be a date such as 2025-01-24",
             "write the date without quotation marks",
         )
-    if value is not None and len(reading.problems) == before:
+    if "value" in values and len(reading.problems) == before:
         reading.parameters[path] = Parameter(
-            value, spec.unit, leaf.get("source"), leaf.get("assumption"), day
+            values["value"], spec.unit, leaf.get("source"), leaf.get("assumption"), day, values.get("before")
         )
 
 
@@ -322,7 +328,7 @@ def _check_unit(given: str, spec: Spec, leaf: Mapping[str, Any], reading: Readin
 
 def _check_ground(given: str, path: str, leaf: Mapping[str, Any], reading: Reading) -> None:
     for key in ("source", "assumption"):
-        if key in leaf and (not isinstance(leaf[key], str) or not leaf[key].strip()):
+        if key in leaf and (not isinstance(leaf[key], str) or is_blank(leaf[key])):
             reading.note(
                 given,
                 f"'{given}' has {key} = {leaf[key]!r}, not a text with anything in it",
@@ -360,7 +366,7 @@ def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
         elif key == "status":
             fine, wanted = isinstance(value, str) and value in STATUSES, f"one of {', '.join(STATUSES)}"
         else:
-            fine, wanted = isinstance(value, str) and bool(value.strip()), "a text that is not empty"
+            fine, wanted = isinstance(value, str) and not is_blank(value), "a text that is not empty"
         if fine:
             reading.meta[key] = value
         else:

@@ -17,6 +17,8 @@ __all__ = ["hash_of", "html_of", "leaf_of", "toml_of"]
 def hash_of(meta: Meta, parameters: Mapping[str, Parameter]) -> str:
     """Return the sha256 of the values, and of whether the policy is the oracle, as canonical JSON."""
     plain: dict[str, object] = {path: one.value for path, one in parameters.items()}
+    later = {path: one for path, one in parameters.items() if one.before is not None}
+    plain |= {f"{path} before {one.from_}": one.before for path, one in later.items()}
     text = json.dumps({**plain, "meta.oracle": meta.oracle}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -50,6 +52,7 @@ def leaf_of(parameter: Parameter) -> str:
         "value": parameter.value,
         "unit": parameter.unit,
         "from": parameter.from_,
+        "before": parameter.before,
         "source": parameter.source,
         "assumption": parameter.assumption,
     }

@@ -20,6 +20,7 @@ from tierkit.policy.specification import SPEC
 from tierkit.records import TABLES, Label
 from tierkit.records.lines import line_numbers
 from tierkit.records.problems import suggestion
+from tierkit.texts import is_blank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -312,7 +313,7 @@ def _check_references(key: str, given: Any, known: Mapping[str, Collection[str]]
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    return isinstance(value, str) and not is_blank(value)
 
 
 def clauses_naming(path: str) -> tuple[Clause, ...]:

@@ -77,6 +77,7 @@ def assign(
     if previous is not None:
         instance_of(previous, pd.DataFrame, "previous", "a DataFrame, the last assignment")
     as_of = None if as_of is None else day_of(as_of)
+    policy = policy if as_of is None else policy.on(as_of)
     check_inputs(scores, policy, previous, oracle_probability, as_of)
     risk = scores["risk_probability"]
     if policy.oracle and oracle_probability is not None:

@@ -12,6 +12,7 @@ from tierkit.records.levels import LEVELS
 from tierkit.records.lines import line_numbers
 from tierkit.records.places.entries import Agency, District, Item, Names, Sector
 from tierkit.records.problems import DataError, Problem, suggestion
+from tierkit.texts import is_blank
 
 __all__ = ["Content", "PlaceError", "read"]
 
@@ -35,7 +36,7 @@ class Field(NamedTuple):
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    return isinstance(value, str) and not is_blank(value)
 
 
 def _are_texts(value: Any) -> bool:
