@@ -28,7 +28,7 @@ HEADER = """\
 
 def main() -> None:
     """Write both locks."""
-    write_lock(LOCK, HEADER, "--extra dev")
+    write_lock(LOCK, HEADER, "--extra dev --extra notebooks")
     write_lock(BENCH_LOCK, BENCH_HEADER, "--extra bench --constraint requirements.lock", LOCK)
 
 

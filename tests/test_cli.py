@@ -1127,6 +1127,23 @@ def test_simulate_takes_its_tiers_from_a_model(
 # Accidents
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "gbk"])
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["policy", "show", "shanghai-2025"], 0), (["policy", "check", "没有é·−"], 2), (["--hélp·−"], 2)],
+    ids=["answer", "bad input", "usage"],
+)
+def test_what_the_terminal_cannot_show_is_replaced(encoding: str, arguments: list[str], status: int) -> None:
+    command = [sys.executable, "-m", "tierkit", *arguments]
+    done = subprocess.run(
+        command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": f"{encoding}:strict"}, check=False
+    )
+    said = (done.stdout + done.stderr).decode(encoding)
+    assert done.returncode == status, said
+    assert "Traceback" not in said
+    assert "?" in said or arguments[:2] == ["policy", "show"]  # all of it may be in the encoding
+
+
 def stopped(how: signal.Signals, out: Path) -> tuple[int, str]:
     """Run the demo, stop it when it trains, and return exit status and what it said."""
     command = [sys.executable, "-m", "tierkit", "demo", "--enterprises", "3000", "--out", str(out)]

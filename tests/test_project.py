@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 DEPENDENCIES = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
 DEVELOPMENT = [Requirement(text) for text in PROJECT["project"]["optional-dependencies"]["dev"]]
+NOTEBOOKS = [Requirement(text) for text in PROJECT["project"]["optional-dependencies"]["notebooks"]]
 BENCHMARKS = [Requirement(text) for text in PROJECT["project"]["optional-dependencies"]["bench"]]
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "duckdb": "python-duckdb"}
 MODULES = sorted((ROOT / "tierkit").rglob("*.py"))
@@ -52,10 +53,10 @@ def tracked() -> list[Path]:
 
 
 def test_every_dependency_has_bounds_and_a_reason() -> None:
-    for one in [*DEPENDENCIES, *DEVELOPMENT, *BENCHMARKS]:
+    for one in [*DEPENDENCIES, *DEVELOPMENT, *NOTEBOOKS, *BENCHMARKS]:
         assert {specifier.operator for specifier in one.specifier} == {">=", "<"}, one
     lines = (ROOT / "pyproject.toml").read_text("utf-8").splitlines()
-    for one in [*DEPENDENCIES, *DEVELOPMENT, *BENCHMARKS]:
+    for one in [*DEPENDENCIES, *DEVELOPMENT, *NOTEBOOKS, *BENCHMARKS]:
         line = next(line for line in lines if line.startswith(f'  "{one.name}>='))
         assert re.search(r"#\s+\w+.{5,}$", line), f"no reason beside {one.name}"
 
@@ -73,7 +74,7 @@ def environment() -> dict[str, str]:
 def test_environment_for_conda_equals_the_dependencies() -> None:
     wanted = {
         CONDA_NAMES.get(one.name, one.name): ",".join(sorted(str(one.specifier).split(",")))
-        for one in DEPENDENCIES
+        for one in [*DEPENDENCIES, *NOTEBOOKS]
     }
     wanted["python"] = ",".join(sorted(PROJECT["project"]["requires-python"].split(",")))
     assert environment() == {**wanted, "pip": ""}
@@ -102,7 +103,12 @@ def test_lock_pins_and_hashes_everything_and_names_no_index(lock: str, least: in
 
 def test_lock_covers_the_dependencies_within_their_bounds() -> None:
     locked = pins()
-    for one in [*DEPENDENCIES, *DEVELOPMENT, *map(Requirement, PROJECT["build-system"]["requires"])]:
+    for one in [
+        *DEPENDENCIES,
+        *DEVELOPMENT,
+        *NOTEBOOKS,
+        *map(Requirement, PROJECT["build-system"]["requires"]),
+    ]:
         assert one.specifier.contains(locked[canonicalize_name(one.name)]), one
 
 
@@ -111,7 +117,7 @@ def test_the_lock_of_the_benchmarks_goes_on_top_and_holds_what_nothing_else_need
     assert not base.keys() & extra.keys()
     for one in BENCHMARKS:
         assert one.specifier.contains(extra[canonicalize_name(one.name)]), one
-    needed = {canonicalize_name(one.name) for one in [*DEPENDENCIES, *DEVELOPMENT]}
+    needed = {canonicalize_name(one.name) for one in [*DEPENDENCIES, *DEVELOPMENT, *NOTEBOOKS]}
     assert not needed & extra.keys()
 
 
@@ -121,7 +127,7 @@ def test_installed_versions_are_those_of_the_lock() -> None:
     import importlib.metadata as metadata
 
     locked = pins()
-    for one in [*DEPENDENCIES, *DEVELOPMENT]:
+    for one in [*DEPENDENCIES, *DEVELOPMENT, *NOTEBOOKS]:
         assert metadata.version(one.name) == locked[canonicalize_name(one.name)], one.name
 
 

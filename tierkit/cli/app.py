@@ -1,6 +1,7 @@
 """All commands in one application, and the exit status of a call."""
 
 import gc
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -97,6 +98,9 @@ def _run(arguments: list[str]) -> int:
     # Loading libraries makes millions of objects that stay: looking for garbage among them again and again
     # takes a sixth of a short command's time.
     gc.set_threshold(100_000, 50, 100)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that the terminal does not have is shown as ?
+            stream.reconfigure(errors="replace")
     try:
         status = get_command(app).main(arguments, prog_name="tierkit", standalone_mode=False)
         sys.stdout.flush()
