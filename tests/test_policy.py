@@ -544,7 +544,7 @@ baseline = "shanghai-2025"
 [depth]
 detection = { value = 0.8, unit = "probability", from = 2026-01-01, assumption = "from the new year" }
 [cap]
-planned_visits = { value = 9, unit = "visits/level/period", from = 2025-01-01, assumption = "when the plan began" }
+planned_visits = { value = 9, unit = "visits/level/period", from = 2025-01-01, assumption = "as the plan" }
 """
 
 
