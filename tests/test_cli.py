@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from shared import once, run_command
 
-from tierkit.cli import app, main
+from tierkit.cli import main
 from tierkit.cli.answers import as_data
+from tierkit.cli.app import app
 from tierkit.cli.table import cell, table
 from tierkit.features import build
 from tierkit.folders import kind_of, whole_folder

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tierkit.claims import unbroken
 from tierkit.records import SHANGHAI, Column, DataError, Folder, Label, Place, Problem, Table, bound
 from tierkit.records.dataset import frame_of
 from tierkit.records.gate import day_of
@@ -278,8 +279,11 @@ def append(
     moment = now or datetime.now(UTC)
     frame = check(decisions, scores, moment.astimezone().date(), place)
     at = moment.astimezone(UTC).isoformat(timespec="seconds")
+    if frame.empty:
+        remedy = "Give one decision per row, below the header"
+        raise DataError([Problem(_TABLE.name, "", 0, (), "hold no decision", remedy)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path) as descriptor:
+    with unbroken(), _locked(path) as descriptor:
         entries, whole, half = _entries(path)
         if half:
             warnings.warn(_half(path, half), stacklevel=2)

@@ -13,8 +13,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from tierkit import plot, texts
+from tierkit.claims import claim
 from tierkit.compare import agencies
 from tierkit.evaluate.moments import decimals
+from tierkit.folders import replacing
 from tierkit.plot.over_time import FEWEST
 from tierkit.policy import STATUSES, Policy
 from tierkit.policy.ladders import FloorCheck
@@ -313,14 +315,15 @@ def index(run: RunReport, out: str | Path) -> Path:
     False
     """
     place = Path(out)
-    place.mkdir(parents=True, exist_ok=True)
-    with texts.titled(run.titles):
-        page = _page(run)
-        summary = summary_json(run)
     target = place / "index.html"
-    target.write_text(page, encoding="utf-8")
-    text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
-    (place / "summary.json").write_text(text + "\n", encoding="utf-8")
+    with claim(place), claim(target):  # the latter makes the folder, too
+        with texts.titled(run.titles):
+            page = _page(run)
+            summary = summary_json(run)
+        with replacing(target) as draft, replacing(place / "summary.json") as beside:
+            draft.write_text(page, encoding="utf-8")
+            text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
+            beside.write_text(text + "\n", encoding="utf-8")
     return target
 
 

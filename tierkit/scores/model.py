@@ -13,6 +13,7 @@ from typing import Any, Self, TypeAlias
 import pandas as pd
 from scipy.special import expit
 
+from tierkit.claims import plain_path
 from tierkit.features import build, features_of, on_register, standing
 from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
@@ -342,10 +343,10 @@ class Model(Result):
 
         Raises
         ------
-        ModelError
-            If the folder holds something other than a model.
+        OutputError
+            If the folder holds something other than a model, or another process is writing there.
         """
-        target = Path(folder).resolve()
+        target = plain_path(Path(folder))
         trees, rest = self.risk.to_parts()
         texts = {
             "risk.txt": trees,
