@@ -201,7 +201,7 @@ def _swap(draft: Path, where: Path, old: Path) -> None:
     where.rename(old)
     try:
         draft.rename(where)
-    except OSError:
+    except BaseException:
         old.rename(where)
         raise
     shutil.rmtree(old)
