@@ -328,9 +328,11 @@ def main(words: list[str]) -> int:
         place = Path(folder)
         commands = prepare(place)
         names = asked["commands"].split(",") if asked["commands"] else [one.name for one in commands]
-        known = {one.name: (one, *references(one, place)) for one in commands if one.name in names}
-        for name, (command, wholes, seconds) in known.items():
-            print(f"{name}: {seconds:.1f} s", flush=True)
+        known: dict[str, tuple[Command, dict[str, str], float]] = {}
+        for command in (one for one in commands if one.name in names):
+            wholes, seconds = references(command, place)
+            known[command.name] = command, wholes, seconds
+            print(f"{command.name}: {seconds:.1f} s alone", flush=True)
             for _ in range(int(asked["pairs"])):
                 pair(command, wholes, seconds, place, faults, draw)
         for _ in range(int(asked["kills"])):

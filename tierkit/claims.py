@@ -8,6 +8,7 @@ and began when the file says; a process of another host cannot be asked, and its
 deletes the file.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -26,6 +27,8 @@ from typing import Any
 
 __all__ = ["OutputError", "beside", "claim", "is_partial", "plain_path", "scratch", "unbroken"]
 
+_HOLDS_NOTHING = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system answers that cannot hold files."""
 _TRIES = 40
 _PAUSE = 0.05  # seconds: an owner writes its name right after the system has given it the file
 
@@ -186,6 +189,9 @@ def _locked(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _HOLDS_NOTHING:
+            raise
     return True
 
 
