@@ -6,7 +6,7 @@ that is stopped at a random moment, by SIGKILL, SIGTERM or Ctrl-C, over an earli
 must hold the earlier output, the new one or none, each whole; Ctrl-C ends with 130; and the next run names
 everything else that lies there, and clears it away.
 
-Words: ``pairs=20 kills=200 seed=0 commands=score,train``. Most runs are forks of this process, which has the
+Words: ``pairs=20 kills=200 minutes=240 seed=0 commands=score,train``; pairs are of each command. Most runs are forks of this process, which has the
 libraries loaded; every fifth is a process of its own, so that its start is met, too.
 """
 
@@ -177,8 +177,8 @@ def _commands(made: Path, simulate: list[str]) -> list[Command]:
     city, model, older, scores = (str(made / one) for one in ("city", "model", "older", "scores.parquet"))
     on = [city, "--as-of", AS_OF]
     out = ["--out", "out"]
-    screen = ["sensitivity", "--policy", "uniform-3pct", "--enterprises", "100", "--weeks", "2"]
-    screen += ["--trajectories", "2", "--replicates", "2", "--cities", "2", "--measure", "findings"]
+    screen = ["sensitivity", "--policy", "uniform-3pct", "--enterprises", "200", "--weeks", "8"]
+    screen += ["--trajectories", "2", "--replicates", "2", "--cities", "2", "--measure", "inspections"]
     import pandas as pd
 
     someone = str(pd.read_parquet(scores, columns=["enterprise_id"]).iloc[0, 0])
@@ -314,7 +314,7 @@ def kill(
 
 def main(words: list[str]) -> int:
     """Run pairs and kills; return 1 if there was a fault."""
-    asked = {"pairs": "20", "kills": "200", "seed": "0", "commands": ""}
+    asked = {"pairs": "20", "kills": "200", "minutes": "240", "seed": "0", "commands": ""}
     asked |= dict(one.split("=", 1) for one in words)
     draw, faults = random.Random(int(asked["seed"])), Faults()
     import tierkit.cli.app
@@ -327,16 +327,22 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="tierkit-kills-") as folder:
         place = Path(folder)
         commands = prepare(place)
-        names = asked["commands"].split(",") if asked["commands"] else [one.name for one in commands]
-        known: dict[str, tuple[Command, dict[str, str], float]] = {}
-        for command in (one for one in commands if one.name in names):
-            wholes, seconds = references(command, place)
-            known[command.name] = command, wholes, seconds
-            print(f"{command.name}: {seconds:.1f} s alone", flush=True)
-            for _ in range(int(asked["pairs"])):
-                pair(command, wholes, seconds, place, faults, draw)
-        for _ in range(int(asked["kills"])):
-            kill(*known[draw.choice(list(known))], place, faults, draw)
+        wanted = asked["commands"].split(",") if asked["commands"] else [one.name for one in commands]
+        commands = [one for one in commands if one.name in wanted]
+        cases = [(pair, one) for one in commands for _ in range(int(asked["pairs"]))]
+        cases += [(kill, draw.choice(commands)) for _ in range(int(asked["kills"]))]
+        draw.shuffle(cases)
+        alone: dict[str, tuple[dict[str, str], float]] = {}
+        deadline = time.monotonic() + 60 * float(asked["minutes"])
+        for case, command in cases:
+            if time.monotonic() > deadline:
+                faults.seen["cases left out, as time was up"] += 1
+                continue
+            if command.name not in alone:
+                alone[command.name] = references(command, place)
+                print(f"{command.name}: {alone[command.name][1]:.1f} s alone", flush=True)
+            case(command, *alone[command.name], place, faults, draw)
+            faults.seen[f"{case.__name__}: {command.name}"] += 1
     print(json.dumps({"faults": len(faults.told), **dict(sorted(faults.seen.items()))}, indent=1))
     return bool(faults.told)
 

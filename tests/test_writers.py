@@ -259,7 +259,7 @@ def test_threads_stop_when_the_one_that_waits_is_interrupted() -> None:
 
     def interrupt(done: int, _: int) -> None:
         if done == 10:
-            raise KeyboardInterrupt
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         in_threads([job(0), job(1)], 2 * 10**6, 2, interrupt)

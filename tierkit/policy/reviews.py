@@ -74,6 +74,8 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of `read_log`."""
 _FIRST = "0" * 64
+_OPENING = b'{"as_of":'
+"""How each line begins, as the names in it are sorted."""
 _FIELDS = {*_GIVEN, "entry", "recorded_at", "previous", "hash"}
 
 
@@ -409,6 +411,8 @@ def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
             break
         entries.append(entry)
         previous = entry["hash"]
+    if not wrong and not _OPENING.startswith(content[whole:][: len(_OPENING)]):
+        wrong = "is no entry of a log"  # nor the beginning of one
     at, untrue = _untrue(entries)
     if untrue or wrong:
         at, wrong = (at, untrue) if untrue else (len(entries), wrong)
