@@ -6,8 +6,9 @@ that is stopped at a random moment, by SIGKILL, SIGTERM or Ctrl-C, over an earli
 must hold the earlier output, the new one or none, each whole; Ctrl-C ends with 130; and the next run names
 everything else that lies there, and clears it away.
 
-Words: ``pairs=20 kills=200 minutes=240 seed=0 commands=score,train``; pairs are of each command. Most runs are forks of this process, which has the
-libraries loaded; every fifth is a process of its own, so that its start is met, too.
+Words: ``pairs=20 kills=200 minutes=240 seed=0 commands=score,train``; pairs are of each command. Most runs
+are forks of this process, which has the libraries loaded; every fifth is a process of its own, so that its
+start is met, too.
 """
 
 from __future__ import annotations
