@@ -61,6 +61,7 @@ def owner(**changed: Any) -> str:
         "process": os.getpid(),
         "began": claims._began(os.getpid()),
         "since": "2026-01-01 08:00:00+08:00",
+        "made": [],
     }
     return json.dumps(own | changed)
 

@@ -176,8 +176,8 @@ def _taken(target: Path, lock: Path, made: list[Path]) -> tuple[int, dict[str, A
             time.sleep(_PAUSE)
             continue
         found = os.fstat(descriptor).st_size > 0
-        inherited = [Path(one) for one in (owner or {}).get("made", [])]
-        made += [one for one in inherited if one not in made]
+        inherited = (owner or {"made": []})["made"]
+        made += [one for one in lock.parents if str(one) in inherited and one not in made]
         _sign(descriptor, made)
         return descriptor, (owner or {}) if found else None
     raise OutputError(f"'{target}' is being written by another process", "Wait until it ends.")
@@ -220,8 +220,8 @@ def _read(descriptor: int) -> dict[str, Any] | None:
         said = json.loads(os.pread(descriptor, 1 << 16, 0))
     except ValueError:
         return None
-    whole = isinstance(said, dict) and {"host", "process", "began", "since"} <= set(said)
-    return said if whole and isinstance(said["process"], int) else None
+    whole = isinstance(said, dict) and {"host", "process", "began", "since", "made"} <= set(said)
+    return said if whole and isinstance(said["process"], int) and isinstance(said["made"], list) else None
 
 
 def _stands(owner: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from tierkit import plot, texts
 from tierkit.claims import claim
 from tierkit.compare import agencies
 from tierkit.evaluate.moments import decimals
-from tierkit.folders import replacing
+from tierkit.folders import whole_file
 from tierkit.plot.over_time import FEWEST
 from tierkit.policy import STATUSES, Policy
 from tierkit.policy.ladders import FloorCheck
@@ -316,14 +316,13 @@ def index(run: RunReport, out: str | Path) -> Path:
     """
     place = Path(out)
     target = place / "index.html"
-    with claim(place), claim(target):  # the latter makes the folder, too
+    with claim(place), whole_file(target) as draft, whole_file(place / "summary.json") as beside:
         with texts.titled(run.titles):
             page = _page(run)
             summary = summary_json(run)
-        with replacing(target) as draft, replacing(place / "summary.json") as beside:
-            draft.write_text(page, encoding="utf-8")
-            text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
-            beside.write_text(text + "\n", encoding="utf-8")
+        draft.write_text(page, encoding="utf-8")
+        text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
+        beside.write_text(text + "\n", encoding="utf-8")
     return target
 
 
