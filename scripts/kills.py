@@ -28,6 +28,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+CITY = Path(__file__).resolve().parent.parent / "data" / "synthetic"
 AS_OF, OLDER, PAST = "2024-12-30", "2024-09-30", "2024-01-01"
 BLANKED = re.compile(rb'"(seconds|recorded_at|hash|previous|entry)": ?("[^"]*"|[0-9.]+|\{[^}]*\})')
 OWN_PROCESS = 5
@@ -178,12 +179,12 @@ def _commands(made: Path, simulate: list[str]) -> list[Command]:
     city, model, older, scores = (str(made / one) for one in ("city", "model", "older", "scores.parquet"))
     on = [city, "--as-of", AS_OF]
     out = ["--out", "out"]
-    screen = ["sensitivity", "--policy", "uniform-3pct", "--enterprises", "200", "--weeks", "8"]
+    screen = ["sensitivity", "--policy", "uniform-3pct", "--enterprises", "100", "--weeks", "4"]
     screen += ["--trajectories", "2", "--replicates", "2", "--cities", "2", "--measure", "inspections"]
     import pandas as pd
 
     someone = str(pd.read_parquet(scores, columns=["enterprise_id"]).iloc[0, 0])
-    again = ["backtest", city, "--as-of", PAST, "--weeks", "26", "--replicates", "39"]
+    again = ["backtest", str(CITY), "--as-of", PAST, "--weeks", "26", "--replicates", "39"]
 
     def both(name: str, words: list[str], first: list[str], second: list[str], adds: bool = False) -> Command:
         return Command(name, ([*words, *first], [*words, *second]), adds)
