@@ -246,7 +246,6 @@ def score(
         work = target.with_name(f".{target.name}.work")
         with checks.blame("resume", "Give the same inputs, or leave out `resume`."):
             _prepare(work, key, resume)
-        warn_of_missing(folder)
         try:
             return _run(job, folder, target, _Parts(work, key), threads, progress)
         except ValueError:  # bad input: there is nothing to go on with
@@ -257,6 +256,7 @@ def score(
 def _run(job: _Job, folder: Folder, target: Path, parts: _Parts, threads: int, progress: Progress) -> Tally:
     """Score in parts those that no earlier run has scored, and put all together."""
     staged = _staged(folder, parts)
+    warn_of_missing(folder)
     size = int(parts.key["chunk_rows"])
     with known(staged.files, job.day, threads=threads) as seen:
         ids = seen.ids()
