@@ -11,9 +11,9 @@ import pytest
 from leakage import scramble
 from make_dataset import make_dataset
 
-from tierkit.claims import OutputError
 from tierkit.explain import points_lost
 from tierkit.features import build, read_by
+from tierkit.folders.claims import OutputError
 from tierkit.policy import Policy
 from tierkit.records import DataError, Dataset, write_dataset
 from tierkit.scores.baselines import BASELINES

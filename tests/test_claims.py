@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from tierkit.claims import OutputError, beside, claim, is_partial, scratch, unbroken
 from tierkit.folders import check_replaceable, kind_of, whole_file, whole_folder
+from tierkit.folders.claims import OutputError, beside, claim, is_partial, scratch, unbroken
 
 ROOT = Path(__file__).parent.parent
 _HOLD = """
 import sys
 from pathlib import Path
-from tierkit.claims import claim
+from tierkit.folders.claims import claim
 with claim(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -54,7 +54,7 @@ def names(folder: Path) -> list[str]:
 
 def owner(**changed: Any) -> str:
     """Return what the lock of this process would say, with some of it changed."""
-    from tierkit import claims
+    from tierkit.folders import claims
 
     own = {
         "host": socket.gethostname(),
@@ -162,8 +162,10 @@ def test_a_claim_that_the_system_holds_for_nobody_stands_if_its_owner_may_live(
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 1}'])
 def test_a_lock_without_an_owner_is_taken(tmp_path: Path, content: str) -> None:
     beside(tmp_path / "run", "lock").write_text(content)
-    with warnings.catch_warnings(record=True) as caught, claim(tmp_path / "run"):
-        pass
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with claim(tmp_path / "run"):
+            pass
     assert len(caught) == bool(content)
     assert names(tmp_path) == []
 

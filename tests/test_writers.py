@@ -16,8 +16,8 @@ from shared import CITY, model_folder, run_command
 
 from tests.test_claims import names, other
 from tierkit import report
-from tierkit.claims import OutputError
 from tierkit.cli import main
+from tierkit.folders.claims import OutputError
 from tierkit.jobs import (
     backtest,
     city_page,

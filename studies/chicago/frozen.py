@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from studies.chicago.history import MONOTONE, WHO, features
 from studies.chicago.records import OPENS, window
-from tierkit.claims import claim
 from tierkit.evaluate.order.inspections import codes
 from tierkit.evaluate.order.ordering import Order
 from tierkit.folders import whole_file
+from tierkit.folders.claims import claim
 from tierkit.records.files import sha256
 from tierkit.scores.risk import RiskModel
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from studies.rentsafe.ladder import ladder, read, years
-from tierkit.claims import claim
 from tierkit.folders import whole_file
+from tierkit.folders.claims import claim
 from tierkit.texts import interval, number
 
 __all__ = ["main", "predicted"]

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierkit.claims import OutputError
 from tierkit.folders import replacing
+from tierkit.folders.claims import OutputError
 from tierkit.records import (
     TABLES,
     DataError,

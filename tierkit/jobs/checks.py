@@ -16,8 +16,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tierkit.claims import OutputError, claim, plain_path
 from tierkit.folders import IN_DEMO, WRITERS, check_replaceable, kind_of
+from tierkit.folders.claims import OutputError, claim, plain_path
 from tierkit.records.arguments import InputError, day_of, described
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 
 from tierkit import __version__
-from tierkit.claims import scratch
 from tierkit.explain import Changes, Portraits, changes, features_held, portraits
 from tierkit.features import build
 from tierkit.folders import whole_folder
+from tierkit.folders.claims import scratch
 from tierkit.jobs.checks import Checks, Location, folder_place, listed
 from tierkit.jobs.scoring import last_assignment, model_digest, previous_digest
 from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage

@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from tierkit.claims import OutputError, scratch
 from tierkit.explain import background as drawn
 from tierkit.explain import revoked
 from tierkit.explain.recourse.revocation import Revocation
 from tierkit.features import build
+from tierkit.folders.claims import OutputError, scratch
 from tierkit.jobs.checks import Checks, Location, folder_place, listed
 from tierkit.jobs.scoring import last_assignment, warn_of_missing, warn_of_rule
 from tierkit.jobs.staging import stage_one

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierkit import __version__
-from tierkit.claims import OutputError, plain_path, unbroken
 from tierkit.explain import code_books, reason_codes
 from tierkit.folders import replacing
+from tierkit.folders.claims import OutputError, plain_path, unbroken
 from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike

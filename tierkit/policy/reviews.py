@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tierkit.claims import unbroken
+from tierkit.folders.claims import unbroken
 from tierkit.records import SHANGHAI, Column, DataError, Folder, Label, Place, Problem, Table, bound
 from tierkit.records.dataset import frame_of
 from tierkit.records.gate import day_of

@@ -13,10 +13,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from tierkit import plot, texts
-from tierkit.claims import claim
 from tierkit.compare import agencies
 from tierkit.evaluate.moments import decimals
 from tierkit.folders import whole_file
+from tierkit.folders.claims import claim
 from tierkit.plot.over_time import FEWEST
 from tierkit.policy import STATUSES, Policy
 from tierkit.policy.ladders import FloorCheck

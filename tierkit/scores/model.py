@@ -13,8 +13,8 @@ from typing import Any, Self, TypeAlias
 import pandas as pd
 from scipy.special import expit
 
-from tierkit.claims import plain_path
 from tierkit.features import build, features_of, on_register, standing
+from tierkit.folders.claims import plain_path
 from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
 from tierkit.records import CHANNELS, GRAVITY, PLACE_FILE, SHANGHAI, Place

@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tierkit import __version__
-from tierkit.claims import claim
 from tierkit.features import monotone, read_by
 from tierkit.folders import check_replaceable
+from tierkit.folders.claims import claim
 from tierkit.policy import PolicyLike, policy_of
 from tierkit.progress import Progress, quiet
 from tierkit.records import SCHEMA_VERSION, place_of

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from tierkit.claims import OutputError, beside, claim, is_partial, unbroken
+from tierkit.folders.claims import OutputError, beside, claim, is_partial, unbroken
 
 __all__ = [
     "IN_DEMO",
