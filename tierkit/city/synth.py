@@ -17,6 +17,7 @@ from tierkit.city.parameters import Parameters, parameters
 from tierkit.city.population import Population, draw, draw_world
 from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, State, World
 from tierkit.city.writing import state_columns, write_records
+from tierkit.folders import whole_folder
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.records import (
     ITEM_CLASSES,
@@ -27,8 +28,8 @@ from tierkit.records import (
     Place,
     conform,
     data_dictionary,
-    write_dataset,
 )
+from tierkit.records.folder import write_tables
 from tierkit.records.gate import InputError, count_of, dataset_of, day_of
 
 __all__ = [
@@ -388,10 +389,12 @@ def make_folder(
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Make a synthetic dataset of a place and write it to a folder, with its data dictionary; see `make`."""
-    data, _world = make(enterprises, seed, params=parameters(place), threads=threads, progress=progress)
-    root = write_dataset(data, folder, format)
-    for lang, name in (("en", "dictionary.md"), ("zh", "dictionary.zh-CN.md")):
-        (root / name).write_text(data_dictionary(lang, place), encoding="utf-8")
+    root = Path(folder)
+    with whole_folder(root, "dataset") as draft:
+        data, _world = make(enterprises, seed, params=parameters(place), threads=threads, progress=progress)
+        write_tables(data, draft, format)
+        for lang, name in (("en", "dictionary.md"), ("zh", "dictionary.zh-CN.md")):
+            (draft / name).write_text(data_dictionary(lang, place), encoding="utf-8")
     return root
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -18,6 +17,7 @@ from tierkit import __version__
 from tierkit.explain import Changes, Portraits, changes, features_held, portraits
 from tierkit.features import build
 from tierkit.folders import whole_folder
+from tierkit.folders.claims import scratch
 from tierkit.jobs.checks import Checks, Location, folder_place, listed
 from tierkit.jobs.scoring import last_assignment, model_digest, previous_digest
 from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
@@ -201,33 +201,33 @@ def city_page(
         if wanted and model is None:
             checks.note(name, "needs the model that gave the scores", "Give `model` too.")
     checks.at_least("threads", threads, 1)
-    folder, replaced = checks.out_folder("out", out, "city")
+    folder = checks.out_folder("out", out, "city")
     checks.settle()
     assert data is not None
-
-    rows, about = _read(checks, "scores", source)
-    with TemporaryDirectory(prefix="tierkit-") as work:
-        files = _files(checks, Path(data), about, Path(work), progress)
-        rows = _named(rows, files["enterprises"])
-        chosen = select(rows, *filters.values(), uncertain=uncertain)
-        if len(chosen) > MOST_ROWS or chosen.empty:
-            message = f"{len(chosen):,} enterprises meet the filter, and a page holds 1 to {MOST_ROWS:,}"
-            remedy = "Give a filter: `tiers`, `sectors`, `districts` or `uncertain`."
-            checks.note("scores", message, remedy)
-            checks.settle()
-        scored = _together(
-            checks, rows, about, files, model=model, policy=meant,
-            last=previous if last is None else last, must_fit=last is not None,
-            threads=threads, progress=progress,
-        )  # fmt: skip
-        decisions = None if reviews is None else _log(checks, Path(reviews))
-        languages = list(LANGUAGES) if lang == BOTH else [lang]
-        with whole_folder(folder) as draft:
-            digest = data_hash(data)
-            made = _dossiers(checks, scored, chosen, dossiers, languages, decisions, digest, draft)
-            given = None if policy is None or isinstance(policy, Policy) else os.fspath(policy)
-            again = _command(scored, model, data, folder, given, reviews, languages[0])
-            summary = _page(checks, scored, chosen, previous, digest, made, decisions, again, draft)
+    with checks.writing() as replaced:
+        rows, about = _read(checks, "scores", source)
+        with scratch(folder) as work:
+            files = _files(checks, Path(data), about, work, progress)
+            rows = _named(rows, files["enterprises"])
+            chosen = select(rows, *filters.values(), uncertain=uncertain)
+            if len(chosen) > MOST_ROWS or chosen.empty:
+                message = f"{len(chosen):,} enterprises meet the filter, and a page holds 1 to {MOST_ROWS:,}"
+                remedy = "Give a filter: `tiers`, `sectors`, `districts` or `uncertain`."
+                checks.note("scores", message, remedy)
+                checks.settle()
+            scored = _together(
+                checks, rows, about, files, model=model, policy=meant,
+                last=previous if last is None else last, must_fit=last is not None,
+                threads=threads, progress=progress,
+            )  # fmt: skip
+            decisions = None if reviews is None else _log(checks, Path(reviews))
+            languages = list(LANGUAGES) if lang == BOTH else [lang]
+            with whole_folder(folder, "city") as draft:
+                digest = data_hash(data)
+                made = _dossiers(checks, scored, chosen, dossiers, languages, decisions, digest, draft)
+                given = None if policy is None or isinstance(policy, Policy) else os.fspath(policy)
+                again = _command(scored, model, data, folder, given, reviews, languages[0])
+                summary = _page(checks, scored, chosen, previous, digest, made, decisions, again, draft)
     return CityPage(folder, replaced, summary)
 
 

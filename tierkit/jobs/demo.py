@@ -157,9 +157,8 @@ def run(
     checks.between("replicates", replicates, 2, MOST_REPLICATES)
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
-    folder, replaced = checks.out_folder("out", out, "demo")
-    checks.settle()
-    with whole_folder(folder) as draft:
+    folder = checks.out_folder("out", out, "demo")
+    with checks.writing() as replaced, whole_folder(folder, "demo") as draft:
         comparison, told, seconds = _made(draft, enterprises, seed, replicates, threads, progress)
     return Demo(folder, replaced, comparison, told, seconds)
 

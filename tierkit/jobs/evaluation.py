@@ -116,17 +116,16 @@ def evaluate(
     checks.between("months", months, 1, MOST_MONTHS)
     checks.between("worlds", worlds, 0, MOST_WORLDS)
     checks.at_least("threads", threads, 1)
-    folder, replaced = checks.out_folder("out", out, "evaluation")
-    checks.settle()
-
-    loaded, records = Model.load(model), read_dataset(data)
-    with checks.blame("as_of", "Give a Monday, with records before and after it."):
-        found = assess(
-            loaded, records, day, meant, practice=in_force, months=months, worlds=worlds, threads=threads,
-            progress=progress,
-        )  # fmt: skip
-    with whole_folder(folder) as draft:
-        _write(draft, loaded, found, progress)
+    folder = checks.out_folder("out", out, "evaluation")
+    with checks.writing() as replaced:
+        loaded, records = Model.load(model), read_dataset(data)
+        with checks.blame("as_of", "Give a Monday, with records before and after it."):
+            found = assess(
+                loaded, records, day, meant, practice=in_force, months=months, worlds=worlds, threads=threads,
+                progress=progress,
+            )  # fmt: skip
+        with whole_folder(folder, "evaluation") as draft:
+            _write(draft, loaded, found, progress)
     return Evaluation(folder, replaced, found)
 
 

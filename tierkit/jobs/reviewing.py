@@ -88,13 +88,13 @@ def review(
         checks.file("scores", scores)
     of_place = checks.place("place", place)
     target = checks.out_file("log", log, [""])
-    checks.settle()
-    assert of_place is not None
-    held = None
-    if scores is not None:
-        with checks.blame("scores", "Give a file that score wrote."):
-            held = _scored(Path(scores))
-    rows, added, entries, last = reviews.append(target, source, held, place=of_place)
+    with checks.writing():
+        assert of_place is not None
+        held = None
+        if scores is not None:
+            with checks.blame("scores", "Give a file that score wrote."):
+                held = _scored(Path(scores))
+        rows, added, entries, last = reviews.append(target, source, held, place=of_place)
     return Review(str(target), rows, added, entries, last)
 
 

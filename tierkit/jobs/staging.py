@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tierkit.folders import replacing
 from tierkit.records import (
     PARQUET_OPTIONS,
     ROW_GROUP,
@@ -28,7 +29,6 @@ from tierkit.records import (
     Problem,
     Table,
     Tables,
-    replacing,
     row_problems,
 )
 from tierkit.records.files import Malformed

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tierkit.folders.claims import unbroken
 from tierkit.records import SHANGHAI, Column, DataError, Folder, Label, Place, Problem, Table, bound
 from tierkit.records.dataset import frame_of
 from tierkit.records.gate import day_of
@@ -73,6 +74,8 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of `read_log`."""
 _FIRST = "0" * 64
+_OPENING = b'{"as_of":'
+"""How each line begins, as the names in it are sorted."""
 _FIELDS = {*_GIVEN, "entry", "recorded_at", "previous", "hash"}
 
 
@@ -278,8 +281,11 @@ def append(
     moment = now or datetime.now(UTC)
     frame = check(decisions, scores, moment.astimezone().date(), place)
     at = moment.astimezone(UTC).isoformat(timespec="seconds")
+    if frame.empty:
+        remedy = "Give one decision per row, below the header"
+        raise DataError([Problem(_TABLE.name, "", 0, (), "hold no decision", remedy)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path) as descriptor:
+    with unbroken(), _locked(path) as descriptor:
         entries, whole, half = _entries(path)
         if half:
             warnings.warn(_half(path, half), stacklevel=2)
@@ -405,6 +411,8 @@ def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
             break
         entries.append(entry)
         previous = entry["hash"]
+    if not wrong and not _OPENING.startswith(content[whole:][: len(_OPENING)]):
+        wrong = "is no entry of a log"  # nor the beginning of one
     at, untrue = _untrue(entries)
     if untrue or wrong:
         at, wrong = (at, untrue) if untrue else (len(entries), wrong)

@@ -3,9 +3,7 @@
 import csv
 import gzip
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -24,9 +22,7 @@ __all__ = [
     "Malformed",
     "MalformedRowsError",
     "UnreadableError",
-    "flush",
     "load_file",
-    "replacing",
     "save_file",
     "sha256",
 ]
@@ -79,34 +75,6 @@ class MalformedRowsError(UnreadableError):
     def __init__(self, rows: Iterable[Malformed]) -> None:
         self.rows = tuple(rows)
         super().__init__("; ".join(f"row {one.row} has {one}" for one in self.rows[:3]))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces ``path`` only if the block succeeds.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "note.txt"
-    >>> with replacing(path) as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> path.read_text(), len(list(path.parent.iterdir()))
-    ('whole', 1)
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        flush(temporary)  # the bytes reach the disk before the name does
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def flush(path: Path) -> None:
-    """Flush a file to disk, so that a full disk raises here."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def sha256(path: Path) -> str:

@@ -3,13 +3,13 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from tierkit import __version__
+from tierkit.folders import flush, whole_folder
 from tierkit.records.arguments import instance_of, one_of, path_of
 from tierkit.records.columns import Table
 from tierkit.records.dataset import Dataset, Tables, arrow_table, frame_of, place_stated
@@ -18,9 +18,7 @@ from tierkit.records.files import (
     Malformed,
     MalformedRowsError,
     UnreadableError,
-    flush,
     load_file,
-    replacing,
     save_file,
     sha256,
 )
@@ -29,7 +27,7 @@ from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import cell_problems, check_rows
 from tierkit.records.tables import SCHEMA_VERSION, TABLES, tables_of
 
-__all__ = ["MANIFEST", "Folder", "open_folder", "place_of", "read_dataset", "write_dataset"]
+__all__ = ["MANIFEST", "Folder", "open_folder", "place_of", "read_dataset", "write_dataset", "write_tables"]
 
 MANIFEST = "manifest.json"
 
@@ -219,17 +217,14 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
 def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str = "parquet") -> Path:
     """Write all tables and the manifest, completely or not at all.
 
-    Files are written under temporary names and renamed when all are done, the manifest last but one and the
-    enterprises last. So a folder that a crash left half renamed lacks its enterprises, or does not match its
-    manifest, and is refused. Tables of an earlier dataset that this one has not are removed. Equal datasets
-    give equal bytes.
+    The folder appears whole, and takes the place of an earlier dataset. Equal datasets give equal bytes.
 
     Parameters
     ----------
     dataset : Dataset
         Tables and manifest; file names, rows and hashes of tables are added to the manifest.
     folder : path
-        Folder to write to; made if it is not there.
+        Folder to write to: a new or empty one, or one that holds a dataset of tierkit's and nothing else.
     format : {"parquet", "csv", "csv.gz"}
         Format of the tables.
 
@@ -243,7 +238,7 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
     DataError
         If a table is not declared or does not conform; nothing is written then.
     ValueError
-        If there is no such format.
+        If there is no such format, another run is writing the folder, or it holds what is not to be replaced.
 
     Examples
     --------
@@ -251,48 +246,45 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
     >>> import tierkit as tk
     >>> data = tk.read("data/synthetic")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     again = tk.read(tk.write(data, folder))
+    ...     again = tk.read(tk.write(data, f"{folder}/copy"))
     >>> again["items"].equals(data["items"])
     True
     """
     instance_of(dataset, Dataset, "dataset", "a Dataset")
     root = path_of(folder, "folder")
     one_of(format, FORMATS, "format")
+    with whole_folder(root, "dataset") as draft:
+        write_tables(dataset, draft, format)
+    return root
+
+
+def write_tables(dataset: Dataset, folder: Path, format: str = "parquet") -> None:
+    """Write all tables and the manifest into an empty folder, as `write_dataset` does.
+
+    Raises
+    ------
+    DataError
+        If a table is not declared or does not conform.
+    """
     unknown = [name for name in dataset if name not in TABLES]
     if unknown:
         remedy = f"Leave it out; the tables are {', '.join(TABLES)}"
         raise DataError(Problem(name, "", 0, (), "is not a declared table", remedy) for name in unknown)
-    root.mkdir(parents=True, exist_ok=True)
     listed: dict[str, Any] = {}
-    first = root / f"enterprises.{format}"
-    with ExitStack() as stack:  # what is entered first is renamed last
-        last = stack.enter_context(replacing(first)) if "enterprises" in dataset else first
-        manifest = stack.enter_context(replacing(root / MANIFEST))
-        for name in TABLES:
-            if name in dataset:
-                path = root / f"{name}.{format}"
-                temporary = last if path == first else stack.enter_context(replacing(path))
-                data = arrow_table(dataset[name], name, dataset.place)
-                save_file(data, TABLES[name], temporary, format)
-                flush(temporary)
-                listed[name] = {"file": path.name, "rows": data.num_rows, "sha256": sha256(temporary)}
-        head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
-        rest = {key: value for key, value in dataset.manifest.items() if key not in (*head, "tables")}
-        rest["place"] = dataset.place.stated()
-        if not dataset.place.bundled:
-            carried = stack.enter_context(replacing(root / PLACE_FILE))
-            carried.write_text(dataset.place.to_toml(), encoding="utf-8")
-        text = json.dumps({**head, **rest, "tables": listed}, ensure_ascii=False, indent=2)
-        manifest.write_text(text + "\n", encoding="utf-8")
-        kept = {entry["file"] for entry in listed.values()}
-        if not (root / MANIFEST).exists():
-            kept -= {first.name}  # nothing else would tell that what is there now is being replaced
-        if dataset.place.bundled:
-            (root / PLACE_FILE).unlink(missing_ok=True)  # of an earlier dataset of another place
-        for old in (f"{name}.{other}" for name in TABLES for other in FORMATS):
-            if old not in kept:
-                (root / old).unlink(missing_ok=True)
-    return root
+    for name in TABLES:
+        if name in dataset:
+            path = folder / f"{name}.{format}"
+            data = arrow_table(dataset[name], name, dataset.place)
+            save_file(data, TABLES[name], path, format)
+            flush(path)
+            listed[name] = {"file": path.name, "rows": data.num_rows, "sha256": sha256(path)}
+    head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
+    rest = {key: value for key, value in dataset.manifest.items() if key not in (*head, "tables")}
+    rest["place"] = dataset.place.stated()
+    if not dataset.place.bundled:
+        (folder / PLACE_FILE).write_text(dataset.place.to_toml(), encoding="utf-8")
+    text = json.dumps({**head, **rest, "tables": listed}, ensure_ascii=False, indent=2)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def missing_tables(there: Iterable[str], needed: Iterable[str]) -> list[Problem]:

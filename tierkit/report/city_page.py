@@ -20,6 +20,7 @@ from tierkit import texts
 from tierkit.explain import AGREEMENT, BANDS, DISTANCE, Portraits, bands
 from tierkit.explain.bands import basis, way
 from tierkit.features import BY_NAME
+from tierkit.folders import whole_file
 from tierkit.policy.reviews import latest
 from tierkit.records import SHANGHAI, TIERS, DataError, Place, Problem
 from tierkit.report.page import Words, render
@@ -202,7 +203,8 @@ def city_page(city: City, out: str | os.PathLike[str] | None = None) -> str:
         data=_embedded(_data(city)),
     )
     if out is not None:
-        Path(out).write_text(page, encoding="utf-8")
+        with whole_file(Path(out)) as draft:
+            draft.write_text(page, encoding="utf-8")
     return page
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.compare.comparison import mean_interval
+from tierkit.folders import whole_folder
 from tierkit.policy import Policy
 from tierkit.records import PLACE_FILE, SHANGHAI, Place
 from tierkit.report.sheets import Sheet
@@ -165,15 +166,30 @@ class RunReport:
         return pd.DataFrame(rows, columns=["policy", "visits", "enterprises"])
 
     def save(self, folder: str | Path) -> Path:
-        """Write everything into a folder: Parquet, TOML and JSON, no pickle.
+        """Write everything into a folder, whole or not at all: Parquet, TOML and JSON, no pickle.
+
+        Parameters
+        ----------
+        folder : path
+            A run that is there is replaced; anything else is left alone.
 
         Returns
         -------
         Path
             The folder.
+
+        Raises
+        ------
+        OutputError
+            If another process is writing there, or the folder holds something other than a run.
         """
-        place = Path(folder)
-        (place / "policies").mkdir(parents=True, exist_ok=True)
+        with whole_folder(Path(folder), "run") as draft:
+            self._fill(draft)
+        return Path(folder)
+
+    def _fill(self, place: Path) -> None:
+        """Write everything into an empty folder."""
+        (place / "policies").mkdir()
         for name in _FRAMES:
             frame = getattr(self, name)
             if frame is not None:
@@ -193,7 +209,6 @@ class RunReport:
         }
         text = json.dumps(rest, ensure_ascii=False, indent=1, default=str)
         (place / "run.json").write_text(text + "\n", encoding="utf-8")
-        return place
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:

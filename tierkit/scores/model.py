@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.special import expit
 
 from tierkit.features import build, features_of, on_register, standing
+from tierkit.folders.claims import plain_path
 from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
 from tierkit.records import CHANNELS, GRAVITY, PLACE_FILE, SHANGHAI, Place
@@ -348,10 +349,10 @@ class Model(Result):
 
         Raises
         ------
-        ModelError
-            If the folder holds something other than a model.
+        OutputError
+            If the folder holds something other than a model, or another process is writing there.
         """
-        target = Path(folder).resolve()
+        target = plain_path(Path(folder))
         trees, rest = self.risk.to_parts()
         texts = {
             "risk.txt": trees,

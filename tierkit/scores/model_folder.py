@@ -84,13 +84,6 @@ def _signed(manifest: Mapping[str, Any]) -> str:
     return json_text({**bare, "sha256": hashlib.sha256(json_text(bare).encode("utf-8")).hexdigest()})
 
 
-def _is_model(folder: Path) -> bool:
-    try:
-        return bool(json.loads((folder / MANIFEST).read_text("utf-8")).get("format") == FORMAT)
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Return the files and the manifest of a folder after checking that nothing was changed."""
     if not root.is_dir():
@@ -139,14 +132,12 @@ def write_folder(target: Path, files: Mapping[str, bytes], manifest: Mapping[str
 
     Raises
     ------
-    ModelError
-        If there is something at the target that is no model folder.
+    OutputError
+        If there is something at the target that is no model folder, or another process is writing there.
     """
-    if target.exists() and not (target.is_dir() and (_is_model(target) or not any(target.iterdir()))):
-        raise ModelError(target, ["It holds files that are not those of a model. Give another name."])
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     signed = _signed({**manifest, "files": hashes}).encode("utf-8")
-    with whole_folder(target) as draft:
+    with whole_folder(target, "model") as draft:
         for name, content in {**files, MANIFEST: signed}.items():
             with (draft / name).open("wb") as file:
                 file.write(content)
