@@ -384,6 +384,6 @@ def test_log_odds_of_many_levels_are_right_on_new_rows() -> None:
     told = card.bin_rows(new)["purpose"].map(card.table()["log_odds"])
     worst, best = told == told.max(), told == told.min()
     predicted = card.predict_proba(new)[:, 1]
-    # Of about 500 rows each, the standard error is 0.02. Unshrunken, the worst are told 0.07 or more too high.
+    # Of 300 rows each, the standard error is 0.02. Unshrunken, the worst are told 0.07 or more too high.
     assert predicted[worst].mean() == pytest.approx(outcome[worst].mean(), abs=0.03)
     assert predicted[best].mean() == pytest.approx(outcome[best].mean(), abs=0.03)
