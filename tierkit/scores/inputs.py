@@ -154,7 +154,7 @@ def _column(name: str, column: pd.Series) -> _Column:
     some = column.notna().to_numpy()
     values = column.to_numpy(object)[some]
     if kind in "OUT" and all(type(value) in (str, np.str_) for value in values):
-        codes = np.full(len(column), -1)
+        codes = np.full(len(column), -1, np.int64)
         found, codes[some] = np.unique(values.astype(str), return_inverse=True)
         return _Column(levels=tuple(found.tolist()), codes=codes)
     if kind == "O" and all(isinstance(value, _NUMBERS) for value in values):
@@ -341,7 +341,9 @@ class Inputs:
         matrix = np.empty((len(frame), len(self.names)))
         for j, (name, found) in enumerate(zip(self.names, self._found(frame, on_unseen), strict=True)):
             if name in self.levels and found.codes is not None:
-                known = pd.Index(self.levels[name], dtype=object).get_indexer(list(found.levels))
+                known = pd.Index(self.levels[name], dtype=object).get_indexer(
+                    pd.Index(found.levels, dtype=object)
+                )
                 matrix[:, j] = np.append(known.astype(np.float64), np.nan)[found.codes]
             else:
                 matrix[:, j] = np.nan if found.numbers is None else found.numbers
