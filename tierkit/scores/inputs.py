@@ -150,7 +150,7 @@ def _column(name: str, column: pd.Series) -> _Column:
                 problem=f"Column '{name}' has categories of {kinds}, whose texts may change or be the same. "
                 "Give text, whole numbers or truth values of one kind, each once."
             )
-        return _Column(levels=tuple(texts), codes=column.cat.codes.to_numpy(np.int64))
+        return _Column(levels=tuple(texts), codes=np.array(column.cat.codes, np.int64))
     some = column.notna().to_numpy()
     values = column.to_numpy(object)[some]
     if kind in "OUT" and all(type(value) in (str, np.str_) for value in values):
