@@ -1,7 +1,7 @@
 """How often noise gets points, and how often what is there is found: writes docs/binning.md.
 
-``python -m benchmarks.chance`` draws columns of 4,000 rows at an event rate of 0.1 and counts how many of them
-the scorecard's test before binning lets pass. Every draw has a seed of its own.
+``python -m benchmarks.chance`` draws columns of 4,000 rows at an event rate of 0.1 and counts how many of
+them the scorecard's test before binning lets pass. Every draw has a seed of its own.
 """
 
 from __future__ import annotations

@@ -94,18 +94,24 @@ def test_monotone_rates_of_many_deals_are_those_of_each(seed: int, n: int) -> No
     count = rng.integers(1, 50, n)
     events = rng.binomial(count, rng.random(n), (20, n))
     middle = np.cumsum(count) - count / 2
-    for told, own in zip(chance._monotone(events, count), events, strict=True):
+    for told, held, own in zip(*chance._monotone(events, count), events, strict=True):
         rises = own @ (middle - np.average(middle, weights=count)) >= 0
         fit = IsotonicRegression(increasing=bool(rises)).fit(np.arange(n), own / count, count)
         np.testing.assert_allclose(told, fit.predict(np.arange(n)), rtol=0, atol=1e-9)
+        steps = np.flatnonzero(np.diff(held) != 0) + 1  # rows held together sum up to what they hold
+        for part in np.split(np.arange(n), steps):
+            assert count[part].sum() % held[part[0]] == 0
 
 
-def test_gain_is_the_likelihood_ratio_where_nothing_is_drawn_to_the_mean() -> None:
+def test_gain_is_the_likelihood_ratio_where_nothing_is_drawn_to_the_mean(monkeypatch) -> None:
     count, events = np.array([400, 300, 500]), np.array([20, 30, 80])
     table = np.array([events, count - events])
     expected = chi2_contingency(table, lambda_="log-likelihood", correction=False).statistic
-    assert chance._gain(events[np.newaxis], count, 3)[0] == pytest.approx(expected, rel=1e-12)
-    assert chance._gain(events[np.newaxis], count, 0)[0] < expected
+    for ordered in (0, 3):
+        assert chance._gain(events[np.newaxis], count, ordered)[0] < expected
+    monkeypatch.setattr(chance, "_SPREAD", 1e9)
+    for ordered in (0, 3):
+        assert chance._gain(events[np.newaxis], count, ordered)[0] == pytest.approx(expected, rel=1e-9)
 
 
 @given(st.permutations(range(12)))

@@ -319,7 +319,8 @@ def mean_interval(
     """Return mean, low and high of the 95 % Student interval over the first axis.
 
     ``among`` so many intervals, all hold together with 95 % (Bonferroni). Fewer than five values that are
-    all the same, yet not zero, show no spread by luck: there is no interval then. Differences that are all zero are those of runs that nothing sets apart, and certain.
+    all the same, yet not zero, show no spread by luck: there is no interval then. Differences that are
+    all zero are those of runs that nothing sets apart, and certain.
 
     Examples
     --------

@@ -31,7 +31,8 @@ _DEALS = 1999
 _MOST = int(SIGNIFICANCE * (_DEALS + 1)) - 1  # deals that may look as good: one of 1,999
 _BATCH = 100
 _CELLS = 40
-_SPREAD = 0.5  # of levels in log-odds, to which the test of levels is tuned (assumption); its size is exact
+_SPREAD = 0.5
+"""Spread of rates in log-odds to which the test is tuned (assumption); its size is exact whatever it is."""
 
 
 def cells(x: Floats) -> NDArray[np.int64]:
@@ -138,24 +139,29 @@ def differs(count: NDArray[np.int64], events: NDArray[np.int64], ordered: int = 
 def _gain(events: NDArray[np.int64], count: NDArray[np.int64], ordered: int) -> Floats:
     """Return by how much the log-likelihood of each row of events gains by rates that differ, doubled."""
     rate = events[0].sum() / count.sum()
-    # Levels of few rows are drawn to the mean, else their noise drowns what the others say.
+    # Rates of few rows are drawn to the mean, else their noise drowns what the others say.
     rows = 1 / (_SPREAD**2 * rate * (1 - rate))
     told = (events + rows * rate) / (count + rows)
     if ordered:
-        told[:, :ordered] = _monotone(events[:, :ordered], count[:ordered])
+        fitted, held = _monotone(events[:, :ordered], count[:ordered])
+        told[:, :ordered] = (held * fitted + rows * rate) / (held + rows)
     good = xlogy(count - events, (1 - told) / (1 - rate))
     gain: Floats = 2 * (xlogy(events, told / rate) + good).sum(axis=1)
     return gain
 
 
-def _monotone(events: NDArray[np.int64], count: NDArray[np.int64]) -> Floats:
-    """Return the likeliest rates of cells that rise, or fall where the rank correlation is negative."""
+def _monotone(events: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the likeliest rates of cells that rise, or fall where the rank correlation is negative.
+
+    With them come the rows of all cells that are given the same rate together.
+    """
     middle = np.cumsum(count) - count / 2
     way = np.where(events @ (middle - np.average(middle, weights=count)) >= 0, 1.0, -1.0)[:, np.newaxis]
     # One call for all rows of events: each lies so far above the one before that none is pooled with it.
     apart = 3.0 * np.arange(len(events))[:, np.newaxis]
     rates = way * events / count + apart
     weight = np.broadcast_to(count.astype(np.float64), rates.shape)
-    fitted = isotonic_regression(rates.ravel(), weights=weight.ravel()).x.reshape(rates.shape)
-    rising: Floats = np.clip(way * (fitted - apart), 0.0, 1.0)
-    return rising
+    found = isotonic_regression(rates.ravel(), weights=weight.ravel())
+    held: Floats = np.repeat(found.weights, np.diff(found.blocks)).reshape(rates.shape)
+    fitted: Floats = np.clip(way * (found.x.reshape(rates.shape) - apart), 0.0, 1.0)
+    return fitted, held
