@@ -17,7 +17,7 @@ from tierkit.arrays import Floats
 from tierkit.scores import chance
 
 PAGE = Path(__file__).parent.parent / "docs" / "binning.md"
-ROWS, RATE, NOISE, REAL = 4000, 0.1, 400, 100
+ROWS, RATE, NOISE, REAL = 4000, 0.1, 400, 200
 LEVELS, SPREADS, SLOPES = (5, 20, 60, 300), (0.2, 0.4, 0.7), (0.1, 0.2, 0.3)
 Draw = Callable[[np.random.Generator], tuple[NDArray[np.int64], Floats, bool]]
 """Gives the cell and the log-odds of each row, and whether the cells are in order."""
