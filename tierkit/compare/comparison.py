@@ -314,12 +314,13 @@ _MOST_UNSCORED = 0.1  # above this share, scores are probably those of another c
 
 
 def mean_interval(
-    values: NDArray[np.float64],
+    values: NDArray[np.float64], among: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean, low and high of the 95 % Student interval over the first axis.
 
-    Fewer than five values that are all the same, yet not zero, show no spread by luck: there is no interval
-    then. Differences that are all zero are those of runs that nothing sets apart, and certain.
+    ``among`` so many intervals, all hold together with 95 % (Bonferroni). Fewer than five values that are
+    all the same, yet not zero, show no spread by luck: there is no interval then. Differences that are
+    all zero are those of runs that nothing sets apart, and certain.
 
     Examples
     --------
@@ -333,7 +334,7 @@ def mean_interval(
     if r < 2:
         nothing = np.full_like(mean, np.nan)
         return mean, nothing, nothing
-    half = student.ppf(0.975, r - 1) * values.std(axis=0, ddof=1) / np.sqrt(r)
+    half = student.ppf(1 - 0.025 / among, r - 1) * values.std(axis=0, ddof=1) / np.sqrt(r)
     if r < _FEW:
         half = np.where((np.ptp(values, axis=0) == 0) & (mean != 0), np.nan, half)
     return mean, mean - half, mean + half

@@ -176,7 +176,10 @@ def _best(
         key=lambda name: sign * float(run.effects[measure, name, kappa, weeks]["relative"]),
     )
     tied = [plans[0]]
-    tied += [one for one in plans[1:] if not run.told_apart(measure, plans[0], one, kappa, weeks)]
+    others = plans[1:]
+    tied += [
+        one for one in others if not run.told_apart(measure, plans[0], one, kappa, weeks, among=len(others))
+    ]
     kind = "one" if len(tied) == 1 else "none" if plans[-1] in tied else "tied"
     shown = [
         texts.text(

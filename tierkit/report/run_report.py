@@ -137,8 +137,12 @@ class RunReport:
         shown = Counter(label for labels in told.values() for label in set(labels))
         return {name: whole[name] for name, labels in told.items() if all(shown[one] == 1 for one in labels)}
 
-    def told_apart(self, measure: str, one: str, other: str, kappa: float, weeks: int) -> bool:
+    def told_apart(
+        self, measure: str, one: str, other: str, kappa: float, weeks: int, *, among: int = 1
+    ) -> bool:
         """Return whether the 95 % interval of the paired difference of two policies leaves out zero.
+
+        A policy that was picked as the best is held against ``among`` so many others at once.
 
         Where the replicates are not kept, whether the two intervals of their differences from the baseline
         lie apart: that is stricter, since paired differences spread at most as far as both together.
@@ -150,7 +154,7 @@ class RunReport:
         frame = self.by_replicate
         own = frame[(frame["measure"] == measure) & (frame["kappa"] == kappa) & (frame["weeks"] == weeks)]
         values = own.pivot_table(index="replicate", columns="policy", values="value", observed=True)
-        _, low, high = mean_interval((values[one] - values[other]).to_numpy(float))
+        _, low, high = mean_interval((values[one] - values[other]).to_numpy(float), among)
         return bool(low > 0 or high < 0)
 
     @staticmethod

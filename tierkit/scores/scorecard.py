@@ -19,14 +19,15 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
-from tierkit.scores.binning import bins, place
+from tierkit.scores.binning import bins, place, woe
 from tierkit.scores.inputs import Unseen
 
 __all__ = ["BASE", "CreditScorecard"]
@@ -95,10 +96,15 @@ class CreditScorecard(estimators.TwoClassEstimator):
     Notes
     -----
     Rules of degenerate input. One class only: an error. A feature that is constant, all missing, without
-    a cut that helps in its direction, whose bins differ by chance only (without a declared direction:
-    likelihood-ratio test at 0.001), or whose coefficient would turn its bins round: no points, and named in
-    ``unused_``. Missing values or levels that never occurred at fit: the weight of an empty bin, which is
-    that of the average, 0.
+    a cut that helps in its direction, whose values differ by chance only (without a declared direction:
+    `tierkit.scores.chance.differs`, at 0.001 before anything is chosen by the outcome), or whose coefficient
+    would turn its bins round: no points, and named in ``unused_``. Missing values or levels that never
+    occurred at fit: the weight of an empty bin, which is that of the average, 0.
+
+    A feature with a declared direction is not tested: a noise that goes the declared way gets points, few as
+    they are. Weights of levels are of shrunken rates (`tierkit.scores.chance.shrunken`), coefficients of the
+    rates as seen. Rows are taken as independent; where an enterprise has several, the test finds differences
+    between enterprises that a repeated draw of enterprises would not.
 
     Examples
     --------
@@ -168,11 +174,17 @@ class CreditScorecard(estimators.TwoClassEstimator):
         self, kept: dict[str, list[dict[str, Any]]], matrix: Floats, event: NDArray[np.int64]
     ) -> None:
         """Regress the event on the bins' weights, and store the table."""
-        weights = np.zeros((event.size, len(kept)))
+        seen, told = np.zeros((event.size, len(kept))), np.zeros((event.size, len(kept)))
         for k, (name, rows) in enumerate(kept.items()):
             where = self._place(name, rows, matrix)
-            weights[:, k] = np.array([row["woe"] for row in rows])[where]
-        intercept, slopes = self._regress(weights, event, list(kept))
+            count, events = np.array([[row["count"], row["events"]] for row in rows], np.float64).T
+            seen[:, k] = woe(count, events, event.size, event.sum())[where]
+            told[:, k] = np.array([row["woe"] for row in rows])[where]
+        # The weights of levels are shrunken, and a regression on the rows that they come from would stretch
+        # them again. So the coefficients are those of the weights as seen, and the level is set anew.
+        slopes = self._regress(seen, event, list(kept))
+        offset = told @ np.array([slopes.get(name, 0.0) for name in kept])
+        intercept = _level(offset, float(event.mean()))
         base = {"feature": BASE, "bin": 0, "kind": "base", "count": event.size, "events": int(event.sum())}
         table = pd.DataFrame([{**base, "woe": 0.0, "iv": 0.0}, *(row for n in slopes for row in kept[n])])
         table["coefficient"] = table["feature"].map(slopes).fillna(0.0).astype(np.float64)
@@ -186,10 +198,8 @@ class CreditScorecard(estimators.TwoClassEstimator):
     def _place(self, name: str, rows: Sequence[Mapping[Any, Any]], matrix: Floats) -> NDArray[np.int64]:
         return place(rows, matrix[:, self.inputs_.names.index(name)], self.inputs_.levels.get(name))
 
-    def _regress(
-        self, weights: Floats, event: NDArray[np.int64], names: list[str]
-    ) -> tuple[float, dict[str, float]]:
-        """Return the intercept and the coefficients, all below 0: fewer events where the weight is higher."""
+    def _regress(self, weights: Floats, event: NDArray[np.int64], names: list[str]) -> dict[str, float]:
+        """Return the coefficients, all below 0: fewer events where the weight is higher."""
         from sklearn.linear_model import LogisticRegression  # only to fit: scoring should not wait for it
 
         kept = list(range(len(names)))
@@ -200,12 +210,10 @@ class CreditScorecard(estimators.TwoClassEstimator):
                 model.fit(weights[:, kept], event)
             slopes = model.coef_[0]
             if (slopes < 0).all():
-                chosen = {names[k]: float(s) for k, s in zip(kept, slopes, strict=True)}
-                return float(model.intercept_[0]), chosen
+                return {names[k]: float(s) for k, s in zip(kept, slopes, strict=True)}
             worst = kept.pop(int(np.argmax(slopes)))
             self.unused_[names[worst]] = "its coefficient would turn its bins round, beside the others"
-        rate = event.mean()
-        return float(np.log(rate / (1 - rate))), {}
+        return {}
 
     @property
     def _factor(self) -> float:
@@ -357,6 +365,15 @@ class CreditScorecard(estimators.TwoClassEstimator):
         table["upper"] = table["upper"].astype(np.float64).mask(interval & table["upper"].isna(), np.inf)
         card._keep(table)
         return card
+
+
+def _level(offset: Floats, rate: float) -> float:
+    """Return what to add to log-odds so that their mean probability is the rate."""
+    middle = float(logit(rate))
+    ends = middle - float(offset.max()), middle - float(offset.min())
+    if ends[0] == ends[1]:
+        return ends[0]
+    return float(brentq(lambda a: expit(a + offset).mean() - rate, *ends, xtol=1e-12))
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
