@@ -1,5 +1,6 @@
 """Every public measure refuses the same arrays, by one table; what does not exist for sound arrays is NaN."""
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -8,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tierkit.policy import Policy
 from tierkit.scores import metrics
 from tierkit.scores.calibration import Calibration
 from tierkit.scores.checked import checked
 from tierkit.scores.monitoring import Bands
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 Y, P, W = [0, 1, 0, 1], [0.1, 0.2, 0.3, 0.9], [1.0, 1.0, 2.0, 1.0]
 
@@ -172,3 +176,26 @@ def test_the_calibration_error_by_chance_takes_the_weights() -> None:
         metrics.calibration_error_null([0.1, 0.4, 0.2], 2, 9),
         metrics.calibration_error_null([0.1, 0.4, 0.2], 2, 9, sample_weight=[1, 1, 1]),
     )
+
+
+def test_parameters_that_are_numbers_of_numpy_go_to_json() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.random(200), "b": rng.random(200)})
+    y = X["a"] + rng.random(200) > 1
+    plain = RiskModel({"a": 1}, n_trees=3, n_leaves=4, learning_rate=0.125).fit(X, y)
+    of_numpy = RiskModel(
+        {"a": np.int64(1)}, n_trees=np.int64(3), n_leaves=np.int32(4), learning_rate=np.float32(0.125)
+    ).fit(X, y)
+    assert json.dumps(of_numpy._learnt()) == json.dumps(plain._learnt())
+    card = CreditScorecard(monotone={"a": np.int8(1)}, max_bins=np.int64(4)).fit(X, y)
+    assert card.to_json() == CreditScorecard(monotone={"a": 1}, max_bins=4).fit(X, y).to_json()
+
+
+@pytest.mark.parametrize("value", [np.float64(0.5), np.float32(0.5)])
+def test_a_reform_takes_numbers_of_numpy(value: Any) -> None:
+    legacy = Policy.load("legacy")
+    one = legacy.reform({"frequency.base_rate": value}, name="half")
+    assert one.hash == legacy.reform({"frequency.base_rate": 0.5}, name="half").hash
+    assert type(one["frequency.base_rate"]) is float
+    whole = legacy.reform({"frequency.base_rate": np.int64(1)}, name="one")
+    assert whole.hash == legacy.reform({"frequency.base_rate": 1}, name="one").hash
