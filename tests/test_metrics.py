@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 from sklearn.metrics import brier_score_loss
 
 from tierkit.scores import metrics
@@ -198,3 +198,27 @@ def test_few_low_scores_are_not_hidden_below_a_heavy_tie() -> None:
     p, y = np.r_[np.full(5, 0.1), np.full(95, 0.9)], np.r_[np.ones(5 + 81), np.zeros(14)]
     assert metrics.calibration_table(y, p)["n"].tolist() == [5, 95]
     assert metrics.calibration_error(y, p) == pytest.approx((5 * 0.9 + 95 * 0.9 - 81) / 100, abs=1e-12)
+
+
+def test_bootstrap_intervals_of_few_clusters_are_students() -> None:
+    # The mean of m numbers: its bootstrap is nearly normal of variance s² (m - 1) / m², so that the ends lie
+    # where Student's interval ends.
+    rng = np.random.default_rng(2)
+    for m in (5, 10, 40):
+        x = rng.normal(size=m)
+        normal = x.mean() + x.std(ddof=1) * np.sqrt((m - 1) / m**2) * norm.ppf(
+            (np.arange(400_000) + 0.5) / 4e5
+        )
+        low, high = metrics.bootstrap_interval(normal, m)
+        half = t.ppf(0.975, m - 1) * x.std(ddof=1) / np.sqrt(m)
+        assert (float(low), float(high)) == pytest.approx((x.mean() - half, x.mean() + half), abs=half / 100)
+
+
+def test_bootstrap_intervals_are_refused_where_they_cannot_be_told() -> None:
+    drawn = np.random.default_rng(0).random((200, 3))
+    drawn[:11, 1] = np.nan  # more than a twentieth
+    drawn[:10, 2] = np.nan
+    low, high = metrics.bootstrap_interval(drawn, 50)
+    assert np.isnan(low).tolist() == np.isnan(high).tolist() == [False, True, False]
+    for few in ((drawn, 1), (drawn, 0), (drawn[:1], 50), (drawn[:0], 50)):
+        assert np.isnan(metrics.bootstrap_interval(*few)).all()

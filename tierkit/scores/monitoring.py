@@ -30,7 +30,7 @@ from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2
 
 from tierkit.arrays import Floats
-from tierkit.scores.checked import checked
+from tierkit.scores.checked import checked, checked_share
 from tierkit.scores.metrics import psi_parts, quantile_edges
 from tierkit.scores.scorecard import BASE, CreditScorecard
 from tierkit.texts import number
@@ -160,6 +160,9 @@ def psi_interval(
     >>> psi_interval(0.001, 10, 2000, 1000)[0]
     0.0
     """
+    checked_share("confidence", confidence)
+    if not (n > 0 and m > 0 and index >= 0):
+        raise ValueError(f"An index of 0 or more of two samples with rows is needed. Got {index}, {n}, {m}.")
     if cells < 2:
         return 0.0, 0.0
     scale = 1 / n + 1 / m

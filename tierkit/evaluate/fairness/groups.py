@@ -14,7 +14,7 @@ from tierkit.arrays import Floats, Ints, Mask
 from tierkit.records import SHANGHAI, Place
 from tierkit.records.gate import day_of
 from tierkit.scores.checked import checked
-from tierkit.scores.metrics import bands, effective_size, wilson_interval
+from tierkit.scores.metrics import bands, effective_size, student_confidence, wilson_interval
 
 __all__ = [
     "FEWEST",
@@ -28,7 +28,6 @@ __all__ = [
     "holm",
     "levels_of",
     "rate_ratio",
-    "student_confidence",
 ]
 
 
@@ -208,17 +207,6 @@ def clustered_variance(total: Floats, size: Floats) -> tuple[float, float]:
     residual = (total - total.sum() / size.sum() * size) / size.sum()
     freedom = max(effective_size(size) - 1, 1.0)
     return float((residual**2 / (1 - share)).sum()), freedom
-
-
-def student_confidence(freedom: float) -> float:
-    """Return the confidence at which a normal interval is as wide as Student's 95 % one.
-
-    Examples
-    --------
-    >>> round(student_confidence(9), 4), round(student_confidence(1e9), 4)
-    (0.9763, 0.95)
-    """
-    return float(1 - 2 * stats.norm.sf(stats.t.ppf(0.975, freedom)))
 
 
 def _clusters(**given: ArrayLike) -> tuple[Floats, Floats]:
