@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tierkit.evaluate.backtest import prediction_interval
 from tierkit.policy import Policy
 from tierkit.scores import metrics
 from tierkit.scores.calibration import Calibration
@@ -199,3 +200,8 @@ def test_a_reform_takes_numbers_of_numpy(value: Any) -> None:
     assert type(one["frequency.base_rate"]) is float
     whole = legacy.reform({"frequency.base_rate": np.int64(1)}, name="one")
     assert whole.hash == legacy.reform({"frequency.base_rate": 1}, name="one").hash
+
+
+def test_draws_of_which_one_is_missing_give_no_prediction() -> None:
+    with pytest.raises(ValueError, match="must be finite"):
+        prediction_interval([*range(39), np.nan])

@@ -404,6 +404,8 @@ def test_two_enterprises_have_students_interval_of_one_degree_of_freedom() -> No
     assert got.value == 20
     assert np.log(got.high / got.value) == pytest.approx(stats.t.ppf(0.975, 1) * 0.5, rel=1e-12)
     assert got.low == pytest.approx(20**2 / got.high, rel=1e-12)
+    got = g.clustered_share([5, 10], [20, 20])
+    assert 0 < got.low < 0.05 < 0.375 < 0.9 < got.high < 1
 
 
 def test_enterprises_that_happen_to_be_alike_are_not_certain() -> None:

@@ -25,7 +25,7 @@ from tierkit.policy.tiers.inputs import check_inputs
 from tierkit.records import EVENT_KINDS
 from tierkit.records.gate import day_of
 from tierkit.results import Result
-from tierkit.scores.metrics import student_confidence, wilson_interval
+from tierkit.scores.metrics import wilson_interval
 from tierkit.texts import interval, number, percent, policy_label, text
 
 __all__ = ["MEASURES", "SETTINGS", "Stability", "tier_stability"]
@@ -273,7 +273,7 @@ def _ratio(tally: _Tally, neither: _Tally, top: str, bottom: str) -> dict[str, A
     size = min(value * (1 - value) / variance, n) if variance > 0 else units
     low, high = np.nan, np.nan
     if units > 1:
-        low, high = wilson_interval(value * size, size, student_confidence(units - 1))
+        low, high = wilson_interval(value * size, size, freedom=units - 1)
     both = int(((tally[bottom] > 0) | (neither[bottom] > 0)).sum())
     half = np.nan  # of one enterprise
     if both > 1:

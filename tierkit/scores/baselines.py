@@ -172,7 +172,7 @@ def baselines(
     if not 0 < capacity < 1:
         raise ValueError(f"The 'capacity' must be a share in (0, 1). Got {capacity!r} instead.")
     here = split.test if part is None else part
-    checked(y=("outcomes", rows.y), model_score=("scores", model_score))
+    checked(y=("outcomes", rows.y[here]), model_score=("scores", model_score[here]))
     simple = baseline_scores(rows, split)[here]
     scores = {"model": model_score[here], **{name: simple[name].to_numpy() for name in BASELINES}}
     y, weight = rows.y[here], rows.weight[here]

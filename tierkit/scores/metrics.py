@@ -33,7 +33,6 @@ __all__ = [
     "psi_parts",
     "quantile_edges",
     "resampled_interval",
-    "student_confidence",
     "wilson_interval",
 ]
 
@@ -141,7 +140,9 @@ def effective_size(sample_weight: ArrayLike) -> float:
     return float(weights.sum()) ** 2 / squares if squares else 0.0
 
 
-def wilson_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
+def wilson_interval(
+    k: ArrayLike, n: ArrayLike, confidence: float = 0.95, freedom: float | None = None
+) -> tuple[Floats, Floats]:
     """Return Wilson's interval of a rate, for one count or many.
 
     Parameters
@@ -149,6 +150,8 @@ def wilson_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tup
     k, n : array
         Events and trials. Fractions are allowed, so that an effective size can stand for ``n``.
     confidence : float
+    freedom : float, optional
+        Degrees of freedom of the variance that an effective size comes from: the quantile is Student's then.
 
     Returns
     -------
@@ -176,7 +179,8 @@ def wilson_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tup
     if not (np.all((events >= 0) & (events <= trials * (1 + 1e-9))) and np.isfinite(trials).all()):
         raise ValueError("There must be 0 … n events 'k' of n trials 'n', all finite. Give counts of each.")
     checked_share("confidence", confidence)
-    z2 = stats.norm.ppf(0.5 + confidence / 2) ** 2
+    beyond = stats.norm if freedom is None else stats.t(freedom)
+    z2 = beyond.ppf(0.5 + confidence / 2) ** 2
     safe = np.where(trials > 0, trials, 1.0)
     rate = events / safe
     centre = (rate + z2 / (2 * safe)) / (1 + z2 / safe)
@@ -226,17 +230,6 @@ def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95
         told = np.isnan(values).mean(axis=0) <= _UNTOLD
         ends[:, told] = np.nanquantile(values[:, told], [tail, 1 - tail], axis=0)
     return ends[0], ends[1]
-
-
-def student_confidence(freedom: float) -> float:
-    """Return the confidence at which a normal interval is as wide as Student's 95 % one.
-
-    Examples
-    --------
-    >>> round(student_confidence(9), 4), round(student_confidence(1e9), 4)
-    (0.9763, 0.95)
-    """
-    return float(1 - 2 * stats.norm.sf(stats.t.ppf(0.975, freedom)))
 
 
 def resampled_interval(

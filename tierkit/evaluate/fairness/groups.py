@@ -14,7 +14,7 @@ from tierkit.arrays import Floats, Ints, Mask
 from tierkit.records import SHANGHAI, Place
 from tierkit.records.gate import day_of
 from tierkit.scores.checked import checked
-from tierkit.scores.metrics import bands, effective_size, student_confidence, wilson_interval
+from tierkit.scores.metrics import bands, effective_size, wilson_interval
 
 __all__ = [
     "FEWEST",
@@ -170,12 +170,11 @@ def clustered_share(events: ArrayLike, trials: ArrayLike) -> Estimate:
         raise ValueError("An enterprise has more 'events' than 'trials'. Give trials that hold the events.")
     if k.sum() < FEWEST or n.size < 2:
         return _REFUSED
-    share, size, confidence = float(k.sum() / n.sum()), float(n.sum()), 0.95
+    share, size, freedom = float(k.sum() / n.sum()), float(n.sum()), None
     if n.max() > 1:
         clustered, freedom = clustered_variance(k, n)
         size = min(size, share * (1 - share) / clustered) if clustered > 0 else size if share < 1 else n.size
-        confidence = student_confidence(freedom)
-    low, high = wilson_interval(share * size, size, confidence)
+    low, high = wilson_interval(share * size, size, freedom=freedom)
     return Estimate(share, float(low), float(high))
 
 
