@@ -170,7 +170,8 @@ def clustered_share(events: ArrayLike, trials: ArrayLike) -> Estimate:
         raise ValueError("An enterprise has more 'events' than 'trials'. Give trials that hold the events.")
     if k.sum() < FEWEST or n.size < 2:
         return _REFUSED
-    share, size, freedom = float(k.sum() / n.sum()), float(n.sum()), None
+    share, size = float(k.sum() / n.sum()), float(n.sum())
+    freedom: float | None = None
     if n.max() > 1:
         clustered, freedom = clustered_variance(k, n)
         size = min(size, share * (1 - share) / clustered) if clustered > 0 else size if share < 1 else n.size
