@@ -48,3 +48,23 @@ def test_a_plan_is_shown_with_what_its_finding_rate_hides():
     text = " ".join(table["moment"])
     for word in ("inspections", "finding rate", "findings", "violations missed", "harm", "trigger share"):
         assert word in text
+
+
+def test_few_enterprises_have_no_interval_and_no_end_is_impossible():
+    for n in (1, 3, 30):
+        data, _ = make(n, seed=2)
+        for table in (moments.of_records(data), moments.of_truth(data)):
+            ends = table[["low", "high"]].to_numpy(float)
+            assert (np.isnan(ends).all(axis=1) | (ends >= 0).all(axis=1)).all()
+            if n == 1:
+                assert np.isnan(ends).all()
+
+
+def test_trials_of_one_enterprise_are_not_independent():
+    data, _ = make(2000, seed=1)
+    table = moments.of_records(data).set_index("moment")
+    checks = data["inspections"][data["inspections"]["mode"] != "offsite"]
+    by = checks.groupby(checks["enterprise_id"].astype(str)).size()
+    row = table.loc["inspections per enterprise-year"]
+    # Wider than of a Poisson count, as enterprises differ.
+    assert np.log(row["high"] / row["value"]) > 1.96 / np.sqrt(by.sum())

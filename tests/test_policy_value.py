@@ -54,12 +54,18 @@ def records(obligations: int = 60, inspections: int = 400, seed: int = 0, routin
         "tier": rng.choice(["T1", "T2"], obligations),
         "target": rng.uniform(0.01, 0.4, obligations),
         "there": rng.choice([1.0, 1.0, 0.5], obligations),
-        "random": 0.01,
-        "routine": rng.uniform(0.001, 0.05, obligations) if routine else np.nan,
+        "random": inspections / 3 / (26 * obligations),
+        "routine": rng.uniform(0.5, 1.5, obligations) if routine else np.nan,
     })  # fmt: skip
-    place = rng.integers(0, obligations, inspections)
+    # As many are drawn as the chances say, so that weights stand for the opportunities.
+    base["routine"] *= inspections / 3 / (26 * (base["routine"].sum() or 1))
     channel = rng.choice(["random", "routine", "trigger"], inspections)
-    chance = np.where(channel == "random", 0.01, base["routine"].to_numpy()[place])
+    place = rng.integers(0, obligations, inspections)
+    if routine:
+        drawn = rng.choice(obligations, inspections, p=base["routine"] / base["routine"].sum())
+        place = np.where(channel == "routine", drawn, place)
+    chance = base["routine"].to_numpy()[place]
+    chance = np.where(channel == "random", base["random"].to_numpy()[place], chance)
     seen = pd.DataFrame({
         "obligation": place,
         "channel": channel,
@@ -210,10 +216,11 @@ def test_weights_share_an_obligation_between_channels_that_could_draw_it() -> No
     seen = one.inspections[(one.inspections["channel"] != "routine") | (one.inspections["obligation"] >= 30)]
     seen = seen.assign(propensity=np.where(seen["channel"] == "routine", 0.02, seen["propensity"]))
     told = weigh(Logged(base, seen, one.X, 26))
+    random = base["random"].iloc[0]
     alone = (seen["channel"] == "random") & (seen["obligation"] < 30)
-    assert told.weight[alone] == pytest.approx(1 / (26 * 0.01), rel=TINY)
-    share = told.weight[(seen["channel"] == "random") & ~alone] * 26 * 0.01
-    rest = told.weight[seen["channel"] == "routine"] * 26 * 0.02 * 0.99
+    assert told.weight[alone] == pytest.approx(1 / (26 * random), rel=TINY)
+    share = told.weight[(seen["channel"] == "random") & ~alone] * 26 * random
+    rest = told.weight[seen["channel"] == "routine"] * 26 * 0.02 * (1 - random)
     assert share[0] + rest[0] == pytest.approx(1, rel=TINY)
     assert np.ptp(share) < TINY
     assert np.ptp(rest) < TINY
@@ -663,6 +670,38 @@ def test_weights_that_do_not_stand_for_the_opportunities_are_refused() -> None:
     assert whole.loc["random", "value"] == pytest.approx(1000 * 0.2 / 4)
     with pytest.raises(ValueError, match=r"'confidence' must be in \(0, 1\)\. Got 2"):
         policy_value(one_lot(found=np.ones(400)), confidence=2)
+
+
+@pytest.mark.parametrize("times", [3, 100, 1e6])
+def test_weights_that_stand_for_too_much_are_refused(times: float) -> None:
+    given = one_lot(found=np.arange(400) % 4 == 0)
+    scarce = given.inspections.assign(propensity=given.inspections["propensity"] / times)
+    with pytest.raises(OverlapError, match=f"weights stand for {times:.0%} of the opportunities"):
+        policy_value(Logged(given.obligations, scarce, given.X, given.weeks))
+    twice = pd.concat([given.inspections] * int(min(times, 100)))  # each in the records many times
+    with pytest.raises(OverlapError, match="once each"):
+        policy_value(Logged(given.obligations, twice, given.X, given.weeks))
+
+
+def test_no_value_lies_outside_what_can_be_found() -> None:
+    # Half found something, with a chance 2.8 times too small: the sum is 1.4 times all that can be found.
+    given = one_lot(found=np.arange(400) % 2 == 0)
+    seen = given.inspections
+    seen = seen.assign(propensity=seen["propensity"] / np.where(seen["found"], 2.8, 1))
+    table = policy_value(Logged(given.obligations, seen, given.X, given.weeks)).table
+    assert np.isnan(table.loc["ipw", ["value", "low", "high", "se"]].to_numpy(float)).all()
+    assert table.loc["ipw", "refused"].startswith("value: the estimate is outside 0 … 200.00")
+    assert table.loc["random", "value"] == pytest.approx(200 * 1.4 / 1.9)
+    assert (table["high"].dropna() <= 200).all()
+    assert (table["low"].dropna() >= 0).all()
+
+
+def test_one_enterprise_gives_no_interval_of_a_value() -> None:
+    given = one_lot(found=np.arange(400) % 4 == 0)
+    base = given.obligations.assign(enterprise_id="e")
+    table = policy_value(Logged(base, given.inspections, given.X, given.weeks)).table
+    assert table[["value", "low", "high"]].isna().all(axis=None)
+    assert table["refused"].str.contains("all inspections used are of one enterprise").all()
 
 
 def one_lot(found: np.ndarray, kept: int = 400) -> Logged:

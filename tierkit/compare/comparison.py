@@ -762,6 +762,7 @@ def _transitions(
         moved = np.stack([one.moved for one in runs]).astype(np.float64)
         n = moved.sum(axis=2).mean(axis=0)  # the same in every replicate
         mean, low, high = mean_interval(moved)
+        low, high = (np.clip(end, 0.0, n[:, None]) for end in (low, high))
         share = np.divide(mean, n[:, None], out=np.full_like(mean, np.nan), where=n[:, None] > 0)
         frames.append(
             pd.DataFrame(

@@ -271,11 +271,13 @@ def _ratio(tally: _Tally, neither: _Tally, top: str, bottom: str) -> dict[str, A
     scale = units / max(units - 1, 1)
     variance = scale * float((own**2).sum())
     size = min(value * (1 - value) / variance, n) if variance > 0 else units
-    low, high = wilson_interval(value * size, size) if n else (np.nan, np.nan)
+    low, high = np.nan, np.nan
+    if units > 1:
+        low, high = wilson_interval(value * size, size, freedom=units - 1)
     both = int(((tally[bottom] > 0) | (neither[bottom] > 0)).sum())
-    half = np.sqrt(both / max(both - 1, 1) * float(((own - plain) ** 2).sum())) * student.ppf(
-        0.975, max(both - 1, 1)
-    )
+    half = np.nan  # of one enterprise
+    if both > 1:
+        half = student.ppf(0.975, both - 1) * np.sqrt(both / (both - 1) * float(((own - plain) ** 2).sum()))
     return {
         "value": value,
         "low": float(low),

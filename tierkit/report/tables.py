@@ -271,7 +271,7 @@ def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, s
             continue
         half = auc_half_width(auc, hits, misses)
         if auc - half <= 0.5:
-            interval = texts.interval(auc - half, min(auc + half, 1.0), 3)
+            interval = texts.interval(max(auc - half, 0.0), min(auc + half, 1.0), 3)
             found.append((name, texts.number(auc, 3), interval, round(hits)))
     return found
 

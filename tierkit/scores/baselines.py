@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from tierkit.arrays import Floats, Mask
 from tierkit.records import SIZES
+from tierkit.scores.checked import checked
+from tierkit.scores.metrics import bootstrap_interval
 from tierkit.scores.training_rows import Split, TrainingRows
 
 __all__ = ["BASELINES", "FEW_EVENTS", "baseline_scores", "baselines"]
@@ -170,6 +172,7 @@ def baselines(
     if not 0 < capacity < 1:
         raise ValueError(f"The 'capacity' must be a share in (0, 1). Got {capacity!r} instead.")
     here = split.test if part is None else part
+    checked(y=("outcomes", rows.y[here]), model_score=("scores", model_score[here]))
     simple = baseline_scores(rows, split)[here]
     scores = {"model": model_score[here], **{name: simple[name].to_numpy() for name in BASELINES}}
     y, weight = rows.y[here], rows.weight[here]
@@ -189,8 +192,7 @@ def baselines(
         ("capture", own[:, 1] if len(y) else np.nan, drawn[:, :, 1]),
         ("auc_behind", own[0, 0] - own[:, 0] if len(y) else np.nan, behind),
     ):
-        usable = draws[~np.isnan(draws).any(axis=1)]
-        low, high = np.quantile(usable, [0.025, 0.975], axis=0) if len(usable) else (np.nan, np.nan)
+        low, high = bootstrap_interval(draws, len(owners))
         table[name], table[f"{name}_low"], table[f"{name}_high"] = value, low, high
     table["enough"] = table["events"] >= FEW_EVENTS
     return table

@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from tierkit.arrays import Floats
+from tierkit.scores.checked import checked
 
 __all__ = ["Calibration"]
 
@@ -71,6 +72,12 @@ class Calibration:
         -------
         Calibration
 
+        Raises
+        ------
+        ValueError
+            If a margin is not finite, an outcome not 0 or 1, a weight below 0 or all are 0, an array not of
+            one dimension, or lengths differ.
+
         Examples
         --------
         Every margin occurs with both outcomes, weighted by the probabilities of a line, 2 m - 1:
@@ -81,8 +88,9 @@ class Calibration:
         >>> round(found.low, 2), round(found.high, 2), round(found.shift, 2)
         (2.0, 2.0, -1.0)
         """
-        margins, outcome = np.asarray(margin, np.float64), np.asarray(y, np.float64)
-        weight = np.ones(outcome.size) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        margins, outcome, weight = checked(
+            margin=("scores", margin), y=("outcomes", y), sample_weight=("weights", sample_weight)
+        )
         used = weight > 0
         margins, outcome, weight = margins[used], outcome[used], weight[used]
         rarer = min(outcome.sum(), (1 - outcome).sum())

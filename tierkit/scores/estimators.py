@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from tierkit.results import plain
 from tierkit.scores.inputs import Inputs, check_names, check_numbers
 
 __all__ = ["TwoClassEstimator", "check_monotone", "check_parameters", "learn", "named", "rows"]
@@ -46,7 +47,7 @@ class TwoClassEstimator(ClassifierMixin, BaseEstimator):
     def _learnt(self) -> dict[str, Any]:
         """Return the parameters and what `learn` set, as plain data for JSON."""
         return {
-            "parameters": {**self.get_params(), "monotone": dict(self.monotone) if self.monotone else None},
+            "parameters": plain({**self.get_params(), "monotone": self.monotone or None}),
             "classes": self.classes_.tolist(),
             "named": hasattr(self, "feature_names_in_"),
             "inputs": self.inputs_.to_dict(),

@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from tierkit.arrays import Floats
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.records import PLANNED_CHANNELS
-from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.metrics import bootstrap_interval, wilson_interval
 
 __all__ = ["cases", "contraction", "swap"]
 
@@ -182,8 +182,7 @@ def swap(
         again = np.repeat(np.arange(len(table)), times[place])
         one = _swapped(score[again], seen[again], found[again], group[again], share)
         changes.append((one["gained"] - one["given_up"]) / max(one["findings"], 1))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(changes, [tail, 1 - tail])
+    low, high = bootstrap_interval(changes, len(np.unique(place[seen])), confidence)
     change = (told["gained"] - told["given_up"]) / max(told["findings"], 1)
     after = told["findings"] - told["given_up"] + told["gained"]
     return pd.DataFrame(

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from tierkit.arrays import Floats
+from tierkit.arrays import Floats, Mask
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.evaluate.value.overlap import FEWEST_FINDINGS, Gap
 from tierkit.scores.metrics import effective_size, wilson_interval
 
 __all__ = ["Estimate", "Sample", "interval"]
+
+_ROUNDING = 1e-6  # findings per 1,000 obligations
 
 
 class Estimate(NamedTuple):
@@ -90,13 +92,10 @@ class Sample:
         squares = by_enterprise**2
         value, se = one.value, float(np.sqrt(squares.sum()))
         freedom = 2 * se**4 / float((squares**2).sum()) if se > 0 else float("nan")
-        gaps = list(one.gaps)
-        if use.any() and self.found[use].all():
-            remedy = "look at more inspections; nothing shows how far the estimate may be off"
-            gaps.append(Gap("findings", "every inspection used found something", remedy))
+        gaps = [*one.gaps, *self._doubts(value, use)]
         if gaps:
             value = se = freedom = float("nan")
-        low, high = interval(value, se, freedom, self.most, confidence)
+        low, high = np.clip(interval(value, se, freedom, self.most, confidence), 0.0, self.most).tolist()
         size = effective_size(one.weight)
         return {
             "value": value, "low": low, "high": high, "se": se, "freedom": freedom,
@@ -105,6 +104,25 @@ class Sample:
             "largest_share": float(one.weight.max() / one.weight.sum()) if size else float("nan"),
             "holds_if": one.holds_if, "refused": "; ".join(map(str, gaps)),
         }  # fmt: skip
+
+    def _doubts(self, value: float, use: Mask) -> list[Gap]:
+        """Return why a value of the inspections used is none, or has no error that can be told."""
+        gaps = []
+        more = "look at more inspections; nothing shows how far the estimate may be off"
+        found = self.found[use]
+        if found.size and found.min() == found.max():
+            what = (
+                "every inspection used found something" if found[0] else "no inspection used found anything"
+            )
+            gaps.append(Gap("findings", what, more))
+        if found.size and len(np.unique(self.owner[use])) < 2:
+            gaps.append(Gap("enterprises", "all inspections used are of one enterprise", more))
+        if not -_ROUNDING <= value <= self.most + _ROUNDING:
+            what = f"the estimate is outside 0 … {self.most:.2f}, which is all that can be found"
+            gaps.append(
+                Gap("value", what, "see that the chance of each draw is right, or use more inspections")
+            )
+        return gaps
 
     def strata(self, confidence: float) -> pd.DataFrame:
         """Return the random audits of each tier, and the rate of all inspections beside theirs."""
