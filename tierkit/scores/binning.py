@@ -118,9 +118,8 @@ def _perfect_cut(x: Floats, event: NDArray[np.int64], share: float) -> list[floa
     return []
 
 
-def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int) -> list[float]:
-    """Drop cuts until the smoothed event rates are monotone."""
-    rate = event.mean()
+def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int, rate: float) -> list[float]:
+    """Drop cuts until the event rates are monotone, smoothed as the weights of evidence are."""
     while edges:
         inside = np.searchsorted(np.array(edges), x, side="right")
         count = np.bincount(inside, minlength=len(edges) + 1)
@@ -133,7 +132,12 @@ def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int) 
 
 
 def cuts(
-    x: Floats, event: NDArray[np.int64], sign: Sign = 0, max_bins: int = 6, min_share: float = 0.005
+    x: Floats,
+    event: NDArray[np.int64],
+    sign: Sign = 0,
+    max_bins: int = 6,
+    min_share: float = 0.005,
+    rate: float | None = None,
 ) -> list[float]:
     """Return the cuts between the bins of a number; a bin holds its lower cut and not its upper one.
 
@@ -148,6 +152,9 @@ def cuts(
     max_bins : int
     min_share : float
         Smallest share of rows in a bin, never less than five rows.
+    rate : float, optional
+        Average event rate to which bins are smoothed, where missing values have one too; that of ``event`` if
+        absent.
 
     Returns
     -------
@@ -174,7 +181,8 @@ def cuts(
     with _interruptible():
         binning.fit(x, event)
     found = [float(cut) for cut in binning.splits]
-    return _pooled(x, event, found or _perfect_cut(x, event, share), sign)
+    average = float(event.mean()) if rate is None else rate
+    return _pooled(x, event, found or _perfect_cut(x, event, share), sign, average)
 
 
 def groups(
@@ -286,7 +294,7 @@ def bins(
             _bin(name, i, "level", levels=[labels[code] for code in group]) for i, group in enumerate(found)
         ]
     else:
-        edges = [-np.inf, *cuts(known, event[some], sign, *settings), np.inf]
+        edges = [-np.inf, *cuts(known, event[some], sign, *settings, float(event.mean())), np.inf]
         rows = [
             _bin(name, i, "interval", lower=low, upper=high) for i, (low, high) in enumerate(pairwise(edges))
         ]

@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from tierkit.arrays import Floats
+from tierkit.scores.content import known, number, record, refuse
 
 __all__ = ["Calibration"]
 
@@ -29,6 +30,13 @@ __all__ = ["Calibration"]
 _FEWEST = 30  # of either class; below this two slopes are noise, so only the level is moved
 _SLOPE_SD = 0.5  # of the prior of each slope around 1, where the margin would be right as it is
 _FLATTEST = 0.01  # keeps the map strictly increasing where the data see no slope at all
+_STEEPEST = 1e6  # of a map that is read: with it and the largest margin, log-odds stay finite
+_FORM = record(
+    low=number(_FLATTEST, _STEEPEST),
+    high=number(_FLATTEST, _STEEPEST),
+    shift=number(-_STEEPEST, _STEEPEST),
+    kind=known("none", "shift", "beta"),
+)
 
 
 @dataclass(frozen=True)
@@ -146,5 +154,15 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the calibration that `to_dict` wrote."""
+        """Return the calibration that `to_dict` wrote.
+
+        Raises
+        ------
+        ContentError
+            If it would not be strictly increasing, or is no calibration of its kind.
+        """
+        _FORM(data, "calibration")
+        fixed = {"none": (1.0, 1.0, 0.0), "shift": (1.0, 1.0, data["shift"])}.get(data["kind"])
+        if fixed and fixed != (data["low"], data["high"], data["shift"]):
+            refuse("calibration", f"of the kind '{data['kind']}' holds other numbers than it moves.")
         return cls(float(data["low"]), float(data["high"]), float(data["shift"]), data["kind"])
