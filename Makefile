@@ -10,7 +10,7 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test test-long lint digests bench data notebooks clean lock
+.PHONY: help setup demo quick test test-long lint digests fuzz bench data notebooks clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ lint: setup ## style, types and layers alone
 
 digests: setup ## hold what the commands write on fixed seeds to tests/digests.json
 	@$(VENV_PYTHON) scripts/digests.py
+
+fuzz: setup ## search ten minutes for files of a stranger's that break tierkit; shorter: make fuzz seconds=60
+	@$(VENV_PYTHON) scripts/fuzz.py --seconds $(or $(seconds),600)
 
 bench: setup ## measure speed and memory beside other libraries
 	@$(PYTHON) scripts/set_up.py bench

@@ -4,8 +4,8 @@ A case takes sound files, alters one of them, makes the hashes right again and r
 own. What may come of it: the files are refused, or they are read and give the same answers, or they are read
 and give other answers, where the alteration may well have made another sound input (a leaf of another value
 is another model, and no reader can know that it was edited). A fault is all else: a traceback, a signal, more
-than 10 s, more than 2 GB, answers that break a promise, and other answers after an alteration that no sound
-input can hold. Faults are kept below ``build/fuzz``, and the status is 1.
+than 10 s of computing, more than 2 GB, answers that break a promise, and other answers after an alteration
+that no sound input can hold. Faults are kept below ``build/fuzz``, and the status is 1.
 
 A target is a subclass of `Target` and an entry of `TARGETS`. It says in three methods, each of a few lines,
 what is sound (`prepare`), how altered files are laid down (`write`) and what is done with them (`use`);
@@ -16,15 +16,10 @@ its own in ``alterations``. A case is told by its number and the seed, so it can
 
 from __future__ import annotations
 
-import os
-
-# Before any import of NumPy or LightGBM: threads of the parent would be missing in a forked case.
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
-
 import argparse
 import hashlib
 import json
+import os
 import random
 import re
 import resource
@@ -38,12 +33,17 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from unittest.mock import patch
+
+# Libraries are imported later, in functions: threads of the parent would be missing in a forked case.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-LONGEST = 10  # seconds of a case
+LONGEST = 10  # seconds of computing of a case
+PATIENCE = 60  # seconds by the clock, on a machine that has other work
 MOST_MEMORY = 2 << 30  # bytes of a case
 NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 EXTREMES = (
@@ -173,18 +173,18 @@ ALTERATIONS: Mapping[str, Alteration] = {
 }
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What is read was refused, as it should be."""
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """What was read gave answers that break a promise."""
 
 
 class Target:
     """What is attacked."""
 
-    alterations: Mapping[str, Alteration] = ALTERATIONS
+    alterations: ClassVar[Mapping[str, Alteration]] = ALTERATIONS
     """By name; those of the target beside the common ones."""
 
     def prepare(self, home: Path) -> Mapping[str, bytes]:
@@ -204,9 +204,9 @@ class Target:
 
         Raises
         ------
-        Refused
+        RefusedError
             If it is refused in the way that the commands report with status 2.
-        Broken
+        BrokenError
             If an answer breaks a promise.
         """
         raise NotImplementedError
@@ -215,13 +215,14 @@ class Target:
 class ModelFolder(Target):
     """A model folder whose hashes were computed again."""
 
-    alterations = {
+    alterations: ClassVar[Mapping[str, Alteration]] = {
         **ALTERATIONS,
         "a circle": Alteration(lambda rng, content: _circle(rng, content)),
         "a node twice": Alteration(lambda rng, content: _twice(rng, content)),
     }
 
     def prepare(self, home: Path) -> Mapping[str, bytes]:
+        """Train a small model, and make a small city to score."""
         import tierkit as tk
         from tierkit.features import build
         from tierkit.scores import train
@@ -231,11 +232,12 @@ class ModelFolder(Target):
         with patch.object(train, "SETTINGS", small):
             model = tk.train(ROOT / "data/synthetic", "2024-12-30", bootstrap=2, out=home / "model")
         tk.write(tk.synth(40, seed=5), home / "city")
-        build(home / "city", "2024-12-30").to_pickle(home / "X.pkl")
+        build(home / "city", "2024-12-30").to_csv(home / "X.csv")
         assert model.ensemble
         return {path.name: path.read_bytes() for path in (home / "model").iterdir()}
 
     def warm(self, home: Path) -> None:
+        """Load the features, the command line and the kernels."""
         import pandas as pd
 
         from tierkit.cli import main
@@ -243,11 +245,12 @@ class ModelFolder(Target):
         from tierkit.scores.risk import RiskModel
 
         self._main, self._city = main, home / "city"
-        self._X = pd.read_pickle(home / "X.pkl")
+        self._X = pd.read_csv(home / "X.csv", index_col=0, float_precision="round_trip")
         some = pd.DataFrame({"a": range(50)}, dtype=float)
         contributions(RiskModel(n_trees=1, min_rows=5, num_threads=1).fit(some, some["a"] > 20), some)
 
     def write(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        """Write the files, and a manifest whose hashes are those of the files and its own."""
         from tierkit.scores.model_folder import MANIFEST, json_text
 
         super().write(folder, files)
@@ -262,6 +265,7 @@ class ModelFolder(Target):
             return  # the manifest itself was altered so that no hash can be put right
 
     def use(self, folder: Path, case: int) -> str:
+        """Score, explain and watch the city, in every twelfth case by the command."""
         import numpy as np
 
         import tierkit as tk
@@ -273,7 +277,7 @@ class ModelFolder(Target):
         try:
             model = tk.Model.load(folder)
         except tk.ModelError as error:
-            raise Refused(str(error)) from None
+            raise RefusedError(str(error)) from None
         X = self._X
         scores = model.score_features(X, X.index)
         real = scores.select_dtypes("number").to_numpy()
@@ -281,9 +285,9 @@ class ModelFolder(Target):
         card = model.credit
         points = card.base_points - card.points_to_double / np.log(2) * (odds + np.log(card.base_odds))
         if not np.isfinite(real).all() or not np.allclose(points, scores["credit_points"], rtol=0, atol=1e-6):
-            raise Broken("The scores are not finite, or points and log-odds differ.")
+            raise BrokenError("The scores are not finite, or points and log-odds differ.")
         if not scores["credit_points"].between(0, 1000).all():
-            raise Broken("Points leave 0 … 1000.")
+            raise BrokenError("Points leave 0 … 1000.")
         contributions(model.risk, X)  # raises unless they add up to the margin
         contributions(model.risk, X, X.iloc[:9])
         points_lost(card, X)
@@ -301,9 +305,9 @@ class ModelFolder(Target):
             self._main([*asked, "--reasons", "3", "--out", str(out)])
         except SystemExit as ended:
             if ended.code == 2:
-                raise Refused from None
+                raise RefusedError from None
             if ended.code:
-                raise Broken(f"The command ended with {ended.code}.") from None
+                raise BrokenError(f"The command ended with {ended.code}.") from None
         real = pd.read_parquet(out).select_dtypes("number").to_numpy("float64", na_value=-1.0)
         return hashlib.sha256(real.tobytes()).hexdigest()
 
@@ -349,26 +353,29 @@ class Outcome(NamedTuple):
     said: str
 
 
-def in_a_process(work: Callable[[], str], seconds: float = LONGEST) -> Outcome:
+def in_a_process(work: Callable[[], str], seconds: int = LONGEST, patience: float = PATIENCE) -> Outcome:
     """Return what a piece of work gave in a forked process, within limits of time and memory."""
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         os.close(reading)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         _work(work, writing)
     os.close(writing)
-    said, end = b"", time.monotonic() + seconds
+    said, end = b"", time.monotonic() + patience
     while True:
         ready, _, _ = select.select([reading], [], [], max(0, end - time.monotonic()))
         if not ready:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             os.close(reading)
-            return Outcome("hang", f"It took more than {seconds} s.")
+            return Outcome("hang", f"It took more than {patience} s by the clock.")
         if not (more := os.read(reading, 1 << 16)):
             break
         said += more
     os.close(reading)
     _, status, used = os.wait4(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):
+        return Outcome("hang", f"It computed for more than {seconds} s.")
     if os.WIFSIGNALED(status):
         return Outcome("signal", signal.Signals(os.WTERMSIG(status)).name)
     if used.ru_maxrss * 1024 > MOST_MEMORY:
@@ -387,9 +394,9 @@ def _work(work: Callable[[], str], writing: int) -> None:
         os.dup2(silent, stream)
     try:
         outcome = ("read", work())
-    except Refused as error:
+    except RefusedError as error:
         outcome = ("refused", str(error))
-    except Broken as error:
+    except BrokenError as error:
         outcome = ("broken", str(error))
     except BaseException:
         outcome = ("traceback", traceback.format_exc())
@@ -415,11 +422,11 @@ class Fuzz:
                 (packed / name).write_bytes(content)
             return ""
 
-        self._demand(in_a_process(prepare, 600))
+        self._demand(in_a_process(prepare, 600, 600))
         self.sound = {path.name: path.read_bytes() for path in sorted(packed.iterdir())}
         self.target.warm(self.home)
         # What a case answers may depend on its number, so both the first and another are asked.
-        self.answers = {self._demand(in_a_process(self._case(self.sound, case), 120)) for case in (0, 1)}
+        self.answers = {self._demand(in_a_process(self._case(self.sound, case), 120, 120)) for case in (0, 1)}
 
     @staticmethod
     def _demand(outcome: Outcome) -> str:
@@ -466,11 +473,13 @@ class Fuzz:
     def table(self) -> str:
         """Return the counts, a line for each alteration."""
         kinds = sorted({kind for _, kind in self.counts})
-        lines = [f"{'':22}" + "".join(f"{kind:>15}" for kind in kinds)]
-        for how in self.target.alterations:
-            lines.append(f"{how:22}" + "".join(f"{self.counts[how, kind]:15,}" for kind in kinds))
+        head = f"{'':22}" + "".join(f"{kind:>15}" for kind in kinds)
+        lines = [
+            f"{how:22}" + "".join(f"{self.counts[how, kind]:15,}" for kind in kinds)
+            for how in self.target.alterations
+        ]
         totals = [sum(n for (_, other), n in self.counts.items() if other == kind) for kind in kinds]
-        return "\n".join([*lines, f"{'in all':22}" + "".join(f"{n:15,}" for n in totals)])
+        return "\n".join([head, *lines, f"{'in all':22}" + "".join(f"{n:15,}" for n in totals)])
 
 
 def main(given: list[str] | None = None) -> int:
