@@ -245,7 +245,7 @@ class ModelFolder(Target):
         from tierkit.scores.risk import RiskModel
 
         self._main, self._city = main, home / "city"
-        self._X = pd.read_csv(home / "X.csv", index_col=0, float_precision="round_trip")
+        self._X = pd.read_csv(home / "X.csv", index_col=0)
         some = pd.DataFrame({"a": range(50)}, dtype=float)
         contributions(RiskModel(n_trees=1, min_rows=5, num_threads=1).fit(some, some["a"] > 20), some)
 
