@@ -30,8 +30,10 @@ import sys
 import tempfile
 import time
 import traceback
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from unittest.mock import patch
@@ -251,8 +253,19 @@ class ModelFolder(Target):
 
     def write(self, folder: Path, files: Mapping[str, bytes]) -> None:
         """Write the files, and a manifest whose hashes are those of the files and its own."""
-        from tierkit.scores.model_folder import MANIFEST, json_text
+        from tierkit.scores.model_folder import ENSEMBLE, MANIFEST, json_text
 
+        files = dict(files)
+        # The sizes of trees are put right, too, else most that is altered in a tree would go no further. Now
+        # and then they are left, since they may be what was altered.
+        if zlib.crc32(files["risk.txt"]) % 4:
+            files["risk.txt"] = _sized(files["risk.txt"])
+        if zlib.crc32(files[ENSEMBLE]) % 4:
+            with suppress(ValueError, TypeError, KeyError, RecursionError):
+                data = json.loads(files[ENSEMBLE])
+                for one in data["members"]:
+                    one["trees"] = _sized(one["trees"].encode()).decode()
+                files[ENSEMBLE] = json.dumps(data, ensure_ascii=False).encode()
         super().write(folder, files)
         try:
             manifest = json.loads(files[MANIFEST])
@@ -310,6 +323,16 @@ class ModelFolder(Target):
                 raise BrokenError(f"The command ended with {ended.code}.") from None
         real = pd.read_parquet(out).select_dtypes("number").to_numpy("float64", na_value=-1.0)
         return hashlib.sha256(real.tobytes()).hexdigest()
+
+
+def _sized(text: bytes) -> bytes:
+    """Return LightGBM's text with the sizes of its trees as they are."""
+    head, *trees = re.split(rb"(?=Tree=\d+\n)", text)
+    if not trees:
+        return text
+    trees[-1] = trees[-1].partition(b"end of trees")[0]
+    sizes = b" ".join(b"%d" % len(one) for one in trees)
+    return re.sub(rb"tree_sizes=.*", b"tree_sizes=" + sizes, text, count=1)
 
 
 _CHILDREN = re.compile(rb"(left_child|right_child)=([-0-9 ]+)")
