@@ -327,7 +327,7 @@ class ModelFolder(Target):
 
 def _sized(text: bytes) -> bytes:
     """Return LightGBM's text with the sizes of its trees as they are."""
-    head, *trees = re.split(rb"(?=Tree=\d+\n)", text)
+    _, *trees = re.split(rb"(?=Tree=\d+\n)", text)
     if not trees:
         return text
     trees[-1] = trees[-1].partition(b"end of trees")[0]

@@ -173,6 +173,19 @@ def test_a_tree_that_turns_the_declared_direction_round_is_refused(risk: RiskMod
     raise AssertionError("no tree asks 'late' last")
 
 
+def test_a_side_without_rows_is_refused(risk: RiskModel) -> None:
+    text, rest = risk.to_parts()
+    tree = read_trees(text).trees[0]
+    node = next(k for k, sides in enumerate(tree.children()) if max(sides) < 0)
+    left, right = (-1 - child for child in tree.children()[node])
+
+    def move(own: list[str]) -> None:
+        own[left], own[right] = "0", str(int(own[left]) + int(own[right]))
+
+    with pytest.raises(TreesError, match=f"tree 0, leaf_count: a side of node {node} has no rows"):
+        RiskModel.from_parts(change(text, "leaf_count", move), rest)
+
+
 def test_a_level_that_the_model_does_not_have_is_refused(risk: RiskModel) -> None:
     text, rest = risk.to_parts()
     number = next(k for k, tree in enumerate(read_trees(text).trees) if tree.levels)
@@ -199,7 +212,7 @@ def test_kernels_are_compiled_from_checked_arrays_alone(risk: RiskModel) -> None
     seed=st.integers(0, 10_000),
     leaves=st.integers(2, 40),
     least=st.integers(1, 30),
-    heavy=st.sampled_from([0.0, 1.0, 1e4]),
+    heavy=st.sampled_from([0.0, 1.0, 1e4, 1e9]),
 )
 @settings(max_examples=20, deadline=None)
 def test_what_fit_grows_passes_its_own_reader(

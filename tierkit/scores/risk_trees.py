@@ -15,7 +15,7 @@ from tierkit.scores.trees import ZERO, Tree, TreesError, read_trees
 __all__ = ["Limits", "check_risk_trees"]
 
 
-LARGEST_MARGIN = 1e5
+LARGEST_MARGIN = 1e4
 """Log-odds. Sums of such numbers keep the 1e-9 to which explanations add up."""
 _NUMBER = r"-?[0-9]{1,25}(?:\.[0-9]{1,25})?(?:e[+-]?[0-9]{1,3})?"
 _RANGE = rf"none|\[{_NUMBER}:{_NUMBER}\]|-?[0-9]{{1,10}}(?::-?[0-9]{{1,10}})*"
@@ -130,6 +130,8 @@ def _check_rows(tree: Tree, place: str) -> None:
     for node, (left, right) in enumerate(tree.children()):
         if rows[left] + rows[right] != rows[node]:
             raise TreesError(f"{place}, internal_count: node {node} does not have the rows of its sides.")
+        if not rows[left] or not rows[right]:
+            raise TreesError(f"{place}, leaf_count: a side of node {node} has no rows.")
 
 
 def _check_signs(tree: Tree, place: str, signs: list[int]) -> None:
