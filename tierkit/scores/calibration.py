@@ -147,7 +147,8 @@ class Calibration:
 
         Examples
         --------
-        >>> Calibration.from_dict(Calibration(0.5).to_dict()) == Calibration(0.5)
+        >>> some = Calibration(0.5, kind="beta")
+        >>> Calibration.from_dict(some.to_dict()) == some
         True
         """
         return {"low": self.low, "high": self.high, "shift": self.shift, "kind": self.kind}
