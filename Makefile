@@ -10,7 +10,7 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test test-long lint digests kills bench data notebooks clean lock
+.PHONY: help setup demo quick test test-long lint digests fuzz kills bench data notebooks clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ digests: setup ## hold what the commands write on fixed seeds to tests/digests.j
 
 kills: setup ## let runs of every writing command meet and be killed: an hour or two; fewer with WORDS="pairs=2 kills=20"
 	@$(VENV_PYTHON) scripts/kills.py $(WORDS)
+
+fuzz: setup ## search ten minutes for files of a stranger's that break tierkit; shorter: make fuzz seconds=60
+	@$(VENV_PYTHON) scripts/fuzz.py --seconds $(or $(seconds),600)
 
 bench: setup ## measure speed and memory beside other libraries
 	@$(PYTHON) scripts/set_up.py bench

@@ -41,6 +41,7 @@ PAGES = (
     "docs/measured",
     "docs/python",
     "docs/reading_results",
+    "docs/security",
     "docs/your_records",
 )
 """What is written by hand in both languages; without the ending."""

@@ -359,6 +359,10 @@ def test_whole_points_that_could_leave_the_scale_are_refused(card) -> None:
     for row in data["table"][1:]:
         row["points"] = -10.51 if row is worst[row["feature"]] else 0.0
     data["table"][0]["points"] = 31.6
+    factor = 40 / np.log(2)
+    for row in data["table"]:
+        row["log_odds"] = -row["points"] / factor
+    data["table"][0]["log_odds"] += 600 / factor - np.log(20)
     with pytest.raises(ValueError, match=r"-1.0 to 32.0 points, which leaves 0 … 1000"):
         CreditScorecard.from_json(json.dumps(data)).rounded()
 

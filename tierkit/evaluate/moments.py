@@ -132,15 +132,15 @@ def of_records(data: Dataset) -> pd.DataFrame:
     year = (fines["happened_on"] - start).dt.days // _DAYS_A_YEAR
     penalised = pd.DataFrame({"id": fines["enterprise_id"].astype(str), "year": year}).drop_duplicates()["id"]
     complaints = data["complaints"]["enterprise_id"].astype(str)
-    per = data["obligations"].groupby("enterprise_id").size().to_numpy(np.float64)
-    obligations = (float(end) for end in mean_interval(per))
+    per = np.asarray(data["obligations"].groupby("enterprise_id").size(), float)
+    mean, low, high = (float(end) for end in mean_interval(per))
     rate = float(found["sum"].sum()) / n if n else np.nan
     rows = [
         _row(_RECORDS["inspections"], *_per(found["size"], years), n),
         _row(_RECORDS["finding_rate"], rate, share.low, share.high, n),
         _row(_RECORDS["penalised"], *_per(penalised.value_counts(), years), len(penalised)),
         _row(_RECORDS["complaints"], *_per(complaints.value_counts(), years), len(complaints)),
-        _row(_RECORDS["obligations"], *obligations, len(per)),
+        _row(_RECORDS["obligations"], mean, low, high, len(per)),
     ]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
@@ -173,10 +173,10 @@ def of_truth(data: Dataset) -> pd.DataFrame:
         .groupby("id")
         .sum()
     )
-    months = int(by["n"].sum())
+    total = int(by["n"].sum())
     told = clustered_share(by["v"], by["n"])
-    share = float(by["v"].sum()) / months if months else np.nan
-    row = _row(_TRUTH["prevalence"], share, told.low, told.high, months)
+    share = float(by["v"].sum()) / total if total else np.nan
+    row = _row(_TRUTH["prevalence"], share, told.low, told.high, total)
     return pd.DataFrame([row], columns=_COLUMNS)
 
 

@@ -271,9 +271,7 @@ def _ratio(tally: _Tally, neither: _Tally, top: str, bottom: str) -> dict[str, A
     scale = units / max(units - 1, 1)
     variance = scale * float((own**2).sum())
     size = min(value * (1 - value) / variance, n) if variance > 0 else units
-    low, high = np.nan, np.nan
-    if units > 1:
-        low, high = wilson_interval(value * size, size, freedom=units - 1)
+    low, high = wilson_interval(value * size, size, freedom=units - 1) if units > 1 else (np.nan, np.nan)
     both = int(((tally[bottom] > 0) | (neither[bottom] > 0)).sum())
     half = np.nan  # of one enterprise
     if both > 1:

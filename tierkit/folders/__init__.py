@@ -77,7 +77,7 @@ def _signed(file: Path) -> dict[str, Any]:
     """Return what a file says, if it says that tierkit wrote it."""
     try:
         said = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(said, dict):
         return {}

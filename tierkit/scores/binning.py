@@ -118,9 +118,8 @@ def _perfect_cut(x: Floats, event: NDArray[np.int64], share: float) -> list[floa
     return []
 
 
-def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int) -> list[float]:
-    """Drop cuts until the smoothed event rates are monotone."""
-    rate = event.mean()
+def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int, rate: float) -> list[float]:
+    """Drop cuts until the event rates are monotone, smoothed as the weights of evidence are."""
     while edges:
         inside = np.searchsorted(np.array(edges), x, side="right")
         count = np.bincount(inside, minlength=len(edges) + 1)
@@ -133,7 +132,12 @@ def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int) 
 
 
 def cuts(
-    x: Floats, event: NDArray[np.int64], sign: Sign = 0, max_bins: int = 6, min_share: float = 0.005
+    x: Floats,
+    event: NDArray[np.int64],
+    sign: Sign = 0,
+    max_bins: int = 6,
+    min_share: float = 0.005,
+    rate: float | None = None,
 ) -> list[float]:
     """Return the cuts between the bins of a number; a bin holds its lower cut and not its upper one.
 
@@ -148,6 +152,9 @@ def cuts(
     max_bins : int
     min_share : float
         Smallest share of rows in a bin, never less than five rows.
+    rate : float, optional
+        Average event rate to which bins are smoothed, where missing values have one too; that of ``event`` if
+        absent.
 
     Returns
     -------
@@ -174,7 +181,8 @@ def cuts(
     with _interruptible():
         binning.fit(x, event)
     found = [float(cut) for cut in binning.splits]
-    return _pooled(x, event, found or _perfect_cut(x, event, share), sign)
+    average = float(event.mean()) if rate is None else rate
+    return _pooled(x, event, found or _perfect_cut(x, event, share), sign, average)
 
 
 def groups(
@@ -239,6 +247,7 @@ def _chosen(
     sign: Sign,
     max_bins: int,
     min_share: float,
+    rate: float,
 ) -> list[dict[str, Any]]:
     """Return the bins of the known values, without their figures; a single one if ``max_bins`` is 1."""
     if labels is not None:
@@ -248,7 +257,7 @@ def _chosen(
         return [
             _bin(name, i, "level", levels=[labels[code] for code in group]) for i, group in enumerate(found)
         ]
-    inner = cuts(known, event, sign, max_bins, min_share) if max_bins > 1 else []
+    inner = cuts(known, event, sign, max_bins, min_share, rate) if max_bins > 1 else []
     edges = pairwise([-np.inf, *inner, np.inf])
     return [_bin(name, i, "interval", lower=low, upper=high) for i, (low, high) in enumerate(edges)]
 
@@ -311,7 +320,7 @@ def bins(
     some = ~np.isnan(x)
     if not some.any():
         return "all values are missing"
-    known, its_event = x[some], event[some]
+    known, its_event, rate = x[some], event[some], float(event.mean())
     if some.all() and known.min() == known.max():
         return "constant"
     # A declared direction is knowledge enough; what has none must show that it is no accident.
@@ -322,7 +331,7 @@ def bins(
         says, parted = _says_something(cell, event, ordered=labels is None)
         if not says:
             return "its values differ no more than chance would have it"
-    rows = _chosen(name, known, its_event, labels, sign, max_bins if parted else 1, min_share)
+    rows = _chosen(name, known, its_event, labels, sign, max_bins if parted else 1, min_share, rate)
     if len(rows) == 1 and some.all():
         return "no cut that helps"
     rows.append(_bin(name, len(rows), "missing"))

@@ -23,6 +23,7 @@ from scipy.special import expit
 
 from tierkit.arrays import Floats
 from tierkit.scores.checked import checked
+from tierkit.scores.content import known, number, record, refuse
 
 __all__ = ["Calibration"]
 
@@ -30,6 +31,13 @@ __all__ = ["Calibration"]
 _FEWEST = 30  # of either class; below this two slopes are noise, so only the level is moved
 _SLOPE_SD = 0.5  # of the prior of each slope around 1, where the margin would be right as it is
 _FLATTEST = 0.01  # keeps the map strictly increasing where the data see no slope at all
+_STEEPEST = 1e6  # of a map that is read: with it and the largest margin, log-odds stay finite
+_FORM = record(
+    low=number(_FLATTEST, _STEEPEST),
+    high=number(_FLATTEST, _STEEPEST),
+    shift=number(-_STEEPEST, _STEEPEST),
+    kind=known("none", "shift", "beta"),
+)
 
 
 @dataclass(frozen=True)
@@ -147,12 +155,23 @@ class Calibration:
 
         Examples
         --------
-        >>> Calibration.from_dict(Calibration(0.5).to_dict()) == Calibration(0.5)
+        >>> some = Calibration(0.5, kind="beta")
+        >>> Calibration.from_dict(some.to_dict()) == some
         True
         """
         return {"low": self.low, "high": self.high, "shift": self.shift, "kind": self.kind}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the calibration that `to_dict` wrote."""
+        """Return the calibration that `to_dict` wrote.
+
+        Raises
+        ------
+        ContentError
+            If it would not be strictly increasing, or is no calibration of its kind.
+        """
+        _FORM(data, "calibration")
+        fixed = {"none": (1.0, 1.0, 0.0), "shift": (1.0, 1.0, data["shift"])}.get(data["kind"])
+        if fixed and fixed != (data["low"], data["high"], data["shift"]):
+            refuse("calibration", f"of the kind '{data['kind']}' holds other numbers than it moves.")
         return cls(float(data["low"]), float(data["high"]), float(data["shift"]), data["kind"])

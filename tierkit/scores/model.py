@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,14 +21,17 @@ from tierkit.records.arguments import did_you_mean
 from tierkit.records.gate import InputError, described, path_of, source_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result, plain
+from tierkit.scores.content import ContentError, read_json
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.inputs import flag_text
+from tierkit.scores.manifest import check_manifest, check_parts
 from tierkit.scores.metrics import calibration_table
-from tierkit.scores.model_folder import ENSEMBLE, ModelError, json_text, read_folder, write_folder
+from tierkit.scores.model_folder import ENSEMBLE, MANIFEST, ModelError, json_text, read_folder, write_folder
 from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.training_rows import training_frame
+from tierkit.scores.trees import TreesError
 from tierkit.texts import number, policy_label, text
 
 __all__ = ["Model", "ModelLike", "Scored", "model_of"]
@@ -382,27 +384,21 @@ class Model(Result):
         """
         root = path_of(folder, "folder", "the path of a model folder")
         contents, manifest = read_folder(root)
-        found = {name: content.decode("utf-8", errors="replace") for name, content in contents.items()}
-        readers: dict[str, Callable[[], Any]] = {
-            "risk.json": lambda: RiskModel.from_parts(found["risk.txt"], json.loads(found["risk.json"])),
-            "scorecard.json": lambda: CreditScorecard.from_json(found["scorecard.json"]),
-            "policy.toml": lambda: Policy.loads(
-                found["policy.toml"],
-                f"{root}/policy.toml",
-                Place.loads(found[PLACE_FILE]) if PLACE_FILE in found else None,
-            ),
-        }
-        if ENSEMBLE in found:
-            readers[ENSEMBLE] = lambda: Ensemble.from_json(found[ENSEMBLE])
         parts: dict[str, Any] = {}
         problems = []
-        for name, read in readers.items():
+        for name, read in _readers(root, contents, manifest).items():
             try:
                 parts[name] = read()
             # Whatever a library raises over a file that somebody made up, the folder is refused by name.
             except Exception as error:
                 reason = error.problems[0] if isinstance(error, PolicyError) else error
-                problems.append(f"{name}: cannot be read: {reason}")
+                at = "risk.txt" if name == "risk.json" and isinstance(error, TreesError) else name
+                problems.append(f"{at}: cannot be read: {reason}")
+        if not problems:
+            try:
+                check_parts(manifest, parts["risk.json"], parts["scorecard.json"], parts.get(ENSEMBLE))
+            except ContentError as error:
+                problems = [f"{MANIFEST}: does not go with the other files: {error}"]
         if problems:
             raise ModelError(root, problems)
         return cls(
@@ -413,6 +409,29 @@ class Model(Result):
         """Name the date, the scheme and the policy."""
         about = self.manifest
         return f"Model(as_of={about.get('as_of')}, scheme={about.get('scheme')}, policy={self.policy.name})"
+
+
+def _readers(
+    root: Path, contents: Mapping[str, bytes], manifest: Mapping[str, Any]
+) -> dict[str, Callable[[], Any]]:
+    """Return what reads each part of a model from its files, by the file that it is named after."""
+
+    def words(name: str) -> str:
+        return contents[name].decode("utf-8")
+
+    def policy() -> Policy:
+        place = Place.loads(words(PLACE_FILE)) if PLACE_FILE in contents else None
+        return Policy.loads(words("policy.toml"), f"{root}/policy.toml", place)
+
+    readers: dict[str, Callable[[], Any]] = {
+        MANIFEST: lambda: check_manifest(manifest),
+        "risk.json": lambda: RiskModel.from_parts(words("risk.txt"), read_json(words("risk.json"))),
+        "scorecard.json": lambda: CreditScorecard.from_json(words("scorecard.json")),
+        "policy.toml": policy,
+    }
+    if ENSEMBLE in contents:
+        readers[ENSEMBLE] = lambda: Ensemble.from_json(words(ENSEMBLE))
+    return readers
 
 
 ModelLike: TypeAlias = Model | str | os.PathLike[str]

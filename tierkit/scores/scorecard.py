@@ -28,13 +28,13 @@ from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
 from tierkit.scores.binning import bins, place, woe
+from tierkit.scores.card_table import BASE, check_bins, check_numbers, check_rows
+from tierkit.scores.content import count, known, mapping, number, read_json, record, text
 from tierkit.scores.inputs import Unseen
+from tierkit.scores.saved import check_learnt, learnt
 
 __all__ = ["BASE", "CreditScorecard"]
 
-
-BASE = "(base)"
-"""Feature name of the table's first row, which every enterprise gets: the intercept."""
 COLUMNS = (
     "feature",
     "bin",
@@ -58,6 +58,13 @@ _NUMBERS = {
     "points_to_double": (0.0, np.inf),
     "min_bin_share": (0.0, 0.5),
 }
+_COUNTS = {"max_bins": 2}
+_SAVED = record(
+    format=known(_FORMAT),
+    **learnt(**dict.fromkeys(_NUMBERS, number()), max_bins=count()),
+    unused=mapping(text()),
+    table=check_rows,
+)
 
 
 class CreditScorecard(estimators.TwoClassEstimator):
@@ -152,7 +159,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
         ValueError
             If a parameter or a column cannot be used, ``y`` has one class, or points could leave 0 … 1000.
         """
-        estimators.check_parameters(self, _NUMBERS, {"max_bins": 2})
+        estimators.check_parameters(self, _NUMBERS, _COUNTS)
         frame, event = estimators.learn(self, X, y)
         estimators.check_monotone(self)
         matrix = self.inputs_.read(frame)
@@ -227,6 +234,21 @@ class CreditScorecard(estimators.TwoClassEstimator):
                 f"The table could give {low:.1f} to {high:.1f} points, which leaves 0 … 1000, and points are "
                 "never clipped. Lower 'points_to_double', or move 'base_points' or 'base_odds'."
             )
+
+    def _check_table(self) -> None:
+        """Refuse a table that was not fitted here and breaks what scoring relies on."""
+        rows = json.loads(self.to_json())["table"]
+        check_rows(rows, "table")
+        check_bins(rows, self.inputs_, self.unused_)
+        base = self.base_points - self._factor * float(np.log(self.base_odds))
+        check_numbers(rows, self._factor, base, self.monotone or {})
+        self._check_range()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "table_" in state:
+            self._keep(self.table_)
+            self._check_table()
 
     def table(self) -> pd.DataFrame:
         """Return the table that all scores are looked up in.
@@ -352,18 +374,23 @@ class CreditScorecard(estimators.TwoClassEstimator):
         Raises
         ------
         ValueError
-            If the text is no scorecard of this format.
+            If the text is no scorecard of this format, or one that no fit gives.
         """
-        data = json.loads(text)
+        data = read_json(text)
         if not isinstance(data, dict) or data.get("format") != _FORMAT:
             raise ValueError(f"This is no scorecard of format '{_FORMAT}'. Fit and save it again.")
+        _SAVED(data, "")
+        check_learnt(data)
         card = cls._restored(data)
+        estimators.check_parameters(card, _NUMBERS, _COUNTS)
+        estimators.check_monotone(card)
         card.unused_ = dict(data["unused"])
         table = pd.DataFrame(data["table"], columns=list(COLUMNS))
         interval = table["kind"] == "interval"
         table["lower"] = table["lower"].astype(np.float64).mask(interval & table["lower"].isna(), -np.inf)
         table["upper"] = table["upper"].astype(np.float64).mask(interval & table["upper"].isna(), np.inf)
         card._keep(table)
+        card._check_table()
         return card
 
 

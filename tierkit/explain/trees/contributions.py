@@ -152,10 +152,10 @@ def contributions(
         over = model.matrix(_own(model, background))
         compiled = tables.interventional(model.booster_, over, weight)
     if compiled is None:
-        both = model.booster_.predict(matrix, pred_contrib=True, num_threads=model.num_threads)
+        both = model.booster_.predict(matrix, pred_contrib=True, num_threads=model.threads)
         values, base = np.asarray(both, np.float64)[:, :-1], float(np.asarray(both)[0, -1])
     else:
-        values, base = compiled.values(matrix, model.num_threads), compiled.base
+        values, base = compiled.values(matrix, model.threads), compiled.base
     check_additivity(values, base, model.margin(own))
     return values, base
 
