@@ -67,6 +67,14 @@ WHAT = {
         "各项结果共有的输出：表、数据、句子、HTML",
     ),
     "progress": ("how far a long job is", "长任务的进度"),
+    "bounds": (
+        "how large what a stranger made may be, and readers that hold to it",
+        "外来文件的大小上限，以及遵守上限的读取函数",
+    ),
+    "spreadsheets": (
+        "CSV that a spreadsheet opens as it is meant",
+        "电子表格能按原意打开的 CSV",
+    ),
     "folders": ("folders written whole or not at all", "完整写入的文件夹，否则不写"),
     "studies": (
         "beside the package and not in the wheel: public records of Chicago and Toronto",

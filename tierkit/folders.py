@@ -1,13 +1,14 @@
 """Folders that appear whole or not at all: filled beside their final name, renamed at the end."""
 
 import glob
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tierkit.bounds import UnreadableError, read_json
 
 __all__ = ["kind_of", "whole_folder"]
 
@@ -40,8 +41,8 @@ def kind_of(folder: Path) -> str | None:
 def _signed(file: Path) -> dict[str, Any]:
     """Return what a file says, if it says that tierkit wrote it."""
     try:
-        said = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+        said = read_json(file)
+    except (OSError, UnreadableError):
         return {}
     if not isinstance(said, dict):
         return {}

@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -19,19 +20,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierkit import __version__
+from tierkit.bounds import read_json
 from tierkit.explain import code_books, reason_codes
 from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.records import DataError, Folder, Problem, Tables, open_folder, replacing
-from tierkit.records.files import sha256
+from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder, replacing
+from tierkit.records.files import ROW_GROUP, load_file, sha256
 from tierkit.records.known import TIMED, Known, check_recorded, known
 from tierkit.results import Result
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
-from tierkit.texts import cell, join, number, text
+from tierkit.spreadsheets import write_csv
+from tierkit.texts import join, number, text
 
 __all__ = [
     "CHUNK_ROWS",
@@ -261,7 +264,7 @@ def score(
                     part.with_suffix(".json")
                 ) as temporary:  # last: it says that the part is whole
                     temporary.write_text(json.dumps(counts), "utf-8")
-            tally.update(json.loads(part.with_suffix(".json").read_text("utf-8")))
+            tally.update(read_json(part.with_suffix(".json")))
             progress("scoring", min(start + chunk_rows, len(ids)), len(ids))
     report = _report(target, staged, tally, reasons)
     _assemble(target, work, len(starts), report, key)
@@ -308,7 +311,15 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"enterprise_id": "str"})
+        parts = [
+            part.select([name for name in _PREVIOUS if name in part.column_names]).to_pandas()
+            for part in load_file(path, TABLES["tiers"], ROW_GROUP)
+        ]
+        frame: pd.DataFrame = pd.concat(parts, ignore_index=True)
+        if "risk_level" in frame:
+            with suppress(ValueError):  # what is no number is told with the rest
+                frame["risk_level"] = pd.to_numeric(frame["risk_level"])
+        return frame
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         remedy = "Give an earlier output, or a table of tiers, as Parquet or CSV."
@@ -366,7 +377,7 @@ def _prepare(work: Path, key: Mapping[str, Any], resume: bool) -> None:
     """Make the folder of the unfinished run, or take it up again if it was one of the same inputs."""
     listed = work / "key.json"
     if resume and listed.exists():
-        before = json.loads(listed.read_text("utf-8"))
+        before = read_json(listed)
         other = sorted(name for name in {*key, *before} if before.get(name) != key.get(name))
         if other:
             raise ValueError(f"the unfinished run in '{work}' had other inputs: {', '.join(other)}")
@@ -381,7 +392,7 @@ def _staged(folder: Folder, work: Path) -> Staged:
     """Sort the rows, or take up what was sorted before."""
     done = work / "staged.json"
     if done.exists():
-        kept = json.loads(done.read_text("utf-8"))
+        kept = read_json(done)
         files = Tables({name: Path(path) for name, path in kept["files"].items()}, folder.place)
         return Staged(files, kept["rows"], kept["rejected"])
     with parquet_writer(work / "rejects.parquet", REJECTS) as write:
@@ -526,9 +537,7 @@ def _assemble(target: Path, work: Path, parts: int, report: Tally, key: Mapping[
         raise RuntimeError(f"The file does not hold the {report.scored} rows that were scored.")
     # The scores last: when they are there, all is done.
     if report.codes:
-        book = code_books().map(cell)
-        # With a byte order mark, without which a spreadsheet would not take Chinese for UTF-8.
-        book.to_csv(work / "codes.csv", index=False, encoding="utf-8-sig", lineterminator="\r\n")
+        write_csv(code_books(), work / "codes.csv")
         (work / "codes.csv").replace(report.codes)
     (work / "rejects.parquet").replace(rejects_path(target))
     (work / "scores.parquet").replace(target)
