@@ -34,6 +34,7 @@ __all__ = [
     "NESTING",
     "PROBLEMS",
     "TOML_BYTES",
+    "TOML_DIGITS",
     "CsvBytes",
     "UnreadableError",
     "parse_json",
@@ -46,15 +47,18 @@ __all__ = [
 JSON_BYTES = 16 << 20
 """Bytes of a JSON file. The largest that tierkit writes, the summary of a page, has 0.3 MB; what fits in
 16 MB takes at most half a gigabyte when it is parsed."""
-TOML_BYTES = 1 << 20
-"""Bytes of a TOML file. The largest that comes with tierkit has 25 kB; 1 MB takes 2 seconds to parse."""
+TOML_BYTES = 1 << 19
+"""Bytes of a TOML file. The largest that comes with tierkit has 25 kB; what fits takes a second to parse."""
 NESTING = 32
 """Levels of tables and lists in JSON and TOML, and parts of a dotted key. tierkit writes at most 8; functions
 that call themselves for each level stay far from their limit."""
 KEY = 100
 """Characters of a key in TOML; the longest of ours has 25."""
 DIGITS = 20
-"""Digits of a whole number in JSON and TOML: all that 64 bits hold."""
+"""Digits of a whole number in JSON: all that 64 bits hold."""
+TOML_DIGITS = 1_000
+"""Digits of a whole number in TOML. Each parameter has its range, and its line in the message; this is for
+numbers that Python would not even print, of more than 4,300 digits."""
 BASELINES = 16
 """Policies in a chain of baselines, which is read anew for each of them. Those that come with tierkit form
 chains of 3."""
@@ -229,8 +233,8 @@ def parse_json(text: str | bytes, most: int = JSON_BYTES) -> Any:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > DIGITS + 1:  # a sign
-        raise _digits()
+    if len(digits.lstrip("-")) > DIGITS:
+        raise _digits(DIGITS)
     return int(digits)
 
 
@@ -239,7 +243,7 @@ _STRINGS = re.compile(
     r'"""(?:[^\\]|\\.)*?(?:"""|\Z)|' r"'''.*?(?:'''|\Z)|" r'"(?:[^"\\\n]|\\.)*+"?|' r"'[^'\n]*+'?|#[^\n]*+",
     re.DOTALL,
 )
-_DOTTED = re.compile(rf"(?:[\w-]++[ \t]*+\.[ \t]*+){{{NESTING}}}")
+_DOTTED = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{NESTING}}}")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -248,14 +252,15 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises
     ------
     UnreadableError
-        If it is longer than `TOML_BYTES`, no TOML, nested beyond `NESTING`, or has a number beyond `DIGITS`.
+        If it is longer than `TOML_BYTES`, no TOML, nested beyond `NESTING`, or has a key beyond `KEY` or a
+        number beyond `TOML_DIGITS`.
 
     Examples
     --------
     >>> parse_toml(f"serial = {'9' * 5000}")
     Traceback (most recent call last):
     ...
-    tierkit.bounds.UnreadableError: it has a whole number of more than 20 digits
+    tierkit.bounds.UnreadableError: it has a whole number of more than 1,000 digits
     """
     if len(text) > TOML_BYTES:
         raise UnreadableError(f"it is longer than {_size(TOML_BYTES)}")
@@ -269,8 +274,9 @@ def parse_toml(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise UnreadableError(f"it is not TOML: {error}", "Correct the syntax there") from error
     except ValueError as error:  # of int(), for thousands of digits
-        raise _digits() from error
-    _check(tree, KEY)
+        raise _digits(TOML_DIGITS) from error
+    _check(tree)
+    _check_toml(tree)
     return tree
 
 
@@ -280,23 +286,29 @@ def _nested() -> UnreadableError:
     )
 
 
-def _digits() -> UnreadableError:
-    message = f"it has a whole number of more than {DIGITS} digits"
+def _digits(most: int) -> UnreadableError:
+    message = f"it has a whole number of more than {most:,} digits"
     return UnreadableError(message, "Shorten it, or write it as text")
 
 
-def _check(tree: Any, key: int | None = None) -> None:
-    """Refuse a tree that is too deep, or holds a number or a key that is too long."""
+def _check(tree: Any) -> None:
+    """Refuse a tree that is too deep."""
     level: list[Any] = [tree]
     for _ in range(NESTING + 1):
-        if any(isinstance(one, int) and abs(one) >= 10**DIGITS for one in level):
-            raise _digits()
-        if key and any(len(name) > key for one in level if isinstance(one, dict) for name in one):
-            raise UnreadableError(f"it has a key of more than {key} characters", "Shorten it")
         level = [child for node in level for child in _children(node)]
         if not level:
             return
     raise _nested()
+
+
+def _check_toml(node: Any) -> None:
+    """Refuse a tree, of no great depth, that holds a key or a number that is too long."""
+    if isinstance(node, int) and abs(node) >= 10**TOML_DIGITS:
+        raise _digits(TOML_DIGITS)
+    if isinstance(node, dict) and any(len(key) > KEY for key in node):
+        raise UnreadableError(f"it has a key of more than {KEY} characters", "Shorten it")
+    for child in _children(node):
+        _check_toml(child)
 
 
 def _children(node: Any) -> Iterable[Any]:
