@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import os
 import time
 import tracemalloc
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from tierkit import bounds
 from tierkit.bounds import UnreadableError, parse_json, parse_toml, read_json, read_text
 from tierkit.cli.app import main
 from tierkit.folders import kind_of
+from tierkit.jobs.scoring import last_assignment
 from tierkit.policy import Policy, PolicyError
 from tierkit.policy.reviews import append, read_log
 from tierkit.records import DataError, Place, PlaceError, validate
@@ -146,6 +149,15 @@ def test_json_files_of_a_stranger_are_refused_in_a_sentence(tmp_path: Path, text
     if text != '"\\ud800"':
         with pytest.raises(DataError, match=r"run\.json: cannot be read: it "):
             RunReport.read(tmp_path)
+
+
+@pytest.mark.parametrize("odd", [None, True, 3, 1.5, "x", [], [[]], {"a": 1}])
+def test_no_value_of_a_summary_ends_in_an_error(tmp_path: Path, odd: object) -> None:
+    for key in ("facts", "kind", "tables", "place", "as_of", "schema"):
+        for name in ("summary.json", "manifest.json"):
+            (tmp_path / name).write_text(json.dumps({key: odd}))
+        assert kind_of(tmp_path) is None
+        assert all(one.message for one in validate(tmp_path))
 
 
 def test_a_log_of_reviews_is_bounded_in_size_and_by_line(tmp_path: Path) -> None:
@@ -406,6 +418,23 @@ def test_a_csv_takes_the_memory_of_its_blocks(tmp_path: Path) -> None:
         most = max(most, pa.total_allocated_bytes() - before)
     assert seen == 1_500_000
     assert most < 50 << 20, "the file has 45 MB, and its cells take three times as much"
+
+
+def test_a_last_assignment_is_read_as_a_table_is(tmp_path: Path) -> None:
+    path = tmp_path / "tiers.csv.gz"
+    text = "enterprise_id,tier,risk_level,credit_grade,other\n'0001,T1,2.0,A,x\n91,T2,,B,y\n"
+    path.write_bytes(gzip.compress(text.encode()))
+    frame = last_assignment(path, date(2024, 12, 30))  # type: ignore[arg-type]
+    assert frame is not None
+    assert frame["enterprise_id"].tolist() == ["0001", "91"]
+    assert frame["risk_level"].fillna(-1).tolist() == [2, -1]
+    assert "other" not in frame
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(DataError, match="cannot be read: it is damaged"):
+        last_assignment(path, date(2024, 12, 30))
+    path.write_bytes(gzip.compress((text + "91,T2\n").encode()))
+    with pytest.raises(DataError, match="row 3 has 2 fields instead of 5"):
+        last_assignment(path, date(2024, 12, 30))
 
 
 @pytest.mark.parametrize("text", ["10.0", "10.", "+10", "10.000"])

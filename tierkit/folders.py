@@ -46,7 +46,9 @@ def _signed(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(said, dict):
         return {}
-    return said if {"tierkit", "version"} & {*said, *said.get("facts", {})} else {}
+    facts = said.get("facts")
+    own = {*said, *facts} if isinstance(facts, dict) else {*said}
+    return said if {"tierkit", "version"} & own else {}
 
 
 @contextmanager
