@@ -265,7 +265,7 @@ def _data(city: City) -> dict[str, Any]:
         "decisions": _decided(city),
         "command": shlex.join(city.explain),  # which puts what holds {id} in single quotes
         "file": f"enterprises-{city.as_of}.csv",
-        "taken": f"^{TAKEN}",
+        "taken": f"^{TAKEN}".encode("ascii", "backslashreplace").decode(),  # a page holds nothing invisible
         "texts": {
             lang: {name: texts.text(f"city.js.{name}", lang) for name in _spoken()} for lang in languages
         },
