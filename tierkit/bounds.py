@@ -83,7 +83,7 @@ was not written for its header; the list takes at most 0.1 GB."""
 EXPANSION = 100
 """How many times its size a packed CSV may become. Tables of records become 6 to 12 times, deflate can reach
 1,032 times."""
-EXPANSION_FROM = 256 << 20
+EXPANSION_FROM = 64 << 20
 """Unpacked bytes from which `EXPANSION` is asked for: a short table may repeat itself."""
 
 
