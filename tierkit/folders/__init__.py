@@ -1,6 +1,5 @@
 """Folders and files that appear whole or not at all: filled beside their final name, renamed at the end."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -9,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from tierkit.bounds import UnreadableError, read_json
 from tierkit.folders.claims import OutputError, beside, claim, is_partial, unbroken
 
 __all__ = [
@@ -76,12 +76,14 @@ def kind_of(folder: Path) -> str | None:
 def _signed(file: Path) -> dict[str, Any]:
     """Return what a file says, if it says that tierkit wrote it."""
     try:
-        said = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        said = read_json(file)
+    except (OSError, UnreadableError):
         return {}
     if not isinstance(said, dict):
         return {}
-    return said if {"tierkit", "version"} & {*said, *said.get("facts", {})} else {}
+    facts = said.get("facts")
+    own = {*said, *facts} if isinstance(facts, dict) else {*said}
+    return said if {"tierkit", "version"} & own else {}
 
 
 def check_replaceable(folder: Path, kind: str) -> None:

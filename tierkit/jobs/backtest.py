@@ -21,6 +21,7 @@ from tierkit.jobs.simulation import MOST_WEEKS
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset, read_dataset
 from tierkit.scores.model import Model
+from tierkit.spreadsheets import write_csv
 from tierkit.texts import interval, number
 
 __all__ = ["Rerun", "backtest"]
@@ -174,7 +175,7 @@ def _write(folder: Path, done: Rerun, seed: int, replicates: int) -> None:
     with whole_folder(folder, "backtest") as draft:
         frames = {"cells": result.table(), "estimates": result.history.estimates}
         for name, frame in frames.items():
-            frame.to_csv(draft / f"{name}.csv", index=False, float_format="%.9g")
+            write_csv(frame, draft / f"{name}.csv")
         policy = result.history.policy.to_toml(against=result.history.base)
         (draft / "history.toml").write_text(policy, "utf-8")
         text = json.dumps({**told, **done.to_dict()}, indent=2)

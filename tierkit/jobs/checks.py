@@ -7,7 +7,6 @@ parameter that it is about, and other parameters in backticks, so that the comma
 
 import difflib
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -317,7 +316,7 @@ class Checks:
         from tierkit.records import credit_code
 
         if of is not None and not of.credit_codes:
-            if not isinstance(text, str) or not re.search(of.id_pattern, text):
+            if not isinstance(text, str) or not of.has_form(text):
                 message = f"{text!r} is no id of an enterprise of {of.label.en}"
                 self.note(place, message, f"Give one that matches {of.id_pattern}.")
         elif not isinstance(text, str):

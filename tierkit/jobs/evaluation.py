@@ -19,6 +19,7 @@ from tierkit.progress import Progress, quiet
 from tierkit.records import read_dataset
 from tierkit.report import figures, model_card
 from tierkit.scores.model import Model
+from tierkit.spreadsheets import write_csv
 from tierkit.texts import LANGUAGES
 
 __all__ = ["Evaluation", "evaluate"]
@@ -136,7 +137,7 @@ def _write(folder: Path, model: Model, found: Assessment, progress: Progress) ->
     for part in ("tables", "figures"):
         (folder / part).mkdir()
     for name, frame in found.tables.items():
-        frame.to_csv(folder / "tables" / f"{name}.csv", index=False, float_format="%.9g")
+        write_csv(frame, folder / "tables" / f"{name}.csv")
     draw = figures(found)
     for k, (name, make) in enumerate(draw.items()):
         progress("drawing", k, len(draw) + 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from tierkit.bounds import parse_json
 from tierkit.jobs.checks import Checks, Location
 from tierkit.policy import reviews
 from tierkit.records.files import FORMATS
@@ -105,4 +105,4 @@ def _scored(file: Path) -> pd.DataFrame:
     if about is None:
         raise ValueError(f"'{file}' does not say of which day it is")
     frame: pd.DataFrame = scored.to_pandas()
-    return frame.assign(as_of=json.loads(about)["as_of"])
+    return frame.assign(as_of=parse_json(about)["as_of"])

@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierkit import __version__
+from tierkit.bounds import UnreadableError, read_json
 from tierkit.explain import code_books, reason_codes
 from tierkit.folders import replacing
 from tierkit.folders.claims import OutputError, plain_path, unbroken
@@ -27,13 +29,14 @@ from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.records import DataError, Folder, Problem, Tables, open_folder
-from tierkit.records.files import sha256
+from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder
+from tierkit.records.files import ROW_GROUP, load_file, sha256
 from tierkit.records.known import TIMED, Known, check_recorded, known
 from tierkit.results import Result
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
-from tierkit.texts import cell, join, number, text
+from tierkit.spreadsheets import write_csv
+from tierkit.texts import join, number, text
 
 __all__ = [
     "CHUNK_ROWS",
@@ -362,7 +365,15 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"enterprise_id": "str"})
+        parts = [
+            part.select([name for name in _PREVIOUS if name in part.column_names]).to_pandas()
+            for part in load_file(path, TABLES["tiers"], ROW_GROUP)
+        ]
+        frame: pd.DataFrame = pd.concat(parts, ignore_index=True)
+        if "risk_level" in frame:
+            with suppress(ValueError):  # what is no number is told with the rest
+                frame["risk_level"] = pd.to_numeric(frame["risk_level"])
+        return frame
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         remedy = "Give an earlier output, or a table of tiers, as Parquet or CSV."
@@ -427,8 +438,8 @@ def _prepare(work: Path, key: Mapping[str, Any], resume: bool) -> None:
 def _json(path: Path) -> dict[str, Any]:
     """Return what a file of an unfinished run says; nothing if it is not there whole."""
     try:
-        said = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        said = read_json(path)
+    except (OSError, UnreadableError):
         return {}
     return said if isinstance(said, dict) else {}
 
@@ -618,9 +629,7 @@ def _assemble(target: Path, parts: _Parts, count: int, report: Tally) -> None:
     if pq.read_metadata(work / "scores.parquet").num_rows != report.scored:
         raise RuntimeError(f"The file does not hold the {report.scored} rows that were scored.")
     if report.codes:
-        book = code_books().map(cell)
-        # With a byte order mark, without which a spreadsheet would not take Chinese for UTF-8.
-        book.to_csv(work / "codes.csv", index=False, encoding="utf-8-sig", lineterminator="\r\n")
+        write_csv(code_books(), work / "codes.csv")
     with unbroken():
         _check_replaceable(target)
         # The scores of an earlier run go first and the new ones come last: where there are scores, what lies

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from tierkit.compare.comparison import HEADLINE, Comparison, Replicates, compare
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location, listed
 from tierkit.policy import Policy, PolicyWarning, presets
+from tierkit.policy.files.reading import parse, read_file
 from tierkit.policy.ladders import FloorCheck
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
@@ -394,7 +394,8 @@ def _named_baseline(checks: Checks, reforms: Sequence[Policy | Location]) -> str
         elif isinstance(one, Policy):
             named[name] = one.meta.baseline or LEGACY
         else:
-            base = tomllib.loads(Path(one).read_text("utf-8-sig"))["meta"].get("baseline", LEGACY)
+            path = Path(one)
+            base = parse(read_file(path), path.name)["meta"].get("baseline", LEGACY)
             named[name] = base if base in presets() else str(Path(one).parent / base)
     if len(set(named.values())) == 1:
         return next(iter(named.values()))

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tierkit.bounds import LOG_BYTES, LOG_LINE, UnreadableError, parse_json, read_bytes
 from tierkit.folders.claims import unbroken
 from tierkit.records import SHANGHAI, Column, DataError, Folder, Label, Place, Problem, Table, bound
 from tierkit.records.dataset import frame_of
@@ -36,7 +37,7 @@ from tierkit.records.rows import cell_problems, check_rows, describe, row_faults
 __all__ = ["COLUMNS", "LONGEST", "Appended", "append", "check", "latest", "read_log"]
 
 LONGEST = 2_000
-"""Characters that a reason may have."""
+"""Characters that a text may have; `LOG_LINE` leaves room for all of them."""
 
 _DECLARED = Table(
     name="decisions",
@@ -179,8 +180,9 @@ def _rules(frame: pd.DataFrame) -> Iterator[tuple[str, Any, str, str]]:
     yield "override_tier", same, "is the tier that stands", "Give another tier, or write agree"
     lacking = frame["decision"].isin(["override", "correct"]) & ~reasoned
     yield "reason", lacking, "is missing", "Give the reason; only who agrees needs none"
-    long = frame["reason"].str.len().fillna(0) > LONGEST
-    yield "reason", long, f"has more than {LONGEST:,} characters", "Shorten it, and cite the file"
+    for name in ("reason", "reviewer", "policy"):
+        long = frame[name].str.len().fillna(0) > LONGEST
+        yield name, long, f"has more than {LONGEST:,} characters", "Shorten it, and cite the file"
     for name in ("reason", "reviewer", "policy"):
         hidden = np.array([isinstance(text, str) and _hides(text) for text in frame[name]], dtype=bool)
         yield (
@@ -302,8 +304,11 @@ def append(
             entry = given | {"entry": last["entry"] + 1, "recorded_at": at, "previous": last["hash"]}
             last = entry | {"hash": _hash(entry)}
             lines.append(_line(last))
-        os.lseek(descriptor, 0, os.SEEK_END)
         rest = "".join(lines).encode()
+        if whole + len(rest) > LOG_BYTES:
+            message = f"is full: with these it would be larger than {LOG_BYTES >> 20} MiB"
+            raise DataError([Problem(str(path), "", 0, (), message, "Keep it, and begin another log")])
+        os.lseek(descriptor, 0, os.SEEK_END)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
@@ -391,13 +396,17 @@ def _locked(path: Path) -> Iterator[int]:
 
 def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
     """Return the verified entries of a log, their length in bytes, and an incomplete last line if any."""
-    content = path.read_bytes()
+    try:
+        content = read_bytes(path, LOG_BYTES)
+    except UnreadableError as error:
+        remedy = "Check that it is the log that you mean; keep a full one, and begin another"
+        raise DataError([Problem(str(path), "", 0, (), f"cannot be read: {error}", remedy)]) from error
     whole = content.rfind(b"\n") + 1
     entries: list[dict[str, Any]] = []
     previous, wrong = _FIRST, ""
     for k, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line, LOG_LINE)
             own = {name: value for name, value in entry.items() if name != "hash"}
             if entry["hash"] != _hash(own) or _line(entry).encode() != line + b"\n":
                 wrong = "is not what was written: its hash is not that of its content"
@@ -405,7 +414,7 @@ def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
                 wrong = "does not follow the line before it: a line was taken out, put in or moved"
             elif not _shaped(entry):
                 wrong = "is no entry of a log"
-        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        except (ValueError, AttributeError, KeyError, TypeError):
             wrong = "is no entry of a log"
         if wrong:
             break

@@ -177,7 +177,8 @@ def _flag(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault
 def _int(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
     fault = ("is not a whole number", "Write a whole number, in digits only")
     if _is_text(raw.type):
-        plain = pc.replace_substring_regex(raw, r"^\+([0-9])", r"\1")  # Arrow reads no sign but minus
+        # Arrow reads no sign but minus; a program that kept the column as decimals wrote 10.0 for 10
+        plain = pc.replace_substring_regex(raw, r"^(?:\+|(-))?([0-9]+)(?:\.0*)?$", r"\1\2")
         values, faults = _parse(plain, _INTEGER, pa.int64(), fault)
     elif pt.is_null(raw.type) or pt.is_signed_integer(raw.type):
         values, faults = (pc.cast(raw, pa.int64()) if pt.is_null(raw.type) else raw), []

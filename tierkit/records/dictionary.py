@@ -62,8 +62,8 @@ date lies before it; while the date is empty, the value is not known. Dates lie 
 and not after the `as_of` of the manifest unless the table says so. A NaN counts as an empty cell; infinite
 numbers are refused.
 
-In CSV, lists are joined by `|`, and an apostrophe stands before a text that a spreadsheet would take for a
-formula; reading takes it away again.""",
+In CSV, which is UTF-8 with a byte order mark, lists are joined by `|`, and an apostrophe stands before a text
+that a spreadsheet would take for a formula or a number; reading takes it away again.""",
         head=("column", "meaning", "type", "unit and values", "known from", "may be empty"),
         row="A row is {row}; its key is {key}.",
         optional="A dataset need not have this table.",
@@ -88,7 +88,8 @@ formula; reading takes it away again.""",
 “知悉日期”指该值从哪一列的日期起为人所知。某日的特征只用日期早于该日的值；日期为空，即尚不知悉。
 日期须在 {EARLIEST} 至 {LATEST} 之间，除表中注明者外不得晚于 manifest 的 `as_of`。NaN 视为空；无穷大不予接受。
 
-CSV 中列表以 `|` 相连；会被电子表格当作公式的文本，写出时前加单引号，读入时去掉。""",
+CSV 为带字节顺序标记的 UTF-8，列表以 `|` 相连；
+会被电子表格当作公式或数字的文本，写出时前加单引号，读入时去掉。""",
         head=("列", "含义", "类型", "单位与取值", "知悉日期", "可否为空"),
         row="每行是{row}，主键为 {key}。",
         optional="数据集可以没有这张表。",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tierkit import __version__
+from tierkit.bounds import PROBLEMS, UnreadableError, read_json
 from tierkit.folders import flush, whole_folder
 from tierkit.records.arguments import instance_of, one_of, path_of
 from tierkit.records.columns import Table
@@ -17,7 +18,6 @@ from tierkit.records.files import (
     FORMATS,
     Malformed,
     MalformedRowsError,
-    UnreadableError,
     load_file,
     save_file,
     sha256,
@@ -89,8 +89,8 @@ class Folder:
             raise DataError([Problem(table.name, "", len(error.rows), examples, message, remedy)]) from error
         except UnreadableError as error:
             message = f"{path.name} cannot be read: {error}"
-            remedy = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
-            raise DataError([Problem(table.name, "", 0, (), message, remedy)]) from error
+            again = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
+            raise DataError([Problem(table.name, "", 0, (), message, error.remedy or again)]) from error
 
 
 def open_folder(folder: str | os.PathLike[str]) -> Folder:
@@ -302,15 +302,18 @@ def _read_manifest(path: Path) -> tuple[dict[str, Any], list[Problem]]:
     def wrong(message: str, remedy: str) -> tuple[dict[str, Any], list[Problem]]:
         return {}, [Problem(MANIFEST, "", 0, (), message, remedy)]
 
+    restore = "Restore it, or take it away if the tables are your own"
     if not path.exists():
         return {}, []
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return wrong(f"cannot be read: {error}", "Restore it, or take it away if the tables are your own")
+        manifest = read_json(path)
+    except (OSError, UnreadableError) as error:
+        return wrong(f"cannot be read: {error}", restore)
     tables = manifest.get("tables", {}) if isinstance(manifest, dict) else None
     if not isinstance(tables, dict) or not all(isinstance(entry, dict) for entry in tables.values()):
-        return wrong("is not a manifest", "Restore it, or take it away if the tables are your own")
+        return wrong("is not a manifest", restore)
+    if len(tables) > PROBLEMS:
+        return wrong(f"lists {len(tables):,} tables", restore)
     version = manifest.get("schema", SCHEMA_VERSION)
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         return wrong(

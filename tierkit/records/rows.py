@@ -1,5 +1,6 @@
 """Check rows against their table's declaration, within one table and within one row."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, NamedTuple
@@ -32,24 +33,25 @@ class Rows(NamedTuple):
 def check_rows(data: Any, table: Table, as_of: date | None = None) -> Rows:
     """Check the columns of a frame or an Arrow table, and every cell of the valid ones."""
     names = list(data.column_names if isinstance(data, pa.Table) else data.columns)
+    times = Counter(names)
     size = data.num_rows if isinstance(data, pa.Table) else len(data)
     problems = []
     for name in dict.fromkeys(map(str, names)):
         if name not in table.columns:
             remedy = f"Take it out, or rename it; the columns are {', '.join(table.columns)}"
             problems.append(Problem(table.name, name, 0, (), "is not a declared column", remedy))
-        elif names.count(name) > 1:
+        elif times[name] > 1:
             problems.append(Problem(table.name, name, 0, (), "is there more than once", "Keep one of them"))
     raw: dict[str, Any] = {}
     cells: dict[str, Cells] = {}
     for column in table:
-        if column.name not in names:
+        if column.name not in times:
             if column.required:
                 remedy = f"Add it, with a {column.kind} in each row" + ", or empty cells" * column.nullable
                 problems.append(
                     Problem(table.name, column.name, 0, (), "is a column that is missing", remedy)
                 )
-        elif names.count(column.name) == 1:
+        elif times[column.name] == 1:
             array = raw_cells(data[column.name])
             try:
                 cells[column.name] = check_cells(array, column, as_of)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from tierkit import texts
+from tierkit.bounds import parse_json
 from tierkit.explain import AGREEMENT, BANDS, DISTANCE, Portraits, bands
 from tierkit.explain.bands import basis, way
 from tierkit.features import BY_NAME
@@ -25,6 +26,7 @@ from tierkit.policy.reviews import latest
 from tierkit.records import SHANGHAI, TIERS, DataError, Place, Problem
 from tierkit.report.page import Words, render
 from tierkit.report.portraits import told
+from tierkit.spreadsheets import TAKEN
 
 __all__ = ["MOST_ROWS", "City", "city_page", "read_scores", "select"]
 
@@ -99,7 +101,7 @@ def read_scores(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, A
     """
     remedy = "Give a file that 'tierkit score' wrote."
     try:
-        about = json.loads((pq.read_schema(path).metadata or {}).get(b"tierkit", b"{}"))
+        about = parse_json((pq.read_schema(path).metadata or {}).get(b"tierkit", b"{}"))
         rows = pd.read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
@@ -265,6 +267,7 @@ def _data(city: City) -> dict[str, Any]:
         "decisions": _decided(city),
         "command": shlex.join(city.explain),  # which puts what holds {id} in single quotes
         "file": f"enterprises-{city.as_of}.csv",
+        "taken": f"^{TAKEN}".encode("ascii", "backslashreplace").decode(),  # a page holds nothing invisible
         "texts": {
             lang: {name: texts.text(f"city.js.{name}", lang) for name in _spoken()} for lang in languages
         },

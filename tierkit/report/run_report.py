@@ -13,10 +13,11 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import texts
+from tierkit.bounds import UnreadableError, read_json
 from tierkit.compare.comparison import mean_interval
 from tierkit.folders import whole_folder
 from tierkit.policy import Policy
-from tierkit.records import PLACE_FILE, SHANGHAI, Place
+from tierkit.records import PLACE_FILE, SHANGHAI, DataError, Place, Problem
 from tierkit.report.sheets import Sheet
 
 __all__ = ["RunReport"]
@@ -222,6 +223,8 @@ class RunReport:
         ------
         FileNotFoundError
             If the folder holds no run.
+        DataError
+            If its ``run.json`` cannot be read.
         """
         place = Path(folder)
         file = place / "run.json"
@@ -229,7 +232,11 @@ class RunReport:
             raise FileNotFoundError(
                 f"There is no run in '{place}': run.json is missing. Simulate one into it."
             )
-        rest = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            rest = read_json(file)
+        except UnreadableError as error:
+            remedy = error.remedy or "Simulate it again"
+            raise DataError([Problem(file.name, "", 0, (), f"cannot be read: {error}", remedy)]) from error
         names = rest.pop("policies")
         frames: dict[str, Any] = {
             name: pd.read_parquet(place / f"{name}.parquet")

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+from tierkit.bounds import BASELINES
 from tierkit.policy.files.checks import clashes, stale
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.files.reading import (
@@ -62,16 +63,20 @@ def find(name_or_path: str | Path, folder: Path = Path()) -> Path:
     if str(name_or_path) in presets():
         return _PRESETS / f"{name_or_path}.toml"
     path = folder / name_or_path
-    try:
-        if path.is_file():
-            return path
-    except OSError:  # a name too long for the file system is no file either
-        pass
+    if _is_file(path):
+        return path
     hint = suggestion(str(name_or_path), presets()) or f"; presets are {', '.join(presets())}"
     problem = PolicyProblem(
         str(name_or_path), None, "", f"neither a preset nor a file{hint}", "name a preset or give a path"
     )
     raise PolicyError([problem])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system is no file either
+        return False
 
 
 def load(
@@ -143,7 +148,7 @@ def _named(stated: str, folder: Path, of_place: Place | None) -> Place:
     if stated in place_names():
         return Place.load(stated)
     beside = folder / PLACE_FILE
-    if not (folder / stated).is_file() and beside.is_file():
+    if not _is_file(folder / stated) and beside.is_file():
         place = Place.load(beside)
         if place.name == stated:
             return place
@@ -158,7 +163,7 @@ def _place_of_baseline(
         return SHANGHAI
     try:
         path = find(wanted, folder)
-        if path.resolve() in above:
+        if path.resolve() in above or len(above) > BASELINES:
             return SHANGHAI
         text = read_file(path)
         reading = read_head(parse(text, path.name), text, path.name)
@@ -186,6 +191,10 @@ def baseline_of(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Cont
         if path.resolve() in above:
             reading.note("meta.baseline", f"'meta.baseline' = '{wanted}' leads back to this file",
                          "let the chain of baselines end in a preset")  # fmt: skip
+            return None
+        if len(above) > BASELINES:
+            reading.note("meta.baseline", f"the chain of baselines is longer than {BASELINES}",
+                         "take a baseline nearer to a preset")  # fmt: skip
             return None
         base, its = load(path, above, reading.of_place)
     except PolicyError as error:
