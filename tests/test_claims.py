@@ -101,6 +101,19 @@ def test_a_thread_may_claim_again_what_it_holds_and_no_other_may(tmp_path: Path)
     assert len(refused) == 1
 
 
+def test_what_lies_in_the_draft_of_a_claimed_place_needs_no_claim(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "demo", "demo") as draft:
+        with whole_folder(draft / "run", "run") as inner:
+            _run(inner, "1")
+            assert names(draft) == [".run.tierkit-draft"]
+        with whole_file(draft / "new" / "index.html") as page:
+            page.write_text("whole")
+        with claim(draft):
+            pass
+        assert names(tmp_path) == [".demo.tierkit-draft", ".demo.tierkit-lock"]
+    assert names(tmp_path / "demo") == ["new", "run"]
+
+
 def test_a_killed_run_is_named_and_what_it_left_is_removed(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b" / "run"
     with other(target) as held:

@@ -126,7 +126,8 @@ def claim(target: Path) -> Iterator[Path]:
     ['.run.tierkit-lock']
     """
     where = plain_path(target)
-    if where in _mine.places:
+    if _is_mine(where):
+        where.parent.mkdir(parents=True, exist_ok=True)
         yield where
         return
     lock = beside(where, "lock")
@@ -148,6 +149,12 @@ def claim(target: Path) -> Iterator[Path]:
             with suppress(OSError):  # what holds the output, or the claim of another run, stays
                 for folder in sorted(made, key=lambda one: len(one.parts), reverse=True):
                     folder.rmdir()
+
+
+def _is_mine(where: Path) -> bool:
+    """Return whether this thread holds a place: it claimed it, or the place lies in a draft of its own."""
+    drafts = {beside(one, "draft") for one in _mine.places}
+    return where in _mine.places or not drafts.isdisjoint({where, *where.parents})
 
 
 def _taken(target: Path, lock: Path, made: list[Path]) -> tuple[int, dict[str, Any] | None]:

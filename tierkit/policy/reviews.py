@@ -242,9 +242,9 @@ def append(
     """Add decisions to a log, each once, and return how many were new.
 
     Either all of them are on the disk when it returns, or, if the process is killed, the first few; the same
-    call adds the rest. Two processes wait for each other. A decision is not added where the last entry of the
-    same reviewer, day, enterprise and assignment says the same; who decides otherwise and then goes back is
-    heard each time.
+    call adds the rest. Two processes wait for each other, and Ctrl-C waits for the writing. A decision is not
+    added where the last entry of the same reviewer, day, enterprise and assignment says the same; who decides
+    otherwise and then goes back is heard each time.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def append(
     Raises
     ------
     DataError
-        If a decision is wrong or the log was altered; nothing is written then.
+        If there is none, a decision is wrong or the log was altered; nothing is written then.
 
     Warns
     -----
