@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from tierkit.explain import background as drawn
 from tierkit.explain import revoked
@@ -25,6 +26,7 @@ from tierkit.policy.reviews import read_log
 from tierkit.progress import Progress, quiet
 from tierkit.records import open_folder, replacing
 from tierkit.records.known import check_recorded
+from tierkit.records.parquet import read_whole
 from tierkit.report import Sheet, data_hash, sheets
 from tierkit.report import dossier as page_of
 from tierkit.scores.model import Model
@@ -204,7 +206,8 @@ def explain(
 def _check(checks: Checks, enterprises: Path, left_out: pd.DataFrame, enterprise: str, day: date) -> None:
     """Raise unless the enterprise was on the register; warn of its records that are left out."""
     rows = [f"'{one.table}' row {one.row} ({one.reason})" for one in left_out.itertuples()]
-    found = pd.read_parquet(enterprises, filters=[("enterprise_id", "==", enterprise)])
+    own = read_whole(enterprises, ["enterprise_id", "registered_on", "closed_on"])
+    found = own.filter(pc.equal(own["enterprise_id"], enterprise)).to_pandas()
     if found.empty:
         if (left_out["table"] == "enterprises").any():
             message = f"{enterprise} breaks the data contract: {'; '.join(rows)}"

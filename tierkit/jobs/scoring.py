@@ -8,15 +8,15 @@ import os
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tierkit import __version__
 from tierkit.explain import code_books, reason_codes
@@ -25,12 +25,16 @@ from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.records import DataError, Folder, Problem, Tables, open_folder, replacing
-from tierkit.records.files import sha256
+from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder, replacing
+from tierkit.records.dataset import frame_of
+from tierkit.records.files import load_file, sha256
 from tierkit.records.known import TIMED, Known, check_recorded, known
+from tierkit.records.parquet import UnreadableError, is_sealed, read_sealed, verify_seal, write_sealed
+from tierkit.records.rows import cell_problems, check_rows
 from tierkit.results import Result
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
+from tierkit.scores.score_file import CERTAINTY, read_scores, score_schema
 from tierkit.texts import cell, join, number, text
 
 __all__ = [
@@ -47,8 +51,15 @@ __all__ = [
 ]
 
 CHUNK_ROWS = 1 << 16
-_CERTAINTY = ["tier_agreement", "agreement_low", "agreement_high"]
 _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
+_LAST = replace(
+    TABLES["tiers"],
+    name="previous",
+    columns={
+        name: replace(TABLES["tiers"].columns[name], required=False, credit_code=False) for name in _PREVIOUS
+    },
+)
+"""A last assignment as it is read: what is absent is told by `assign`, and any place's ids do."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -256,7 +267,7 @@ def score(
             if not part.with_suffix(".json").exists():
                 table, counts = job.chunk(seen, ids.iloc[start : start + chunk_rows])
                 with replacing(part.with_suffix(".parquet")) as temporary:
-                    pq.write_table(table, temporary, compression="zstd", compression_level=1)
+                    write_sealed(table, temporary)
                 with replacing(
                     part.with_suffix(".json")
                 ) as temporary:  # last: it says that the part is whole
@@ -305,16 +316,22 @@ def previous_digest(last: pd.DataFrame) -> str:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    """Read an earlier output, which must be as it was written, or a table of tiers of anybody's."""
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"enterprise_id": "str"})
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        if path.suffix == ".parquet" and is_sealed(path):
+            table, said = read_sealed(path)
+            return read_scores(path, "previous")[0] if "tierkit" in said else table.to_pandas()
+        (table,) = load_file(path, _LAST)
+    except (OSError, UnreadableError) as error:
+        message = f"{path} cannot be read: {error}"
         remedy = "Give an earlier output, or a table of tiers, as Parquet or CSV."
-        raise DataError(
-            [Problem("previous", "", 0, (), f"{path} cannot be read: {reason}", remedy)]
-        ) from error
+        raise DataError([Problem("previous", "", 0, (), message, remedy)]) from error
+    read = [k for k, name in enumerate(table.column_names) if name in _PREVIOUS]
+    rows = check_rows(table.select(read), _LAST)
+    problems = cell_problems(rows)
+    if problems:
+        raise DataError(problems)
+    return frame_of(rows)
 
 
 def _key(
@@ -377,12 +394,26 @@ def _prepare(work: Path, key: Mapping[str, Any], resume: bool) -> None:
         temporary.write_text(json.dumps(key, indent=1), "utf-8")
 
 
+@contextmanager
+def _taken_up(work: Path) -> Iterator[None]:
+    """Name the run in errors of files that an unfinished run left."""
+    try:
+        yield
+    except UnreadableError as error:
+        message = f"the unfinished run in '{work}' cannot be taken up: {error}"
+        raise DataError([Problem("", "", 0, (), message, "Score anew, without `resume`.")]) from error
+
+
 def _staged(folder: Folder, work: Path) -> Staged:
     """Sort the rows, or take up what was sorted before."""
     done = work / "staged.json"
     if done.exists():
         kept = json.loads(done.read_text("utf-8"))
         files = Tables({name: Path(path) for name, path in kept["files"].items()}, folder.place)
+        with _taken_up(work):
+            for path in files.values():
+                if path.parent == work:
+                    verify_seal(path)
         return Staged(files, kept["rows"], kept["rejected"])
     with parquet_writer(work / "rejects.parquet", REJECTS) as write:
         staged = stage(folder, work, Rejects(write))
@@ -421,9 +452,9 @@ class _Job:
         if self.certainty and self.model.ensemble is not None:
             of_risk = X[list(self.model.risk.inputs_.names)]
             sure = self.model.ensemble.certainty(of_risk, scores, self.policy, last, as_of=self.day)
-            parts.append(sure[["tier_agreement", "low", "high"]].set_axis(_CERTAINTY, axis=1))
+            parts.append(sure[["tier_agreement", "low", "high"]].set_axis(list(CERTAINTY), axis=1))
         whole = pd.concat(parts, axis=1).assign(policy=self.policy.name)
-        table = _arrow(whole, _schema(self.reasons, self.certainty))
+        table = _arrow(whole, score_schema(self.reasons, self.certainty))
         counts = {
             "closed": int((scored.registered & ~scored.here).sum()),
             "not_registered": int((~scored.registered).sum()),
@@ -440,38 +471,6 @@ class _Job:
             return today
         before = last.set_index("enterprise_id")["assigned_on"].reindex(tiers["enterprise_id"]).to_numpy()
         return today.where(tiers["changed"].to_numpy(), pd.Series(before, index=tiers.index))
-
-
-def _schema(reasons: int, certainty: bool) -> Any:
-    text, number, yes, day = pa.string(), pa.float64(), pa.bool_(), pa.date32()
-    columns = {
-        "enterprise_id": text,
-        "sector": text,
-        "risk_margin": number,
-        "risk_probability": number,
-        "credit_points": number,
-        "credit_probability": number,
-        "tier": text,
-        "risk_level": pa.int8(),
-        "credit_grade": text,
-        "tier_reason": text,
-        "distance_risk": number,
-        "distance_credit": number,
-        "buffered": yes,
-        "unmonitored": yes,
-        "held": yes,
-        "changed": yes,
-        "composite_points": number,
-        "red_line": text,
-        "flags": text,
-        "assigned_on": day,
-        "policy": text,
-    }
-    for axis in ("risk", "credit"):
-        for k in range(1, reasons + 1):
-            columns |= {f"{axis}_reason_{k}": text, f"{axis}_effect_{k}": number}
-    columns |= dict.fromkeys(_CERTAINTY if certainty else [], number)
-    return pa.schema(list(columns.items()))
 
 
 def _arrow(frame: pd.DataFrame, schema: Any) -> Any:
@@ -517,12 +516,16 @@ def _assemble(target: Path, work: Path, parts: int, report: Tally, key: Mapping[
     about = {name: value for name, value in key.items() if name != "chunk_rows"}
     counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects", "codes")}
     metadata = {"tierkit": json.dumps({**about, **counts}, sort_keys=True)}
+    rows = 0
     with parquet_writer(
-        work / "scores.parquet", _schema(int(key["reasons"]), bool(key["certainty"])), metadata
+        work / "scores.parquet", score_schema(int(key["reasons"]), bool(key["certainty"])), metadata
     ) as write:
         for number in range(parts):
-            write(pq.read_table(work / f"part-{number:06d}.parquet"))
-    if pq.read_metadata(work / "scores.parquet").num_rows != report.scored:
+            with _taken_up(work):
+                part, _ = read_sealed(work / f"part-{number:06d}.parquet")
+            rows += part.num_rows
+            write(part)
+    if rows != report.scored:
         raise RuntimeError(f"The file does not hold the {report.scored} rows that were scored.")
     # The scores last: when they are there, all is done.
     if report.codes:

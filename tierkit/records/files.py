@@ -4,10 +4,9 @@ import csv
 import gzip
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -16,14 +15,12 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from tierkit.records.columns import Table
+from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP, UnreadableError, parts, read_chunks
 
 __all__ = [
     "FORMATS",
-    "PARQUET_OPTIONS",
-    "ROW_GROUP",
     "Malformed",
     "MalformedRowsError",
-    "UnreadableError",
     "flush",
     "load_file",
     "replacing",
@@ -32,28 +29,10 @@ __all__ = [
 ]
 
 FORMATS = ("parquet", "csv", "csv.gz")
-ROW_GROUP = 1 << 17
-"""Rows in a row group of a Parquet file: fixed, so that the bytes do not depend on the writer."""
-
-PARQUET_OPTIONS: Mapping[str, Any] = MappingProxyType(
-    {
-        "version": "2.6",
-        "compression": "zstd",
-        "compression_level": 3,
-        "store_schema": False,  # plain types only: what other tools read is what we read
-        "write_page_checksum": True,
-    }
-)
-"""How Parquet is written: no times, no names of machines, every page with its checksum."""
-
 # What a spreadsheet takes for a formula (full-width signs too) or lets slip into the next cell, after any
 # number of apostrophes: so that one can be put before it, and taken away again, whatever was there.
 _FORMULA = r"('*(?:[ \x{A0}\x{3000}]*[=+\-@＝＋－＠]|[\t\r\n]))"
 _WORDS = ("id", "text", "texts")
-
-
-class UnreadableError(ValueError):
-    """A file that is not what its name says: truncated, corrupted or of another format."""
 
 
 class Malformed(NamedTuple):
@@ -110,7 +89,16 @@ def flush(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal; of a folder of parts, that of their names and hashes.
+
+    Raises
+    ------
+    UnreadableError
+        If a folder holds anything else than parts of a table.
+    """
+    if path.is_dir():
+        listed = "".join(f"{part.name} {sha256(part)}\n" for part in parts(path))
+        return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -143,9 +131,11 @@ def load_file(
         If the file cannot be read to its end.
     """
     bad: list[Malformed] = [] if malformed is None else malformed
-    read = (
-        _read_parquet(path, table, rows) if path.suffix == ".parquet" else _read_csv(path, table, rows, bad)
-    )
+    if path.suffix == ".parquet" or path.is_dir():
+        levels = [column.name for column in table if column.kind == "level"]
+        yield from read_chunks(path, rows, levels)
+        return
+    read = _read_csv(path, table, rows, bad)
     try:
         for part in read:
             if bad and malformed is None:
@@ -157,19 +147,6 @@ def load_file(
     except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UnreadableError(reason[0][:200].rstrip(".")) from error
-
-
-def _read_parquet(path: Path, table: Table, rows: int | None) -> Iterator[Any]:
-    with pq.ParquetFile(path) as file:
-        there = set(file.schema_arrow.names)
-    levels = [column.name for column in table if column.kind == "level" and column.name in there]
-    # levels stay codes and names, which saves most of the memory of an inspection
-    with pq.ParquetFile(path, read_dictionary=levels, page_checksum_verification=True) as file:
-        if rows is None or file.metadata.num_rows <= rows:
-            yield file.read()
-        else:
-            for batch in file.iter_batches(rows):
-                yield pa.Table.from_batches([batch])
 
 
 def _write_csv(data: Any, table: Table, target: Any) -> None:

@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tierkit import __version__
 from tierkit.records.arguments import instance_of, one_of, path_of
 from tierkit.records.columns import Table
@@ -17,13 +19,13 @@ from tierkit.records.files import (
     FORMATS,
     Malformed,
     MalformedRowsError,
-    UnreadableError,
     flush,
     load_file,
     replacing,
     save_file,
     sha256,
 )
+from tierkit.records.parquet import ROW_GROUP, UnreadableError
 from tierkit.records.places import PLACE_FILE, SHANGHAI, Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import cell_problems, check_rows
@@ -36,7 +38,10 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The content of a folder: the file of each table, manifest and place, and the problems of these."""
+    """The content of a folder: the file of each table, manifest and place, and the problems of these.
+
+    The file of a table may be a folder of Parquet parts, as programs that write in parallel leave them.
+    """
 
     root: Path
     files: Mapping[str, Path]
@@ -75,14 +80,15 @@ class Folder:
         """
         path = self.files[table.name]
         listed = self.manifest.get("tables", {}).get(table.name, {}).get("sha256")
-        if listed is not None and sha256(path) != listed:
-            message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
-            remedy = (
-                f"Restore the file or make the dataset again; or take {MANIFEST} away, and the tables are "
-                "your own: no day is known then up to which there are records, and simulate has no city"
-            )
-            raise DataError([Problem(table.name, "", 0, (), message, remedy)])
         try:
+            if listed is not None and sha256(path) != listed:
+                message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
+                remedy = (
+                    f"Restore the file or make the dataset again; or take {MANIFEST} away, and the tables "
+                    "are your own: no day is known then up to which there are records, and simulate has no "
+                    "city"
+                )
+                raise DataError([Problem(table.name, "", 0, (), message, remedy)])
             yield from load_file(path, table, rows, malformed)
         except MalformedRowsError as error:
             message = f"{path.name} has rows with another number of fields than its header"
@@ -94,6 +100,36 @@ class Folder:
             remedy = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
             raise DataError([Problem(table.name, "", 0, (), message, remedy)]) from error
 
+    def read(self, table: Table) -> pd.DataFrame:
+        """Read a table, cast to its declared types.
+
+        Raises
+        ------
+        DataError
+            As `load` does, or with all cells that break their declaration.
+        """
+        rows = check_rows(self.load(table), table, self.as_of)
+        problems = cell_problems(rows)
+        if problems:
+            raise DataError(problems)
+        return frame_of(rows)
+
+    def check(self, table: Table) -> None:
+        """Read a table as `read` does, and keep nothing of it.
+
+        Raises
+        ------
+        DataError
+            If its file cannot be read to its end or is not the one that the manifest lists, or cells break
+            their declaration: those of the first rows that do.
+        """
+        size = 0
+        for chunk in self.chunks(table, ROW_GROUP):
+            problems = cell_problems(check_rows(chunk, table, self.as_of), before=size)
+            if problems:
+                raise DataError(problems)
+            size += chunk.num_rows
+
 
 def open_folder(folder: str | os.PathLike[str]) -> Folder:
     """List the tables of a folder and read its manifest; problems are returned, not raised."""
@@ -104,10 +140,12 @@ def open_folder(folder: str | os.PathLike[str]) -> Folder:
     problems = []
     files: dict[str, Path] = {}
     for path in sorted(root.iterdir()):
-        suffix = next((s for s in FORMATS if path.name.endswith(f".{s}")), None)
+        suffix = next((f".{s}" for s in FORMATS if path.name.endswith(f".{s}")), None)
+        if suffix is None and path.name in TABLES and path.is_dir():
+            suffix = ""  # a folder of parts
         if suffix is None or path.name.startswith("."):
             continue
-        name = path.name.removesuffix(f".{suffix}")
+        name = path.name.removesuffix(suffix)
         if name not in TABLES:
             remedy = f"Move {path.name} elsewhere, or rename it; the tables are {', '.join(TABLES)}"
             problems.append(Problem(name, "", 0, (), "is not a declared table", remedy))
@@ -172,7 +210,9 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
     Parameters
     ----------
     folder : path
-        Folder with one ``.parquet``, ``.csv`` or ``.csv.gz`` file a table and perhaps ``manifest.json``.
+        Folder with one ``.parquet``, ``.csv`` or ``.csv.gz`` file a table and perhaps ``manifest.json``. A
+        folder ``TABLE`` or ``TABLE.parquet`` that holds nothing but ``.parquet`` files with the same columns
+        is a table, too: its rows are those of its files, in the order of their names.
     tables : iterable of str or None
         Names of the tables to read; they must be there.
 
@@ -204,13 +244,9 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
     for name in TABLES:
         if name in wanted and name in found.files:
             try:
-                rows = check_rows(found.load(found.tables[name]), found.tables[name], found.as_of)
+                frames[name] = found.read(found.tables[name])
             except DataError as error:
                 problems += error.problems
-                continue
-            problems += cell_problems(rows)
-            if not problems:
-                frames[name] = frame_of(rows)
     if problems:
         raise DataError(problems)
     return Dataset(frames, found.manifest, found.place)
@@ -263,6 +299,12 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
         remedy = f"Leave it out; the tables are {', '.join(TABLES)}"
         raise DataError(Problem(name, "", 0, (), "is not a declared table", remedy) for name in unknown)
     root.mkdir(parents=True, exist_ok=True)
+    folders = [name for name in TABLES for end in ("", ".parquet") if (root / f"{name}{end}").is_dir()]
+    if folders:
+        remedy = "Write to another folder, or move the parts elsewhere"
+        raise DataError(
+            Problem(name, "", 0, (), "lies there as a folder of parts", remedy) for name in folders
+        )
     listed: dict[str, Any] = {}
     first = root / f"enterprises.{format}"
     with ExitStack() as stack:  # what is entered first is renamed last
