@@ -24,7 +24,7 @@ from tierkit.records.columns import Column, Table
 from tierkit.records.dataset import Dataset, Tables, arrow_table, empty, frame_of
 from tierkit.records.folder import Folder, open_folder, place_of
 from tierkit.records.gate import InputError, day_of, days_of, ids_of, source_of
-from tierkit.records.parquet import UnreadableError, parquet_types, parts
+from tierkit.records.parquet import UnreadableError, parquet_schemas, parts
 from tierkit.records.places import Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import check_rows
@@ -421,11 +421,15 @@ def is_declared(path: Path, table: Table) -> bool:
     if path.suffix != ".parquet" and not path.is_dir():
         return False
     try:
-        found = parquet_types(path)
+        found = parquet_schemas(path)
     except UnreadableError as error:
         message, remedy = f"{path.name} cannot be read: {error}", "Copy or make the file again"
         raise DataError([Problem(table.name, "", 0, (), message, remedy)]) from error
-    return all(types.get(one.name) == one.arrow_type for types in found for one in table)
+    return all(
+        schema.names.count(one.name) == 1 and schema.field(one.name).type == one.arrow_type
+        for schema in found
+        for one in table
+    )
 
 
 def _arrow(frame: Any, table: str, place: Place) -> Any:

@@ -21,7 +21,7 @@ __all__ = [
     "ROW_GROUP",
     "UnreadableError",
     "is_sealed",
-    "parquet_types",
+    "parquet_schemas",
     "parts",
     "read_chunks",
     "read_sealed",
@@ -172,24 +172,19 @@ def parts(path: Path) -> list[Path]:
     return found
 
 
-def parquet_types(path: Path) -> list[dict[str, Any]]:
-    """Return the types of a table's columns by name, for each of its files.
+def parquet_schemas(path: Path) -> list[Any]:
+    """Return the Arrow schema of each file of a table.
 
     Raises
     ------
     UnreadableError
-        If a footer cannot be read, or a column is there more than once.
+        If a footer cannot be read.
     """
-    types = []
+    schemas = []
     for part in parts(path):
         with _opened(part) as file:
-            schema = file.schema_arrow
-            found = dict(zip(schema.names, schema.types, strict=True))
-            if len(found) < len(schema.names):
-                twice = next(name for name in found if schema.names.count(name) > 1)
-                raise UnreadableError(f"the column {twice!r} is there more than once")
-            types.append(found)
-    return types
+            schemas.append(file.schema_arrow.remove_metadata())
+    return schemas
 
 
 def read_chunks(
@@ -216,7 +211,7 @@ def read_chunks(
     if len(files) == 1:
         yield from _chunks(files[0], rows, levels, columns)
         return
-    common = _common(files, columns)
+    common = _common(path, columns)
     read = (_fit(chunk, common, one) for one in files for chunk in _chunks(one, rows, levels, common.names))
     yield from [pa.concat_tables(read)] if rows is None else read
 
@@ -234,12 +229,11 @@ def _chunks(
         named = [name for name in levels if name in set(file.schema_arrow.names)]
     with _opened(path, named) as file:
         told = file.metadata.num_rows
-        _hold_counts(file.metadata)
         held = 0
         try:
             whole = rows is None or told <= rows
             for batch in [file.read(columns)] if whole else file.iter_batches(rows, columns=columns):
-                chunk = batch if whole else pa.Table.from_batches([batch])
+                chunk = _without_views(batch if whole else pa.Table.from_batches([batch]))
                 chunk.validate(full=True)
                 held += chunk.num_rows
                 yield chunk
@@ -248,6 +242,20 @@ def _chunks(
             raise UnreadableError(f"{_reason(error)}{f' ({place})' if place else ''}") from error
         if held != told:
             raise UnreadableError(f"its footer tells of {told:,} rows, and it holds {held:,}")
+
+
+def _without_views(chunk: Any) -> Any:
+    """Return a chunk whose texts and bytes are no views, of which Arrow can neither take nor filter rows."""
+    schema = pa.schema([one.with_type(_plain(one.type)) for one in chunk.schema], chunk.schema.metadata)
+    return chunk if schema.equals(chunk.schema) else chunk.cast(schema)
+
+
+def _plain(kind: Any) -> Any:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        value = _plain(kind.value_type)
+        return kind if value.equals(kind.value_type) else pa.large_list(value)
+    plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    return plain.get(kind, kind)
 
 
 @contextmanager
@@ -261,35 +269,14 @@ def _opened(path: Path, levels: Iterable[str] = ()) -> Iterator[Any]:
         yield file
 
 
-def _hold_counts(said: Any) -> None:
-    """Raise if row groups and columns hold other numbers of rows than the footer says."""
-    flat = [k for k in range(said.num_columns) if said.schema.column(k).max_repetition_level == 0]
-    total = 0
-    for number in range(said.num_row_groups):
-        group = said.row_group(number)
-        total += group.num_rows
-        for k in flat:
-            column = group.column(k)
-            if column.num_values != group.num_rows:
-                raise UnreadableError(
-                    f"row group {number + 1} tells of {group.num_rows:,} rows, and its column "
-                    f"{column.path_in_schema} of {column.num_values:,}"
-                )
-    if total != said.num_rows:
-        raise UnreadableError(f"its footer tells of {said.num_rows:,} rows, and its row groups of {total:,}")
-
-
-def _common(files: list[Path], columns: list[str] | None) -> Any:
+def _common(path: Path, columns: list[str] | None) -> Any:
     """Return the schema in which all parts can be read, in the order of the first."""
-    schemas = []
-    for path in files:
-        with _opened(path) as file:
-            schemas.append(file.schema_arrow.remove_metadata())
-    for path, schema in zip(files, schemas, strict=True):
+    files, schemas = parts(path), parquet_schemas(path)
+    for part, schema in zip(files, schemas, strict=True):
         if sorted(schema.names) != sorted(schemas[0].names):
             other = sorted({*schema.names} ^ {*schemas[0].names})
             differ = ", ".join(other[:3]) or "one is there more than once"
-            raise UnreadableError(f"{path.name} has other columns than {files[0].name}: {differ}")
+            raise UnreadableError(f"{part.name} has other columns than {files[0].name}: {differ}")
     try:
         common = pa.unify_schemas(schemas, promote_options="permissive")
     except _ERRORS as error:
