@@ -31,7 +31,7 @@ from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import cell_problems, check_rows
 from tierkit.records.tables import SCHEMA_VERSION, TABLES, tables_of
 
-__all__ = ["MANIFEST", "Folder", "open_folder", "place_of", "read_dataset", "write_dataset"]
+__all__ = ["MANIFEST", "Folder", "open_folder", "place_of", "read_dataset", "unreadable", "write_dataset"]
 
 MANIFEST = "manifest.json"
 
@@ -96,9 +96,7 @@ class Folder:
             examples = tuple(f"row {one.row}: {one}" for one in error.rows[:3])
             raise DataError([Problem(table.name, "", len(error.rows), examples, message, remedy)]) from error
         except UnreadableError as error:
-            message = f"{path.name} cannot be read: {error}"
-            remedy = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
-            raise DataError([Problem(table.name, "", 0, (), message, remedy)]) from error
+            raise DataError([unreadable(table, path, error)]) from error
 
     def read(self, table: Table) -> pd.DataFrame:
         """Read a table, cast to its declared types.
@@ -129,6 +127,13 @@ class Folder:
             if problems:
                 raise DataError(problems)
             size += chunk.num_rows
+
+
+def unreadable(table: Table, path: Path, error: UnreadableError) -> Problem:
+    """Return the problem of a file that cannot be read."""
+    message = f"{path.name} cannot be read: {error}"
+    remedy = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
+    return Problem(table.name, "", 0, (), message, remedy)
 
 
 def open_folder(folder: str | os.PathLike[str]) -> Folder:

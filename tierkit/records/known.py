@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from tierkit.records.columns import Column, Table
 from tierkit.records.dataset import Dataset, Tables, arrow_table, empty, frame_of
-from tierkit.records.folder import Folder, open_folder, place_of
+from tierkit.records.folder import Folder, open_folder, place_of, unreadable
 from tierkit.records.gate import InputError, day_of, days_of, ids_of, source_of
 from tierkit.records.parquet import UnreadableError, parquet_schemas, parts
 from tierkit.records.places import Place
@@ -423,8 +423,7 @@ def is_declared(path: Path, table: Table) -> bool:
     try:
         found = parquet_schemas(path)
     except UnreadableError as error:
-        message, remedy = f"{path.name} cannot be read: {error}", "Copy or make the file again"
-        raise DataError([Problem(table.name, "", 0, (), message, remedy)]) from error
+        raise DataError([unreadable(table, path, error)]) from error
     return all(
         schema.names.count(one.name) == 1 and schema.field(one.name).type == one.arrow_type
         for schema in found

@@ -45,7 +45,7 @@ PARQUET_OPTIONS: Mapping[str, Any] = MappingProxyType(
 )
 """How Parquet is written: no times, no names of machines, every page with its checksum."""
 
-_ERRORS = (pa.ArrowException, OSError, EOFError, ValueError, OverflowError, MemoryError)
+_ERRORS = (pa.ArrowException, OSError, EOFError, ValueError, KeyError, OverflowError, MemoryError)
 
 # Two names, so that no single bit makes a sealed file look like one of somebody else.
 _SEALED, _SEAL = b"tierkit.sealed", b"tierkit.sha256"
@@ -226,7 +226,8 @@ def _chunks(
     path: Path, rows: int | None, levels: Collection[str], columns: list[str] | None
 ) -> Iterator[Any]:
     with _opened(path) as file:
-        named = [name for name in levels if name in set(file.schema_arrow.names)]
+        texts = {one.name for one in file.schema_arrow if _is_text(one.type)}
+    named = [name for name in levels if name in texts]
     with _opened(path, named) as file:
         told = file.metadata.num_rows
         held = 0
@@ -242,6 +243,10 @@ def _chunks(
             raise UnreadableError(f"{_reason(error)}{f' ({place})' if place else ''}") from error
         if held != told:
             raise UnreadableError(f"its footer tells of {told:,} rows, and it holds {held:,}")
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _without_views(chunk: Any) -> Any:
