@@ -425,10 +425,15 @@ def is_declared(path: Path, table: Table) -> bool:
     except UnreadableError as error:
         raise DataError([unreadable(table, path, error)]) from error
     return all(
-        schema.names.count(one.name) == 1 and schema.field(one.name).type == one.arrow_type
+        schema.names.count(one.name) == 1 and _stored(schema.field(one.name).type) == _stored(one.arrow_type)
         for schema in found
         for one in table
     )
+
+
+def _stored(kind: Any) -> Any:
+    """Return the type as which Parquet stores one: it has one kind of text, however long."""
+    return pa.string() if pa.types.is_large_string(kind) else kind
 
 
 def _arrow(frame: Any, table: str, place: Place) -> Any:
