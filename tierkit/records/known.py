@@ -386,10 +386,13 @@ def check_recorded(as_of: date, until: date | None) -> None:
 
 
 def _raw_sql(path: Path, table: Table) -> str:
-    """Return the query of a table as it lies, in which what is empty is NULL: Parquet may hold NaN."""
+    """Return the query of a table as it lies, in which what is empty is NULL: Parquet may hold NaN.
+
+    Infinite numbers were refused before. DuckDB takes ``isnan`` for false where statistics name no NaN.
+    """
     files = ", ".join("'{}'".format(str(part).replace("'", "''")) for part in parts(path))
     columns = ", ".join(
-        f'CASE WHEN NOT isnan("{one.name}") THEN "{one.name}" END AS "{one.name}"'
+        f'CASE WHEN isfinite("{one.name}") THEN "{one.name}" END AS "{one.name}"'
         if one.kind == "float"
         else f'"{one.name}"'
         for one in table
