@@ -247,7 +247,7 @@ def test_ids_are_visible_and_of_one_piece(name: str) -> None:
         ([["1"]], INT, "not a whole number"),
         ([True], FLOAT, "is of type bool, not a number"),
         ([20240501], DATE, "is of type int64, not a date"),
-        ([1.5], FLAG, "is of type double, not true or false"),
+        ([date(2024, 5, 1)], FLAG, "not true or false"),
         ([3], TEXTS, "is of type int64, not a list"),
         ([1.0], LEVEL, "is of type double, not text"),
     ],

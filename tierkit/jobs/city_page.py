@@ -26,10 +26,12 @@ from tierkit.policy.reviews import read_log
 from tierkit.progress import Progress, quiet
 from tierkit.records import TIERS, Tables, open_folder
 from tierkit.records.files import sha256
+from tierkit.records.parquet import read_whole
 from tierkit.report import City, data_hash, sheets, write_dossiers
 from tierkit.report import city_page as write_page
-from tierkit.report.city_page import MOST_ROWS, read_scores, select
+from tierkit.report.city_page import MOST_ROWS, select
 from tierkit.scores.model import Model
+from tierkit.scores.score_file import read_scores
 from tierkit.texts import LANGUAGES
 
 __all__ = ["CityPage", "city_page"]
@@ -205,7 +207,7 @@ def city_page(
     checks.settle()
     assert data is not None
     with checks.writing() as replaced:
-        rows, about = _read(checks, "scores", source)
+        rows, about = read_scores(source)
         with scratch(folder) as work:
             files = _files(checks, Path(data), about, work, progress)
             rows = _named(rows, files["enterprises"])
@@ -231,11 +233,6 @@ def city_page(
     return CityPage(folder, replaced, summary)
 
 
-def _read(checks: Checks, place: str, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    with checks.blame(place, "Give a file that 'tierkit score' wrote."):
-        return read_scores(path)
-
-
 def _log(checks: Checks, log: Path) -> pd.DataFrame:
     with checks.blame("reviews", "Give a log that 'tierkit review' wrote."):
         return read_log(log)
@@ -257,7 +254,7 @@ def _files(checks: Checks, data: Path, about: Mapping[str, Any], place: Path, pr
 
 def _named(rows: pd.DataFrame, enterprises: Path) -> pd.DataFrame:
     """Return the rows with name and district."""
-    names = pd.read_parquet(enterprises, columns=["enterprise_id", "name", "district"])
+    names = read_whole(enterprises, ["enterprise_id", "name", "district"]).to_pandas()
     return rows.merge(names, on="enterprise_id", how="left", validate="one_to_one")
 
 
@@ -472,7 +469,7 @@ def _portraits(checks: Checks, scored: _Scored, previous: Location | None) -> Po
 
 def _changes(checks: Checks, scored: _Scored, model: Model, previous: Path, X: pd.DataFrame) -> Changes:
     """Return how tiers changed since the earlier scores, and why; warn of scores that do not fit."""
-    last, about = _read(checks, "previous", previous)
+    last, about = read_scores(previous, "previous")
     before, after = about["as_of"], scored.about["as_of"]
     for key, what in (("model", "another model"), ("policy", "another policy")):
         if about[key] != scored.about[key]:
@@ -482,7 +479,7 @@ def _changes(checks: Checks, scored: _Scored, model: Model, previous: Path, X: p
         message = f"'{previous}' is as of {before}, which is not before {after}"
         checks.note("previous", message, "Give scores of an earlier day.")
     checks.settle()
-    register = pd.read_parquet(scored.files["enterprises"], columns=["enterprise_id"])["enterprise_id"]
+    register = read_whole(scored.files["enterprises"], ["enterprise_id"]).to_pandas()["enterprise_id"]
     known = last.loc[last["enterprise_id"].isin(register), "enterprise_id"]
     last_X = build(scored.files, before, known, threads=scored.threads)
     here = last["enterprise_id"].isin(last_X.index)

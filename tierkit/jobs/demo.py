@@ -30,6 +30,7 @@ from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset, validate, write_dataset
 from tierkit.records.files import sha256
+from tierkit.records.parquet import write_sealed
 from tierkit.scores import metrics, training_rows
 from tierkit.scores.model import Model
 from tierkit.scores.model_folder import MANIFEST
@@ -192,7 +193,7 @@ def _made(
     policies = [Policy.load(name) for name in ("legacy", *PLANS)]
     scores = model.score(data, as_of)
     tiers = tiers_under(scores, policies)
-    scores.to_parquet(folder / "scores.parquet", index=False)
+    write_sealed(scores, folder / "scores.parquet")
     clock.done("scores and tiers")
 
     comparison = compare(

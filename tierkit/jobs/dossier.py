@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from tierkit.explain import background as drawn
 from tierkit.explain import revoked
@@ -26,6 +27,7 @@ from tierkit.policy.reviews import read_log
 from tierkit.progress import Progress, quiet
 from tierkit.records import open_folder
 from tierkit.records.known import check_recorded
+from tierkit.records.parquet import read_whole
 from tierkit.report import Sheet, data_hash, sheets, write_dossiers
 from tierkit.scores.model import Model
 from tierkit.texts import LANGUAGES
@@ -220,7 +222,8 @@ def _check_page(page: Path) -> None:
 def _check(checks: Checks, enterprises: Path, left_out: pd.DataFrame, enterprise: str, day: date) -> None:
     """Raise unless the enterprise was on the register; warn of its records that are left out."""
     rows = [f"'{one.table}' row {one.row} ({one.reason})" for one in left_out.itertuples()]
-    found = pd.read_parquet(enterprises, filters=[("enterprise_id", "==", enterprise)])
+    own = read_whole(enterprises, ["enterprise_id", "registered_on", "closed_on"])
+    found = own.filter(pc.equal(own["enterprise_id"], enterprise)).to_pandas()
     if found.empty:
         if (left_out["table"] == "enterprises").any():
             message = f"{enterprise} breaks the data contract: {'; '.join(rows)}"

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow.parquet as pq
-
-from tierkit.bounds import parse_json
 from tierkit.jobs.checks import Checks, Location
 from tierkit.policy import reviews
 from tierkit.records.files import FORMATS
+from tierkit.scores.score_file import read_scores
 
 __all__ = ["Review", "review"]
 
@@ -92,17 +88,7 @@ def review(
         assert of_place is not None
         held = None
         if scores is not None:
-            with checks.blame("scores", "Give a file that score wrote."):
-                held = _scored(Path(scores))
+            scored, about = read_scores(scores)
+            held = scored[["enterprise_id", "tier", "policy"]].assign(as_of=about["as_of"])
         rows, added, entries, last = reviews.append(target, source, held, place=of_place)
     return Review(str(target), rows, added, entries, last)
-
-
-def _scored(file: Path) -> pd.DataFrame:
-    """Return who was scored, with tier, policy and day."""
-    scored = pq.read_table(file, columns=["enterprise_id", "tier", "policy"])
-    about = (scored.schema.metadata or {}).get(b"tierkit")
-    if about is None:
-        raise ValueError(f"'{file}' does not say of which day it is")
-    frame: pd.DataFrame = scored.to_pandas()
-    return frame.assign(as_of=parse_json(about)["as_of"])

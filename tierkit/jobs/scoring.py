@@ -8,9 +8,9 @@ import os
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,15 @@ from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder
-from tierkit.records.files import ROW_GROUP, load_file, sha256
+from tierkit.records.dataset import frame_of
+from tierkit.records.files import load_file, sha256
 from tierkit.records.known import TIMED, Known, check_recorded, known
+from tierkit.records.parquet import is_sealed, is_sound, read_sealed, verify_seal, write_sealed
+from tierkit.records.rows import cell_problems, check_rows
 from tierkit.results import Result
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
+from tierkit.scores.score_file import CERTAINTY, read_scores, score_schema
 from tierkit.spreadsheets import write_csv
 from tierkit.texts import join, number, text
 
@@ -53,8 +57,15 @@ __all__ = [
 
 CHUNK_ROWS = 1 << 16
 _REJECTS = ".rejects.parquet"
-_CERTAINTY = ["tier_agreement", "agreement_low", "agreement_high"]
 _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
+_LAST = replace(
+    TABLES["tiers"],
+    name="previous",
+    columns={
+        name: replace(TABLES["tiers"].columns[name], required=False, credit_code=False) for name in _PREVIOUS
+    },
+)
+"""A last assignment as it is read: what is absent is told by `assign`, and any place's ids do."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -362,24 +373,22 @@ def previous_digest(last: pd.DataFrame) -> str:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    """Read an earlier output, which must be as it was written, or a table of tiers of anybody's."""
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        parts = [
-            part.select([name for name in _PREVIOUS if name in part.column_names]).to_pandas()
-            for part in load_file(path, TABLES["tiers"], ROW_GROUP)
-        ]
-        frame: pd.DataFrame = pd.concat(parts, ignore_index=True)
-        if "risk_level" in frame:
-            with suppress(ValueError):  # what is no number is told with the rest
-                frame["risk_level"] = pd.to_numeric(frame["risk_level"])
-        return frame
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        if path.suffix == ".parquet" and is_sealed(path):
+            table, said = read_sealed(path)
+            return read_scores(path, "previous")[0] if "tierkit" in said else table.to_pandas()
+        (table,) = load_file(path, _LAST)
+    except (OSError, UnreadableError) as error:
+        message = f"{path} cannot be read: {error}"
         remedy = "Give an earlier output, or a table of tiers, as Parquet or CSV."
-        raise DataError(
-            [Problem("previous", "", 0, (), f"{path} cannot be read: {reason}", remedy)]
-        ) from error
+        raise DataError([Problem("previous", "", 0, (), message, remedy)]) from error
+    read = [k for k, name in enumerate(table.column_names) if name in _PREVIOUS]
+    rows = check_rows(table.select(read), _LAST)
+    problems = cell_problems(rows)
+    if problems:
+        raise DataError(problems)
+    return frame_of(rows)
 
 
 def _key(job: _Job, folder: Folder, chunk_rows: int) -> dict[str, Any]:
@@ -446,7 +455,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The parts of an unfinished run, each with the digest of the run's key and of its bytes.
+    """The parts of an unfinished run, sealed, each with the digest of the run's key.
 
     A part that was not written under the same key, or is not what was written, is none.
     """
@@ -465,8 +474,8 @@ class _Parts:
     def keep(self, number: int, table: Any, counts: Mapping[str, int]) -> None:
         path = self.path(number)
         with replacing(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd", compression_level=1)
-        about = {"run": self.run, "sha256": sha256(path), "counts": dict(counts)}
+            write_sealed(table, temporary)
+        about = {"run": self.run, "counts": dict(counts)}
         with replacing(path.with_suffix(".json")) as temporary:  # last: it says that the part is whole
             temporary.write_text(json.dumps(about), "utf-8")
 
@@ -474,10 +483,20 @@ class _Parts:
         """Return the counts of a part; None if there is none of this run."""
         path = self.path(number)
         about = _json(path.with_suffix(".json"))
-        if about.get("run") != self.run or not path.is_file() or sha256(path) != about.get("sha256"):
+        if about.get("run") != self.run or not is_sound(path):
             return None
         counts: dict[str, int] = about["counts"]
         return counts
+
+
+@contextmanager
+def _taken_up(work: Path) -> Iterator[None]:
+    """Name the run in errors of files that an unfinished run left."""
+    try:
+        yield
+    except UnreadableError as error:
+        message = f"the unfinished run in '{work}' cannot be taken up: {error}"
+        raise DataError([Problem("", "", 0, (), message, "Score anew, without `resume`.")]) from error
 
 
 def _staged(folder: Folder, parts: _Parts) -> Staged:
@@ -486,6 +505,10 @@ def _staged(folder: Folder, parts: _Parts) -> Staged:
     kept = _json(done)
     if kept.get("run") == parts.run:
         files = Tables({name: Path(path) for name, path in kept["files"].items()}, folder.place)
+        with _taken_up(work):
+            for path in files.values():
+                if path.parent == work:
+                    verify_seal(path)
         return Staged(files, kept["rows"], kept["rejected"])
     with parquet_writer(work / "rejects.parquet", REJECTS) as write:
         staged = stage(folder, work, Rejects(write))
@@ -524,9 +547,9 @@ class _Job:
             parts.append(reason_codes(self.model.risk, self.model.credit, X, self.reasons))
         if self.certainty and self.model.ensemble is not None:
             sure = self.model.certainty_of(scored, self.policy, last)
-            parts.append(sure[["tier_agreement", "low", "high"]].set_axis(_CERTAINTY, axis=1))
+            parts.append(sure[["tier_agreement", "low", "high"]].set_axis(list(CERTAINTY), axis=1))
         whole = pd.concat(parts, axis=1).assign(policy=self.policy.name)
-        table = _arrow(whole, _schema(self.reasons, self.certainty))
+        table = _arrow(whole, score_schema(self.reasons, self.certainty))
         counts = {
             "closed": int((scored.registered & ~scored.here).sum()),
             "not_registered": int((~scored.registered).sum()),
@@ -543,38 +566,6 @@ class _Job:
             return today
         before = last.set_index("enterprise_id")["assigned_on"].reindex(tiers["enterprise_id"]).to_numpy()
         return today.where(tiers["changed"].to_numpy(), pd.Series(before, index=tiers.index))
-
-
-def _schema(reasons: int, certainty: bool) -> Any:
-    text, number, yes, day = pa.string(), pa.float64(), pa.bool_(), pa.date32()
-    columns = {
-        "enterprise_id": text,
-        "sector": text,
-        "risk_margin": number,
-        "risk_probability": number,
-        "credit_points": number,
-        "credit_probability": number,
-        "tier": text,
-        "risk_level": pa.int8(),
-        "credit_grade": text,
-        "tier_reason": text,
-        "distance_risk": number,
-        "distance_credit": number,
-        "buffered": yes,
-        "unmonitored": yes,
-        "held": yes,
-        "changed": yes,
-        "composite_points": number,
-        "red_line": text,
-        "flags": text,
-        "assigned_on": day,
-        "policy": text,
-    }
-    for axis in ("risk", "credit"):
-        for k in range(1, reasons + 1):
-            columns |= {f"{axis}_reason_{k}": text, f"{axis}_effect_{k}": number}
-    columns |= dict.fromkeys(_CERTAINTY if certainty else [], number)
-    return pa.schema(list(columns.items()))
 
 
 def _arrow(frame: pd.DataFrame, schema: Any) -> Any:
@@ -621,12 +612,16 @@ def _assemble(target: Path, parts: _Parts, count: int, report: Tally) -> None:
     about = {name: value for name, value in key.items() if name != "chunk_rows"}
     counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects", "codes")}
     metadata = {"tierkit": json.dumps({**about, **counts}, sort_keys=True)}
+    rows = 0
     with parquet_writer(
-        work / "scores.parquet", _schema(int(key["reasons"]), bool(key["certainty"])), metadata
+        work / "scores.parquet", score_schema(int(key["reasons"]), bool(key["certainty"])), metadata
     ) as write:
         for number in range(count):
-            write(pq.read_table(parts.path(number)))
-    if pq.read_metadata(work / "scores.parquet").num_rows != report.scored:
+            with _taken_up(work):
+                part, _ = read_sealed(parts.path(number))
+            rows += part.num_rows
+            write(part)
+    if rows != report.scored:
         raise RuntimeError(f"The file does not hold the {report.scored} rows that were scored.")
     if report.codes:
         write_csv(code_books(), work / "codes.csv")

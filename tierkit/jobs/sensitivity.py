@@ -22,6 +22,7 @@ from tierkit.jobs.simulation import MOST_REPLICATES, MOST_WEEKS, warn_of_rule_sc
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset
+from tierkit.records.parquet import write_sealed
 from tierkit.scores.model import Model
 from tierkit.texts import LANGUAGES
 
@@ -207,8 +208,8 @@ def _plain(frame: pd.DataFrame) -> list[Any]:
 
 def _save(folder: Path, screening: Screening, swings: pd.DataFrame) -> None:
     """Write both frames, and the figures of every measure in both languages."""
-    screening.frame.to_parquet(folder / "screening.parquet", index=False)
-    swings.to_parquet(folder / "tornado.parquet", index=False)
+    write_sealed(screening.frame, folder / "screening.parquet")
+    write_sealed(swings, folder / "tornado.parquet")
     with plot.style():
         for measure in dict.fromkeys(screening.frame["measure"]):
             for lang in LANGUAGES:

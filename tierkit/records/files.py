@@ -2,9 +2,8 @@
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -13,11 +12,10 @@ import pyarrow.parquet as pq
 from tierkit.bounds import UnreadableError
 from tierkit.records.columns import Table
 from tierkit.records.csv_files import Malformed, read_csv, write_csv
+from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP, parts, read_chunks
 
 __all__ = [
     "FORMATS",
-    "PARQUET_OPTIONS",
-    "ROW_GROUP",
     "Malformed",
     "MalformedRowsError",
     "UnreadableError",
@@ -27,19 +25,6 @@ __all__ = [
 ]
 
 FORMATS = ("parquet", "csv", "csv.gz")
-ROW_GROUP = 1 << 17
-"""Rows in a row group of a Parquet file: fixed, so that the bytes do not depend on the writer."""
-
-PARQUET_OPTIONS: Mapping[str, Any] = MappingProxyType(
-    {
-        "version": "2.6",
-        "compression": "zstd",
-        "compression_level": 3,
-        "store_schema": False,  # plain types only: what other tools read is what we read
-        "write_page_checksum": True,
-    }
-)
-"""How Parquet is written: no times, no names of machines, every page with its checksum."""
 
 
 class MalformedRowsError(UnreadableError):
@@ -51,7 +36,16 @@ class MalformedRowsError(UnreadableError):
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal; of a folder of parts, that of their names and hashes.
+
+    Raises
+    ------
+    UnreadableError
+        If a folder holds anything else than parts of a table.
+    """
+    if path.is_dir():
+        listed = "".join(f"{part.name} {sha256(part)}\n" for part in parts(path))
+        return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -85,7 +79,11 @@ def load_file(
         If the file cannot be read to its end.
     """
     bad: list[Malformed] = [] if malformed is None else malformed
-    read = _read_parquet(path, table, rows) if path.suffix == ".parquet" else read_csv(path, table, rows, bad)
+    if path.suffix == ".parquet" or path.is_dir():
+        levels = [column.name for column in table if column.kind == "level"]
+        yield from read_chunks(path, rows, levels)
+        return
+    read = read_csv(path, table, rows, bad)
     try:
         for part in read:
             if bad and malformed is None:
@@ -99,16 +97,3 @@ def load_file(
         raise UnreadableError(reason[0][:200].rstrip(".")) from error
     if bad and malformed is None:
         raise MalformedRowsError(bad)
-
-
-def _read_parquet(path: Path, table: Table, rows: int | None) -> Iterator[Any]:
-    with pq.ParquetFile(path) as file:
-        there = set(file.schema_arrow.names)
-    levels = [column.name for column in table if column.kind == "level" and column.name in there]
-    # levels stay codes and names, which saves most of the memory of an inspection
-    with pq.ParquetFile(path, read_dictionary=levels, page_checksum_verification=True) as file:
-        if rows is None or file.metadata.num_rows <= rows:
-            yield file.read()
-        else:
-            for batch in file.iter_batches(rows):
-                yield pa.Table.from_batches([batch])

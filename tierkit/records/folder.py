@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tierkit import __version__
 from tierkit.bounds import PROBLEMS, UnreadableError, read_json
 from tierkit.folders import flush, whole_folder
@@ -22,19 +24,32 @@ from tierkit.records.files import (
     save_file,
     sha256,
 )
+from tierkit.records.parquet import ROW_GROUP
 from tierkit.records.places import PLACE_FILE, SHANGHAI, Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import cell_problems, check_rows
 from tierkit.records.tables import SCHEMA_VERSION, TABLES, tables_of
 
-__all__ = ["MANIFEST", "Folder", "open_folder", "place_of", "read_dataset", "write_dataset", "write_tables"]
+__all__ = [
+    "MANIFEST",
+    "Folder",
+    "open_folder",
+    "place_of",
+    "read_dataset",
+    "unreadable",
+    "write_dataset",
+    "write_tables",
+]
 
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The content of a folder: the file of each table, manifest and place, and the problems of these."""
+    """The content of a folder: the file of each table, manifest and place, and the problems of these.
+
+    The file of a table may be a folder of Parquet parts, as programs that write in parallel leave them.
+    """
 
     root: Path
     files: Mapping[str, Path]
@@ -73,14 +88,15 @@ class Folder:
         """
         path = self.files[table.name]
         listed = self.manifest.get("tables", {}).get(table.name, {}).get("sha256")
-        if listed is not None and sha256(path) != listed:
-            message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
-            remedy = (
-                f"Restore the file or make the dataset again; or take {MANIFEST} away, and the tables are "
-                "your own: no day is known then up to which there are records, and simulate has no city"
-            )
-            raise DataError([Problem(table.name, "", 0, (), message, remedy)])
         try:
+            if listed is not None and sha256(path) != listed:
+                message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
+                remedy = (
+                    f"Restore the file or make the dataset again; or take {MANIFEST} away, and the tables "
+                    "are your own: no day is known then up to which there are records, and simulate has no "
+                    "city"
+                )
+                raise DataError([Problem(table.name, "", 0, (), message, remedy)])
             yield from load_file(path, table, rows, malformed)
         except MalformedRowsError as error:
             message = f"{path.name} has rows with another number of fields than its header"
@@ -88,9 +104,44 @@ class Folder:
             examples = tuple(f"row {one.row}: {one}" for one in error.rows[:3])
             raise DataError([Problem(table.name, "", len(error.rows), examples, message, remedy)]) from error
         except UnreadableError as error:
-            message = f"{path.name} cannot be read: {error}"
-            again = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
-            raise DataError([Problem(table.name, "", 0, (), message, error.remedy or again)]) from error
+            raise DataError([unreadable(table, path, error)]) from error
+
+    def read(self, table: Table) -> pd.DataFrame:
+        """Read a table, cast to its declared types.
+
+        Raises
+        ------
+        DataError
+            As `load` does, or with all cells that break their declaration.
+        """
+        rows = check_rows(self.load(table), table, self.as_of)
+        problems = cell_problems(rows)
+        if problems:
+            raise DataError(problems)
+        return frame_of(rows)
+
+    def check(self, table: Table) -> None:
+        """Read a table as `read` does, and keep nothing of it.
+
+        Raises
+        ------
+        DataError
+            If its file cannot be read to its end or is not the one that the manifest lists, or cells break
+            their declaration: those of the first rows that do.
+        """
+        size = 0
+        for chunk in self.chunks(table, ROW_GROUP):
+            problems = cell_problems(check_rows(chunk, table, self.as_of), before=size)
+            if problems:
+                raise DataError(problems)
+            size += chunk.num_rows
+
+
+def unreadable(table: Table, path: Path, error: UnreadableError) -> Problem:
+    """Return the problem of a file that cannot be read."""
+    message = f"{path.name} cannot be read: {error}"
+    again = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
+    return Problem(table.name, "", 0, (), message, error.remedy or again)
 
 
 def open_folder(folder: str | os.PathLike[str]) -> Folder:
@@ -102,10 +153,12 @@ def open_folder(folder: str | os.PathLike[str]) -> Folder:
     problems = []
     files: dict[str, Path] = {}
     for path in sorted(root.iterdir()):
-        suffix = next((s for s in FORMATS if path.name.endswith(f".{s}")), None)
+        suffix = next((f".{s}" for s in FORMATS if path.name.endswith(f".{s}")), None)
+        if suffix is None and path.name in TABLES and path.is_dir():
+            suffix = ""  # a folder of parts
         if suffix is None or path.name.startswith("."):
             continue
-        name = path.name.removesuffix(f".{suffix}")
+        name = path.name.removesuffix(suffix)
         if name not in TABLES:
             remedy = f"Move {path.name} elsewhere, or rename it; the tables are {', '.join(TABLES)}"
             problems.append(Problem(name, "", 0, (), "is not a declared table", remedy))
@@ -170,7 +223,9 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
     Parameters
     ----------
     folder : path
-        Folder with one ``.parquet``, ``.csv`` or ``.csv.gz`` file a table and perhaps ``manifest.json``.
+        Folder with one ``.parquet``, ``.csv`` or ``.csv.gz`` file a table and perhaps ``manifest.json``. A
+        folder ``TABLE`` or ``TABLE.parquet`` that holds nothing but ``.parquet`` files with the same columns
+        is a table, too: its rows are those of its files, in the order of their names.
     tables : iterable of str or None
         Names of the tables to read; they must be there.
 
@@ -202,13 +257,9 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
     for name in TABLES:
         if name in wanted and name in found.files:
             try:
-                rows = check_rows(found.load(found.tables[name]), found.tables[name], found.as_of)
+                frames[name] = found.read(found.tables[name])
             except DataError as error:
                 problems += error.problems
-                continue
-            problems += cell_problems(rows)
-            if not problems:
-                frames[name] = frame_of(rows)
     if problems:
         raise DataError(problems)
     return Dataset(frames, found.manifest, found.place)

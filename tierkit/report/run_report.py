@@ -18,6 +18,7 @@ from tierkit.compare.comparison import mean_interval
 from tierkit.folders import whole_folder
 from tierkit.policy import Policy
 from tierkit.records import PLACE_FILE, SHANGHAI, DataError, Place, Problem
+from tierkit.records.parquet import read_sealed, write_sealed
 from tierkit.report.sheets import Sheet
 
 __all__ = ["RunReport"]
@@ -198,7 +199,7 @@ class RunReport:
         for name in _FRAMES:
             frame = getattr(self, name)
             if frame is not None:
-                frame.to_parquet(place / f"{name}.parquet", index=False)
+                write_sealed(frame, place / f"{name}.parquet")
         # Numbered, since a policy's name is text from somebody's file and no safe file name.
         for k, policy in enumerate(self.policies):
             (place / "policies" / f"{k:02d}.toml").write_text(policy.to_toml(), encoding="utf-8")
@@ -224,7 +225,7 @@ class RunReport:
         FileNotFoundError
             If the folder holds no run.
         DataError
-            If its ``run.json`` cannot be read.
+            If its ``run.json`` cannot be read, or a table of it was altered after it was written.
         """
         place = Path(folder)
         file = place / "run.json"
@@ -239,7 +240,7 @@ class RunReport:
             raise DataError([Problem(file.name, "", 0, (), f"cannot be read: {error}", remedy)]) from error
         names = rest.pop("policies")
         frames: dict[str, Any] = {
-            name: pd.read_parquet(place / f"{name}.parquet")
+            name: _frame(place / f"{name}.parquet")
             for name in _FRAMES
             if (place / f"{name}.parquet").is_file()
         }
@@ -247,3 +248,12 @@ class RunReport:
         of_place = next((one.place for one in policies if one.place is not None), SHANGHAI)
         cases = tuple(Sheet.from_dict(case, of_place) for case in rest.pop("cases"))
         return cls(policies=policies, cases=cases, **frames, **rest)
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = read_sealed(path)[0].to_pandas()
+    except UnreadableError as error:
+        message = f"{path} cannot be read: {error}"
+        raise DataError([Problem(path.stem, "", 0, (), message, "Simulate the run again.")]) from error
+    return frame

@@ -22,10 +22,11 @@ from tierkit.policy import PolicyLike, policy_of
 from tierkit.progress import Progress, quiet
 from tierkit.records import SCHEMA_VERSION, place_of
 from tierkit.records.dataset import arrow_table
-from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, sha256
+from tierkit.records.files import sha256
 from tierkit.records.folder import open_folder
 from tierkit.records.gate import day_of, source_of
 from tierkit.records.known import TIMED, Source, known
+from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP
 from tierkit.scores.baselines import baselines
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.fitting import SETTINGS, Level, fit_risk
