@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,24 +14,22 @@ from scipy.special import expit
 
 from tierkit.features import build, features_of, on_register, standing
 from tierkit.folders.claims import plain_path
-from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
+from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
 from tierkit.records import CHANNELS, GRAVITY, PLACE_FILE, SHANGHAI, Place
 from tierkit.records.arguments import did_you_mean
 from tierkit.records.gate import InputError, described, path_of, source_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result, plain
-from tierkit.scores.content import ContentError, read_json
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.inputs import flag_text
-from tierkit.scores.manifest import check_manifest, check_parts
 from tierkit.scores.metrics import calibration_table
-from tierkit.scores.model_folder import ENSEMBLE, MANIFEST, ModelError, json_text, read_folder, write_folder
+from tierkit.scores.model_folder import ENSEMBLE, json_text, write_folder
+from tierkit.scores.model_parts import read_parts
 from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.training_rows import training_frame
-from tierkit.scores.trees import TreesError
 from tierkit.texts import number, policy_label, text
 
 __all__ = ["Model", "ModelLike", "Scored", "model_of"]
@@ -383,55 +381,12 @@ class Model(Result):
             If a file is altered, cut short, missing, new or not what it should be; all are named.
         """
         root = path_of(folder, "folder", "the path of a model folder")
-        contents, manifest = read_folder(root)
-        parts: dict[str, Any] = {}
-        problems = []
-        for name, read in _readers(root, contents, manifest).items():
-            try:
-                parts[name] = read()
-            # Whatever a library raises over a file that somebody made up, the folder is refused by name.
-            except Exception as error:
-                reason = error.problems[0] if isinstance(error, PolicyError) else error
-                at = "risk.txt" if name == "risk.json" and isinstance(error, TreesError) else name
-                problems.append(f"{at}: cannot be read: {reason}")
-        if not problems:
-            try:
-                check_parts(manifest, parts["risk.json"], parts["scorecard.json"], parts.get(ENSEMBLE))
-            except ContentError as error:
-                problems = [f"{MANIFEST}: does not go with the other files: {error}"]
-        if problems:
-            raise ModelError(root, problems)
-        return cls(
-            parts["risk.json"], parts["scorecard.json"], parts["policy.toml"], manifest, parts.get(ENSEMBLE)
-        )
+        return cls(**read_parts(root))
 
     def __repr__(self) -> str:
         """Name the date, the scheme and the policy."""
         about = self.manifest
         return f"Model(as_of={about.get('as_of')}, scheme={about.get('scheme')}, policy={self.policy.name})"
-
-
-def _readers(
-    root: Path, contents: Mapping[str, bytes], manifest: Mapping[str, Any]
-) -> dict[str, Callable[[], Any]]:
-    """Return what reads each part of a model from its files, by the file that it is named after."""
-
-    def words(name: str) -> str:
-        return contents[name].decode("utf-8")
-
-    def policy() -> Policy:
-        place = Place.loads(words(PLACE_FILE)) if PLACE_FILE in contents else None
-        return Policy.loads(words("policy.toml"), f"{root}/policy.toml", place)
-
-    readers: dict[str, Callable[[], Any]] = {
-        MANIFEST: lambda: check_manifest(manifest),
-        "risk.json": lambda: RiskModel.from_parts(words("risk.txt"), read_json(words("risk.json"))),
-        "scorecard.json": lambda: CreditScorecard.from_json(words("scorecard.json")),
-        "policy.toml": policy,
-    }
-    if ENSEMBLE in contents:
-        readers[ENSEMBLE] = lambda: Ensemble.from_json(words(ENSEMBLE))
-    return readers
 
 
 ModelLike: TypeAlias = Model | str | os.PathLike[str]
