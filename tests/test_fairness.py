@@ -18,6 +18,7 @@ from tierkit.evaluate import domestic_foreign, fairness, missed_by_group
 from tierkit.evaluate.fairness import groups as g
 from tierkit.policy import Policy
 from tierkit.records import OWNERSHIPS, SHANGHAI, SIZES, TIERS
+from tierkit.scores import metrics
 
 SECTORS = SHANGHAI.ids("sector")
 
@@ -424,8 +425,8 @@ def test_enterprises_that_happen_to_be_alike_are_not_certain() -> None:
 
 
 def test_degrees_of_freedom_are_those_of_the_enterprises_that_hold_the_exposure() -> None:
-    assert g.clustered_variance(np.ones(30), np.ones(30))[1] == pytest.approx(29)
-    assert g.clustered_variance(np.ones(30), np.r_[np.full(3, 1e6), np.ones(27)])[1] == pytest.approx(
+    assert metrics.clustered_variance(np.ones(30), np.ones(30))[1] == pytest.approx(29)
+    assert metrics.clustered_variance(np.ones(30), np.r_[np.full(3, 1e6), np.ones(27)])[1] == pytest.approx(
         2, abs=1e-3
     )
 

@@ -39,6 +39,7 @@ from tierkit.evaluate.value.policy_value import ESTIMATORS
 from tierkit.evaluate.value.sample import interval
 from tierkit.evaluate.value.weighting import weigh
 from tierkit.policy import Policy
+from tierkit.scores.metrics import rate_interval
 
 AS_OF = "2024-07-01"
 TINY = 1e-9
@@ -321,9 +322,9 @@ def test_strata_with_few_findings_are_refused() -> None:
     assert np.isnan(strata.loc["T4", "rate"])
     assert "under 10" in strata.loc["T4", "refused"]
     audits = one.inspections[(one.inspections["channel"] == "random") & (one.inspections["obligation"] >= 2)]
-    ci = stats.binomtest(int(audits["found"].sum()), len(audits)).proportion_ci(method="wilson")
+    low, high, _ = rate_interval(audits["found"], groups=audits["obligation"] // 3)  # three an enterprise
     assert strata.loc["T1", ["rate", "low", "high"]].tolist() == pytest.approx(
-        [audits["found"].mean(), ci.low, ci.high], rel=TINY
+        [audits["found"].mean(), low, high], rel=TINY
     )
 
 
@@ -576,6 +577,21 @@ def test_contraction_counts_the_best_scored_of_those_who_inspect_most() -> None:
     tied = contraction(table.assign(score=1.0))
     share = told.loc["calm", "share"] / told.loc["keen", "share"]
     assert tied.loc["calm", "score"] == pytest.approx(share * lead["found"].sum(), rel=TINY)
+
+
+def test_cases_repeated_within_an_enterprise_tell_no_more() -> None:
+    table = deck()
+    once, many = contraction(table), contraction(pd.concat([table] * 20))
+    # Not narrower, but for a design effect that comes out a little below one, which is taken as one.
+    for name, low, high in (
+        ("people", "people_low", "people_high"), ("score", "score_low", "score_high"),
+        ("difference", "low", "high"),
+    ):  # fmt: skip
+        np.testing.assert_allclose(many[name], once[name], rtol=TINY)
+        assert (many[high] - many[low] > 0.95 * (once[high] - once[low])).all()
+    alone = contraction(table.assign(enterprise_id="e"))
+    assert alone["people_low"].isna().all()
+    assert alone["low"].isna().all()
 
 
 def test_swap_gives_up_the_worst_and_expects_what_the_score_promises() -> None:

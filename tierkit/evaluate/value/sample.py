@@ -11,7 +11,7 @@ from scipy.stats import norm, t
 from tierkit.arrays import Floats, Mask
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.evaluate.value.overlap import FEWEST_FINDINGS, Gap
-from tierkit.scores.metrics import effective_size, wilson_interval
+from tierkit.scores.metrics import effective_size, rate_interval, wilson_interval
 
 __all__ = ["Estimate", "Sample", "interval"]
 
@@ -131,8 +131,9 @@ class Sample:
             here, mine = self.tier == tier, self.tier[self.place] == tier
             audits, findings = int((mine & self.audit).sum()), int(self.found[mine & self.audit].sum())
             few = findings < FEWEST_FINDINGS
-            low, high = wilson_interval(findings, audits, confidence)
-            told = (float("nan"),) * 3 if few else (findings / audits, float(low), float(high))
+            drawn = mine & self.audit
+            low, high, _ = rate_interval(self.found[drawn], None, self.owner[drawn], confidence)
+            told = (float("nan"),) * 3 if few else (findings / audits, low, high)
             rows.append({
                 "tier": tier, "obligations": int(here.sum()), "opportunities": float(self.target[here].sum()),
                 "audits": audits, "findings": findings, "rate": told[0], "low": told[1], "high": told[2],
