@@ -297,3 +297,12 @@ def test_ties_give_less_than_twice_the_bins(values: list[int], n: int) -> None:
     assert len(set(metrics.bands(values, n))) <= 2 * n - 1
     assert len(set(np.searchsorted(metrics.quantile_edges(values, n), values, side="right"))) <= 2 * n - 1
     assert len(set(metrics.bands([1, 2, 2, 3], 2))) == 3  # and no less holds
+
+
+def test_samples_that_are_all_alike_have_no_interval_unless_zero() -> None:
+    alike = np.column_stack(
+        [np.full(99, 1.0), np.zeros(99), np.r_[np.full(98, 1.0), 0.9], np.full(99, np.nan)]
+    )
+    low, high = metrics.bootstrap_interval(alike, 50)
+    assert np.isnan(low).tolist() == np.isnan(high).tolist() == [True, False, False, True]
+    assert (low[1], high[1]) == (0, 0)

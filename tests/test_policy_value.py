@@ -750,3 +750,13 @@ def test_a_score_of_noise_promises_nothing_by_swapping() -> None:
         clear += row["low"] > 0
     assert abs(np.mean(changes)) < 4 * np.std(changes) / np.sqrt(40)
     assert clear <= 5  # a fortieth is one; five of forty happen once in three hundred times
+
+
+def test_enterprises_that_are_all_alike_show_no_error() -> None:
+    one = records()
+    seen = one.inspections[one.inspections["channel"] == "random"].assign(propensity=0.5)
+    seen = pd.concat([seen.assign(found=found) for found in (True, False)], ignore_index=True)
+    row = policy_value(Logged(one.obligations, seen, one.X, 26)).table.loc["random"]
+    assert "all alike" in row["refused"]
+    assert np.isnan([row["value"], row["low"], row["high"]]).all()
+    assert np.isnan(interval(0.5, 0.0, 10, 1.0, 0.95)).all()

@@ -334,7 +334,10 @@ def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95
     -------
     tuple of two float arrays of shape (...)
         Low and high. NaN for fewer than two clusters, or two samples, and where more than a twentieth of the
-        samples have no value: too few then make the value to tell where the rest would lie.
+        samples have no value: too few then make the value to tell where the rest would lie. NaN too where
+        all samples have one value that is not zero, as AUCs of rows that are perfectly apart: samples of the
+        same rows do not show what other rows would. Zero in all is the difference of a thing from itself, and
+        certain.
 
     Notes
     -----
@@ -356,7 +359,8 @@ def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95
     if clusters >= 2 and len(values) >= 2:
         far = np.sqrt(clusters / (clusters - 1)) * stats.t.ppf(0.5 + confidence / 2, clusters - 1)
         tail = float(stats.norm.sf(far))
-        told = np.isnan(values).mean(axis=0) <= _UNTOLD
+        least, most = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+        told = (np.isnan(values).mean(axis=0) <= _UNTOLD) & ((least < most) | (most == 0))
         ends[:, told] = np.nanquantile(values[:, told], [tail, 1 - tail], axis=0)
     return ends[0], ends[1]
 
@@ -377,7 +381,9 @@ def resampled_interval(
     Returns
     -------
     tuple of float
-        Mean, low and high; the ends are NaN for a single split, all three where there is none.
+        Mean, low and high; the ends are NaN for a single split and for values that are all the same, yet not
+        zero, all three where there is none. Differences of zero in each split are those of two models that
+        predict the same, and certain.
 
     Raises
     ------
@@ -400,7 +406,7 @@ def resampled_interval(
     checked_share("test_share", test_share)
     checked_share("confidence", confidence)
     mean = float(sample.mean()) if sample.size else float("nan")
-    if sample.size < 2:
+    if sample.size < 2 or (np.ptp(sample) == 0 and mean != 0):
         return mean, float("nan"), float("nan")
     variance = float(sample.var(ddof=1)) * (1 / sample.size + test_share / (1 - test_share))
     half = float(stats.t.ppf(0.5 + confidence / 2, sample.size - 1)) * variance**0.5
