@@ -612,6 +612,25 @@ def test_swap_gives_up_the_worst_and_expects_what_the_score_promises() -> None:
         swap(table, 0)
 
 
+def test_equal_scores_are_swapped_in_proportion_whatever_the_order_of_rows() -> None:
+    table = deck().assign(score=lambda frame: frame["score"].round(1))
+    told = [swap(one, resamples=2).loc["all", ["given_up", "gained"]] for one in (table, table.iloc[::-1])]
+    assert told[0].tolist() == pytest.approx(told[1].tolist(), rel=1e-6)
+    same = swap(table.assign(score=1.0), resamples=2).loc["all"]
+    by_group = table[table["inspected"]].groupby("group")["found"]
+    want = sum(len(found) // 10 * found.mean() for _, found in by_group)
+    assert same["given_up"] == pytest.approx(want, rel=TINY)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"found": -1}, {"enterprise_id": None}, {"group": np.nan}, {"score": np.inf}, {"inspected": 2}]
+)
+def test_cases_that_are_not_what_they_have_to_be_are_refused(wrong: dict[str, object]) -> None:
+    for compare in (contraction, swap):
+        with pytest.raises(ValueError, match=f"'{next(iter(wrong))}' must be"):
+            compare(deck().astype(object).assign(**wrong))
+
+
 def test_comparators_refuse_what_they_cannot_use() -> None:
     table = deck()
     with pytest.raises(ValueError, match="need the columns score"):
@@ -754,7 +773,8 @@ def test_a_score_of_noise_promises_nothing_by_swapping() -> None:
 
 def test_enterprises_that_are_all_alike_show_no_error() -> None:
     one = records()
-    seen = one.inspections[one.inspections["channel"] == "random"].assign(propensity=0.5)
+    seen = one.inspections[one.inspections["channel"] == "random"].copy()
+    seen["propensity"] *= 2  # as every audit is there twice
     seen = pd.concat([seen.assign(found=found) for found in (True, False)], ignore_index=True)
     row = policy_value(Logged(one.obligations, seen, one.X, 26)).table.loc["random"]
     assert "all alike" in row["refused"]

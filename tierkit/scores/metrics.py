@@ -279,7 +279,7 @@ def clustered_interval(
     """
     if len(size) < 2:
         return float("nan"), float("nan"), 0.0
-    rate = min(float(total.sum() / size.sum()), 1.0)
+    rate = float(total.sum() / size.sum())
     variance, freedom = clustered_variance(total, size)
     if not 0 < rate < 1:
         trials = min(trials, effective_size(size))

@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from tierkit.arrays import Floats
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.records import PLANNED_CHANNELS
+from tierkit.scores.checked import checked
 from tierkit.scores.metrics import bootstrap_interval, rate_interval
 
 __all__ = ["cases", "contraction", "swap"]
@@ -70,6 +71,8 @@ def _check(table: pd.DataFrame) -> None:
         raise ValueError(f"The cases need the columns {', '.join(missing)}; make them with 'cases'.")
     if not table["inspected"].any() or table["score"].isna().any():
         raise ValueError("The cases need a score each and at least one that was inspected.")
+    kinds = {"score": "scores", "inspected": "outcomes", "found": "outcomes"}
+    checked(**{name: (kinds.get(name, "groups"), table[name]) for name in sorted(_NEEDED)})
 
 
 def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
@@ -133,11 +136,17 @@ def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
 
 def _kept(lead: pd.DataFrame, room: float) -> Floats:
-    """Return what of each case is found up to a capacity, the best-scored inspected first, ties in part."""
-    size = lead[lead["inspected"]].groupby("score").size().sort_index(ascending=False)
-    part = ((room - (size.cumsum() - size)) / size).clip(0, 1)
-    kept = lead["score"].map(part).where(lead["inspected"], 0.0) * lead["found"].astype(np.float64)
-    return np.asarray(kept, np.float64)
+    """Return what of each case is found up to a capacity, the best-scored inspected first."""
+    kept, seen = np.zeros(len(lead)), lead["inspected"].to_numpy(bool)
+    kept[seen] = _part(-lead["score"].to_numpy(np.float64)[seen], room)
+    return kept * lead["found"].to_numpy(np.float64)
+
+
+def _part(score: Floats, room: float) -> Floats:
+    """Return how much of each case is among so many of the lowest scores; ties at the edge in proportion."""
+    _, place, size = np.unique(score, return_inverse=True, return_counts=True)
+    part: Floats = np.clip((room - (np.cumsum(size) - size)) / size, 0, 1)[place]
+    return part
 
 
 def swap(
@@ -197,7 +206,7 @@ def swap(
 def _swapped(
     score: Floats, seen: NDArray[np.bool_], found: Floats, group: NDArray[np.int64], share: float
 ) -> dict[str, float]:
-    """Return the counts of one swap; equal scores are taken in the order of the rows."""
+    """Return the counts of one swap; of equal scores at its edge each gives way in part."""
     centre, spread = float(score[seen].mean()), float(score[seen].std())
     if spread == 0 or found[seen].min() == found[seen].max():
         chance = np.full(len(score), float(found[seen].mean()))
@@ -208,11 +217,11 @@ def _swapped(
     swapped, given_up, gained = 0, 0.0, 0.0
     for number in np.unique(group):
         mine = np.flatnonzero(group == number)
-        mine = mine[np.argsort(score[mine], kind="stable")]
         inspected, free = mine[seen[mine]], mine[~seen[mine]]
+        free = free[np.argsort(score[free], kind="stable")]  # equal scores have one chance
         room = min(int(share * len(inspected)), len(free))
         swapped += room
-        given_up += float(found[inspected[:room]].sum())
+        given_up += float(_part(score[inspected], room) @ found[inspected])
         gained += float(chance[free[len(free) - room :]].sum())
     return {
         "inspections": int(seen.sum()), "swapped": swapped, "findings": float(found[seen].sum()),
