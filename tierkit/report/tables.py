@@ -262,7 +262,7 @@ def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, s
     Examples
     --------
     >>> weak_models({"risk": {"n": 239, "events": 19, "auc": 0.54}, "credit": {"n": 1e4, "auc": 0.7}})
-    [('risk', '0.540', '[0.402, 0.678]', 19)]
+    [('risk', '0.540', '[0.407, 0.666]', 19)]
     """
     found = []
     for name, one in metrics.items():
@@ -299,7 +299,7 @@ def auc_interval(auc: float, hits: float, misses: float) -> tuple[float, float]:
     Examples
     --------
     >>> [round(end, 3) for end in auc_interval(0.7, 100, 900)]
-    [0.641, 0.753]
+    [0.643, 0.75]
     >>> [round(end, 3) for end in auc_interval(1.0, 1, 1)]  # as sure as one trial of one, by Wilson
     [0.207, 1.0]
     """
