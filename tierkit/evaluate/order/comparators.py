@@ -137,9 +137,9 @@ def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
 def _kept(lead: pd.DataFrame, room: float) -> Floats:
     """Return what of each case is found up to a capacity, the best-scored inspected first."""
-    kept, seen = np.zeros(len(lead)), lead["inspected"].to_numpy(bool)
-    kept[seen] = _part(-lead["score"].to_numpy(np.float64)[seen], room)
-    return kept * lead["found"].to_numpy(np.float64)
+    kept, seen = lead["found"].to_numpy(np.float64, copy=True), lead["inspected"].to_numpy(bool)
+    kept[seen] *= _part(-lead["score"].to_numpy(np.float64)[seen], room)
+    return np.where(seen, kept, 0.0)
 
 
 def _part(score: Floats, room: float) -> Floats:
