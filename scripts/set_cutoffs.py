@@ -58,9 +58,18 @@ def main() -> None:
             path.write_text(amend(text, restated(policy, changes, why)), encoding="utf-8")
             shown = assign(scored, Policy.load(path.stem)) if not policy.oracle else pd.DataFrame()
         if len(shown):
-            share = shown["tier"].value_counts(normalize=True).reindex(TIERS).round(3).tolist()
-            print(f"{path.stem}: {dict(changes)}\n  tiers {share}, listed {shown['unmonitored'].mean():.3f}")
+            print(f"{path.stem}: {dict(changes)}\n  {realised(policy, shown)}")
     print(f"done on {dt.date.today().isoformat()}")
+
+
+def realised(policy: Policy, shown: pd.DataFrame) -> str:
+    """Return the shares that the cut-offs give beside those aimed at; where many points tie they differ."""
+    share = shown["tier"].value_counts(normalize=True).reindex(TIERS, fill_value=0).round(3).tolist()
+    aimed = [float(policy[f"scoring.target_shares.{tier}"]) for tier in TIERS]
+    listed = (
+        f"listed {shown['unmonitored'].mean():.3f} of {policy['lists.unmonitored.target_share']:.3f} aimed at"
+    )
+    return f"tiers {share} of {aimed} aimed at, {listed}"
 
 
 def restated(policy: Policy, changes: dict[str, Any], why: str) -> dict[str, Parameter]:

@@ -18,6 +18,7 @@ from tierkit.evaluate import domestic_foreign, fairness, missed_by_group
 from tierkit.evaluate.fairness import groups as g
 from tierkit.policy import Policy
 from tierkit.records import OWNERSHIPS, SHANGHAI, SIZES, TIERS
+from tierkit.scores import metrics
 
 SECTORS = SHANGHAI.ids("sector")
 
@@ -424,18 +425,17 @@ def test_enterprises_that_happen_to_be_alike_are_not_certain() -> None:
 
 
 def test_degrees_of_freedom_are_those_of_the_enterprises_that_hold_the_exposure() -> None:
-    assert g.clustered_variance(np.ones(30), np.ones(30))[1] == pytest.approx(29)
-    assert g.clustered_variance(np.ones(30), np.r_[np.full(3, 1e6), np.ones(27)])[1] == pytest.approx(
+    assert metrics.clustered_variance(np.ones(30), np.ones(30))[1] == pytest.approx(29)
+    assert metrics.clustered_variance(np.ones(30), np.r_[np.full(3, 1e6), np.ones(27)])[1] == pytest.approx(
         2, abs=1e-3
     )
 
 
-@pytest.mark.parametrize("m", [10, 30])
-def test_intervals_of_few_enterprises_cover(m: int) -> None:
-    # 600 sets of enterprises that differ: .05 of them outside, give or take three standard errors.
-    rng = np.random.default_rng([m, 1])
+def covered(m: int, runs: int) -> dict[str, float]:
+    """Return how often the intervals of so many enterprises that differ hold the truth."""
+    rng = np.random.default_rng([2026, m])
     inside = {"rate": 0, "share": 0, "ratio": 0}
-    for _ in range(600):
+    for _ in range(runs):
         years, pace = rng.gamma(4, 0.25, 2 * m) + 0.2, 4 * rng.gamma(2, 0.5, 2 * m)
         count = rng.poisson(pace * years)
         got = g.clustered_rate(count[:m], years[:m])
@@ -445,8 +445,14 @@ def test_intervals_of_few_enterprises_cover(m: int) -> None:
         trials = 5 + rng.poisson(6, m)
         got = g.clustered_share(rng.binomial(trials, rng.beta(1.2, 1.8, m)), trials)
         inside["share"] += got.low <= 0.4 <= got.high
-    for name, count in inside.items():
-        assert count / 600 == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 600)), name
+    return {name: count / runs for name, count in inside.items()}
+
+
+@pytest.mark.parametrize("m", [10, 20, 30, 100])
+def test_intervals_of_few_enterprises_cover(m: int) -> None:
+    runs = 500  # docs/fairness.md shows 4,000
+    for name, share in covered(m, runs).items():
+        assert share == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / runs)), name
 
 
 @pytest.mark.parametrize(

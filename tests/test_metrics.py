@@ -222,3 +222,87 @@ def test_bootstrap_intervals_are_refused_where_they_cannot_be_told() -> None:
     assert np.isnan(low).tolist() == np.isnan(high).tolist() == [False, True, False]
     for few in ((drawn, 1), (drawn, 0), (drawn[:1], 50), (drawn[:0], 50)):
         assert np.isnan(metrics.bootstrap_interval(*few)).all()
+
+
+# Rows of one enterprise
+
+
+def test_rows_repeated_within_an_enterprise_tell_no_more() -> None:
+    rng = np.random.default_rng(0)
+    for share in (0.0, 0.3, 1.0):
+        y = (rng.random(40) < share).astype(float)
+        w, own = rng.uniform(0.5, 2, 40), np.arange(40)
+        low, high, size = metrics.rate_interval(y, w, own)
+        assert (low, high) == pytest.approx(metrics.rate_interval(y, w)[:2], rel=1e-12)
+        for k in (2, 20):
+            again = metrics.rate_interval(np.tile(y, k), np.tile(w, k), np.tile(own, k))
+            assert again[0] <= low
+            assert again[1] >= high
+            assert metrics.rate_interval(np.tile(y, k), groups=np.tile(own, k))[2] <= 40
+            # The rows taken as independent would be k times as many.
+            assert metrics.rate_interval(np.tile(y, k), np.tile(w, k))[2] == pytest.approx(k * size)
+
+
+def test_the_size_under_clustering_is_that_of_the_shares_of_enterprises() -> None:
+    # Shares .1, .3, .2 and .6 of ten rows each: the mean .3 has the variance of four numbers over four.
+    found = [1, 3, 2, 6]
+    y = np.concatenate([np.r_[np.ones(k), np.zeros(10 - k)] for k in found])
+    want = 0.3 * 0.7 / (np.var([0.1, 0.3, 0.2, 0.6], ddof=1) / 4)
+    low, high, size = metrics.rate_interval(y, groups=np.repeat(list("abcd"), 10))
+    assert size == pytest.approx(want, rel=1e-12)
+    ends = metrics.wilson_interval(0.3 * want, want, freedom=3)
+    assert (low, high) == pytest.approx([float(end) for end in ends], rel=1e-12)
+
+
+def test_one_enterprise_has_no_interval_and_all_alike_count_one_trial_each() -> None:
+    assert metrics.rate_interval([1, 0, 1], groups=["a"] * 3) == pytest.approx(
+        (np.nan, np.nan, 0), nan_ok=True
+    )
+    assert metrics.rate_interval([1, 0], [1, 0], groups=["a", "b"])[2] == 0  # b weighs nothing
+    far = t.ppf(0.975, 9)
+    low, high, size = metrics.rate_interval(np.zeros(200), groups=np.arange(200) % 10)
+    assert (low, size) == (0, 10)
+    assert high == pytest.approx(far**2 / (10 + far**2), rel=1e-12)
+
+
+def test_a_clustered_interval_covers_where_one_of_rows_does_not() -> None:
+    rng = np.random.default_rng(1)
+    runs, own, inside = 600, np.repeat(np.arange(60), 20), np.zeros(2)
+    for _ in range(runs):
+        y = rng.random(1200) < rng.beta(0.8, 1.2, 60)[own]
+        for k, groups in enumerate((own, None)):
+            low, high, _ = metrics.rate_interval(y, groups=groups)
+            inside[k] += low <= 0.4 <= high
+    assert inside[0] / runs == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / runs))
+    assert inside[1] / runs < 0.7
+
+
+def test_a_calibration_table_clusters_its_rows() -> None:
+    rng = np.random.default_rng(2)
+    p = rng.uniform(size=100)
+    y, own = (rng.random(100) < p).astype(int), np.arange(100)
+    once = metrics.calibration_table(y, p, 4, groups=own)
+    pd.testing.assert_frame_equal(once, metrics.calibration_table(y, p, 4))
+    many = metrics.calibration_table(np.repeat(y, 5), np.repeat(p, 5), 4, groups=np.repeat(own, 5))
+    assert (many["low"] <= once["low"]).all()
+    assert (many["high"] >= once["high"]).all()
+    assert (many["n"] == 5 * once["n"]).all()
+
+
+# Ties
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=60), st.integers(1, 7))
+def test_ties_give_less_than_twice_the_bins(values: list[int], n: int) -> None:
+    assert len(set(metrics.bands(values, n))) <= 2 * n - 1
+    assert len(set(np.searchsorted(metrics.quantile_edges(values, n), values, side="right"))) <= 2 * n - 1
+    assert len(set(metrics.bands([1, 2, 2, 3], 2))) == 3  # and no less holds
+
+
+def test_samples_that_are_all_alike_have_no_interval_unless_zero() -> None:
+    alike = np.column_stack(
+        [np.full(99, 1.0), np.zeros(99), np.r_[np.full(98, 1.0), 0.9], np.full(99, np.nan)]
+    )
+    low, high = metrics.bootstrap_interval(alike, 50)
+    assert np.isnan(low).tolist() == np.isnan(high).tolist() == [True, False, False, True]
+    assert (low[1], high[1]) == (0, 0)

@@ -68,3 +68,22 @@ def test_trials_of_one_enterprise_are_not_independent():
     row = table.loc["inspections per enterprise-year"]
     # Wider than of a Poisson count, as enterprises differ.
     assert np.log(row["high"] / row["value"]) > 1.96 / np.sqrt(by.sum())
+
+
+class _Table:
+    """A comparison of which the table alone is read."""
+
+    def __init__(self, **row):
+        self.row = {"policy": "shanghai-2025", "n": 10, **row}
+
+    def table(self, measures):
+        return pd.DataFrame([self.row | {"measure": name} for name in measures])
+
+
+def test_there_is_no_change_of_nothing_and_no_fall_by_more_than_all():
+    wide = {"difference": -5.0, "difference_low": -15.0, "difference_high": 5.0}
+    table = moments.of_comparison(_Table(baseline_value=0.0, **wide)).set_index("moment")
+    counts = table.loc[[name for name in table.index if "rate" not in name and "share" not in name]]
+    assert counts[["value", "low", "high"]].isna().all(axis=None)
+    table = moments.of_comparison(_Table(baseline_value=10.0, **wide)).set_index("moment")
+    assert table.loc["shanghai-2025: change of harm", ["value", "low", "high"]].tolist() == [-0.5, -1, 0.5]

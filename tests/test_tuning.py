@@ -158,3 +158,10 @@ def test_audits_that_are_missing_leave_the_margin_as_it_is() -> None:
     rows = replace(rows, rows=rows.rows.assign(channel="routine"))
     split: Split = time_split(rows.rows["as_of"])
     assert fit_risk(rows, split, level="audits").calibration_.kind == "none"
+
+
+def test_origins_that_are_all_alike_have_no_interval() -> None:
+    mean, low, high = _mean(np.array([[0.3] * 4, [0.0] * 4, [0.1, 0.2, 0.3, 0.4]]), 3)
+    assert np.isnan([low[0], high[0]]).all()
+    assert (low[1], high[1]) == (0, 0)
+    assert low[2] < mean[2] < high[2]

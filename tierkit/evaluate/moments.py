@@ -184,7 +184,7 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
     """Return the moments that a plan must show against the legacy policy; columns as in `of_records`.
 
     What the finding rate says nothing about stands beside it, without a range: findings, violations
-    missed, harm and trigger share.
+    missed, harm and trigger share. There is no change (NaN) of what is zero under the baseline.
     """
     rows = comparison.table(
         measures=("inspections", "finding_rate", "findings", "violations_missed", "harm", "trigger_share")
@@ -194,8 +194,9 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
     for name in mine.index:
         r = mine.loc[name]
         relative = name not in ("finding_rate", "trigger_share")
-        scale = r["baseline_value"] if relative else 1.0
-        value, low, high = r["difference"] / scale, r["difference_low"] / scale, r["difference_high"] / scale
+        scale = (r["baseline_value"] or np.nan) if relative else 1.0
+        value, low, high = (r[end] / scale for end in ("difference", "difference_low", "difference_high"))
+        low, high = max(low, -1.0), max(high, -1.0)  # nothing falls by more than all of it
         moment = _PLAN.get(name)
         if moment is None:
             label = str(name).replace("_", " ")

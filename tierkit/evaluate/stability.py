@@ -284,6 +284,6 @@ def _ratio(tally: _Tally, neither: _Tally, top: str, bottom: str) -> dict[str, A
         "n": n,
         "enterprises": units,
         "difference": value - other,
-        "difference_low": value - other - half,
-        "difference_high": value - other + half,
+        "difference_low": float(np.clip(value - other - half, -1, 1)),
+        "difference_high": float(np.clip(value - other + half, -1, 1)),
     }

@@ -251,7 +251,8 @@ def _calibration(data: Dataset, model: Model) -> pd.DataFrame:
     rows = training_rows.training_frame(data, str(model.manifest["as_of"]), model.manifest["scheme"])
     test = training_rows.time_split(rows.rows["as_of"]).test
     predicted = model.risk.predict_proba(rows.X[test])[:, 1]
-    return metrics.calibration_table(rows.y[test], predicted, sample_weight=rows.weight[test])
+    owners = rows.rows.loc[test, "enterprise_id"]
+    return metrics.calibration_table(rows.y[test], predicted, sample_weight=rows.weight[test], groups=owners)
 
 
 def _facts(

@@ -1,7 +1,8 @@
 """Measures of the quality of a score, with the counts and intervals to report beside them.
 
 Ranking (`auc`, `ks`), calibration (`calibration_table`, `calibration_error` and its size by chance
-alone, `calibration_error_null`), drift (`psi`, `psi_parts`) and the interval of a rate (`wilson_interval`).
+alone, `calibration_error_null`), drift (`psi`, `psi_parts`) and the interval of a rate: of independent trials
+(`wilson_interval`), of weighted rows of which an enterprise may have several (`rate_interval`).
 What scikit-learn or SciPy has is used. Arrays that are not what they have to be are refused; a measure that
 does not exist for sound arrays, for instance of rows of one class only, is NaN (`tierkit.scores.checked`).
 
@@ -26,12 +27,15 @@ __all__ = [
     "calibration_error",
     "calibration_error_null",
     "calibration_table",
+    "clustered_interval",
+    "clustered_variance",
     "effective_size",
     "ks",
     "measures",
     "psi",
     "psi_parts",
     "quantile_edges",
+    "rate_interval",
     "resampled_interval",
     "wilson_interval",
 ]
@@ -143,7 +147,9 @@ def effective_size(sample_weight: ArrayLike) -> float:
 def wilson_interval(
     k: ArrayLike, n: ArrayLike, confidence: float = 0.95, freedom: float | None = None
 ) -> tuple[Floats, Floats]:
-    """Return Wilson's interval of a rate, for one count or many.
+    """Return Wilson's interval of a rate of independent trials, for one count or many.
+
+    Twenty inspections of one enterprise are not twenty independent trials: `rate_interval` takes their ids.
 
     Parameters
     ----------
@@ -190,6 +196,129 @@ def wilson_interval(
     return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
+def rate_interval(
+    values: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> tuple[float, float, float]:
+    """Return the interval of a weighted rate, and the independent trials that it is as good as.
+
+    Parameters
+    ----------
+    values : float array of shape (n,)
+        0 or 1, or a part of one.
+    sample_weight : float array of shape (n,), optional
+    groups : array of shape (n,), optional
+        The enterprise of each row. Rows are taken as independent if absent, which rows of one enterprise are
+        not: the interval is too narrow then.
+    confidence : float
+
+    Returns
+    -------
+    tuple of float
+        Low and high (`clustered_interval`), and the effective size. Wilson's interval at Kish's effective
+        size where no enterprise has two rows. NaN, 0 trials, for rows of a single enterprise.
+
+    Raises
+    ------
+    ValueError
+        If a value is not in 0 … 1, a group is missing, or lengths differ.
+
+    Examples
+    --------
+    >>> [round(one, 4) for one in rate_interval([1, 1, 1] + [0] * 17)]
+    [0.0524, 0.3604, 20.0]
+    >>> ten = list(range(10)) * 10  # a hundred rows of ten enterprises, of which two hold all that was found
+    >>> [round(one, 4) for one in rate_interval([1, 0, 0, 0, 0] * 20, groups=ten)]
+    [0.0445, 0.573, 9.0]
+    """
+    events, weights = checked(values=("probabilities", values), sample_weight=("weights", sample_weight))
+    trials = effective_size(weights)
+    if groups is not None:
+        _, ids = checked(values=("probabilities", values), groups=("groups", groups))
+        own = pd.factorize(ids[weights > 0])[0]
+        size = np.bincount(own, weights[weights > 0]).astype(np.float64)
+        if not len(size) == len(own) > 1:
+            total = np.bincount(own, (events * weights)[weights > 0]).astype(np.float64)
+            return clustered_interval(total, size, trials, confidence)
+    rate = float(np.average(events, weights=weights)) if trials else 0.0
+    low, high = wilson_interval(rate * trials, trials, confidence)
+    return float(low), float(high), trials
+
+
+def clustered_interval(
+    total: Floats, size: Floats, trials: float, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Return Wilson's interval of a rate at the effective size under clustering, and this size.
+
+    Parameters
+    ----------
+    total, size : float array of shape (n_clusters,)
+        Sums of events and of trials by cluster, weighted if they are; sizes above 0.
+    trials : float
+        Trials in all, or their effective number under weights. The size is no more.
+    confidence : float
+
+    Returns
+    -------
+    tuple of float
+        Low, high and the size; NaN, and 0 trials, for fewer than two clusters.
+
+    Notes
+    -----
+    Trials are divided by the design effect, the variance clustered by enterprise over the binomial one, at
+    least 1: Kish, *Survey Sampling* (1965), 8.2. Where all trials are events, or none is, nothing shows the
+    effect, and clusters count as one trial each, by Kish's effective number. Wilson's normal quantile is
+    Student's at the degrees of freedom of `clustered_variance`.
+
+    Examples
+    --------
+    >>> clustered_interval(np.array([20.0]), np.array([20.0]), 20)
+    (nan, nan, 0.0)
+    """
+    if len(size) < 2:
+        return float("nan"), float("nan"), 0.0
+    rate = float(total.sum() / size.sum())
+    variance, freedom = clustered_variance(total, size)
+    if not 0 < rate < 1:
+        trials = min(trials, effective_size(size))
+    elif variance > 0:
+        trials = min(trials, rate * (1 - rate) / variance)
+    low, high = wilson_interval(rate * trials, trials, confidence, freedom)
+    return float(low), float(high), trials
+
+
+def clustered_variance(total: Floats, size: Floats) -> tuple[float, float]:
+    """Return the variance of a ratio of sums over clusters, and its degrees of freedom.
+
+    Parameters
+    ----------
+    total, size : float array of shape (n,)
+        What is summed above and below, by cluster; two clusters or more, of sizes above 0.
+
+    Returns
+    -------
+    variance : float
+        Each squared residual is divided by one less the cluster's share of the size, which a residual from a
+        ratio that the cluster has a part in falls short by (Bell and McCaffrey, *Bias reduction in standard
+        errors for linear regression with multi-stage samples*, Survey Methodology 28, 2002).
+    freedom : float
+        Kish's effective number of clusters less one, at least 1: the number of clusters less one where they
+        are of one size, and fewer where few of them hold most.
+
+    Examples
+    --------
+    >>> variance, freedom = clustered_variance(np.array([1.0, 3.0, 2.0, 2.0]), np.ones(4))
+    >>> round(variance, 9), freedom  # the variance 2 / 3 over four clusters
+    (0.166666667, 3.0)
+    """
+    share = size / size.sum()
+    residual = (total - total.sum() / size.sum() * size) / size.sum()
+    freedom = max(effective_size(size) - 1, 1.0)
+    return float((residual**2 / (1 - share)).sum()), freedom
+
+
 def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95) -> tuple[Floats, Floats]:
     """Return the ends of percentile intervals, from a measure on bootstrap samples of clusters.
 
@@ -205,7 +334,10 @@ def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95
     -------
     tuple of two float arrays of shape (...)
         Low and high. NaN for fewer than two clusters, or two samples, and where more than a twentieth of the
-        samples have no value: too few then make the value to tell where the rest would lie.
+        samples have no value: too few then make the value to tell where the rest would lie. NaN too where
+        all samples have one value that is not zero, as AUCs of rows that are perfectly apart: samples of the
+        same rows do not show what other rows would. Zero in all is the difference of a thing from itself, and
+        certain.
 
     Notes
     -----
@@ -219,7 +351,7 @@ def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95
     >>> round(float(low)), round(float(high))
     (25, 975)
     >>> bootstrap_interval(np.arange(1001.0), 1)
-    (array(nan), array(nan))
+    (np.float64(nan), np.float64(nan))
     """
     checked_share("confidence", confidence)
     values = np.asarray(drawn, np.float64)
@@ -227,7 +359,8 @@ def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95
     if clusters >= 2 and len(values) >= 2:
         far = np.sqrt(clusters / (clusters - 1)) * stats.t.ppf(0.5 + confidence / 2, clusters - 1)
         tail = float(stats.norm.sf(far))
-        told = np.isnan(values).mean(axis=0) <= _UNTOLD
+        least, most = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+        told = (np.isnan(values).mean(axis=0) <= _UNTOLD) & ((least < most) | (most == 0))
         ends[:, told] = np.nanquantile(values[:, told], [tail, 1 - tail], axis=0)
     return ends[0], ends[1]
 
@@ -248,7 +381,9 @@ def resampled_interval(
     Returns
     -------
     tuple of float
-        Mean, low and high; the ends are NaN for a single split, all three where there is none.
+        Mean, low and high; the ends are NaN for a single split and for values that are all the same, yet not
+        zero, all three where there is none. Differences of zero in each split are those of two models that
+        predict the same, and certain.
 
     Raises
     ------
@@ -271,7 +406,7 @@ def resampled_interval(
     checked_share("test_share", test_share)
     checked_share("confidence", confidence)
     mean = float(sample.mean()) if sample.size else float("nan")
-    if sample.size < 2:
+    if sample.size < 2 or (np.ptp(sample) == 0 and mean != 0):
         return mean, float("nan"), float("nan")
     variance = float(sample.var(ddof=1)) * (1 / sample.size + test_share / (1 - test_share))
     half = float(stats.t.ppf(0.5 + confidence / 2, sample.size - 1)) * variance**0.5
@@ -282,8 +417,8 @@ def bands(values: ArrayLike, n: int) -> Ints:
     """Return the band of each value in bands of equal counts by rank.
 
     Equal values share a band, that of the lowest rank among them; one that holds as many rows as a band
-    should has it to itself, so that there may be fewer bands than ``n``, or more. What keeps ranks, as a
-    calibration does, leaves the bands as they are.
+    should has it to itself, so that there may be fewer bands than ``n``, or more, up to 2 n - 1. What keeps
+    ranks, as a calibration does, leaves the bands as they are.
 
     Parameters
     ----------
@@ -299,7 +434,7 @@ def bands(values: ArrayLike, n: int) -> Ints:
     Examples
     --------
     >>> bands([0.1, 0.4, 0.2, 0.2], 2).tolist()
-    [0, 1, 0, 0]
+    [0, 2, 1, 1]
     >>> bands([0.1] + [0.9] * 19, 10).tolist()[:3]
     [0, 1, 1]
     """
@@ -320,6 +455,7 @@ def calibration_table(
     bins: int = 10,
     sample_weight: ArrayLike | None = None,
     confidence: float = 0.95,
+    groups: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return predicted and observed rates in bins of equal counts.
 
@@ -328,16 +464,19 @@ def calibration_table(
     y : array of 0 and 1, shape (n,)
     probability : float array of shape (n,)
     bins : int
-        Number of bins, as in `bands`: equal probabilities share one, so ties give fewer.
+        Number of bins, as in `bands`: equal probabilities share one, so ties give fewer, or up to
+        2 bins - 1 where many are equal.
     sample_weight : float array of shape (n,), optional
         Rates are weighted, and the interval uses Kish's effective size.
     confidence : float
+    groups : array of shape (n,), optional
+        The enterprise of each row. Without it rows are taken as independent (`rate_interval`).
 
     Returns
     -------
     DataFrame
         One row per bin, by ascending probability: ``n``, ``events``, ``weight`` (share of all weight),
-        ``predicted``, ``observed``, ``low``, ``high`` (Wilson).
+        ``predicted``, ``observed``, ``low``, ``high`` (`rate_interval`; NaN for a bin of one enterprise).
 
     Examples
     --------
@@ -346,6 +485,7 @@ def calibration_table(
     [[2.0, 0.0, 0.1, 0.0], [2.0, 2.0, 0.8, 1.0]]
     """
     outcomes, predicted, weights = _predicted(y, probability, sample_weight)
+    owners = None if groups is None else checked(y=("outcomes", y), groups=("groups", groups))[1]
     group = bands(predicted, bins)
     rows = []
     for number in np.unique(group):
@@ -353,18 +493,17 @@ def calibration_table(
         w = weights[inside]
         if not w.sum() > 0:
             continue
-        observed = float(np.average(outcomes[inside], weights=w))
-        size = effective_size(w)
-        low, high = wilson_interval(observed * size, size, confidence)
+        own = None if owners is None else owners[inside]
+        low, high, _ = rate_interval(outcomes[inside], w, own, confidence)
         rows.append(
             {
                 "n": int(inside.sum()),
                 "events": int(outcomes[inside].sum()),
                 "weight": float(w.sum() / weights.sum()),
                 "predicted": float(np.average(predicted[inside], weights=w)),
-                "observed": observed,
-                "low": float(low),
-                "high": float(high),
+                "observed": float(np.average(outcomes[inside], weights=w)),
+                "low": low,
+                "high": high,
             }
         )
     columns = ["n", "events", "weight", "predicted", "observed", "low", "high"]
@@ -399,7 +538,8 @@ def calibration_error_null(
     """Return calibration errors of outcomes simulated from the probabilities: the null distribution.
 
     The error is a mean of absolute distances, so it is above zero though every probability be right. Outcomes
-    are drawn from the probabilities themselves; an error above the 95 % point of these is more than chance.
+    are drawn from the probabilities themselves, each by itself; an error above the 95 % point of these is
+    more than chance among independent rows. Of rows that share an enterprise, chance alone gives more.
 
     Parameters
     ----------
@@ -445,7 +585,8 @@ def quantile_edges(values: ArrayLike, bins: int) -> Floats:
     """Return the edges of bins of numbers at their quantiles; a bin holds its lower edge.
 
     Quantiles that fall together would leave a value and all that is above it in one bin. So a value that
-    holds as many rows as a bin should has an edge below and one above it, halfway to the next value.
+    holds as many rows as a bin should has an edge below and one above it, halfway to the next value. Values
+    fall into 2 bins - 1 at most, more than ``bins`` only where many rows are equal.
 
     Parameters
     ----------

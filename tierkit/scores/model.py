@@ -281,7 +281,8 @@ class Model(Result):
             held &= rows.rows["channel"] == channel
         predicted = self.risk.predict_proba(rows.X[held])[:, 1]
         weight = rows.weight[held] if channel is None else None
-        return calibration_table(rows.y[held], predicted, bins, weight)
+        owners = rows.rows.loc[held, "enterprise_id"]
+        return calibration_table(rows.y[held], predicted, bins, weight, groups=owners)
 
     def monitor(self, data: Source, as_of: date | str, *, threads: int = 1) -> Monitoring:
         """Return how far the enterprises of a day have moved from those that the scorecard was fitted on.

@@ -87,10 +87,15 @@ def _log_loss(y: NDArray[np.int64], p: Floats, weight: Floats) -> float:
 
 
 def _mean(values: Floats, tried: int) -> tuple[Floats, Floats, Floats]:
-    """Return mean, low and high over the last axis, by Student intervals of which so many hold with 95 %."""
+    """Return mean, low and high over the last axis, by Student intervals of which so many hold with 95 %.
+
+    Values that are all the same, yet not zero, show no spread and have no interval (NaN). Differences that
+    are all zero are those of settings that predict the same, and certain.
+    """
     n = values.shape[-1]
     half = student.ppf(1 - 0.025 / tried, n - 1) * values.std(axis=-1, ddof=1) / np.sqrt(n)
     mean = values.mean(axis=-1)
+    half = np.where((np.ptp(values, axis=-1) == 0) & (mean != 0), np.nan, half)
     return mean, mean - half, mean + half
 
 

@@ -14,7 +14,13 @@ from tierkit.arrays import Floats, Ints, Mask
 from tierkit.records import SHANGHAI, Place
 from tierkit.records.gate import day_of
 from tierkit.scores.checked import checked
-from tierkit.scores.metrics import bands, effective_size, wilson_interval
+from tierkit.scores.metrics import (
+    bands,
+    clustered_interval,
+    clustered_variance,
+    effective_size,
+    wilson_interval,
+)
 
 __all__ = [
     "FEWEST",
@@ -23,7 +29,6 @@ __all__ = [
     "bands",
     "clustered_rate",
     "clustered_share",
-    "clustered_variance",
     "group_of",
     "holm",
     "levels_of",
@@ -116,8 +121,9 @@ def clustered_rate(count: ArrayLike, years: ArrayLike) -> Estimate:
     Notes
     -----
     Linearisation of a ratio of sums, on the log scale: Cochran, *Sampling Techniques*, 3rd ed. (1977), 6.4.
-    `clustered_variance` gives variance and degrees of freedom of Student's quantile. The variance is no less
-    than that of a Poisson count, so that rates which happen to be alike are not certain.
+    `tierkit.scores.metrics.clustered_variance` gives variance and degrees of freedom of Student's quantile.
+    The variance is no less than that of a Poisson count, so that rates which happen to be alike are not
+    certain.
 
     Examples
     --------
@@ -154,10 +160,8 @@ def clustered_share(events: ArrayLike, trials: ArrayLike) -> Estimate:
 
     Notes
     -----
-    Trials are divided by the design effect, the variance clustered by enterprise over the binomial one, at
-    least 1: Kish, *Survey Sampling* (1965), 8.2. Where all trials are events nothing shows the effect, and an
-    enterprise counts as one trial. Wilson's normal quantile is Student's, as in `clustered_rate`. With one
-    trial an enterprise at most there are no clusters, and the interval is Wilson's own.
+    `tierkit.scores.metrics.clustered_interval`. With one trial an enterprise at most there are no clusters,
+    and the interval is Wilson's own.
 
     Examples
     --------
@@ -170,43 +174,11 @@ def clustered_share(events: ArrayLike, trials: ArrayLike) -> Estimate:
         raise ValueError("An enterprise has more 'events' than 'trials'. Give trials that hold the events.")
     if k.sum() < FEWEST or n.size < 2:
         return _REFUSED
-    share, size = float(k.sum() / n.sum()), float(n.sum())
-    freedom: float | None = None
     if n.max() > 1:
-        clustered, freedom = clustered_variance(k, n)
-        size = min(size, share * (1 - share) / clustered) if clustered > 0 else size if share < 1 else n.size
-    low, high = wilson_interval(share * size, size, freedom=freedom)
-    return Estimate(share, float(low), float(high))
-
-
-def clustered_variance(total: Floats, size: Floats) -> tuple[float, float]:
-    """Return the variance of a ratio of sums over clusters, and its degrees of freedom.
-
-    Parameters
-    ----------
-    total, size : float array of shape (n,)
-        What is summed above and below, by cluster; two clusters or more, of sizes above 0.
-
-    Returns
-    -------
-    variance : float
-        Each squared residual is divided by one less the cluster's share of the size, which a residual from a
-        ratio that the cluster has a part in falls short by (Bell and McCaffrey, *Bias reduction in standard
-        errors for linear regression with multi-stage samples*, Survey Methodology 28, 2002).
-    freedom : float
-        Kish's effective number of clusters less one, at least 1: the number of clusters less one where they
-        are of one size, and fewer where few of them hold most.
-
-    Examples
-    --------
-    >>> variance, freedom = clustered_variance(np.array([1.0, 3.0, 2.0, 2.0]), np.ones(4))
-    >>> round(variance, 9), freedom  # the variance 2 / 3 over four clusters
-    (0.166666667, 3.0)
-    """
-    share = size / size.sum()
-    residual = (total - total.sum() / size.sum() * size) / size.sum()
-    freedom = max(effective_size(size) - 1, 1.0)
-    return float((residual**2 / (1 - share)).sum()), freedom
+        low, high, _ = clustered_interval(k, n, float(n.sum()))
+    else:
+        low, high = (float(end) for end in wilson_interval(k.sum(), n.sum()))
+    return Estimate(float(k.sum() / n.sum()), low, high)
 
 
 def _clusters(**given: ArrayLike) -> tuple[Floats, Floats]:
