@@ -468,7 +468,9 @@ class Dataset(Target):
         """Make a small city."""
         import tierkit as tk
 
-        folder = tk.write(tk.synth(40, seed=5), home / "city", self.format)
+        city = tk.synth(40, seed=5)
+        read = {name: frame for name, frame in city.items() if not name.startswith("truth")}
+        folder = tk.write(tk.Dataset(read, city.manifest), home / "city", self.format)
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def warm(self, home: Path) -> None:
@@ -492,7 +494,7 @@ class Dataset(Target):
         super().write(folder, files)
 
     def use(self, folder: Path, case: int) -> str:
-        """Validate the folder, sort its rows as scoring does, and build features; both must agree."""
+        """Validate the folder, sort its rows as scoring does, and in every other case build features."""
         import numpy as np
 
         import tierkit as tk
@@ -506,7 +508,9 @@ class Dataset(Target):
         try:
             with parquet_writer(work / "rejects.parquet", REJECTS) as write:
                 staged = stage(open_folder(folder), work, Rejects(write))
-            X = build(staged.files, "2024-12-30")
+            X = build(staged.files, "2024-12-30") if case % 2 else None
+            if case % 4 == 1 and not problems:
+                tk.read(folder)
         except tk.DataError as error:
             if not problems:
                 raise BrokenError(f"What validate passes cannot be scored: {error}") from None
@@ -516,14 +520,11 @@ class Dataset(Target):
             raise BrokenError(f"Another hash was accepted: {', '.join(altered)}.")
         if not problems and any(staged.rejected.values()):
             raise BrokenError("What validate passes has rows that are rejected.")
+        if X is None:
+            return f"{dict(staged.rows)} {dict(staged.rejected)} {len(problems)}"
         if np.isinf(X.select_dtypes("number").to_numpy("float64", na_value=np.nan)).any():
             raise BrokenError("Features are not finite.")
-        try:
-            tk.read(folder)
-        except tk.DataError as error:
-            if not problems:
-                raise BrokenError(f"What validate passes cannot be read: {error}") from None
-        return hashlib.sha256(X.to_csv().encode("utf-8", "replace")).hexdigest() + str(len(problems))
+        return hashlib.sha256(X.to_csv().encode("utf-8", "replace")).hexdigest()
 
 
 def _exchanged(folder: Path) -> set[str]:
