@@ -70,6 +70,14 @@ def test_json_with_half_of_a_surrogate_pair_is_refused(text: str | bytes) -> Non
     assert parse_json('"\\ud83d\\ude00"') == "\U0001f600"
 
 
+@pytest.mark.parametrize("key", ["start", "as_of"])
+@pytest.mark.parametrize("value", [[1], "x", 1e300])
+def test_a_day_of_a_manifest_is_a_date(tmp_path: Path, key: str, value: object) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({key: value}), "utf-8")
+    (problem,) = [one for one in validate(tmp_path) if one.table == "manifest.json"]
+    assert problem.message == f"has the {key} {value!r}, which is not a date"
+
+
 def test_json_up_to_the_nesting_is_read() -> None:
     assert parse_json("[" * bounds.NESTING + "]" * bounds.NESTING) is not None
     assert parse_json(str(2**64 - 1)) == 2**64 - 1
