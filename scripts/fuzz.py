@@ -427,7 +427,7 @@ def _said(rng: random.Random, content: bytes) -> bytes | None:
     told = dict(table.schema.metadata)
     told[b"tierkit"] = rng.choice(list(ALTERATIONS.values())).of(rng, told[b"tierkit"]) or b""
     target = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(told), target, store_schema=False)
+    pq.write_table(table.replace_schema_metadata(told), target)
     return target.getvalue()
 
 
