@@ -43,8 +43,8 @@ digests: setup ## hold what the commands write on fixed seeds to tests/digests.j
 kills: setup ## let runs of every writing command meet and be killed: an hour or two; fewer with WORDS="pairs=2 kills=20"
 	@$(VENV_PYTHON) scripts/kills.py $(WORDS)
 
-fuzz: setup ## search ten minutes for files of a stranger's that break tierkit; shorter: make fuzz seconds=60
-	@$(VENV_PYTHON) scripts/fuzz.py --seconds $(or $(seconds),600)
+fuzz: setup ## search for files of a stranger's that break tierkit, ten minutes each kind; make fuzz target=scores seconds=60
+	@$(VENV_PYTHON) scripts/fuzz.py $(if $(target),--target $(target)) --seconds $(or $(seconds),600)
 
 bench: setup ## measure speed and memory beside other libraries
 	@$(PYTHON) scripts/set_up.py bench

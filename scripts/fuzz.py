@@ -1,4 +1,4 @@
-"""Search for files of a stranger's that break tierkit: ``make fuzz``, or ``fuzz.py model --seconds 60``.
+"""Search for files of a stranger's that break tierkit: ``make fuzz``, or ``fuzz.py --seconds 60``.
 
 A case takes sound files, alters one of them, makes the hashes right again and reads them in a process of its
 own. What may come of it: the files are refused, or they are read and give the same answers, or they are read
@@ -11,13 +11,15 @@ A target is a subclass of `Target` and an entry of `TARGETS`. It says in three m
 what is sound (`prepare`), how altered files are laid down (`write`) and what is done with them (`use`);
 `warm` loads what all cases share. The alterations of `ALTERATIONS` suit any text and any bytes; a target adds
 its own in ``alterations``. A case is told by its number and the seed, so it can be had again:
-``fuzz.py model --seed 3 --first 812 --cases 1``.
+``fuzz.py --target model --seed 3 --first 812 --cases 1``.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
+import io
 import json
 import os
 import random
@@ -30,10 +32,12 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from unittest.mock import patch
@@ -52,6 +56,12 @@ EXTREMES = (
     b"-1 0 1 -0 99 -40 2147483647 -2147483648 4294967296 9223372036854775808 99999999999999999999999 "
     b"1e308 -1e308 1e999 1e-320 0.1 -0.5 null true \"x\" [] {}"
 ).split()  # fmt: skip
+
+MARKS = (
+    *(b'"', b"'", b'"""', b"\\", b",", b"|", b"=", b".", b"-", b"#", b"[", b"]", b"{", b"}", b" ", b"\t"),
+    *(b"\0", b"\r", b"\n", b"\r\n", b"\xff", b"\xef\xbb\xbf", b"\xe2\x80\xae", b"\xed\xa0\x80", b"\\ud800"),
+    *(b"NaN", b"2024-02-30", b"9999-12-31", b"0001-01-01"),
+)
 
 
 class Alteration(NamedTuple):
@@ -159,6 +169,11 @@ def _key(rng: random.Random, content: bytes) -> bytes | None:
     return content[:at] + b'"surprise": 1,' + content[at:]
 
 
+def _mark(rng: random.Random, content: bytes) -> bytes | None:
+    at = rng.randrange(len(content) + 1)
+    return content[:at] + rng.choice(MARKS) * rng.choice([1, 1, 1, 2_000]) + content[at:]
+
+
 ALTERATIONS: Mapping[str, Alteration] = {
     "flip a bit": Alteration(_flip, may_differ=True),
     "an extreme number": Alteration(_extreme, may_differ=True),
@@ -172,7 +187,10 @@ ALTERATIONS: Mapping[str, Alteration] = {
     "a long number": Alteration(_long),
     "a line many times": Alteration(_many),
     "an unknown key": Alteration(_key),
+    "a mark put in": Alteration(_mark, may_differ=True),
 }
+FOREIGN = {how: one._replace(may_differ=True) for how, one in ALTERATIONS.items()}
+"""For files that any program may write: what is read of them must be sound, which the target asks itself."""
 
 
 class RefusedError(Exception):
@@ -212,6 +230,17 @@ class Target:
             If an answer breaks a promise.
         """
         raise NotImplementedError
+
+
+def _command(main: Callable[[list[str]], None], *words: object) -> None:
+    """Run a command in the process of a case; refused and broken are told by its status."""
+    try:
+        main([str(word) for word in words])
+    except SystemExit as ended:
+        if ended.code == 2:
+            raise RefusedError from None
+        if ended.code:
+            raise BrokenError(f"The command ended with {ended.code}.") from None
 
 
 class ModelFolder(Target):
@@ -313,14 +342,8 @@ class ModelFolder(Target):
         import pandas as pd
 
         out = folder.parent / "scores.parquet"
-        asked = ["score", str(folder), str(self._city), "--as-of", "2024-12-30", "--policy", "legacy"]
-        try:
-            self._main([*asked, "--reasons", "3", "--out", str(out)])
-        except SystemExit as ended:
-            if ended.code == 2:
-                raise RefusedError from None
-            if ended.code:
-                raise BrokenError(f"The command ended with {ended.code}.") from None
+        asked = ["score", folder, self._city, "--as-of", "2024-12-30", "--policy", "legacy"]
+        _command(self._main, *asked, "--reasons", 3, "--out", out)
         real = pd.read_parquet(out).select_dtypes("number").to_numpy("float64", na_value=-1.0)
         return hashlib.sha256(real.tobytes()).hexdigest()
 
@@ -366,7 +389,470 @@ def _twice(rng: random.Random, content: bytes) -> bytes | None:
     return _children(rng, content, other)
 
 
-TARGETS: Mapping[str, Callable[[], Target]] = {"model": ModelFolder}
+def _parquet(rng: random.Random, content: bytes) -> bytes | None:
+    """Write a table anew, as another program might: other types, values, names, rows or pages."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not content.startswith(b"PAR1"):
+        return None
+    table = pq.read_table(io.BytesIO(content))
+    at = rng.randrange(table.num_columns)
+    how = rng.choice(["type", "value", "rows", "names", "order", "pages"])
+    if how == "rows":
+        table = pa.concat_tables([table, table.slice(0, rng.choice([0, 1, 5]))]).slice(rng.choice([0, 1]))
+    elif how == "names":
+        names = table.column_names
+        names[at] = rng.choice([*names, "", "surprise", "x" * 5_000])
+        table = table.rename_columns(names)
+    elif how == "order":
+        table = table.select(rng.sample(table.column_names, rng.randint(1, table.num_columns)))
+    elif how in ("type", "value"):
+        table = table.set_column(at, table.column_names[at], _column(rng, table.column(at), how))
+    target, checked = io.BytesIO(), rng.random() < 0.5
+    pq.write_table(
+        table, target, row_group_size=rng.choice([7, 1 << 20]), use_dictionary=rng.random() < 0.5,
+        compression=rng.choice(["none", "snappy", "gzip", "zstd"]), store_schema=rng.random() < 0.5,
+        data_page_version=rng.choice(["1.0", "2.0"]), write_page_checksum=checked,
+    )  # fmt: skip
+    made = target.getvalue()
+    return made if checked or rng.random() < 0.3 else _flip(rng, made)
+
+
+def _said(rng: random.Random, content: bytes) -> bytes | None:
+    """Alter what a file of ours says of itself."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(content))
+    told = dict(table.schema.metadata)
+    told[b"tierkit"] = rng.choice(list(ALTERATIONS.values())).of(rng, told[b"tierkit"]) or b""
+    target = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(told), target)
+    return target.getvalue()
+
+
+def _column(rng: random.Random, column: Any, how: str) -> Any:
+    """Return a column of another type, or with a cell that its type barely holds."""
+    import pyarrow as pa
+
+    most = (1 << 63) - 1
+    odd = [
+        pa.scalar(-most - 1, pa.timestamp(rng.choice(["s", "ms", "us", "ns"]))),
+        pa.scalar(rng.choice([most, -1, 0]), pa.timestamp("us", rng.choice(["UTC", "Asia/Shanghai"]))),
+        pa.scalar(rng.choice([1 - (1 << 31), (1 << 31) - 1, 20_000]), pa.int32()).cast(pa.date32()),
+        pa.scalar(rng.choice([most, -most - 1, 1 << 53])),
+        pa.scalar((1 << 64) - 1, pa.uint64()),
+        pa.scalar(rng.choice([-128, 127, 0]), pa.int8()),
+        pa.scalar(rng.choice([float("nan"), float("inf"), -0.0, 1e308, 5e-324])),
+        pa.scalar(1.5, pa.float32()),
+        pa.scalar(rng.choice(["", "\0", "=1+1", "x" * 50_000, "\u202e", "NaN"])),
+        pa.scalar("x", pa.string_view()),
+        pa.scalar(b"\xff\xfe"),
+        pa.scalar([[1]]),
+        pa.scalar({"a": 1}),
+        pa.scalar(most, pa.duration("us")),
+        pa.scalar(86_399, pa.time32("s")),
+        pa.scalar(True),
+        pa.scalar(None),
+    ]
+    if how == "type":
+        one = rng.choice(odd)
+        return pa.repeat(one, len(column)) if rng.random() < 0.8 else pa.nulls(len(column), one.type)
+    one = rng.choice([*(one for one in odd if one.type.equals(column.type)), pa.scalar(None, column.type)])
+    at = rng.randrange(max(len(column), 1))
+    chunks = [*column.slice(0, at).chunks, pa.repeat(one, 1), *column.slice(at + 1).chunks]
+    return pa.chunked_array(chunks, column.type)
+
+
+class Dataset(Target):
+    """A folder of tables in Parquet with its manifest, whose hashes were mostly computed again."""
+
+    alterations: ClassVar[Mapping[str, Alteration]] = {
+        **FOREIGN,
+        "Parquet of another": Alteration(_parquet, may_differ=True),
+    }
+    format = "parquet"
+
+    def prepare(self, home: Path) -> Mapping[str, bytes]:
+        """Make a small city."""
+        import tierkit as tk
+
+        city = tk.synth(40, seed=5)
+        read = {name: frame for name, frame in city.items() if not name.startswith("truth")}
+        folder = tk.write(tk.Dataset(read, city.manifest), home / "city", self.format)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def warm(self, home: Path) -> None:
+        """Load what reads tables."""
+        import duckdb  # noqa: F401
+        import pandas  # noqa: F401
+
+        import tierkit.features.building
+        import tierkit.jobs.staging
+        import tierkit.jobs.synthesis  # noqa: F401
+
+    def write(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        """Write the files, and mostly a manifest that lists their hashes."""
+        files = dict(files)
+        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            manifest = json.loads(files["manifest.json"])
+            for one in manifest["tables"].values():
+                one["sha256"] = hashlib.sha256(files[one["file"]]).hexdigest()
+            if zlib.crc32(b"".join(files.values())) % 4:
+                files["manifest.json"] = json.dumps(manifest).encode()
+        super().write(folder, files)
+
+    def use(self, folder: Path, case: int) -> str:
+        """Validate the folder, sort its rows as scoring does, and in every other case build features."""
+        import numpy as np
+
+        import tierkit as tk
+        from tierkit.features import build
+        from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
+        from tierkit.records import open_folder
+
+        problems = tk.validate(folder)
+        work = folder.parent / "work"
+        work.mkdir()
+        try:
+            with parquet_writer(work / "rejects.parquet", REJECTS) as write:
+                staged = stage(open_folder(folder), work, Rejects(write))
+            X = build(staged.files, "2024-12-30") if case % 2 else None
+            if case % 4 == 1 and not problems:
+                tk.read(folder)
+        except tk.DataError as error:
+            if not problems:
+                raise BrokenError(f"What validate passes cannot be scored: {error}") from None
+            raise RefusedError(str(error)) from None
+        altered = _exchanged(folder)
+        if altered & {*staged.rows} or (altered and not problems):
+            raise BrokenError(f"Another hash was accepted: {', '.join(altered)}.")
+        if not problems and any(staged.rejected.values()):
+            raise BrokenError("What validate passes has rows that are rejected.")
+        if X is None:
+            return f"{dict(staged.rows)} {dict(staged.rejected)} {len(problems)}"
+        if np.isinf(X.select_dtypes("number").to_numpy("float64", na_value=np.nan)).any():
+            raise BrokenError("Features are not finite.")
+        return hashlib.sha256(X.to_csv().encode("utf-8", "replace")).hexdigest()
+
+
+def _exchanged(folder: Path) -> set[str]:
+    """Return the tables whose file is not the one that the manifest lists."""
+    path = folder / "manifest.json"
+    listed = json.loads(path.read_bytes()).get("tables", {}) if path.exists() else {}
+    hashes = {one.name.partition(".")[0]: hashlib.sha256(one.read_bytes()) for one in folder.iterdir()}
+    return {
+        name
+        for name, one in listed.items()
+        if one.get("sha256") is not None and name in hashes and hashes[name].hexdigest() != one["sha256"]
+    }
+
+
+def _unpacked(one: Alteration) -> Alteration:
+    """Return an alteration of what a packed file holds."""
+
+    def of(rng: random.Random, content: bytes) -> bytes | None:
+        made = one.of(rng, gzip.decompress(content))
+        return None if made is None else gzip.compress(made, 1, mtime=0)
+
+    return Alteration(of, may_differ=True)
+
+
+def _column_of_text(rng: random.Random, content: bytes) -> bytes | None:
+    """Take a column away, name it otherwise, or give it another's cells, in a text without quotes."""
+    rows = [line.split(b",") for line in content.split(b"\r\n" if b"\r\n" in content else b"\n")]
+    at, other = rng.randrange(len(rows[0])), rng.randrange(len(rows[0]))
+    how = rng.choice(["cells", "name", "gone"])
+    for row in rows if how != "name" else rows[:1]:
+        if max(at, other) < len(row):
+            row[at : at + 1] = [] if how == "gone" else [row[other] if how == "cells" else b"surprise"]
+    return b"\n".join(map(b",".join, rows))
+
+
+class Tables(Dataset):
+    """Tables of one's own as packed CSV, without a manifest."""
+
+    alterations: ClassVar[Mapping[str, Alteration]] = {
+        **{how: _unpacked(one) for how, one in FOREIGN.items()},
+        "a column": _unpacked(Alteration(_column_of_text)),
+        "a packed bit": Alteration(_flip, may_differ=True),
+        "cut when packed": Alteration(_cut, may_differ=True),
+        "a bomb": _unpacked(Alteration(lambda rng, content: content + rng.choice([b"0", b"\n"]) * (1 << 27))),
+    }
+    format = "csv.gz"
+
+    def prepare(self, home: Path) -> Mapping[str, bytes]:
+        """Make a small city, and take its manifest away."""
+        return {name: one for name, one in super().prepare(home).items() if name != "manifest.json"}
+
+
+class PolicyFile(Target):
+    """A policy in TOML, and the place that it names."""
+
+    alterations: ClassVar[Mapping[str, Alteration]] = FOREIGN
+
+    def prepare(self, home: Path) -> Mapping[str, bytes]:
+        """Write a plan under another name, in a place of its own."""
+        from tierkit.policy import presets
+        from tierkit.records import Place
+
+        assert "jiading-2025" in presets()
+        plan = (ROOT / "tierkit/policy/presets/jiading-2025.toml").read_text("utf-8")
+        plan = plan.replace('name = "jiading-2025"', 'name = "altered"\nplace = "place.toml"', 1)
+        plan = plan.replace('baseline = "legacy"', 'baseline = "base.toml"')
+        base = (ROOT / "tierkit/policy/presets/legacy.toml").read_text("utf-8")
+        base = base.replace('name = "legacy"', 'name = "base"\nplace = "place.toml"', 1)
+        place = Place.load("shanghai").to_toml().replace('name = "shanghai"', 'name = "elsewhere"', 1)
+        texts = {"policy.toml": plan, "base.toml": base, "place.toml": place}
+        return {name: one.encode() for name, one in texts.items()}
+
+    def warm(self, home: Path) -> None:
+        """Load policies and the command line."""
+        import pandas  # noqa: F401
+
+        import tierkit.policy.tiers.assignment  # noqa: F401
+        from tierkit.cli import main
+
+        self._main = main
+
+    def use(self, folder: Path, case: int) -> str:
+        """Load the policy, write it and load it again, and give tiers; all must agree."""
+        import numpy as np
+        import pandas as pd
+
+        import tierkit as tk
+        from tierkit.policy import PolicyWarning, check
+
+        warnings.simplefilter("ignore", PolicyWarning)
+        file = folder / "policy.toml"
+        if case % 12 == 0:
+            _command(self._main, "policy", "show", file)
+        refused = [one for one in check(file) if not one.warning]
+        try:
+            policy = tk.Policy.load(file)
+        except tk.PolicyError as error:
+            if not refused:
+                raise BrokenError("What check passes is not loaded.") from None
+            raise RefusedError(str(error)) from None
+        if refused:
+            raise BrokenError(f"What check refuses is loaded: {refused[0]}")
+        values = [one.value for one in policy.parameters.values()]
+        if not all(np.isfinite(one) for one in values if isinstance(one, float)):
+            raise BrokenError("A value is not finite.")
+        again = folder / "again.toml"
+        again.write_text(policy.to_toml(), "utf-8")
+        if tk.Policy.load(again).hash != policy.hash:
+            raise BrokenError("What was written is another policy.")
+        n = 200
+        scores = pd.DataFrame({
+            "enterprise_id": [f"E{k}" for k in range(n)],
+            "sector": "catering",
+            "risk_probability": np.linspace(0, 1, n),
+            "credit_points": np.linspace(1000, 0, n),
+        })  # fmt: skip
+        try:
+            tiers = tk.assign(scores, policy)
+        except (tk.PolicyError, tk.InputError, tk.DataError) as error:
+            raise RefusedError(str(error)) from None
+        if not tiers["tier"].isin(["T1", "T2", "T3", "T4"]).all():
+            raise BrokenError("Somebody has no tier.")
+        return policy.hash
+
+
+def _sealed(content: bytes) -> bytes:
+    """Return a file of ours with the seal that fits its content."""
+    at = content.rfind(b"tierkit.sha256") + 16
+    if at < 16:
+        return content
+    blank = content[:at] + b"0" * 64 + content[at + 64 :]
+    return content[:at] + hashlib.sha256(blank).hexdigest().encode() + content[at + 64 :]
+
+
+class Scores(Target):
+    """A file of scores, sealed anew in half of the cases."""
+
+    alterations: ClassVar[Mapping[str, Alteration]] = {
+        **Dataset.alterations,
+        "what it says": Alteration(_said, may_differ=True),
+    }
+
+    def prepare(self, home: Path) -> Mapping[str, bytes]:
+        """Make a small city, and a file of scores of it."""
+        import numpy as np
+        import pandas as pd
+        import pyarrow as pa
+
+        import tierkit as tk
+        from tierkit.jobs.staging import parquet_writer
+        from tierkit.scores.score_file import score_schema
+
+        city = tk.synth(40, seed=5)
+        tk.write(city, home / "city")
+        one = city["enterprises"]
+        rows = pd.DataFrame({"enterprise_id": one["enterprise_id"], "sector": one["sector"].astype("str")})
+        rng = np.random.default_rng(3)
+        for field in score_schema(1, certainty=True):
+            if field.name not in rows:
+                whole = pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)
+                rows[field.name] = rng.integers(0, 2, len(rows)) if whole else rng.random(len(rows))
+                if pa.types.is_string(field.type) or pa.types.is_date(field.type):
+                    rows[field.name] = "2024-12-30"
+        rows["tier"], rows["credit_grade"] = rng.choice(["T1", "T2", "T3", "T4"], len(rows)), "A"
+        rows["policy"] = "jiading-2025"
+        rows[["flags", "red_line"]] = None
+        schema = score_schema(1, certainty=True)
+        rows["assigned_on"] = pd.Timestamp("2024-12-30").date()
+        rows = rows.astype({field.name: "bool" for field in schema if pa.types.is_boolean(field.type)})
+        said = {
+            "as_of": "2024-12-30", "policy_name": "jiading-2025", "policy": "0" * 64, "model": "1" * 64,
+            "data": {}, "previous": "", "reasons": 1, "certainty": "2" * 64, "scored": len(rows),
+        }  # fmt: skip
+        with parquet_writer(home / "scores.parquet", schema, {"tierkit": json.dumps(said)}) as add:
+            add(pa.Table.from_pandas(rows, schema, preserve_index=False).replace_schema_metadata(None))
+        decisions = pd.DataFrame({
+            "enterprise_id": rows["enterprise_id"].head(3), "decision": "agree", "tier": rows["tier"].head(3),
+            "reviewer": "李", "decided_on": "2025-01-06", "as_of": "2024-12-30", "policy": "jiading-2025",
+        })  # fmt: skip
+        decisions.to_csv(home / "decisions.csv", index=False)
+        return {"scores.parquet": (home / "scores.parquet").read_bytes()}
+
+    def warm(self, home: Path) -> None:
+        """Load what reads scores."""
+        import duckdb  # noqa: F401
+
+        import tierkit.jobs.city_page
+        import tierkit.jobs.reviewing
+        import tierkit.jobs.scoring  # noqa: F401
+
+        self._home = home
+
+    def write(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        """Write the file, in half of the cases with a seal that fits."""
+        content = files["scores.parquet"]
+        super().write(folder, {"scores.parquet": _sealed(content) if zlib.crc32(content) % 2 else content})
+
+    def use(self, folder: Path, case: int) -> str:
+        """Read the file as a last assignment, for decisions, and for a page."""
+        import tierkit as tk
+        from tierkit.jobs.city_page import city_page
+        from tierkit.jobs.reviewing import review
+        from tierkit.jobs.scoring import last_assignment
+
+        file = folder / "scores.parquet"
+        content = file.read_bytes()
+        day = date(2024, 12, 30)
+        jobs: list[Callable[[], Any]] = [
+            lambda: last_assignment(file, day),
+            lambda: review(self._home / "decisions.csv", folder / "log.jsonl", scores=file),
+            lambda: city_page(file, self._home / "city", folder / "page"),
+        ]
+        said = []
+        for read, job in enumerate(jobs):
+            try:
+                job()
+            except (tk.DataError, tk.InputError) as error:
+                said.append(str(error))
+                continue
+            # Anybody's table of tiers is a last assignment, so there a file may lack every trace of a seal.
+            bare = read == 0 and b"tierkit.sha256" not in content and b"tierkit.sealed" not in content
+            if _sealed(content) != content or (b"tierkit.sha256" not in content and not bare):
+                raise BrokenError(f"A file whose seal does not fit was read: {read}.")
+        if len(said) == len(jobs):
+            raise RefusedError(said[0])
+        return hashlib.sha256(content).hexdigest()
+
+
+def _chained(content: bytes) -> bytes:
+    """Return a log whose hashes fit, as far as its lines are entries."""
+    lines, previous = content.split(b"\n"), "0" * 64
+    for k, line in enumerate(lines[:-1]):
+        try:
+            entry = json.loads(line)
+            entry["previous"] = previous
+            del entry["hash"]
+            entry["hash"] = previous = hashlib.sha256(_entry(entry)).hexdigest()
+            lines[k] = _entry(entry)[:-1]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue
+    return b"\n".join(lines)
+
+
+def _entry(entry: Mapping[str, Any]) -> bytes:
+    text = json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n"
+    return text.encode("utf-8", "surrogatepass")
+
+
+class Reviews(Target):
+    """A log of decisions, chained anew in half of the cases, and a file of decisions to add."""
+
+    alterations: ClassVar[Mapping[str, Alteration]] = FOREIGN
+
+    def prepare(self, home: Path) -> Mapping[str, bytes]:
+        """Write a log, and decisions."""
+        import pandas as pd
+
+        from tierkit.policy.reviews import append
+        from tierkit.records import credit_code
+
+        ids = credit_code.make(range(9)).tolist()
+        one = {
+            "decision": "agree", "override_tier": None, "reason": None, "reviewer": "李审定", "tier": "T4",
+            "decided_on": "2025-01-06", "as_of": "2024-12-30", "policy": "jiading-2025",
+        }  # fmt: skip
+        over = {"decision": "override", "override_tier": "T2", "reason": "整改已复查，\n证据见案卷 3 号"}
+        rows = [{"enterprise_id": each, **one, **(over if k % 3 else {})} for k, each in enumerate(ids)]
+        append(home / "log.jsonl", pd.DataFrame(rows[:6]))
+        pd.DataFrame(rows[6:]).to_csv(home / "decisions.csv", index=False)
+        return {name: (home / name).read_bytes() for name in ("log.jsonl", "decisions.csv")}
+
+    def warm(self, home: Path) -> None:
+        """Load what reads logs."""
+        import tierkit.cli.reviews
+        import tierkit.jobs.reviewing  # noqa: F401
+        from tierkit.cli import main
+
+        self._main = main
+
+    def write(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        """Write the files, in half of the cases with hashes that fit."""
+        log = files["log.jsonl"]
+        super().write(folder, {**files, "log.jsonl": _chained(log) if zlib.crc32(log) % 2 else log})
+
+    def use(self, folder: Path, case: int) -> str:
+        """Read the log, add the decisions and read it again."""
+        import tierkit as tk
+        from tierkit.policy.reviews import append, latest, read_log
+
+        warnings.simplefilter("ignore", UserWarning)
+        log, decisions = folder / "log.jsonl", folder / "decisions.csv"
+        content = log.read_bytes()
+        try:
+            before = read_log(log)
+            latest(before, "2025-06-01")
+            if case % 12 == 0:
+                _command(self._main, "review", decisions, "--log", log)
+            append(log, decisions)
+            after = read_log(log)
+        except tk.DataError as error:
+            if log.read_bytes() != content:
+                raise BrokenError("The log was written, and refused.") from None
+            raise RefusedError(str(error)) from None
+        whole = content[: content.rfind(b"\n") + 1]
+        if _chained(whole) != whole or not log.read_bytes().startswith(whole):
+            raise BrokenError("A broken chain was read, or a line moved.")
+        if len(before) != whole.count(b"\n") or not after.head(len(before)).equals(before):
+            raise BrokenError("Entries are not those of the lines.")
+        return hashlib.sha256(after.drop(columns=["recorded_at", "hash"]).to_csv().encode()).hexdigest()
+
+
+TARGETS: Mapping[str, Callable[[], Target]] = {
+    "model": ModelFolder,
+    "dataset": Dataset,
+    "policy": PolicyFile,
+    "scores": Scores,
+    "reviews": Reviews,
+    "tables": Tables,
+}
 
 
 class Outcome(NamedTuple):
@@ -508,7 +994,7 @@ class Fuzz:
 def main(given: list[str] | None = None) -> int:
     """Run cases until the time is over, print the counts, and return 1 if there were faults."""
     parser = argparse.ArgumentParser(description="Search for files that break tierkit.")
-    parser.add_argument("target", nargs="*", default=list(TARGETS), choices=list(TARGETS))
+    parser.add_argument("--target", nargs="+", default=list(TARGETS), choices=list(TARGETS))
     parser.add_argument("--seconds", type=float, default=600, help="for each target")
     parser.add_argument("--cases", type=int, default=1 << 60, help="at most, for each target")
     parser.add_argument("--first", type=int, default=1, help="number of the first case")
@@ -516,6 +1002,7 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, default=ROOT / "build" / "fuzz", help="where faults are kept")
     asked: Any = parser.parse_args(given)
     faults = 0
+    counts = []
     for name in asked.target:
         with tempfile.TemporaryDirectory() as home:
             run = Fuzz(name, asked.seed, Path(home), asked.keep)
@@ -525,8 +1012,10 @@ def main(given: list[str] | None = None) -> int:
             while time.monotonic() < end and case < asked.first + asked.cases:
                 run.one(case)
                 case += 1
-        print(f"{name}: {case - asked.first:,} cases, {len(run.faults)} faults\n{run.table()}")
+        counts.append(f"{name}: {case - asked.first:,} cases, {len(run.faults)} faults")
+        print(f"{counts[-1]}\n{run.table()}\n", flush=True)
         faults += len(run.faults)
+    print("\n".join(counts))
     return 1 if faults else 0
 
 

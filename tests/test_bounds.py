@@ -31,6 +31,8 @@ from tierkit.records.csv_files import Malformed, read_csv
 from tierkit.records.files import load_file
 from tierkit.records.tables import TABLES
 from tierkit.report import RunReport
+from tierkit.scores.content import ContentError
+from tierkit.scores.content import read_json as read_content
 
 AGENCIES = TABLES["agencies"]
 HEAD = "agency,name_zh,name_en,level,core,capacity\n"
@@ -56,6 +58,24 @@ def test_json_beyond_the_nesting_is_refused_however_deep(opening: str, depth: in
     closing = {"[": "]", '{"a":': "}"}[opening]
     with pytest.raises(UnreadableError, match="nested more than 32 levels deep"):
         parse_json(opening * depth + "0" + closing * depth)
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '{"\\udfff": 1}', '[{"a": ["x\\ud83d"]}]', b'"\xed\xa0\x80"'])
+def test_json_with_half_of_a_surrogate_pair_is_refused(text: str | bytes) -> None:
+    with pytest.raises(UnreadableError, match="half of a surrogate pair"):
+        parse_json(text)
+    if isinstance(text, str):
+        with pytest.raises(ContentError, match="half of a surrogate pair"):
+            read_content(text)
+    assert parse_json('"\\ud83d\\ude00"') == "\U0001f600"
+
+
+@pytest.mark.parametrize("key", ["start", "as_of"])
+@pytest.mark.parametrize("value", [[1], "x", 1e300])
+def test_a_day_of_a_manifest_is_a_date(tmp_path: Path, key: str, value: object) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({key: value}), "utf-8")
+    (problem,) = [one for one in validate(tmp_path) if one.table == "manifest.json"]
+    assert problem.message == f"has the {key} {value!r}, which is not a date"
 
 
 def test_json_up_to_the_nesting_is_read() -> None:

@@ -8,8 +8,6 @@ import json
 import os
 import pickle
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -444,19 +442,3 @@ def test_a_file_of_holes_is_refused_by_its_size(folder: Path, tmp_path: Path) ->
     os.truncate(altered / "risk.txt", 20 << 30)
     with pytest.raises(ModelError, match=r"risk\.txt: takes 21,474,836,480 bytes, and no model's takes more"):
         Model.load(altered)
-
-
-@pytest.mark.slow
-def test_a_short_search_finds_no_fault(tmp_path: Path) -> None:
-    asked = [
-        sys.executable,
-        ROOT / "scripts/fuzz.py",
-        "model",
-        "--cases",
-        "40",
-        "--keep",
-        tmp_path / "faults",
-    ]
-    done = subprocess.run([*map(str, asked)], capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "model: 40 cases, 0 faults" in done.stdout

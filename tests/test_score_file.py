@@ -17,6 +17,7 @@ from tierkit.jobs.reviewing import review
 from tierkit.jobs.scoring import last_assignment
 from tierkit.jobs.staging import parquet_writer
 from tierkit.records import GRADES, TIERS, DataError
+from tierkit.records.parquet import sealed_writer
 from tierkit.scores.score_file import read_scores, score_schema
 
 DAY = date(2024, 12, 30)
@@ -138,6 +139,9 @@ def test_the_place_of_a_damaged_page_is_told(tmp_path: Path) -> None:
         (lambda rows: rows, {"certainty": ""}, "has other columns than it says: agreement_high"),
         (lambda rows: rows, {"reasons": 2}, "has other columns than it says: credit_effect_2"),
         (lambda rows: rows, {"reasons": -1}, "does not say what it is: reasons"),
+        (lambda rows: rows, {"reasons": 10**12}, "does not say what it is: reasons"),
+        (lambda rows: rows, {"policy_name": "\ud800"}, "what it is: it has a text with half of a surrogate"),
+        (lambda rows: rows, {"as_of": "20241230"}, "does not say of which day it is"),
         (lambda rows: rows, {"scored": 401}, "has 400 rows, and says 401"),
         (lambda rows: rows, {"as_of": "tomorrow"}, "does not say of which day it is"),
         (lambda rows: rows, {"as_of": None}, "does not say of which day it is"),
@@ -148,6 +152,15 @@ def test_a_seal_alone_makes_no_file_of_scores(tmp_path: Path, change, said, mess
     path = write(tmp_path / "scores.parquet", change(scored()), **said)
     with pytest.raises(DataError, match=message):
         read_scores(path)
+
+
+def test_a_sealed_file_says_of_itself_what_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "scores.parquet"
+    with sealed_writer(path, pa.schema([("a", pa.int64())]), {"tierkit": b"\xff"}) as writer:  # type: ignore[dict-item]
+        writer.write_table(pa.table({"a": [1]}))
+    for name in READERS:
+        with pytest.raises(DataError, match="what it says of itself is not UTF-8"):
+            READERS[name](path, tmp_path)
 
 
 def test_what_bears_no_seal_is_no_file_of_scores(tmp_path: Path) -> None:

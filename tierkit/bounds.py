@@ -37,6 +37,7 @@ __all__ = [
     "TOML_DIGITS",
     "CsvBytes",
     "UnreadableError",
+    "is_unicode",
     "parse_json",
     "parse_toml",
     "read_bytes",
@@ -209,7 +210,8 @@ def parse_json(text: str | bytes, most: int = JSON_BYTES) -> Any:
     Raises
     ------
     UnreadableError
-        If it is longer than ``most``, no JSON, nested beyond `NESTING`, or has a number beyond `DIGITS`.
+        If it is longer than ``most``, no JSON, nested beyond `NESTING`, or has a number beyond `DIGITS` or a
+        text that is not Unicode.
 
     Examples
     --------
@@ -229,7 +231,24 @@ def parse_json(text: str | bytes, most: int = JSON_BYTES) -> Any:
     except ValueError as error:
         raise UnreadableError(f"it is not JSON: {error}", "Correct it there, or make it again") from error
     _check(tree)
+    if not is_unicode(tree):
+        raise UnreadableError("it has a text with half of a surrogate pair", "Correct it, or make it again")
     return tree
+
+
+def is_unicode(tree: Any) -> bool:
+    r"""Return whether all texts of JSON can be written: its escapes can tell half of a surrogate pair.
+
+    Examples
+    --------
+    >>> is_unicode(["\U0001F600"]), is_unicode({"name": "\ud83d"})
+    (True, False)
+    """
+    try:
+        json.dumps(tree, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _whole(digits: str) -> int:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierkit import __version__
-from tierkit.bounds import UnreadableError, read_json
+from tierkit.bounds import UnreadableError, parse_json, read_json
 from tierkit.explain import code_books, reason_codes
 from tierkit.folders import replacing
 from tierkit.folders.claims import OutputError, plain_path, unbroken
@@ -305,7 +305,7 @@ def _check_replaceable(target: Path) -> None:
 
 def _is_scores(path: Path) -> bool:
     try:
-        said = json.loads((pq.read_schema(path).metadata or {})[b"tierkit"])
+        said = parse_json((pq.read_schema(path).metadata or {})[b"tierkit"])
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return False
     return isinstance(said, dict) and {"model", "policy", "scored"} <= set(said)

@@ -220,7 +220,7 @@ def _against(frame: pd.DataFrame, scores: pd.DataFrame | None) -> Iterator[tuple
 
 def _hides(text: str) -> bool:
     """Return whether text holds invisible characters or characters that change the reading direction."""
-    return any(
+    return not text.isprintable() and any(
         not (char.isprintable() or char in "\n\t" or unicodedata.category(char) == "Zs") for char in text
     )
 

@@ -370,8 +370,9 @@ def _read_manifest(path: Path) -> tuple[dict[str, Any], list[Problem]]:
         return wrong(
             f"is of schema version {version!r}; this tierkit reads {SCHEMA_VERSION}", "Update tierkit"
         )
-    if manifest.get("as_of") is not None and _day(manifest["as_of"]) is None:
-        return wrong(f"has the as_of {manifest['as_of']!r}, which is not a date", "Write it as YYYY-MM-DD")
+    for key in ("start", "as_of"):
+        if manifest.get(key) is not None and _day(manifest[key]) is None:
+            return wrong(f"has the {key} {manifest[key]!r}, which is not a date", "Write it as YYYY-MM-DD")
     return manifest, []
 
 

@@ -97,7 +97,7 @@ def write_sealed(data: Any, path: Path) -> None:
     >>> read_sealed(path)
     Traceback (most recent call last):
     ...
-    tierkit.records.parquet.UnreadableError: it was altered after it was written: its SHA-256 differs ...
+    tierkit.bounds.UnreadableError: it was altered after it was written: its SHA-256 differs ...
     """
     table = data if isinstance(data, pa.Table) else pa.Table.from_pandas(data, preserve_index=False)
     with sealed_writer(path, table.schema, store_schema=True) as writer:
@@ -149,13 +149,17 @@ def read_sealed(path: Path) -> tuple[Any, dict[str, str]]:
     Raises
     ------
     UnreadableError
-        If there is no such file, it is not sealed, or a bit of it was changed.
+        If there is no such file, it is not sealed, a bit of it was changed, or what it says is no text.
     """
     verify_seal(path)
     table = read_whole(path)
     said = table.schema.metadata or {}
     own = {key: value for key, value in said.items() if key not in (_SEAL, _SEALED)}
-    return table.replace_schema_metadata(own), {key.decode(): value.decode() for key, value in own.items()}
+    try:
+        told = {key.decode(): value.decode() for key, value in own.items()}
+    except UnicodeDecodeError as error:
+        raise UnreadableError("what it says of itself is not UTF-8") from error
+    return table.replace_schema_metadata(own), told
 
 
 def parts(path: Path) -> list[Path]:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Hashable
 from datetime import date
 from typing import Any, NoReturn, TypeAlias
 
+from tierkit.bounds import is_unicode
+
 __all__ = [
     "ContentError",
     "Form",
@@ -57,7 +59,7 @@ def read_json(source: str) -> Any:
     ------
     ContentError
         If it is no JSON, nested too deeply, gives a key twice, or holds a number that is not finite or longer
-        than 40 characters.
+        than 40 characters, or a text that is not Unicode.
 
     Examples
     --------
@@ -66,9 +68,12 @@ def read_json(source: str) -> Any:
     tierkit.scores.content.ContentError: the file: the key 'rate' is given twice.
     """
     try:
-        return json.loads(
+        tree = json.loads(
             source, object_pairs_hook=_once, parse_int=_int, parse_float=_float, parse_constant=_float
         )
+        if not is_unicode(tree):
+            raise ContentError("the file: has a text with half of a surrogate pair.")
+        return tree
     except RecursionError:
         raise ContentError("the file: is nested too deeply.") from None
     except json.JSONDecodeError as error:

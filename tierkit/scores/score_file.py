@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import date
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tierkit.bounds import UnreadableError
+from tierkit.bounds import UnreadableError, parse_json
 from tierkit.records import TIERS, DataError, Problem
 from tierkit.records.parquet import read_sealed
 
@@ -94,6 +93,8 @@ def read_scores(path: str | os.PathLike[str], table: str = "scores") -> tuple[pd
     except UnreadableError as error:
         raise _refused(table, f"{path} cannot be read: {error}") from error
     about = _about(table, path, said.get("tierkit", "{}"))
+    if not 0 <= about["reasons"] <= data.num_columns:  # each has columns of its own
+        raise _refused(table, f"{path} does not say what it is: reasons")
     expected = score_schema(about["reasons"], bool(about["certainty"]))
     if not data.schema.equals(expected):
         there, due = ({f"{one.name} ({one.type})" for one in schema} for schema in (data.schema, expected))
@@ -123,13 +124,18 @@ def read_scores(path: str | os.PathLike[str], table: str = "scores") -> tuple[pd
 def _about(table: str, path: str | os.PathLike[str], text: str) -> dict[str, Any]:
     """Return what a file says of itself, which must be all that is read of it."""
     try:
-        about = json.loads(text)
-        date.fromisoformat(about["as_of"])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        about = parse_json(text)
+    except UnreadableError as error:
+        raise _refused(table, f"{path} does not say what it is: {error}") from error
+    try:
+        as_written = date.fromisoformat(about["as_of"]).isoformat() == about["as_of"]
+    except (ValueError, TypeError, KeyError) as error:
         raise _refused(table, f"{path} does not say of which day it is") from error
+    if not as_written:  # 20241230 is a date in ISO 8601, too, and sorts otherwise
+        raise _refused(table, f"{path} does not say of which day it is")
     lacking = [name for name, kind in _SAID.items() if type(about.get(name)) is not kind]
-    if lacking or about["reasons"] < 0:
-        raise _refused(table, f"{path} does not say what it is: {', '.join(lacking) or 'reasons'}")
+    if lacking:
+        raise _refused(table, f"{path} does not say what it is: {', '.join(lacking)}")
     found: dict[str, Any] = about
     return found
 
