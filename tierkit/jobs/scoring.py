@@ -308,7 +308,8 @@ def _is_scores(path: Path) -> bool:
         said = json.loads((pq.read_schema(path).metadata or {})[b"tierkit"])
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return False
-    return isinstance(said, dict) and {"model", "policy", "scored"} <= set(said)
+    # Whoever reads a file and writes it again keeps what it says of itself, but not the seal.
+    return isinstance(said, dict) and {"model", "policy", "scored"} <= set(said) and is_sound(path)
 
 
 def _is_rejects(path: Path) -> bool:
@@ -316,7 +317,7 @@ def _is_rejects(path: Path) -> bool:
         schema = pq.read_schema(path)
     except (OSError, ValueError, pa.ArrowException):
         return False
-    return bool(schema.equals(REJECTS) and not schema.metadata)
+    return bool(schema.equals(REJECTS)) and is_sound(path)
 
 
 def _is_book(path: Path) -> bool:
