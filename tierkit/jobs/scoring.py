@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierkit import __version__
-from tierkit.bounds import UnreadableError, read_json
+from tierkit.bounds import UnreadableError, parse_json, read_json
 from tierkit.explain import code_books, reason_codes
 from tierkit.folders import replacing
 from tierkit.folders.claims import OutputError, plain_path, unbroken
@@ -31,7 +31,7 @@ from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder
 from tierkit.records.dataset import frame_of
-from tierkit.records.files import load_file, sha256
+from tierkit.records.files import load_file
 from tierkit.records.known import TIMED, Known, check_recorded, known
 from tierkit.records.parquet import is_sealed, is_sound, read_sealed, verify_seal, write_sealed
 from tierkit.records.rows import cell_problems, check_rows
@@ -305,7 +305,7 @@ def _check_replaceable(target: Path) -> None:
 
 def _is_scores(path: Path) -> bool:
     try:
-        said = json.loads((pq.read_schema(path).metadata or {})[b"tierkit"])
+        said = parse_json((pq.read_schema(path).metadata or {})[b"tierkit"])
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return False
     # Whoever reads a file and writes it again keeps what it says of itself, but not the seal.
@@ -397,7 +397,7 @@ def _key(job: _Job, folder: Folder, chunk_rows: int) -> dict[str, Any]:
     return {
         "tierkit": __version__,
         "model": model_digest(job.model),
-        "data": {name: sha256(path) for name, path in folder.files.items() if name in TIMED},
+        "data": {name: folder.sha256(TABLES[name]) for name in TIMED if name in folder.files},
         "policy": job.policy.hash,
         "policy_name": job.policy.name,
         "as_of": job.day.isoformat(),

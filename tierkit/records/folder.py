@@ -67,6 +67,20 @@ class Folder:
         """The day up to which there are records, if the manifest says."""
         return _day(self.manifest.get("as_of"))
 
+    def sha256(self, table: Table) -> str:
+        """Return the hash of the file of a table.
+
+        Raises
+        ------
+        DataError
+            If it cannot be read.
+        """
+        path = self.files[table.name]
+        try:
+            return sha256(path)
+        except UnreadableError as error:
+            raise DataError([unreadable(table, path, error)]) from error
+
     def load(self, table: Table) -> Any:
         """Read a table as it is.
 
@@ -89,7 +103,7 @@ class Folder:
         path = self.files[table.name]
         listed = self.manifest.get("tables", {}).get(table.name, {}).get("sha256")
         try:
-            if listed is not None and sha256(path) != listed:
+            if listed is not None and self.sha256(table) != listed:
                 message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
                 remedy = (
                     f"Restore the file or make the dataset again; or take {MANIFEST} away, and the tables "

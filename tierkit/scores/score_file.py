@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import date
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tierkit.bounds import UnreadableError
+from tierkit.bounds import UnreadableError, parse_json
 from tierkit.records import TIERS, DataError, Problem
 from tierkit.records.parquet import read_sealed
 
@@ -123,9 +122,9 @@ def read_scores(path: str | os.PathLike[str], table: str = "scores") -> tuple[pd
 def _about(table: str, path: str | os.PathLike[str], text: str) -> dict[str, Any]:
     """Return what a file says of itself, which must be all that is read of it."""
     try:
-        about = json.loads(text)
+        about = parse_json(text)
         date.fromisoformat(about["as_of"])
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise _refused(table, f"{path} does not say of which day it is") from error
     lacking = [name for name, kind in _SAID.items() if type(about.get(name)) is not kind]
     if lacking or about["reasons"] < 0:
