@@ -18,6 +18,7 @@ import pytest
 from shared import model_folder
 
 from tierkit.features import build
+from tierkit.folders.claims import OutputError
 from tierkit.jobs.scoring import score
 from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
 from tierkit.records import DataError, Dataset, open_folder, read_dataset, validate, write_dataset
@@ -257,7 +258,7 @@ def test_a_folder_of_parts_is_a_table(folder: Path, place: str) -> None:
     read = read_dataset(folder, ["inspections"])["inspections"]
     assert read["rating"].iloc[2 * third :].isna().all()
     pd.testing.assert_frame_equal(read.iloc[: 2 * third], expected.iloc[: 2 * third])
-    with pytest.raises(DataError, match=r"inspections: lies there as a folder of parts"):
+    with pytest.raises(OutputError, match="holds files that tierkit did not write"):
         write_dataset(Dataset({"signals": read_dataset(SYNTHETIC, ["signals"])["signals"]}), folder)
 
 
@@ -272,21 +273,25 @@ def test_a_path_is_no_pattern_and_tells_nothing_of_the_records(tmp_path: Path, n
     pd.testing.assert_frame_equal(build(tmp_path / name, "2024-12-30"), features, check_exact=True)
 
 
-@pytest.mark.parametrize("kind", ["stranger", "pipe"])
+@pytest.mark.parametrize("kind", ["stranger", "pipe", "sparse"])
 def test_what_is_no_table_is_told_before_its_hash_is_taken(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, kind: str
 ) -> None:
     away = tmp_path_factory.mktemp("away")
     file = folder / "inspections.parquet"
+    held = file.rename(away / "part.parquet")
     if kind == "pipe":
-        file.unlink()
         os.mkfifo(file)
-    else:
-        held = file.rename(away / "part.parquet")
+        told = "not a regular file"
+    elif kind == "stranger":
         file.mkdir()
         held.rename(file / "part.parquet")
         (file / "README.txt").touch()
-    told = "not a regular file" if kind == "pipe" else "README.txt, which is no part"
+        told = "README.txt, which is no part"
+    else:
+        with (folder / "inspections.csv").open("wb") as sparse:
+            sparse.truncate(1 << 40)
+        told = "larger than 16 GiB"
     assert any(told in str(one) for one in validate(folder))
     with pytest.raises(DataError, match=f"inspections.*{told}"):
         score(model_folder("jiading-2025"), folder, "2024-12-30", "jiading-2025", away / "s.parquet")

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from tierkit import __version__
-from tierkit.bounds import PROBLEMS, UnreadableError, read_json
+from tierkit.bounds import PROBLEMS, CsvBytes, UnreadableError, read_json
 from tierkit.folders import flush, whole_folder
 from tierkit.records.arguments import instance_of, one_of, path_of
 from tierkit.records.columns import Table
@@ -24,7 +24,7 @@ from tierkit.records.files import (
     save_file,
     sha256,
 )
-from tierkit.records.parquet import ROW_GROUP
+from tierkit.records.parquet import ROW_GROUP, parquet_schemas
 from tierkit.records.places import PLACE_FILE, SHANGHAI, Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import cell_problems, check_rows
@@ -68,7 +68,7 @@ class Folder:
         return _day(self.manifest.get("as_of"))
 
     def sha256(self, table: Table) -> str:
-        """Return the hash of the file of a table.
+        """Return the hash of the file of a table; what is no table, and may be endless, is not read.
 
         Raises
         ------
@@ -77,6 +77,10 @@ class Folder:
         """
         path = self.files[table.name]
         try:
+            if path.suffix == ".parquet" or path.is_dir():
+                parquet_schemas(path)
+            else:
+                CsvBytes(path).close()
             return sha256(path)
         except UnreadableError as error:
             raise DataError([unreadable(table, path, error)]) from error
@@ -103,7 +107,7 @@ class Folder:
         path = self.files[table.name]
         listed = self.manifest.get("tables", {}).get(table.name, {}).get("sha256")
         try:
-            if listed is not None and self.sha256(table) != listed:
+            if listed is not None and sha256(path) != listed:
                 message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
                 remedy = (
                     f"Restore the file or make the dataset again; or take {MANIFEST} away, and the tables "
