@@ -299,6 +299,21 @@ def test_what_is_no_table_is_told_before_its_hash_is_taken(
         build(folder, "2024-12-30")
 
 
+def test_a_place_that_cannot_be_read_is_not_passed_over(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder / "place.toml").write_text("# 上海", "gb18030")
+    assert any("not UTF-8" in str(one) for one in validate(folder))
+    out = tmp_path_factory.mktemp("away") / "s.parquet"
+    for use in (
+        lambda: score(model_folder("jiading-2025"), folder, "2024-12-30", "jiading-2025", out),
+        lambda: build(folder, "2024-12-30"),
+        lambda: read_dataset(folder, ["signals"]),
+    ):
+        with pytest.raises(DataError, match=r"place.toml: .*not UTF-8"):
+            use()
+
+
 def test_parts_that_do_not_fit_are_told(folder: Path) -> None:
     place = folder / "signals"
     place.mkdir()

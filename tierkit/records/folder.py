@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -204,7 +204,10 @@ def _read_place(root: Path, manifest: Mapping[str, Any]) -> Place:
     path = root / PLACE_FILE
     if not path.exists():
         return place_stated(manifest)
-    place = Place.load(path)
+    try:
+        place = Place.load(path)
+    except DataError as error:  # one that cannot be read is told by its path
+        raise DataError([replace(one, table=PLACE_FILE) for one in error.problems]) from error
     stated = manifest.get("place", place.stated())
     if stated != place.stated():
         message = f"is not the place that {MANIFEST} names: its name or hash differs"
