@@ -172,7 +172,7 @@ def test_a_claim_that_the_system_holds_for_nobody_stands_if_its_owner_may_live(
     assert (f"if that run has ended, delete '{lock}'" in caught.value.remedy) == other_host
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 1}', "[" * 60_000])
 def test_a_lock_without_an_owner_is_taken(tmp_path: Path, content: str) -> None:
     beside(tmp_path / "run", "lock").write_text(content)
     with warnings.catch_warnings(record=True) as caught:

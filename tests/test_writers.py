@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from shared import CITY, model_folder, run_command
 
@@ -170,6 +172,28 @@ def test_companions_of_scores_are_not_replaced_unless_score_wrote_them(place: Pa
     assert names(tmp_path) == ["s.parquet", "s.rejects.parquet"], "no code book of the run before"
     with pytest.raises(BadInputError, match="is the name of a reject file"):
         scoring.score(model_folder("jiading-2025"), CITY, AS_OF, "legacy", tmp_path / "x.rejects.parquet")
+
+
+@pytest.mark.parametrize("name", ["s.parquet", "s.rejects.parquet"])
+def test_scores_that_somebody_wrote_again_are_not_replaced(place: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "s.parquet"
+    scoring.score(model_folder("jiading-2025"), CITY, AS_OF, "jiading-2025", out)
+    mine = tmp_path / name
+    pq.write_table(pq.read_table(mine), mine)  # which keeps what the file says of itself
+    before = mine.read_bytes()
+    with pytest.raises(BadInputError, match=f"{name}' was not written by 'tierkit score'"):
+        scoring.score(model_folder("jiading-2025"), CITY, AS_OF, "jiading-2025", out)
+    assert mine.read_bytes() == before
+
+
+@pytest.mark.parametrize("said", ["[" * 100_000, "9" * 5000, "[]", "{"])
+def test_a_file_that_says_anything_of_itself_is_not_replaced(tmp_path: Path, said: str) -> None:
+    out = tmp_path / "s.parquet"
+    pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({"tierkit": said}), out)
+    before = out.read_bytes()
+    with pytest.raises(BadInputError, match="was not written by 'tierkit score'"):
+        scoring.score(model_folder("jiading-2025"), CITY, AS_OF, "jiading-2025", out)
+    assert out.read_bytes() == before
 
 
 def test_parts_of_another_run_are_not_taken(place: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Everybody's Parquet: each file gives the right values or a located problem, and all readers agree."""
 
 import base64
+import os
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -13,8 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
+from shared import model_folder
 
 from tierkit.features import build
+from tierkit.folders.claims import OutputError
+from tierkit.jobs.scoring import score
 from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
 from tierkit.records import DataError, Dataset, open_folder, read_dataset, validate, write_dataset
 from tierkit.records.files import sha256
@@ -253,8 +258,60 @@ def test_a_folder_of_parts_is_a_table(folder: Path, place: str) -> None:
     read = read_dataset(folder, ["inspections"])["inspections"]
     assert read["rating"].iloc[2 * third :].isna().all()
     pd.testing.assert_frame_equal(read.iloc[: 2 * third], expected.iloc[: 2 * third])
-    with pytest.raises(DataError, match=r"inspections: lies there as a folder of parts"):
+    with pytest.raises(OutputError, match="holds files that tierkit did not write"):
         write_dataset(Dataset({"signals": read_dataset(SYNTHETIC, ["signals"])["signals"]}), folder)
+
+
+@pytest.mark.parametrize("name", ["a*", "a?", "a[b]", "a[", "**", "enterprise_id=5", "rating=1", "it's"])
+def test_a_path_is_no_pattern_and_tells_nothing_of_the_records(tmp_path: Path, name: str) -> None:
+    for other in ("ab", "ac"):  # which a pattern would find
+        shutil.copytree(SYNTHETIC, tmp_path / other)
+        read = pq.read_table(tmp_path / other / "inspections.parquet")
+        pq.write_table(read.slice(0, 0), tmp_path / other / "inspections.parquet")
+    shutil.copytree(SYNTHETIC, tmp_path / name)
+    features = build(SYNTHETIC, "2024-12-30")
+    pd.testing.assert_frame_equal(build(tmp_path / name, "2024-12-30"), features, check_exact=True)
+
+
+@pytest.mark.parametrize("kind", ["stranger", "pipe", "sparse"])
+def test_what_is_no_table_is_told_before_its_hash_is_taken(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, kind: str
+) -> None:
+    away = tmp_path_factory.mktemp("away")
+    file = folder / "inspections.parquet"
+    held = file.rename(away / "part.parquet")
+    if kind == "pipe":
+        os.mkfifo(file)
+        told = "not a regular file"
+    elif kind == "stranger":
+        file.mkdir()
+        held.rename(file / "part.parquet")
+        (file / "README.txt").touch()
+        told = "README.txt, which is no part"
+    else:
+        with (folder / "inspections.csv").open("wb") as sparse:
+            sparse.truncate(1 << 40)
+        told = "larger than 16 GiB"
+    assert any(told in str(one) for one in validate(folder))
+    with pytest.raises(DataError, match=f"inspections.*{told}"):
+        score(model_folder("jiading-2025"), folder, "2024-12-30", "jiading-2025", away / "s.parquet")
+    with pytest.raises(DataError, match=f"inspections.*{told}"):
+        build(folder, "2024-12-30")
+
+
+def test_a_place_that_cannot_be_read_is_not_passed_over(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder / "place.toml").write_text("# 上海", "gb18030")
+    assert any("not UTF-8" in str(one) for one in validate(folder))
+    out = tmp_path_factory.mktemp("away") / "s.parquet"
+    for use in (
+        lambda: score(model_folder("jiading-2025"), folder, "2024-12-30", "jiading-2025", out),
+        lambda: build(folder, "2024-12-30"),
+        lambda: read_dataset(folder, ["signals"]),
+    ):
+        with pytest.raises(DataError, match=r"place.toml: .*not UTF-8"):
+            use()
 
 
 def test_parts_that_do_not_fit_are_told(folder: Path) -> None:

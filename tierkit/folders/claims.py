@@ -25,6 +25,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tierkit.bounds import parse_json
+
 __all__ = ["OutputError", "beside", "claim", "is_partial", "plain_path", "scratch", "unbroken"]
 
 _HOLDS_NOTHING = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -224,7 +226,7 @@ def _sign(descriptor: int, made: list[Path]) -> None:
 def _read(descriptor: int) -> dict[str, Any] | None:
     """Return what a lock says of its owner; None if it says nothing, or not yet."""
     try:
-        said = json.loads(os.pread(descriptor, 1 << 16, 0))
+        said = parse_json(os.pread(descriptor, 1 << 16, 0))
     except ValueError:
         return None
     whole = isinstance(said, dict) and {"host", "process", "began", "since", "made"} <= set(said)

@@ -24,8 +24,7 @@ from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
 from tierkit.policy import Policy, presets
 from tierkit.policy.reviews import read_log
 from tierkit.progress import Progress, quiet
-from tierkit.records import TIERS, Tables, open_folder
-from tierkit.records.files import sha256
+from tierkit.records import TABLES, TIERS, Tables, open_folder
 from tierkit.records.parquet import read_whole
 from tierkit.report import City, data_hash, sheets, write_dossiers
 from tierkit.report import city_page as write_page
@@ -243,7 +242,7 @@ def _files(checks: Checks, data: Path, about: Mapping[str, Any], place: Path, pr
     folder, hashes = open_folder(data), about["data"]
     progress("checking the tables", 0, len(hashes))
     for k, (name, expected) in enumerate(sorted(hashes.items()), 1):
-        if name not in folder.files or sha256(folder.files[name]) != expected:
+        if name not in folder.files or folder.sha256(TABLES[name]) != expected:
             message = f"the table '{name}' is not the one that was scored"
             checks.note("data", message, "Give the dataset that was scored, or score this one.")
         progress("checking the tables", k, len(hashes))

@@ -215,7 +215,11 @@ def explain(
 
 def _check_page(page: Path) -> None:
     """Raise unless nothing is there, or a page of ours."""
-    if page.exists() and _SIGNED not in page.read_bytes()[:_HEAD]:
+    if not page.exists():
+        return
+    with page.open("rb") as file:
+        signed = _SIGNED in file.read(_HEAD)
+    if not signed:
         raise OutputError(f"'{page}' was not written by 'tierkit explain'", "Give another name.")
 
 

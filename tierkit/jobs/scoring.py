@@ -31,7 +31,7 @@ from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder
 from tierkit.records.dataset import frame_of
-from tierkit.records.files import load_file, sha256
+from tierkit.records.files import load_file
 from tierkit.records.known import TIMED, Known, check_recorded, known
 from tierkit.records.parquet import is_sealed, is_sound, read_sealed, verify_seal, write_sealed
 from tierkit.records.rows import cell_problems, check_rows
@@ -308,7 +308,8 @@ def _is_scores(path: Path) -> bool:
         said = parse_json((pq.read_schema(path).metadata or {})[b"tierkit"])
     except (OSError, ValueError, KeyError, pa.ArrowException):
         return False
-    return isinstance(said, dict) and {"model", "policy", "scored"} <= set(said)
+    # Whoever reads a file and writes it again keeps what it says of itself, but not the seal.
+    return isinstance(said, dict) and {"model", "policy", "scored"} <= set(said) and is_sound(path)
 
 
 def _is_rejects(path: Path) -> bool:
@@ -316,7 +317,7 @@ def _is_rejects(path: Path) -> bool:
         schema = pq.read_schema(path)
     except (OSError, ValueError, pa.ArrowException):
         return False
-    return bool(schema.equals(REJECTS) and not schema.metadata)
+    return bool(schema.equals(REJECTS)) and is_sound(path)
 
 
 def _is_book(path: Path) -> bool:
@@ -396,7 +397,7 @@ def _key(job: _Job, folder: Folder, chunk_rows: int) -> dict[str, Any]:
     return {
         "tierkit": __version__,
         "model": model_digest(job.model),
-        "data": {name: sha256(path) for name, path in folder.files.items() if name in TIMED},
+        "data": {name: folder.sha256(TABLES[name]) for name in TIMED if name in folder.files},
         "policy": job.policy.hash,
         "policy_name": job.policy.name,
         "as_of": job.day.isoformat(),

@@ -41,10 +41,11 @@ def sha256(path: Path) -> str:
     Raises
     ------
     UnreadableError
-        If a folder holds anything else than parts of a table.
+        As from `parts`.
     """
+    found = parts(path)
     if path.is_dir():
-        listed = "".join(f"{part.name} {sha256(part)}\n" for part in parts(path))
+        listed = "".join(f"{part.name} {sha256(part)}\n" for part in found)
         return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

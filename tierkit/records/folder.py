@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from tierkit import __version__
-from tierkit.bounds import PROBLEMS, UnreadableError, read_json
+from tierkit.bounds import PROBLEMS, CsvBytes, UnreadableError, read_json
 from tierkit.folders import flush, whole_folder
 from tierkit.records.arguments import instance_of, one_of, path_of
 from tierkit.records.columns import Table
@@ -24,7 +24,7 @@ from tierkit.records.files import (
     save_file,
     sha256,
 )
-from tierkit.records.parquet import ROW_GROUP
+from tierkit.records.parquet import ROW_GROUP, parquet_schemas
 from tierkit.records.places import PLACE_FILE, SHANGHAI, Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import cell_problems, check_rows
@@ -66,6 +66,24 @@ class Folder:
     def as_of(self) -> date | None:
         """The day up to which there are records, if the manifest says."""
         return _day(self.manifest.get("as_of"))
+
+    def sha256(self, table: Table) -> str:
+        """Return the hash of the file of a table; what is no table, and may be endless, is not read.
+
+        Raises
+        ------
+        DataError
+            If it cannot be read.
+        """
+        path = self.files[table.name]
+        try:
+            if path.suffix == ".parquet" or path.is_dir():
+                parquet_schemas(path)
+            else:
+                CsvBytes(path).close()
+            return sha256(path)
+        except UnreadableError as error:
+            raise DataError([unreadable(table, path, error)]) from error
 
     def load(self, table: Table) -> Any:
         """Read a table as it is.
@@ -186,7 +204,10 @@ def _read_place(root: Path, manifest: Mapping[str, Any]) -> Place:
     path = root / PLACE_FILE
     if not path.exists():
         return place_stated(manifest)
-    place = Place.load(path)
+    try:
+        place = Place.load(path)
+    except DataError as error:  # one that cannot be read is told by its path
+        raise DataError([replace(one, table=PLACE_FILE) for one in error.problems]) from error
     stated = manifest.get("place", place.stated())
     if stated != place.stated():
         message = f"is not the place that {MANIFEST} names: its name or hash differs"

@@ -9,6 +9,7 @@ when is taken from the schema, and from nowhere else: `known_sql` is the one rul
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
@@ -389,16 +390,18 @@ def check_recorded(as_of: date, until: date | None) -> None:
 def _raw_sql(path: Path, table: Table) -> str:
     """Return the query of a table as it lies, in which what is empty is NULL: Parquet may hold NaN.
 
-    Infinite numbers were refused before. DuckDB takes ``isnan`` for false where statistics name no NaN.
+    Infinite numbers were refused before. DuckDB takes ``isnan`` for false where statistics name no NaN. It
+    takes a path for a pattern, and ``sector=food`` in it for the values of a column, unless told otherwise.
     """
-    files = ", ".join("'{}'".format(str(part).replace("'", "''")) for part in parts(path))
+    literal = [re.sub(r"([*?[])", r"[\1]", str(part)).replace("'", "''") for part in parts(path)]
+    files = ", ".join(f"'{one}'" for one in literal)
     columns = ", ".join(
         f'CASE WHEN isfinite("{one.name}") THEN "{one.name}" END AS "{one.name}"'
         if one.kind == "float"
         else f'"{one.name}"'
         for one in table
     )
-    return f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true)"
+    return f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
 
 
 def _sources(data: Source) -> tuple[dict[str, Any], Folder | None]:

@@ -170,9 +170,11 @@ def parts(path: Path) -> list[Path]:
     Raises
     ------
     UnreadableError
-        If a folder holds anything else than parts, or none.
+        If a folder holds anything else than parts, or none, or the table is a pipe, which may never end.
     """
     if not path.is_dir():
+        if path.exists() and not path.is_file():
+            raise UnreadableError("it is not a regular file", "Save it as a file, and give that")
         return [path]
     found = sorted(one for one in path.iterdir() if one.name[0] not in "._")
     other = [one.name for one in found if one.suffix != ".parquet" or not one.is_file()]

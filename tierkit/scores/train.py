@@ -20,9 +20,8 @@ from tierkit.folders import check_replaceable
 from tierkit.folders.claims import claim
 from tierkit.policy import PolicyLike, policy_of
 from tierkit.progress import Progress, quiet
-from tierkit.records import SCHEMA_VERSION, place_of
+from tierkit.records import SCHEMA_VERSION, TABLES, place_of
 from tierkit.records.dataset import arrow_table
-from tierkit.records.files import sha256
 from tierkit.records.folder import open_folder
 from tierkit.records.gate import day_of, source_of
 from tierkit.records.known import TIMED, Source, known
@@ -54,7 +53,7 @@ def _data_hashes(data: Source) -> dict[str, Any]:
                 found[name] = hashlib.sha256(sink.getbuffer()).hexdigest()
         return found
     folder = open_folder(data)
-    return {name: sha256(folder.files[name]) for name in TIMED if name in folder.files}
+    return {name: folder.sha256(TABLES[name]) for name in TIMED if name in folder.files}
 
 
 def train(
