@@ -166,6 +166,20 @@ def test_where_only_missing_values_differ_the_known_levels_are_one_bin() -> None
     assert rows[0]["woe"] == pytest.approx(seen[0])
 
 
+@pytest.mark.parametrize("draw", ["normal", "counts"])
+def test_where_only_missing_values_differ_a_number_has_no_cuts(draw: str) -> None:
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=ROWS) if draw == "normal" else rng.poisson(3.0, ROWS).astype(float)
+        missing = rng.random(ROWS) < 0.2
+        noise = (rng.random(ROWS) < np.where(missing, 0.3, RATE)).astype(np.int64)
+        real = (rng.random(ROWS) < np.where(missing, 0.3, expit(logit(RATE) + 0.5 * x))).astype(np.int64)
+        x[missing] = np.nan
+        kinds = [row["kind"] for row in binning.bins("x", x, noise)]
+        assert kinds == ["interval", "missing"], seed
+        assert len(binning.bins("x", x, real)) > 2, seed
+
+
 def test_weights_of_levels_are_those_of_their_shrunken_rates() -> None:
     code, event = levels(2, 60, 0.6)
     labels = tuple(f"L{i}" for i in range(60))
