@@ -110,7 +110,7 @@ def checked_count(name: str, value: Any, least: int = 1) -> int:
     >>> checked_count("bins", 10)
     10
     """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"The '{name}' must be a whole number from {least}. Got {value!r}.")
     return int(value)
 
