@@ -29,10 +29,12 @@ Bins are chosen by the outcome: levels are sorted by their event rate and put to
 sought where the rate changes. Bins chosen so differ in noise too, the more, the more values there are, and
 a test that takes them as given finds that they do. So the scorecard asks first, before anything is chosen
 (`tierkit.scores.chance`): the events are dealt out again at random to the levels, or to up to forty cells
-of a number, 1,999 times, and each deal is given the choices that the bins have. A column without a declared
-direction gets points only if at most one deal looks as good as what was seen, a size of {size}. Missing
-values are a cell of their own; where they differ and the known levels do not, these stay one bin (the cuts
-of a number are kept). A column with a declared direction is not tested.
+of a number, 1,999 times, and each deal is given the choices that the bins have. A number is asked twice,
+each at half the size: for rates that only rise or only fall, and for any rates. A column without a declared
+direction gets points only if at most one deal (of a number: none) looks as good as what was seen, a size of
+{size}. Missing
+values are a cell of their own; where they differ and the known values do not, by the same test of these
+alone, the known ones stay one bin. A column with a declared direction is not tested.
 
 Levels that pass are weighed by shrunken rates: each is drawn to the column's mean the more, the fewer rows
 it has, by as much as the spread of all levels says (empirical Bayes). Otherwise the level with the highest

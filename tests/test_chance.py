@@ -70,6 +70,11 @@ def test_a_slope_and_a_rare_value_are_found_either_way(way: int) -> None:
     assert chance.differs(count, events, len(count))
 
 
+def test_a_number_whose_rates_rise_and_fall_again_is_found() -> None:
+    count = np.full(20, 300)
+    assert chance.differs(count, np.repeat([30, 70, 30], [9, 2, 9]), 20)
+
+
 def test_the_decision_is_that_of_all_deals() -> None:
     """Every way to deal the events out, with its chance, against the decision; near 0.001 either may be."""
     count = np.array([9, 7, 8])
@@ -78,9 +83,9 @@ def test_the_decision_is_that_of_all_deals() -> None:
         for total in (8, 12):
             deals = np.array([e for e in product(*(range(m + 1) for m in count)) if sum(e) == total])
             ways = np.array([np.prod([comb(m, k) for m, k in zip(count, e, strict=True)]) for e in deals])
-            gain = chance._gain(deals, count, ordered)
-            for events, own in zip(deals, gain, strict=True):
-                p = ways[gain >= own - 1e-9].sum() / ways.sum()
+            tried = [chance._gain(deals, count, way) for way in {0, ordered}]
+            for k, events in enumerate(deals):
+                p = len(tried) * min(ways[gain >= gain[k] - 1e-9].sum() / ways.sum() for gain in tried)
                 if p < 0.00005 or p > 0.005:
                     assert chance.differs(count, events, ordered) == (p < 0.001), (events, p)
                     decided[bool(p < 0.001)] += 1
@@ -164,6 +169,20 @@ def test_where_only_missing_values_differ_the_known_levels_are_one_bin() -> None
         np.array([float((~missing).sum())]), np.array([float(event[~missing].sum())]), ROWS, event.sum()
     )
     assert rows[0]["woe"] == pytest.approx(seen[0])
+
+
+@pytest.mark.parametrize("draw", ["normal", "counts"])
+def test_where_only_missing_values_differ_a_number_has_no_cuts(draw: str) -> None:
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=ROWS) if draw == "normal" else rng.poisson(3.0, ROWS).astype(float)
+        missing = rng.random(ROWS) < 0.2
+        noise = (rng.random(ROWS) < np.where(missing, 0.3, RATE)).astype(np.int64)
+        real = (rng.random(ROWS) < np.where(missing, 0.3, expit(logit(RATE) + 0.5 * x))).astype(np.int64)
+        x[missing] = np.nan
+        kinds = [row["kind"] for row in binning.bins("x", x, noise)]
+        assert kinds == ["interval", "missing"], seed
+        assert len(binning.bins("x", x, real)) > 2, seed
 
 
 def test_weights_of_levels_are_those_of_their_shrunken_rates() -> None:

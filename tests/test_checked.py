@@ -14,7 +14,7 @@ from tierkit.policy import Policy
 from tierkit.scores import metrics
 from tierkit.scores.calibration import Calibration
 from tierkit.scores.checked import checked
-from tierkit.scores.monitoring import Bands
+from tierkit.scores.monitoring import Bands, null_point
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 
@@ -53,6 +53,11 @@ BAD: dict[str, tuple[Any, Any, Any]] = {
     "no weight at all": (Y, P, [0, 0, 0, 0]),
     "a weight too few": (Y, P, [1, 1, 1]),
     "weights of two dimensions": (Y, P, np.array(W)[:, None]),
+    "weights whose squares vanish": (Y, P, [1e-300] * 4),
+    "weights beyond all sums": (Y, P, [1e300] * 4),
+    "objects that are dates": (Y, np.array([np.datetime64("2024-01-01")] * 4, dtype=object), W),
+    "objects that are durations": (Y, np.array([np.timedelta64(1, "D")] * 4, dtype=object), W),
+    "objects that are complex": (Y, np.array([np.complex128(0.5)] * 4, dtype=object), W),
 }
 
 
@@ -84,6 +89,37 @@ def test_a_probability_lies_between_0_and_1(name: str, chance: float) -> None:
         OF_THREE[name](Y, [0.1, chance, 0.3, 0.9], W)
     with pytest.raises(ValueError, match="must be a probability"):
         metrics.calibration_error_null([0.1, chance])
+
+
+@pytest.mark.parametrize("bins", [0, -3, 2.5, np.nan, True])
+def test_a_number_of_bins_is_a_whole_number_from_1(bins: Any) -> None:
+    for call in (
+        lambda: metrics.bands(P, bins),
+        lambda: metrics.quantile_edges(P, bins),
+        lambda: metrics.psi(P, P[::-1], bins),
+        lambda: metrics.calibration_table(Y, P, bins),
+        lambda: metrics.calibration_error(Y, P, bins),
+        lambda: metrics.calibration_error_null(P, bins),
+        lambda: metrics.calibration_error_null(P, replicates=bins),
+        lambda: Bands.of(P, bands=bins),
+    ):
+        with pytest.raises(ValueError, match="must be a whole number from 1"):
+            call()
+
+
+def test_a_calibration_maps_margins_alone() -> None:
+    for bad in ([np.nan], [None], ["1"], [[1.0], [2.0]], [np.inf]):
+        for call in (Calibration().log_odds, Calibration().probability):
+            with pytest.raises(ValueError, match="'margin'"):
+                call(bad)
+
+
+def test_the_limit_of_an_index_needs_two_samples() -> None:
+    for n, m in ((0, 10), (10, -3), (np.nan, 10)):
+        with pytest.raises(ValueError, match="Two samples with rows"):
+            null_point(5, n, m)
+    with pytest.raises(ValueError, match="'level'"):
+        null_point(5, 10, 10, 2)
 
 
 def test_one_error_names_all_that_is_wrong() -> None:

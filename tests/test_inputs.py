@@ -253,3 +253,17 @@ def test_names_that_are_no_text_are_refused(known) -> None:
             Inputs.learn(frame)
     with pytest.raises(ColumnError, match=r"no text: 7\."):
         known.read(FRAME.assign(note=1).rename(columns={"note": 7}))
+
+
+def test_durations_of_numpy_in_a_column_of_objects_are_no_numbers() -> None:
+    held = pd.Series([np.timedelta64(day, "D") for day in (1, 2, 3)], dtype=object)
+    for column in (held, pd.Categorical(held.to_list())):
+        with pytest.raises(ColumnError, match="Column 'x'"):
+            Inputs.learn(pd.DataFrame({"x": column}))
+
+
+def test_levels_that_differ_by_a_nul_at_the_end_stay_apart() -> None:
+    frame = pd.DataFrame({"x": pd.Series(["a", "a\0", "b"], dtype=object)})
+    known = Inputs.learn(frame)
+    assert known.levels["x"] == ("a", "a\0", "b")
+    assert known.read(frame)[:, 0].tolist() == [0, 1, 2]

@@ -270,11 +270,10 @@ def _says_something(cell: NDArray[np.int64], event: NDArray[np.int64], ordered: 
     count = np.bincount(place, minlength=last + 1)
     bad = np.bincount(place[event == 1], minlength=last + 1)
     n_ordered = last if ordered else 0
-    # The second is asked only if the first holds, so that both together are wrong no more often than one. It
-    # is asked of levels alone: a number's rates must rise or fall, so that noise makes few bins of little
-    # weight, and on the file of docs/polish.md such cuts are worth their points.
+    # The second is asked only if the first holds, so that where nothing differs both together are wrong no
+    # more often than one; where missing values alone differ, the second alone tells.
     any_at_all = differs(count, bad, n_ordered)
-    known = any_at_all and (ordered or not missing.any() or differs(count[:last], bad[:last]))
+    known = any_at_all and (not missing.any() or differs(count[:last], bad[:last], n_ordered))
     return any_at_all, known
 
 

@@ -132,8 +132,14 @@ class Calibration:
         return cls(low, high, shift, "beta" if enough else "shift")
 
     def log_odds(self, margin: ArrayLike) -> Floats:
-        """Return calibrated log-odds of margins, in the same order."""
-        margins = np.asarray(margin, np.float64)
+        """Return calibrated log-odds of margins, in the same order.
+
+        Raises
+        ------
+        ValueError
+            If a margin is not finite, or they have not one dimension.
+        """
+        [margins] = checked(margin=("scores", margin))
         bent: Floats = (
             self.shift - self.low * np.logaddexp(0, -margins) + self.high * np.logaddexp(0, margins)
         )

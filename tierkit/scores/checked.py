@@ -9,6 +9,8 @@ of one enterprise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from tierkit.arrays import Floats, Mask
 
-__all__ = ["KINDS", "Kind", "checked", "checked_share"]
+__all__ = ["KINDS", "Kind", "checked", "checked_count", "checked_share"]
 
 
 class Kind(NamedTuple):
@@ -38,7 +40,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "groups": Kind("a group", lambda x: ~pd.isna(x)),
     }
 )
-"""Kind of array → what it must be. Weights may not all be 0, and are 1 where none are given."""
+"""Kind of array → what it must be. Weights may not all be 0, and are 1 where none are given.
+
+Weights and amounts are summed and squared, so these sums must be numbers too.
+"""
 _NUMBERS = "biuf"
 _SHOWN = 40
 
@@ -92,6 +97,24 @@ def checked(**given: tuple[str, Any]) -> list[NDArray[Any]]:
     return arrays
 
 
+def checked_count(name: str, value: Any, least: int = 1) -> int:
+    """Return a whole number that is not below the least, as a number of bins is.
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+
+    Examples
+    --------
+    >>> checked_count("bins", 10)
+    10
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"The '{name}' must be a whole number from {least}. Got {value!r}.")
+    return int(value)
+
+
 def checked_share(name: str, value: float) -> float:
     """Return a number that lies between 0 and 1, as a level of confidence does.
 
@@ -120,14 +143,20 @@ def _array(name: str, kind: str, values: Any) -> tuple[NDArray[Any], list[str]]:
         return array, [told + (" Give its column alone." if array.ndim == 2 else "")]
     if kind == "groups":
         return array, []
-    if array.dtype == object and not any(isinstance(one, str | bytes) for one in array):
-        array = np.where(pd.isna(array), np.nan, array)
+    gone = pd.isna(array)
+    if array.dtype == object and all(map(_is_number, array[~gone])):
+        array = np.where(gone, np.nan, array)
     elif array.dtype.kind not in _NUMBERS and len(array):
         return array, [_not_numbers(name, kind, array)]
     try:
         return array.astype(np.float64), []
     except (TypeError, ValueError):
         return array, [_not_numbers(name, kind, array)]
+
+
+def _is_number(value: Any) -> bool:
+    # NumPy counts its durations among the whole numbers.
+    return isinstance(value, Real | Decimal | np.bool_) and not isinstance(value, np.timedelta64)
 
 
 def _not_numbers(name: str, kind: str, array: NDArray[Any]) -> str:
@@ -143,4 +172,9 @@ def _values(name: str, kind: str, array: NDArray[Any]) -> list[str]:
         return [f"'{name}' must be {KINDS[kind].must_be} in every row; row {bad[0]} holds {shown} ({count})."]
     if kind == "weights" and len(array) and not array.sum() > 0:
         return [f"'{name}' has no weight above 0. Give weight to a row at least."]
+    if kind in ("weights", "amounts") and array.any():
+        with np.errstate(over="ignore"):
+            squares = (array**2).sum()
+        if not (0 < squares < np.inf):
+            return [f"'{name}' must have sums and squares that are numbers. Scale it, to a mean of 1 say."]
     return []

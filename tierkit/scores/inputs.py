@@ -84,6 +84,11 @@ def _exact(values: Iterable[Any]) -> list[float] | None:
     return found
 
 
+def _is_number(value: Any) -> bool:
+    # NumPy counts its durations among the whole numbers.
+    return isinstance(value, _NUMBERS) and not isinstance(value, np.timedelta64)
+
+
 def _kinds(values: Iterable[Any]) -> str:
     return ", ".join(sorted({type(value).__name__ for value in values}))
 
@@ -96,7 +101,7 @@ def _texts(categories: pd.Index) -> list[str] | None:
     values = categories.tolist()
     if all(type(value) in (str, np.str_) for value in values) or all(isinstance(v, _BOOLS) for v in values):
         texts = list(map(str, values))
-    elif all(isinstance(v, _NUMBERS) and not isinstance(v, _BOOLS) and v == v // 1 for v in values):
+    elif all(_is_number(v) and not isinstance(v, _BOOLS) and v == v // 1 for v in values):
         texts = [str(int(v)) for v in values]
     else:
         return None
@@ -155,9 +160,12 @@ def _column(name: str, column: pd.Series) -> _Column:
     values = column.to_numpy(object)[some]
     if kind in "OUT" and all(type(value) in (str, np.str_) for value in values):
         codes = np.full(len(column), -1, np.int64)
-        found, codes[some] = np.unique(values.astype(str), return_inverse=True)
-        return _Column(levels=tuple(found.tolist()), codes=codes)
-    if kind == "O" and all(isinstance(value, _NUMBERS) for value in values):
+        texts = list(map(str, values))  # no array of text, which would drop a NUL at the end
+        found = sorted(set(texts))
+        code = {level: i for i, level in enumerate(found)}
+        codes[some] = [code[one] for one in texts]
+        return _Column(levels=tuple(found), codes=codes)
+    if kind == "O" and all(map(_is_number, values)):
         floats = _exact(values)
         numbers = np.full(len(column), np.nan)
         numbers[some] = 0.0 if floats is None else floats

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from tierkit.arrays import Floats, Ints
-from tierkit.scores.checked import checked, checked_share
+from tierkit.scores.checked import checked, checked_count, checked_share
 
 __all__ = [
     "auc",
@@ -439,6 +439,7 @@ def bands(values: ArrayLike, n: int) -> Ints:
     [0, 1, 1]
     """
     [given] = checked(values=("scores", values))
+    checked_count("n", n)
     if not given.size:
         return np.zeros(0, np.int64)
     _, place, count = np.unique(given, return_inverse=True, return_counts=True)
@@ -568,6 +569,7 @@ def calibration_error_null(
     given, weights = checked(
         probability=("probabilities", probability), sample_weight=("weights", sample_weight)
     )
+    checked_count("replicates", replicates)
     if not given.size:
         return np.full(replicates, np.nan)
     order = np.argsort(given, kind="stable")
@@ -607,6 +609,7 @@ def quantile_edges(values: ArrayLike, bins: int) -> Floats:
     [0.0, 0.5]
     """
     [given] = checked(values=("scores", values))
+    checked_count("bins", bins)
     if not given.size:
         raise ValueError("There are no values to take quantiles of. Give one at least.")
     each, count = np.unique(given, return_counts=True)

@@ -120,11 +120,19 @@ def null_point(cells: int, n: float, m: float, level: float = 0.95) -> float:
     float
         (1/n + 1/m) times the chi-square quantile with cells - 1 degrees of freedom; 0 for a single cell.
 
+    Raises
+    ------
+    ValueError
+        If a sample has no rows or the level is not in (0, 1).
+
     Examples
     --------
     >>> round(null_point(10, 1000, 1000), 4), round(null_point(10, 100_000, 100_000), 6)
     (0.0338, 0.000338)
     """
+    checked_share("level", level)
+    if not (n > 0 and m > 0):
+        raise ValueError(f"Two samples with rows are needed. Got {n} and {m}.")
     return float((1 / n + 1 / m) * chi2.ppf(level, cells - 1)) if cells > 1 else 0.0
 
 
