@@ -295,7 +295,7 @@ def append(
         held = {_values(entry, _TABLE.key): _values(entry, _GIVEN) for entry in entries}
         last: dict[str, Any] = entries[-1] if entries else {"entry": 0, "hash": _FIRST}
         lines = []
-        for row in frame.to_dict("records"):
+        for row in frame.drop_duplicates().to_dict("records"):
             given = {str(name): _plain(cell) for name, cell in row.items()}
             key, content = _values(given, _TABLE.key), _values(given, _GIVEN)
             if held.get(key) == content:
