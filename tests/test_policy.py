@@ -538,6 +538,20 @@ def test_a_file_that_bears_the_name_of_a_preset_is_the_preset(tmp_path):
         Policy.load(tmp_path / "on_it.toml")
 
 
+@pytest.mark.parametrize("name", ["Legacy", "legacy ", "ＬＥＧＡＣＹ", "leg\u200bacy", "le\u00adgacy"])
+def test_a_name_that_looks_like_that_of_a_preset_is_that(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.toml"
+    text = f'[meta]\nname = "{name}"\nbaseline = "legacy"\n'
+    path.write_text(text, encoding="utf-8")
+    assert Policy.load(path).hash == Policy.load("legacy").hash
+    path.write_text(
+        text + '[depth]\ndetection = { value = 0.1, unit = "probability", assumption = "mine" }\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(PolicyError, match=r"is the name of a preset, which differs in 'depth.detection'"):
+        Policy.load(path)
+
+
 LATER = """[meta]
 name = "later"
 baseline = "shanghai-2025"

@@ -1,5 +1,6 @@
 """Load policy files with their baselines, from text to the complete set of parameters."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
@@ -84,8 +85,13 @@ def load(
 ) -> tuple[Content | None, Reading]:
     """Read a file and its baselines; the content is None if there is an error."""
     content, reading = read(read_file(path), path.name, path.parent, (*above, path.resolve()))
-    if content is not None and content.name in presets() and path.resolve().parent != _PRESETS.resolve():
-        preset, _ = load(find(content.name), ())
+    if content is None or path.resolve().parent == _PRESETS.resolve():
+        return content, reading
+    # nobody tells names apart by capitals, width or what is not seen
+    name = unicodedata.normalize("NFKC", content.name).casefold()
+    seen = "".join(one for one in name if one.isprintable() and not one.isspace())
+    if seen in presets():
+        preset, _ = load(find(seen), ())
         assert preset is not None
         other = [one for one, given in content.parameters.items() if given != preset.parameters.get(one)]
         if other or content.meta.oracle != preset.meta.oracle:
