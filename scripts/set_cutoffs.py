@@ -117,7 +117,17 @@ def cutoffs(policy: Policy, risk: NDArray[np.float64], points: NDArray[np.float6
 
 def worst_first(values: NDArray[np.float64], shares: Any) -> list[float]:
     """Return ascending cut-offs of a score of which more is better, for shares from the best."""
-    return [round(float(q), 1) for q in np.quantile(values, np.cumsum(list(shares)[::-1])[:-1])]
+    return [cut(values, below) for below in np.cumsum(list(shares)[::-1])[:-1]]
+
+
+def cut(values: NDArray[np.float64], below: float) -> float:
+    """Return the quantile to one decimal, up or down, whichever leaves a share nearer to the wanted one below.
+
+    Many may have the very value of the quantile, and rounding decides on which side all of them are.
+    """
+    exact = float(np.quantile(values, below)) * 10
+    sides = [np.floor(exact) / 10, np.ceil(exact) / 10]
+    return float(min(sides, key=lambda one: abs(float((values < one).mean()) - below)))
 
 
 if __name__ == "__main__":

@@ -21,10 +21,9 @@ from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
 from tierkit.scores.calibration import Calibration
-from tierkit.scores.content import count, either, known, mapping, number, record, text
 from tierkit.scores.inputs import Unseen
 from tierkit.scores.risk_trees import Limits, check_risk_trees
-from tierkit.scores.saved import check_learnt, learnt
+from tierkit.scores.saved import RISK, check_learnt
 
 __all__ = ["RiskModel"]
 
@@ -40,15 +39,6 @@ _FIXED: dict[str, Any] = {
     "feature_pre_filter": False,
     "verbosity": -1,
 }
-_INT = count(0, 2**31 - 1)
-_SAVED = record(
-    format=known(_FORMAT),
-    **learnt(
-        learning_rate=number(),
-        **dict.fromkeys(("min_rows", "n_leaves", "n_trees", "num_threads", "random_state"), _INT),
-    ),
-    calibration=mapping(either(number(), text())),
-)
 
 
 class RiskModel(estimators.TwoClassEstimator):
@@ -274,7 +264,7 @@ class RiskModel(estimators.TwoClassEstimator):
         """
         if not isinstance(rest, Mapping) or rest.get("format") != _FORMAT:
             raise ValueError(f"This is no risk model of format '{_FORMAT}'. Train and save it again.")
-        _SAVED(rest, "")
+        RISK(rest, "")
         check_learnt(rest)
         model = cls._restored(rest)
         _check_parameters(model)

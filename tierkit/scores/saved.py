@@ -7,6 +7,7 @@ from typing import Any
 
 from tierkit.scores.content import (
     Form,
+    count,
     either,
     flag,
     known,
@@ -20,7 +21,7 @@ from tierkit.scores.content import (
 )
 from tierkit.scores.trees import MOST_FEATURES
 
-__all__ = ["check_learnt", "learnt"]
+__all__ = ["RISK", "check_learnt", "learnt"]
 
 
 _MOST_LEVELS = 100_000
@@ -50,6 +51,18 @@ def learnt(**parameters: Form) -> dict[str, Form]:
         "named": flag,
         "inputs": _INPUTS,
     }
+
+
+_INT = count(0, 2**31 - 1)
+RISK = record(
+    format=text(),
+    **learnt(
+        learning_rate=number(),
+        **dict.fromkeys(("min_rows", "n_leaves", "n_trees", "num_threads", "random_state"), _INT),
+    ),
+    calibration=mapping(either(number(), text())),
+)
+"""The form of what the risk model saves beside its trees."""
 
 
 def check_learnt(data: Mapping[str, Any]) -> None:
