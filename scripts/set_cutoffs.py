@@ -121,7 +121,7 @@ def worst_first(values: NDArray[np.float64], shares: Any) -> list[float]:
 
 
 def cut(values: NDArray[np.float64], below: float) -> float:
-    """Return the quantile to one decimal, up or down, whichever leaves a share nearer to the wanted one below.
+    """Return the quantile to one decimal, up or down, whichever leaves a share nearer to that wanted.
 
     Many may have the very value of the quantile, and rounding decides on which side all of them are.
     """
