@@ -191,12 +191,12 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
 @pytest.mark.parametrize("name", FILES)
 def test_files_as_a_whole_are_read_or_told(folder: Path, name: str) -> None:
     write, message = FILES[name]
-    work = folder / "work"
-    work.mkdir()
     write(folder / "signals.parquet")
     if name not in ("no rows", "no row group"):
         (problem,) = [str(one) for one in validate(folder) if one.table == "signals"]
         assert message in problem
+        work = folder / "work"
+        work.mkdir()
         with pytest.raises(DataError) as error:
             stage(open_folder(folder), work, Rejects(None))
         assert [str(one) for one in error.value.problems] == [problem]
