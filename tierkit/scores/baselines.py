@@ -187,12 +187,15 @@ def baselines(
         drawn[draw] = [one.measures(again, capacity) for one in ranked.values()]
     table = pd.DataFrame({"n": len(y), "events": int(y.sum())}, index=pd.Index(scores, name="score"))
     behind = drawn[:, :1, 0] - drawn[:, :, 0]
+    alike = [len(y) > 0 and np.ptp(score) == 0 for score in scores.values()]
     for name, value, draws in (
         ("auc", own[:, 0] if len(y) else np.nan, drawn[:, :, 0]),
         ("capture", own[:, 1] if len(y) else np.nan, drawn[:, :, 1]),
         ("auc_behind", own[0, 0] - own[:, 0] if len(y) else np.nan, behind),
     ):
         low, high = bootstrap_interval(draws, len(owners))
+        if name == "auc" and len(owners) > 1:  # half by definition, and no accident of the sample
+            low[alike] = high[alike] = 0.5
         table[name], table[f"{name}_low"], table[f"{name}_high"] = value, low, high
     table["enough"] = table["events"] >= FEW_EVENTS
     return table
