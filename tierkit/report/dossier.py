@@ -14,7 +14,6 @@ from scipy.special import logit
 from tierkit import plot, texts
 from tierkit.explain import Reason, Record, Revocation
 from tierkit.features import GROUPS
-from tierkit.folders import whole_file
 from tierkit.policy import Policy
 from tierkit.records import LEVELS, MERITS, TIERS, Place
 from tierkit.records.gate import day_of
@@ -123,8 +122,7 @@ def dossier(
         code=reasons.enterprise_id if _CODE.fullmatch(reasons.enterprise_id) else "",
     )
     if out is not None:
-        with whole_file(Path(out)) as draft:
-            draft.write_text(page, encoding="utf-8")
+        Path(out).write_text(page, encoding="utf-8")
     return page
 
 
@@ -164,8 +162,7 @@ def write_dossiers(
     """
     for case in cases:
         for lang in languages:
-            page = dossier(case, policy, as_of=as_of, lang=lang, appeal=appeal)
-            path(case, lang).write_text(page, encoding="utf-8")
+            dossier(case, policy, as_of=as_of, lang=lang, appeal=appeal, out=path(case, lang))
         yield case
 
 
