@@ -20,6 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tierkit
+from tierkit.city.engine.engine import run
+from tierkit.city.parameters import _leaves
+from tierkit.city.synth import make
 from tierkit.policy import (
     SPEC,
     UNITS,
@@ -32,8 +35,8 @@ from tierkit.policy import (
     presets,
 )
 from tierkit.policy.specification import RENAMED, spec_of
-from tierkit.records import Parameter
-from tierkit.texts import is_blank
+from tierkit.records import DataError, Parameter
+from tierkit.texts import is_text
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.toml"))
@@ -355,7 +358,7 @@ def test_any_reform_within_the_ranges_round_trips(data):
         spec = SPEC[path]
         number = st.floats(spec.low, spec.high, exclude_min=spec.inside, exclude_max=spec.inside)
         changes[path] = data.draw(number)
-    why = data.draw(st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda why: not is_blank(why)))
+    why = data.draw(st.text(st.characters(codec="utf-8"), min_size=1).filter(is_text))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PolicyWarning)  # a drawn floor may be 0
         reform = policy.reform(changes, name="drawn", assumption=why)
@@ -569,6 +572,24 @@ def test_a_value_is_in_force_from_its_date_and_the_baselines_before(tmp_path):
     meant = Policy.loads(LATER.replace("baseline", "date = 2026-01-01\nbaseline"))
     assert meant.on(date(2020, 1, 1))["depth.detection"] == 0.8  # the whole policy is asked about earlier
     assert policy.hash != meant.hash
+
+
+def test_the_engine_takes_a_policy_as_it_is_in_force_on_the_day_of_the_world():
+    world = make(60, 1)[1]
+    shanghai = Policy.load("shanghai-2025")
+    later = Parameter(0.8, "probability", assumption="from 2030", from_=date(2030, 1, 1))
+    with pytest.warns(PolicyWarning, match=r"is 0\.8 from 2030-01-01 on, and 0\.7 on"):
+        done = run(world, shanghai.reform({"depth.detection": later}), weeks=4)
+    pd.testing.assert_frame_equal(done.table(), run(world, shanghai, weeks=4).table())
+
+
+@pytest.mark.parametrize("nothing", [None, "", " \u3000", "\u200b"])
+def test_a_parameter_of_a_world_needs_a_ground_that_shows_something(nothing):
+    leaf = {"value": 1.0, "unit": "years", "source": nothing, "assumption": nothing}
+    with pytest.raises(DataError, match="needs a unit and a source or an assumption"):
+        dict(_leaves({"half_life": leaf}, "world.toml"))
+    ((path, parameter),) = _leaves({"half_life": {**leaf, "assumption": "why"}}, "world.toml")
+    assert (path, parameter.assumption) == ("half_life", "why")
 
 
 def test_a_value_before_needs_a_date_and_fits_as_the_value_does():

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeGuard
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -26,7 +27,7 @@ __all__ = [
     "cell",
     "ids",
     "interval",
-    "is_blank",
+    "is_text",
     "join",
     "number",
     "percent",
@@ -288,15 +289,15 @@ def cell(value: str) -> str:
     return f"'{value}" if value.startswith(tuple("=+-@＝＋－＠\t\r\n")) else value
 
 
-def is_blank(value: str) -> bool:
-    """Return whether a text shows nothing: it has blanks, controls and invisible signs alone.
+def is_text(value: object) -> TypeGuard[str]:
+    """Return whether a value is a text that shows something: more than blanks, controls and invisible signs.
 
     Examples
     --------
-    >>> is_blank(" \u3000\u200b"), is_blank("why")
-    (True, False)
+    >>> is_text("why"), is_text(" \u3000\u200b"), is_text(None)
+    (True, False, False)
     """
-    return all(unicodedata.category(letter) in _NOTHING for letter in value)
+    return isinstance(value, str) and any(unicodedata.category(letter) not in _NOTHING for letter in value)
 
 
 def plain(value: str, limit: int | None = None) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from tierkit.records import CREDIT_EVENTS, SHANGHAI, UNINSPECTED_KINDS, DataError, Parameter, Place, Problem
 from tierkit.records.problems import suggestion
-from tierkit.texts import is_blank
+from tierkit.texts import is_text
 
 __all__ = ["Parameters", "parameters"]
 
@@ -95,8 +95,8 @@ def _leaves(tree: Mapping[str, Any], file: str, prefix: str = "") -> Iterator[tu
             remedy = 'Give { value = …, unit = "…", assumption = "why" }'
             raise DataError([Problem(file, path, 0, (), f"= {node!r} is not a parameter", remedy)])
         if "value" in node:
-            given = {key: not is_blank(str(node.get(key, ""))) for key in ("unit", "source", "assumption")}
-            if not given["unit"] or not (given["source"] or given["assumption"]):
+            grounds = (node.get("source"), node.get("assumption"))
+            if not is_text(node.get("unit")) or not any(map(is_text, grounds)):
                 message, remedy = "needs a unit and a source or an assumption", "Give them"
                 raise DataError([Problem(file, path, 0, (), message, remedy)])
             yield path, Parameter(**node)

@@ -207,8 +207,8 @@ def assess(
     True
     """
     model, data, day = model_of(model), dataset_of(data), pd.Timestamp(day_of(as_of))
-    chosen = model.policy if policy is None else policy_of(policy)
-    practice = None if practice is None else policy_of(practice, "practice")
+    chosen = (model.policy if policy is None else policy_of(policy)).on(day.date())
+    practice = None if practice is None else policy_of(practice, "practice").on(day.date())
     trained = str(model.manifest["as_of"])
     if pd.Timestamp(trained) > day:
         raise ValueError(

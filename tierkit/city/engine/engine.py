@@ -287,7 +287,7 @@ def run(
             raise ValueError(f"The '{name}' must be in 0 … {MAX_SEED}. Got {value}.")
     if threads < 1 or chunk_obligations < 1:
         raise ValueError("The 'threads' and 'chunk_obligations' must be at least 1.")
-    policy = policy.at(world.place)
+    policy = policy.at(world.place, world.date)
     rules = compile_rules(policy, world, kappa)
     state = _prepare(world, policy, rules, scores, seed, replicate)
     first_tier = state.tier.copy()

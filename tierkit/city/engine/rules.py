@@ -275,7 +275,7 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
     """
     if not 0 <= kappa <= MAX_KAPPA:
         raise ValueError(f"The 'kappa' must be in [0, {MAX_KAPPA}]. Got {kappa}.")
-    p, fixed, policy = world.parameters, world.fixed, policy.at(world.place)
+    p, fixed, policy = world.parameters, world.fixed, policy.at(world.place, world.date)
     sectors, agencies = world.place.ids("sector"), world.place.ids("agency")
     counts = np.diff(fixed.start)
     by_kind = base_rates(policy, p)

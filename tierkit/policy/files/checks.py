@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tierkit.policy.specification import SCORE_EVENTS, Spec
 from tierkit.records import SEVERITIES, TIERS
 from tierkit.records.problems import suggestion
-from tierkit.texts import is_blank
+from tierkit.texts import is_text
 
 __all__ = ["HALF_LIVES", "Clash", "UnfitError", "Value", "clashes", "normalise", "stale"]
 
@@ -87,7 +87,7 @@ def _boolean(spec: Spec, raw: object) -> bool:
 
 
 def _text(spec: Spec, raw: object) -> str:
-    if not isinstance(raw, str) or is_blank(raw):
+    if not is_text(raw):
         raise UnfitError("must be a text that is not empty")
     return raw
 

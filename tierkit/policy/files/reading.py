@@ -15,7 +15,7 @@ from tierkit.policy.specification import RENAMED, Spec, spec_of
 from tierkit.records import SHANGHAI, Label, Parameter, Place
 from tierkit.records.lines import line_numbers
 from tierkit.records.problems import suggestion
-from tierkit.texts import is_blank
+from tierkit.texts import is_text
 
 __all__ = [
     "STATUSES",
@@ -328,7 +328,7 @@ def _check_unit(given: str, spec: Spec, leaf: Mapping[str, Any], reading: Readin
 
 def _check_ground(given: str, path: str, leaf: Mapping[str, Any], reading: Reading) -> None:
     for key in ("source", "assumption"):
-        if key in leaf and (not isinstance(leaf[key], str) or is_blank(leaf[key])):
+        if key in leaf and not is_text(leaf[key]):
             reading.note(
                 given,
                 f"'{given}' has {key} = {leaf[key]!r}, not a text with anything in it",
@@ -366,7 +366,7 @@ def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
         elif key == "status":
             fine, wanted = isinstance(value, str) and value in STATUSES, f"one of {', '.join(STATUSES)}"
         else:
-            fine, wanted = isinstance(value, str) and not is_blank(value), "a text that is not empty"
+            fine, wanted = is_text(value), "a text that is not empty"
         if fine:
             reading.meta[key] = value
         else:

@@ -20,7 +20,7 @@ from tierkit.policy.specification import SPEC
 from tierkit.records import TABLES, Label
 from tierkit.records.lines import line_numbers
 from tierkit.records.problems import suggestion
-from tierkit.texts import is_blank
+from tierkit.texts import is_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,7 +254,7 @@ def _check(
                 f"use {', '.join(_KEYS)}",
             )
     for name in _TEXTS:
-        if not _is_text(table.get(name)):
+        if not is_text(table.get(name)):
             reading.note(
                 f"{key}.{name}", f"'{key}.{name}' must be a text that is not empty", f"add {name} = …"
             )
@@ -277,7 +277,7 @@ def _check_outside(key: str, table: Mapping[str, Any], reading: Reading) -> None
     if (
         not isinstance(outside, Mapping)
         or outside.keys() != {"zh", "en"}
-        or not all(map(_is_text, outside.values()))
+        or not all(map(is_text, outside.values()))
     ):
         reading.note(
             f"{key}.outside",
@@ -310,10 +310,6 @@ def _check_references(key: str, given: Any, known: Mapping[str, Collection[str]]
                 f"'{place}' names '{one}', which does not exist{near}",
                 f"name a {REFERENCES[kind].en}, or the beginning of several",
             )
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and not is_blank(value)
 
 
 def clauses_naming(path: str) -> tuple[Clause, ...]:

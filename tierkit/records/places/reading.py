@@ -12,7 +12,7 @@ from tierkit.records.levels import LEVELS
 from tierkit.records.lines import line_numbers
 from tierkit.records.places.entries import Agency, District, Item, Names, Sector
 from tierkit.records.problems import DataError, Problem, suggestion
-from tierkit.texts import is_blank
+from tierkit.texts import is_text
 
 __all__ = ["Content", "PlaceError", "read"]
 
@@ -35,19 +35,15 @@ class Field(NamedTuple):
     required: bool = True
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not is_blank(value)
-
-
 def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_is_text, value))
+    return isinstance(value, list) and bool(value) and all(map(is_text, value))
 
 
 def _one_of(*names: str) -> Field:
     return Field(f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
 
 
-_TEXT = Field("a text that is not empty", _is_text)
+_TEXT = Field("a text that is not empty", is_text)
 _TEXTS = Field("a list of texts, at least one", _are_texts)
 _FLAG = Field("true or false", lambda value: isinstance(value, bool), False, required=False)
 _OPTIONAL_TEXT = _TEXT._replace(required=False, default="")
@@ -104,7 +100,7 @@ _SINGLE: Mapping[str, Mapping[str, Field]] = {
         "pattern": _OPTIONAL_TEXT,
         "made": Field(
             "a text with {serial}, such as 'T{serial:06d}'",
-            lambda value: _is_text(value) and len(_SERIAL.findall(value)) == 1 == value.count("{"),
+            lambda value: is_text(value) and len(_SERIAL.findall(value)) == 1 == value.count("{"),
             "",
             required=False,
         ),
