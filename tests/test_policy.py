@@ -35,7 +35,7 @@ from tierkit.policy import (
     presets,
 )
 from tierkit.policy.specification import RENAMED, spec_of
-from tierkit.records import DataError, Parameter
+from tierkit.records import SHANGHAI, DataError, Parameter
 from tierkit.texts import is_text
 
 HERE = Path(__file__).parent
@@ -529,6 +529,9 @@ def test_a_file_that_bears_the_name_of_a_preset_is_the_preset(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(Policy.load("shanghai-2025").to_toml(), encoding="utf-8")
     assert Policy.load(path) == Policy.load("shanghai-2025")
+    # A run writes a preset of any place as it is in the run's place.
+    path.write_text(Policy.load("generic").at(SHANGHAI).to_toml(), encoding="utf-8")
+    assert Policy.load(path) == Policy.load("generic").at(SHANGHAI)
     other = Policy.load("shanghai-2025").reform({"depth.detection": 0.8, "cap.planned_visits": 9})
     path.write_text(other.to_toml().replace('"reform"', '"shanghai-2025"', 1), encoding="utf-8")
     (problem,) = check(path)

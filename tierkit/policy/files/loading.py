@@ -82,6 +82,8 @@ def load(
     if content is not None and content.name in presets() and path.resolve().parent != _PRESETS.resolve():
         preset, _ = load(find(content.name), ())
         assert preset is not None
+        if preset.meta.place is None:  # a run writes a preset of any place as it is in its own place
+            preset = bind(preset, content.meta.place)
         other = [one for one, given in content.parameters.items() if given != preset.parameters.get(one)]
         if other or content.meta.oracle != preset.meta.oracle:
             what = f"'{other[0]}'" + (f" and {len(other) - 1} more" if other[1:] else "") if other else "it"
