@@ -10,7 +10,7 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test test-long lint digests bench data notebooks clean lock
+.PHONY: help setup demo quick test test-long lint digests fuzz kills bench data notebooks clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,12 @@ lint: setup ## style, types and layers alone
 
 digests: setup ## hold what the commands write on fixed seeds to tests/digests.json
 	@$(VENV_PYTHON) scripts/digests.py
+
+kills: setup ## let runs of every writing command meet and be killed: an hour or two; fewer with WORDS="pairs=2 kills=20"
+	@$(VENV_PYTHON) scripts/kills.py $(WORDS)
+
+fuzz: setup ## search for files of a stranger's that break tierkit, ten minutes each kind; make fuzz target=scores seconds=60
+	@$(VENV_PYTHON) scripts/fuzz.py $(if $(target),--target $(target)) --seconds $(or $(seconds),600)
 
 bench: setup ## measure speed and memory beside other libraries
 	@$(PYTHON) scripts/set_up.py bench

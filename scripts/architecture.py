@@ -67,7 +67,18 @@ WHAT = {
         "各项结果共有的输出：表、数据、句子、HTML",
     ),
     "progress": ("how far a long job is", "长任务的进度"),
-    "folders": ("folders written whole or not at all", "完整写入的文件夹，否则不写"),
+    "folders": (
+        "what is written: whole or not at all, by one run at a time",
+        "写出的文件和文件夹：要么完整，要么没有，同一位置只有一个写入者",
+    ),
+    "bounds": (
+        "how large what a stranger made may be, and readers that hold to it",
+        "外来文件的大小上限，以及遵守上限的读取函数",
+    ),
+    "spreadsheets": (
+        "CSV that a spreadsheet opens as it is meant",
+        "电子表格能按原意打开的 CSV",
+    ),
     "studies": (
         "beside the package and not in the wheel: public records of Chicago and Toronto",
         "在包之外，不随包发布：芝加哥、多伦多的公开记录",

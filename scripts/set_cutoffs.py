@@ -58,9 +58,18 @@ def main() -> None:
             path.write_text(amend(text, restated(policy, changes, why)), encoding="utf-8")
             shown = assign(scored, Policy.load(path.stem)) if not policy.oracle else pd.DataFrame()
         if len(shown):
-            share = shown["tier"].value_counts(normalize=True).reindex(TIERS).round(3).tolist()
-            print(f"{path.stem}: {dict(changes)}\n  tiers {share}, listed {shown['unmonitored'].mean():.3f}")
+            print(f"{path.stem}: {dict(changes)}\n  {realised(policy, shown)}")
     print(f"done on {dt.date.today().isoformat()}")
+
+
+def realised(policy: Policy, shown: pd.DataFrame) -> str:
+    """Return the shares that the cut-offs give beside those aimed at; where many points tie they differ."""
+    share = shown["tier"].value_counts(normalize=True).reindex(TIERS, fill_value=0).round(3).tolist()
+    aimed = [float(policy[f"scoring.target_shares.{tier}"]) for tier in TIERS]
+    listed = (
+        f"listed {shown['unmonitored'].mean():.3f} of {policy['lists.unmonitored.target_share']:.3f} aimed at"
+    )
+    return f"tiers {share} of {aimed} aimed at, {listed}"
 
 
 def restated(policy: Policy, changes: dict[str, Any], why: str) -> dict[str, Parameter]:
@@ -108,7 +117,17 @@ def cutoffs(policy: Policy, risk: NDArray[np.float64], points: NDArray[np.float6
 
 def worst_first(values: NDArray[np.float64], shares: Any) -> list[float]:
     """Return ascending cut-offs of a score of which more is better, for shares from the best."""
-    return [round(float(q), 1) for q in np.quantile(values, np.cumsum(list(shares)[::-1])[:-1])]
+    return [cut(values, below) for below in np.cumsum(list(shares)[::-1])[:-1]]
+
+
+def cut(values: NDArray[np.float64], below: float) -> float:
+    """Return the quantile to one decimal, up or down, whichever leaves a share nearer to that wanted.
+
+    Many may have the very value of the quantile, and rounding decides on which side all of them are.
+    """
+    exact = float(np.quantile(values, below)) * 10
+    sides = [np.floor(exact) / 10, np.ceil(exact) / 10]
+    return float(min(sides, key=lambda one: abs(float((values < one).mean()) - below)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ SLOW = {
     "test_jobs", "test_ladders", "test_place", "test_plain_engine", "test_plot", "test_policy_value",
     "test_polish", "test_population", "test_portraits", "test_ranking", "test_recourse", "test_rentsafe",
     "test_report", "test_results", "test_revocation", "test_sense", "test_sensitivity", "test_stability",
-    "test_theory",
+    "test_theory", "test_writers",
 }  # fmt: skip
 """Files whose tests take many seconds of processor time together: `make quick` leaves them out."""
 

@@ -18,7 +18,7 @@ from tierkit.evaluate.assessment import PARTS, Assessment, assess
 from tierkit.policy import Policy
 from tierkit.records import Dataset, write_dataset
 from tierkit.report import figures, model_card
-from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.metrics import rate_interval
 from tierkit.scores.model import Model
 from tierkit.scores.train import train
 
@@ -60,7 +60,8 @@ def test_levels_are_those_of_the_window_counted_by_hand(data: Dataset, found: As
         hits = int((mine["finding"] != "none").sum())
         row = levels.loc[name]
         assert (row["n"], row["findings"]) == (len(mine), hits)
-        told = (hits / len(mine), *map(float, wilson_interval(hits, len(mine))))
+        ends = rate_interval(mine["finding"] != "none", groups=mine["enterprise_id"].astype(str))
+        told = (hits / len(mine), *ends[:2])
         told = told if hits >= 10 else (np.nan,) * 3  # what is refused is not shown
         assert (row["rate"], row["low"], row["high"]) == pytest.approx(told, nan_ok=True)
         assert (f"scores.calibration_{name}" in found.tables) == (hits >= 10)

@@ -204,7 +204,10 @@ def test_resuming_with_other_inputs_is_refused(model, policy, folder, whole, tmp
         score(model, folder, AS_OF, "chongming-2025", out, chunk_rows=100, progress=stop)
     with pytest.raises(ValueError, match="had other inputs: chunk_rows, policy, policy_name"):
         score(model, folder, AS_OF, policy, out, resume=True)
-    score(model, folder, AS_OF, policy, out)
+    with pytest.warns(
+        UserWarning, match=r"did not end; what it left is removed: '.*\.scores\.parquet\.work'"
+    ):
+        score(model, folder, AS_OF, policy, out)
     assert out.read_bytes() == whole[1].read_bytes()
 
 
@@ -350,14 +353,31 @@ def test_bad_tables_are_all_listed_and_nothing_is_left(model, policy, data, fold
     assert left(tmp_path) == {"other", "edited", "nothing"}
 
 
-def test_an_empty_table_of_enterprises_gives_an_empty_file(model, policy, data, tmp_path) -> None:
+def test_nobody_to_score_replaces_nothing(model, policy, data, folder, tmp_path) -> None:
+    out = tmp_path / "out" / "scores.parquet"
     empty = Dataset({name: frame.iloc[:0] for name, frame in data.items()})
-    folder = write_dataset(empty, tmp_path / "empty")
-    report = score(model, folder, AS_OF, policy, tmp_path / "scores.parquet")
-    assert (report.rows_in, report.scored) == (0, 0)
-    found = pd.read_parquet(tmp_path / "scores.parquet")
-    assert len(found) == 0
-    assert "tier" in found
+    nobody = write_dataset(empty, tmp_path / "empty")
+    wrong = write_dataset(data, tmp_path / "wrong")
+    (wrong / "manifest.json").unlink()
+    firms = pd.read_parquet(wrong / "enterprises.parquet")
+    firms.assign(enterprise_id="x").to_parquet(wrong / "enterprises.parquet", index=False)
+    refused = {
+        nobody: "of 0 rows 0 are rejected",
+        wrong: r"of 400 rows 400 are rejected(?s:.*)row 1: enterprise_id",
+    }
+    for place, said in refused.items():
+        with pytest.raises(DataError, match=said):
+            score(model, place, AS_OF, policy, out)
+        assert left(tmp_path) == {"empty", "wrong"}
+    with pytest.raises(DataError, match="400 were not registered"):
+        score(model, folder, "1990-01-01", policy, out)
+    score(model, folder, AS_OF, policy, out, reasons=1)
+    before = {path: path.read_bytes() for path in out.parent.iterdir()}
+    assert len(before) == 3
+    for place in refused:
+        with pytest.raises(DataError, match="holds nobody to score"):
+            score(model, place, AS_OF, policy, out)
+        assert {path: path.read_bytes() for path in out.parent.iterdir()} == before
 
 
 def test_parameters_are_checked_together(model, policy, folder, tmp_path) -> None:

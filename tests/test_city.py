@@ -9,16 +9,14 @@ import shlex
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tierkit import texts
 from tierkit.explain import BANDS, bands
 from tierkit.plot import fonts
-from tierkit.records import SHANGHAI, TIERS, DataError
+from tierkit.records import SHANGHAI, TIERS
 from tierkit.report import City, city_page
-from tierkit.report.city_page import MOST_ROWS, read_scores, select
+from tierkit.report.city_page import MOST_ROWS, select
 
 DISTRICTS = SHANGHAI.ids("district")
 SECTORS = SHANGHAI.ids("sector")
@@ -205,41 +203,3 @@ def test_last_decisions_are_shown_with_the_assignment_they_are_on() -> None:
     }
     assert 'id="decided"' in page
     assert 'id="decided"' not in page_of(rows)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda rows: rows.drop(columns="distance_risk"), "has no distance_risk"),
-        (lambda rows: rows.assign(tier="T9"), "is no tier"),
-        (
-            lambda rows: pd.concat([rows, rows.head(2)]),
-            r"enterprise_id: is there twice \(2 rows, row 61: 9131\d+; row 62: 9131\d+\)",
-        ),
-        (
-            lambda rows: rows.drop(columns="agreement_high"),
-            "has tier_agreement, agreement_low without agreement_high. Score again with --certainty",
-        ),
-        (lambda rows: rows.drop(columns="tier_agreement"), "without tier_agreement"),
-        (
-            lambda rows: rows.assign(agreement_low=rows["agreement_low"].mask(rows.index == 4)),
-            r"agreement_low: is missing \(1 row, row 5: nan\)",
-        ),
-    ],
-)
-def test_what_is_no_file_of_scores_is_refused(tmp_path, change, message: str) -> None:
-    path = tmp_path / "scores.parquet"
-    table = pa.Table.from_pandas(change(scored()))
-    pq.write_table(table.replace_schema_metadata({b"tierkit": b'{"as_of": "2024-12-30"}'}), path)
-    with pytest.raises(DataError, match=message):
-        read_scores(path)
-
-
-def test_scores_without_a_date_and_files_that_are_cut_are_refused(tmp_path) -> None:
-    path = tmp_path / "scores.parquet"
-    scored().to_parquet(path)
-    with pytest.raises(DataError, match="does not say of which day"):
-        read_scores(path)
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match="cannot be read"):
-        read_scores(path)

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from shared import once, run_command
 
-from tierkit.cli import app, main
+from tierkit.cli import main
 from tierkit.cli.answers import as_data
+from tierkit.cli.app import app
 from tierkit.cli.table import cell, table
 from tierkit.features import build
 from tierkit.folders import kind_of, whole_folder
@@ -1168,9 +1169,9 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
 def test_a_killed_run_leaves_no_folder_of_its_name_and_the_next_clears_up(tmp_path: Path) -> None:
     status, _ = stopped(signal.SIGKILL, tmp_path / "demo")
     assert status == -signal.SIGKILL
-    (left,) = tmp_path.iterdir()
-    assert left.name.startswith(".")
-    with whole_folder(tmp_path / "demo"):
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".demo.tierkit-draft", ".demo.tierkit-lock"]
+    said = r"did not end; what it left is removed: '.*/\.demo\.tierkit-lock', '.*/\.demo\.tierkit-draft'"
+    with pytest.warns(UserWarning, match=said), whole_folder(tmp_path / "demo", "demo"):
         pass
     assert [one.name for one in tmp_path.iterdir()] == ["demo"]
 
@@ -1302,36 +1303,21 @@ def fill_half(file: Path) -> None:
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "run.v1"
-    with pytest.raises(OSError, match="disk full"), whole_folder(target) as draft:
+    with pytest.raises(OSError, match="disk full"), whole_folder(target, "dataset") as draft:
         fill_half(draft / "half")
     assert list(tmp_path.iterdir()) == []
-    with whole_folder(target) as draft:
+    with whole_folder(target, "dataset") as draft:
         (draft / "manifest.json").write_text('{"tierkit": "0.1.0"}')
         assert not target.exists()
     assert kind_of(target) == "dataset"
-    with pytest.raises(KeyboardInterrupt), whole_folder(target):
+    with pytest.raises(KeyboardInterrupt), whole_folder(target, "dataset"):
         raise KeyboardInterrupt
     assert kind_of(target) == "dataset", "what was there stays"
-    with whole_folder(target) as draft:
+    with whole_folder(target, "dataset") as draft:
         (draft / "other").touch()
     assert [one.name for one in target.iterdir()] == ["other"], "nothing of the old one is left"
     assert [one.name for one in tmp_path.iterdir()] == ["run.v1"]
     assert kind_of(target) is None
-
-
-def test_drafts_of_killed_runs_are_removed_and_those_of_living_ones_stay(tmp_path: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    left, living = (
-        tmp_path / f".{dead.pid}.tierkit-draft.run",
-        tmp_path / f".{os.getppid()}.tierkit-draft.run",
-    )
-    left.mkdir()
-    living.mkdir()
-    with whole_folder(tmp_path / "run"):
-        pass
-    assert not left.exists()
-    assert living.exists()
 
 
 # What people read

@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from shared import model_folder
 
@@ -22,8 +22,10 @@ from tierkit.explain import changes as told_changes
 from tierkit.folders import kind_of
 from tierkit.jobs import city_page
 from tierkit.jobs.scoring import score
+from tierkit.jobs.staging import parquet_writer
 from tierkit.policy import Policy, reviews
 from tierkit.records import TIERS
+from tierkit.records.parquet import read_sealed
 from tierkit.scores.model import Model
 
 CITY = Path("data/synthetic")
@@ -198,9 +200,10 @@ def test_other_data_models_policies_and_days_are_refused(
 
 def rewritten(source: Path, path: Path, rows: pd.DataFrame) -> Path:
     """Write rows in place of those of a file of scores, which still says the same of itself."""
-    about = pq.read_schema(source).metadata[b"tierkit"]
-    table = pa.Table.from_pandas(rows, preserve_index=False)
-    pq.write_table(table.replace_schema_metadata({b"tierkit": about}), path)
+    table, said = read_sealed(source)
+    about = json.dumps({**json.loads(said["tierkit"]), "scored": len(rows)})
+    with parquet_writer(path, table.schema.remove_metadata(), {"tierkit": about}) as add:
+        add(pa.Table.from_pandas(rows, table.schema.remove_metadata(), preserve_index=False))
     return path
 
 
@@ -316,14 +319,16 @@ def test_the_command_names_the_policy_so_that_it_is_found(
 def test_scores_that_would_break_the_page_are_bad_input(
     report: Report, place: Path, scores: pd.DataFrame, tmp_path: Path
 ) -> None:
-    rows = pd.concat([scores, scores.head(2)]).drop(columns="agreement_low")
+    rows = pd.concat([scores, scores.head(2)])
+    rows["agreement_low"] = rows["agreement_low"].mask(np.arange(len(rows)) == 0)
     path = rewritten(place / f"{DAYS[1]}.parquet", tmp_path / "scores.parquet", rows)
     status, answer = report(path, "--data", CITY, "--out", tmp_path / "page")
     assert status == 2
-    told = [(one["column"], one["message"].split(" has ")[-1], one["remedy"]) for one in answer["problems"]]
+    told = [(one["column"], one["message"], one["remedy"]) for one in answer["problems"]]
+    remedy = "Give a file that 'tierkit score' wrote, as it was written."
     assert told == [
-        ("enterprise_id", "is there twice", "Give a file that 'tierkit score' wrote."),
-        ("", "tier_agreement, agreement_high without agreement_low", "Score again with --certainty."),
+        ("enterprise_id", "is there twice", remedy),
+        ("agreement_low", "is missing", remedy),
     ]
 
 

@@ -6,7 +6,7 @@ from scipy.stats import chi2, t, ttest_1samp, ttest_rel
 from tierkit.city.engine import run
 from tierkit.city.synth import make
 from tierkit.compare import comparison as comparisons
-from tierkit.compare.comparison import HEADLINE, compare, replicates_for
+from tierkit.compare.comparison import HEADLINE, compare, mean_interval, replicates_for
 from tierkit.compare.outcomes import SHARES, run_and_measure
 from tierkit.policy import Policy
 from tierkit.texts import text
@@ -334,3 +334,28 @@ def test_intervals_of_values_stay_within_what_is_possible() -> None:
     apart = changes["difference"] != 0
     assert (changes["difference_high"] > changes["difference_low"])[apart].all()
     assert (summary["difference_low"] < 0).any()  # differences are not cut
+
+
+def test_values_that_are_all_the_same_have_no_interval_however_many():
+    for n in (2, 6, 50):
+        mean, low, high = mean_interval(np.column_stack([np.full(n, 0.1), np.zeros(n), np.arange(n)]))
+        assert mean[0] == pytest.approx(0.1)
+        assert np.isnan([low[0], high[0]]).all()
+        assert (low[1], high[1]) == (0, 0)
+        assert low[2] < mean[2] < high[2]
+
+
+def test_a_cut_interval_gives_the_replicates_of_the_whole():
+    whole = {"measure": "finding_rate"} | row_with(0.5, 3, difference=0.4)
+    cut = whole | {"difference_high": 1.0}
+    assert whole["difference_high"] > 1
+    assert replicates_for(cut, 0.1) == replicates_for(whole, 0.1)
+    with pytest.raises(ValueError, match="every difference that shares can have"):
+        replicates_for(cut | {"difference_low": -1.0}, 0.1)
+    with pytest.raises(ValueError, match="or one in all"):
+        replicates_for(cut | {"difference_low": np.nan, "difference_high": np.nan}, 0.1)
+
+
+def test_differences_of_shares_stay_within_one(comparison):
+    ends = comparison.summary[comparison.summary["measure"].isin(SHARES)]
+    assert not (ends[["difference_low", "difference_high"]].abs() > 1).any(axis=None)

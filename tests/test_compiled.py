@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import warnings
@@ -19,6 +20,7 @@ from tierkit.explain.trees import compiled, fragments, kernels
 from tierkit.explain.trees.compiled import CompiledTrees
 from tierkit.explain.trees.fragments import UnsupportedTreesError
 from tierkit.scores.risk import RiskModel
+from tierkit.scores.trees import read_trees
 
 with warnings.catch_warnings():  # shap's import uses what matplotlib means to deprecate
     warnings.simplefilter("ignore", PendingDeprecationWarning)
@@ -352,10 +354,10 @@ def test_each_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(UnsupportedTreesError, match=said):
             CompiledTrees.of(booster)
     booster = grow(X, y, 2)
-    root = booster.dump_model()["tree_info"][0]["tree_structure"]
-    root["left_child"] = {"leaf_value": 0.1, "leaf_count": 0}
+    tree = read_trees(booster.model_to_string()).trees[0]
+    empty = dataclasses.replace(tree, leaf_rows=np.zeros_like(tree.leaf_rows))
     with pytest.raises(UnsupportedTreesError, match="A side of a split has no training rows"):
-        fragments.read(root)
+        fragments.read(empty, empty.root)
     monkeypatch.setattr(compiled, "_MOST_BYTES", 1 << 5)
     with pytest.raises(UnsupportedTreesError, match="The tables take more than 0 MiB"):
         CompiledTrees.of(booster)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import tierkit.report
 from tierkit import plot
 from tierkit.city.parameters import parameters
-from tierkit.cli import app
+from tierkit.cli.app import app
 from tierkit.compare.outcomes import MEASURES
 from tierkit.policy import (
     PLANS,

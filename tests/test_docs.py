@@ -23,7 +23,7 @@ from make_dataset import make_dataset
 from shared import model_folder
 from typer.main import get_command
 
-from tierkit.cli import app
+from tierkit.cli.app import app
 from tierkit.features import building, catalogue
 from tierkit.jobs.demo import FIVE_YEARS
 from tierkit.policy import Policy, diff
@@ -41,6 +41,7 @@ PAGES = (
     "docs/measured",
     "docs/python",
     "docs/reading_results",
+    "docs/security",
     "docs/your_records",
 )
 """What is written by hand in both languages; without the ending."""

@@ -1,5 +1,6 @@
 """What both estimators do with their input before anything is fitted."""
 
+from decimal import Decimal
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +22,47 @@ def test_frames_keep_their_names_and_arrays_get_some() -> None:
     assert not hasattr(one, "feature_names_in_")
     assert one.inputs_.names == ("x0", "x1", "x2")
     assert not named(pd.DataFrame([[1]]))
+
+
+@pytest.mark.parametrize("names", [[1, 0], [0, 2], [0.0, 1.0], ["a", 1], [("a", 1), ("a", 2)]])
+def test_names_that_are_no_text_are_refused_at_fit_and_at_scoring(names) -> None:
+    # Read as arrays, [1, 0] would be joined to [0, 1] by position, each number to the other's column.
+    X = pd.DataFrame(np.arange(8.0).reshape(4, 2))
+    one = DummyClassifier()
+    if names not in ([0.0, 1.0],):  # equal to the positions, hence none
+        with pytest.raises(ValueError, match="these names are no text"):
+            learn(one, X.set_axis(names, axis=1), [0, 1, 0, 1])
+    learn(one, X, [0, 1, 0, 1])
+    one.fit(X.to_numpy(), [0, 1, 0, 1])
+    assert rows(one, X).equals(rows(one, X.to_numpy()))
+    if names not in ([0.0, 1.0],):
+        with pytest.raises(ValueError, match="these names are no text"):
+            rows(one, X.set_axis(names, axis=1))
+    with pytest.raises(ValueError, match="joins by position"):
+        rows(one, X.set_axis(["b", "a"], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([["2020-01-01"], ["2020-01-02"]], "M8[D]"), "'x0' holds datetime64"),
+        (np.array([[1], [2]], "m8[D]"), "'x0' holds timedelta64"),
+        (np.array([["1"], ["2"]]), "'x0' holds text"),
+        (np.array([[b"1"], [b"2"]]), "'x0' holds bytes"),
+        (np.array([["1"], [2]], object), "'x0' holds int, str"),
+        (np.array([[2**53 + 1], [2]]), "cannot hold exactly"),
+        ([[Decimal("0.1")], [Decimal(1)]], "cannot hold exactly"),
+        (pd.DataFrame([[pd.Timestamp("2020-01-01")]] * 2), "'x0' holds datetime64"),
+    ],
+)
+def test_what_numpy_would_turn_into_numbers_is_refused_in_arrays_too(X, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        learn(DummyClassifier(), X, [0, 1])
+    one = DummyClassifier()
+    learn(one, np.array([[1.0], [2.0]]), [0, 1])
+    one.fit([[1.0], [2.0]], [0, 1])
+    with pytest.raises(ValueError, match=message):
+        rows(one, X)
 
 
 @pytest.mark.parametrize(

@@ -333,3 +333,73 @@ def test_a_feature_that_is_not_ours_is_still_explained() -> None:
     why = reasons(risk, credit, X, assign(scores, jiading), jiading, "e399", lang="en")
     assert why.of("risk")[0].fact("en") == "own <b> = 3.0"
     assert "<b> =" not in why._repr_html_()
+
+
+SHAP_PLOTS = {
+    "bar": lambda shap, e: shap.plots.bar(e, show=False),
+    "bar, one row": lambda shap, e: shap.plots.bar(e[0], show=False),
+    "bar, largest": lambda shap, e: shap.plots.bar(e.abs.max(0), show=False),
+    "bar, ordered": lambda shap, e: shap.plots.bar(e, order=e.abs.max(0), show=False),
+    "bar, cohorts": lambda shap, e: shap.plots.bar(e.cohorts(2).abs.mean(0), show=False),
+    "beeswarm": lambda shap, e: shap.plots.beeswarm(e, show=False),
+    "beeswarm, by largest": lambda shap, e: shap.plots.beeswarm(e, order=e.abs.max(0), show=False),
+    "beeswarm, by mean": lambda shap, e: shap.plots.beeswarm(e, order=e.abs.mean(0), show=False),
+    "beeswarm, by a chain": lambda shap, e: shap.plots.beeswarm(
+        e, order=shap.Explanation.abs.max(0), show=False
+    ),
+    "violin": lambda shap, e: shap.plots.violin(e, show=False),
+    "waterfall": lambda shap, e: shap.plots.waterfall(e[0], show=False),
+    "heatmap": lambda shap, e: shap.plots.heatmap(e, show=False),
+    "heatmap, by sum": lambda shap, e: shap.plots.heatmap(e, instance_order=e.sum(1), show=False),
+    "heatmap, by largest": lambda shap, e: shap.plots.heatmap(e, feature_values=e.abs.max(0), show=False),
+    "scatter": lambda shap, e: shap.plots.scatter(e[:, "a"], show=False),
+    "scatter, coloured": lambda shap, e: shap.plots.scatter(e[:, "a"], color=e, show=False),
+    "scatter, all": lambda shap, e: shap.plots.scatter(e, show=False),
+    "force": lambda shap, e: shap.plots.force(e[:20]),
+    "force, one row": lambda shap, e: shap.plots.force(e[0], matplotlib=True, show=False),
+    "decision": lambda shap, e: shap.plots.decision(
+        float(e[0].base_values),
+        e[:20].values,
+        feature_names=list(e.feature_names),
+        show=False,
+    ),
+    "embedding": lambda shap, e: shap.plots.embedding(
+        "a", e.values, feature_names=list(e.feature_names), show=False
+    ),
+    "group_difference": lambda shap, e: shap.plots.group_difference(
+        e.values, e.data[:, 0] > 0.5, list(e.feature_names), show=False
+    ),
+    "monitoring": lambda shap, e: shap.plots.monitoring(
+        0, e.values, e.data, feature_names=list(e.feature_names), show=False
+    ),
+}
+NOT_OF_VALUES = {"benchmark", "colors", "image", "image_to_text", "initjs", "partial_dependence", "text"}
+
+
+@pytest.fixture(scope="module")
+def explanation():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.random(120), "b": rng.random(120), "c": rng.integers(0, 3, 120).astype(float)})
+    X["size"] = pd.Categorical(rng.choice(["s", "m"], 120))
+    return shap_values(RiskModel(n_trees=5).fit(X, X["a"] + X["b"] + rng.random(120) > 1.5), X)
+
+
+@pytest.mark.parametrize("name", SHAP_PLOTS)
+@pytest.mark.filterwarnings("ignore")  # shap's own, on what NumPy and matplotlib mean to change
+def test_every_plot_of_shap_takes_the_explanation(name, explanation):
+    import matplotlib.pyplot as plt
+
+    SHAP_PLOTS[name](shap, explanation)
+    plt.close("all")
+
+
+def test_no_plot_of_values_by_row_and_feature_is_left_out():
+    there = {one for one in dir(shap.plots) if not one.startswith("_")} - {"matplotlib"}
+    assert there - NOT_OF_VALUES == {name.partition(",")[0] for name in SHAP_PLOTS}
+
+
+def test_slices_and_sums_of_an_explanation_keep_what_it_is(explanation):
+    for one in (explanation[3], explanation[:, "a"], explanation[:9].abs.max(0), explanation[3].abs):
+        assert one.output_names == "risk margin (log-odds), path-dependent"
+        assert (one.unit, one.game) == ("log-odds", "path-dependent")
+    assert explanation[3].base_values == explanation.base_values[3]

@@ -18,6 +18,7 @@ from tierkit.evaluate import domestic_foreign, fairness, missed_by_group
 from tierkit.evaluate.fairness import groups as g
 from tierkit.policy import Policy
 from tierkit.records import OWNERSHIPS, SHANGHAI, SIZES, TIERS
+from tierkit.scores import metrics
 
 SECTORS = SHANGHAI.ids("sector")
 
@@ -380,3 +381,94 @@ def test_harm_of_groups_adds_up_to_the_whole() -> None:
         )
     with pytest.raises(KeyError, match="by 'age'; it has"):
         missed_by_group(table, "age")
+
+
+# Few enterprises
+
+
+def test_one_enterprise_gives_no_interval_however_many_its_trials() -> None:
+    for found in (
+        g.clustered_rate([10], [1]),
+        g.clustered_rate([10, 0], [1, 0]),
+        g.clustered_share([10], [20]),
+        g.clustered_share([10, 0, 0], [20, 0, 0]),
+        g.rate_ratio([10, 5, 5], [1, 1, 1], [True, False, False], [0, 0, 0]),
+        g.rate_ratio([5, 5, 10], [1, 1, 1], [True, True, False], [0, 0, 0]),
+        g.rate_ratio([], [], [], []),
+    ):
+        assert np.isnan(found).all()
+
+
+def test_two_enterprises_have_students_interval_of_one_degree_of_freedom() -> None:
+    # Rates 10 and 30 a year: the variance of their mean is 100, its logarithm's error 10 / 20.
+    got = g.clustered_rate([10, 30], [1, 1])
+    assert got.value == 20
+    assert np.log(got.high / got.value) == pytest.approx(stats.t.ppf(0.975, 1) * 0.5, rel=1e-12)
+    assert got.low == pytest.approx(20**2 / got.high, rel=1e-12)
+    got = g.clustered_share([5, 10], [20, 20])
+    assert 0 < got.low < 0.05 < 0.375 < 0.9 < got.high < 1
+
+
+def test_enterprises_that_happen_to_be_alike_are_not_certain() -> None:
+    # All equal: as sure as a Poisson count of 50 over ten enterprises, and no surer.
+    far = np.exp(stats.t.ppf(0.975, 9) / np.sqrt(50))
+    assert g.clustered_rate([5] * 10, [1] * 10)[:3] == pytest.approx((5, 5 / far, 5 * far), rel=1e-12)
+    same = g.rate_ratio([5] * 20, [1] * 20, [True, False] * 10, [0] * 20)
+    far = np.exp(stats.t.ppf(0.975, 9) * np.sqrt(2 / 50))
+    assert same[:3] == pytest.approx((1, 1 / far, far), rel=1e-12)
+    assert same.p == 1
+    # All trials events: an enterprise is one trial, since nothing shows how alike its trials are.
+    all_found = g.clustered_share([20] * 10, [20] * 10)
+    t = stats.t.ppf(0.975, 9)
+    assert all_found.low == pytest.approx(10 / (10 + t**2), rel=1e-12)
+    assert all_found.high == 1
+
+
+def test_degrees_of_freedom_are_those_of_the_enterprises_that_hold_the_exposure() -> None:
+    assert metrics.clustered_variance(np.ones(30), np.ones(30))[1] == pytest.approx(29)
+    assert metrics.clustered_variance(np.ones(30), np.r_[np.full(3, 1e6), np.ones(27)])[1] == pytest.approx(
+        2, abs=1e-3
+    )
+
+
+def covered(m: int, runs: int) -> dict[str, float]:
+    """Return how often the intervals of so many enterprises that differ hold the truth."""
+    rng = np.random.default_rng([2026, m])
+    inside = {"rate": 0, "share": 0, "ratio": 0}
+    for _ in range(runs):
+        years, pace = rng.gamma(4, 0.25, 2 * m) + 0.2, 4 * rng.gamma(2, 0.5, 2 * m)
+        count = rng.poisson(pace * years)
+        got = g.clustered_rate(count[:m], years[:m])
+        inside["rate"] += got.low <= 4 <= got.high
+        got = g.rate_ratio(count, years, np.arange(2 * m) < m, np.zeros(2 * m))
+        inside["ratio"] += got.low <= 1 <= got.high
+        trials = 5 + rng.poisson(6, m)
+        got = g.clustered_share(rng.binomial(trials, rng.beta(1.2, 1.8, m)), trials)
+        inside["share"] += got.low <= 0.4 <= got.high
+    return {name: count / runs for name, count in inside.items()}
+
+
+@pytest.mark.parametrize("m", [10, 20, 30, 100])
+def test_intervals_of_few_enterprises_cover(m: int) -> None:
+    runs = 500  # docs/fairness.md shows 4,000
+    for name, share in covered(m, runs).items():
+        assert share == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / runs)), name
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: g.clustered_rate([10, np.nan], [1, 1]),
+        lambda: g.clustered_rate([10, 10], [1, 0]),
+        lambda: g.clustered_rate([10, -10], [1, 1]),
+        lambda: g.clustered_share([30, 10], [20, 20]),
+        lambda: g.clustered_share([10, 10], [20]),
+        lambda: g.rate_ratio([10, 10], [1, 1], [True], [0, 0]),
+        lambda: g.rate_ratio([10, 10], [1, 1], [True, False], [0, np.nan]),
+        lambda: g.holm([0.1, 1.2]),
+        lambda: g.holm([[0.1, 0.2]]),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(call: Any) -> None:
+    with pytest.raises(ValueError, match=r"must|has"):
+        call()

@@ -150,3 +150,15 @@ def test_the_result_shows_and_saves_itself(card, bands) -> None:
     assert "null_95" in found._repr_html_()
     assert Bands.from_dict(json.loads(json.dumps(bands.to_dict()))) == bands
     assert (found.table["thin"] >= 0).all()
+
+
+def test_bands_of_points_that_are_tied_are_as_those_of_levels() -> None:
+    a, b = np.r_[np.full(9500, 600.0), np.full(500, 640.0)], np.r_[np.full(4000, 600.0), np.full(6000, 640.0)]
+    exact = -0.55 * np.log(0.4 / 0.95) + 0.55 * np.log(0.6 / 0.05)
+    for before, now in ((a, b), (1000 - a, 1000 - b)):
+        one = Bands.of(before)
+        other = Bands.of(now, one.edges)
+        assert metrics.psi_parts(one.counts, other.counts).sum() == pytest.approx(exact, abs=1e-12)
+        assert sorted(one.counts)[-2:] == [500, 9500]
+    constant = Bands.of(np.full(50, 600.0))
+    assert Bands.of([599.0, 600.0, 601.0], constant.edges).counts == (1, 1, 1)

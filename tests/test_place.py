@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from tierkit import cli
 from tierkit.city.engine import run
 from tierkit.city.parameters import parameters
 from tierkit.city.population import agency_levels, cells, item_ranges
 from tierkit.city.synth import make, world_of
 from tierkit.city.world import World
+from tierkit.cli.app import app
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.policy import Policy, PolicyError, check, diff
 from tierkit.policy.tiers import assign
@@ -332,7 +332,7 @@ def test_policies_of_another_place_are_not_compared_here(town: Town) -> None:
 
 def command(*arguments: object) -> str:
     """Run one command, which must end well, and return what it says."""
-    done = CliRunner().invoke(cli.app, [str(one) for one in arguments], catch_exceptions=False)
+    done = CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 

@@ -514,7 +514,7 @@ def test_files_that_cannot_be_read(tmp_path):
     assert "did you mean 'shanghai-2025'" in problem.message
     deep = tmp_path / "deep.toml"
     deep.write_text("a = " + "[" * 10_000, encoding="utf-8")
-    assert check(deep)[0].message.startswith("the file is not TOML")
+    assert check(deep)[0].message == "the file is nested more than 32 levels deep"
 
 
 def test_a_chain_of_baselines_is_relative_to_each_file(tmp_path):
@@ -542,6 +542,20 @@ def test_a_file_that_bears_the_name_of_a_preset_is_the_preset(tmp_path):
     (tmp_path / "on_it.toml").write_text('[meta]\nname = "on it"\nbaseline = "mine.toml"\n', encoding="utf-8")
     with pytest.raises(PolicyError, match="is the name of a preset"):
         Policy.load(tmp_path / "on_it.toml")
+
+
+@pytest.mark.parametrize("name", ["Legacy", "legacy ", "ＬＥＧＡＣＹ", "leg\u200bacy", "le\u00adgacy"])
+def test_a_name_that_looks_like_that_of_a_preset_is_that(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.toml"
+    text = f'[meta]\nname = "{name}"\nbaseline = "legacy"\n'
+    path.write_text(text, encoding="utf-8")
+    assert Policy.load(path).hash == Policy.load("legacy").hash
+    path.write_text(
+        text + '[depth]\ndetection = { value = 0.1, unit = "probability", assumption = "mine" }\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(PolicyError, match=r"is the name of a preset, which differs in 'depth.detection'"):
+        Policy.load(path)
 
 
 LATER = """[meta]

@@ -39,6 +39,7 @@ from tierkit.evaluate.value.policy_value import ESTIMATORS
 from tierkit.evaluate.value.sample import interval
 from tierkit.evaluate.value.weighting import weigh
 from tierkit.policy import Policy
+from tierkit.scores.metrics import rate_interval
 
 AS_OF = "2024-07-01"
 TINY = 1e-9
@@ -54,12 +55,18 @@ def records(obligations: int = 60, inspections: int = 400, seed: int = 0, routin
         "tier": rng.choice(["T1", "T2"], obligations),
         "target": rng.uniform(0.01, 0.4, obligations),
         "there": rng.choice([1.0, 1.0, 0.5], obligations),
-        "random": 0.01,
-        "routine": rng.uniform(0.001, 0.05, obligations) if routine else np.nan,
+        "random": inspections / 3 / (26 * obligations),
+        "routine": rng.uniform(0.5, 1.5, obligations) if routine else np.nan,
     })  # fmt: skip
-    place = rng.integers(0, obligations, inspections)
+    # As many are drawn as the chances say, so that weights stand for the opportunities.
+    base["routine"] *= inspections / 3 / (26 * (base["routine"].sum() or 1))
     channel = rng.choice(["random", "routine", "trigger"], inspections)
-    chance = np.where(channel == "random", 0.01, base["routine"].to_numpy()[place])
+    place = rng.integers(0, obligations, inspections)
+    if routine:
+        drawn = rng.choice(obligations, inspections, p=base["routine"] / base["routine"].sum())
+        place = np.where(channel == "routine", drawn, place)
+    chance = base["routine"].to_numpy()[place]
+    chance = np.where(channel == "random", base["random"].to_numpy()[place], chance)
     seen = pd.DataFrame({
         "obligation": place,
         "channel": channel,
@@ -210,10 +217,11 @@ def test_weights_share_an_obligation_between_channels_that_could_draw_it() -> No
     seen = one.inspections[(one.inspections["channel"] != "routine") | (one.inspections["obligation"] >= 30)]
     seen = seen.assign(propensity=np.where(seen["channel"] == "routine", 0.02, seen["propensity"]))
     told = weigh(Logged(base, seen, one.X, 26))
+    random = base["random"].iloc[0]
     alone = (seen["channel"] == "random") & (seen["obligation"] < 30)
-    assert told.weight[alone] == pytest.approx(1 / (26 * 0.01), rel=TINY)
-    share = told.weight[(seen["channel"] == "random") & ~alone] * 26 * 0.01
-    rest = told.weight[seen["channel"] == "routine"] * 26 * 0.02 * 0.99
+    assert told.weight[alone] == pytest.approx(1 / (26 * random), rel=TINY)
+    share = told.weight[(seen["channel"] == "random") & ~alone] * 26 * random
+    rest = told.weight[seen["channel"] == "routine"] * 26 * 0.02 * (1 - random)
     assert share[0] + rest[0] == pytest.approx(1, rel=TINY)
     assert np.ptp(share) < TINY
     assert np.ptp(rest) < TINY
@@ -314,9 +322,9 @@ def test_strata_with_few_findings_are_refused() -> None:
     assert np.isnan(strata.loc["T4", "rate"])
     assert "under 10" in strata.loc["T4", "refused"]
     audits = one.inspections[(one.inspections["channel"] == "random") & (one.inspections["obligation"] >= 2)]
-    ci = stats.binomtest(int(audits["found"].sum()), len(audits)).proportion_ci(method="wilson")
+    low, high, _ = rate_interval(audits["found"], groups=audits["obligation"] // 3)  # three an enterprise
     assert strata.loc["T1", ["rate", "low", "high"]].tolist() == pytest.approx(
-        [audits["found"].mean(), ci.low, ci.high], rel=TINY
+        [audits["found"].mean(), low, high], rel=TINY
     )
 
 
@@ -571,6 +579,21 @@ def test_contraction_counts_the_best_scored_of_those_who_inspect_most() -> None:
     assert tied.loc["calm", "score"] == pytest.approx(share * lead["found"].sum(), rel=TINY)
 
 
+def test_cases_repeated_within_an_enterprise_tell_no_more() -> None:
+    table = deck()
+    once, many = contraction(table), contraction(pd.concat([table] * 20))
+    # Not narrower, but for a design effect that comes out a little below one, which is taken as one.
+    for name, low, high in (
+        ("people", "people_low", "people_high"), ("score", "score_low", "score_high"),
+        ("difference", "low", "high"),
+    ):  # fmt: skip
+        np.testing.assert_allclose(many[name], once[name], rtol=TINY)
+        assert (many[high] - many[low] > 0.95 * (once[high] - once[low])).all()
+    alone = contraction(table.assign(enterprise_id="e"))
+    assert alone["people_low"].isna().all()
+    assert alone["low"].isna().all()
+
+
 def test_swap_gives_up_the_worst_and_expects_what_the_score_promises() -> None:
     table = deck()
     told = swap(table).loc["all"]
@@ -587,6 +610,25 @@ def test_swap_gives_up_the_worst_and_expects_what_the_score_promises() -> None:
     )
     with pytest.raises(ValueError, match="'share' must be"):
         swap(table, 0)
+
+
+def test_equal_scores_are_swapped_in_proportion_whatever_the_order_of_rows() -> None:
+    table = deck().assign(score=lambda frame: frame["score"].round(1))
+    told = [swap(one, resamples=2).loc["all", ["given_up", "gained"]] for one in (table, table.iloc[::-1])]
+    assert told[0].tolist() == pytest.approx(told[1].tolist(), rel=1e-6)
+    same = swap(table.assign(score=1.0), resamples=2).loc["all"]
+    by_group = table[table["inspected"]].groupby("group")["found"]
+    want = sum(len(found) // 10 * found.mean() for _, found in by_group)
+    assert same["given_up"] == pytest.approx(want, rel=TINY)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"found": -1}, {"enterprise_id": None}, {"group": np.nan}, {"score": np.inf}, {"inspected": 2}]
+)
+def test_cases_that_are_not_what_they_have_to_be_are_refused(wrong: dict[str, object]) -> None:
+    for compare in (contraction, swap):
+        with pytest.raises(ValueError, match=f"'{next(iter(wrong))}' must be"):
+            compare(deck().astype(object).assign(**wrong))
 
 
 def test_comparators_refuse_what_they_cannot_use() -> None:
@@ -665,6 +707,38 @@ def test_weights_that_do_not_stand_for_the_opportunities_are_refused() -> None:
         policy_value(one_lot(found=np.ones(400)), confidence=2)
 
 
+@pytest.mark.parametrize("times", [3, 100, 1e6])
+def test_weights_that_stand_for_too_much_are_refused(times: float) -> None:
+    given = one_lot(found=np.arange(400) % 4 == 0)
+    scarce = given.inspections.assign(propensity=given.inspections["propensity"] / times)
+    with pytest.raises(OverlapError, match=f"weights stand for {times:.0%} of the opportunities"):
+        policy_value(Logged(given.obligations, scarce, given.X, given.weeks))
+    twice = pd.concat([given.inspections] * int(min(times, 100)))  # each in the records many times
+    with pytest.raises(OverlapError, match="once each"):
+        policy_value(Logged(given.obligations, twice, given.X, given.weeks))
+
+
+def test_no_value_lies_outside_what_can_be_found() -> None:
+    # Half found something, with a chance 2.8 times too small: the sum is 1.4 times all that can be found.
+    given = one_lot(found=np.arange(400) % 2 == 0)
+    seen = given.inspections
+    seen = seen.assign(propensity=seen["propensity"] / np.where(seen["found"], 2.8, 1))
+    table = policy_value(Logged(given.obligations, seen, given.X, given.weeks)).table
+    assert np.isnan(table.loc["ipw", ["value", "low", "high", "se"]].to_numpy(float)).all()
+    assert table.loc["ipw", "refused"].startswith("value: the estimate is outside 0 … 200.00")
+    assert table.loc["random", "value"] == pytest.approx(200 * 1.4 / 1.9)
+    assert (table["high"].dropna() <= 200).all()
+    assert (table["low"].dropna() >= 0).all()
+
+
+def test_one_enterprise_gives_no_interval_of_a_value() -> None:
+    given = one_lot(found=np.arange(400) % 4 == 0)
+    base = given.obligations.assign(enterprise_id="e")
+    table = policy_value(Logged(base, given.inspections, given.X, given.weeks)).table
+    assert table[["value", "low", "high"]].isna().all(axis=None)
+    assert table["refused"].str.contains("all inspections used are of one enterprise").all()
+
+
 def one_lot(found: np.ndarray, kept: int = 400) -> Logged:
     """Return 4,000 obligations of which 400 are audited by lot, a week each of ten, some rows left out."""
     n, weeks = 4000, 10
@@ -695,3 +769,14 @@ def test_a_score_of_noise_promises_nothing_by_swapping() -> None:
         clear += row["low"] > 0
     assert abs(np.mean(changes)) < 4 * np.std(changes) / np.sqrt(40)
     assert clear <= 5  # a fortieth is one; five of forty happen once in three hundred times
+
+
+def test_enterprises_that_are_all_alike_show_no_error() -> None:
+    one = records()
+    seen = one.inspections[one.inspections["channel"] == "random"].copy()
+    seen["propensity"] *= 2  # as every audit is there twice
+    seen = pd.concat([seen.assign(found=found) for found in (True, False)], ignore_index=True)
+    row = policy_value(Logged(one.obligations, seen, one.X, 26)).table.loc["random"]
+    assert "all alike" in row["refused"]
+    assert np.isnan([row["value"], row["low"], row["high"]]).all()
+    assert np.isnan(interval(0.5, 0.0, 10, 1.0, 0.95)).all()

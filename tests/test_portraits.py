@@ -146,7 +146,12 @@ def test_facts_are_shares_and_medians_by_hand(tiers, X, found: Portraits) -> Non
         has = column == row["level"] if row["kind"] == "level" else column != feature.absent
         assert row["value"] == pytest.approx(has[inside].mean())
         assert row["city"] == pytest.approx(has.mean())
-        oracle = stats.binomtest(int(has[inside].sum()), int(inside.sum())).proportion_ci(method="wilson")
+        # A level is picked as the one that differs most: its interval has to hold for all of them.
+        among = len(set(column)) if row["kind"] == "level" else 1
+        assert row["among"] == among
+        oracle = stats.binomtest(int(has[inside].sum()), int(inside.sum())).proportion_ci(
+            1 - 0.05 / among, method="wilson"
+        )
         assert row["low"] == pytest.approx(oracle.low, abs=1e-9)
         assert row["high"] == pytest.approx(oracle.high, abs=1e-9)
     assert kinds >= {"level", "flag", "count", "ever", "median"}
@@ -388,3 +393,10 @@ def test_one_tier_alone_is_the_city(model, X, tiers) -> None:
     assert found.sentences("en")[0].startswith("T2 light watch")
     plot.tier_marks(found)
     plt.close("all")
+
+
+def test_changes_that_are_all_alike_have_no_interval() -> None:
+    mean, low, high = mean_t(np.column_stack([np.full(6, 0.1), np.zeros(6), np.arange(6.0)]))
+    assert np.isnan([low[0], high[0]]).all()
+    assert (low[1], high[1]) == (0, 0)
+    assert low[2] < mean[2] < high[2]

@@ -353,7 +353,7 @@ def test_ci_runs_the_tests_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_readme_names_only_commands_that_exist(name: str) -> None:
-    from tierkit.cli import app
+    from tierkit.cli.app import app
 
     text = (ROOT / name).read_text("utf-8")
     described = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))

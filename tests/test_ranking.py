@@ -357,3 +357,24 @@ def test_records_and_scores_are_joined_by_enterprise_and_only_what_is_planned_co
     )
     with pytest.raises(ValueError, match="there are none"):
         rank_inspections(records[:0], scored)
+
+
+def test_one_cluster_or_one_violation_gives_no_interval() -> None:
+    days = pd.date_range("2024-01-01", periods=20)
+    score = np.arange(20.0)
+    one = ranking(np.arange(20) % 2, score, days, cluster=["e"] * 20, replicates=39).table
+    assert one["value"].notna().all()
+    assert one[["low", "high"]].isna().all(axis=None)
+    alone = ranking(np.arange(20) == 12, score, days, replicates=39).row("auc")
+    assert np.isnan(alone["low"])
+    assert np.isnan(alone["high"])
+    both = compare_rankings(
+        np.arange(20) % 2, {"a": score, "b": -score}, days, cluster=["e"] * 20, replicates=39
+    ).table
+    assert both[["low", "high", "difference_low", "difference_high"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("score", [[[1.0], [2.0]], ["a", "b"], [1.0, np.inf], [1.0, np.nan], [1.0]])
+def test_scores_that_are_no_numbers_cannot_be_put_in_order(score) -> None:
+    with pytest.raises(ValueError, match="cannot be put in order"):
+        ranking([0, 1], score, pd.date_range("2024-01-01", periods=2), replicates=39)

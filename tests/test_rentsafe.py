@@ -1,6 +1,7 @@
 """A real ladder of intervals: made-up buildings with known chances, and the public file where it is."""
 
 import datetime as dt
+import gzip
 import os
 from functools import cache
 from pathlib import Path
@@ -164,7 +165,9 @@ def test_bad_files_are_told(change: object, said: str, tmp_path: Path) -> None:
 def test_files_that_are_none_are_told(tmp_path: Path) -> None:
     (tmp_path / "e.csv.gz").write_bytes(b"\x1f\x8b broken")
     (tmp_path / "empty.csv").write_text("")
-    for name in ("e.csv.gz", "empty.csv", "none.csv"):
+    whole = gzip.compress(b"building_id,score\n" * 99)
+    (tmp_path / "flipped.csv.gz").write_bytes(whole[:12] + b"\xff\xff" + whole[14:])
+    for name in ("e.csv.gz", "flipped.csv.gz", "empty.csv", "none.csv"):
         with pytest.raises(ValueError, match="cannot be read as a CSV file"):
             read(tmp_path / name)
 

@@ -260,6 +260,11 @@ def test_a_plan_is_called_best_only_where_it_is_told_apart(report_run: report.Ru
     # Each plan's values swing by 100 from replicate to replicate, all together, and are 5 apart: their
     # intervals overlap, their paired differences are clear of zero.
     assert report_run.told_apart("harm", "jinshan-2025", "minhang-2023", 0.1, 52)
+    # A best of many plans is held against all the others at once, which takes wider intervals.
+    fell = {}
+    for among in (1, 4, 10**9):
+        fell[among] = report_run.told_apart("harm", "jinshan-2025", "minhang-2023", 0.1, 52, among=among)
+    assert fell[1] >= fell[4] >= fell[10**9]
     _, second, _ = report.headline(report_run, "en")
     least, safest, worst = second.split("; ")
     assert re.search(r"\*\*Jiading 2025\*\* \(.*\) has the fewest inspections$", least)
@@ -358,13 +363,29 @@ def test_a_reform_is_called_by_its_title(report_run: report.RunReport, tmp_path:
     assert report.headline(twins, "en")[0].startswith("Under **my** (")
 
 
-def test_the_interval_of_an_auc_is_as_wide_as_aucs_spread() -> None:
-    # Exponential scores, for which the formula is exact: an AUC of 3 / (3 + 1).
-    rng = np.random.default_rng(5)
-    hits, misses = rng.exponential(3.0, (3000, 40, 1)), rng.exponential(1.0, (3000, 1, 60))
-    aucs = (hits > misses).mean(axis=(1, 2))
-    assert aucs.mean() == pytest.approx(0.75, abs=0.005)
-    assert tables.auc_half_width(0.75, 40, 60) / 1.96 == pytest.approx(aucs.std(), rel=0.05)
+@pytest.mark.parametrize("true", [0.5, 0.75, 0.95])
+def test_the_interval_of_an_auc_covers(true: float) -> None:
+    # Exponential scores: an AUC of ratio / (ratio + 1). At .95 many runs are perfectly apart.
+    rng, runs = np.random.default_rng(5), 2000
+    hits = rng.exponential(true / (1 - true), (runs, 10, 1))
+    aucs, count = np.unique(
+        (hits > rng.exponential(1.0, (runs, 1, 15))).mean(axis=(1, 2)), return_counts=True
+    )
+    ends = np.array([tables.auc_interval(auc, 10, 15) for auc in aucs])
+    inside = count[(ends[:, 0] <= true) & (true <= ends[:, 1])].sum() / runs
+    assert inside > 0.95 - 4 * np.sqrt(0.95 * 0.05 / runs)
+    assert ((ends >= 0) & (ends <= 1)).all()
+
+
+def test_the_interval_of_an_auc_is_what_newcombes_equation_says() -> None:
+    for auc, m, n in ((0.7, 100, 900), (0.9, 5, 8), (0.3, 40, 2), (1.0, 6, 9), (0.0, 6, 9), (1.0, 1, 1)):
+        low, high = tables.auc_interval(auc, m, n)
+        assert low < high
+        for end in {low, high} - {0.0, 1.0}:
+            part = (1 - end) / (2 - end) + end / (1 + end)
+            se = np.sqrt(end * (1 - end) * (1 + ((m + n) / 2 - 1) * part) / (m * n))
+            assert abs(auc - end) / se == pytest.approx(1.959964, rel=1e-5)
+        assert tables.auc_interval(1 - auc, m, n) == pytest.approx((1 - high, 1 - low), abs=1e-9)
 
 
 def test_a_weak_model_is_said_to_be_weak(report_run: report.RunReport, tmp_path: Path) -> None:

@@ -377,3 +377,22 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_said_was_done(tmp_path: P
     rows = frame(*(decision(k, decided_on="2025-01-07") for k in range(20)))
     assert added(log, rows, now=NOW) == 20 - before
     assert read_log(log)["enterprise_id"].tolist() == IDS[:20]
+
+
+@pytest.mark.parametrize("content", ["mine", "{", '{"b', "first line\nmine", '{"as_on":'])
+def test_what_is_no_log_is_left_as_it_is(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(content)
+    if content == "{":  # which a writer of ours may have left
+        with pytest.warns(UserWarning, match="half a line"):
+            assert added(path, frame(decision(0)), now=NOW) == 1
+        return
+    with pytest.raises(DataError, match=r"line 1 is no entry of a log"):
+        append(path, frame(decision(0)), now=NOW)
+    assert path.read_text() == content
+
+
+def test_no_decision_makes_no_log(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="hold no decision"):
+        append(tmp_path / "new" / "log", frame(decision(0)).iloc[:0], now=NOW)
+    assert list(tmp_path.iterdir()) == []

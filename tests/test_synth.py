@@ -196,6 +196,14 @@ def test_the_truth_is_the_state_of_the_world() -> None:
         (lambda d: Dataset(dict(d), {}), r"no synthetic manifest"),
         (lambda d: Dataset(dict(d), d.manifest | {"parameters_hash": "0"}), r"made with other parameters"),
         (lambda d: Dataset(dict(d), d.manifest | {"seed": 99}), r"'truth' does not hold the enterprises"),
+        *(
+            (lambda d, k=key, v=value: Dataset(dict(d), d.manifest | {k: v}), rf"not say how .*: {key}\.")
+            for key, value in (
+                ("enterprises", [1]), ("enterprises", 20_000_000), ("enterprises", None), ("seed", -1),
+                ("seed", "2"), ("week", 1e300), ("week", True), ("policy", 5), ("parameters_hash", None),
+                ("start", None),
+            )
+        ),
         (lambda d: Dataset(dict(d), d.manifest | {"policy": "x"}), r"under the policy 'x', not 'legacy'"),
         (
             lambda d: Dataset(dict(d) | {"truth_enterprises": d["truth_enterprises"].iloc[::-1]}, d.manifest),

@@ -170,12 +170,6 @@ def test_what_is_invisible_in_a_record_is_shown() -> None:
     assert long == "企" * 60 + "… (+9,940)"
 
 
-@pytest.mark.parametrize("begin", list("=+-@＝＋－＠\t\r\n"))
-def test_a_cell_is_no_formula(begin: str) -> None:
-    assert texts.cell(f"{begin}1") == f"'{begin}1"
-    assert texts.cell(f"1{begin}") == f"1{begin}"
-
-
 def test_what_is_cut_for_a_figure_looks_like_no_number() -> None:
     assert (
         texts.short("Complaints by ordinary complainants in the past year: 1", 20) == "Complaints by ordin…"

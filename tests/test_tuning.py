@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from scipy.stats import t as student
 from sklearn.metrics import log_loss
 
 from tierkit.scores.fitting import SETTINGS, fit_risk, new_model
 from tierkit.scores.training_rows import Split, TrainingRows, lots, time_split
-from tierkit.scores.tuning import ORIGINS, SPACE, tune
+from tierkit.scores.tuning import ORIGINS, SPACE, _mean, tune
 
 
 def made(n: int = 3000, seed: int = 0, slope: float = 1.0) -> TrainingRows:
@@ -83,6 +84,25 @@ def test_the_loss_is_that_of_rolling_origins_by_hand() -> None:
     assert found.candidates.loc[0, "log_loss"] == pytest.approx(np.mean(losses))
 
 
+def test_the_intervals_hold_for_the_best_of_many() -> None:
+    # Twenty settings that are all alike, over four origins: one by one, 95 % intervals of the best of them
+    # leave out zero far more often than in one of twenty draws.
+    draws = np.random.default_rng(0).normal(size=(1000, 20, 4))
+    best = draws.mean(axis=2).argmin(axis=1)
+    missed = {}
+    for tried in (1, 20):
+        _, low, high = _mean(draws, tried)
+        own = (np.arange(1000), best)
+        missed[tried] = ((low[own] > 0) | (high[own] < 0)).mean()
+    assert missed[1] > 0.2
+    assert missed[20] < 0.05
+    few, many = (tune(made(1000), budget, seed=3).candidates.iloc[1] for budget in (1, 3))
+    for name, tried in (("", (2, 4)), ("difference_", (1, 3))):
+        wide = [student.ppf(1 - 0.025 / k, 3) for k in tried]
+        spread = [one[f"{name}high"] - one[f"{name}low"] for one in (few, many)]
+        assert spread[1] / spread[0] == pytest.approx(wide[1] / wide[0])
+
+
 def test_what_cannot_be_tuned_is_said() -> None:
     rows = made(400)
     for budget in (0, 375):
@@ -138,3 +158,10 @@ def test_audits_that_are_missing_leave_the_margin_as_it_is() -> None:
     rows = replace(rows, rows=rows.rows.assign(channel="routine"))
     split: Split = time_split(rows.rows["as_of"])
     assert fit_risk(rows, split, level="audits").calibration_.kind == "none"
+
+
+def test_origins_that_are_all_alike_have_no_interval() -> None:
+    mean, low, high = _mean(np.array([[0.3] * 4, [0.0] * 4, [0.1, 0.2, 0.3, 0.4]]), 3)
+    assert np.isnan([low[0], high[0]]).all()
+    assert (low[1], high[1]) == (0, 0)
+    assert low[2] < mean[2] < high[2]

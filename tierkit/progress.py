@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, TypeAlias, TypeVar
 
@@ -63,11 +63,13 @@ def in_threads(
     >>> in_threads([lambda step: 1, lambda step: 2], 2, 2, None)
     [1, 2]
     """
-    lock = threading.Lock()
+    lock, stopped = threading.Lock(), threading.Event()
     done = 0
 
     def step() -> None:
         nonlocal done
+        if stopped.is_set():
+            raise CancelledError
         with lock:
             done += 1
             if progress is not None:
@@ -76,7 +78,11 @@ def in_threads(
     if threads == 1:
         return [job(step) for job in jobs]
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda job: job(step), jobs))
+        try:
+            return list(pool.map(lambda job: job(step), jobs))
+        except BaseException:
+            stopped.set()  # or Ctrl-C would wait until all that has begun is done
+            raise
 
 
 def quiet(stage: str, done: int, total: int) -> None:

@@ -24,7 +24,6 @@ from babel.messages.pofile import read_po
 
 __all__ = [
     "LANGUAGES",
-    "cell",
     "ids",
     "interval",
     "is_text",
@@ -270,23 +269,6 @@ def short(value: str, width: int) -> str:
         return shown
     kept = next(k for k in range(len(sizes) + 1) if sum(sizes[: k + 1]) > width - 1)
     return shown[:kept].rstrip() + "…"
-
-
-def cell(value: str) -> str:
-    """Return text as a spreadsheet's cell that is no formula, whatever it begins with.
-
-    Parameters
-    ----------
-    value : str
-        Any text; where it begins with ``=``, ``+``, ``-``, ``@``, one of these in full width, a tab or the
-        end of a line, an apostrophe goes before it (OWASP, *CSV Injection*).
-
-    Examples
-    --------
-    >>> cell("=CMD()"), cell("上海金瑞百货")
-    ("'=CMD()", '上海金瑞百货')
-    """
-    return f"'{value}" if value.startswith(tuple("=+-@＝＋－＠\t\r\n")) else value
 
 
 def is_text(value: object) -> TypeGuard[str]:

@@ -18,6 +18,8 @@ from studies.chicago.history import MONOTONE, WHO, features
 from studies.chicago.records import OPENS, window
 from tierkit.evaluate.order.inspections import codes
 from tierkit.evaluate.order.ordering import Order
+from tierkit.folders import whole_file
+from tierkit.folders.claims import claim
 from tierkit.records.files import sha256
 from tierkit.scores.risk import RiskModel
 
@@ -128,19 +130,21 @@ def choose(records: pd.DataFrame, folder: str | Path, *, budget: int = BUDGET, s
         If the folder holds a choice.
     """
     place = _unused(folder)
-    known = records[records["inspection_date"] < OPENS]
-    cells = [dict(zip(GRID, cell, strict=True)) for cell in product(*GRID.values())]
-    drawn = np.random.default_rng(seed).permutation(len(cells))[:budget]
-    table = features(known)
-    rows = []
-    for cell in (cells[k] for k in drawn):
-        gains = [_try(known, table, pd.Timestamp(origin), cell) for origin in ORIGINS]
-        within, pooled = np.mean(gains, axis=0)
-        rows.append({**cell, "within": within, "pooled": pooled})
-    tried = pd.DataFrame(rows).sort_values("within", ascending=False, kind="stable", ignore_index=True)
-    settings = {name: tried[name].tolist()[0] for name in GRID}
-    told = {"budget": budget, "seed": seed, "origins": ORIGINS, "tried": tried.to_dict("records")}
-    return Frozen(freeze(known, place, settings, told), settings, tried)
+    with claim(place):
+        _unused(place)
+        known = records[records["inspection_date"] < OPENS]
+        cells = [dict(zip(GRID, cell, strict=True)) for cell in product(*GRID.values())]
+        drawn = np.random.default_rng(seed).permutation(len(cells))[:budget]
+        table = features(known)
+        rows = []
+        for cell in (cells[k] for k in drawn):
+            gains = [_try(known, table, pd.Timestamp(origin), cell) for origin in ORIGINS]
+            within, pooled = np.mean(gains, axis=0)
+            rows.append({**cell, "within": within, "pooled": pooled})
+        tried = pd.DataFrame(rows).sort_values("within", ascending=False, kind="stable", ignore_index=True)
+        settings = {name: tried[name].tolist()[0] for name in GRID}
+        told = {"budget": budget, "seed": seed, "origins": ORIGINS, "tried": tried.to_dict("records")}
+        return Frozen(freeze(known, place, settings, told), settings, tried)
 
 
 def freeze(
@@ -173,13 +177,16 @@ def freeze(
         If the folder holds a choice.
     """
     place = _unused(folder)
-    trees, rest = fit(records, OPENS, settings).to_parts()
-    place.mkdir(parents=True, exist_ok=True)
-    (place / _MODEL).write_text(json.dumps({"trees": trees, "rest": rest}, sort_keys=True), "utf-8")
-    digest = sha256(place / _MODEL)
-    choice = {"sha256": digest, "before": f"{OPENS:%Y-%m-%d}", "settings": dict(settings), **(told or {})}
-    (place / _CHOICE).write_text(json.dumps(choice, indent=1), "utf-8")
-    return digest
+    with claim(place):
+        _unused(place)  # nor did another process choose one in the meantime
+        trees, rest = fit(records, OPENS, settings).to_parts()
+        with whole_file(place / _MODEL) as draft:
+            draft.write_text(json.dumps({"trees": trees, "rest": rest}, sort_keys=True), "utf-8")
+        digest = sha256(place / _MODEL)
+        choice = {"sha256": digest, "before": f"{OPENS:%Y-%m-%d}", "settings": dict(settings), **(told or {})}
+        with whole_file(place / _CHOICE) as draft:  # last: it says that the model is whole
+            draft.write_text(json.dumps(choice, indent=1), "utf-8")
+        return digest
 
 
 def open_window(records: pd.DataFrame, folder: str | Path, digest: str) -> NDArray[np.float64]:

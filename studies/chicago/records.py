@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -56,7 +57,7 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     try:
         raw = pd.read_csv(path, low_memory=False)
-    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"'{path}' cannot be read as a CSV file: {error}.") from error
     if missing := sorted(set(_COLUMNS) - set(raw)):
         raise ValueError(

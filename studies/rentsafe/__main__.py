@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
 
 from studies.rentsafe.ladder import ladder, read, years
+from tierkit.folders import whole_file
+from tierkit.folders.claims import claim
 from tierkit.texts import interval, number
 
 __all__ = ["main", "predicted"]
@@ -39,8 +42,13 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="a folder for years.csv and chances.csv")
     given = parser.parse_args(words)
-    rows = read(given.file)
-    frame = predicted(rows, replicates=given.replicates, seed=given.seed)
+    with claim(given.out) if given.out is not None else nullcontext():
+        _predict(given.file, given.out, replicates=given.replicates, seed=given.seed)
+
+
+def _predict(file: Path, out: Path | None, *, replicates: int, seed: int) -> None:
+    rows = read(file)
+    frame = predicted(rows, replicates=replicates, seed=seed)
     shown = pd.DataFrame(
         {
             "year": frame["year"],
@@ -59,11 +67,11 @@ def main(words: list[str] | None = None) -> None:
         "\nEach year is predicted from the years before it; intervals of 95 %, errors of estimation "
         "included. Only buildings known before and still registered are in it."
     )
-    if given.out is not None:
-        given.out.mkdir(parents=True, exist_ok=True)
+    if out is not None:
         chances = ladder(rows, int(rows["date"].dt.year.max())).chances
         for name, table in (("years", frame), ("chances", chances)):
-            table.to_csv(given.out / f"{name}.csv", index=False, float_format="%.9g")
+            with whole_file(out / f"{name}.csv") as draft:
+                table.to_csv(draft, index=False, float_format="%.9g")
 
 
 if __name__ == "__main__":

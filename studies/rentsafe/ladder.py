@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,7 @@ def read(path: str | os.PathLike[str], extra: Sequence[str] = ()) -> pd.DataFram
     """
     try:
         raw = pd.read_csv(path, dtype={"building_id": "str"}, low_memory=False)
-    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"'{path}' cannot be read as a CSV file: {error}.") from error
     if missing := [name for name in (*_COLUMNS, *extra) if name not in raw]:
         raise ValueError(

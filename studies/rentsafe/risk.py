@@ -184,7 +184,7 @@ def next_score(
     return NextScore(
         rows,
         compare_rankings(rows["low"], scores, rows["date"], replicates=replicates, seed=seed),
-        calibration_table(rows["low"], chance),
+        calibration_table(rows["low"], chance, groups=rows["building_id"]),
         calibration_error(rows["low"], chance),
         float(np.quantile(by_chance, 0.95)),
         int(train.sum()),

@@ -1,6 +1,7 @@
 """Cells: what is read as a value, what is refused, against oracles from the standard library."""
 
 import math
+import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -46,6 +47,7 @@ texts = st.one_of(
 def test_integers_in_text_are_those_of_python(cells: list[str]) -> None:
     values, wrong = read(pa.array(cells, pa.large_string()), INT)
     for text, value, fault in zip(cells, values, wrong, strict=True):
+        text = re.sub(r"(?<=[0-9])\.0*\Z", "", text)  # 10.0 is 10, as a column of decimals has it
         number = int(text) if text.lstrip("+-").isdecimal() and text.isascii() and len(text) < 18 else None
         whole = number is not None and text.count("-") + text.count("+") < 2
         if whole and -32768 <= number <= 32767:
@@ -245,7 +247,7 @@ def test_ids_are_visible_and_of_one_piece(name: str) -> None:
         ([["1"]], INT, "not a whole number"),
         ([True], FLOAT, "is of type bool, not a number"),
         ([20240501], DATE, "is of type int64, not a date"),
-        ([1.5], FLAG, "is of type double, not true or false"),
+        ([date(2024, 5, 1)], FLAG, "not true or false"),
         ([3], TEXTS, "is of type int64, not a list"),
         ([1.0], LEVEL, "is of type double, not text"),
     ],

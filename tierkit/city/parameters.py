@@ -15,6 +15,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
+from tierkit.bounds import PROBLEMS
 from tierkit.records import CREDIT_EVENTS, SHANGHAI, UNINSPECTED_KINDS, DataError, Parameter, Place, Problem
 from tierkit.records.problems import suggestion
 from tierkit.texts import is_text
@@ -152,8 +153,10 @@ def _of_place(place: Place, world: Mapping[str, Parameter]) -> dict[str, Paramet
     keyed = {f"{group}.{name}" for group, own in groups.items() for name in own}
     keyed |= {f"complaint.sector.{sector}" for sector in place.sectors}
     keyed |= {f"applicability.{sector}.{agency}" for sector in place.sectors for agency in place.agencies}
-    problems = []
+    problems: list[Problem] = []
     for path, one in given.items():
+        if len(problems) == PROBLEMS:
+            break
         if path not in keyed and path not in world:
             message = f"is no parameter of this place{suggestion(path, [*keyed, *world])}"
             problems.append(Problem(file, path, 0, (), message, "Correct the name, or take it out"))

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from tierkit import __version__
 from tierkit.city.engine import Run, potential_detections, run
+from tierkit.city.limits import MAX_SEED
 from tierkit.city.parameters import Parameters, parameters
 from tierkit.city.population import Population, draw, draw_world
 from tierkit.city.world import LONG_AGO, WEEKS_A_YEAR, State, World
 from tierkit.city.writing import state_columns, write_records
+from tierkit.folders import whole_folder
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.records import (
     ITEM_CLASSES,
@@ -27,8 +29,8 @@ from tierkit.records import (
     Place,
     conform,
     data_dictionary,
-    write_dataset,
 )
+from tierkit.records.folder import write_tables
 from tierkit.records.gate import InputError, count_of, dataset_of, day_of
 
 __all__ = [
@@ -388,10 +390,12 @@ def make_folder(
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Make a synthetic dataset of a place and write it to a folder, with its data dictionary; see `make`."""
-    data, _world = make(enterprises, seed, params=parameters(place), threads=threads, progress=progress)
-    root = write_dataset(data, folder, format)
-    for lang, name in (("en", "dictionary.md"), ("zh", "dictionary.zh-CN.md")):
-        (root / name).write_text(data_dictionary(lang, place), encoding="utf-8")
+    root = Path(folder)
+    with whole_folder(root, "dataset") as draft:
+        data, _world = make(enterprises, seed, params=parameters(place), threads=threads, progress=progress)
+        write_tables(data, draft, format)
+        for lang, name in (("en", "dictionary.md"), ("zh", "dictionary.zh-CN.md")):
+            (draft / name).write_text(data_dictionary(lang, place), encoding="utf-8")
     return root
 
 
@@ -468,6 +472,16 @@ def _origins(data: Dataset, policy: Policy | None, params: Parameters | None) ->
             "A simulation goes on from the truth of a synthetic dataset; this one has no "
             f"{' and no '.join(missing) or 'synthetic manifest'}. Make one with tk.synth or 'tierkit synth'."
         )
+    # It says how much is drawn, so it is held against the truth first.
+    most = {"enterprises": len(data["truth_enterprises"]), "seed": MAX_SEED, "week": MAX_SEED}
+    wrong = [key for key, high in most.items() if not _is_count(manifest.get(key), high)]
+    wrong += [key for key in ("policy", "parameters_hash") if not isinstance(manifest.get(key), str)]
+    wrong += [key for key in ("start", "as_of") if manifest.get(key) is None]
+    if wrong:
+        raise InputError(
+            f"The manifest does not say how the dataset was made: {', '.join(wrong)}. Make it again with "
+            "tk.synth or 'tierkit synth'."
+        )
     p = params or parameters(data.place)
     if p.place.hash != data.place.hash:
         raise InputError(f"The parameters are of {p.place.label.en}, the dataset of {data.place.label.en}.")
@@ -482,6 +496,10 @@ def _origins(data: Dataset, policy: Policy | None, params: Parameters | None) ->
             "hand that policy over."
         )
     return reference, p
+
+
+def _is_count(value: object, most: int) -> bool:
+    return type(value) is int and 0 <= value <= most
 
 
 def world_at(

@@ -9,11 +9,15 @@ import inspect
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +35,7 @@ __all__ = [
     "as_data",
     "command",
     "describe",
+    "interruptible",
     "reader_gone",
 ]
 
@@ -113,6 +118,31 @@ def _spoken(text: str, names: Mapping[str, str]) -> str:
     return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
 
 
+_interrupted = threading.Event()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Remember Ctrl-C until the block ends: a library may make another exception of it, or drop it.
+
+    A process that was started to ignore Ctrl-C, in the background of a shell, goes on to ignore it.
+    """
+    _interrupted.clear()
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        _interrupted.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def reader_gone() -> int:
     """Discard what is still to be printed: the program that read it, such as head, has closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -124,15 +154,18 @@ def _run(
 ) -> int:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        status, failed = DONE, None
         try:
             answer = function()
-        except Exception as error:
-            status = _tell(error, names, as_json, debug, writes)
         except KeyboardInterrupt:
+            _interrupted.set()
+        except Exception as error:
+            failed = error
+        if _interrupted.is_set():
             print("Interrupted; nothing was left half-written.", file=sys.stderr)
             status = INTERRUPTED
-        else:
-            status = DONE
+        elif failed is not None:
+            status = _tell(failed, names, as_json, debug, writes)
     told = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
     notes = list(dict.fromkeys(_spoken(one, names) for one in told))
     for note in notes:

@@ -23,7 +23,7 @@ from tierkit.cli import (
     sensitivity,
     simulations,
 )
-from tierkit.cli.answers import DONE, INTERRUPTED, reader_gone
+from tierkit.cli.answers import DONE, INTERRUPTED, interruptible, reader_gone
 
 __all__ = ["app", "main"]
 
@@ -102,8 +102,9 @@ def _run(arguments: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a letter that the terminal does not have is shown as ?
             stream.reconfigure(errors="replace")
     try:
-        status = get_command(app).main(arguments, prog_name="tierkit", standalone_mode=False)
-        sys.stdout.flush()
+        with interruptible():
+            status = get_command(app).main(arguments, prog_name="tierkit", standalone_mode=False)
+            sys.stdout.flush()
     except typer.TyperException as error:  # a wrong option, a missing argument
         _say_usage(error, "--json" in arguments)
         return error.exit_code

@@ -192,5 +192,5 @@ def _settings(tuned: dict[str, Any]) -> str:
     return (
         f"{numbers}, the best of {len(tuned['candidates'])} at {len(tuned['origins'])} origins; log loss "
         f"{best['difference']:+.5f} [{best['difference_low']:+.5f}, {best['difference_high']:+.5f}] "
-        "from the stated ones"
+        "from the stated ones, in intervals that hold for all tried together"
     )

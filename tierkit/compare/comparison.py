@@ -309,17 +309,17 @@ def _change(row: Mapping[Any, Any], lang: str) -> str:
     )
 
 
-_FEW = 5
 _MOST_UNSCORED = 0.1  # above this share, scores are probably those of another city
 
 
 def mean_interval(
-    values: NDArray[np.float64],
+    values: NDArray[np.float64], among: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean, low and high of the 95 % Student interval over the first axis.
 
-    Fewer than five values that are all the same, yet not zero, show no spread by luck: there is no interval
-    then. Differences that are all zero are those of runs that nothing sets apart, and certain.
+    ``among`` so many intervals, all hold together with 95 % (Bonferroni). Values that are all the same, yet
+    not zero, show no spread to make an interval from, however many they are: there is none then. Differences
+    that are all zero are those of runs that nothing sets apart, and certain.
 
     Examples
     --------
@@ -333,9 +333,8 @@ def mean_interval(
     if r < 2:
         nothing = np.full_like(mean, np.nan)
         return mean, nothing, nothing
-    half = student.ppf(0.975, r - 1) * values.std(axis=0, ddof=1) / np.sqrt(r)
-    if r < _FEW:
-        half = np.where((np.ptp(values, axis=0) == 0) & (mean != 0), np.nan, half)
+    half = student.ppf(1 - 0.025 / among, r - 1) * values.std(axis=0, ddof=1) / np.sqrt(r)
+    half = np.where((np.ptp(values, axis=0) == 0) & (mean != 0), np.nan, half)
     return mean, mean - half, mean + half
 
 
@@ -348,7 +347,7 @@ def replicates_for(row: Mapping[Any, Any], width: float) -> Replicates:
     Parameters
     ----------
     row : mapping
-        With ``difference_low``, ``difference_high`` and ``replicates``.
+        With ``difference``, ``difference_low``, ``difference_high`` and ``replicates``.
     width : float
         The wanted half width.
 
@@ -364,7 +363,7 @@ def replicates_for(row: Mapping[Any, Any], width: float) -> Replicates:
     Examples
     --------
     >>> half = student.ppf(0.975, 9) / np.sqrt(10)  # ten replicates, standard deviation 1
-    >>> row = {"difference_low": -half, "difference_high": half, "replicates": 10}
+    >>> row = {"difference": 0.0, "difference_low": -half, "difference_high": half, "replicates": 10}
     >>> replicates_for(row, 0.5)
     Replicates(needed=18, low=10, high=54, more=8)
     """
@@ -373,9 +372,14 @@ def replicates_for(row: Mapping[Any, Any], width: float) -> Replicates:
         raise ValueError("One replicate shows no spread; run at least 2, then ask how many more it takes.")
     if not width > 0:
         raise ValueError(f"The 'width' must be above zero. Got {width}.")
-    half = (row["difference_high"] - row["difference_low"]) / 2
+    value, below, above = (row[name] for name in ("difference", "difference_low", "difference_high"))
+    half = max(value - below, above - value)  # an end may be cut off at what is possible
     if not np.isfinite(half):
-        raise ValueError("The difference has no interval, as its measure has no value in some replicate.")
+        raise ValueError(
+            "The difference has no interval: its measure has no value in some replicate, or one in all."
+        )
+    if row.get("measure") in SHARES and below <= -1 and above >= 1:
+        raise ValueError("The interval holds every difference that shares can have; run more replicates.")
     sd = half * np.sqrt(run) / student.ppf(0.975, run - 1)
     ends = sd * np.sqrt((run - 1) / chi2.ppf([0.975, 0.025], run - 1))
     needed, low, high = (_needed(float(one) / width) for one in (sd, *ends))
@@ -706,6 +710,7 @@ def _summarise(
         low, high = (np.where(alike, np.nan, np.clip(end, 0.0, most)) for end in (low, high))
         base = against.mean(axis=0)
         change, change_low, change_high = mean_interval(value - against)
+        change_low, change_high = (np.clip(end, -most, most) for end in (change_low, change_high))
         relative = np.divide(change, base, out=np.full_like(base, np.nan), where=base != 0)
         rows.append(
             keys.assign(
@@ -761,6 +766,7 @@ def _transitions(
         moved = np.stack([one.moved for one in runs]).astype(np.float64)
         n = moved.sum(axis=2).mean(axis=0)  # the same in every replicate
         mean, low, high = mean_interval(moved)
+        low, high = (np.clip(end, 0.0, n[:, None]) for end in (low, high))
         share = np.divide(mean, n[:, None], out=np.full_like(mean, np.nan), where=n[:, None] > 0)
         frames.append(
             pd.DataFrame(

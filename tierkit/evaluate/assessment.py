@@ -46,7 +46,7 @@ from tierkit.records import DataError, Dataset
 from tierkit.records.gate import dataset_of, day_of
 from tierkit.results import Result
 from tierkit.scores.integer_points import rounding
-from tierkit.scores.metrics import calibration_error_null, calibration_table, measures, wilson_interval
+from tierkit.scores.metrics import calibration_error_null, calibration_table, measures, rate_interval
 from tierkit.scores.model import Model, ModelLike, model_of
 from tierkit.scores.monitoring import Bands, monitor
 from tierkit.texts import join, number, policy_label, text
@@ -291,14 +291,15 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
         found = (mine["finding"] != "none").to_numpy(np.int64)
         risk = mine["risk_probability"].to_numpy(np.float64)
         few = int(found.sum()) < FEWEST_FINDINGS
-        low, high = wilson_interval(found.sum(), len(found))
+        owners = mine["enterprise_id"].astype(str)
+        low, high, _ = rate_interval(found, groups=owners)
         known = measures(found, risk)
         null = np.quantile(calibration_error_null(risk), 0.95) if len(risk) else float("nan")
         told.append(
             {
                 "set": name, "n": len(found), "findings": int(found.sum()),
                 "rate": float("nan") if few else known["rate"],
-                "low": float("nan") if few else float(low), "high": float("nan") if few else float(high),
+                "low": float("nan") if few else low, "high": float("nan") if few else high,
                 "predicted": known["predicted"],
                 "calibration_error": float("nan") if few else known["calibration_error"],
                 "calibration_error_null_95": float(null), "too_few": few,
@@ -306,7 +307,7 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
         )  # fmt: skip
         if not few:
             bins = int(np.clip(found.sum() // _FINDINGS_A_BIN, 1, 10))
-            book.tables[f"scores.calibration_{name}"] = calibration_table(found, risk, bins)
+            book.tables[f"scores.calibration_{name}"] = calibration_table(found, risk, bins, groups=owners)
     book.tables["scores.levels"] = pd.DataFrame(told)
 
 
@@ -358,13 +359,21 @@ def _value(
 
 def _audits(book: _Book, window: pd.DataFrame) -> None:
     audits = window[window["channel"] == "random"]
-    found = int((audits["finding"] != "none").sum())
+    hit = (audits["finding"] != "none").to_numpy(np.float64)
+    found = int(hit.sum())
     if found < FEWEST_FINDINGS:
         raise ValueError(
             f"The random audits hold {found} findings, under {FEWEST_FINDINGS}; their rate is not told."
         )
-    rate = found / len(audits)
-    rows = [{"half_width": w, "rate": rate, "audits": audits_for_rate(rate, w)} for w in _WIDTHS if w < rate]
+    *_, size = rate_interval(hit, groups=audits["enterprise_id"].astype(str))
+    if not size:
+        raise ValueError("The random audits are all of one enterprise; their rate is not told.")
+    rate, effect = found / len(audits), len(audits) / size
+    rows = [
+        {"half_width": w, "rate": rate, "audits": audits_for_rate(rate, w, design_effect=effect)}
+        for w in _WIDTHS
+        if w < rate < 1
+    ]
     book.tables["audits_needed.rate"] = pd.DataFrame(rows)
 
 

@@ -71,6 +71,8 @@ def prediction_interval(draws: Any) -> tuple[NDArray[np.float64], NDArray[np.flo
         raise ValueError(
             f"A 95 % prediction interval needs at least {FEWEST_REPLICATES} replicates. Got {len(ordered)}."
         )
+    if not np.isfinite(ordered).all():
+        raise ValueError("The 'draws' must be finite numbers. Leave out the replicates that have none.")
     return ordered[place - 1], ordered[-place]
 
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from tierkit import texts
-from tierkit.compare.comparison import Comparison
+from tierkit.compare.comparison import Comparison, mean_interval
+from tierkit.evaluate.fairness.groups import clustered_rate, clustered_share
 from tierkit.policy import Policy, PolicyWarning
 from tierkit.policy.ladders import DANDONG, LEGAL_FLOOR, draw_ratio
 from tierkit.records import Dataset
@@ -84,15 +84,20 @@ def _row(moment: _Moment, value: float, low: float, high: float, n: int) -> tupl
     return (moment.name, moment.zh, value, low, high, moment.lowest, moment.highest, holds, n, moment.source)
 
 
-def _rate(count: int, exposure: float) -> tuple[float, float, float]:
-    """Return a rate with its 95 % interval, for a Poisson count."""
-    z = norm.ppf(0.975)
-    half = z * np.sqrt(max(count, 1))
-    return count / exposure, (count - half) / exposure, (count + half) / exposure
+def _per(count: pd.Series, exposure: pd.Series) -> tuple[float, float, float]:
+    """Return events per exposure, with an interval clustered by enterprise; NaN where it is refused."""
+    counts = count.reindex(exposure.index, fill_value=0).to_numpy(np.float64)
+    years = exposure.to_numpy(np.float64)
+    there = years > 0
+    told = clustered_rate(counts[there], years[there])
+    return float(counts.sum() / years.sum()) if there.any() else np.nan, told.low, told.high
 
 
 def of_records(data: Dataset) -> pd.DataFrame:
     """Return the moments that a dataset's records show, each with a 95 % interval and its range.
+
+    Intervals are clustered by enterprise, those of `tierkit.evaluate.fairness.groups`; there is none (NaN) of
+    fewer than ten events or two enterprises.
 
     Parameters
     ----------
@@ -115,27 +120,27 @@ def of_records(data: Dataset) -> pd.DataFrame:
     people = data["enterprises"]
     since = people["registered_on"].where(people["registered_on"] > start, start)
     until = people["closed_on"].where(people["closed_on"] < end, end)
-    exposure = float((until - since).dt.days.clip(lower=0).sum()) / _DAYS_A_YEAR
+    years = (until - since).dt.days.clip(lower=0) / _DAYS_A_YEAR
+    years = years.set_axis(people["enterprise_id"].astype(str))
     checks = data["inspections"]
     checks = checks[checks["mode"] != "offsite"]
-    found = int((checks["finding"] != "none").sum())
+    found = (checks["finding"] != "none").groupby(checks["enterprise_id"].astype(str)).agg(["sum", "size"])
+    share = clustered_share(found["sum"], found["size"])
     n = len(checks)
-    share = found / max(n, 1)
-    half = norm.ppf(0.975) * np.sqrt(share * (1 - share) / max(n, 1))
     events = data["credit_events"]
     fines = events[events["kind"] == "penalty"]
     year = (fines["happened_on"] - start).dt.days // _DAYS_A_YEAR
-    penalised = len(pd.DataFrame({"id": fines["enterprise_id"], "year": year}).drop_duplicates())
-    complaints = len(data["complaints"])
-    per = data["obligations"].groupby("enterprise_id").size()
-    mean, error = float(per.mean()), float(per.std(ddof=1) / np.sqrt(len(per)))
-    z = norm.ppf(0.975)
+    penalised = pd.DataFrame({"id": fines["enterprise_id"].astype(str), "year": year}).drop_duplicates()["id"]
+    complaints = data["complaints"]["enterprise_id"].astype(str)
+    per = np.asarray(data["obligations"].groupby("enterprise_id").size(), float)
+    mean, low, high = (float(end) for end in mean_interval(per))
+    rate = float(found["sum"].sum()) / n if n else np.nan
     rows = [
-        _row(_RECORDS["inspections"], *_rate(n, exposure), n),
-        _row(_RECORDS["finding_rate"], share, share - half, share + half, n),
-        _row(_RECORDS["penalised"], *_rate(penalised, exposure), penalised),
-        _row(_RECORDS["complaints"], *_rate(complaints, exposure), complaints),
-        _row(_RECORDS["obligations"], mean, mean - z * error, mean + z * error, len(per)),
+        _row(_RECORDS["inspections"], *_per(found["size"], years), n),
+        _row(_RECORDS["finding_rate"], rate, share.low, share.high, n),
+        _row(_RECORDS["penalised"], *_per(penalised.value_counts(), years), len(penalised)),
+        _row(_RECORDS["complaints"], *_per(complaints.value_counts(), years), len(complaints)),
+        _row(_RECORDS["obligations"], mean, low, high, len(per)),
     ]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
@@ -143,7 +148,7 @@ def of_records(data: Dataset) -> pd.DataFrame:
 def of_truth(data: Dataset) -> pd.DataFrame:
     """Return the moments that only the truth of a synthetic dataset shows; columns as in `of_records`.
 
-    The interval is clustered by enterprise: the standard error is that of enterprise means.
+    The interval is clustered by enterprise, as those of `of_records` are.
 
     Examples
     --------
@@ -168,10 +173,10 @@ def of_truth(data: Dataset) -> pd.DataFrame:
         .groupby("id")
         .sum()
     )
-    share = float(by["v"].sum() / by["n"].sum())
-    error = float(np.sqrt(((by["v"] - share * by["n"]) ** 2).sum()) / by["n"].sum())
-    z = norm.ppf(0.975)
-    row = _row(_TRUTH["prevalence"], share, share - z * error, share + z * error, int(by["n"].sum()))
+    total = int(by["n"].sum())
+    told = clustered_share(by["v"], by["n"])
+    share = float(by["v"].sum()) / total if total else np.nan
+    row = _row(_TRUTH["prevalence"], share, told.low, told.high, total)
     return pd.DataFrame([row], columns=_COLUMNS)
 
 
@@ -179,7 +184,7 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
     """Return the moments that a plan must show against the legacy policy; columns as in `of_records`.
 
     What the finding rate says nothing about stands beside it, without a range: findings, violations
-    missed, harm and trigger share.
+    missed, harm and trigger share. There is no change (NaN) of what is zero under the baseline.
     """
     rows = comparison.table(
         measures=("inspections", "finding_rate", "findings", "violations_missed", "harm", "trigger_share")
@@ -189,8 +194,9 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
     for name in mine.index:
         r = mine.loc[name]
         relative = name not in ("finding_rate", "trigger_share")
-        scale = r["baseline_value"] if relative else 1.0
-        value, low, high = r["difference"] / scale, r["difference_low"] / scale, r["difference_high"] / scale
+        scale = (r["baseline_value"] or np.nan) if relative else 1.0
+        value, low, high = (r[end] / scale for end in ("difference", "difference_low", "difference_high"))
+        low, high = max(low, -1.0), max(high, -1.0)  # nothing falls by more than all of it
         moment = _PLAN.get(name)
         if moment is None:
             label = str(name).replace("_", " ")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tierkit.records.known import Known, Source, opened
-from tierkit.scores.metrics import effective_size, wilson_interval
+from tierkit.scores.metrics import rate_interval
 from tierkit.scores.training_rows import SCHEMES, training_frame
 
 __all__ = ["finding_rates"]
@@ -30,8 +30,9 @@ def finding_rates(data: Source | Known, as_of: date | str | None, *, threads: in
     DataFrame of shape (3, 5), indexed by scheme
         ``naive`` (every on-site inspection as it comes), ``random`` (random audits alone) and ``weighted``
         (random audits and routine inspections, by one over the probability of their draw): ``value``, ``low``
-        and ``high`` (Wilson, 95 %, at the effective size), ``n`` and ``effective``, the rows and what they
-        are worth. Rows of the first half year of records are left out, as in training.
+        and ``high`` (Wilson, 95 %, at the effective size), ``n`` and ``effective``, the rows and the
+        independent trials that they are worth, as weights differ and rows of one enterprise are alike. Rows
+        of the first half year of records are left out, as in training.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def finding_rates(data: Source | Known, as_of: date | str | None, *, threads: in
         every = [training_frame(known, scheme=scheme) for scheme in SCHEMES]
     told = []
     for rows in every:
-        n, value = effective_size(rows.weight), float(np.average(rows.y, weights=rows.weight))
-        low, high = wilson_interval(value * n, n)
-        told.append((value, float(low), float(high), len(rows.y), n))
+        value = float(np.average(rows.y, weights=rows.weight))
+        low, high, n = rate_interval(rows.y, rows.weight, rows.rows["enterprise_id"])
+        told.append((value, low, high, len(rows.y), n))
     return pd.DataFrame(told, index=list(SCHEMES), columns=["value", "low", "high", "n", "effective"])

@@ -271,11 +271,11 @@ def _ratio(tally: _Tally, neither: _Tally, top: str, bottom: str) -> dict[str, A
     scale = units / max(units - 1, 1)
     variance = scale * float((own**2).sum())
     size = min(value * (1 - value) / variance, n) if variance > 0 else units
-    low, high = wilson_interval(value * size, size) if n else (np.nan, np.nan)
+    low, high = wilson_interval(value * size, size, freedom=units - 1) if units > 1 else (np.nan, np.nan)
     both = int(((tally[bottom] > 0) | (neither[bottom] > 0)).sum())
-    half = np.sqrt(both / max(both - 1, 1) * float(((own - plain) ** 2).sum())) * student.ppf(
-        0.975, max(both - 1, 1)
-    )
+    half = np.nan  # of one enterprise
+    if both > 1:
+        half = student.ppf(0.975, both - 1) * np.sqrt(both / (both - 1) * float(((own - plain) ** 2).sum()))
     return {
         "value": value,
         "low": float(low),
@@ -284,6 +284,6 @@ def _ratio(tally: _Tally, neither: _Tally, top: str, bottom: str) -> dict[str, A
         "n": n,
         "enterprises": units,
         "difference": value - other,
-        "difference_low": value - other - half,
-        "difference_high": value - other + half,
+        "difference_low": float(np.clip(value - other - half, -1, 1)),
+        "difference_high": float(np.clip(value - other + half, -1, 1)),
     }

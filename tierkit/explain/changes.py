@@ -54,6 +54,9 @@ def effects(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame) -> dict[s
 def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Return mean, low and high of Student's 95 % interval of each column; none with fewer than two rows.
 
+    Nor is there one of rows that are all the same, yet not zero: they show no spread to make it from. What is
+    zero in every row is what did not change, and certain.
+
     Examples
     --------
     >>> [round(float(one[0]), 2) for one in mean_t(np.array([[1.0], [2.0], [3.0]]))]
@@ -64,6 +67,7 @@ def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
     if n < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    half = np.where((np.ptp(values, axis=0) == 0) & (mean != 0), np.nan, half)
     return mean, mean - half, mean + half
 
 

@@ -47,8 +47,9 @@ class Portraits(Result):
         rest). With ``base``, over features the means add up to the tier's mean score.
     facts : DataFrame
         One row per tier and feature: ``kind`` (``flag``, ``count``, ``ever``: shares; ``level``: the share of
-        the level that differs most, named in ``level``; ``median``), ``n`` known, ``value``, ``low``,
-        ``high`` (Wilson; between order statistics for a median), and the same of the whole city: ``city_n``,
+        the level that differs most, named in ``level``, picked ``among`` so many; ``median``), ``n`` known,
+        ``value``, ``low``, ``high`` (Wilson; for a level such that the intervals of all levels hold together
+        with 95 %; between order statistics for a median), and the same of the whole city: ``city_n``,
         ``city``, ``city_low``, ``city_high``.
     near : DataFrame
         One row per tier, ``axis`` (risk, credit, certainty) and ``band`` (`tierkit.explain.BANDS`): ``n``,
@@ -89,7 +90,11 @@ class Portraits(Result):
         return {name: plain(getattr(self, name)) for name in names}
 
     def strongest(self, tier: str, axis: str, top: int = _TOP) -> pd.DataFrame:
-        """Return the features of a tier on an axis, the largest difference from the city's mean first."""
+        """Return the features of a tier on an axis, the largest difference from the city's mean first.
+
+        Their intervals are one by one: the difference of a feature that is first for being the largest is
+        likely to be smaller in another city.
+        """
         rows = self.marks.query("tier == @tier and axis == @axis and difference != 0")
         return rows.loc[rows["difference"].abs().sort_values(ascending=False, kind="stable").index].head(top)
 
@@ -112,7 +117,7 @@ class Portraits(Result):
         n = texts.number(int(row["n"]))
         return texts.text(
             f"portrait.fact.{kind}", lang, what=what, value=value, interval=interval, city=city, count=n,
-            unit=known.unit.text(lang),
+            among=int(row["among"]), unit=known.unit.text(lang),
         ).strip()  # fmt: skip
 
     def mark(self, row: pd.Series, lang: str) -> str:
@@ -310,7 +315,7 @@ def _marks(values: pd.DataFrame, inside: NDArray[np.bool_], tier: str, axis: str
 def _fact(feature: Feature, column: pd.Series, inside: NDArray[np.bool_], tier: str) -> dict[str, object]:
     """Return a tier's share or mean of a feature, and the city's."""
     known = column.notna().to_numpy()
-    kind, level = _kind(feature), None
+    kind, level, among = _kind(feature), None, 1
     if kind == "median":
         x = column.to_numpy(np.float64)
         values = [_median(x[known & inside]), _median(x[known])]
@@ -319,15 +324,18 @@ def _fact(feature: Feature, column: pd.Series, inside: NDArray[np.bool_], tier: 
             shares = pd.get_dummies(column, dtype=float)
             level = str((shares[inside].mean() - shares.mean()).abs().idxmax())
             has = (column == level).to_numpy()
+            among = int((shares.sum() > 0).sum())
         else:
             has = (column != feature.absent).to_numpy()
         values = []
         for rows in (inside & known, known):
             k, n = float((has & rows).sum()), float(rows.sum())
-            low, high = wilson_interval(k, n)
+            # The level is the one that differs most, so its interval is one that holds for all of them.
+            low, high = wilson_interval(k, n, 1 - 0.05 / max(among, 1))
             values.append([k / n if n else np.nan, float(low), float(high)])
     names = [["value", "low", "high"], ["city", "city_low", "city_high"]]
     told: dict[str, object] = {"tier": tier, "feature": feature.name, "kind": kind, "level": level}
+    told["among"] = among
     told |= {"n": int((inside & known).sum()), "city_n": int(known.sum())}
     for keys, numbers in zip(names, values, strict=True):
         told |= dict(zip(keys, numbers, strict=True))

@@ -21,6 +21,7 @@ from tierkit.jobs.simulation import MOST_WEEKS
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset, read_dataset
 from tierkit.scores.model import Model
+from tierkit.spreadsheets import write_csv
 from tierkit.texts import interval, number
 
 __all__ = ["Rerun", "backtest"]
@@ -133,9 +134,30 @@ def backtest(
     checks.between("replicates", replicates, FEWEST_REPLICATES, MOST_REPLICATES)
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
-    folder, replaced = (None, False) if out is None else checks.out_folder("out", out, "backtest")
-    checks.settle()
+    folder = None if out is None else checks.out_folder("out", out, "backtest")
+    with checks.writing() as replaced:
+        result = _found(
+            checks, data, model, day, weeks=weeks, replicates=replicates, seed=seed, threads=threads,
+            progress=progress,
+        )  # fmt: skip
+        done = Rerun(folder, replaced, result)
+        if folder is not None:
+            _write(folder, done, seed, replicates)
+    return done
 
+
+def _found(
+    checks: Checks,
+    data: Location,
+    model: Location | None,
+    day: date,
+    *,
+    weeks: int,
+    replicates: int,
+    seed: int,
+    threads: int,
+    progress: Progress,
+) -> Backtest:
     records = read_dataset(data)
     world = None if model is None else _world(checks, records, model, day, seed, threads)
     with checks.blame("data", _REMEDY):
@@ -143,18 +165,21 @@ def backtest(
             records, day.isoformat(), world=world, weeks=weeks, replicates=replicates, seed=seed,
             threads=threads, progress=partial(progress, "rerunning"),
         )  # fmt: skip
-        done = Rerun(folder, replaced, result)
-        told = {"kind": "backtest", "version": __version__, "seed": seed, "replicates": replicates}
-        told |= done.to_dict()  # which raises if the records hold too little to compare
-    if folder is not None:
-        with whole_folder(folder) as draft:
-            frames = {"cells": result.table(), "estimates": result.history.estimates}
-            for name, frame in frames.items():
-                frame.to_csv(draft / f"{name}.csv", index=False, float_format="%.9g")
-            policy = result.history.policy.to_toml(against=result.history.base)
-            (draft / "history.toml").write_text(policy, "utf-8")
-            (draft / "summary.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
-    return done
+        _ = result.coverage  # which raises if the records hold too little to compare
+    return result
+
+
+def _write(folder: Path, done: Rerun, seed: int, replicates: int) -> None:
+    result = done.result
+    told = {"kind": "backtest", "version": __version__, "seed": seed, "replicates": replicates}
+    with whole_folder(folder, "backtest") as draft:
+        frames = {"cells": result.table(), "estimates": result.history.estimates}
+        for name, frame in frames.items():
+            write_csv(frame, draft / f"{name}.csv")
+        policy = result.history.policy.to_toml(against=result.history.base)
+        (draft / "history.toml").write_text(policy, "utf-8")
+        text = json.dumps({**told, **done.to_dict()}, indent=2)
+        (draft / "summary.json").write_text(text + "\n", "utf-8")
 
 
 def _world(checks: Checks, data: Dataset, model: Location, day: date, seed: int, threads: int) -> World:

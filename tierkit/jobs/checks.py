@@ -7,9 +7,8 @@ parameter that it is about, and other parameters in backticks, so that the comma
 
 import difflib
 import os
-import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from datetime import date as Day  # noqa: N812  # Checks has a method of that name
@@ -17,7 +16,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tierkit.folders import kind_of
+from tierkit.folders import IN_DEMO, WRITERS, check_replaceable, kind_of
+from tierkit.folders.claims import OutputError, claim, plain_path
 from tierkit.records.arguments import InputError, day_of, described
 
 if TYPE_CHECKING:
@@ -29,20 +29,6 @@ __all__ = ["BadInputError", "Checks", "Fault", "Location", "cores", "folder_plac
 Location: TypeAlias = str | os.PathLike[str]
 """Path of a file or folder, as users give it."""
 
-WRITERS = {
-    "dataset": "synth",
-    "model": "train",
-    "run": "simulate",
-    "page": "report",
-    "city": "report",
-    "demo": "demo",
-    "screening": "sensitivity",
-    "backtest": "backtest",
-    "evaluation": "evaluate",
-}
-"""Kind of a folder → the command that writes it."""
-IN_DEMO = {"dataset": "data", "model": "model", "run": "run"}
-"""Kind of a folder → where a demo holds one."""
 NOWHERE = Path("nowhere")
 """Stands in for what is no path, until `Checks.settle` raises."""
 
@@ -135,6 +121,7 @@ class Checks:
     def __init__(self) -> None:
         self._problems: list[Any] = []
         self._inputs: list[Path] = []
+        self._outs: list[tuple[str, Path, Callable[[], None]]] = []
 
     def note(self, place: str, message: str, remedy: str) -> None:
         """Record a problem."""
@@ -329,7 +316,7 @@ class Checks:
         from tierkit.records import credit_code
 
         if of is not None and not of.credit_codes:
-            if not isinstance(text, str) or not re.search(of.id_pattern, text):
+            if not isinstance(text, str) or not of.has_form(text):
                 message = f"{text!r} is no id of an enterprise of {of.label.en}"
                 self.note(place, message, f"Give one that matches {of.id_pattern}.")
         elif not isinstance(text, str):
@@ -338,33 +325,30 @@ class Checks:
         elif not credit_code.is_valid(text):
             self.note(place, f"'{text}' is not a valid unified social credit code", _code_remedy(text))
 
-    def out_folder(self, place: str, given: Location, kind: str) -> tuple[Path, bool]:
-        """Record a problem unless the path is a new or empty folder, or one written by the same command.
-
-        Returns
-        -------
-        tuple of Path and bool
-            The path, and whether there is something now that will be replaced.
-        """
+    def out_folder(self, place: str, given: Location, kind: str) -> Path:
+        """Record a problem unless the path is a new or empty folder, or one written by the same command."""
         path = self.path(place, given)
-        if path is NOWHERE:
-            return path, False
-        full = path.is_dir() and any(path.iterdir())
-        if path.exists() and not path.is_dir():
-            self.note(place, f"'{path}' is a file", "Give the name of a folder.")
-        elif full and (found := kind_of(path)) != kind:
-            what = (
-                f"is a {found}, which only another {found} may replace"
-                if found
-                else "holds files that tierkit did not write"
-            )
-            remedy = f"Give a new folder, an empty one, or one that 'tierkit {WRITERS[kind]}' wrote."
-            self.note(place, f"'{path}' {what}", remedy)
-        self._out(place, path)
-        return path, full
+        if path is not NOWHERE:
+            self._out(place, path, lambda: check_replaceable(path, kind))
+        return path
 
-    def out_file(self, place: str, given: Location, suffixes: Sequence[str]) -> Path:
-        """Record a problem unless a file of a given ending can be written there; an old one is replaced."""
+    def out_file(
+        self,
+        place: str,
+        given: Location,
+        suffixes: Sequence[str],
+        replaceable: Callable[[Path], None] | None = None,
+    ) -> Path:
+        """Record a problem unless a file of a given ending can be written there.
+
+        Parameters
+        ----------
+        place : str
+        given : path
+        suffixes : sequence of str
+        replaceable : callable, optional
+            Raises `OutputError` if what lies at the path, or beside it, is not to be replaced.
+        """
         path = self.path(place, given)
         if path is NOWHERE:
             return path
@@ -372,10 +356,47 @@ class Checks:
             self.note(place, f"'{path}' has no known ending", f"End it in {' or '.join(suffixes)}.")
         if path.exists() and not path.is_file():
             self.note(place, f"'{path}' is not a file", "Give the name of a file.")
-        self._out(place, path)
+            replaceable = None
+        self._out(place, path, lambda: None if replaceable is None else replaceable(path))
         return path
 
-    def _out(self, place: str, path: Path) -> None:
+    @contextmanager
+    def writing(self) -> Iterator[bool]:
+        """Hold the outputs until the block ends, so that no other run writes them; settle before.
+
+        What lies there is checked again once it is held.
+
+        Yields
+        ------
+        bool
+            Whether there is something now that will be replaced.
+
+        Raises
+        ------
+        BadInputError
+            If a problem was recorded, or another run is writing there.
+        """
+        self.settle()
+        with ExitStack() as stack:
+            for place, path, check in self._outs:
+                with self._told(place):
+                    stack.enter_context(claim(path))
+                    check()
+            self.settle()
+            yield any(path.is_file() or (path.is_dir() and any(path.iterdir())) for _, path, _ in self._outs)
+
+    @contextmanager
+    def _told(self, place: str) -> Iterator[None]:
+        try:
+            yield
+        except OutputError as error:
+            self.note(place, error.message, error.remedy)
+
+    def _out(self, place: str, path: Path, check: Callable[[], None]) -> None:
+        self._outs.append((place, path, check))
+        with self._told(place):
+            plain_path(path)
+            check()
         here = path.resolve()
         parent = next(one for one in [here, *here.parents] if one.exists())
         parent = parent if parent != here else here.parent

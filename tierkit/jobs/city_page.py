@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -18,18 +17,20 @@ from tierkit import __version__
 from tierkit.explain import Changes, Portraits, changes, features_held, portraits
 from tierkit.features import build
 from tierkit.folders import whole_folder
+from tierkit.folders.claims import scratch
 from tierkit.jobs.checks import Checks, Location, folder_place, listed
 from tierkit.jobs.scoring import last_assignment, model_digest, previous_digest
 from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
 from tierkit.policy import Policy, presets
 from tierkit.policy.reviews import read_log
 from tierkit.progress import Progress, quiet
-from tierkit.records import TIERS, Tables, open_folder
-from tierkit.records.files import sha256
+from tierkit.records import TABLES, TIERS, Tables, open_folder
+from tierkit.records.parquet import read_whole
 from tierkit.report import City, data_hash, sheets, write_dossiers
 from tierkit.report import city_page as write_page
-from tierkit.report.city_page import MOST_ROWS, read_scores, select
+from tierkit.report.city_page import MOST_ROWS, select
 from tierkit.scores.model import Model
+from tierkit.scores.score_file import read_scores
 from tierkit.texts import LANGUAGES
 
 __all__ = ["CityPage", "city_page"]
@@ -201,39 +202,34 @@ def city_page(
         if wanted and model is None:
             checks.note(name, "needs the model that gave the scores", "Give `model` too.")
     checks.at_least("threads", threads, 1)
-    folder, replaced = checks.out_folder("out", out, "city")
+    folder = checks.out_folder("out", out, "city")
     checks.settle()
     assert data is not None
-
-    rows, about = _read(checks, "scores", source)
-    with TemporaryDirectory(prefix="tierkit-") as work:
-        files = _files(checks, Path(data), about, Path(work), progress)
-        rows = _named(rows, files["enterprises"])
-        chosen = select(rows, *filters.values(), uncertain=uncertain)
-        if len(chosen) > MOST_ROWS or chosen.empty:
-            message = f"{len(chosen):,} enterprises meet the filter, and a page holds 1 to {MOST_ROWS:,}"
-            remedy = "Give a filter: `tiers`, `sectors`, `districts` or `uncertain`."
-            checks.note("scores", message, remedy)
-            checks.settle()
-        scored = _together(
-            checks, rows, about, files, model=model, policy=meant,
-            last=previous if last is None else last, must_fit=last is not None,
-            threads=threads, progress=progress,
-        )  # fmt: skip
-        decisions = None if reviews is None else _log(checks, Path(reviews))
-        languages = list(LANGUAGES) if lang == BOTH else [lang]
-        with whole_folder(folder) as draft:
-            digest = data_hash(data)
-            made = _dossiers(checks, scored, chosen, dossiers, languages, decisions, digest, draft)
-            given = None if policy is None or isinstance(policy, Policy) else os.fspath(policy)
-            again = _command(scored, model, data, folder, given, reviews, languages[0])
-            summary = _page(checks, scored, chosen, previous, digest, made, decisions, again, draft)
+    with checks.writing() as replaced:
+        rows, about = read_scores(source)
+        with scratch(folder) as work:
+            files = _files(checks, Path(data), about, work, progress)
+            rows = _named(rows, files["enterprises"])
+            chosen = select(rows, *filters.values(), uncertain=uncertain)
+            if len(chosen) > MOST_ROWS or chosen.empty:
+                message = f"{len(chosen):,} enterprises meet the filter, and a page holds 1 to {MOST_ROWS:,}"
+                remedy = "Give a filter: `tiers`, `sectors`, `districts` or `uncertain`."
+                checks.note("scores", message, remedy)
+                checks.settle()
+            scored = _together(
+                checks, rows, about, files, model=model, policy=meant,
+                last=previous if last is None else last, must_fit=last is not None,
+                threads=threads, progress=progress,
+            )  # fmt: skip
+            decisions = None if reviews is None else _log(checks, Path(reviews))
+            languages = list(LANGUAGES) if lang == BOTH else [lang]
+            with whole_folder(folder, "city") as draft:
+                digest = data_hash(data)
+                made = _dossiers(checks, scored, chosen, dossiers, languages, decisions, digest, draft)
+                given = None if policy is None or isinstance(policy, Policy) else os.fspath(policy)
+                again = _command(scored, model, data, folder, given, reviews, languages[0])
+                summary = _page(checks, scored, chosen, previous, digest, made, decisions, again, draft)
     return CityPage(folder, replaced, summary)
-
-
-def _read(checks: Checks, place: str, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    with checks.blame(place, "Give a file that 'tierkit score' wrote."):
-        return read_scores(path)
 
 
 def _log(checks: Checks, log: Path) -> pd.DataFrame:
@@ -246,7 +242,7 @@ def _files(checks: Checks, data: Path, about: Mapping[str, Any], place: Path, pr
     folder, hashes = open_folder(data), about["data"]
     progress("checking the tables", 0, len(hashes))
     for k, (name, expected) in enumerate(sorted(hashes.items()), 1):
-        if name not in folder.files or sha256(folder.files[name]) != expected:
+        if name not in folder.files or folder.sha256(TABLES[name]) != expected:
             message = f"the table '{name}' is not the one that was scored"
             checks.note("data", message, "Give the dataset that was scored, or score this one.")
         progress("checking the tables", k, len(hashes))
@@ -257,7 +253,7 @@ def _files(checks: Checks, data: Path, about: Mapping[str, Any], place: Path, pr
 
 def _named(rows: pd.DataFrame, enterprises: Path) -> pd.DataFrame:
     """Return the rows with name and district."""
-    names = pd.read_parquet(enterprises, columns=["enterprise_id", "name", "district"])
+    names = read_whole(enterprises, ["enterprise_id", "name", "district"]).to_pandas()
     return rows.merge(names, on="enterprise_id", how="left", validate="one_to_one")
 
 
@@ -472,7 +468,7 @@ def _portraits(checks: Checks, scored: _Scored, previous: Location | None) -> Po
 
 def _changes(checks: Checks, scored: _Scored, model: Model, previous: Path, X: pd.DataFrame) -> Changes:
     """Return how tiers changed since the earlier scores, and why; warn of scores that do not fit."""
-    last, about = _read(checks, "previous", previous)
+    last, about = read_scores(previous, "previous")
     before, after = about["as_of"], scored.about["as_of"]
     for key, what in (("model", "another model"), ("policy", "another policy")):
         if about[key] != scored.about[key]:
@@ -482,7 +478,7 @@ def _changes(checks: Checks, scored: _Scored, model: Model, previous: Path, X: p
         message = f"'{previous}' is as of {before}, which is not before {after}"
         checks.note("previous", message, "Give scores of an earlier day.")
     checks.settle()
-    register = pd.read_parquet(scored.files["enterprises"], columns=["enterprise_id"])["enterprise_id"]
+    register = read_whole(scored.files["enterprises"], ["enterprise_id"]).to_pandas()["enterprise_id"]
     known = last.loc[last["enterprise_id"].isin(register), "enterprise_id"]
     last_X = build(scored.files, before, known, threads=scored.threads)
     here = last["enterprise_id"].isin(last_X.index)

@@ -30,6 +30,7 @@ from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset, validate, write_dataset
 from tierkit.records.files import sha256
+from tierkit.records.parquet import write_sealed
 from tierkit.scores import metrics, training_rows
 from tierkit.scores.model import Model
 from tierkit.scores.model_folder import MANIFEST
@@ -157,9 +158,8 @@ def run(
     checks.between("replicates", replicates, 2, MOST_REPLICATES)
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
-    folder, replaced = checks.out_folder("out", out, "demo")
-    checks.settle()
-    with whole_folder(folder) as draft:
+    folder = checks.out_folder("out", out, "demo")
+    with checks.writing() as replaced, whole_folder(folder, "demo") as draft:
         comparison, told, seconds = _made(draft, enterprises, seed, replicates, threads, progress)
     return Demo(folder, replaced, comparison, told, seconds)
 
@@ -193,7 +193,7 @@ def _made(
     policies = [Policy.load(name) for name in ("legacy", *PLANS)]
     scores = model.score(data, as_of)
     tiers = tiers_under(scores, policies)
-    scores.to_parquet(folder / "scores.parquet", index=False)
+    write_sealed(scores, folder / "scores.parquet")
     clock.done("scores and tiers")
 
     comparison = compare(
@@ -251,7 +251,8 @@ def _calibration(data: Dataset, model: Model) -> pd.DataFrame:
     rows = training_rows.training_frame(data, str(model.manifest["as_of"]), model.manifest["scheme"])
     test = training_rows.time_split(rows.rows["as_of"]).test
     predicted = model.risk.predict_proba(rows.X[test])[:, 1]
-    return metrics.calibration_table(rows.y[test], predicted, sample_weight=rows.weight[test])
+    owners = rows.rows.loc[test, "enterprise_id"]
+    return metrics.calibration_table(rows.y[test], predicted, sample_weight=rows.weight[test], groups=owners)
 
 
 def _facts(

@@ -8,28 +8,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from tierkit.explain import background as drawn
 from tierkit.explain import revoked
 from tierkit.explain.recourse.revocation import Revocation
 from tierkit.features import build
+from tierkit.folders import whole_file
+from tierkit.folders.claims import OutputError, scratch
 from tierkit.jobs.checks import Checks, Location, folder_place, listed
 from tierkit.jobs.scoring import last_assignment, warn_of_missing, warn_of_rule
 from tierkit.jobs.staging import stage_one
 from tierkit.policy import Policy
 from tierkit.policy.reviews import read_log
 from tierkit.progress import Progress, quiet
-from tierkit.records import open_folder, replacing
+from tierkit.records import open_folder
 from tierkit.records.known import check_recorded
+from tierkit.records.parquet import read_whole
 from tierkit.report import Sheet, data_hash, sheets, write_dossiers
 from tierkit.scores.model import Model
 from tierkit.texts import LANGUAGES
 
 __all__ = ["Dossier", "explain"]
+
+_SIGNED = b'<meta name="generator" content="tierkit explain">'
+_HEAD = 1000  # bytes within which a page says who wrote it
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ def explain(
         checks.file("reviews", reviews)
     checks.at_least("background", background, 0)
     checks.at_least("threads", threads, 1)
-    page = checks.out_file("out", out, [".html"])
+    page = checks.out_file("out", out, [".html"], _check_page)
     checks.settle()
 
     options = {
@@ -162,54 +168,66 @@ def explain(
     parts += [f"--without={one}" for one in listed(without)]
     parts += [f"--background={background}"] if background else []
     again = shlex.join(["tierkit", "explain", str(model), str(data), *parts])
-    loaded = Model.load(model)
-    chosen = checks.in_place("policy", meant or loaded.policy, loaded.place, day)
-    checks.settle()
-    assert chosen is not None
-    warn_of_rule(chosen)
-    opened = open_folder(data)
-    missing = warn_of_missing(opened)
-    check_recorded(day, opened.as_of)
-    with TemporaryDirectory(prefix="tierkit-") as work:
-        staged, left_out = stage_one(opened, Path(work), enterprise)
-        _check(checks, staged.files["enterprises"], left_out, enterprise, day)
-        last = last_assignment(previous, day)
-        city = drawn(build(data, day, threads=threads), background) if background else None
-        appeal = None
-        if without:
-            appeal = revoked(
-                loaded,
-                staged.files,
-                day,
-                enterprise,
-                listed(without),
-                chosen,
-                last,
-                everybody=data,
-                lang=lang,
-            )
-        cases = sheets(
-            loaded, staged.files, day, [enterprise], chosen, background=city,
-            previous=last, reviews=None if reviews is None else read_log(reviews),
-            facts={"data_hash": data_hash(data), "missing": missing, "command": again},
-            lang=lang, threads=threads, progress=progress,
-        )  # fmt: skip
-        with replacing(page) as draft:
-
-            def place_of(_: Sheet, __: str) -> Path:
-                page.parent.mkdir(parents=True, exist_ok=True)  # once nothing can be refused any more
-                return draft
-
-            [sheet] = write_dossiers(
-                cases, chosen, as_of=day.isoformat(), languages=[lang], path=place_of, appeal=appeal
-            )
+    with checks.writing():
+        loaded = Model.load(model)
+        chosen = checks.in_place("policy", meant or loaded.policy, loaded.place, day)
+        checks.settle()
+        assert chosen is not None
+        warn_of_rule(chosen)
+        opened = open_folder(data)
+        missing = warn_of_missing(opened)
+        check_recorded(day, opened.as_of)
+        with scratch(page) as work:
+            staged, left_out = stage_one(opened, work, enterprise)
+            _check(checks, staged.files["enterprises"], left_out, enterprise, day)
+            last = last_assignment(previous, day)
+            city = drawn(build(data, day, threads=threads), background) if background else None
+            appeal = None
+            if without:
+                appeal = revoked(
+                    loaded,
+                    staged.files,
+                    day,
+                    enterprise,
+                    listed(without),
+                    chosen,
+                    last,
+                    everybody=data,
+                    lang=lang,
+                )
+            cases = sheets(
+                loaded, staged.files, day, [enterprise], chosen, background=city,
+                previous=last, reviews=None if reviews is None else read_log(reviews),
+                facts={"data_hash": data_hash(data), "missing": missing, "command": again},
+                lang=lang, threads=threads, progress=progress,
+            )  # fmt: skip
+            with whole_file(page) as draft:
+                [sheet] = write_dossiers(
+                    cases,
+                    chosen,
+                    as_of=day.isoformat(),
+                    languages=[lang],
+                    path=lambda *_: draft,
+                    appeal=appeal,
+                )
     return Dossier(page, sheet, appeal, lang)
+
+
+def _check_page(page: Path) -> None:
+    """Raise unless nothing is there, or a page of ours."""
+    if not page.exists():
+        return
+    with page.open("rb") as file:
+        signed = _SIGNED in file.read(_HEAD)
+    if not signed:
+        raise OutputError(f"'{page}' was not written by 'tierkit explain'", "Give another name.")
 
 
 def _check(checks: Checks, enterprises: Path, left_out: pd.DataFrame, enterprise: str, day: date) -> None:
     """Raise unless the enterprise was on the register; warn of its records that are left out."""
     rows = [f"'{one.table}' row {one.row} ({one.reason})" for one in left_out.itertuples()]
-    found = pd.read_parquet(enterprises, filters=[("enterprise_id", "==", enterprise)])
+    own = read_whole(enterprises, ["enterprise_id", "registered_on", "closed_on"])
+    found = own.filter(pc.equal(own["enterprise_id"], enterprise)).to_pandas()
     if found.empty:
         if (left_out["table"] == "enterprises").any():
             message = f"{enterprise} breaks the data contract: {'; '.join(rows)}"

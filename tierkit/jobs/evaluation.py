@@ -19,6 +19,7 @@ from tierkit.progress import Progress, quiet
 from tierkit.records import read_dataset
 from tierkit.report import figures, model_card
 from tierkit.scores.model import Model
+from tierkit.spreadsheets import write_csv
 from tierkit.texts import LANGUAGES
 
 __all__ = ["Evaluation", "evaluate"]
@@ -116,17 +117,16 @@ def evaluate(
     checks.between("months", months, 1, MOST_MONTHS)
     checks.between("worlds", worlds, 0, MOST_WORLDS)
     checks.at_least("threads", threads, 1)
-    folder, replaced = checks.out_folder("out", out, "evaluation")
-    checks.settle()
-
-    loaded, records = Model.load(model), read_dataset(data)
-    with checks.blame("as_of", "Give a Monday, with records before and after it."):
-        found = assess(
-            loaded, records, day, meant, practice=in_force, months=months, worlds=worlds, threads=threads,
-            progress=progress,
-        )  # fmt: skip
-    with whole_folder(folder) as draft:
-        _write(draft, loaded, found, progress)
+    folder = checks.out_folder("out", out, "evaluation")
+    with checks.writing() as replaced:
+        loaded, records = Model.load(model), read_dataset(data)
+        with checks.blame("as_of", "Give a Monday, with records before and after it."):
+            found = assess(
+                loaded, records, day, meant, practice=in_force, months=months, worlds=worlds, threads=threads,
+                progress=progress,
+            )  # fmt: skip
+        with whole_folder(folder, "evaluation") as draft:
+            _write(draft, loaded, found, progress)
     return Evaluation(folder, replaced, found)
 
 
@@ -137,7 +137,7 @@ def _write(folder: Path, model: Model, found: Assessment, progress: Progress) ->
     for part in ("tables", "figures"):
         (folder / part).mkdir()
     for name, frame in found.tables.items():
-        frame.to_csv(folder / "tables" / f"{name}.csv", index=False, float_format="%.9g")
+        write_csv(frame, folder / "tables" / f"{name}.csv")
     draw = figures(found)
     for k, (name, make) in enumerate(draw.items()):
         progress("drawing", k, len(draw) + 1)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
-import pyarrow.parquet as pq
 
 from tierkit.jobs.checks import Checks, Location
 from tierkit.policy import reviews
 from tierkit.records.files import FORMATS
+from tierkit.scores.score_file import read_scores
 
 __all__ = ["Review", "review"]
 
@@ -88,21 +84,11 @@ def review(
         checks.file("scores", scores)
     of_place = checks.place("place", place)
     target = checks.out_file("log", log, [""])
-    checks.settle()
-    assert of_place is not None
-    held = None
-    if scores is not None:
-        with checks.blame("scores", "Give a file that score wrote."):
-            held = _scored(Path(scores))
-    rows, added, entries, last = reviews.append(target, source, held, place=of_place)
+    with checks.writing():
+        assert of_place is not None
+        held = None
+        if scores is not None:
+            scored, about = read_scores(scores)
+            held = scored[["enterprise_id", "tier", "policy"]].assign(as_of=about["as_of"])
+        rows, added, entries, last = reviews.append(target, source, held, place=of_place)
     return Review(str(target), rows, added, entries, last)
-
-
-def _scored(file: Path) -> pd.DataFrame:
-    """Return who was scored, with tier, policy and day."""
-    scored = pq.read_table(file, columns=["enterprise_id", "tier", "policy"])
-    about = (scored.schema.metadata or {}).get(b"tierkit")
-    if about is None:
-        raise ValueError(f"'{file}' does not say of which day it is")
-    frame: pd.DataFrame = scored.to_pandas()
-    return frame.assign(as_of=json.loads(about)["as_of"])

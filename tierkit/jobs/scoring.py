@@ -8,8 +8,9 @@ import os
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierkit import __version__
+from tierkit.bounds import UnreadableError, parse_json, read_json
 from tierkit.explain import code_books, reason_codes
+from tierkit.folders import replacing
+from tierkit.folders.claims import OutputError, plain_path, unbroken
 from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
-from tierkit.records import DataError, Folder, Problem, Tables, open_folder, replacing
-from tierkit.records.files import sha256
+from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder
+from tierkit.records.dataset import frame_of
+from tierkit.records.files import load_file
 from tierkit.records.known import TIMED, Known, check_recorded, known
+from tierkit.records.parquet import is_sealed, is_sound, read_sealed, verify_seal, write_sealed
+from tierkit.records.rows import cell_problems, check_rows
 from tierkit.results import Result
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
-from tierkit.texts import cell, join, number, text
+from tierkit.scores.score_file import CERTAINTY, read_scores, score_schema
+from tierkit.spreadsheets import write_csv
+from tierkit.texts import join, number, text
 
 __all__ = [
     "CHUNK_ROWS",
@@ -47,8 +56,16 @@ __all__ = [
 ]
 
 CHUNK_ROWS = 1 << 16
-_CERTAINTY = ["tier_agreement", "agreement_low", "agreement_high"]
+_REJECTS = ".rejects.parquet"
 _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
+_LAST = replace(
+    TABLES["tiers"],
+    name="previous",
+    columns={
+        name: replace(TABLES["tiers"].columns[name], required=False, credit_code=False) for name in _PREVIOUS
+    },
+)
+"""A last assignment as it is read: what is absent is told by `assign`, and any place's ids do."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,7 +130,7 @@ def rejects_path(out: str | os.PathLike[str]) -> Path:
     'scores.rejects.parquet'
     """
     path = Path(out)
-    return path.with_name(f"{path.stem}.rejects.parquet")
+    return path.with_name(path.stem + _REJECTS)
 
 
 def codes_path(out: str | os.PathLike[str]) -> Path:
@@ -148,7 +165,8 @@ def score(
     The file holds the scores of `tierkit.scores.model.Model.score` and the tiers of
     `tierkit.policy.tiers.assign`, one row per enterprise in the order of their table, and ``assigned_on``,
     the day since which the tier stands. Rows that break the contract go to a reject file beside it; with
-    reason codes comes a code book. All appear whole, under their names, at the end.
+    reason codes comes a code book. All appear whole, under their names, at the end; what another command
+    wrote there is not replaced.
 
     Parameters
     ----------
@@ -186,11 +204,11 @@ def score(
     ModelError
         If the model folder is refused.
     DataError
-        If tables or the last assignment cannot be read, a table's columns break the contract, or the records
-        end before the date.
+        If tables or the last assignment cannot be read, a table's columns break the contract, the records
+        end before the date, or nobody can be scored; then nothing is written or replaced.
     BadInputError
         With everything that is wrong with the arguments, if certainty is asked of a model without an
-        ensemble, or if a run to resume had other inputs.
+        ensemble, if a run to resume had other inputs, or if another run is writing there.
 
     Examples
     --------
@@ -214,59 +232,110 @@ def score(
     checks.at_least("reasons", reasons, 0)
     checks.at_least("chunk_rows", chunk_rows, 1)
     checks.at_least("threads", threads, 1)
-    target = checks.out_file("out", out, [".parquet"]).resolve()
-    checks.settle()
-    assert meant is not None
-    loaded = model if isinstance(model, Model) else Model.load(model)
-    if certainty and loaded.ensemble is None:
-        what = "the model" if isinstance(model, Model) else f"'{model}'"
-        remedy = "Train it again with --bootstrap 20, say, or leave out `certainty`."
-        checks.note("certainty", f"{what} was trained without a bootstrap", remedy)
-    folder = open_folder(data)
-    meant = checks.in_place("policy", meant, loaded.place, day)
-    with checks.blame("data", "Give records of the model's place."):
-        loaded.check_place(folder.place)
-    assert meant is not None
-    warn_of_rule(meant)
-    for one in (loaded.risk, *(loaded.ensemble.members if certainty and loaded.ensemble else ())):
-        one.set_params(num_threads=threads)
-    last = last_assignment(previous, day)
-    nobody = pd.DataFrame({"enterprise_id": [], "sector": [], "risk_probability": [], "credit_points": []})
-    assign(nobody, meant, last, as_of=day)  # so that a bad assignment or policy shows before the work
-    check_recorded(day, folder.as_of)
-    key = _key(loaded, folder, meant, day, last, reasons, certainty, chunk_rows)
-    work = target.with_name(f".{target.name}.work")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with checks.blame("resume", "Give the same inputs, or leave out `resume`."):
-        _prepare(work, key, resume)
-    try:
-        staged = _staged(folder, work)
-    except DataError:  # nothing to resume, and nothing may be left behind
-        shutil.rmtree(work)
-        raise
+    target = checks.out_file("out", out, [".parquet"], _check_replaceable)
+    with checks.writing():
+        assert meant is not None
+        target = plain_path(target)
+        loaded = model if isinstance(model, Model) else Model.load(model)
+        if certainty and loaded.ensemble is None:
+            what = "the model" if isinstance(model, Model) else f"'{model}'"
+            remedy = "Train it again with --bootstrap 20, say, or leave out `certainty`."
+            checks.note("certainty", f"{what} was trained without a bootstrap", remedy)
+        folder = open_folder(data)
+        meant = checks.in_place("policy", meant, loaded.place, day)
+        with checks.blame("data", "Give records of the model's place."):
+            loaded.check_place(folder.place)
+        assert meant is not None
+        warn_of_rule(meant)
+        for one in (loaded.risk, *(loaded.ensemble.members if certainty and loaded.ensemble else ())):
+            one.set_params(num_threads=threads)
+        last = last_assignment(previous, day)
+        nobody = pd.DataFrame(
+            {"enterprise_id": [], "sector": [], "risk_probability": [], "credit_points": []}
+        )
+        assign(nobody, meant, last, as_of=day)  # so that a bad assignment or policy shows before the work
+        check_recorded(day, folder.as_of)
+        job = _Job(loaded, meant, day, last, reasons, certainty)
+        key = _key(job, folder, chunk_rows)
+        work = target.with_name(f".{target.name}.work")
+        with checks.blame("resume", "Give the same inputs, or leave out `resume`."):
+            _prepare(work, key, resume)
+        try:
+            return _run(job, folder, target, _Parts(work, key), threads, progress)
+        except ValueError:  # bad input: there is nothing to go on with
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+
+
+def _run(job: _Job, folder: Folder, target: Path, parts: _Parts, threads: int, progress: Progress) -> Tally:
+    """Score in parts those that no earlier run has scored, and put all together."""
+    staged = _staged(folder, parts)
     warn_of_missing(folder)
-    job = _Job(loaded, meant, day, last, reasons, certainty)
-    with known(staged.files, day, threads=threads) as seen:
+    size = int(parts.key["chunk_rows"])
+    with known(staged.files, job.day, threads=threads) as seen:
         ids = seen.ids()
-        starts = range(0, max(len(ids), 1), chunk_rows)
+        starts = range(0, max(len(ids), 1), size)
         tally: Counter[str] = Counter()
         progress("scoring", 0, len(ids))
         for number, start in enumerate(starts):
-            part = work / f"part-{number:06d}"
-            if not part.with_suffix(".json").exists():
-                table, counts = job.chunk(seen, ids.iloc[start : start + chunk_rows])
-                with replacing(part.with_suffix(".parquet")) as temporary:
-                    pq.write_table(table, temporary, compression="zstd", compression_level=1)
-                with replacing(
-                    part.with_suffix(".json")
-                ) as temporary:  # last: it says that the part is whole
-                    temporary.write_text(json.dumps(counts), "utf-8")
-            tally.update(json.loads(part.with_suffix(".json").read_text("utf-8")))
-            progress("scoring", min(start + chunk_rows, len(ids)), len(ids))
-    report = _report(target, staged, tally, reasons)
-    _assemble(target, work, len(starts), report, key)
-    shutil.rmtree(work)
+            counts = parts.kept(number)
+            if counts is None:
+                table, counts = job.chunk(seen, ids.iloc[start : start + size])
+                parts.keep(number, table, counts)
+            tally.update(counts)
+            progress("scoring", min(start + size, len(ids)), len(ids))
+    report = _report(target, staged, tally, job.reasons)
+    if not report.scored:
+        raise DataError([_nobody(report, parts.work)])
+    _assemble(target, parts, len(starts), report)
+    shutil.rmtree(parts.work)
     return report
+
+
+def _check_replaceable(target: Path) -> None:
+    """Raise if there is something, here or where reject file and code book go, that `score` did not write."""
+    if target.name.endswith(_REJECTS):
+        raise OutputError(f"'{target}' is the name of a reject file", f"Give one without '{_REJECTS}'.")
+    ours = {target: _is_scores, rejects_path(target): _is_rejects, codes_path(target): _is_book}
+    for path, is_ours in ours.items():
+        if path.is_symlink() or (path.exists() and not (path.is_file() and is_ours(path))):
+            what = f"'{path}' was not written by 'tierkit score'"
+            raise OutputError(what, "Give another name, or move that file away.")
+
+
+def _is_scores(path: Path) -> bool:
+    try:
+        said = parse_json((pq.read_schema(path).metadata or {})[b"tierkit"])
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return False
+    # Whoever reads a file and writes it again keeps what it says of itself, but not the seal.
+    return isinstance(said, dict) and {"model", "policy", "scored"} <= set(said) and is_sound(path)
+
+
+def _is_rejects(path: Path) -> bool:
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+    return bool(schema.equals(REJECTS)) and is_sound(path)
+
+
+def _is_book(path: Path) -> bool:
+    head = ",".join(code_books().columns).encode("utf-8-sig")
+    with path.open("rb") as file:
+        return file.read(len(head) + 2) == head + b"\r\n"
+
+
+def _nobody(report: Tally, work: Path) -> Problem:
+    """Return the problem that nobody was scored, with the first reasons for which rows were rejected."""
+    rejects = pq.read_table(work / "rejects.parquet", filters=[("table", "==", "enterprises")])
+    examples = tuple(f"row {one['row']}: {one['reason']}" for one in rejects.slice(0, 3).to_pylist())
+    message = (
+        f"holds nobody to score: of {report.rows_in:,} rows {report.rejected:,} are rejected, "
+        f"{report.closed:,} had closed and {report.not_registered:,} were not registered before the date"
+    )
+    remedy = "Correct the rows, all of which 'tierkit validate' lists, or give another date"
+    return Problem("enterprises", "", report.rows_in, examples, message, remedy)
 
 
 def warn_of_missing(opened: Folder) -> str | None:
@@ -305,39 +374,36 @@ def previous_digest(last: pd.DataFrame) -> str:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    """Read an earlier output, which must be as it was written, or a table of tiers of anybody's."""
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"enterprise_id": "str"})
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        if path.suffix == ".parquet" and is_sealed(path):
+            table, said = read_sealed(path)
+            return read_scores(path, "previous")[0] if "tierkit" in said else table.to_pandas()
+        (table,) = load_file(path, _LAST)
+    except (OSError, UnreadableError) as error:
+        message = f"{path} cannot be read: {error}"
         remedy = "Give an earlier output, or a table of tiers, as Parquet or CSV."
-        raise DataError(
-            [Problem("previous", "", 0, (), f"{path} cannot be read: {reason}", remedy)]
-        ) from error
+        raise DataError([Problem("previous", "", 0, (), message, remedy)]) from error
+    read = [k for k, name in enumerate(table.column_names) if name in _PREVIOUS]
+    rows = check_rows(table.select(read), _LAST)
+    problems = cell_problems(rows)
+    if problems:
+        raise DataError(problems)
+    return frame_of(rows)
 
 
-def _key(
-    model: Model,
-    folder: Folder,
-    policy: Policy,
-    day: date,
-    last: pd.DataFrame | None,
-    reasons: int,
-    certainty: bool,
-    chunk_rows: int,
-) -> dict[str, Any]:
+def _key(job: _Job, folder: Folder, chunk_rows: int) -> dict[str, Any]:
     """Return everything that the result depends on, and the chunk size, which its parts depend on."""
     return {
         "tierkit": __version__,
-        "model": model_digest(model),
-        "data": {name: sha256(path) for name, path in folder.files.items() if name in TIMED},
-        "policy": policy.hash,
-        "policy_name": policy.name,
-        "as_of": day.isoformat(),
-        "previous": "" if last is None else previous_digest(last),
-        "reasons": reasons,
-        "certainty": _ensemble_digest(model) if certainty else "",
+        "model": model_digest(job.model),
+        "data": {name: folder.sha256(TABLES[name]) for name in TIMED if name in folder.files},
+        "policy": job.policy.hash,
+        "policy_name": job.policy.name,
+        "as_of": job.day.isoformat(),
+        "previous": "" if job.last is None else previous_digest(job.last),
+        "reasons": job.reasons,
+        "certainty": _ensemble_digest(job.model) if job.certainty else "",
         "chunk_rows": chunk_rows,
     }
 
@@ -364,29 +430,91 @@ def _digest(text: str) -> str:
 
 def _prepare(work: Path, key: Mapping[str, Any], resume: bool) -> None:
     """Make the folder of the unfinished run, or take it up again if it was one of the same inputs."""
-    listed = work / "key.json"
-    if resume and listed.exists():
-        before = json.loads(listed.read_text("utf-8"))
+    before = _json(work / "key.json")
+    if resume and before:
         other = sorted(name for name in {*key, *before} if before.get(name) != key.get(name))
         if other:
             raise ValueError(f"the unfinished run in '{work}' had other inputs: {', '.join(other)}")
         return
-    shutil.rmtree(work, ignore_errors=True)
+    if work.exists():
+        said = "" if resume else "; with `resume` and the same inputs this one would have gone on"
+        warnings.warn(f"an earlier run did not end; what it left is removed: '{work}'{said}", stacklevel=3)
+        shutil.rmtree(work)
     work.mkdir()
-    with replacing(listed) as temporary:
+    with replacing(work / "key.json") as temporary:
         temporary.write_text(json.dumps(key, indent=1), "utf-8")
 
 
-def _staged(folder: Folder, work: Path) -> Staged:
+def _json(path: Path) -> dict[str, Any]:
+    """Return what a file of an unfinished run says; nothing if it is not there whole."""
+    try:
+        said = read_json(path)
+    except (OSError, UnreadableError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The parts of an unfinished run, sealed, each with the digest of the run's key.
+
+    A part that was not written under the same key, or is not what was written, is none.
+    """
+
+    work: Path
+    key: Mapping[str, Any]
+
+    @property
+    def run(self) -> str:
+        """The digest of the key."""
+        return _digest(json.dumps(self.key, sort_keys=True))
+
+    def path(self, number: int) -> Path:
+        return self.work / f"part-{number:06d}.parquet"
+
+    def keep(self, number: int, table: Any, counts: Mapping[str, int]) -> None:
+        path = self.path(number)
+        with replacing(path) as temporary:
+            write_sealed(table, temporary)
+        about = {"run": self.run, "counts": dict(counts)}
+        with replacing(path.with_suffix(".json")) as temporary:  # last: it says that the part is whole
+            temporary.write_text(json.dumps(about), "utf-8")
+
+    def kept(self, number: int) -> dict[str, int] | None:
+        """Return the counts of a part; None if there is none of this run."""
+        path = self.path(number)
+        about = _json(path.with_suffix(".json"))
+        if about.get("run") != self.run or not is_sound(path):
+            return None
+        counts: dict[str, int] = about["counts"]
+        return counts
+
+
+@contextmanager
+def _taken_up(work: Path) -> Iterator[None]:
+    """Name the run in errors of files that an unfinished run left."""
+    try:
+        yield
+    except UnreadableError as error:
+        message = f"the unfinished run in '{work}' cannot be taken up: {error}"
+        raise DataError([Problem("", "", 0, (), message, "Score anew, without `resume`.")]) from error
+
+
+def _staged(folder: Folder, parts: _Parts) -> Staged:
     """Sort the rows, or take up what was sorted before."""
-    done = work / "staged.json"
-    if done.exists():
-        kept = json.loads(done.read_text("utf-8"))
+    work, done = parts.work, parts.work / "staged.json"
+    kept = _json(done)
+    if kept.get("run") == parts.run:
         files = Tables({name: Path(path) for name, path in kept["files"].items()}, folder.place)
+        with _taken_up(work):
+            for path in files.values():
+                if path.parent == work:
+                    verify_seal(path)
         return Staged(files, kept["rows"], kept["rejected"])
     with parquet_writer(work / "rejects.parquet", REJECTS) as write:
         staged = stage(folder, work, Rejects(write))
     kept = {
+        "run": parts.run,
         "files": {name: str(path.resolve()) for name, path in staged.files.items()},
         "rows": dict(staged.rows),
         "rejected": dict(staged.rejected),
@@ -420,9 +548,9 @@ class _Job:
             parts.append(reason_codes(self.model.risk, self.model.credit, X, self.reasons))
         if self.certainty and self.model.ensemble is not None:
             sure = self.model.certainty_of(scored, self.policy, last)
-            parts.append(sure[["tier_agreement", "low", "high"]].set_axis(_CERTAINTY, axis=1))
+            parts.append(sure[["tier_agreement", "low", "high"]].set_axis(list(CERTAINTY), axis=1))
         whole = pd.concat(parts, axis=1).assign(policy=self.policy.name)
-        table = _arrow(whole, _schema(self.reasons, self.certainty))
+        table = _arrow(whole, score_schema(self.reasons, self.certainty))
         counts = {
             "closed": int((scored.registered & ~scored.here).sum()),
             "not_registered": int((~scored.registered).sum()),
@@ -439,38 +567,6 @@ class _Job:
             return today
         before = last.set_index("enterprise_id")["assigned_on"].reindex(tiers["enterprise_id"]).to_numpy()
         return today.where(tiers["changed"].to_numpy(), pd.Series(before, index=tiers.index))
-
-
-def _schema(reasons: int, certainty: bool) -> Any:
-    text, number, yes, day = pa.string(), pa.float64(), pa.bool_(), pa.date32()
-    columns = {
-        "enterprise_id": text,
-        "sector": text,
-        "risk_margin": number,
-        "risk_probability": number,
-        "credit_points": number,
-        "credit_probability": number,
-        "tier": text,
-        "risk_level": pa.int8(),
-        "credit_grade": text,
-        "tier_reason": text,
-        "distance_risk": number,
-        "distance_credit": number,
-        "buffered": yes,
-        "unmonitored": yes,
-        "held": yes,
-        "changed": yes,
-        "composite_points": number,
-        "red_line": text,
-        "flags": text,
-        "assigned_on": day,
-        "policy": text,
-    }
-    for axis in ("risk", "credit"):
-        for k in range(1, reasons + 1):
-            columns |= {f"{axis}_reason_{k}": text, f"{axis}_effect_{k}": number}
-    columns |= dict.fromkeys(_CERTAINTY if certainty else [], number)
-    return pa.schema(list(columns.items()))
 
 
 def _arrow(frame: pd.DataFrame, schema: Any) -> Any:
@@ -511,23 +607,32 @@ def _report(target: Path, staged: Staged, tally: Counter[str], reasons: int) -> 
     return report
 
 
-def _assemble(target: Path, work: Path, parts: int, report: Tally, key: Mapping[str, Any]) -> None:
+def _assemble(target: Path, parts: _Parts, count: int, report: Tally) -> None:
     """Write the parts as one file, whatever their size was, and put all files into their places."""
+    work, key = parts.work, parts.key
     about = {name: value for name, value in key.items() if name != "chunk_rows"}
     counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects", "codes")}
     metadata = {"tierkit": json.dumps({**about, **counts}, sort_keys=True)}
+    rows = 0
     with parquet_writer(
-        work / "scores.parquet", _schema(int(key["reasons"]), bool(key["certainty"])), metadata
+        work / "scores.parquet", score_schema(int(key["reasons"]), bool(key["certainty"])), metadata
     ) as write:
-        for number in range(parts):
-            write(pq.read_table(work / f"part-{number:06d}.parquet"))
-    if pq.read_metadata(work / "scores.parquet").num_rows != report.scored:
+        for number in range(count):
+            with _taken_up(work):
+                part, _ = read_sealed(parts.path(number))
+            rows += part.num_rows
+            write(part)
+    if rows != report.scored:
         raise RuntimeError(f"The file does not hold the {report.scored} rows that were scored.")
-    # The scores last: when they are there, all is done.
     if report.codes:
-        book = code_books().map(cell)
-        # With a byte order mark, without which a spreadsheet would not take Chinese for UTF-8.
-        book.to_csv(work / "codes.csv", index=False, encoding="utf-8-sig", lineterminator="\r\n")
-        (work / "codes.csv").replace(report.codes)
-    (work / "rejects.parquet").replace(rejects_path(target))
-    (work / "scores.parquet").replace(target)
+        write_csv(code_books(), work / "codes.csv")
+    with unbroken():
+        _check_replaceable(target)
+        # The scores of an earlier run go first and the new ones come last: where there are scores, what lies
+        # beside them is of the same run.
+        target.unlink(missing_ok=True)
+        codes_path(target).unlink(missing_ok=True)
+        if report.codes:
+            (work / "codes.csv").replace(report.codes)
+        (work / "rejects.parquet").replace(rejects_path(target))
+        (work / "scores.parquet").replace(target)

@@ -22,6 +22,7 @@ from tierkit.jobs.simulation import MOST_REPLICATES, MOST_WEEKS, warn_of_rule_sc
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset
+from tierkit.records.parquet import write_sealed
 from tierkit.scores.model import Model
 from tierkit.texts import LANGUAGES
 
@@ -144,37 +145,38 @@ def sensitivity(
     checks.between("weeks", weeks, 1, MOST_WEEKS)
     wanted = _measures(checks, measures)
     checks.at_least("threads", threads, 1)
-    folder, replaced = checks.out_folder("out", out, "screening")
+    folder = checks.out_folder("out", out, "screening")
     checks.settle()
     assert base is not None
     assert reform is not None
 
-    if model is None:
-        warn_of_rule_scores([base, reform])
-    common: dict[str, Any] = {
-        "measures": wanted, "seed": seed, "weeks": weeks, "kappa": kappa,
-        "score": None if model is None else _score(model), "threads": threads,
-    }  # fmt: skip
-    with checks.blame("enterprises", "Give more of them, more weeks, or another measure."):
-        screening = screen(
-            enterprises, base, reform, trajectories=trajectories, levels=levels, replicates=replicates,
-            progress=partial(progress, "screening, a trajectory of a city at a time"), **common,
-        )  # fmt: skip
-        known = set(screening.first()["parameter"]) or set(screening.frame["parameter"])
-        swings = tornado(
-            enterprises, base, reform, chosen=[one for one in uncertain() if one.name in known],
-            replicates=cities, progress=partial(progress, "one at a time, a city at a time"), **common,
-        )  # fmt: skip
-    facts = {
-        "version": __version__, "baseline": base.name, "reform": reform.name, "enterprises": enterprises,
-        "seed": seed, "trajectories": trajectories, "levels": levels, "replicates": replicates,
-        "cities": cities, "kappa": kappa, "weeks": weeks,
-    }  # fmt: skip
-    with whole_folder(folder) as draft:
-        _save(draft, screening, swings)
-        summary = {"kind": "screening", "facts": facts, "first": _plain(screening.first())}
-        text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
-        (draft / "summary.json").write_text(text + "\n", encoding="utf-8")
+    with checks.writing() as replaced:
+        if model is None:
+            warn_of_rule_scores([base, reform])
+        common: dict[str, Any] = {
+            "measures": wanted, "seed": seed, "weeks": weeks, "kappa": kappa,
+            "score": None if model is None else _score(model), "threads": threads,
+        }  # fmt: skip
+        with checks.blame("enterprises", "Give more of them, more weeks, or another measure."):
+            screening = screen(
+                enterprises, base, reform, trajectories=trajectories, levels=levels, replicates=replicates,
+                progress=partial(progress, "screening, a trajectory of a city at a time"), **common,
+            )  # fmt: skip
+            known = set(screening.first()["parameter"]) or set(screening.frame["parameter"])
+            swings = tornado(
+                enterprises, base, reform, chosen=[one for one in uncertain() if one.name in known],
+                replicates=cities, progress=partial(progress, "one at a time, a city at a time"), **common,
+            )  # fmt: skip
+        facts = {
+            "version": __version__, "baseline": base.name, "reform": reform.name, "enterprises": enterprises,
+            "seed": seed, "trajectories": trajectories, "levels": levels, "replicates": replicates,
+            "cities": cities, "kappa": kappa, "weeks": weeks,
+        }  # fmt: skip
+        with whole_folder(folder, "screening") as draft:
+            _save(draft, screening, swings)
+            summary = {"kind": "screening", "facts": facts, "first": _plain(screening.first())}
+            text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
+            (draft / "summary.json").write_text(text + "\n", encoding="utf-8")
     return Sensitivity(folder, replaced, screening, swings, facts)
 
 
@@ -206,8 +208,8 @@ def _plain(frame: pd.DataFrame) -> list[Any]:
 
 def _save(folder: Path, screening: Screening, swings: pd.DataFrame) -> None:
     """Write both frames, and the figures of every measure in both languages."""
-    screening.frame.to_parquet(folder / "screening.parquet", index=False)
-    swings.to_parquet(folder / "tornado.parquet", index=False)
+    write_sealed(screening.frame, folder / "screening.parquet")
+    write_sealed(swings, folder / "tornado.parquet")
     with plot.style():
         for measure in dict.fromkeys(screening.frame["measure"]):
             for lang in LANGUAGES:

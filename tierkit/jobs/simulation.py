@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from tierkit.compare.comparison import HEADLINE, Comparison, Replicates, compare
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location, listed
 from tierkit.policy import Policy, PolicyWarning, presets
+from tierkit.policy.files.reading import parse, read_file
 from tierkit.policy.ladders import FloorCheck
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
@@ -205,42 +205,40 @@ def simulate(
     checks.between("replicates", replicates, 1, MOST_REPLICATES)
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
-    folder, replaced = checks.out_folder("out", out, "run")
-    checks.settle()
-
-    records, world = _city(checks, data, enterprises, seed, weeks, threads, progress)
-    here = [checks.in_place("policies", each, world.place, world.date) for each in chosen]
-    chosen = [one for one in here if one]
-    if len(chosen) == len(here):
-        _check_that_they_differ(checks, chosen)  # on the day from which they run
-    checks.settle()
-    scores, tiers = _scored(model, records, chosen, threads)
-    strengths = sorted(set(asked))
-    headline = min(strengths, key=lambda one: abs(one - KAPPA))
-    comparison = compare(
-        world,
-        chosen[0],
-        chosen[1:],
-        scores=scores,
-        replicates=replicates,
-        weeks=weeks,
-        by_year=weeks > WEEKS_A_YEAR and weeks % WEEKS_A_YEAR == 0,
-        seed=seed,
-        kappa=[headline, *(one for one in strengths if one != headline)],
-        threads=threads,
-        progress=partial(progress, "simulating"),
-    )
-    facts = {
-        "version": __version__,
-        "enterprises": enterprises if records is None else records.manifest["enterprises"],
-        "seed": seed,
-        "replicates": replicates,
-        "as_of": world.date.isoformat(),
-        "world_hash": world.parameters.hash,
-    }
-    told = report_of(comparison, chosen, records, scores=scores, tiers=tiers, facts=facts)
-    with whole_folder(folder) as draft:
-        told.save(draft)
+    folder = checks.out_folder("out", out, "run")
+    with checks.writing() as replaced:
+        records, world = _city(checks, data, enterprises, seed, weeks, threads, progress)
+        here = [checks.in_place("policies", each, world.place, world.date) for each in chosen]
+        chosen = [one for one in here if one]
+        if len(chosen) == len(here):
+            _check_that_they_differ(checks, chosen)  # on the day from which they run
+        checks.settle()
+        scores, tiers = _scored(model, records, chosen, threads)
+        strengths = sorted(set(asked))
+        headline = min(strengths, key=lambda one: abs(one - KAPPA))
+        comparison = compare(
+            world,
+            chosen[0],
+            chosen[1:],
+            scores=scores,
+            replicates=replicates,
+            weeks=weeks,
+            by_year=weeks > WEEKS_A_YEAR and weeks % WEEKS_A_YEAR == 0,
+            seed=seed,
+            kappa=[headline, *(one for one in strengths if one != headline)],
+            threads=threads,
+            progress=partial(progress, "simulating"),
+        )
+        facts = {
+            "version": __version__,
+            "enterprises": enterprises if records is None else records.manifest["enterprises"],
+            "seed": seed,
+            "replicates": replicates,
+            "as_of": world.date.isoformat(),
+            "world_hash": world.parameters.hash,
+        }
+        told = report_of(comparison, chosen, records, scores=scores, tiers=tiers, facts=facts)
+        told.save(folder)
     return Simulation(folder, replaced, told, named)
 
 
@@ -272,13 +270,13 @@ def run_page(run: Location, out: Location) -> RunPage:
     """
     checks = Checks()
     source = checks.folder("run", run, "run", holds=["run.json"])
-    folder, replaced = checks.out_folder("out", out, "page")
-    checks.settle()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PolicyWarning)  # whoever simulated the policy was warned
-        told = RunReport.read(source)
-    with whole_folder(folder) as draft:
-        index(told, draft)
+    folder = checks.out_folder("out", out, "page")
+    with checks.writing() as replaced:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PolicyWarning)  # whoever simulated the policy was warned
+            told = RunReport.read(source)
+        with whole_folder(folder, "page") as draft:
+            index(told, draft)
     return RunPage(folder, replaced)
 
 
@@ -396,7 +394,8 @@ def _named_baseline(checks: Checks, reforms: Sequence[Policy | Location]) -> str
         elif isinstance(one, Policy):
             named[name] = one.meta.baseline or LEGACY
         else:
-            base = tomllib.loads(Path(one).read_text("utf-8-sig"))["meta"].get("baseline", LEGACY)
+            path = Path(one)
+            base = parse(read_file(path), path.name)["meta"].get("baseline", LEGACY)
             named[name] = base if base in presets() else str(Path(one).parent / base)
     if len(set(named.values())) == 1:
         return next(iter(named.values()))

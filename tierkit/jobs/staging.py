@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tierkit.folders import replacing
 from tierkit.records import (
-    PARQUET_OPTIONS,
     ROW_GROUP,
     TABLES,
     DataError,
@@ -28,11 +27,12 @@ from tierkit.records import (
     Problem,
     Table,
     Tables,
-    replacing,
     row_problems,
 )
+from tierkit.records.cells import raw_cells
 from tierkit.records.files import Malformed
 from tierkit.records.known import TIMED, is_declared
+from tierkit.records.parquet import read_sealed, sealed_writer
 from tierkit.records.rows import check_rows
 
 __all__ = ["REJECTS", "Rejects", "Staged", "parquet_writer", "stage", "stage_one"]
@@ -67,18 +67,17 @@ class Staged:
 def parquet_writer(path: Path, schema: Any, metadata: Mapping[str, str] | None = None) -> Iterator[Any]:
     """Yield a function that takes tables of any size and writes them in row groups of one size.
 
-    So the bytes do not depend on how the rows came. The file appears when all went well.
+    So the bytes do not depend on how the rows came. The file is sealed, and appears when all went well.
     """
-    told = schema.with_metadata(dict(metadata)) if metadata else schema
     waiting: list[Any] = []
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, told, **_options(metadata)) as writer:
+    with replacing(path) as temporary, sealed_writer(temporary, schema, metadata) as writer:
 
         def flush(all_of_it: bool) -> None:
             data = pa.concat_tables(waiting)
             whole = data.num_rows if all_of_it else data.num_rows // ROW_GROUP * ROW_GROUP
             for start in range(0, whole, ROW_GROUP):
                 part = data.slice(start, min(ROW_GROUP, whole - start)).combine_chunks()
-                writer.write_table(part.replace_schema_metadata(told.metadata), ROW_GROUP)
+                writer.write_table(part, ROW_GROUP)
             waiting[:] = [data.slice(whole)]
 
         def write(table: Any) -> None:
@@ -89,12 +88,6 @@ def parquet_writer(path: Path, schema: Any, metadata: Mapping[str, str] | None =
         yield write
         write(schema.empty_table())
         flush(True)
-        writer.close()
-
-
-def _options(metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    # The schema is stored only where it carries metadata; types are plain either way.
-    return {**PARQUET_OPTIONS, "store_schema": bool(metadata)}
 
 
 class Rejects:
@@ -107,7 +100,7 @@ class Rejects:
         """Write the rows of a chunk that have a reason, with their numbers in the table."""
         where = np.flatnonzero(reasons != "")
         if where.size:
-            keys = [pc.cast(chunk.column(name), pa.string()).take(where) for name in table.key]
+            keys = [_key(chunk.column(name).take(where)) for name in table.key]
             key = pc.binary_join_element_wise(*keys, "|", null_handling="replace", null_replacement="")
             names = pa.array([table.name] * where.size, pa.string())
             texts = pa.array(reasons[where].tolist(), pa.string())
@@ -119,6 +112,15 @@ class Rejects:
         self._write(
             pa.Table.from_pylist([dict(zip(REJECTS.names, one, strict=True)) for one in cells], REJECTS)
         )
+
+
+def _key(column: Any) -> Any:
+    """Return cells as text, as they stand."""
+    raw = raw_cells(column)
+    try:
+        return pc.cast(raw, pa.string())
+    except pa.ArrowException:  # days that no calendar has
+        return pa.array([None if one is None else str(one) for one in pc.cast(raw, pa.int64()).to_pylist()])
 
 
 def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None) -> Staged:
@@ -186,7 +188,7 @@ def stage_one(folder: Folder, work: Path, enterprise_id: str) -> tuple[Staged, A
     """
     with parquet_writer(work / "rejects.parquet", REJECTS) as write:
         staged = stage(folder, work, Rejects(write), enterprise_id)
-    return staged, pq.read_table(work / "rejects.parquet").to_pandas()
+    return staged, read_sealed(work / "rejects.parquet")[0].to_pandas()
 
 
 def _sort(folder: Folder, table: Table, work: Path, rejects: Rejects, only: str | None) -> tuple[int, int]:
@@ -236,41 +238,34 @@ def _numbers(before: int, size: int, malformed: list[Malformed]) -> NDArray[np.i
 
 def _asked(chunk: Any, only: str | None) -> NDArray[np.bool_]:
     """Return which rows are of the enterprise that is asked about; all of them where none is."""
-    if only is None or "enterprise_id" not in chunk.column_names:  # which is told later
+    ids = None if only is None else _ids(chunk)
+    if ids is None:
         return np.full(chunk.num_rows, True)
-    same = pc.fill_null(pc.equal(pc.cast(chunk.column("enterprise_id"), pa.string()), only), False)
-    return np.asarray(same.to_numpy(), np.bool_)
+    return np.asarray(pc.fill_null(pc.equal(ids, only), False).to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _reasons(chunk: Any, folder: Folder, table: Table, twice: Any) -> NDArray[np.object_]:
     reasons = row_problems(chunk, table.name, folder.as_of, folder.place).to_numpy(dtype=object)
     if twice is not None and len(twice):
-        repeated = pc.is_in(pc.cast(chunk.column("enterprise_id"), pa.string()), value_set=twice)
-        here = repeated.to_numpy(zero_copy_only=False)
+        here = pc.is_in(_ids(chunk), value_set=twice).to_numpy(zero_copy_only=False)
         reasons[here] = [f"{old}; {_TWICE}" if old else _TWICE for old in reasons[here]]
     return reasons
 
 
 def _repeated(folder: Folder, table: Table) -> Any:
     """Return the ids that more than one row has: neither row can be trusted."""
-    try:
-        parts = [pc.cast(ids, pa.string()) for ids in _ids(folder, table)]
-    except (KeyError, pa.ArrowException):
-        return pa.array([], pa.string())  # the column is missing or of a wrong type, which is told later
-    counted = pc.value_counts(pa.chunked_array([one for part in parts for one in part.chunks], pa.string()))
+    found = [_ids(chunk) for chunk in folder.chunks(table, ROW_GROUP, [])]
+    counted = pc.value_counts(pa.chunked_array([ids for ids in found if ids is not None], pa.string()))
     many = pc.and_(pc.greater(counted.field("counts"), 1), pc.is_valid(counted.field("values")))
     return counted.field("values").filter(many)
 
 
-def _ids(folder: Folder, table: Table) -> Iterator[Any]:
-    path = folder.files[table.name]
-    if path.suffix != ".parquet":
-        for chunk in folder.chunks(table, ROW_GROUP, []):
-            yield chunk.column("enterprise_id")
-        return
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROW_GROUP, columns=["enterprise_id"]):
-            yield pa.chunked_array([batch.column("enterprise_id")])
+def _ids(chunk: Any) -> Any:
+    """Return the ids of enterprises as text; None where the column cannot be read, which is told later."""
+    try:
+        return pc.cast(raw_cells(chunk.column("enterprise_id")), pa.string())
+    except (KeyError, pa.ArrowException):
+        return None
 
 
 def _declared(chunk: Any, table: Table) -> Any:

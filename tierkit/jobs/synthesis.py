@@ -106,12 +106,14 @@ def synth(
     checks.one_of("format", format, FORMATS)
     checks.at_least("threads", threads, 1)
     of_place = checks.place("place", place)
-    folder, replaced = checks.out_folder("out", out, "dataset")
+    folder = checks.out_folder("out", out, "dataset")
     checks.settle()
     assert of_place is not None
     count = partial(progress, "simulating the years of records")
-    make_folder(enterprises, seed, folder, format=format, place=of_place, threads=threads, progress=count)
-    return Synthesis(folder, replaced, json.loads((folder / "manifest.json").read_text("utf-8")))
+    with checks.writing() as replaced:
+        make_folder(enterprises, seed, folder, format=format, place=of_place, threads=threads, progress=count)
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    return Synthesis(folder, replaced, manifest)
 
 
 def validate(data: Location) -> Validation:

@@ -134,16 +134,18 @@ def train(
         )
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
-    folder, replaced = checks.out_folder("out", out, "model")
+    folder = checks.out_folder("out", out, "model")
     checks.settle()
-    meant = checks.in_place("policy", meant, place_of(source))
-    checks.settle()
-    problems = validate(source)
-    if problems:
-        raise DataError(problems)
-    with checks.blame("data", "Give more records, or an earlier or later date."):
-        model = fit(
-            source, day, meant, out=folder, seed=seed, scheme=cast(Scheme, scheme),
-            level=cast(Level, level), budget=budget, bootstrap=bootstrap, threads=threads, progress=progress,
-        )  # fmt: skip
+    with checks.writing() as replaced:
+        meant = checks.in_place("policy", meant, place_of(source))
+        checks.settle()
+        problems = validate(source)
+        if problems:
+            raise DataError(problems)
+        with checks.blame("data", "Give more records, or an earlier or later date."):
+            model = fit(
+                source, day, meant, out=folder, seed=seed, scheme=cast(Scheme, scheme),
+                level=cast(Level, level), budget=budget, bootstrap=bootstrap, threads=threads,
+                progress=progress,
+            )  # fmt: skip
     return Training(folder, replaced, dict(model.manifest))

@@ -386,6 +386,8 @@ class Policy(Result):
             new = name or reading.meta.get("name", path.stem)
         else:
             new = name or "reform"
+            # Numbers and arrays of NumPy as those of Python.
+            changes = {key: v.tolist() if hasattr(v, "tolist") else v for key, v in changes.items()}
             reading = read_mapping(
                 changes, f"reform '{new}'", assumption or f"set in reform '{new}'", self.place
             )

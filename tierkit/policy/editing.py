@@ -1,8 +1,8 @@
 """Change values in the text of a policy file and keep comments and all other lines."""
 
-import tomllib
 from collections.abc import Mapping
 
+from tierkit.bounds import UnreadableError, parse_toml
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.files.writing import leaf_of
 from tierkit.records import Parameter
@@ -50,7 +50,7 @@ def amend(text: str, parameters: Mapping[str, Parameter], place: str = "policy")
     try:
         if _leaves(text, parameters) == untouched:
             return text
-    except tomllib.TOMLDecodeError:  # the rest of a parameter of several lines was left behind
+    except UnreadableError:  # the rest of a parameter of several lines was left behind
         pass
     message = "a parameter stands on several lines, or on one with others, and cannot be replaced"
     raise PolicyError([PolicyProblem(place, None, "", message, "put each parameter on one line of its own")])
@@ -59,7 +59,7 @@ def amend(text: str, parameters: Mapping[str, Parameter], place: str = "policy")
 def _leaves(text: str, without: Mapping[str, Parameter]) -> dict[str, object]:
     """Return the content of a file without some parameters."""
     found: dict[str, object] = {}
-    open_tables: list[tuple[str, object]] = [("", tomllib.loads(text))]
+    open_tables: list[tuple[str, object]] = [("", parse_toml(text))]
     while open_tables:
         path, node = open_tables.pop()
         if path in without:

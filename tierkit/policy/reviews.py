@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tierkit.bounds import LOG_BYTES, LOG_LINE, UnreadableError, parse_json, read_bytes
+from tierkit.folders.claims import unbroken
 from tierkit.records import SHANGHAI, Column, DataError, Folder, Label, Place, Problem, Table, bound
 from tierkit.records.dataset import frame_of
 from tierkit.records.gate import day_of
@@ -35,7 +37,7 @@ from tierkit.records.rows import cell_problems, check_rows, describe, row_faults
 __all__ = ["COLUMNS", "LONGEST", "Appended", "append", "check", "latest", "read_log"]
 
 LONGEST = 2_000
-"""Characters that a reason may have."""
+"""Characters that a text may have; `LOG_LINE` leaves room for all of them."""
 
 _DECLARED = Table(
     name="decisions",
@@ -73,6 +75,8 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of `read_log`."""
 _FIRST = "0" * 64
+_OPENING = b'{"as_of":'
+"""How each line begins, as the names in it are sorted."""
 _FIELDS = {*_GIVEN, "entry", "recorded_at", "previous", "hash"}
 
 
@@ -176,8 +180,9 @@ def _rules(frame: pd.DataFrame) -> Iterator[tuple[str, Any, str, str]]:
     yield "override_tier", same, "is the tier that stands", "Give another tier, or write agree"
     lacking = frame["decision"].isin(["override", "correct"]) & ~reasoned
     yield "reason", lacking, "is missing", "Give the reason; only who agrees needs none"
-    long = frame["reason"].str.len().fillna(0) > LONGEST
-    yield "reason", long, f"has more than {LONGEST:,} characters", "Shorten it, and cite the file"
+    for name in ("reason", "reviewer", "policy"):
+        long = frame[name].str.len().fillna(0) > LONGEST
+        yield name, long, f"has more than {LONGEST:,} characters", "Shorten it, and cite the file"
     for name in ("reason", "reviewer", "policy"):
         hidden = np.array([isinstance(text, str) and _hides(text) for text in frame[name]], dtype=bool)
         yield (
@@ -215,7 +220,7 @@ def _against(frame: pd.DataFrame, scores: pd.DataFrame | None) -> Iterator[tuple
 
 def _hides(text: str) -> bool:
     """Return whether text holds invisible characters or characters that change the reading direction."""
-    return any(
+    return not text.isprintable() and any(
         not (char.isprintable() or char in "\n\t" or unicodedata.category(char) == "Zs") for char in text
     )
 
@@ -237,9 +242,9 @@ def append(
     """Add decisions to a log, each once, and return how many were new.
 
     Either all of them are on the disk when it returns, or, if the process is killed, the first few; the same
-    call adds the rest. Two processes wait for each other. A decision is not added where the last entry of the
-    same reviewer, day, enterprise and assignment says the same; who decides otherwise and then goes back is
-    heard each time.
+    call adds the rest. Two processes wait for each other, and Ctrl-C waits for the writing. A decision is not
+    added where the last entry of the same reviewer, day, enterprise and assignment says the same; who decides
+    otherwise and then goes back is heard each time.
 
     Parameters
     ----------
@@ -258,7 +263,7 @@ def append(
     Raises
     ------
     DataError
-        If a decision is wrong or the log was altered; nothing is written then.
+        If there is none, a decision is wrong or the log was altered; nothing is written then.
 
     Warns
     -----
@@ -278,8 +283,11 @@ def append(
     moment = now or datetime.now(UTC)
     frame = check(decisions, scores, moment.astimezone().date(), place)
     at = moment.astimezone(UTC).isoformat(timespec="seconds")
+    if frame.empty:
+        remedy = "Give one decision per row, below the header"
+        raise DataError([Problem(_TABLE.name, "", 0, (), "hold no decision", remedy)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path) as descriptor:
+    with unbroken(), _locked(path) as descriptor:
         entries, whole, half = _entries(path)
         if half:
             warnings.warn(_half(path, half), stacklevel=2)
@@ -287,7 +295,7 @@ def append(
         held = {_values(entry, _TABLE.key): _values(entry, _GIVEN) for entry in entries}
         last: dict[str, Any] = entries[-1] if entries else {"entry": 0, "hash": _FIRST}
         lines = []
-        for row in frame.to_dict("records"):
+        for row in frame.drop_duplicates().to_dict("records"):
             given = {str(name): _plain(cell) for name, cell in row.items()}
             key, content = _values(given, _TABLE.key), _values(given, _GIVEN)
             if held.get(key) == content:
@@ -296,8 +304,11 @@ def append(
             entry = given | {"entry": last["entry"] + 1, "recorded_at": at, "previous": last["hash"]}
             last = entry | {"hash": _hash(entry)}
             lines.append(_line(last))
-        os.lseek(descriptor, 0, os.SEEK_END)
         rest = "".join(lines).encode()
+        if whole + len(rest) > LOG_BYTES:
+            message = f"is full: with these it would be larger than {LOG_BYTES >> 20} MiB"
+            raise DataError([Problem(str(path), "", 0, (), message, "Keep it, and begin another log")])
+        os.lseek(descriptor, 0, os.SEEK_END)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
@@ -385,13 +396,17 @@ def _locked(path: Path) -> Iterator[int]:
 
 def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
     """Return the verified entries of a log, their length in bytes, and an incomplete last line if any."""
-    content = path.read_bytes()
+    try:
+        content = read_bytes(path, LOG_BYTES)
+    except UnreadableError as error:
+        remedy = "Check that it is the log that you mean; keep a full one, and begin another"
+        raise DataError([Problem(str(path), "", 0, (), f"cannot be read: {error}", remedy)]) from error
     whole = content.rfind(b"\n") + 1
     entries: list[dict[str, Any]] = []
     previous, wrong = _FIRST, ""
     for k, line in enumerate(content[:whole].split(b"\n")[:-1], start=1):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line, LOG_LINE)
             own = {name: value for name, value in entry.items() if name != "hash"}
             if entry["hash"] != _hash(own) or _line(entry).encode() != line + b"\n":
                 wrong = "is not what was written: its hash is not that of its content"
@@ -399,12 +414,14 @@ def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:
                 wrong = "does not follow the line before it: a line was taken out, put in or moved"
             elif not _shaped(entry):
                 wrong = "is no entry of a log"
-        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        except (ValueError, AttributeError, KeyError, TypeError):
             wrong = "is no entry of a log"
         if wrong:
             break
         entries.append(entry)
         previous = entry["hash"]
+    if not wrong and not _OPENING.startswith(content[whole:][: len(_OPENING)]):
+        wrong = "is no entry of a log"  # nor the beginning of one
     at, untrue = _untrue(entries)
     if untrue or wrong:
         at, wrong = (at, untrue) if untrue else (len(entries), wrong)

@@ -47,8 +47,8 @@ from tierkit.records.tables import SCHEMA_VERSION, TABLES, bound, tables_of
 if TYPE_CHECKING:
     from tierkit.records.dataset import Dataset, Tables, conform, empty
     from tierkit.records.dictionary import data_dictionary
-    from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, replacing
     from tierkit.records.folder import Folder, open_folder, place_of, read_dataset, write_dataset
+    from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP
     from tierkit.records.rows import row_problems
     from tierkit.records.validation import validate
 
@@ -107,7 +107,6 @@ __all__ = [
     "problems_table",
     "read_dataset",
     "refuse_rows",
-    "replacing",
     "row_problems",
     "tables_of",
     "validate",
@@ -115,8 +114,8 @@ __all__ = [
 ]
 
 _ON_DEMAND = {
-    "PARQUET_OPTIONS": "files",
-    "ROW_GROUP": "files",
+    "PARQUET_OPTIONS": "parquet",
+    "ROW_GROUP": "parquet",
     "Dataset": "dataset",
     "Tables": "dataset",
     "Folder": "folder",
@@ -126,7 +125,6 @@ _ON_DEMAND = {
     "open_folder": "folder",
     "place_of": "folder",
     "read_dataset": "folder",
-    "replacing": "files",
     "row_problems": "rows",
     "validate": "validation",
     "write_dataset": "folder",

@@ -27,6 +27,7 @@ _INTEGER = r"^[+-]?[0-9]{1,18}$"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _MIDNIGHT = r"[ T]00:00(:00(\.0+)?)?$"
+_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _NOT_FINITE = ("nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 
 
@@ -51,17 +52,47 @@ class WrongTypeError(TypeError):
 
 
 def raw_cells(values: Any) -> Any:
-    """Return a Series or an Arrow column as one Arrow array, without a cast; mixed types become text."""
-    if isinstance(values, pa.ChunkedArray):
-        return values.combine_chunks()
-    try:
-        array = pa.array(values, from_pandas=True)
-    except (pa.ArrowException, UnicodeEncodeError):
-        empty = [bool(pd.api.types.is_scalar(value) and pd.isna(value)) for value in values]
-        array = pa.array(
-            [None if e else _printed(v) for v, e in zip(values, empty, strict=True)], pa.large_string()
-        )
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    """Return a Series or an Arrow column as one Arrow array in which what is empty is null.
+
+    This is the one definition of empty: null, None, NaN of any kind, NaT and NA, whatever type holds them. A
+    column of nothing else has the type null, which every column can be read from. Views, dictionaries of
+    numbers and the like become the plain type; nothing else is cast, but mixed types become text.
+    """
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        array = values
+    else:
+        try:
+            array = pa.array(values, from_pandas=True, mask=_empty(values))
+        except (pa.ArrowException, UnicodeEncodeError, OverflowError):
+            cells = zip(values, pd.Series(values, dtype="object").isna(), strict=True)
+            array = pa.array([None if e else _printed(v) for v, e in cells], pa.large_string())
+    return _plain(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
+
+
+def _empty(values: Any) -> Any:
+    """Return where Python objects are empty, which Arrow does not see in all of them; None else."""
+    objects = getattr(values, "dtype", None) == np.dtype(object)
+    return pd.Series(values).isna().to_numpy() if objects else None
+
+
+def _plain(array: Any) -> Any:
+    """Return an array of a plain type, with null for NaN; of type null if it holds nothing."""
+    kind = array.type
+    if pt.is_run_end_encoded(kind):
+        array = pc.run_end_decode(array)
+    elif pt.is_string_view(kind):
+        array = pc.cast(array, pa.large_string())
+    elif pt.is_list_view(kind) or pt.is_large_list_view(kind) or pt.is_fixed_size_list(kind):
+        array = pc.cast(array, pa.large_list(kind.value_type))
+    elif pt.is_dictionary(kind):
+        values = _plain(array.dictionary)
+        # levels stay codes and names
+        keeps = _is_text(values.type) and not values.null_count
+        array = pa.DictionaryArray.from_arrays(array.indices, values) if keeps else values.take(array.indices)
+    if pt.is_floating(array.type):
+        array = pc.cast(array, pa.float64())
+        array = _where(array, ~_mask(pc.is_nan(array)))
+    return array if array.null_count < len(array) else pa.nulls(len(array))
 
 
 def check_cells(raw: Any, column: Column, as_of: date | None = None) -> Cells:
@@ -70,7 +101,7 @@ def check_cells(raw: Any, column: Column, as_of: date | None = None) -> Cells:
     Parameters
     ----------
     raw : pyarrow.Array, shape (n,)
-        Cells as they came; texts are parsed, so that a CSV needs no types. NaN counts as empty.
+        Cells as `raw_cells` gives them; texts are parsed, so that a CSV needs no types.
     column : Column
         The declaration.
     as_of : date or None
@@ -89,8 +120,8 @@ def check_cells(raw: Any, column: Column, as_of: date | None = None) -> Cells:
     if pt.is_dictionary(raw.type) and column.kind != "level":
         raw = raw.dictionary_decode()
     values, faults = _KINDS[column.kind](raw, column, as_of)
-    if raw.null_count or pt.is_floating(raw.type):
-        missing = _mask(raw.is_null(nan_is_null=pt.is_floating(raw.type)))
+    if raw.null_count:
+        missing = _mask(raw.is_null())
         faults = [fault._replace(rows=fault.rows & ~missing) for fault in faults]
         if not column.nullable:
             faults.append(
@@ -114,7 +145,7 @@ def _where(values: Any, good: Mask) -> Any:
 
 
 def _is_text(kind: Any) -> bool:
-    return bool(pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind))
+    return bool(pt.is_string(kind) or pt.is_large_string(kind))
 
 
 def _matches(texts: Any, pattern: str) -> Mask:
@@ -165,11 +196,15 @@ def _level(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Faul
 def _flag(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
     if pt.is_null(raw.type) or pt.is_boolean(raw.type):
         return pc.cast(raw, pa.bool_()), []
-    if not (_is_text(raw.type) or pt.is_integer(raw.type)):
+    if _is_text(raw.type):
+        text = pc.utf8_lower(raw)
+        yes = _mask(pc.is_in(text, value_set=pa.array(["true", "1"], text.type)))
+        no = _mask(pc.is_in(text, value_set=pa.array(["false", "0"], text.type)))
+    elif _is_number(raw.type):
+        numbers = _doubles(raw)
+        yes, no = _mask(pc.equal(numbers, 1.0)), _mask(pc.equal(numbers, 0.0))
+    else:
         raise WrongTypeError(f"is of type {raw.type}, not true or false")
-    text = pc.utf8_lower(pc.cast(raw, pa.large_string()))
-    yes = _mask(pc.is_in(text, value_set=pa.array(["true", "1"], text.type)))
-    no = _mask(pc.is_in(text, value_set=pa.array(["false", "0"], text.type)))
     fault = Fault(~(yes | no), "is neither true nor false", "Write true or false", lost=True)
     return _where(pa.array(yes), yes | no), [fault]
 
@@ -177,12 +212,13 @@ def _flag(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault
 def _int(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
     fault = ("is not a whole number", "Write a whole number, in digits only")
     if _is_text(raw.type):
-        plain = pc.replace_substring_regex(raw, r"^\+([0-9])", r"\1")  # Arrow reads no sign but minus
+        # Arrow reads no sign but minus; a program that kept the column as decimals wrote 10.0 for 10
+        plain = pc.replace_substring_regex(raw, r"^(?:\+|(-))?([0-9]+)(?:\.0*)?$", r"\1\2")
         values, faults = _parse(plain, _INTEGER, pa.int64(), fault)
     elif pt.is_null(raw.type) or pt.is_signed_integer(raw.type):
         values, faults = (pc.cast(raw, pa.int64()) if pt.is_null(raw.type) else raw), []
-    elif pt.is_floating(raw.type) or pt.is_decimal(raw.type) or pt.is_unsigned_integer(raw.type):
-        numbers = pc.cast(raw, pa.float64(), safe=False)
+    elif _is_number(raw.type):
+        numbers = _doubles(raw)
         whole = _mask(pc.equal(numbers, pc.floor(numbers))) & _mask(pc.less(pc.abs(numbers), 2.0**53))
         values, faults = pc.cast(_where(numbers, whole), pa.int64()), [Fault(~whole, *fault, lost=True)]
     else:
@@ -201,17 +237,24 @@ def _float(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Faul
         words = _mask(pc.is_in(pc.utf8_lower(raw), value_set=pa.array(_NOT_FINITE, raw.type)))
         fault = ("is not a number", "Write it in digits, with a point before decimals")
         values, faults = _parse(pc.if_else(pa.array(words), "1e999", raw), _NUMBER, pa.float64(), fault)
-    elif (
-        pt.is_null(raw.type) or pt.is_integer(raw.type) or pt.is_floating(raw.type) or pt.is_decimal(raw.type)
-    ):
-        values, faults = pc.cast(raw, pa.float64(), safe=False), []
+    elif pt.is_null(raw.type) or _is_number(raw.type):
+        values, faults = _doubles(raw), []
     else:
         raise WrongTypeError(f"is of type {raw.type}, not a number")
     infinite = _mask(pc.is_inf(values))
     remedy = "Correct it, or leave it empty if it is not known"
-    values = _where(values, ~_mask(pc.is_nan(values)))
     endless = Fault(infinite, "is not a finite number", remedy)
     return values, [*faults, endless, *_range(_where(values, ~infinite), column)]
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind))
+
+
+def _doubles(raw: Any) -> Any:
+    """Return numbers as the nearest doubles; those of decimals are taken from their digits."""
+    digits = pc.cast(raw, pa.large_string()) if pt.is_decimal(raw.type) else raw
+    return pc.cast(digits, pa.float64(), safe=False)
 
 
 def _outside(values: Any, low: float, high: float) -> Mask:
@@ -247,21 +290,32 @@ def _date(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault
         good = _mask(pc.equal(pc.cast(days, raw.type), raw))
         values, faults = _where(days, good), [Fault(~good, "is not a date", remedy, lost=True)]
     elif pt.is_date64(raw.type) or (pt.is_timestamp(raw.type) and raw.type.tz is None):
-        instants = pc.cast(raw, pa.timestamp("us"), safe=False)
-        days = pc.cast(pc.floor_temporal(instants, unit="day"), pa.date32())
-        whole = _mask(pc.equal(pc.cast(days, pa.timestamp("us")), instants))
-        fault = Fault(~whole, "is not a date: it has a time of day", remedy, lost=True)
-        values, faults = _where(days, whole), [fault]
+        values, whole = _days(raw)
+        faults = [Fault(~whole, "is not a date: it has a time of day", remedy, lost=True)]
     else:
         raise WrongTypeError(f"is of type {raw.type}, not a date without time zone")
     possible = _mask(pc.and_(pc.greater_equal(values, EARLIEST), pc.less_equal(values, LATEST)))
     impossible = _mask(values.is_valid()) & ~possible
-    faults.append(Fault(impossible, "is an impossible date", f"Correct it: from {EARLIEST} to {LATEST}"))
+    named = _mask(pc.and_(pc.greater_equal(values, date.min), pc.less_equal(values, date.max)))
+    told = ("is an impossible date", f"Correct it: from {EARLIEST} to {LATEST}")
+    faults += [Fault(impossible & named, *told), Fault(impossible & ~named, *told, lost=True)]
+    values = _where(values, named | ~impossible)
     if as_of is not None and not column.future:
         late = _mask(pc.greater(values, as_of)) & possible
         remedy = f"Correct it, or leave out what was recorded after the as_of of the manifest, {as_of}"
         faults.append(Fault(late, "lies in the future", remedy))
     return values, faults
+
+
+def _days(raw: Any) -> tuple[Any, Mask]:
+    """Return the days of instants, and which of these begin one; days beyond date32 are its ends."""
+    per_day = _PER_DAY["ms" if pt.is_date64(raw.type) else raw.type.unit]
+    ticks = pc.fill_null(pc.cast(raw, pa.int64()), 0).to_numpy(zero_copy_only=False)
+    days, rest = np.divmod(ticks, per_day)
+    ends = np.iinfo(np.int32)
+    empty = raw.is_null().to_numpy(zero_copy_only=False)
+    narrow = pa.array(np.clip(days, ends.min, ends.max).astype(np.int32), mask=empty | (rest != 0))
+    return pc.cast(narrow, pa.date32()), rest == 0
 
 
 def _list(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault]]:
@@ -270,12 +324,12 @@ def _list(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault
     if _is_text(raw.type):
         nothing = pa.scalar([], pa.list_(raw.type))
         raw = pc.if_else(pc.equal(raw, ""), nothing, pc.split_pattern(raw, "|"))
-    if not (pt.is_list(raw.type) or pt.is_large_list(raw.type) or pt.is_fixed_size_list(raw.type)):
+    if not (pt.is_list(raw.type) or pt.is_large_list(raw.type)):
         raise WrongTypeError(f"is of type {raw.type}, not a list")
     parents = pc.list_parent_indices(raw).to_numpy(zero_copy_only=False)
     kind: Literal["int", "level", "text"]
     kind = "int" if column.kind == "ints" else "level" if column.levels else "text"
-    entries, faults = check_cells(pc.list_flatten(raw), replace(column, kind=kind, nullable=False))
+    entries, faults = check_cells(raw_cells(pc.list_flatten(raw)), replace(column, kind=kind, nullable=False))
     if kind == "text":
         remedy = "Take it out: it parts the entries of a list in CSV"
         faults.append(Fault(_mask(pc.match_substring(entries, "|")), "holds '|'", remedy))

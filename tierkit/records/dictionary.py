@@ -55,15 +55,17 @@ _WORDS = {
         title="Data dictionary",
         intro=f"""\
 A dataset is a folder with one file a table (`.parquet`, `.csv` or `.csv.gz`) and a `manifest.json` that lists
-them with their SHA-256. This page is made from `tierkit.records`, and a test holds the two equal.
+them with their SHA-256. A table may also be a folder `TABLE` or `TABLE.parquet` that holds nothing but
+`.parquet` files with the same columns: its rows are theirs, in the order of their names; what begins with a
+dot or an underscore is left out. This page is made from `tierkit.records`, and a test holds the two equal.
 
 *Known from* is the date column from which a value is known. A feature as of a date uses only values whose
 date lies before it; while the date is empty, the value is not known. Dates lie from {EARLIEST} to {LATEST},
-and not after the `as_of` of the manifest unless the table says so. A NaN counts as an empty cell; infinite
-numbers are refused.
+and not after the `as_of` of the manifest unless the table says so. A NaN counts as an empty cell,
+whatever type holds it; infinite numbers are refused.
 
-In CSV, lists are joined by `|`, and an apostrophe stands before a text that a spreadsheet would take for a
-formula; reading takes it away again.""",
+In CSV, which is UTF-8 with a byte order mark, lists are joined by `|`, and an apostrophe stands before a text
+that a spreadsheet would take for a formula or a number; reading takes it away again.""",
         head=("column", "meaning", "type", "unit and values", "known from", "may be empty"),
         row="A row is {row}; its key is {key}.",
         optional="A dataset need not have this table.",
@@ -83,12 +85,16 @@ formula; reading takes it away again.""",
         intro=f"""\
 一个数据集是一个文件夹：每张表一个文件（`.parquet`、`.csv` 或 `.csv.gz`），
 另有 `manifest.json` 列出各文件及其 SHA-256。
+一张表也可以是名为 `表名` 或 `表名.parquet` 的文件夹，其中只有列相同的 `.parquet` 文件；
+各文件的行按文件名顺序相接，以点或下划线开头的文件不读。
 本页由 `tierkit.records` 生成，并有测试保证两者一致。
 
 “知悉日期”指该值从哪一列的日期起为人所知。某日的特征只用日期早于该日的值；日期为空，即尚不知悉。
-日期须在 {EARLIEST} 至 {LATEST} 之间，除表中注明者外不得晚于 manifest 的 `as_of`。NaN 视为空；无穷大不予接受。
+日期须在 {EARLIEST} 至 {LATEST} 之间，除表中注明者外不得晚于 manifest 的 `as_of`。
+NaN 不论以何种类型存放，均视为空；无穷大不予接受。
 
-CSV 中列表以 `|` 相连；会被电子表格当作公式的文本，写出时前加单引号，读入时去掉。""",
+CSV 为带字节顺序标记的 UTF-8，列表以 `|` 相连；
+会被电子表格当作公式或数字的文本，写出时前加单引号，读入时去掉。""",
         head=("列", "含义", "类型", "单位与取值", "知悉日期", "可否为空"),
         row="每行是{row}，主键为 {key}。",
         optional="数据集可以没有这张表。",

@@ -3,13 +3,16 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tierkit import __version__
+from tierkit.bounds import PROBLEMS, CsvBytes, UnreadableError, read_json
+from tierkit.folders import flush, whole_folder
 from tierkit.records.arguments import instance_of, one_of, path_of
 from tierkit.records.columns import Table
 from tierkit.records.dataset import Dataset, Tables, arrow_table, frame_of, place_stated
@@ -17,26 +20,36 @@ from tierkit.records.files import (
     FORMATS,
     Malformed,
     MalformedRowsError,
-    UnreadableError,
-    flush,
     load_file,
-    replacing,
     save_file,
     sha256,
 )
+from tierkit.records.parquet import ROW_GROUP, parquet_schemas
 from tierkit.records.places import PLACE_FILE, SHANGHAI, Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import cell_problems, check_rows
 from tierkit.records.tables import SCHEMA_VERSION, TABLES, tables_of
 
-__all__ = ["MANIFEST", "Folder", "open_folder", "place_of", "read_dataset", "write_dataset"]
+__all__ = [
+    "MANIFEST",
+    "Folder",
+    "open_folder",
+    "place_of",
+    "read_dataset",
+    "unreadable",
+    "write_dataset",
+    "write_tables",
+]
 
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The content of a folder: the file of each table, manifest and place, and the problems of these."""
+    """The content of a folder: the file of each table, manifest and place, and the problems of these.
+
+    The file of a table may be a folder of Parquet parts, as programs that write in parallel leave them.
+    """
 
     root: Path
     files: Mapping[str, Path]
@@ -53,6 +66,24 @@ class Folder:
     def as_of(self) -> date | None:
         """The day up to which there are records, if the manifest says."""
         return _day(self.manifest.get("as_of"))
+
+    def sha256(self, table: Table) -> str:
+        """Return the hash of the file of a table; what is no table, and may be endless, is not read.
+
+        Raises
+        ------
+        DataError
+            If it cannot be read.
+        """
+        path = self.files[table.name]
+        try:
+            if path.suffix == ".parquet" or path.is_dir():
+                parquet_schemas(path)
+            else:
+                CsvBytes(path).close()
+            return sha256(path)
+        except UnreadableError as error:
+            raise DataError([unreadable(table, path, error)]) from error
 
     def load(self, table: Table) -> Any:
         """Read a table as it is.
@@ -75,14 +106,15 @@ class Folder:
         """
         path = self.files[table.name]
         listed = self.manifest.get("tables", {}).get(table.name, {}).get("sha256")
-        if listed is not None and sha256(path) != listed:
-            message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
-            remedy = (
-                f"Restore the file or make the dataset again; or take {MANIFEST} away, and the tables are "
-                "your own: no day is known then up to which there are records, and simulate has no city"
-            )
-            raise DataError([Problem(table.name, "", 0, (), message, remedy)])
         try:
+            if listed is not None and sha256(path) != listed:
+                message = f"{path.name} is not the file that the manifest lists: its SHA-256 differs"
+                remedy = (
+                    f"Restore the file or make the dataset again; or take {MANIFEST} away, and the tables "
+                    "are your own: no day is known then up to which there are records, and simulate has no "
+                    "city"
+                )
+                raise DataError([Problem(table.name, "", 0, (), message, remedy)])
             yield from load_file(path, table, rows, malformed)
         except MalformedRowsError as error:
             message = f"{path.name} has rows with another number of fields than its header"
@@ -90,9 +122,44 @@ class Folder:
             examples = tuple(f"row {one.row}: {one}" for one in error.rows[:3])
             raise DataError([Problem(table.name, "", len(error.rows), examples, message, remedy)]) from error
         except UnreadableError as error:
-            message = f"{path.name} cannot be read: {error}"
-            remedy = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
-            raise DataError([Problem(table.name, "", 0, (), message, remedy)]) from error
+            raise DataError([unreadable(table, path, error)]) from error
+
+    def read(self, table: Table) -> pd.DataFrame:
+        """Read a table, cast to its declared types.
+
+        Raises
+        ------
+        DataError
+            As `load` does, or with all cells that break their declaration.
+        """
+        rows = check_rows(self.load(table), table, self.as_of)
+        problems = cell_problems(rows)
+        if problems:
+            raise DataError(problems)
+        return frame_of(rows)
+
+    def check(self, table: Table) -> None:
+        """Read a table as `read` does, and keep nothing of it.
+
+        Raises
+        ------
+        DataError
+            If its file cannot be read to its end or is not the one that the manifest lists, or cells break
+            their declaration: those of the first rows that do.
+        """
+        size = 0
+        for chunk in self.chunks(table, ROW_GROUP):
+            problems = cell_problems(check_rows(chunk, table, self.as_of), before=size)
+            if problems:
+                raise DataError(problems)
+            size += chunk.num_rows
+
+
+def unreadable(table: Table, path: Path, error: UnreadableError) -> Problem:
+    """Return the problem of a file that cannot be read."""
+    message = f"{path.name} cannot be read: {error}"
+    again = "Copy or make the file again; a CSV must be in UTF-8, with one header line"
+    return Problem(table.name, "", 0, (), message, error.remedy or again)
 
 
 def open_folder(folder: str | os.PathLike[str]) -> Folder:
@@ -104,10 +171,12 @@ def open_folder(folder: str | os.PathLike[str]) -> Folder:
     problems = []
     files: dict[str, Path] = {}
     for path in sorted(root.iterdir()):
-        suffix = next((s for s in FORMATS if path.name.endswith(f".{s}")), None)
+        suffix = next((f".{s}" for s in FORMATS if path.name.endswith(f".{s}")), None)
+        if suffix is None and path.name in TABLES and path.is_dir():
+            suffix = ""  # a folder of parts
         if suffix is None or path.name.startswith("."):
             continue
-        name = path.name.removesuffix(f".{suffix}")
+        name = path.name.removesuffix(suffix)
         if name not in TABLES:
             remedy = f"Move {path.name} elsewhere, or rename it; the tables are {', '.join(TABLES)}"
             problems.append(Problem(name, "", 0, (), "is not a declared table", remedy))
@@ -135,7 +204,10 @@ def _read_place(root: Path, manifest: Mapping[str, Any]) -> Place:
     path = root / PLACE_FILE
     if not path.exists():
         return place_stated(manifest)
-    place = Place.load(path)
+    try:
+        place = Place.load(path)
+    except DataError as error:  # one that cannot be read is told by its path
+        raise DataError([replace(one, table=PLACE_FILE) for one in error.problems]) from error
     stated = manifest.get("place", place.stated())
     if stated != place.stated():
         message = f"is not the place that {MANIFEST} names: its name or hash differs"
@@ -172,7 +244,9 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
     Parameters
     ----------
     folder : path
-        Folder with one ``.parquet``, ``.csv`` or ``.csv.gz`` file a table and perhaps ``manifest.json``.
+        Folder with one ``.parquet``, ``.csv`` or ``.csv.gz`` file a table and perhaps ``manifest.json``. A
+        folder ``TABLE`` or ``TABLE.parquet`` that holds nothing but ``.parquet`` files with the same columns
+        is a table, too: its rows are those of its files, in the order of their names.
     tables : iterable of str or None
         Names of the tables to read; they must be there.
 
@@ -204,13 +278,9 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
     for name in TABLES:
         if name in wanted and name in found.files:
             try:
-                rows = check_rows(found.load(found.tables[name]), found.tables[name], found.as_of)
+                frames[name] = found.read(found.tables[name])
             except DataError as error:
                 problems += error.problems
-                continue
-            problems += cell_problems(rows)
-            if not problems:
-                frames[name] = frame_of(rows)
     if problems:
         raise DataError(problems)
     return Dataset(frames, found.manifest, found.place)
@@ -219,17 +289,14 @@ def read_dataset(folder: str | os.PathLike[str], tables: Iterable[str] | None = 
 def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str = "parquet") -> Path:
     """Write all tables and the manifest, completely or not at all.
 
-    Files are written under temporary names and renamed when all are done, the manifest last but one and the
-    enterprises last. So a folder that a crash left half renamed lacks its enterprises, or does not match its
-    manifest, and is refused. Tables of an earlier dataset that this one has not are removed. Equal datasets
-    give equal bytes.
+    The folder appears whole, and takes the place of an earlier dataset. Equal datasets give equal bytes.
 
     Parameters
     ----------
     dataset : Dataset
         Tables and manifest; file names, rows and hashes of tables are added to the manifest.
     folder : path
-        Folder to write to; made if it is not there.
+        Folder to write to: a new or empty one, or one that holds a dataset of tierkit's and nothing else.
     format : {"parquet", "csv", "csv.gz"}
         Format of the tables.
 
@@ -243,7 +310,7 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
     DataError
         If a table is not declared or does not conform; nothing is written then.
     ValueError
-        If there is no such format.
+        If there is no such format, another run is writing the folder, or it holds what is not to be replaced.
 
     Examples
     --------
@@ -251,48 +318,45 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
     >>> import tierkit as tk
     >>> data = tk.read("data/synthetic")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     again = tk.read(tk.write(data, folder))
+    ...     again = tk.read(tk.write(data, f"{folder}/copy"))
     >>> again["items"].equals(data["items"])
     True
     """
     instance_of(dataset, Dataset, "dataset", "a Dataset")
     root = path_of(folder, "folder")
     one_of(format, FORMATS, "format")
+    with whole_folder(root, "dataset") as draft:
+        write_tables(dataset, draft, format)
+    return root
+
+
+def write_tables(dataset: Dataset, folder: Path, format: str = "parquet") -> None:
+    """Write all tables and the manifest into an empty folder, as `write_dataset` does.
+
+    Raises
+    ------
+    DataError
+        If a table is not declared or does not conform.
+    """
     unknown = [name for name in dataset if name not in TABLES]
     if unknown:
         remedy = f"Leave it out; the tables are {', '.join(TABLES)}"
         raise DataError(Problem(name, "", 0, (), "is not a declared table", remedy) for name in unknown)
-    root.mkdir(parents=True, exist_ok=True)
     listed: dict[str, Any] = {}
-    first = root / f"enterprises.{format}"
-    with ExitStack() as stack:  # what is entered first is renamed last
-        last = stack.enter_context(replacing(first)) if "enterprises" in dataset else first
-        manifest = stack.enter_context(replacing(root / MANIFEST))
-        for name in TABLES:
-            if name in dataset:
-                path = root / f"{name}.{format}"
-                temporary = last if path == first else stack.enter_context(replacing(path))
-                data = arrow_table(dataset[name], name, dataset.place)
-                save_file(data, TABLES[name], temporary, format)
-                flush(temporary)
-                listed[name] = {"file": path.name, "rows": data.num_rows, "sha256": sha256(temporary)}
-        head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
-        rest = {key: value for key, value in dataset.manifest.items() if key not in (*head, "tables")}
-        rest["place"] = dataset.place.stated()
-        if not dataset.place.bundled:
-            carried = stack.enter_context(replacing(root / PLACE_FILE))
-            carried.write_text(dataset.place.to_toml(), encoding="utf-8")
-        text = json.dumps({**head, **rest, "tables": listed}, ensure_ascii=False, indent=2)
-        manifest.write_text(text + "\n", encoding="utf-8")
-        kept = {entry["file"] for entry in listed.values()}
-        if not (root / MANIFEST).exists():
-            kept -= {first.name}  # nothing else would tell that what is there now is being replaced
-        if dataset.place.bundled:
-            (root / PLACE_FILE).unlink(missing_ok=True)  # of an earlier dataset of another place
-        for old in (f"{name}.{other}" for name in TABLES for other in FORMATS):
-            if old not in kept:
-                (root / old).unlink(missing_ok=True)
-    return root
+    for name in TABLES:
+        if name in dataset:
+            path = folder / f"{name}.{format}"
+            data = arrow_table(dataset[name], name, dataset.place)
+            save_file(data, TABLES[name], path, format)
+            flush(path)
+            listed[name] = {"file": path.name, "rows": data.num_rows, "sha256": sha256(path)}
+    head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
+    rest = {key: value for key, value in dataset.manifest.items() if key not in (*head, "tables")}
+    rest["place"] = dataset.place.stated()
+    if not dataset.place.bundled:
+        (folder / PLACE_FILE).write_text(dataset.place.to_toml(), encoding="utf-8")
+    text = json.dumps({**head, **rest, "tables": listed}, ensure_ascii=False, indent=2)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def missing_tables(there: Iterable[str], needed: Iterable[str]) -> list[Problem]:
@@ -310,22 +374,26 @@ def _read_manifest(path: Path) -> tuple[dict[str, Any], list[Problem]]:
     def wrong(message: str, remedy: str) -> tuple[dict[str, Any], list[Problem]]:
         return {}, [Problem(MANIFEST, "", 0, (), message, remedy)]
 
+    restore = "Restore it, or take it away if the tables are your own"
     if not path.exists():
         return {}, []
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return wrong(f"cannot be read: {error}", "Restore it, or take it away if the tables are your own")
+        manifest = read_json(path)
+    except (OSError, UnreadableError) as error:
+        return wrong(f"cannot be read: {error}", restore)
     tables = manifest.get("tables", {}) if isinstance(manifest, dict) else None
     if not isinstance(tables, dict) or not all(isinstance(entry, dict) for entry in tables.values()):
-        return wrong("is not a manifest", "Restore it, or take it away if the tables are your own")
+        return wrong("is not a manifest", restore)
+    if len(tables) > PROBLEMS:
+        return wrong(f"lists {len(tables):,} tables", restore)
     version = manifest.get("schema", SCHEMA_VERSION)
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         return wrong(
             f"is of schema version {version!r}; this tierkit reads {SCHEMA_VERSION}", "Update tierkit"
         )
-    if manifest.get("as_of") is not None and _day(manifest["as_of"]) is None:
-        return wrong(f"has the as_of {manifest['as_of']!r}, which is not a date", "Write it as YYYY-MM-DD")
+    for key in ("start", "as_of"):
+        if manifest.get(key) is not None and _day(manifest[key]) is None:
+            return wrong(f"has the {key} {manifest[key]!r}, which is not a date", "Write it as YYYY-MM-DD")
     return manifest, []
 
 

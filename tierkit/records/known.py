@@ -9,6 +9,7 @@ when is taken from the schema, and from nowhere else: `known_sql` is the one rul
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
@@ -19,12 +20,13 @@ from typing import Any, Self, TypeAlias, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from tierkit.bounds import UnreadableError
 from tierkit.records.columns import Column, Table
 from tierkit.records.dataset import Dataset, Tables, arrow_table, empty, frame_of
-from tierkit.records.folder import open_folder, place_of, read_dataset
+from tierkit.records.folder import Folder, open_folder, place_of, unreadable
 from tierkit.records.gate import InputError, day_of, days_of, ids_of, source_of
+from tierkit.records.parquet import parquet_schemas, parts
 from tierkit.records.places import Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import check_rows
@@ -147,7 +149,9 @@ class Known:
         import duckdb  # takes as long to load as all the rest of this room
 
         self.source, self.threads, self._day = source, threads, as_of
-        self._tables, self.until = _sources(source)
+        self._tables, self._folder = _sources(source)
+        recorded = source if isinstance(source, Dataset) else self._folder
+        self.until: date | None = None if recorded is None else recorded.as_of
         self.place = place_of(source)
         if as_of is not None:
             check_recorded(as_of, self.until)
@@ -287,11 +291,14 @@ class Known:
         if table in self._named:
             return
         source = self._tables.get(table)
-        if table == "tiers" and isinstance(source, Path) and not is_declared(source, TABLES[table]):
-            source = read_dataset(source.parent, [table])[table]
+        if isinstance(source, Path) and not isinstance(self.source, Tables):  # which were sorted before
+            folder = self._folder or Folder(source.parent, {table: source}, {}, (), self.place)
+            if is_declared(source, TABLES[table]):
+                folder.check(folder.tables[table])  # DuckDB reads it then, and verifies no checksum
+            else:
+                source = folder.read(folder.tables[table])
         if isinstance(source, Path):
-            escaped = str(source).replace("'", "''")
-            self._base.execute(f"CREATE TEMP VIEW raw_{table} AS SELECT * FROM read_parquet('{escaped}')")
+            self._base.execute(f"CREATE TEMP VIEW raw_{table} AS {_raw_sql(source, TABLES[table])}")
         else:
             self._base.register(f"raw_{table}", _arrow(source, table, self.place))
         if table == "complaints":
@@ -380,14 +387,30 @@ def check_recorded(as_of: date, until: date | None) -> None:
         raise DataError([Problem("", "as_of", 0, (), message, f"Give a date up to {until}.")])
 
 
-def _sources(data: Source) -> tuple[dict[str, Any], date | None]:
-    """Return each table that has a view as a file or a frame, and the day up to which there are records.
+def _raw_sql(path: Path, table: Table) -> str:
+    """Return the query of a table as it lies, in which what is empty is NULL: Parquet may hold NaN.
+
+    Infinite numbers were refused before. DuckDB takes ``isnan`` for false where statistics name no NaN. It
+    takes a path for a pattern, and ``sector=food`` in it for the values of a column, unless told otherwise.
+    """
+    literal = [re.sub(r"([*?[])", r"[\1]", str(part)).replace("'", "''") for part in parts(path)]
+    files = ", ".join(f"'{one}'" for one in literal)
+    columns = ", ".join(
+        f'CASE WHEN isfinite("{one.name}") THEN "{one.name}" END AS "{one.name}"'
+        if one.kind == "float"
+        else f'"{one.name}"'
+        for one in table
+    )
+    return f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+
+
+def _sources(data: Source) -> tuple[dict[str, Any], Folder | None]:
+    """Return each table that has a view as a file or a frame, and the folder that they are from.
 
     A table that is absent is empty.
     """
     if isinstance(data, Mapping):
-        frames = {name: data[name] for name in _VIEWED if name in data}
-        return frames, data.as_of if isinstance(data, Dataset) else None
+        return {name: data[name] for name in _VIEWED if name in data}, None
     folder = open_folder(data)
     problems: Iterable[Problem] = [
         p for p in folder.problems if p.table in ("", "manifest.json", "place.toml", *TIMED)
@@ -397,25 +420,27 @@ def _sources(data: Source) -> tuple[dict[str, Any], date | None]:
         problems = [*problems, Problem("enterprises", "", 0, (), "is missing", remedy)]
     if problems:
         raise DataError(problems)
-    files = {name: folder.files[name] for name in _VIEWED if name in folder.files}
-    # What is not Parquet of the declared types is read and cast here; past tiers, when a query names them.
-    texts = [name for name in TIMED if name in files and not is_declared(files[name], TABLES[name])]
-    read = read_dataset(data, texts) if texts else {}
-    return {**files, **read}, folder.as_of
+    return {name: folder.files[name] for name in _VIEWED if name in folder.files}, folder
 
 
 def is_declared(path: Path, table: Table) -> bool:
-    """Return whether a file is Parquet and holds the table's columns in the declared types."""
-    if path.suffix != ".parquet":
+    """Return whether a file, or each part of a folder, is Parquet with the columns in the declared types."""
+    if path.suffix != ".parquet" and not path.is_dir():
         return False
     try:
-        found = pq.read_schema(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        message, remedy = f"{path.name} cannot be read: {reason}", "Copy or make the file again."
-        raise DataError([Problem(table.name, "", 0, (), message, remedy)]) from error
-    types = {name: found.field(name).type for name in found.names}
-    return all(types.get(column.name) == column.arrow_type for column in table)
+        found = parquet_schemas(path)
+    except UnreadableError as error:
+        raise DataError([unreadable(table, path, error)]) from error
+    return all(
+        schema.names.count(one.name) == 1 and _stored(schema.field(one.name).type) == _stored(one.arrow_type)
+        for schema in found
+        for one in table
+    )
+
+
+def _stored(kind: Any) -> Any:
+    """Return the type as which Parquet stores one: it has one kind of text, however long."""
+    return pa.string() if pa.types.is_large_string(kind) else kind
 
 
 def _arrow(frame: Any, table: str, place: Place) -> Any:

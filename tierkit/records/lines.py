@@ -4,8 +4,8 @@ import re
 
 __all__ = ["line_numbers"]
 
-_HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
-_KEY = re.compile(r"^\s*([A-Za-z0-9_\-\.\"' ]+?)\s*=")
+_HEADER = re.compile(r"\s*+\[([^\[\]]++)\]\s*+(?:#.*)?$")
+_KEY = re.compile(r"""([A-Za-z0-9_\-."' \t]++)=""")
 
 
 def line_numbers(text: str) -> dict[str, int]:

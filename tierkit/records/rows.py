@@ -1,7 +1,8 @@
 """Check rows against their table's declaration, within one table and within one row."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,23 +34,24 @@ def check_rows(data: Any, table: Table, as_of: date | None = None) -> Rows:
     """Check the columns of a frame or an Arrow table, and every cell of the valid ones."""
     names = list(data.column_names if isinstance(data, pa.Table) else data.columns)
     size = data.num_rows if isinstance(data, pa.Table) else len(data)
+    there = Counter(names)
     problems = []
-    for name in dict.fromkeys(map(str, names)):
+    for name, times in there.items():
         if name not in table.columns:
             remedy = f"Take it out, or rename it; the columns are {', '.join(table.columns)}"
-            problems.append(Problem(table.name, name, 0, (), "is not a declared column", remedy))
-        elif names.count(name) > 1:
+            problems.append(Problem(table.name, str(name), 0, (), "is not a declared column", remedy))
+        elif times > 1:
             problems.append(Problem(table.name, name, 0, (), "is there more than once", "Keep one of them"))
     raw: dict[str, Any] = {}
     cells: dict[str, Cells] = {}
     for column in table:
-        if column.name not in names:
+        if column.name not in there:
             if column.required:
                 remedy = f"Add it, with a {column.kind} in each row" + ", or empty cells" * column.nullable
                 problems.append(
                     Problem(table.name, column.name, 0, (), "is a column that is missing", remedy)
                 )
-        elif names.count(column.name) == 1:
+        elif there[column.name] == 1:
             array = raw_cells(data[column.name])
             try:
                 cells[column.name] = check_cells(array, column, as_of)
@@ -114,11 +116,15 @@ def describe(
     return Problem(table, columns[0], len(where), tuple(examples), fault.message, fault.remedy)
 
 
-def cell_problems(rows: Rows, lost_only: bool = False) -> list[Problem]:
-    """Return the problems of columns and cells; with ``lost_only`` only cells that cannot be cast."""
+def cell_problems(rows: Rows, lost_only: bool = False, before: int = 0) -> list[Problem]:
+    """Return the problems of columns and cells; with ``lost_only`` only cells that cannot be cast.
+
+    ``before`` is the number of rows of the table before these.
+    """
     faults = [(name, fault) for name, cells in rows.cells.items() for fault in cells.faults]
     told = [(name, fault) for name, fault in faults if fault.lost or not lost_only]
-    return [*rows.problems, *(describe(rows.table.name, rows.raw, (name,), fault) for name, fault in told)]
+    found = (describe(rows.table.name, rows.raw, (name,), fault, before) for name, fault in told)
+    return [*rows.problems, *found]
 
 
 def row_problems(
@@ -174,9 +180,14 @@ def _true(array: Any) -> Mask:
 
 def _shown(scalar: Any, width: int = 40) -> str:
     """Return an unambiguous text of a cell, with invisible characters spelt out."""
-    if pa.types.is_timestamp(scalar.type) and scalar.is_valid:
-        return str(scalar.cast(pa.timestamp("us"), safe=False)).removesuffix(" 00:00:00")
-    value = scalar.as_py()
+    try:
+        if pa.types.is_timestamp(scalar.type) and scalar.type.unit == "ns" and scalar.is_valid:
+            scalar = scalar.cast(pa.timestamp("us", scalar.type.tz), safe=False)
+        value = scalar.as_py()
+    except (ValueError, OverflowError, pa.ArrowException):  # no day of a calendar
+        return f"{scalar.value} as {scalar.type}"
+    if isinstance(value, datetime):
+        return str(value).removesuffix(" 00:00:00")
     if isinstance(value, date):
         return value.isoformat()
     text = "empty" if value is None else repr(value)

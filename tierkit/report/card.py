@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from tierkit import plot, texts
 from tierkit.evaluate.assessment import PARTS, Assessment
+from tierkit.folders import whole_file
 from tierkit.report.page import Words, figure, render
 from tierkit.scores.model import Model
 
@@ -102,7 +103,8 @@ def model_card(model: Model, found: Assessment, out: str | Path | None = None) -
         facts={**found.facts, "scheme": model.manifest["scheme"], "level": model.manifest["risk"]["level"]},
     )
     if out is not None:
-        Path(out).write_text(page, encoding="utf-8")
+        with whole_file(Path(out)) as draft:
+            draft.write_text(page, encoding="utf-8")
     return page
 
 

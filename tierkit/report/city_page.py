@@ -12,30 +12,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from tierkit import texts
 from tierkit.explain import AGREEMENT, BANDS, DISTANCE, Portraits, bands
 from tierkit.explain.bands import basis, way
 from tierkit.features import BY_NAME
+from tierkit.folders import whole_file
 from tierkit.policy.reviews import latest
-from tierkit.records import SHANGHAI, TIERS, DataError, Place, Problem
+from tierkit.records import SHANGHAI, TIERS, Place
 from tierkit.report.page import Words, render
 from tierkit.report.portraits import told
+from tierkit.spreadsheets import TAKEN
 
-__all__ = ["MOST_ROWS", "City", "city_page", "read_scores", "select"]
+__all__ = ["MOST_ROWS", "City", "city_page", "select"]
 
 MOST_ROWS = 200_000
 """Rows that one page may hold: 19 to 23 MB, by the columns there are, of names of a dozen characters."""
 NAME_LIMIT = 120
 """Characters of a name that are shown; how many were cut stands behind them."""
 
-_NEEDED = (
-    "enterprise_id", "sector", "tier", "risk_probability", "credit_points", "distance_risk",
-    "distance_credit",
-)  # fmt: skip
 _CERTAINTY = {"agree": "tier_agreement", "low": "agreement_low", "high": "agreement_high"}
 
 
@@ -46,8 +42,8 @@ class City:
     Attributes
     ----------
     rows : DataFrame
-        Scored enterprises, as `read_scores` gives them, with ``name`` and ``district`` beside; those that the
-        page is to hold.
+        Scored enterprises, as `tierkit.scores.score_file.read_scores` gives them, with ``name`` and
+        ``district`` beside; those that the page is to hold.
     scored : int
         How many were scored in all.
     as_of, policy : str
@@ -76,55 +72,6 @@ class City:
     explain: tuple[str, ...] = ()
     decisions: pd.DataFrame | None = None
     place: Place = SHANGHAI
-
-
-def read_scores(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read a file that `tierkit.jobs.scoring.score` wrote, with its metadata.
-
-    Parameters
-    ----------
-    path : path
-        A ``.parquet`` file.
-
-    Returns
-    -------
-    tuple of DataFrame and dict
-        The rows; ``as_of``, ``policy_name``, ``policy`` and ``model`` (hashes) and the rest of its metadata.
-
-    Raises
-    ------
-    DataError
-        If it is no such file, an enterprise is there twice, or certainty is not whole.
-    """
-    remedy = "Give a file that 'tierkit score' wrote."
-    try:
-        about = json.loads((pq.read_schema(path).metadata or {}).get(b"tierkit", b"{}"))
-        rows = pd.read_parquet(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError([Problem("scores", "", 0, (), f"{path} cannot be read: {reason}", remedy)]) from error
-    missing = [name for name in _NEEDED if name not in rows]
-    if missing or "as_of" not in about:
-        lacks = f"has no {', '.join(missing)}" if missing else "does not say of which day it is"
-        raise DataError([Problem("scores", "", 0, (), f"{path} {lacks}", remedy)])
-    unknown = ~rows["tier"].isin(TIERS)
-    problems = []
-    held = [name for name in _CERTAINTY.values() if name in rows]
-    for column, wrong, message in (
-        ("tier", unknown, "is no tier"),
-        ("enterprise_id", rows["enterprise_id"].duplicated(), "is there twice"),
-        *((name, rows[name].isna(), "is missing") for name in held),
-    ):
-        if wrong.any():
-            shown = tuple(f"row {k + 1}: {rows[column].iloc[k]!s:.40}" for k in np.flatnonzero(wrong)[:3])
-            problems.append(Problem("scores", column, int(wrong.sum()), shown, message, remedy))
-    if held and len(held) < len(_CERTAINTY):
-        lacks = ", ".join(sorted({*_CERTAINTY.values()} - {*held}))
-        message = f"{path} has {', '.join(held)} without {lacks}"
-        problems.append(Problem("scores", "", 0, (), message, "Score again with --certainty."))
-    if problems:
-        raise DataError(problems)
-    return rows, about
 
 
 def select(
@@ -202,7 +149,8 @@ def city_page(city: City, out: str | os.PathLike[str] | None = None) -> str:
         data=_embedded(_data(city)),
     )
     if out is not None:
-        Path(out).write_text(page, encoding="utf-8")
+        with whole_file(Path(out)) as draft:
+            draft.write_text(page, encoding="utf-8")
     return page
 
 
@@ -263,6 +211,7 @@ def _data(city: City) -> dict[str, Any]:
         "decisions": _decided(city),
         "command": shlex.join(city.explain),  # which puts what holds {id} in single quotes
         "file": f"enterprises-{city.as_of}.csv",
+        "taken": f"^{TAKEN}".encode("ascii", "backslashreplace").decode(),  # a page holds nothing invisible
         "texts": {
             lang: {name: texts.text(f"city.js.{name}", lang) for name in _spoken()} for lang in languages
         },

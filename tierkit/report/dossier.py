@@ -14,6 +14,7 @@ from scipy.special import logit
 from tierkit import plot, texts
 from tierkit.explain import Reason, Record, Revocation
 from tierkit.features import GROUPS
+from tierkit.folders import whole_file
 from tierkit.policy import Policy
 from tierkit.records import LEVELS, MERITS, TIERS, Place
 from tierkit.records.gate import day_of
@@ -122,7 +123,8 @@ def dossier(
         code=reasons.enterprise_id if _CODE.fullmatch(reasons.enterprise_id) else "",
     )
     if out is not None:
-        Path(out).write_text(page, encoding="utf-8")
+        with whole_file(Path(out)) as draft:
+            draft.write_text(page, encoding="utf-8")
     return page
 
 
@@ -162,7 +164,8 @@ def write_dossiers(
     """
     for case in cases:
         for lang in languages:
-            dossier(case, policy, as_of=as_of, lang=lang, appeal=appeal, out=path(case, lang))
+            page = dossier(case, policy, as_of=as_of, lang=lang, appeal=appeal)
+            path(case, lang).write_text(page, encoding="utf-8")
         yield case
 
 

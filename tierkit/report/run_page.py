@@ -15,6 +15,8 @@ from markupsafe import Markup
 from tierkit import plot, texts
 from tierkit.compare import agencies
 from tierkit.evaluate.moments import decimals
+from tierkit.folders import whole_file
+from tierkit.folders.claims import claim
 from tierkit.plot.over_time import FEWEST
 from tierkit.policy import STATUSES, Policy
 from tierkit.policy.ladders import FloorCheck
@@ -174,7 +176,10 @@ def _best(
         key=lambda name: sign * float(run.effects[measure, name, kappa, weeks]["relative"]),
     )
     tied = [plans[0]]
-    tied += [one for one in plans[1:] if not run.told_apart(measure, plans[0], one, kappa, weeks)]
+    others = plans[1:]
+    tied += [
+        one for one in others if not run.told_apart(measure, plans[0], one, kappa, weeks, among=len(others))
+    ]
     kind = "one" if len(tied) == 1 else "none" if plans[-1] in tied else "tied"
     shown = [
         texts.text(
@@ -313,14 +318,14 @@ def index(run: RunReport, out: str | Path) -> Path:
     False
     """
     place = Path(out)
-    place.mkdir(parents=True, exist_ok=True)
-    with texts.titled(run.titles):
-        page = _page(run)
-        summary = summary_json(run)
     target = place / "index.html"
-    target.write_text(page, encoding="utf-8")
-    text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
-    (place / "summary.json").write_text(text + "\n", encoding="utf-8")
+    with claim(place), whole_file(target) as draft, whole_file(place / "summary.json") as beside:
+        with texts.titled(run.titles):
+            page = _page(run)
+            summary = summary_json(run)
+        draft.write_text(page, encoding="utf-8")
+        text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False)
+        beside.write_text(text + "\n", encoding="utf-8")
     return target
 
 

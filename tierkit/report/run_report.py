@@ -13,9 +13,12 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import texts
+from tierkit.bounds import UnreadableError, read_json
 from tierkit.compare.comparison import mean_interval
+from tierkit.folders import whole_folder
 from tierkit.policy import Policy
-from tierkit.records import PLACE_FILE, SHANGHAI, Place
+from tierkit.records import PLACE_FILE, SHANGHAI, DataError, Place, Problem
+from tierkit.records.parquet import read_sealed, write_sealed
 from tierkit.report.sheets import Sheet
 
 __all__ = ["RunReport"]
@@ -136,8 +139,12 @@ class RunReport:
         shown = Counter(label for labels in told.values() for label in set(labels))
         return {name: whole[name] for name, labels in told.items() if all(shown[one] == 1 for one in labels)}
 
-    def told_apart(self, measure: str, one: str, other: str, kappa: float, weeks: int) -> bool:
+    def told_apart(
+        self, measure: str, one: str, other: str, kappa: float, weeks: int, *, among: int = 1
+    ) -> bool:
         """Return whether the 95 % interval of the paired difference of two policies leaves out zero.
+
+        A policy that was picked as the best is held against ``among`` so many others at once.
 
         Where the replicates are not kept, whether the two intervals of their differences from the baseline
         lie apart: that is stricter, since paired differences spread at most as far as both together.
@@ -149,7 +156,7 @@ class RunReport:
         frame = self.by_replicate
         own = frame[(frame["measure"] == measure) & (frame["kappa"] == kappa) & (frame["weeks"] == weeks)]
         values = own.pivot_table(index="replicate", columns="policy", values="value", observed=True)
-        _, low, high = mean_interval((values[one] - values[other]).to_numpy(float))
+        _, low, high = mean_interval((values[one] - values[other]).to_numpy(float), among)
         return bool(low > 0 or high < 0)
 
     @staticmethod
@@ -165,19 +172,34 @@ class RunReport:
         return pd.DataFrame(rows, columns=["policy", "visits", "enterprises"])
 
     def save(self, folder: str | Path) -> Path:
-        """Write everything into a folder: Parquet, TOML and JSON, no pickle.
+        """Write everything into a folder, whole or not at all: Parquet, TOML and JSON, no pickle.
+
+        Parameters
+        ----------
+        folder : path
+            A run that is there is replaced; anything else is left alone.
 
         Returns
         -------
         Path
             The folder.
+
+        Raises
+        ------
+        OutputError
+            If another process is writing there, or the folder holds something other than a run.
         """
-        place = Path(folder)
-        (place / "policies").mkdir(parents=True, exist_ok=True)
+        with whole_folder(Path(folder), "run") as draft:
+            self._fill(draft)
+        return Path(folder)
+
+    def _fill(self, place: Path) -> None:
+        """Write everything into an empty folder."""
+        (place / "policies").mkdir()
         for name in _FRAMES:
             frame = getattr(self, name)
             if frame is not None:
-                frame.to_parquet(place / f"{name}.parquet", index=False)
+                write_sealed(frame, place / f"{name}.parquet")
         # Numbered, since a policy's name is text from somebody's file and no safe file name.
         for k, policy in enumerate(self.policies):
             (place / "policies" / f"{k:02d}.toml").write_text(policy.to_toml(), encoding="utf-8")
@@ -193,7 +215,6 @@ class RunReport:
         }
         text = json.dumps(rest, ensure_ascii=False, indent=1, default=str)
         (place / "run.json").write_text(text + "\n", encoding="utf-8")
-        return place
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:
@@ -203,6 +224,8 @@ class RunReport:
         ------
         FileNotFoundError
             If the folder holds no run.
+        DataError
+            If its ``run.json`` cannot be read, or a table of it was altered after it was written.
         """
         place = Path(folder)
         file = place / "run.json"
@@ -210,10 +233,14 @@ class RunReport:
             raise FileNotFoundError(
                 f"There is no run in '{place}': run.json is missing. Simulate one into it."
             )
-        rest = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            rest = read_json(file)
+        except UnreadableError as error:
+            remedy = error.remedy or "Simulate it again"
+            raise DataError([Problem(file.name, "", 0, (), f"cannot be read: {error}", remedy)]) from error
         names = rest.pop("policies")
         frames: dict[str, Any] = {
-            name: pd.read_parquet(place / f"{name}.parquet")
+            name: _frame(place / f"{name}.parquet")
             for name in _FRAMES
             if (place / f"{name}.parquet").is_file()
         }
@@ -221,3 +248,12 @@ class RunReport:
         of_place = next((one.place for one in policies if one.place is not None), SHANGHAI)
         cases = tuple(Sheet.from_dict(case, of_place) for case in rest.pop("cases"))
         return cls(policies=policies, cases=cases, **frames, **rest)
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = read_sealed(path)[0].to_pandas()
+    except UnreadableError as error:
+        message = f"{path} cannot be read: {error}"
+        raise DataError([Problem(path.stem, "", 0, (), message, "Simulate the run again.")]) from error
+    return frame

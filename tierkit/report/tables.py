@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 
 from tierkit import plot, texts
 from tierkit.city.world import WEEKS_A_YEAR
@@ -25,7 +26,7 @@ __all__ = [
     "Cell",
     "ParameterRow",
     "all_measures",
-    "auc_half_width",
+    "auc_interval",
     "beside",
     "drift_table",
     "effect",
@@ -53,6 +54,8 @@ BESIDE = (
     "harm",
 )
 """What stands beside the finding rate, from burden to harm."""
+_Z = 1.959963984540054  # quantile of a 95 % interval
+_TINY = 1e-12
 _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
 _MOST_RELATIVE = 10.0  # a count that was next to nothing before has no meaningful change in per cent
 _DECIMALS = {"weeks_to_detection": 1}
@@ -254,12 +257,12 @@ def replicates(run: RunReport, kappa: float, weeks: int) -> int:
 def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str, int]]:
     """Return the models whose AUC is not told apart from chance: name, AUC, 95 % interval, events.
 
-    The interval is Hanley and McNeil's (1982), in which every row counts the same.
+    The interval is that of `auc_interval`.
 
     Examples
     --------
     >>> weak_models({"risk": {"n": 239, "events": 19, "auc": 0.54}, "credit": {"n": 1e4, "auc": 0.7}})
-    [('risk', '0.540', '[0.402, 0.678]', 19)]
+    [('risk', '0.540', '[0.407, 0.666]', 19)]
     """
     found = []
     for name, one in metrics.items():
@@ -269,24 +272,47 @@ def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, s
         misses = float(one["n"]) - hits
         if not (hits > 0 and misses > 0):
             continue
-        half = auc_half_width(auc, hits, misses)
-        if auc - half <= 0.5:
-            interval = texts.interval(auc - half, min(auc + half, 1.0), 3)
+        low, high = auc_interval(auc, hits, misses)
+        if low <= 0.5:
+            interval = texts.interval(low, high, 3)
             found.append((name, texts.number(auc, 3), interval, round(hits)))
     return found
 
 
-def auc_half_width(auc: float, hits: float, misses: float) -> float:
-    """Return half of Hanley and McNeil's 95 % interval of an AUC.
+def auc_interval(auc: float, hits: float, misses: float) -> tuple[float, float]:
+    """Return the 95 % interval of an AUC of independent rows that count the same.
+
+    Parameters
+    ----------
+    auc : float
+        In [0, 1].
+    hits, misses : float
+        Rows of each class, above 0.
+
+    Notes
+    -----
+    The AUCs from which the one observed is no more than 1.96 standard errors away, the error being that at
+    each of them by Hanley and McNeil, with half of all rows for either class: Newcombe, *Confidence intervals
+    for an effect size measure based on the Mann-Whitney statistic, part 2*, Statistics in Medicine 25 (2006),
+    method 5. It stays within 0 … 1, and is wide where few rows are perfectly apart.
 
     Examples
     --------
-    >>> round(auc_half_width(0.7, 100, 900), 3)
-    0.059
+    >>> [round(end, 3) for end in auc_interval(0.7, 100, 900)]
+    [0.643, 0.75]
+    >>> [round(end, 3) for end in auc_interval(1.0, 1, 1)]  # as sure as one trial of one, by Wilson
+    [0.207, 1.0]
     """
-    both, twice = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = auc * (1 - auc) + (hits - 1) * (both - auc**2) + (misses - 1) * (twice - auc**2)
-    return float(1.96 * (variance / (hits * misses)) ** 0.5)
+
+    def beyond(true: float) -> float:
+        part = (1 - true) / (2 - true) + true / (1 + true)
+        variance = true * (1 - true) * (1 + ((hits + misses) / 2 - 1) * part) / (hits * misses)
+        return (auc - true) ** 2 - _Z**2 * variance
+
+    # At an AUC of 0 or 1 that end is itself, and the other is where the difference changes its sign again.
+    low = brentq(beyond, 0.0, min(auc, 1 - _TINY)) if auc > 0 else 0.0
+    high = brentq(beyond, max(auc, _TINY), 1.0) if auc < 1 else 1.0
+    return float(low), float(high)
 
 
 def floor_checks(run: RunReport) -> list[FloorCheck]:

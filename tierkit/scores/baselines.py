@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from tierkit.arrays import Floats, Mask
 from tierkit.records import SIZES
+from tierkit.scores.checked import checked
+from tierkit.scores.metrics import bootstrap_interval
 from tierkit.scores.training_rows import Split, TrainingRows
 
 __all__ = ["BASELINES", "FEW_EVENTS", "baseline_scores", "baselines"]
@@ -170,6 +172,7 @@ def baselines(
     if not 0 < capacity < 1:
         raise ValueError(f"The 'capacity' must be a share in (0, 1). Got {capacity!r} instead.")
     here = split.test if part is None else part
+    checked(y=("outcomes", rows.y[here]), model_score=("scores", model_score[here]))
     simple = baseline_scores(rows, split)[here]
     scores = {"model": model_score[here], **{name: simple[name].to_numpy() for name in BASELINES}}
     y, weight = rows.y[here], rows.weight[here]
@@ -184,13 +187,15 @@ def baselines(
         drawn[draw] = [one.measures(again, capacity) for one in ranked.values()]
     table = pd.DataFrame({"n": len(y), "events": int(y.sum())}, index=pd.Index(scores, name="score"))
     behind = drawn[:, :1, 0] - drawn[:, :, 0]
+    alike = [len(y) > 0 and np.ptp(score) == 0 for score in scores.values()]
     for name, value, draws in (
         ("auc", own[:, 0] if len(y) else np.nan, drawn[:, :, 0]),
         ("capture", own[:, 1] if len(y) else np.nan, drawn[:, :, 1]),
         ("auc_behind", own[0, 0] - own[:, 0] if len(y) else np.nan, behind),
     ):
-        usable = draws[~np.isnan(draws).any(axis=1)]
-        low, high = np.quantile(usable, [0.025, 0.975], axis=0) if len(usable) else (np.nan, np.nan)
+        low, high = bootstrap_interval(draws, len(owners))
+        if name == "auc" and len(owners) > 1:  # half by definition, and no accident of the sample
+            low[alike] = high[alike] = 0.5
         table[name], table[f"{name}_low"], table[f"{name}_high"] = value, low, high
     table["enough"] = table["events"] >= FEW_EVENTS
     return table

@@ -4,7 +4,8 @@ optbinning chooses the cuts. Three rules are added here, each stated where it ap
 hold one class only are merged away by optbinning, so a variable that parts the classes perfectly would
 come back without a cut, and gets one; counts are smoothed by a few rows at the average rate, so a bin
 without events has a finite weight and an empty bin the weight 0; bins whose smoothed rates would break
-the declared order are pooled.
+the declared order are pooled. Whether there is anything to choose by is tested first, in
+`tierkit.scores.chance`, as bins that were chosen by the outcome cannot be tested as if they had been given.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
-from scipy.stats import chi2, rankdata
+from scipy.stats import rankdata
 
 from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
+from tierkit.scores.chance import cells, differs, shrunken
 
 __all__ = ["SMOOTHING", "bins", "cuts", "groups", "place", "woe"]
 
@@ -32,7 +33,6 @@ SMOOTHING = 10.0
 """Rows at the average event rate that every bin is given before its weight of evidence is taken."""
 
 _SMALLEST_BIN = 5  # rows; below this a rate says nothing even after smoothing
-_SIGNIFICANCE = 0.001  # stricter than custom, since the cuts were picked among twenty
 _TREND = {1: "ascending", -1: "descending"}
 
 
@@ -118,9 +118,8 @@ def _perfect_cut(x: Floats, event: NDArray[np.int64], share: float) -> list[floa
     return []
 
 
-def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int) -> list[float]:
-    """Drop cuts until the smoothed event rates are monotone."""
-    rate = event.mean()
+def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int, rate: float) -> list[float]:
+    """Drop cuts until the event rates are monotone, smoothed as the weights of evidence are."""
     while edges:
         inside = np.searchsorted(np.array(edges), x, side="right")
         count = np.bincount(inside, minlength=len(edges) + 1)
@@ -133,7 +132,12 @@ def _pooled(x: Floats, event: NDArray[np.int64], edges: list[float], sign: int) 
 
 
 def cuts(
-    x: Floats, event: NDArray[np.int64], sign: Sign = 0, max_bins: int = 6, min_share: float = 0.005
+    x: Floats,
+    event: NDArray[np.int64],
+    sign: Sign = 0,
+    max_bins: int = 6,
+    min_share: float = 0.005,
+    rate: float | None = None,
 ) -> list[float]:
     """Return the cuts between the bins of a number; a bin holds its lower cut and not its upper one.
 
@@ -148,6 +152,9 @@ def cuts(
     max_bins : int
     min_share : float
         Smallest share of rows in a bin, never less than five rows.
+    rate : float, optional
+        Average event rate to which bins are smoothed, where missing values have one too; that of ``event`` if
+        absent.
 
     Returns
     -------
@@ -174,7 +181,8 @@ def cuts(
     with _interruptible():
         binning.fit(x, event)
     found = [float(cut) for cut in binning.splits]
-    return _pooled(x, event, found or _perfect_cut(x, event, share), sign)
+    average = float(event.mean()) if rate is None else rate
+    return _pooled(x, event, found or _perfect_cut(x, event, share), sign, average)
 
 
 def groups(
@@ -204,16 +212,19 @@ def groups(
     [[0, 2], [1]]
     """
     occurring, inverse = np.unique(codes, return_inverse=True)
-    count = np.bincount(inverse)
-    bad = np.bincount(inverse, weights=event)
-    # A level's rank by smoothed rate turns the grouping of levels into cuts of a number.
-    rate = (bad + SMOOTHING * event.mean()) / (count + SMOOTHING) if codes.size else bad
-    order = np.argsort(rate, kind="stable")
-    rank = np.empty(occurring.size)
-    rank[order] = np.arange(occurring.size)
+    # A level's rank by its rate turns the grouping of levels into cuts of a number.
+    rate = _level_rates(inverse, event)
+    rank = np.unique(rate, return_inverse=True)[1].astype(np.float64)
     edges = cuts(rank[inverse], event, 1, max_bins, min_share)
     place = np.searchsorted(np.array(edges), rank, side="right")
     return [sorted(map(int, occurring[place == i])) for i in range(len(edges) + 1)]
+
+
+def _level_rates(codes: NDArray[np.int64], event: NDArray[np.int64]) -> Floats:
+    """Return the shrunken event rate of each level; every code from 0 occurs."""
+    return shrunken(
+        np.bincount(codes).astype(np.float64), np.bincount(codes, weights=event).astype(np.float64)
+    )
 
 
 def _bin(feature: str, number: int, kind: str, **rest: Any) -> dict[str, Any]:
@@ -228,13 +239,42 @@ def _bin(feature: str, number: int, kind: str, **rest: Any) -> dict[str, Any]:
     }
 
 
-def _chance(count: Floats, events: Floats) -> float:
-    """Return the p-value of the likelihood-ratio test that all bins have one event rate."""
-    rate = events.sum() / count.sum()
-    good = count - events
-    ratio = 2 * (xlogy(events, events) + xlogy(good, good) - xlogy(count, count)).sum()
-    ratio -= 2 * (xlogy(events.sum(), rate) + xlogy(good.sum(), 1 - rate))
-    return float(chi2.sf(ratio, max(int((count > 0).sum()) - 1, 1)))
+def _chosen(
+    name: str,
+    known: Floats,
+    event: NDArray[np.int64],
+    labels: tuple[str, ...] | None,
+    sign: Sign,
+    max_bins: int,
+    min_share: float,
+    rate: float,
+) -> list[dict[str, Any]]:
+    """Return the bins of the known values, without their figures; a single one if ``max_bins`` is 1."""
+    if labels is not None:
+        codes = known.astype(np.int64)
+        one = [sorted(set(codes.tolist()))]
+        found = groups(codes, event, max_bins, min_share) if max_bins > 1 else one
+        return [
+            _bin(name, i, "level", levels=[labels[code] for code in group]) for i, group in enumerate(found)
+        ]
+    inner = cuts(known, event, sign, max_bins, min_share, rate) if max_bins > 1 else []
+    edges = pairwise([-np.inf, *inner, np.inf])
+    return [_bin(name, i, "interval", lower=low, upper=high) for i, (low, high) in enumerate(edges)]
+
+
+def _says_something(cell: NDArray[np.int64], event: NDArray[np.int64], ordered: bool) -> tuple[bool, bool]:
+    """Return whether the rate differs between cells, missing ones (-1) too, and between the known ones."""
+    missing = cell < 0
+    last = int(cell.max()) + 1
+    place = np.where(missing, last, cell)
+    count = np.bincount(place, minlength=last + 1)
+    bad = np.bincount(place[event == 1], minlength=last + 1)
+    n_ordered = last if ordered else 0
+    # The second is asked only if the first holds, so that where nothing differs both together are wrong no
+    # more often than one; where missing values alone differ, the second alone tells.
+    any_at_all = differs(count, bad, n_ordered)
+    known = any_at_all and (not missing.any() or differs(count[:last], bad[:last], n_ordered))
+    return any_at_all, known
 
 
 def bins(
@@ -266,7 +306,8 @@ def bins(
     list of dict, or str
         Rows with ``feature``, ``bin``, ``kind``, ``lower``, ``upper``, ``levels``, ``count``, ``events``,
         ``woe`` and ``iv``, the kinds ``interval`` or ``level`` first, then ``missing`` and, for levels,
-        ``unseen``. A text if the feature says nothing, with the reason.
+        ``unseen``. A text if the feature says nothing, with the reason. ``count`` and ``events`` are those
+        seen; ``woe`` and ``iv`` of levels are of their shrunken rates (`tierkit.scores.chance.shrunken`).
 
     Examples
     --------
@@ -278,32 +319,34 @@ def bins(
     some = ~np.isnan(x)
     if not some.any():
         return "all values are missing"
-    known = x[some]
-    settings = (max_bins, min_share)
-    if labels is not None:
-        found = groups(known.astype(np.int64), event[some], *settings)
-        rows = [
-            _bin(name, i, "level", levels=[labels[code] for code in group]) for i, group in enumerate(found)
-        ]
-    else:
-        edges = [-np.inf, *cuts(known, event[some], sign, *settings), np.inf]
-        rows = [
-            _bin(name, i, "interval", lower=low, upper=high) for i, (low, high) in enumerate(pairwise(edges))
-        ]
+    known, its_event, rate = x[some], event[some], float(event.mean())
+    if some.all() and known.min() == known.max():
+        return "constant"
+    # A declared direction is knowledge enough; what has none must show that it is no accident.
+    parted = True
+    if sign == 0:
+        cell = np.full(x.size, -1)
+        cell[some] = known if labels is not None else cells(known)
+        says, parted = _says_something(cell, event, ordered=labels is None)
+        if not says:
+            return "its values differ no more than chance would have it"
+    rows = _chosen(name, known, its_event, labels, sign, max_bins if parted else 1, min_share, rate)
     if len(rows) == 1 and some.all():
-        return "constant" if known.min() == known.max() else "no cut that helps"
+        return "no cut that helps"
     rows.append(_bin(name, len(rows), "missing"))
     if labels is not None:
         rows.append(_bin(name, len(rows), "unseen"))
     where = place(rows, x, labels)
     count = np.bincount(where, minlength=len(rows)).astype(np.float64)
     events = np.bincount(where, weights=event, minlength=len(rows)).astype(np.float64)
-    # A declared direction is knowledge enough; what has none must show that it is no accident.
-    if sign == 0 and _chance(count, events) > _SIGNIFICANCE:
-        return "its bins differ no more than chance would have it"
+    expected = events.copy()
+    if labels is not None and len(rows) > 3:  # levels were parted by their rates: those are too far apart
+        inverse = np.unique(known, return_inverse=True)[1]
+        told = _level_rates(inverse, its_event)[inverse]
+        expected[:-2] = np.bincount(where[some], weights=told, minlength=len(rows))[:-2]
     total, bad = float(event.size), float(event.sum())
-    value = woe(count, events, total, bad)
-    gain = ((count - events) / (total - bad) - events / bad) * value
+    value = woe(count, expected, total, bad)
+    gain = ((count - expected) / (total - bad) - expected / bad) * value
     for i, row in enumerate(rows):
         row |= {
             "count": int(count[i]),

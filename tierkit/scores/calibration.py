@@ -22,6 +22,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from tierkit.arrays import Floats
+from tierkit.scores.checked import checked
+from tierkit.scores.content import known, number, record, refuse
 
 __all__ = ["Calibration"]
 
@@ -29,6 +31,13 @@ __all__ = ["Calibration"]
 _FEWEST = 30  # of either class; below this two slopes are noise, so only the level is moved
 _SLOPE_SD = 0.5  # of the prior of each slope around 1, where the margin would be right as it is
 _FLATTEST = 0.01  # keeps the map strictly increasing where the data see no slope at all
+_STEEPEST = 1e6  # of a map that is read: with it and the largest margin, log-odds stay finite
+_FORM = record(
+    low=number(_FLATTEST, _STEEPEST),
+    high=number(_FLATTEST, _STEEPEST),
+    shift=number(-_STEEPEST, _STEEPEST),
+    kind=known("none", "shift", "beta"),
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,12 @@ class Calibration:
         -------
         Calibration
 
+        Raises
+        ------
+        ValueError
+            If a margin is not finite, an outcome not 0 or 1, a weight below 0 or all are 0, an array not of
+            one dimension, or lengths differ.
+
         Examples
         --------
         Every margin occurs with both outcomes, weighted by the probabilities of a line, 2 m - 1:
@@ -81,8 +96,9 @@ class Calibration:
         >>> round(found.low, 2), round(found.high, 2), round(found.shift, 2)
         (2.0, 2.0, -1.0)
         """
-        margins, outcome = np.asarray(margin, np.float64), np.asarray(y, np.float64)
-        weight = np.ones(outcome.size) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        margins, outcome, weight = checked(
+            margin=("scores", margin), y=("outcomes", y), sample_weight=("weights", sample_weight)
+        )
         used = weight > 0
         margins, outcome, weight = margins[used], outcome[used], weight[used]
         rarer = min(outcome.sum(), (1 - outcome).sum())
@@ -116,8 +132,14 @@ class Calibration:
         return cls(low, high, shift, "beta" if enough else "shift")
 
     def log_odds(self, margin: ArrayLike) -> Floats:
-        """Return calibrated log-odds of margins, in the same order."""
-        margins = np.asarray(margin, np.float64)
+        """Return calibrated log-odds of margins, in the same order.
+
+        Raises
+        ------
+        ValueError
+            If a margin is not finite, or they have not one dimension.
+        """
+        [margins] = checked(margin=("scores", margin))
         bent: Floats = (
             self.shift - self.low * np.logaddexp(0, -margins) + self.high * np.logaddexp(0, margins)
         )
@@ -139,12 +161,23 @@ class Calibration:
 
         Examples
         --------
-        >>> Calibration.from_dict(Calibration(0.5).to_dict()) == Calibration(0.5)
+        >>> some = Calibration(0.5, kind="beta")
+        >>> Calibration.from_dict(some.to_dict()) == some
         True
         """
         return {"low": self.low, "high": self.high, "shift": self.shift, "kind": self.kind}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the calibration that `to_dict` wrote."""
+        """Return the calibration that `to_dict` wrote.
+
+        Raises
+        ------
+        ContentError
+            If it would not be strictly increasing, or is no calibration of its kind.
+        """
+        _FORM(data, "calibration")
+        fixed = {"none": (1.0, 1.0, 0.0), "shift": (1.0, 1.0, data["shift"])}.get(data["kind"])
+        if fixed and fixed != (data["low"], data["high"], data["shift"]):
+            refuse("calibration", f"of the kind '{data['kind']}' holds other numbers than it moves.")
         return cls(float(data["low"]), float(data["high"]), float(data["shift"]), data["kind"])

@@ -9,7 +9,6 @@ would have changed the level or the tier.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -23,8 +22,10 @@ from scipy.stats import poisson
 from tierkit.arrays import Floats
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
+from tierkit.scores.content import anything, known, mapping, read_json, record, refuse, series, text
 from tierkit.scores.fitting import SETTINGS, Level, fit_risk
 from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.model_folder import ENSEMBLE, MOST_BYTES
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.training_rows import Split, TrainingRows, lots
 
@@ -32,6 +33,9 @@ __all__ = ["Ensemble"]
 
 
 _FORMAT = "tierkit-ensemble-1"
+_MOST_MEMBERS = 10_000
+_MEMBER = record(trees=text(MOST_BYTES[ENSEMBLE]), rest=mapping(anything))
+_SAVED = record(format=known(_FORMAT), members=series(_MEMBER, _MOST_MEMBERS))
 
 
 @dataclass(frozen=True)
@@ -173,9 +177,18 @@ class Ensemble:
         Raises
         ------
         ValueError
-            If the text is no ensemble of this format.
+            If the text is no ensemble of this format, or a member is no risk model that a fit gives.
         """
-        data = json.loads(text)
-        if data.get("format") != _FORMAT:
+        data = read_json(text)
+        if not isinstance(data, dict) or data.get("format") != _FORMAT:
             raise ValueError(f"This is no ensemble of format '{_FORMAT}'. Train and save it again.")
-        return cls(tuple(RiskModel.from_parts(one["trees"], one["rest"]) for one in data["members"]))
+        _SAVED(data, "")
+        if len(data["members"]) < 2:
+            refuse("members", "must be at least 2.")
+        members = []
+        for at, one in enumerate(data["members"]):
+            try:
+                members.append(RiskModel.from_parts(one["trees"], one["rest"]))
+            except ValueError as error:
+                refuse(f"members[{at}]", str(error))
+        return cls(tuple(members))

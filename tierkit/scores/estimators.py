@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from tierkit.scores.inputs import Inputs
+from tierkit.results import plain
+from tierkit.scores.inputs import Inputs, check_names, check_numbers
 
 __all__ = ["TwoClassEstimator", "check_monotone", "check_parameters", "learn", "named", "rows"]
 
@@ -46,7 +47,7 @@ class TwoClassEstimator(ClassifierMixin, BaseEstimator):
     def _learnt(self) -> dict[str, Any]:
         """Return the parameters and what `learn` set, as plain data for JSON."""
         return {
-            "parameters": {**self.get_params(), "monotone": dict(self.monotone) if self.monotone else None},
+            "parameters": plain({**self.get_params(), "monotone": self.monotone or None}),
             "classes": self.classes_.tolist(),
             "named": hasattr(self, "feature_names_in_"),
             "inputs": self.inputs_.to_dict(),
@@ -65,18 +66,33 @@ class TwoClassEstimator(ClassifierMixin, BaseEstimator):
 
 
 def named(X: Any) -> bool:
-    """Return whether ``X`` is a frame whose columns are all named by text.
+    """Return whether ``X`` is a frame whose columns have names.
+
+    Names that are their own positions, as pandas gives them to what has none, are no names.
+
+    Raises
+    ------
+    ColumnError
+        If other names are no text: read as an array, such columns would be joined by position.
 
     Examples
     --------
     >>> named(pd.DataFrame({"a": [1]})), named(pd.DataFrame([[1]])), named([[1]])
     (True, False, False)
     """
-    return isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in X.columns)
+    if not isinstance(X, pd.DataFrame) or X.columns.equals(pd.RangeIndex(X.shape[1])):
+        return False
+    check_names(X)
+    return True
 
 
-def _frame(values: NDArray[np.float64]) -> pd.DataFrame:
-    return pd.DataFrame(values, columns=[f"x{j}" for j in range(values.shape[1])])
+def _frame(X: Any, values: NDArray[np.float64]) -> pd.DataFrame:
+    """Return an array as a frame; what NumPy turned into numbers must have been some, exactly."""
+    names = [f"x{j}" for j in range(values.shape[1])]
+    given = np.asarray(X)
+    if given.dtype != np.float64:
+        check_numbers(pd.DataFrame({name: given[:, j] for j, name in enumerate(names)}))
+    return pd.DataFrame(values, columns=names)
 
 
 def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
@@ -88,7 +104,7 @@ def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
     ----------
     estimator : classifier
     X : DataFrame or array of shape (n, k)
-        An array is taken as numbers in columns ``x0``, ``x1``, …
+        An array is taken as numbers in columns ``x0``, ``x1``, …, and so is a frame without names.
     y : array of shape (n,)
         Two classes; the second in sorted order is the event.
 
@@ -119,7 +135,7 @@ def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
         check_consistent_length(frame, y)
     else:
         values, y = validate_data(estimator, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
-        frame = _frame(values)
+        frame = _frame(X, values)
     check_classification_targets(y)
     target = type_of_target(y, input_name="y")
     classes, event = np.unique(y, return_inverse=True)
@@ -148,7 +164,7 @@ def rows(estimator: Any, X: Any) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the estimator was fitted on named columns and ``X`` has no column names.
+        If one of the estimator's and ``X``'s columns have names and the others have none.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     """
@@ -160,8 +176,13 @@ def rows(estimator: Any, X: Any) -> pd.DataFrame:
             )
         frame: pd.DataFrame = X
         return frame
+    if named(X):
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on columns without names and joins by position. "
+            "Give an array, or fit on a DataFrame."
+        )
     values = validate_data(estimator, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-    return _frame(values)
+    return _frame(X, values)
 
 
 def check_parameters(

@@ -4,23 +4,39 @@
 frame gives one float matrix, with levels as codes, and a flag for every value of a kind that was never
 seen at fit. LightGBM alone would take all of these in silence: reordered columns, unknown levels,
 values missing where none was before, and categories lost through a CSV file.
+
+A column holds numbers or levels, and which is told by its values alike at fit and at scoring. Numbers are
+what a float holds exactly; levels are text, or categories that have one text each. Dates, durations, bytes,
+lists and whatever else has no exact number are refused: as levels they would be learnt one by one, without
+a word, and say nothing about the next value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["ColumnError", "Inputs", "Unseen", "flag_text"]
+from tierkit.arrays import Floats
+
+__all__ = ["ColumnError", "Inputs", "Unseen", "check_names", "check_numbers", "flag_text"]
 
 Unseen = Literal["flag", "error"]
 UNSEEN = -1.0
 """Code of a level that the model does not know."""
+
+_FEW_LEVELS = 20  # so many levels may stand in any number of rows
+_ROWS_A_LEVEL = (
+    2  # of a column with more levels, on average: below it, the column names the rows (assumption)
+)
+_EXACT = 2.0**53  # below this every whole number is a float
+_BOOLS = (bool, np.bool_)
+_NUMBERS = (*_BOOLS, int, np.integer, float, np.floating, Decimal)
 
 
 class ColumnError(ValueError):
@@ -52,18 +68,165 @@ def flag_text(flags: pd.DataFrame) -> pd.Series:
     return pd.Series(text, index=flags.index, dtype="str")
 
 
-def _is_levels(column: pd.Series) -> bool:
-    return not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype))
+def _exact(values: Iterable[Any]) -> list[float] | None:
+    """Return numbers as floats, or None where a float does not hold one of them exactly."""
+    found = []
+    for value in values:
+        try:
+            one = float(value)
+            # A NaN equals nothing, and an infinity is told by its own message.
+            same = one == value if np.isfinite(one) else isinstance(value, (float, np.floating, Decimal))
+        except (ArithmeticError, ValueError):  # a signalling NaN, or an integer beyond all floats
+            return None
+        if not same:
+            return None
+        found.append(one)
+    return found
 
 
-def _check_kind(name: str, column: pd.Series, levels: bool) -> list[str]:
-    if not levels and _is_levels(column):
-        return [f"Column '{name}' holds {column.dtype}, the model was fitted on numbers. Cast it to float."]
-    if levels and not _is_levels(column):
-        return [f"Column '{name}' holds numbers, the model was fitted on levels. Give the ids of its levels."]
-    if not levels and np.isinf(column.to_numpy(np.float64, na_value=np.nan)).any():
-        return [f"Column '{name}' contains infinity. Give finite numbers, or leave the value missing."]
-    return []
+def _is_number(value: Any) -> bool:
+    # NumPy counts its durations among the whole numbers.
+    return isinstance(value, _NUMBERS) and not isinstance(value, np.timedelta64)
+
+
+def _kinds(values: Iterable[Any]) -> str:
+    return ", ".join(sorted({type(value).__name__ for value in values}))
+
+
+def _texts(categories: pd.Index) -> list[str] | None:
+    """Return the text of each category, or None where categories have no text that is theirs alone.
+
+    A whole number has one text whatever its type, as 722 comes back from a file as 722.0.
+    """
+    values = categories.tolist()
+    if all(type(value) in (str, np.str_) for value in values) or all(isinstance(v, _BOOLS) for v in values):
+        texts = list(map(str, values))
+    elif all(_is_number(v) and not isinstance(v, _BOOLS) and v == v // 1 for v in values):
+        texts = [str(int(v)) for v in values]
+    else:
+        return None
+    return texts if len(set(texts)) == len(texts) else None
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What a column holds: numbers, or levels by code; neither where it is refused."""
+
+    numbers: Floats | None = None
+    levels: tuple[str, ...] = ()
+    codes: NDArray[np.int64] | None = None
+    problem: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether every value is missing, so that the column may be of either kind."""
+        missing = np.isnan(self.numbers) if self.numbers is not None else self.codes == -1
+        return bool(np.all(missing))
+
+
+def _of_numbers(name: str, values: Floats, exact: bool) -> _Column:
+    if not exact:
+        return _Column(
+            problem=f"Column '{name}' holds numbers that a float cannot hold exactly. Cast it to float where "
+            "rounding does no harm, or leave it out where it is a code."
+        )
+    if np.isinf(values).any():
+        return _Column(
+            problem=f"Column '{name}' contains infinity. Give finite numbers, or leave the value missing."
+        )
+    return _Column(numbers=values)
+
+
+def _column(name: str, column: pd.Series) -> _Column:
+    """Return what a column holds, by its values."""
+    kind = column.dtype.kind
+    if kind in "biuf":
+        values = column.to_numpy(np.float64, na_value=np.nan)
+        wide = np.abs(values) >= _EXACT if kind in "iu" else np.zeros(len(values), bool)
+        if column.dtype == np.longdouble and np.dtype(np.longdouble) != np.float64:
+            wide = column.notna().to_numpy()
+        exact = not wide.any() or _exact(column.to_numpy(object)[wide]) is not None
+        return _of_numbers(name, values, exact)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        texts = _texts(column.cat.categories)
+        if texts is None:
+            kinds = _kinds(column.cat.categories)
+            return _Column(
+                problem=f"Column '{name}' has categories of {kinds}, whose texts may change or be the same. "
+                "Give text, whole numbers or truth values of one kind, each once."
+            )
+        return _Column(levels=tuple(texts), codes=np.array(column.cat.codes, np.int64))
+    some = column.notna().to_numpy()
+    values = column.to_numpy(object)[some]
+    if kind in "OUT" and all(type(value) in (str, np.str_) for value in values):
+        codes = np.full(len(column), -1, np.int64)
+        texts = list(map(str, values))  # no array of text, which would drop a NUL at the end
+        found = sorted(set(texts))
+        code = {level: i for i, level in enumerate(found)}
+        codes[some] = [code[one] for one in texts]
+        return _Column(levels=tuple(found), codes=codes)
+    if kind == "O" and all(map(_is_number, values)):
+        floats = _exact(values)
+        numbers = np.full(len(column), np.nan)
+        numbers[some] = 0.0 if floats is None else floats
+        return _of_numbers(name, numbers, floats is not None)
+    held = _kinds(values) if kind == "O" else str(column.dtype)
+    return _Column(
+        problem=f"Column '{name}' holds {held}, which is neither numbers nor text. Give a number that says "
+        "the same, such as days for a date or a duration, text for levels, or leave it out."
+    )
+
+
+def check_names(frame: pd.DataFrame) -> None:
+    """Check that columns are named by text, each name once.
+
+    Raises
+    ------
+    ColumnError
+
+    Examples
+    --------
+    >>> check_names(pd.DataFrame({"7": [1.0]}))
+    """
+    problems = _name_problems(frame)
+    if problems:
+        raise ColumnError(problems)
+
+
+def check_numbers(frame: pd.DataFrame) -> None:
+    """Check that every column holds numbers that a float holds exactly, or nothing.
+
+    Raises
+    ------
+    ColumnError
+
+    Examples
+    --------
+    >>> check_numbers(pd.DataFrame({"n": [1, 2]}))
+    """
+    problems = []
+    for name in frame.columns:
+        found = _column(name, frame[name])
+        if found.problem:
+            problems.append(found.problem)
+        elif found.numbers is None and not found.empty:
+            problems.append(
+                f"Column '{name}' holds text. Give a DataFrame that names its columns for levels."
+            )
+    if problems:
+        raise ColumnError(problems)
+
+
+def _name_problems(frame: pd.DataFrame) -> list[str]:
+    names = list(frame.columns)
+    other = [repr(name) for name in names if not isinstance(name, str)]
+    if other:
+        return [
+            f"Columns are joined by name, and these names are no text: {', '.join(other)}. "
+            "Name them, for instance by X.columns = X.columns.astype(str)."
+        ]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return [f"Column '{name}' occurs more than once. Keep one." for name in twice]
 
 
 @dataclass(frozen=True)
@@ -90,13 +253,15 @@ class Inputs:
         Parameters
         ----------
         frame : DataFrame
-            Numbers and booleans are numbers. Categories keep all their declared levels; other columns
-            of text have the levels that occur, in sorted order.
+            Numbers and booleans are numbers, in columns of objects too where a float holds them exactly.
+            Categories keep all their declared levels, whole numbers by their digits; other columns of text
+            have the levels that occur, in sorted order.
 
         Raises
         ------
         ColumnError
-            If a name occurs twice or a number is infinite.
+            If a name is no text or occurs twice, a column holds neither exact numbers nor levels, a number
+            is infinite, or a column has so many levels that it names the rows.
 
         Examples
         --------
@@ -104,43 +269,55 @@ class Inputs:
         >>> Inputs.learn(frame).levels
         {'size': ('s', 'm', 'l')}
         """
-        names = tuple(map(str, frame.columns))
-        twice = sorted({n for n in names if names.count(n) > 1})
-        problems = [f"Column '{n}' occurs more than once. Keep one." for n in twice]
+        problems = _name_problems(frame)
         levels: dict[str, tuple[str, ...]] = {}
         missing = set()
-        for name in () if twice else names:
-            column = frame[name]
-            problems += _check_kind(name, column, _is_levels(column))
-            if isinstance(column.dtype, pd.CategoricalDtype):
-                levels[name] = tuple(map(str, column.cat.categories))
-            elif _is_levels(column):
-                levels[name] = tuple(sorted(set(column.dropna().astype(str))))
-            if column.isna().any():
+        for name in () if problems else frame.columns:
+            found = _column(name, frame[name])
+            if found.problem:
+                problems.append(found.problem)
+            elif found.codes is not None:
+                levels[name] = found.levels
+                occurring = len(np.unique(found.codes[found.codes >= 0]))
+                if occurring > max(_FEW_LEVELS, len(frame) / _ROWS_A_LEVEL):
+                    problems.append(
+                        f"Column '{name}' has {occurring:,} levels in {len(frame):,} rows, as an identifier "
+                        "has. Leave it out, or put its levels together."
+                    )
+            if frame[name].isna().any():
                 missing.add(name)
         if problems:
             raise ColumnError(problems)
-        return cls(names, levels, frozenset(missing))
+        return cls(tuple(frame.columns), levels, frozenset(missing))
 
-    def _aligned(self, frame: pd.DataFrame, on_unseen: Unseen) -> pd.DataFrame:
+    def _found(self, frame: pd.DataFrame, on_unseen: Unseen) -> list[_Column]:
+        """Return what the columns hold, in the order of the names."""
+        problems = _name_problems(frame)
         given = list(map(str, frame.columns))
         absent = [n for n in self.names if n not in given]
         extra = [n for n in given if n not in self.names]
-        problems = [
-            f"Column '{n}' occurs more than once. Keep one." for n in sorted(set(given)) if given.count(n) > 1
-        ]
         if extra and (absent or on_unseen == "error"):
             problems.append("Feature names unseen at fit time: " + ", ".join(extra) + ". Leave them out.")
         if absent:
             problems.append(
                 "Feature names seen at fit time, yet now missing: " + ", ".join(absent) + ". Add them."
             )
-        if not problems:
-            for name in self.names:
-                problems += _check_kind(name, frame[name], name in self.levels)
+        found = [] if problems else [_column(name, frame[name]) for name in self.names]
+        for name, one in zip(self.names, found, strict=bool(found)):
+            problems += [one.problem] if one.problem else self._other_kind(name, one, frame[name])
         if problems:
             raise ColumnError(problems)
-        return frame[list(self.names)]
+        return found
+
+    def _other_kind(self, name: str, found: _Column, column: pd.Series) -> list[str]:
+        levels = found.codes is not None
+        if levels == (name in self.levels) or found.empty:
+            return []
+        if levels:
+            return [
+                f"Column '{name}' holds {column.dtype}, the model was fitted on numbers. Cast it to float."
+            ]
+        return [f"Column '{name}' holds numbers, the model was fitted on levels. Give the ids of its levels."]
 
     def read(self, frame: pd.DataFrame, on_unseen: Unseen = "flag") -> NDArray[np.float64]:
         """Return the frame as numbers, columns joined by name.
@@ -160,8 +337,8 @@ class Inputs:
         Raises
         ------
         ColumnError
-            If columns are missing, of another kind or infinite, or if ``on_unseen`` is ``"error"`` and
-            something unseen is found.
+            If columns are missing, of another kind, neither exact numbers nor levels, or infinite, or if
+            ``on_unseen`` is ``"error"`` and something unseen is found.
 
         Examples
         --------
@@ -169,18 +346,15 @@ class Inputs:
         >>> inputs.read(pd.DataFrame({"size": ["m", "xl"], "n": [3, None]})).tolist()
         [[3.0, 0.0], [nan, -1.0]]
         """
-        chosen = self._aligned(frame, on_unseen)
-        matrix = np.empty((len(chosen), len(self.names)))
-        for j, name in enumerate(self.names):
-            column = chosen[name]
-            if name in self.levels:
-                text = column.astype("str") if not isinstance(column.dtype, pd.CategoricalDtype) else column
-                values = pd.Categorical(text).rename_categories(lambda level: str(level))
-                known = pd.Index(self.levels[name]).get_indexer(values.categories).astype(np.float64)
-                codes = values.codes
-                matrix[:, j] = np.append(known, np.nan)[codes]
+        matrix = np.empty((len(frame), len(self.names)))
+        for j, (name, found) in enumerate(zip(self.names, self._found(frame, on_unseen), strict=True)):
+            if name in self.levels and found.codes is not None:
+                known = pd.Index(self.levels[name], dtype=object).get_indexer(
+                    pd.Index(found.levels, dtype=object)
+                )
+                matrix[:, j] = np.append(known.astype(np.float64), np.nan)[found.codes]
             else:
-                matrix[:, j] = column.to_numpy(np.float64, na_value=np.nan)
+                matrix[:, j] = np.nan if found.numbers is None else found.numbers
         if on_unseen == "error":
             self._refuse(self._flags(matrix))
         return matrix

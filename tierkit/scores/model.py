@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,7 +13,8 @@ import pandas as pd
 from scipy.special import expit
 
 from tierkit.features import build, features_of, on_register, standing
-from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
+from tierkit.folders.claims import plain_path
+from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
 from tierkit.records import CHANNELS, GRAVITY, PLACE_FILE, SHANGHAI, Place
 from tierkit.records.arguments import did_you_mean
@@ -24,7 +24,8 @@ from tierkit.results import Result, plain
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.inputs import flag_text
 from tierkit.scores.metrics import calibration_table
-from tierkit.scores.model_folder import ENSEMBLE, ModelError, json_text, read_folder, write_folder
+from tierkit.scores.model_folder import ENSEMBLE, json_text, write_folder
+from tierkit.scores.model_parts import read_parts
 from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
@@ -280,7 +281,8 @@ class Model(Result):
             held &= rows.rows["channel"] == channel
         predicted = self.risk.predict_proba(rows.X[held])[:, 1]
         weight = rows.weight[held] if channel is None else None
-        return calibration_table(rows.y[held], predicted, bins, weight)
+        owners = rows.rows.loc[held, "enterprise_id"]
+        return calibration_table(rows.y[held], predicted, bins, weight, groups=owners)
 
     def monitor(self, data: Source, as_of: date | str, *, threads: int = 1) -> Monitoring:
         """Return how far the enterprises of a day have moved from those that the scorecard was fitted on.
@@ -348,10 +350,10 @@ class Model(Result):
 
         Raises
         ------
-        ModelError
-            If the folder holds something other than a model.
+        OutputError
+            If the folder holds something other than a model, or another process is writing there.
         """
-        target = Path(folder).resolve()
+        target = plain_path(Path(folder))
         trees, rest = self.risk.to_parts()
         texts = {
             "risk.txt": trees,
@@ -380,33 +382,7 @@ class Model(Result):
             If a file is altered, cut short, missing, new or not what it should be; all are named.
         """
         root = path_of(folder, "folder", "the path of a model folder")
-        contents, manifest = read_folder(root)
-        found = {name: content.decode("utf-8", errors="replace") for name, content in contents.items()}
-        readers: dict[str, Callable[[], Any]] = {
-            "risk.json": lambda: RiskModel.from_parts(found["risk.txt"], json.loads(found["risk.json"])),
-            "scorecard.json": lambda: CreditScorecard.from_json(found["scorecard.json"]),
-            "policy.toml": lambda: Policy.loads(
-                found["policy.toml"],
-                f"{root}/policy.toml",
-                Place.loads(found[PLACE_FILE]) if PLACE_FILE in found else None,
-            ),
-        }
-        if ENSEMBLE in found:
-            readers[ENSEMBLE] = lambda: Ensemble.from_json(found[ENSEMBLE])
-        parts: dict[str, Any] = {}
-        problems = []
-        for name, read in readers.items():
-            try:
-                parts[name] = read()
-            # Whatever a library raises over a file that somebody made up, the folder is refused by name.
-            except Exception as error:
-                reason = error.problems[0] if isinstance(error, PolicyError) else error
-                problems.append(f"{name}: cannot be read: {reason}")
-        if problems:
-            raise ModelError(root, problems)
-        return cls(
-            parts["risk.json"], parts["scorecard.json"], parts["policy.toml"], manifest, parts.get(ENSEMBLE)
-        )
+        return cls(**read_parts(root))
 
     def __repr__(self) -> str:
         """Name the date, the scheme and the policy."""

@@ -9,18 +9,21 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from tierkit.folders import whole_folder
 from tierkit.records import PLACE_FILE
+from tierkit.scores.content import ContentError, read_json
 
 __all__ = [
     "ENSEMBLE",
     "FILES",
     "FORMAT",
     "MANIFEST",
+    "MOST_BYTES",
     "ModelError",
     "json_text",
     "plain",
@@ -36,6 +39,10 @@ ENSEMBLE = "ensemble.json"
 """A file that is there where the model was trained with a bootstrap."""
 _OPTIONAL = (ENSEMBLE, PLACE_FILE)
 """Files that a model need not have; the latter is there where its place does not come with the package."""
+MOST_BYTES: Mapping[str, int] = MappingProxyType(
+    dict.fromkeys((MANIFEST, *FILES, *_OPTIONAL), 1 << 23) | {"risk.txt": 1 << 25, ENSEMBLE: 1 << 26}
+)
+"""Most bytes of each file: a hundred times those of a usual model, and what memory holds many times over."""
 
 
 class ModelError(ValueError):
@@ -84,13 +91,6 @@ def _signed(manifest: Mapping[str, Any]) -> str:
     return json_text({**bare, "sha256": hashlib.sha256(json_text(bare).encode("utf-8")).hexdigest()})
 
 
-def _is_model(folder: Path) -> bool:
-    try:
-        return bool(json.loads((folder / MANIFEST).read_text("utf-8")).get("format") == FORMAT)
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Return the files and the manifest of a folder after checking that nothing was changed."""
     if not root.is_dir():
@@ -104,12 +104,13 @@ def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     problems += [
         f"{name}: is no plain file" for name, p in sorted(there.items()) if p.is_symlink() or not p.is_file()
     ]
+    problems = problems or _too_large(there)
     if problems:
         raise ModelError(root, problems)
     contents = {name: there[name].read_bytes() for name in (*FILES, *_OPTIONAL) if name in there}
     text = there[MANIFEST].read_bytes()
     try:
-        manifest = json.loads(text)
+        manifest = read_json(text.decode("utf-8"))
         if manifest["format"] != FORMAT:
             raise ModelError(root, [f"{MANIFEST}: is of format {manifest['format']!r}, not '{FORMAT}'"])
         whole = _signed(manifest).encode("utf-8") == text
@@ -118,7 +119,8 @@ def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(root, [f"{MANIFEST}: is altered or cut short"]) from error
+        why = f": {error}" if isinstance(error, ContentError) else ""
+        raise ModelError(root, [f"{MANIFEST}: is altered or cut short{why}"]) from error
     problems = [] if whole else [f"{MANIFEST}: is altered or cut short"]
     problems += [f"{name}: is missing" for name in _OPTIONAL if name in wanted and name not in there]
     stray = [f"{name}: does not belong here" for name in _OPTIONAL if name in there and name not in wanted]
@@ -134,19 +136,27 @@ def read_folder(root: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     return contents, manifest
 
 
+def _too_large(files: Mapping[str, Path]) -> list[str]:
+    """Return problems, told by the sizes alone: a file with holes may be larger than memory."""
+    sizes = {name: path.stat().st_size for name, path in files.items()}
+    return [
+        f"{name}: takes {size:,} bytes, and no model's takes more than {MOST_BYTES[name]:,}"
+        for name, size in sizes.items()
+        if size > MOST_BYTES[name]
+    ]
+
+
 def write_folder(target: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
     """Write a model folder under a temporary name, with a manifest that holds the hashes, and rename it.
 
     Raises
     ------
-    ModelError
-        If there is something at the target that is no model folder.
+    OutputError
+        If there is something at the target that is no model folder, or another process is writing there.
     """
-    if target.exists() and not (target.is_dir() and (_is_model(target) or not any(target.iterdir()))):
-        raise ModelError(target, ["It holds files that are not those of a model. Give another name."])
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     signed = _signed({**manifest, "files": hashes}).encode("utf-8")
-    with whole_folder(target) as draft:
+    with whole_folder(target, "model") as draft:
         for name, content in {**files, MANIFEST: signed}.items():
             with (draft / name).open("wb") as file:
                 file.write(content)

@@ -30,7 +30,8 @@ from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2
 
 from tierkit.arrays import Floats
-from tierkit.scores.metrics import psi_parts
+from tierkit.scores.checked import checked, checked_share
+from tierkit.scores.metrics import psi_parts, quantile_edges
 from tierkit.scores.scorecard import BASE, CreditScorecard
 from tierkit.texts import number
 
@@ -67,19 +68,26 @@ class Bands:
         points : float array of shape (n,)
             Of the rows that the scorecard was fitted on, or of a month to compare others with.
         edges : sequence of float, optional
-            A policy's ``scoring.credit_cutoffs``, say; quantiles of the points if absent.
+            A policy's ``scoring.credit_cutoffs``, say; quantiles of the points if absent, as of
+            `tierkit.scores.metrics.quantile_edges`.
         bands : int
-            Most bands where no edges are given.
+            Bands where no edges are given and no points are equal.
+
+        Raises
+        ------
+        ValueError
+            If points are not finite, edges do not ascend, or there are neither points nor edges.
 
         Examples
         --------
         >>> Bands.of([500.0, 510, 520, 530], bands=2)
         Bands(edges=(515.0,), counts=(2, 2))
         """
-        values = np.asarray(points, np.float64)
-        if edges is None:
-            edges = np.unique(np.quantile(values, np.linspace(0, 1, bands + 1)[1:-1])).tolist()
-        return cls(tuple(map(float, edges)), tuple(_banded(values, edges).tolist()))
+        [values] = checked(points=("scores", points))
+        [ends] = checked(edges=("scores", quantile_edges(values, bands) if edges is None else edges))
+        if not (np.diff(ends) > 0).all():
+            raise ValueError(f"The 'edges' must ascend, each above the one before. Got {ends.tolist()}.")
+        return cls(tuple(ends.tolist()), tuple(_banded(values, ends).tolist()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -91,7 +99,7 @@ class Bands:
         return cls(tuple(data["edges"]), tuple(data["counts"]))
 
 
-def _banded(points: Floats, edges: Sequence[float]) -> NDArray[np.int64]:
+def _banded(points: Floats, edges: Sequence[float] | Floats) -> NDArray[np.int64]:
     inside = np.searchsorted(np.asarray(edges, np.float64), points, side="right")
     return np.bincount(inside, minlength=len(edges) + 1).astype(np.int64)
 
@@ -112,11 +120,19 @@ def null_point(cells: int, n: float, m: float, level: float = 0.95) -> float:
     float
         (1/n + 1/m) times the chi-square quantile with cells - 1 degrees of freedom; 0 for a single cell.
 
+    Raises
+    ------
+    ValueError
+        If a sample has no rows or the level is not in (0, 1).
+
     Examples
     --------
     >>> round(null_point(10, 1000, 1000), 4), round(null_point(10, 100_000, 100_000), 6)
     (0.0338, 0.000338)
     """
+    checked_share("level", level)
+    if not (n > 0 and m > 0):
+        raise ValueError(f"Two samples with rows are needed. Got {n} and {m}.")
     return float((1 / n + 1 / m) * chi2.ppf(level, cells - 1)) if cells > 1 else 0.0
 
 
@@ -152,6 +168,9 @@ def psi_interval(
     >>> psi_interval(0.001, 10, 2000, 1000)[0]
     0.0
     """
+    checked_share("confidence", confidence)
+    if not (n > 0 and m > 0 and index >= 0):
+        raise ValueError(f"An index of 0 or more of two samples with rows is needed. Got {index}, {n}, {m}.")
     if cells < 2:
         return 0.0, 0.0
     scale = 1 / n + 1 / m

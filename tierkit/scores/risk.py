@@ -7,6 +7,7 @@ bits for any number of threads, and a model read back from text scores as the on
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -21,13 +22,15 @@ from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
 from tierkit.scores.calibration import Calibration
 from tierkit.scores.inputs import Unseen
+from tierkit.scores.risk_trees import Limits, check_risk_trees
+from tierkit.scores.saved import RISK, check_learnt
 
 __all__ = ["RiskModel"]
 
 
 _FORMAT = "tierkit-risk-1"
 _MANY_ROWS = 10_000
-_FIXED = {
+_FIXED: dict[str, Any] = {
     "objective": "binary",
     "max_depth": 6,  # exact attribution takes tables of 2 to the number of features on a path
     "lambda_l2": 1.0,  # leaves of few rows are drawn to the average
@@ -125,11 +128,7 @@ class RiskModel(estimators.TwoClassEstimator):
         ValueError
             If a parameter or a column cannot be used, or only one class carries weight.
         """
-        estimators.check_parameters(
-            self,
-            {"learning_rate": (0.0, 1.0)},
-            {"n_trees": 1, "n_leaves": 2, "min_rows": 1, "num_threads": 1, "random_state": 0},
-        )
+        _check_parameters(self)
         frame, event = estimators.learn(self, X, y)
         estimators.check_monotone(self)
         weight = self._weights(sample_weight, frame, event)
@@ -155,9 +154,27 @@ class RiskModel(estimators.TwoClassEstimator):
         # Scored from its own text, so that a model in memory and one read from a folder are the same.
         # LightGBM would make the same round trip at the end of training; once is enough.
         grown = lgb.train({**_FIXED, **settings}, data, int(self.n_trees), keep_training_booster=True)
-        self.booster_ = lgb.Booster(model_str=grown.model_to_string())
+        self.booster_ = self._booster(grown.model_to_string())
         self.calibration_ = Calibration()
         return self
+
+    def _booster(self, trees: str) -> lgb.Booster:
+        """Return the trees of a text that the strict reader passes: LightGBM itself believes anything."""
+        limits = Limits(int(self.n_trees), int(self.n_leaves), _FIXED["max_depth"])
+        check_risk_trees(trees, self.inputs_, self.monotone or {}, limits)
+        return lgb.Booster(model_str=trees)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with the trees as text, so that a pickle is read as strictly as a file."""
+        state: dict[str, Any] = super().__getstate__()
+        if "booster_" in state:
+            state = {**state, "booster_": self.booster_.model_to_string()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "booster_" in state:
+            self.booster_ = self._booster(state["booster_"])
 
     def _weights(self, sample_weight: ArrayLike | None, frame: pd.DataFrame, event: Floats) -> Floats:
         weight: Floats = _check_sample_weight(
@@ -167,6 +184,11 @@ class RiskModel(estimators.TwoClassEstimator):
         if len(heavy) < 2:
             raise ValueError(f"Rows of one class only carry weight: {heavy}. Give weight to both classes.")
         return weight
+
+    @property
+    def threads(self) -> int:
+        """Threads to use here: a model may come from a machine of more, or name any number."""
+        return min(int(self.num_threads), os.cpu_count() or 1)
 
     def _encoded(self, matrix: Floats) -> Floats:
         """Return the matrix with unknown levels as missing, in the way LightGBM reads it."""
@@ -186,7 +208,7 @@ class RiskModel(estimators.TwoClassEstimator):
         if not len(matrix):
             return np.empty(0)
         # Threads that have little to do cost more than they give.
-        threads = self.num_threads if len(matrix) > _MANY_ROWS else 1
+        threads = self.threads if len(matrix) > _MANY_ROWS else 1
         raw: Floats = np.asarray(
             self.booster_.predict(matrix, raw_score=True, num_threads=threads), np.float64
         )
@@ -237,11 +259,21 @@ class RiskModel(estimators.TwoClassEstimator):
         Raises
         ------
         ValueError
-            If the parts are no risk model of this format.
+            If the parts are no risk model of this format, or one that no fit gives. LightGBM sees only what
+            passed.
         """
-        if rest.get("format") != _FORMAT:
+        if not isinstance(rest, Mapping) or rest.get("format") != _FORMAT:
             raise ValueError(f"This is no risk model of format '{_FORMAT}'. Train and save it again.")
+        RISK(rest, "")
+        check_learnt(rest)
         model = cls._restored(rest)
+        _check_parameters(model)
+        estimators.check_monotone(model)
         model.calibration_ = Calibration.from_dict(rest["calibration"])
-        model.booster_ = lgb.Booster(model_str=trees)
+        model.booster_ = model._booster(trees)
         return model
+
+
+def _check_parameters(model: RiskModel) -> None:
+    least = {"n_trees": 1, "n_leaves": 2, "min_rows": 1, "num_threads": 1, "random_state": 0}
+    estimators.check_parameters(model, {"learning_rate": (0.0, 1.0)}, least)

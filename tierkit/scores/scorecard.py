@@ -19,21 +19,22 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
-from tierkit.scores.binning import bins, place
+from tierkit.scores.binning import bins, place, woe
+from tierkit.scores.card_table import BASE, check_bins, check_numbers, check_rows
+from tierkit.scores.content import count, known, mapping, number, read_json, record, text
 from tierkit.scores.inputs import Unseen
+from tierkit.scores.saved import check_learnt, learnt
 
 __all__ = ["BASE", "CreditScorecard"]
 
-
-BASE = "(base)"
-"""Feature name of the table's first row, which every enterprise gets: the intercept."""
 COLUMNS = (
     "feature",
     "bin",
@@ -57,6 +58,13 @@ _NUMBERS = {
     "points_to_double": (0.0, np.inf),
     "min_bin_share": (0.0, 0.5),
 }
+_COUNTS = {"max_bins": 2}
+_SAVED = record(
+    format=known(_FORMAT),
+    **learnt(**dict.fromkeys(_NUMBERS, number()), max_bins=count()),
+    unused=mapping(text()),
+    table=check_rows,
+)
 
 
 class CreditScorecard(estimators.TwoClassEstimator):
@@ -95,10 +103,15 @@ class CreditScorecard(estimators.TwoClassEstimator):
     Notes
     -----
     Rules of degenerate input. One class only: an error. A feature that is constant, all missing, without
-    a cut that helps in its direction, whose bins differ by chance only (without a declared direction:
-    likelihood-ratio test at 0.001), or whose coefficient would turn its bins round: no points, and named in
-    ``unused_``. Missing values or levels that never occurred at fit: the weight of an empty bin, which is
-    that of the average, 0.
+    a cut that helps in its direction, whose values differ by chance only (without a declared direction:
+    `tierkit.scores.chance.differs`, at 0.001 before anything is chosen by the outcome), or whose coefficient
+    would turn its bins round: no points, and named in ``unused_``. Missing values or levels that never
+    occurred at fit: the weight of an empty bin, which is that of the average, 0.
+
+    A feature with a declared direction is not tested: a noise that goes the declared way gets points, few as
+    they are. Weights of levels are of shrunken rates (`tierkit.scores.chance.shrunken`), coefficients of the
+    rates as seen. Rows are taken as independent; where an enterprise has several, the test finds differences
+    between enterprises that a repeated draw of enterprises would not.
 
     Examples
     --------
@@ -146,7 +159,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
         ValueError
             If a parameter or a column cannot be used, ``y`` has one class, or points could leave 0 … 1000.
         """
-        estimators.check_parameters(self, _NUMBERS, {"max_bins": 2})
+        estimators.check_parameters(self, _NUMBERS, _COUNTS)
         frame, event = estimators.learn(self, X, y)
         estimators.check_monotone(self)
         matrix = self.inputs_.read(frame)
@@ -168,11 +181,17 @@ class CreditScorecard(estimators.TwoClassEstimator):
         self, kept: dict[str, list[dict[str, Any]]], matrix: Floats, event: NDArray[np.int64]
     ) -> None:
         """Regress the event on the bins' weights, and store the table."""
-        weights = np.zeros((event.size, len(kept)))
+        seen, told = np.zeros((event.size, len(kept))), np.zeros((event.size, len(kept)))
         for k, (name, rows) in enumerate(kept.items()):
             where = self._place(name, rows, matrix)
-            weights[:, k] = np.array([row["woe"] for row in rows])[where]
-        intercept, slopes = self._regress(weights, event, list(kept))
+            count, events = np.array([[row["count"], row["events"]] for row in rows], np.float64).T
+            seen[:, k] = woe(count, events, event.size, event.sum())[where]
+            told[:, k] = np.array([row["woe"] for row in rows])[where]
+        # The weights of levels are shrunken, and a regression on the rows that they come from would stretch
+        # them again. So the coefficients are those of the weights as seen, and the level is set anew.
+        slopes = self._regress(seen, event, list(kept))
+        offset = told @ np.array([slopes.get(name, 0.0) for name in kept])
+        intercept = _level(offset, float(event.mean()))
         base = {"feature": BASE, "bin": 0, "kind": "base", "count": event.size, "events": int(event.sum())}
         table = pd.DataFrame([{**base, "woe": 0.0, "iv": 0.0}, *(row for n in slopes for row in kept[n])])
         table["coefficient"] = table["feature"].map(slopes).fillna(0.0).astype(np.float64)
@@ -186,10 +205,8 @@ class CreditScorecard(estimators.TwoClassEstimator):
     def _place(self, name: str, rows: Sequence[Mapping[Any, Any]], matrix: Floats) -> NDArray[np.int64]:
         return place(rows, matrix[:, self.inputs_.names.index(name)], self.inputs_.levels.get(name))
 
-    def _regress(
-        self, weights: Floats, event: NDArray[np.int64], names: list[str]
-    ) -> tuple[float, dict[str, float]]:
-        """Return the intercept and the coefficients, all below 0: fewer events where the weight is higher."""
+    def _regress(self, weights: Floats, event: NDArray[np.int64], names: list[str]) -> dict[str, float]:
+        """Return the coefficients, all below 0: fewer events where the weight is higher."""
         from sklearn.linear_model import LogisticRegression  # only to fit: scoring should not wait for it
 
         kept = list(range(len(names)))
@@ -200,12 +217,10 @@ class CreditScorecard(estimators.TwoClassEstimator):
                 model.fit(weights[:, kept], event)
             slopes = model.coef_[0]
             if (slopes < 0).all():
-                chosen = {names[k]: float(s) for k, s in zip(kept, slopes, strict=True)}
-                return float(model.intercept_[0]), chosen
+                return {names[k]: float(s) for k, s in zip(kept, slopes, strict=True)}
             worst = kept.pop(int(np.argmax(slopes)))
             self.unused_[names[worst]] = "its coefficient would turn its bins round, beside the others"
-        rate = event.mean()
-        return float(np.log(rate / (1 - rate))), {}
+        return {}
 
     @property
     def _factor(self) -> float:
@@ -219,6 +234,21 @@ class CreditScorecard(estimators.TwoClassEstimator):
                 f"The table could give {low:.1f} to {high:.1f} points, which leaves 0 … 1000, and points are "
                 "never clipped. Lower 'points_to_double', or move 'base_points' or 'base_odds'."
             )
+
+    def _check_table(self) -> None:
+        """Refuse a table that was not fitted here and breaks what scoring relies on."""
+        rows = json.loads(self.to_json())["table"]
+        check_rows(rows, "table")
+        check_bins(rows, self.inputs_, self.unused_)
+        base = self.base_points - self._factor * float(np.log(self.base_odds))
+        check_numbers(rows, self._factor, base, self.monotone or {})
+        self._check_range()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "table_" in state:
+            self._keep(self.table_)
+            self._check_table()
 
     def table(self) -> pd.DataFrame:
         """Return the table that all scores are looked up in.
@@ -344,19 +374,33 @@ class CreditScorecard(estimators.TwoClassEstimator):
         Raises
         ------
         ValueError
-            If the text is no scorecard of this format.
+            If the text is no scorecard of this format, or one that no fit gives.
         """
-        data = json.loads(text)
+        data = read_json(text)
         if not isinstance(data, dict) or data.get("format") != _FORMAT:
             raise ValueError(f"This is no scorecard of format '{_FORMAT}'. Fit and save it again.")
+        _SAVED(data, "")
+        check_learnt(data)
         card = cls._restored(data)
+        estimators.check_parameters(card, _NUMBERS, _COUNTS)
+        estimators.check_monotone(card)
         card.unused_ = dict(data["unused"])
         table = pd.DataFrame(data["table"], columns=list(COLUMNS))
         interval = table["kind"] == "interval"
         table["lower"] = table["lower"].astype(np.float64).mask(interval & table["lower"].isna(), -np.inf)
         table["upper"] = table["upper"].astype(np.float64).mask(interval & table["upper"].isna(), np.inf)
         card._keep(table)
+        card._check_table()
         return card
+
+
+def _level(offset: Floats, rate: float) -> float:
+    """Return what to add to log-odds so that their mean probability is the rate."""
+    middle = float(logit(rate))
+    ends = middle - float(offset.max()), middle - float(offset.min())
+    if ends[0] == ends[1]:
+        return ends[0]
+    return float(brentq(lambda a: expit(a + offset).mean() - rate, *ends, xtol=1e-12))
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,20 +9,23 @@ import platform
 from collections.abc import Mapping
 from datetime import date
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from tierkit import __version__
 from tierkit.features import monotone, read_by
+from tierkit.folders import check_replaceable
+from tierkit.folders.claims import claim
 from tierkit.policy import PolicyLike, policy_of
 from tierkit.progress import Progress, quiet
-from tierkit.records import SCHEMA_VERSION, place_of
+from tierkit.records import SCHEMA_VERSION, TABLES, place_of
 from tierkit.records.dataset import arrow_table
-from tierkit.records.files import PARQUET_OPTIONS, ROW_GROUP, sha256
 from tierkit.records.folder import open_folder
 from tierkit.records.gate import day_of, source_of
 from tierkit.records.known import TIMED, Source, known
+from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP
 from tierkit.scores.baselines import baselines
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.fitting import SETTINGS, Level, fit_risk
@@ -50,7 +53,7 @@ def _data_hashes(data: Source) -> dict[str, Any]:
                 found[name] = hashlib.sha256(sink.getbuffer()).hexdigest()
         return found
     folder = open_folder(data)
-    return {name: sha256(folder.files[name]) for name in TIMED if name in folder.files}
+    return {name: folder.sha256(TABLES[name]) for name in TIMED if name in folder.files}
 
 
 def train(
@@ -79,7 +82,7 @@ def train(
     policy : Policy, name or path, optional
         The policy that the model is for; that of the past of the place if absent.
     out : path, optional
-        Where to write the model folder.
+        Where to write the model folder; nobody else can write there from the start.
     seed : int
         Of LightGBM, and of the lot that holds enterprises out.
     scheme : {"naive", "random", "weighted"}
@@ -110,7 +113,7 @@ def train(
     PolicyError
         If there is no such policy, or it is of another place.
     ValueError
-        If a part of the rows holds one class only.
+        If a part of the rows holds one class only; an OutputError if the model cannot be written there.
 
     Examples
     --------
@@ -120,6 +123,34 @@ def train(
     >>> bool(scores["risk_probability"].between(0, 1).all()), model.manifest["scheme"]
     (True, 'weighted')
     """
+    settings: dict[str, Any] = {
+        "seed": seed, "scheme": scheme, "level": level, "budget": budget, "bootstrap": bootstrap,
+        "threads": threads, "progress": progress,
+    }  # fmt: skip
+    if out is None:
+        model = _trained(data, as_of, policy, **settings)
+    else:
+        with claim(Path(out)) as where:
+            check_replaceable(where, "model")
+            model = _trained(data, as_of, policy, **settings)
+            model.save(where)
+    progress("training", 4, 4)
+    return model
+
+
+def _trained(
+    data: Source,
+    as_of: date | str,
+    policy: PolicyLike | None,
+    *,
+    seed: int,
+    scheme: Scheme,
+    level: Level,
+    budget: int,
+    bootstrap: int,
+    threads: int,
+    progress: Progress,
+) -> Model:
     data, day = source_of(data), day_of(as_of)
     place = place_of(data)
     chosen = policy_of(place.past_policy if policy is None else policy).at(place)
@@ -197,8 +228,4 @@ def train(
             },
         },
     }
-    model = Model(risk, credit, chosen, plain(manifest), ensemble)
-    if out is not None:
-        model.save(out)
-    progress("training", 4, 4)
-    return model
+    return Model(risk, credit, chosen, plain(manifest), ensemble)

@@ -3,6 +3,9 @@
 Candidates are drawn from a small declared space, the stated settings always being the first of them. Each is
 fitted at rolling origins inside the **training** part: on the rows before the origin, scored on the rows from
 there to the next. Neither the calibration nor the test part is read, so both stay what they are for.
+
+The settings are chosen as the best of all that were tried, so their interval has to hold for all of these at
+once (Bonferroni): the best of many looks better than it is.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ class Tuning:
     candidates : DataFrame
         One row per candidate, the stated settings first: settings, ``log_loss`` (mean over origins) with
         ``low`` and ``high``, and ``difference`` from the stated settings with ``difference_low`` and
-        ``difference_high`` (95 % Student intervals over origins, paired), ``chosen``.
+        ``difference_high`` (Student intervals over origins, paired; all of them together hold with 95 %, as
+        the chosen one is picked among them), ``chosen``.
     chosen : mapping
         The settings of the lowest mean log loss; of equals, the first.
     budget : int
@@ -82,11 +86,16 @@ def _log_loss(y: NDArray[np.int64], p: Floats, weight: Floats) -> float:
     return float(np.average(-(xlogy(y, p) + xlogy(1 - y, 1 - p)), weights=weight))
 
 
-def _mean(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return mean, low and high of the 95 % Student interval over the last axis."""
+def _mean(values: Floats, tried: int) -> tuple[Floats, Floats, Floats]:
+    """Return mean, low and high over the last axis, by Student intervals of which so many hold with 95 %.
+
+    Values that are all the same, yet not zero, show no spread and have no interval (NaN). Differences that
+    are all zero are those of settings that predict the same, and certain.
+    """
     n = values.shape[-1]
-    half = student.ppf(0.975, n - 1) * values.std(axis=-1, ddof=1) / np.sqrt(n)
+    half = student.ppf(1 - 0.025 / tried, n - 1) * values.std(axis=-1, ddof=1) / np.sqrt(n)
     mean = values.mean(axis=-1)
+    half = np.where((np.ptp(values, axis=-1) == 0) & (mean != 0), np.nan, half)
     return mean, mean - half, mean + half
 
 
@@ -155,8 +164,8 @@ def tune(
             model.fit(rows.X.iloc[before], rows.y[before], rows.weight[before])
             told = model.predict_proba(rows.X.iloc[after])[:, 1]
             losses[c, k] = _log_loss(rows.y[after], told, rows.weight[after])
-    mean, low, high = _mean(losses)
-    apart, apart_low, apart_high = _mean(losses - losses[0])
+    mean, low, high = _mean(losses, len(candidates))
+    apart, apart_low, apart_high = _mean(losses - losses[0], budget)
     best = int(mean.argmin())
     table = pd.DataFrame(candidates).astype({"n_trees": int, "n_leaves": int, "min_rows": int}).assign(
         log_loss=mean, low=low, high=high, difference=apart, difference_low=apart_low,

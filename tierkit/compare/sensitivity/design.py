@@ -15,10 +15,12 @@ from SALib.sample.morris import sample
 from tierkit.compare.sensitivity.ranges import Uncertain
 from tierkit.progress import in_threads
 
-__all__ = ["Evaluate", "Progress", "check_finite", "city_seeds", "morris"]
+__all__ = ["FALSE_ONES", "Evaluate", "Progress", "check_finite", "city_seeds", "morris"]
 
 RESAMPLES = 1000
 """Bootstrap resamples behind an interval of a mean absolute effect."""
+FALSE_ONES = 0.025
+"""Share of the parameters that do nothing and yet stand out from the noise."""
 NULL_DRAWS = 40_000
 """Draws behind the quantile that a parameter's effect must exceed."""
 
@@ -190,7 +192,7 @@ def _noise_quantile(trajectories: int, replicates: int) -> float:
     for _ in range(trajectories):
         mean += np.abs(rng.standard_normal(NULL_DRAWS)) / trajectories
     spread = np.sqrt(rng.chisquare(freedom, NULL_DRAWS) / freedom)
-    return float(np.quantile(mean / spread, 0.975))
+    return float(np.quantile(mean / spread, 1 - FALSE_ONES))
 
 
 def check_finite(found: NDArray[np.float64], measures: Sequence[str]) -> None:

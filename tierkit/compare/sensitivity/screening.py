@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tierkit.city.world import WEEKS_A_YEAR
-from tierkit.compare.sensitivity.design import Progress, morris
+from tierkit.compare.sensitivity.design import FALSE_ONES, Progress, morris
 from tierkit.compare.sensitivity.questions import MEASURED, Score, case_of
 from tierkit.compare.sensitivity.ranges import Uncertain, uncertain
 from tierkit.policy import PolicyLike, policy_of
@@ -78,7 +78,9 @@ class Screening(Result):
             about = text(f"measure.{measure}", lang)
             every = int((self.frame["measure"] == measure).sum())
             said = "sensitivity.first" if rows else "sensitivity.nothing"
-            lines.append(text(said, lang, measure=about, found=len(rows), every=every))
+            by_chance = number(FALSE_ONES * every, 1)
+            told = {"measure": about, "found": len(rows), "every": every, "chance": by_chance}
+            lines.append(text(said, lang, **told))
             lines += [_line(place, row, lang) for place, row in enumerate(rows, 1)]
         return lines
 

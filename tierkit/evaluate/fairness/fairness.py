@@ -30,7 +30,7 @@ from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.fairness.observed import Observed, alike, observe, ratio_text, verdict
 from tierkit.records import SHANGHAI, TIERS, Place
 from tierkit.results import Result
-from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.metrics import bootstrap_interval, wilson_interval
 from tierkit.texts import number, percent, text
 
 __all__ = ["Fairness", "fairness", "missed_by_group"]
@@ -364,7 +364,7 @@ def _cost(seen: Observed, code: Ints, band: Ints, repeats: int, seed: int) -> pd
 
     moved, findings, change = once(np.ones(known.sum()))
     drawn = [once(rng.poisson(1.0, known.sum()).astype(np.float64))[2] for _ in range(repeats)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if repeats else (np.nan, np.nan)
+    low, high = bootstrap_interval(drawn, int(known.sum()))
     columns = ["moved", "findings", "change", "low", "high"]
     return pd.DataFrame([(moved, findings, change, float(low), float(high))], columns=columns)
 

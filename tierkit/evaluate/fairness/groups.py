@@ -13,7 +13,14 @@ from scipy import stats
 from tierkit.arrays import Floats, Ints, Mask
 from tierkit.records import SHANGHAI, Place
 from tierkit.records.gate import day_of
-from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.checked import checked
+from tierkit.scores.metrics import (
+    bands,
+    clustered_interval,
+    clustered_variance,
+    effective_size,
+    wilson_interval,
+)
 
 __all__ = [
     "FEWEST",
@@ -34,9 +41,8 @@ AGES = ("under_2", "2_to_5", "5_to_10", "over_10")
 GROUPS = ("ownership", "size", "sector", "district", "age")
 """Groups that are compared."""
 FEWEST = 10
-"""With fewer events than this nothing is said."""
+"""With fewer events than this nothing is said. Nor is anything said of one enterprise."""
 _AGE_EDGES = (2.0, 5.0, 10.0)
-_Z = float(stats.norm.ppf(0.975))
 
 
 class Estimate(NamedTuple):
@@ -93,20 +99,6 @@ def group_of(enterprises: pd.DataFrame, group: str, day: date | str, place: Plac
     )
 
 
-def bands(risk: ArrayLike, n: int) -> Ints:
-    """Return bands of equal counts by rank; equal values are in the same band.
-
-    A calibration that keeps ranks, whatever it does to the probabilities, leaves the bands as they are.
-
-    Examples
-    --------
-    >>> bands([0.1, 0.4, 0.2, 0.2], 2).tolist()
-    [0, 1, 0, 0]
-    """
-    values = np.asarray(risk, np.float64)
-    return np.searchsorted(np.sort(values), values, side="left") * n // max(values.size, 1)
-
-
 def clustered_rate(count: ArrayLike, years: ArrayLike) -> Estimate:
     """Return events per year of exposure, with an interval clustered by enterprise.
 
@@ -118,23 +110,34 @@ def clustered_rate(count: ArrayLike, years: ArrayLike) -> Estimate:
     Returns
     -------
     Estimate
-        Refused (NaN) with fewer than `FEWEST` events.
+        Refused (NaN) with fewer than `FEWEST` events, or of fewer than two enterprises.
+
+    Raises
+    ------
+    ValueError
+        If a count or an exposure is missing, infinite or below 0, there are events without any exposure, or
+        lengths differ.
 
     Notes
     -----
     Linearisation of a ratio of sums, on the log scale: Cochran, *Sampling Techniques*, 3rd ed. (1977), 6.4.
+    `tierkit.scores.metrics.clustered_variance` gives variance and degrees of freedom of Student's quantile.
+    The variance is no less than that of a Poisson count, so that rates which happen to be alike are not
+    certain.
 
     Examples
     --------
     >>> clustered_rate(np.ones(100), np.full(100, 2.0)).value
     0.5
     """
-    y, n = np.asarray(count, np.float64), np.asarray(years, np.float64)
-    if y.sum() < FEWEST or n.sum() <= 0:
+    y, n = _clusters(count=count, years=years)
+    if y.sum() < FEWEST or n.size < 2:
         return _REFUSED
     rate = float(y.sum() / n.sum())
-    se = float(np.sqrt(((y - rate * n) ** 2).sum() * y.size / max(y.size - 1, 1)) / y.sum())
-    return Estimate(rate, rate * np.exp(-_Z * se), rate * np.exp(_Z * se))
+    variance, freedom = clustered_variance(y, n)
+    se = np.sqrt(max(variance / rate**2, 1 / y.sum()))
+    far = float(np.exp(stats.t.ppf(0.975, freedom) * se))
+    return Estimate(rate, rate / far, rate * far)
 
 
 def clustered_share(events: ArrayLike, trials: ArrayLike) -> Estimate:
@@ -148,30 +151,45 @@ def clustered_share(events: ArrayLike, trials: ArrayLike) -> Estimate:
     Returns
     -------
     Estimate
-        Refused (NaN) with fewer than `FEWEST` events.
+        Refused (NaN) with fewer than `FEWEST` events, or of fewer than two enterprises.
+
+    Raises
+    ------
+    ValueError
+        If a count is missing, infinite or below 0, there are more events than trials, or lengths differ.
 
     Notes
     -----
-    Trials are divided by the design effect, the variance clustered by enterprise over the binomial one, at
-    least 1: Kish, *Survey Sampling* (1965), 8.2.
+    `tierkit.scores.metrics.clustered_interval`. With one trial an enterprise at most there are no clusters,
+    and the interval is Wilson's own.
 
     Examples
     --------
     >>> one = clustered_share([1] * 20 + [0] * 80, [1] * 100)
-    >>> one.value, bool(abs(one.low - wilson_interval(20, 100)[0]) < 0.01)
+    >>> one.value, bool(one.low == wilson_interval(20, 100)[0])
     (0.2, True)
     """
-    k, n = np.asarray(events, np.float64), np.asarray(trials, np.float64)
-    there = n > 0
-    k, n = k[there], n[there]
-    if k.sum() < FEWEST:
+    k, n = _clusters(events=events, trials=trials)
+    if (k > n).any():
+        raise ValueError("An enterprise has more 'events' than 'trials'. Give trials that hold the events.")
+    if k.sum() < FEWEST or n.size < 2:
         return _REFUSED
-    share, size = float(k.sum() / n.sum()), float(n.sum())
-    clustered = ((k - share * n) ** 2).sum() / size**2
-    binomial = share * (1 - share) / size
-    effect = max(1.0, clustered / binomial) if binomial > 0 else 1.0
-    low, high = wilson_interval(share * size / effect, size / effect)
-    return Estimate(share, float(low), float(high))
+    if n.max() > 1:
+        low, high, _ = clustered_interval(k, n, float(n.sum()))
+    else:
+        low, high = (float(end) for end in wilson_interval(k.sum(), n.sum()))
+    return Estimate(float(k.sum() / n.sum()), low, high)
+
+
+def _clusters(**given: ArrayLike) -> tuple[Floats, Floats]:
+    """Return what is above and below of a ratio of sums, without the clusters in which nothing is below."""
+    above, name = given
+    top, bottom = checked(**{one: ("amounts", values) for one, values in given.items()})
+    if (top[bottom == 0] > 0).any():
+        raise ValueError(
+            f"An enterprise has '{above}' and no '{name}'. Give the '{name}' in which they fell."
+        )
+    return top[bottom > 0], bottom[bottom > 0]
 
 
 def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: ArrayLike) -> Estimate:
@@ -189,15 +207,23 @@ def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: Arr
     Returns
     -------
     Estimate
-        Refused (NaN) where either side has fewer than `FEWEST` events in strata that hold both.
+        Refused (NaN) where either side has fewer than `FEWEST` events, or fewer than two enterprises, in
+        strata that hold both.
+
+    Raises
+    ------
+    ValueError
+        If a count or an exposure is missing, infinite or below 0, a stratum is missing, or lengths differ.
 
     Notes
     -----
     The Mantel-Haenszel ratio of rates: with events a and c and exposures N1 and N0 of group and rest, and
     T = N1 + N0, it is sum(a N0 / T) / sum(c N1 / T) over strata (Rothman, Greenland and Lash, *Modern
     Epidemiology*, 3rd ed., 2008, ch. 15). It stays right where strata are many and small. Its variance is
-    the sandwich of that estimating equation with the enterprise as cluster, given everybody's exposure, and
-    n / (n - 1) for each stratum.
+    the sandwich of that estimating equation with the enterprise as cluster, given everybody's exposure, with
+    n / (n - 1) for each stratum or, if more, as in `clustered_variance` for each side; it is no less than
+    that of Poisson counts. Interval and p-value are Student's, with the degrees of freedom of two samples,
+    group and rest (Welch and Satterthwaite), each of its effective number of enterprises less one.
 
     Examples
     --------
@@ -205,9 +231,16 @@ def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: Arr
     >>> round(rate_ratio(y, n, np.arange(100) < 50, np.zeros(100, int)).value, 9)
     2.0
     """
-    y, n = np.asarray(count, np.float64), np.asarray(years, np.float64)
-    group = np.asarray(mine, np.bool_)
-    _, at = np.unique(np.asarray(stratum), return_inverse=True)
+    y, n, group, strata = checked(
+        count=("amounts", count),
+        years=("amounts", years),
+        mine=("outcomes", mine),
+        stratum=("groups", stratum),
+    )
+    group = group.astype(np.bool_)
+    if not y.size:
+        return _REFUSED
+    _, at = np.unique(strata, return_inverse=True)
 
     def total(values: Floats, who: Mask) -> Floats:
         return np.bincount(at, weights=np.where(who, values, 0.0)).astype(np.float64)
@@ -217,7 +250,8 @@ def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: Arr
     scale = np.where(both, 1 / np.maximum(whole, 1e-300), 0.0)
     weight = np.where(group, (rest * scale)[at], (own * scale)[at])
     inside = both[at]
-    if min(y[group & inside].sum(), y[~group & inside].sum()) < FEWEST:
+    sides = group & inside, ~group & inside
+    if min(y[side].sum() for side in sides) < FEWEST or min((n[side] > 0).sum() for side in sides) < 2:
         return _REFUSED
     top, bottom = float((weight * y)[group].sum()), float((weight * y)[~group].sum())
     ratio = top / bottom
@@ -226,9 +260,18 @@ def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: Arr
     residual = np.where(group, y - ratio * rate * n, -ratio * (y - rate * n)) * weight
     members = total(np.ones_like(n), n > 0)
     factor = (members / np.maximum(members - 1, 1))[at]
-    se = float(np.sqrt((factor * residual**2).sum()) / top)
-    p = float(2 * stats.norm.sf(abs(np.log(ratio)) / se)) if se > 0 else float(ratio == 1.0)
-    return Estimate(ratio, ratio * np.exp(-_Z * se), ratio * np.exp(_Z * se), p)
+    held = [(weight * n)[side] for side in sides]
+    for side, exposure in zip(sides, held, strict=True):  # of the more that a residual falls short by
+        factor[side] = np.maximum(factor[side], 1 / (1 - exposure / exposure.sum()))
+    part = np.array([float((factor * residual**2)[side].sum()) for side in sides])
+    each = np.array([max(effective_size(exposure) - 1, 1.0) for exposure in held])
+    shared = float((part**2 / each).sum())
+    freedom = float(part.sum() ** 2 / shared) if shared > 0 else float(each.min())
+    poisson = float((weight**2 * y * np.where(group, 1, ratio**2)).sum())
+    se = float(np.sqrt(max(part.sum(), poisson)) / top)
+    p = float(2 * stats.t.sf(abs(np.log(ratio)) / se, freedom))
+    far = float(np.exp(stats.t.ppf(0.975, freedom) * se))
+    return Estimate(ratio, ratio / far, ratio * far, p)
 
 
 def holm(p: ArrayLike) -> Floats:
@@ -245,6 +288,7 @@ def holm(p: ArrayLike) -> Floats:
     [0.03, 0.06, nan, 0.06]
     """
     values = np.asarray(p, np.float64)
+    checked(p=("probabilities", np.where(np.isnan(values), 0.0, values)))
     out = np.full(values.shape, np.nan)
     known = np.flatnonzero(~np.isnan(values))
     order = known[np.argsort(values[known], kind="stable")]

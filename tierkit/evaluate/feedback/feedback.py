@@ -309,7 +309,8 @@ def _arm(
         unseen = ~_seen_since(book, alive, began)
         chance = detection * _standing(frame)[alive] / duties[alive]
         top = np.zeros(duties.size, bool)
-        top[alive[np.argsort(score, kind="stable")[-round(sum(_SHARES[2:]) * alive.size) :]]] = True
+        below = alive.size - round(sum(_SHARES[2:]) * alive.size)
+        top[alive[np.argsort(score, kind="stable")[below:]]] = True
         first = top if k == 1 else first
         start, scored = frame.week, _tiered(frame, score, alive, policy["scoring.risk_cutoffs"])
         runs.append(run(frame, policy, ROUND_WEEKS, seed=seed, scores=scored))

@@ -254,7 +254,7 @@ def _start(data: Any, inspections: pd.DataFrame) -> pd.Timestamp:
     """Return the first day of the records: what the manifest says, else the first inspection."""
     manifest = getattr(data, "manifest", {})
     first: pd.Timestamp = (
-        pd.Timestamp(manifest["start"]) if "start" in manifest else inspections["inspected_on"].min()
+        pd.Timestamp(manifest["start"]) if manifest.get("start") else inspections["inspected_on"].min()
     )
     return first
 

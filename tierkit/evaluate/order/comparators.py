@@ -23,7 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from tierkit.arrays import Floats
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.records import PLANNED_CHANNELS
-from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.checked import checked
+from tierkit.scores.metrics import bootstrap_interval, rate_interval
 
 __all__ = ["cases", "contraction", "swap"]
 
@@ -70,6 +71,8 @@ def _check(table: pd.DataFrame) -> None:
         raise ValueError(f"The cases need the columns {', '.join(missing)}; make them with 'cases'.")
     if not table["inspected"].any() or table["score"].isna().any():
         raise ValueError("The cases need a score each and at least one that was inspected.")
+    kinds = {"score": "scores", "inspected": "outcomes", "found": "outcomes"}
+    checked(**{name: (kinds.get(name, "groups"), table[name]) for name in sorted(_NEEDED)})
 
 
 def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
@@ -87,7 +90,8 @@ def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
         By group, the most active first: ``cases``, ``inspected``, ``share`` inspected; ``people``, what the
         group found per 1,000 cases, with ``people_low`` and ``people_high``; ``score``, what the score finds
         per 1,000 cases of the most active group at the same share, with ``score_low`` and ``score_high``
-        (Wilson); their ``difference`` with ``low`` and ``high``. Equal scores are left out in proportion.
+        (`tierkit.scores.metrics.rate_interval`, by enterprise); their ``difference`` with ``low`` and
+        ``high``. Equal scores are left out in proportion. There is no interval (NaN) of one enterprise.
 
     Raises
     ------
@@ -109,16 +113,19 @@ def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     )
     whole["share"] = whole["inspected"] / whole["cases"]
     whole = whole.sort_values("share", ascending=False, kind="stable")
-    lead = table[(table["group"] == whole.index[0]) & table["inspected"]]
-    n = int(whole["cases"].iloc[0])
-    kept = np.array([_kept(lead, share * n) for share in whole["share"]])
-    counts, people = whole["cases"].to_numpy(np.float64), whole["findings"].to_numpy(np.float64)
+    lead = table[table["group"] == whole.index[0]]
     out = whole[["cases", "inspected", "share"]].copy()
-    for name, hits, size in (("people", people, counts), ("score", kept, np.full(len(kept), float(n)))):
-        low, high = wilson_interval(hits, size, confidence)
-        out[name], out[f"{name}_low"], out[f"{name}_high"] = 1000 * hits / size, 1000 * low, 1000 * high
+    found: dict[str, list[tuple[float, float, float]]] = {"people": [], "score": []}
+    for name, share in whole["share"].items():
+        mine = table[table["group"] == name]
+        kept = _kept(lead, share * len(lead))
+        for who, rows, hits in (("people", mine, mine["found"].to_numpy(np.float64)), ("score", lead, kept)):
+            low, high, _ = rate_interval(hits, groups=rows["enterprise_id"], confidence=confidence)
+            found[who].append((float(hits.mean()), low, high))
+    for who, rates in found.items():
+        out[[who, f"{who}_low", f"{who}_high"]] = 1000 * np.array(rates)
     out["difference"] = out["score"] - out["people"]
-    # Newcombe's interval of a difference of two rates, from Wilson's of each.
+    # Newcombe's interval of a difference of two rates, from Wilson's of each; within ±1000 as they are.
     out["low"] = out["difference"] - np.hypot(
         out["score"] - out["score_low"], out["people_high"] - out["people"]
     )
@@ -128,12 +135,18 @@ def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     return out
 
 
-def _kept(lead: pd.DataFrame, room: float) -> float:
-    """Return the findings among the best-scored cases up to a capacity; ties at its edge in proportion."""
-    by_score = lead.groupby("score")["found"].agg(["size", "sum"]).sort_index(ascending=False)
-    before = by_score["size"].cumsum() - by_score["size"]
-    part = ((room - before) / by_score["size"]).clip(0, 1)
-    return float((part * by_score["sum"]).sum())
+def _kept(lead: pd.DataFrame, room: float) -> Floats:
+    """Return what of each case is found up to a capacity, the best-scored inspected first."""
+    kept, seen = lead["found"].to_numpy(np.float64, copy=True), lead["inspected"].to_numpy(bool)
+    kept[seen] *= _part(-lead["score"].to_numpy(np.float64)[seen], room)
+    return np.where(seen, kept, 0.0)
+
+
+def _part(score: Floats, room: float) -> Floats:
+    """Return how much of each case is among so many of the lowest scores; ties at the edge in proportion."""
+    _, place, size = np.unique(score, return_inverse=True, return_counts=True)
+    part: Floats = np.clip((room - (np.cumsum(size) - size)) / size, 0, 1)[place]
+    return part
 
 
 def swap(
@@ -182,8 +195,7 @@ def swap(
         again = np.repeat(np.arange(len(table)), times[place])
         one = _swapped(score[again], seen[again], found[again], group[again], share)
         changes.append((one["gained"] - one["given_up"]) / max(one["findings"], 1))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(changes, [tail, 1 - tail])
+    low, high = bootstrap_interval(changes, len(np.unique(place[seen])), confidence)
     change = (told["gained"] - told["given_up"]) / max(told["findings"], 1)
     after = told["findings"] - told["given_up"] + told["gained"]
     return pd.DataFrame(
@@ -194,7 +206,7 @@ def swap(
 def _swapped(
     score: Floats, seen: NDArray[np.bool_], found: Floats, group: NDArray[np.int64], share: float
 ) -> dict[str, float]:
-    """Return the counts of one swap; equal scores are taken in the order of the rows."""
+    """Return the counts of one swap; of equal scores at its edge each gives way in part."""
     centre, spread = float(score[seen].mean()), float(score[seen].std())
     if spread == 0 or found[seen].min() == found[seen].max():
         chance = np.full(len(score), float(found[seen].mean()))
@@ -205,11 +217,11 @@ def _swapped(
     swapped, given_up, gained = 0, 0.0, 0.0
     for number in np.unique(group):
         mine = np.flatnonzero(group == number)
-        mine = mine[np.argsort(score[mine], kind="stable")]
         inspected, free = mine[seen[mine]], mine[~seen[mine]]
+        free = free[np.argsort(score[free], kind="stable")]  # equal scores have one chance
         room = min(int(share * len(inspected)), len(free))
         swapped += room
-        given_up += float(found[inspected[:room]].sum())
+        given_up += float(_part(score[inspected], room) @ found[inspected])
         gained += float(chance[free[len(free) - room :]].sum())
     return {
         "inspections": int(seen.sum()), "swapped": swapped, "findings": float(found[seen].sum()),

@@ -65,6 +65,12 @@ class Inspections:
         told = [f"'{name}' has {len(one)} rows, not {n}" for name, one in parts.items() if len(one) != n]
         gone = {name: int(pd.isna(one).sum()) for name, one in parts.items()}
         told += [f"'{name}' is missing in {count} rows" for name, count in gone.items() if count]
+        told += [f"'{name}' has the shape {one.shape}" for name, one in parts.items() if one.ndim != 1]
+        told += [
+            f"'{name}' holds what is no finite number"
+            for name in scores
+            if parts[name].dtype.kind not in "biuf" or np.isinf(parts[name]).any()
+        ]
         if not n:
             told.append("there are none")
         if not np.isin(event, (0, 1)).all():
@@ -121,9 +127,14 @@ class Inspections:
         found = np.array(capture)
         return np.vstack([np.array(first), found, found * rate / np.array(self.capacity)[:, None]])
 
+    @property
+    def clusters(self) -> int:
+        """How many clusters there are."""
+        return int(self.cluster.max()) + 1
+
     def samples(self, replicates: int, seed: int) -> Iterator[Floats]:
         """Yield how often each row is in a bootstrap sample of the clusters."""
-        rng, m = np.random.default_rng([seed, 0]), int(self.cluster.max()) + 1
+        rng, m = np.random.default_rng([seed, 0]), self.clusters
         for _ in range(replicates):
             yield np.bincount(rng.integers(0, m, m), minlength=m).astype(np.float64)[self.cluster]
 

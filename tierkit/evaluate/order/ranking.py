@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tierkit.evaluate.order.inspections import Inspections
 from tierkit.evaluate.order.ranked import Ranking, RankingComparison
+from tierkit.scores.metrics import bootstrap_interval
 
 __all__ = [
     "PLANNED",
@@ -77,7 +78,9 @@ def ranking(
     Notes
     -----
     Without a violation every measure is NaN; without a clean inspection the AUC is. Groups are kept as they
-    are in the bootstrap: the intervals are of other inspections by the same inspectors.
+    are in the bootstrap: the intervals are of other inspections by the same inspectors. Of one cluster, or
+    where more than a twentieth of the samples have no value, there is none
+    (`tierkit.scores.metrics.bootstrap_interval`).
 
     Examples
     --------
@@ -98,7 +101,7 @@ def ranking(
     frames = []
     for k, (name, order) in enumerate(orders.items()):
         value, worst, best = given.bounds(order).T
-        low, high = _quantiles(drawn[:, k])
+        low, high = bootstrap_interval(drawn[:, k], given.clusters)
         random, spread = given.chance(order).T
         as_well = (luck[:, k] >= value - _ROUNDING).sum(axis=0)
         frames.append(
@@ -170,9 +173,9 @@ def compare_rankings(
     first, strata = next(iter(scores)), len(given.strata)
     frames = []
     for k, (name, of, _) in enumerate(orders):
-        low, high = _quantiles(drawn[:, k])
+        low, high = bootstrap_interval(drawn[:, k], given.clusters)
         change = value[k] - value[k % strata]
-        least, most = _quantiles(drawn[:, k] - drawn[:, k % strata])
+        least, most = bootstrap_interval(drawn[:, k] - drawn[:, k % strata], given.clusters)
         none = np.full_like(change, np.nan)
         frames.append(
             given.measures().assign(
@@ -255,11 +258,3 @@ def rank_inspections(
         replicates=replicates,
         seed=seed,
     )
-
-
-def _quantiles(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the ends of the 95 % interval of each column; NaN where no sample has a value."""
-    ends = np.full((2, values.shape[1]), np.nan)
-    some = ~np.isnan(values).all(axis=0)
-    ends[:, some] = np.nanquantile(values[:, some], (0.025, 0.975), axis=0)
-    return ends[0], ends[1]

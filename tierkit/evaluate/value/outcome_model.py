@@ -56,6 +56,8 @@ def expected_findings(
     for k in range(folds):
         use, mine = rows & (of_obligation[place] != k), of_obligation == k
         outcomes = found[use]
+        if not mine.any():  # fewer enterprises than folds
+            continue
         if outcomes.size and 0 < outcomes.sum() < outcomes.size:
             fitted = clone(prototype).fit(given.X[place[use]], outcomes)
             out[mine] = fitted.predict_proba(given.X[mine])[:, 1]

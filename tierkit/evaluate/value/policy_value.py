@@ -42,7 +42,9 @@ on the safe side. Intervals are Wilson's, at the effective number of inspections
 (Franco and others 2019), since sums of few findings are skewed. Where few enterprises make most of the
 variance, it is itself uncertain: with u the residual sums, it has about 2 (Σ u²)² / Σ u⁴ degrees of freedom
 (Satterthwaite 1946), and the effective number shrinks by the square of Student's quantile over the normal one
-(Korn and Graubard 1998). Fewer than ten findings are refused.
+(Korn and Graubard 1998). Fewer than ten findings are refused, and so are fewer than two enterprises, weights
+that stand for far fewer or far more opportunities than there are, and a value below 0 or above the most that
+can be found, something at every opportunity.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ from tierkit.texts import interval, number, policy_label, text
 
 __all__ = ["ESTIMATORS", "PolicyValue", "policy_value"]
 
-_LEAST_STOOD = 0.5  # weights sum to the opportunities on average, give or take 4 standard errors
+_MOST_OFF = 2.0  # weights sum to the opportunities on average: not to half or twice, and 4 errors off
 ESTIMATORS = ("naive", "random", "ipw", "self_normalised", "doubly_robust")
 
 
@@ -249,9 +251,10 @@ def policy_value(
 
 
 def _not_standing(name: str, weight: NDArray[np.float64], opportunities: float) -> list[Gap]:
-    """Return a gap if the weights sum to less than half the opportunities, which they equal on average."""
+    """Return a gap if the weights sum to under half or over twice the opportunities, their sum on average."""
     total, error = float(weight.sum()), float(np.sqrt((weight**2).sum()))
-    if total > _LEAST_STOOD * opportunities or opportunities - total < 4 * error:
+    near = opportunities / _MOST_OFF < total < opportunities * _MOST_OFF
+    if near or abs(opportunities - total) < 4 * error:
         return []
-    remedy = "see that all inspections are in the records, with the chance of each draw"
+    remedy = "see that all inspections are in the records, once each, with the chance of each draw"
     return [Gap(name, f"weights stand for {total / opportunities:.0%} of the opportunities", remedy)]

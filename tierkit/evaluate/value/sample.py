@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from tierkit.arrays import Floats
+from tierkit.arrays import Floats, Mask
 from tierkit.evaluate.value.evidence import Logged
 from tierkit.evaluate.value.overlap import FEWEST_FINDINGS, Gap
-from tierkit.scores.metrics import effective_size, wilson_interval
+from tierkit.scores.metrics import effective_size, rate_interval, wilson_interval
 
 __all__ = ["Estimate", "Sample", "interval"]
+
+_ROUNDING = 1e-6  # findings per 1,000 obligations, and part of the residuals
+_MORE = "look at more inspections; nothing shows how far the estimate may be off"
 
 
 class Estimate(NamedTuple):
@@ -90,13 +93,13 @@ class Sample:
         squares = by_enterprise**2
         value, se = one.value, float(np.sqrt(squares.sum()))
         freedom = 2 * se**4 / float((squares**2).sum()) if se > 0 else float("nan")
-        gaps = list(one.gaps)
-        if use.any() and self.found[use].all():
-            remedy = "look at more inspections; nothing shows how far the estimate may be off"
-            gaps.append(Gap("findings", "every inspection used found something", remedy))
+        gaps = [*one.gaps, *self._doubts(value, use)]
+        # Sums of residuals that cancel within every enterprise leave rounding alone.
+        if not gaps and se <= _ROUNDING * float(np.sqrt((one.residual**2).sum())):
+            gaps.append(Gap("error", "the enterprises used are all alike", _MORE))
         if gaps:
             value = se = freedom = float("nan")
-        low, high = interval(value, se, freedom, self.most, confidence)
+        low, high = np.clip(interval(value, se, freedom, self.most, confidence), 0.0, self.most).tolist()
         size = effective_size(one.weight)
         return {
             "value": value, "low": low, "high": high, "se": se, "freedom": freedom,
@@ -106,6 +109,24 @@ class Sample:
             "holds_if": one.holds_if, "refused": "; ".join(map(str, gaps)),
         }  # fmt: skip
 
+    def _doubts(self, value: float, use: Mask) -> list[Gap]:
+        """Return why a value of the inspections used is none, or has no error that can be told."""
+        gaps = []
+        found = self.found[use]
+        if found.size and found.min() == found.max():
+            what = (
+                "every inspection used found something" if found[0] else "no inspection used found anything"
+            )
+            gaps.append(Gap("findings", what, _MORE))
+        if found.size and len(np.unique(self.owner[use])) < 2:
+            gaps.append(Gap("enterprises", "all inspections used are of one enterprise", _MORE))
+        if not -_ROUNDING <= value <= self.most + _ROUNDING:
+            what = f"the estimate is outside 0 … {self.most:.2f}, which is all that can be found"
+            gaps.append(
+                Gap("value", what, "see that the chance of each draw is right, or use more inspections")
+            )
+        return gaps
+
     def strata(self, confidence: float) -> pd.DataFrame:
         """Return the random audits of each tier, and the rate of all inspections beside theirs."""
         rows = []
@@ -113,8 +134,9 @@ class Sample:
             here, mine = self.tier == tier, self.tier[self.place] == tier
             audits, findings = int((mine & self.audit).sum()), int(self.found[mine & self.audit].sum())
             few = findings < FEWEST_FINDINGS
-            low, high = wilson_interval(findings, audits, confidence)
-            told = (float("nan"),) * 3 if few else (findings / audits, float(low), float(high))
+            drawn = mine & self.audit
+            low, high, _ = rate_interval(self.found[drawn], None, self.owner[drawn], confidence)
+            told = (float("nan"),) * 3 if few else (findings / audits, low, high)
             rows.append({
                 "tier": tier, "obligations": int(here.sum()), "opportunities": float(self.target[here].sum()),
                 "audits": audits, "findings": findings, "rate": told[0], "low": told[1], "high": told[2],
@@ -126,9 +148,14 @@ class Sample:
 
 
 def interval(value: float, se: float, freedom: float, mean: float, confidence: float) -> tuple[float, float]:
-    """Return Wilson's interval at the effective size that gives this error; outside 0 … mean, Student's."""
-    wide = float(t.ppf(0.5 + confidence / 2, freedom)) if se > 0 else 0.0
-    if se > 0 and 0 < value < mean:
+    """Return Wilson's interval at the effective size that gives this error; outside 0 … mean, Student's.
+
+    NaN without an error above 0: nothing shows then how far the estimate may be off.
+    """
+    if not se > 0:
+        return float("nan"), float("nan")
+    wide = float(t.ppf(0.5 + confidence / 2, freedom))
+    if 0 < value < mean:
         wider = wide / float(norm.ppf(0.5 + confidence / 2))
         rate = value / mean
         size = rate * (1 - rate) * (mean / (se * wider)) ** 2

@@ -31,6 +31,7 @@ from tierkit.explain.trees.fragments import (
     read,
     size,
 )
+from tierkit.scores.trees import TreesError, read_trees
 
 __all__ = ["CompiledTrees"]
 
@@ -153,19 +154,21 @@ class CompiledTrees:
         >>> bool(np.abs(over.values(X)[:, 0] + over.base - booster.predict(X)).max() < 1e-12)
         True
         """
-        model = booster.dump_model()
-        if model["num_tree_per_iteration"] != 1:
-            raise UnsupportedTreesError("The model has a tree for each class.")
-        if any(one["num_leaves"] > _MOST_NODES + 1 for one in model["tree_info"]):
+        try:
+            # Its text and not its dump: only what passes the strict reader becomes an index of a kernel.
+            model = read_trees(booster.model_to_string())
+        except TreesError as error:
+            raise UnsupportedTreesError(f"The model cannot be compiled: {error}") from None
+        if any(one.feature.size > _MOST_NODES for one in model.trees):
             raise UnsupportedTreesError(f"A tree has more than {_MOST_NODES} inner nodes.")
-        trees = [read(one["tree_structure"]) for one in model["tree_info"]]
+        trees = [read(one, one.root) for one in model.trees]
         by_tree = [list(fragments(tree)) for tree in trees]
         pieces = [piece for own in by_tree for piece in own]
         if 8 * sum(piece.cells for piece in pieces) > _MOST_BYTES:
             raise UnsupportedTreesError(f"The tables take more than {_MOST_BYTES >> 20} MiB.")
         asked = [node for tree in trees for node in nodes(tree)]
         ways = [sides for piece in pieces for sides in piece.way.values()]
-        n_features = int(model["max_feature_idx"]) + 1
+        n_features = model.n_features
         tests = {
             "tree_start": _starts(map(size, trees)),
             "feature": np.array([node.feature for node in asked], np.int64),

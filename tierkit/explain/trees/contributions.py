@@ -152,10 +152,10 @@ def contributions(
         over = model.matrix(_own(model, background))
         compiled = tables.interventional(model.booster_, over, weight)
     if compiled is None:
-        both = model.booster_.predict(matrix, pred_contrib=True, num_threads=model.num_threads)
+        both = model.booster_.predict(matrix, pred_contrib=True, num_threads=model.threads)
         values, base = np.asarray(both, np.float64)[:, :-1], float(np.asarray(both)[0, -1])
     else:
-        values, base = compiled.values(matrix, model.num_threads), compiled.base
+        values, base = compiled.values(matrix, model.threads), compiled.base
     check_additivity(values, base, model.margin(own))
     return values, base
 
@@ -196,7 +196,7 @@ def shap_explanation(
     -------
     shap.Explanation of shape (n, k)
         Every plot of shap's takes it. ``unit`` is ``"log-odds"`` and ``game`` names the values;
-        ``output_names`` says both too, since shap drops other attributes where it slices.
+        ``output_names`` says both too. Slices and copies keep all three.
 
     Raises
     ------
@@ -219,20 +219,20 @@ def shap_explanation(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         warnings.filterwarnings("ignore", "IProgress not found")
-        import shap
+        from tierkit.explain.trees.margin_explanation import MarginExplanation
 
     values, base = contributions(model, X, background, weight=weight)
     game = _game(background, weight)
     own = _own(model, X)
     names = list(model.inputs_.names)
-    explanation = shap.Explanation(
+    explanation = MarginExplanation(
         values,
         base_values=np.full(len(values), base),
         data=model.matrix(own),
         display_data=_shown(own, names, lang, place),
         feature_names=[_name(name, lang) for name in names],
-        output_names=f"risk margin ({UNIT}), {game}",
     )
+    explanation.output_names = f"risk margin ({UNIT}), {game}"
     explanation.unit = UNIT
     explanation.game = game
     return explanation

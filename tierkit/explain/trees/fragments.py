@@ -19,15 +19,16 @@ Gauss-Legendre quadrature with ⌈|U| / 2⌉ nodes is exact. Another game of a l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tierkit.arrays import Floats
+from tierkit.scores import trees
 
 __all__ = [
     "Fragment",
@@ -88,44 +89,43 @@ Game = Callable[[Way, float], Floats]
 first tests them, for every pattern of answers, shape (m, 2^m)."""
 
 
-def read(info: Mapping[str, Any], number: int = 0) -> Tree:
-    """Return a tree from LightGBM's own description.
+def read(tree: trees.Tree, child: int, number: int = 0) -> Tree:
+    """Return a tree, or a part of one, from checked arrays.
 
     Parameters
     ----------
-    info : mapping
-        A node of `lightgbm.Booster.dump_model`, with all below it.
+    tree : tierkit.scores.trees.Tree
+    child : int
+        Its node or leaf to begin with, numbered as in its arrays.
     number : int
         Of the first node.
 
     Raises
     ------
     UnsupportedTreesError
-        If it takes zero as missing, or has linear leaves or sides without rows.
+        If it takes zero as missing, or has sides without rows.
     """
-    if "leaf_value" in info:
-        if "leaf_coeff" in info:
-            raise UnsupportedTreesError("The model has linear leaves.")
-        return float(info["leaf_value"])
-    if info["missing_type"] == "Zero":
+    if child < 0:
+        return float(tree.value[-1 - child])
+    if tree.missing[child] == trees.ZERO:
         raise UnsupportedTreesError("The model takes zero as missing.")
-    by_level = info["decision_type"] == "=="
-    threshold = 0.0 if by_level else float(info["threshold"])
-    children = info["left_child"], info["right_child"]
-    left = read(children[0], number + 1)
-    right = read(children[1], number + 1 + size(left))
+    by_level = bool(tree.by_level[child])
+    threshold = 0.0 if by_level else float(tree.threshold[child])
+    children = int(tree.left[child]), int(tree.right[child])
+    left = read(tree, children[0], number + 1)
+    right = read(tree, children[1], number + 1 + size(left))
     # Counts of rows and not sums of weights, since LightGBM's own contributions are taken over counts.
-    counts = [int(child.get("internal_count", child.get("leaf_count"))) for child in children]
+    counts = [tree.rows(one) for one in children]
     if min(counts) < 1:
         raise UnsupportedTreesError("A side of a split has no training rows.")
-    knows_missing = info["missing_type"] == "NaN"
+    knows_missing = tree.missing[child] == trees.NAN
     return Node(
         number=number,
-        feature=int(info["split_feature"]),
+        feature=int(tree.feature[child]),
         threshold=threshold,
         # Where none was missing at fit, LightGBM reads a missing number as 0. A missing level goes right.
-        nan_left=not by_level and (bool(info["default_left"]) if knows_missing else threshold >= 0),
-        words=_words(info["threshold"]) if by_level else np.empty(0, np.uint32),
+        nan_left=not by_level and (bool(tree.default_left[child]) if knows_missing else threshold >= 0),
+        words=tree.levels[int(tree.threshold[child])] if by_level else np.empty(0, np.uint32),
         sides=(left, right),
         shares=(counts[0] / sum(counts), counts[1] / sum(counts)),
         below=1 + size(left) + size(right),
@@ -135,15 +135,6 @@ def read(info: Mapping[str, Any], number: int = 0) -> Tree:
 def size(tree: Tree) -> int:
     """Return the number of inner nodes."""
     return tree.below if isinstance(tree, Node) else 0
-
-
-def _words(levels: str) -> NDArray[np.uint32]:
-    """Return a set of level codes, ``"0||3"``, as bits."""
-    codes = np.array(levels.split("||"), np.int64)
-    words = np.zeros(int(codes.max()) // 32 + 1, np.uint32)
-    # `at`, since several codes fall in one word: a plain `|=` by index would keep only the last of them.
-    np.bitwise_or.at(words, codes // 32, np.uint32(1) << (codes % 32).astype(np.uint32))
-    return words
 
 
 def nodes(tree: Tree) -> Iterator[Node]:

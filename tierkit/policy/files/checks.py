@@ -1,6 +1,7 @@
 """Check a value against its declaration, and the values of a policy against each other."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...] | tuple[t
 
 HALF_LIVES = 4
 """Most different half-lives of a policy's score update."""
+_TOLD = 10  # more names than these are counted
 _SETTINGS = {
     "scoring.target_shares.": ("scoring.risk_cutoffs", "scoring.credit_cutoffs", "scoring.composite_cutoffs"),
     "lists.unmonitored.target_share": ("lists.unmonitored.max_risk", "lists.unmonitored.min_points"),
@@ -122,21 +124,28 @@ def _names(spec: Spec, raw: object) -> tuple[str, ...]:
         )
     unknown = [one for one in raw if spec.levels and one not in spec.levels]
     if unknown:
-        shown = ", ".join(f"'{one}'{suggestion(one, spec.levels)}" for one in unknown)
-        raise UnfitError(f"has unknown names: {shown}")
-    twice = sorted({repr(one) for one in raw if raw.count(one) > 1})
+        shown = [f"'{one}'{suggestion(one, spec.levels)}" for one in unknown[:_TOLD]]
+        raise UnfitError(f"has unknown names: {_listed(shown, len(unknown))}")
+    twice = sorted(repr(one) for one, times in Counter(raw).items() if times > 1)
     if twice:
-        raise UnfitError(f"must not repeat {', '.join(twice)}")
+        raise UnfitError(f"must not repeat {_listed(twice, len(twice))}")
     return tuple(raw)
 
 
 def _matrix(spec: Spec, raw: object) -> tuple[tuple[str, ...], ...]:
     if not isinstance(raw, list | tuple) or not raw or not all(isinstance(row, list | tuple) for row in raw):
         raise UnfitError("must be a list of rows of tiers")
-    unknown = sorted({str(one) for row in raw for one in row if one not in spec.levels})
+    unknown = sorted({repr(str(one)) for row in raw for one in row if one not in spec.levels})
     if unknown:
-        raise UnfitError(f"holds {', '.join(map(repr, unknown))}; entries must be {', '.join(spec.levels)}")
+        shown = _listed(unknown, len(unknown))
+        raise UnfitError(f"holds {shown}; entries must be {', '.join(spec.levels)}")
     return tuple(tuple(row) for row in raw)
+
+
+def _listed(shown: list[str], count: int) -> str:
+    """Return the first few of a list of names, and how many more there are."""
+    more = f" and {count - _TOLD:,} more" if count > _TOLD else ""
+    return ", ".join(shown[:_TOLD]) + more
 
 
 _READERS: Mapping[str, Callable[[Spec, object], Value]] = {

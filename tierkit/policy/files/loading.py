@@ -1,11 +1,13 @@
 """Load policy files with their baselines, from text to the complete set of parameters."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+from tierkit.bounds import BASELINES
 from tierkit.policy.files.checks import clashes, stale
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.files.reading import (
@@ -62,11 +64,8 @@ def find(name_or_path: str | Path, folder: Path = Path()) -> Path:
     if str(name_or_path) in presets():
         return _PRESETS / f"{name_or_path}.toml"
     path = folder / name_or_path
-    try:
-        if path.is_file():
-            return path
-    except OSError:  # a name too long for the file system is no file either
-        pass
+    if _is_file(path):
+        return path
     hint = suggestion(str(name_or_path), presets()) or f"; presets are {', '.join(presets())}"
     problem = PolicyProblem(
         str(name_or_path), None, "", f"neither a preset nor a file{hint}", "name a preset or give a path"
@@ -74,13 +73,25 @@ def find(name_or_path: str | Path, folder: Path = Path()) -> Path:
     raise PolicyError([problem])
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system is no file either
+        return False
+
+
 def load(
     path: Path, above: tuple[Path, ...], of_place: Place | None = None
 ) -> tuple[Content | None, Reading]:
     """Read a file and its baselines; the content is None if there is an error."""
     content, reading = read(read_file(path), path.name, path.parent, (*above, path.resolve()))
-    if content is not None and content.name in presets() and path.resolve().parent != _PRESETS.resolve():
-        preset, _ = load(find(content.name), ())
+    if content is None or path.resolve().parent == _PRESETS.resolve():
+        return content, reading
+    # nobody tells names apart by capitals, width or what is not seen
+    name = unicodedata.normalize("NFKC", content.name).casefold()
+    seen = "".join(one for one in name if one.isprintable() and not one.isspace())
+    if seen in presets():
+        preset, _ = load(find(seen), ())
         assert preset is not None
         if preset.meta.place is None:  # a run writes a preset of any place as it is in its own place
             preset = bind(preset, content.meta.place)
@@ -145,7 +156,7 @@ def _named(stated: str, folder: Path, of_place: Place | None) -> Place:
     if stated in place_names():
         return Place.load(stated)
     beside = folder / PLACE_FILE
-    if not (folder / stated).is_file() and beside.is_file():
+    if not _is_file(folder / stated) and beside.is_file():
         place = Place.load(beside)
         if place.name == stated:
             return place
@@ -160,7 +171,7 @@ def _place_of_baseline(
         return SHANGHAI
     try:
         path = find(wanted, folder)
-        if path.resolve() in above:
+        if path.resolve() in above or len(above) > BASELINES:
             return SHANGHAI
         text = read_file(path)
         reading = read_head(parse(text, path.name), text, path.name)
@@ -188,6 +199,10 @@ def baseline_of(reading: Reading, folder: Path, above: tuple[Path, ...]) -> Cont
         if path.resolve() in above:
             reading.note("meta.baseline", f"'meta.baseline' = '{wanted}' leads back to this file",
                          "let the chain of baselines end in a preset")  # fmt: skip
+            return None
+        if len(above) > BASELINES:
+            reading.note("meta.baseline", f"the chain of baselines is longer than {BASELINES}",
+                         "take a baseline nearer to a preset")  # fmt: skip
             return None
         base, its = load(path, above, reading.of_place)
     except PolicyError as error:

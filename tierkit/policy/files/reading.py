@@ -1,7 +1,6 @@
 """Read policy files and plain mappings into parameters, and record every problem."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -9,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tierkit.bounds import PROBLEMS, TOML_BYTES, UnreadableError, parse_toml, read_text
 from tierkit.policy.files.checks import UnfitError, Value, normalise
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, Spec, spec_of
@@ -106,10 +106,21 @@ class Reading:
         return _tables(tuple(self.spec))
 
     def note(self, parameter: str, message: str, remedy: str, *, warning: bool = False) -> None:
-        """Add a problem, at the line of its parameter, of the table that holds it, or of what it holds."""
+        """Add a problem, at the line of its parameter, of the table that holds it, or of what it holds.
+
+        Raises
+        ------
+        PolicyError
+            With all of them, once there are `PROBLEMS`.
+        """
         inside = (one for one in self.lines if one.startswith(f"{parameter}."))
         at = next((self.lines[one] for one in (*_upwards(parameter), *inside) if one in self.lines), None)
         self.problems.append(PolicyProblem(self.place, at, parameter, message, remedy, warning))
+        if len(self.problems) == PROBLEMS:
+            more = f"there are {PROBLEMS} problems before this line; what follows was not read"
+            raise PolicyError(
+                [*self.problems, PolicyProblem(self.place, at, "", more, "correct these, and try again")]
+            )
 
 
 def _upwards(path: str) -> Iterator[str]:
@@ -125,16 +136,24 @@ def read_file(path: Path) -> str:
     Raises
     ------
     PolicyError
-        If it cannot be read or is not UTF-8.
+        If it cannot be read, is not UTF-8 or too large.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")  # some editors put a mark at the start
+        return read_text(path, TOML_BYTES)
     except OSError as error:
-        fault, remedy = f"cannot be read: {error.strerror}", "give the path of a policy file"
-    except UnicodeDecodeError as error:
-        fault = f"is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
-        remedy = "save it as UTF-8"
-    raise PolicyError([PolicyProblem(path.name, None, "", f"the file {fault}", remedy)])
+        message = f"the file cannot be read: {error.strerror}"
+        problem = PolicyProblem(path.name, None, "", message, "give the path of a policy file")
+    except UnreadableError as error:
+        problem = _unreadable(error, path.name)
+    raise PolicyError([problem])
+
+
+def _unreadable(error: UnreadableError, place: str) -> PolicyProblem:
+    """Return what is wrong with a file as a problem, with its line where it is known."""
+    found = re.search(r"line (\d+)", str(error))
+    message = f"the file {str(error).removeprefix('it ')}"
+    remedy = error.remedy[:1].lower() + error.remedy[1:]
+    return PolicyProblem(place, int(found[1]) if found else None, "", message, remedy)
 
 
 def parse(text: str, place: str) -> dict[str, Any]:
@@ -143,17 +162,12 @@ def parse(text: str, place: str) -> dict[str, Any]:
     Raises
     ------
     PolicyError
-        If it is not TOML.
+        If it is not TOML, or beyond a budget of `tierkit.bounds`.
     """
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        line, fault = int(found[1]) if found else None, str(error)
-    except RecursionError:
-        line, fault = None, "tables nested too deeply"
-    message = f"the file is not TOML: {fault}"
-    raise PolicyError([PolicyProblem(place, line, "", message, "correct the syntax there")])
+        return parse_toml(text)
+    except UnreadableError as error:
+        raise PolicyError([_unreadable(error, place)]) from error
 
 
 def read_head(tree: Mapping[str, Any], text: str, place: str) -> Reading:
@@ -220,7 +234,7 @@ def _leaves(tree: Mapping[str, Any], prefix: str, reading: Reading) -> Iterator[
         elif new in reading.tables:
             reading.note(
                 path,
-                f"'{path}' = {node!r} must be a table of parameters",
+                f"'{path}' = {_shown(node)} must be a table of parameters",
                 f"give its parameters, such as '{_first_under(new, reading)}'",
             )
         else:
@@ -279,7 +293,9 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
     reading.given.add(path)
     if not isinstance(leaf, Mapping):
         example = f'{{ value = {_toml_like(leaf)}, unit = "{spec.unit}", assumption = "why" }}'
-        reading.note(given, f"'{given}' = {leaf!r} must be an inline table: {example}", "wrap the value")
+        reading.note(
+            given, f"'{given}' = {_shown(leaf)} must be an inline table: {example}", "wrap the value"
+        )
         return
     before = len(reading.problems)
     for key in leaf:
@@ -307,7 +323,7 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
     if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
         reading.note(
             given,
-            f"'{given}' has from = {day!r}, which must be a date such as 2025-01-24",
+            f"'{given}' has from = {_shown(day)}, which must be a date such as 2025-01-24",
             "write the date without quotation marks",
         )
     if "value" in values and len(reading.problems) == before:
@@ -318,7 +334,9 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
 
 def _check_unit(given: str, spec: Spec, leaf: Mapping[str, Any], reading: Reading) -> None:
     if leaf.get("unit") != spec.unit:
-        fault = f"has unit {leaf['unit']!r}, which must be" if "unit" in leaf else "has no unit; it must be"
+        fault = (
+            f"has unit {_shown(leaf['unit'])}, which must be" if "unit" in leaf else "has no unit; it must be"
+        )
         reading.note(
             given,
             f"'{given}' {fault} '{spec.unit}'",
@@ -331,7 +349,7 @@ def _check_ground(given: str, path: str, leaf: Mapping[str, Any], reading: Readi
         if key in leaf and not is_text(leaf[key]):
             reading.note(
                 given,
-                f"'{given}' has {key} = {leaf[key]!r}, not a text with anything in it",
+                f"'{given}' has {key} = {_shown(leaf[key])}, not a text with anything in it",
                 f"write the {key} in words",
             )
     if "source" not in leaf and "assumption" not in leaf:

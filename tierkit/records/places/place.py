@@ -12,10 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from tierkit.bounds import TOML_BYTES, UnreadableError, read_text
 from tierkit.records.label import Label
 from tierkit.records.levels import LEVELS
 from tierkit.records.places.entries import Agency, District, Item, Names, Sector
-from tierkit.records.places.reading import PlaceError, read
+from tierkit.records.places.reading import PlaceError, matches, read
 from tierkit.records.problems import Problem, suggestion
 
 __all__ = ["PLACE_FILE", "PLACE_LEVELS", "SHANGHAI", "Place", "place_names"]
@@ -114,11 +115,11 @@ class Place:
             return _bundled(str(name_or_path))
         path = Path(name_or_path)
         try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            if isinstance(error, UnicodeDecodeError):
-                message, remedy = "is not UTF-8", "Save it as UTF-8"
-            elif path.exists():
+            text = read_text(path, TOML_BYTES)
+        except (OSError, ValueError) as error:  # of a null character in the path, too
+            if isinstance(error, UnreadableError):
+                message, remedy = f"cannot be read: {error}", error.remedy
+            elif isinstance(error, PermissionError | IsADirectoryError):
                 message, remedy = f"cannot be read: {error.strerror}", "Give the path of a place file"
             else:
                 near = suggestion(str(name_or_path), place_names())
@@ -219,6 +220,16 @@ class Place:
     def id_pattern(self) -> str:
         """Regular expression of enterprise ids where they are no credit codes, else empty."""
         return self._ids["pattern"]
+
+    def has_form(self, enterprise_id: str) -> bool:
+        """Return whether a text has the form of the ids here, which are no credit codes.
+
+        Examples
+        --------
+        >>> Place.load("tests/places/lowmere.toml").has_form("91310000")
+        False
+        """
+        return matches(self.id_pattern, enterprise_id)
 
     @property
     def made_id(self) -> str:

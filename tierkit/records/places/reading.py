@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from tierkit.bounds import PROBLEMS, UnreadableError, parse_toml
 from tierkit.records.label import Label
 from tierkit.records.levels import LEVELS
 from tierkit.records.lines import line_numbers
@@ -14,12 +14,12 @@ from tierkit.records.places.entries import Agency, District, Item, Names, Sector
 from tierkit.records.problems import DataError, Problem, suggestion
 from tierkit.texts import is_text
 
-__all__ = ["Content", "PlaceError", "read"]
+__all__ = ["Content", "PlaceError", "matches", "read"]
 
 MOST = {"district": 127, "agency": 30, "sector": 127, "item": 8}
 """Most entries of each table: levels are held in 7 bits, and the visits of a week numbered in 5."""
 _NAME = re.compile(r"^[a-z][a-z0-9_-]{0,39}$")
-_SERIAL = re.compile(r"\{serial(:0\d+d)?\}")
+_SERIAL = re.compile(r"\{serial(:0[1-9]\d?d)?\}")  # ids have at most 64 characters
 
 
 class PlaceError(DataError):
@@ -139,11 +139,22 @@ class _Reading:
         self.file, self.lines, self.problems = file, line_numbers(text), list[Problem]()
 
     def note(self, path: str, message: str, remedy: str) -> None:
+        """Add a problem.
+
+        Raises
+        ------
+        PlaceError
+            With all of them, once there are `PROBLEMS`.
+        """
         at = path
         while at and at not in self.lines:
             at = at.rpartition(".")[0]
         where = (f"line {self.lines[at]}",) if at else ()
         self.problems.append(Problem(self.file, path, 0, where, message, remedy))
+        if len(self.problems) == PROBLEMS:
+            more = f"has {PROBLEMS} problems before this place; what follows was not read"
+            remedy = "Correct these, and try again"
+            raise PlaceError([*self.problems, Problem(self.file, "", 0, where, more, remedy)])
 
     def fields(self, path: str, entry: Any, wanted: Mapping[str, Field]) -> dict[str, Any]:
         """Return what one entry holds, noting what is missing, unknown or unfit."""
@@ -170,6 +181,27 @@ class _Reading:
         return found
 
 
+def matches(pattern: str, text: str) -> bool:
+    """Return whether a regular expression is found in a text, by the rules by which cells are checked.
+
+    They allow no look-around and no back references, so no pattern takes long.
+
+    Raises
+    ------
+    ValueError
+        If it is no such expression.
+
+    Examples
+    --------
+    >>> matches("^T[0-9]{6}$", "T000001"), matches("^(a+)+$", "a" * 60 + "b")
+    (True, False)
+    """
+    import pyarrow as pa  # where it is needed: a policy can be checked without
+    import pyarrow.compute as pc
+
+    return bool(pc.match_substring_regex(pa.scalar(text), pattern).as_py())
+
+
 def read(text: str, file: str) -> Content:
     """Return what the text of a place file says.
 
@@ -185,10 +217,9 @@ def read(text: str, file: str) -> Content:
         With everything that is wrong.
     """
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        fault = f"is not TOML: {error}"
-        raise PlaceError([Problem(file, "", 0, (), fault, "Correct the syntax at that place")]) from error
+        tree = parse_toml(text)
+    except UnreadableError as error:
+        raise PlaceError([Problem(file, "", 0, (), f"cannot be read: {error}", error.remedy)]) from error
     reading = _Reading(text, file)
     known = (*_SINGLE, *_ENTRIES, "city")
     for table in tree:
@@ -246,8 +277,8 @@ def _check_ids(ids: Mapping[str, Any], districts: Mapping[str, Mapping[str, Any]
             return
         try:
             example = str(made).format(serial=1)
-            fits = not made or bool(re.search(pattern, example))
-        except re.error as error:
+            fits = matches(str(pattern), example) or not made
+        except ValueError as error:
             reading.note("ids.pattern", f"is not a regular expression: {error}", "Correct it")
             return
         if not fits:

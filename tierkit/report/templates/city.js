@@ -226,10 +226,11 @@
     });
   }
 
-  // A spreadsheet takes a cell that begins so for a formula; an apostrophe before it makes it text.
+  // A spreadsheet takes a cell that begins so for a formula or a number; an apostrophe before it makes it text.
+  var taken = new RegExp(data.taken);
   function quoted(value) {
     var words = String(value);
-    return "\"" + (/^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(words) ? "'" + words : words).replace(/"/g, "\"\"") + "\"";
+    return "\"" + (taken.test(words) ? "'" + words : words).replace(/"/g, "\"\"") + "\"";
   }
   function save() {
     var names = ["id", "name", "tier", "risk", "credit", "sure", "agree", "low", "high", "wayRisk", "wayCredit",

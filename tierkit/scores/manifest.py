@@ -1,0 +1,168 @@
+"""The form of a model's manifest, and what it must have in common with the model's other files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tierkit.features.catalogue import BY_NAME
+from tierkit.scores.baselines import BASELINES
+from tierkit.scores.content import (
+    Form,
+    count,
+    day,
+    digest,
+    either,
+    flag,
+    known,
+    mapping,
+    maybe,
+    number,
+    record,
+    refuse,
+    series,
+    text,
+)
+from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.fitting import LEVELS
+from tierkit.scores.model_folder import FORMAT
+from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
+from tierkit.scores.training_rows import SCHEMES
+
+__all__ = ["check_manifest", "check_parts"]
+
+
+_SETTINGS = {"n_trees": count(1), "learning_rate": number(0, 1), "n_leaves": count(2), "min_rows": count(1)}
+_CELL = number()  # of tables that are shown and never computed with
+_MEASURES = record(
+    n=count(),
+    events=count(),
+    **dict.fromkeys(("rate", "predicted", "auc", "ks", "brier", "calibration_error"), maybe(_CELL)),
+)
+_INTERVALS = [f"{name}{end}" for name in ("auc", "capture", "auc_behind") for end in ("", "_low", "_high")]
+_BESIDE = record(
+    score=known("model", *BASELINES),
+    n=count(),
+    events=count(),
+    enough=flag,
+    **dict.fromkeys(_INTERVALS, maybe(_CELL)),
+)
+
+
+def _parts(of: Form) -> Form:
+    """Return the form of what is told of the test part, and of the random audits in it."""
+    return record(test=of, test_random_audits=of)
+
+
+_LOST = ("log_loss", "low", "high", "difference", "difference_low", "difference_high")
+_TUNING = record(
+    budget=count(),
+    origins=series(day, 1000),
+    until=day,
+    chosen=record(**_SETTINGS),
+    candidates=series(record(**_SETTINGS, **dict.fromkeys(_LOST, maybe(_CELL)), chosen=flag)),
+)
+_CLIPPED = record(
+    rows=count(), rows_cut=count(), **dict.fromkeys(("effective_size", "cut_off", "weight_cut"), maybe(_CELL))
+)
+_LEFT_OUT = dict.fromkeys(
+    ("inspections", "off_site", "too_early", "other_channels", "without_propensity", "rows"), count()
+)
+_RISK = record(
+    target=text(),
+    rows=either(record(**_LEFT_OUT), record(**_LEFT_OUT, weights=mapping(_CLIPPED))),
+    split=record(
+        **dict.fromkeys(("train", "calibrate", "test"), count()),
+        **dict.fromkeys(("first", "calibrate_from", "test_from"), day),
+    ),
+    settings=record(**_SETTINGS),
+    tuning=maybe(_TUNING),
+    level=known(*LEVELS),
+    calibration=record(low=number(), high=number(), shift=number(), kind=text()),
+    bootstrap=count(),
+    metrics=_parts(_MEASURES),
+    baselines=_parts(series(_BESIDE, 100)),
+)
+_CREDIT = record(
+    target=text(),
+    rows=record(rows=count(), snapshots=count(), closed_without_event=count()),
+    events=count(),
+    held_out=count(),
+    metrics=_MEASURES,
+    bands=record(edges=series(number(), 1000), counts=series(count(), 1001)),
+    unused=mapping(text()),
+)
+_STATED = record(name=text(), hash=digest)
+_MANIFEST = record(
+    format=known(FORMAT),
+    tierkit=text(),
+    schema=count(),
+    as_of=day,
+    scheme=known(*SCHEMES),
+    seed=count(),
+    risk=_RISK,
+    credit=_CREDIT,
+    features=record(risk=series(text(), apart=True), credit=series(text(), apart=True)),
+    policy=_STATED,
+    place=_STATED,
+    data=record(sha256=mapping(digest)),
+    libraries=mapping(text()),
+    files=mapping(digest),
+    sha256=digest,
+)
+
+
+def check_manifest(manifest: Mapping[str, Any]) -> None:
+    """Refuse a manifest that is not of the form that training writes.
+
+    Raises
+    ------
+    ContentError
+    """
+    _MANIFEST(manifest, "")
+    bands = manifest["credit"]["bands"]
+    if len(bands["counts"]) != len(bands["edges"]) + 1 or not any(bands["counts"]):
+        refuse("credit.bands.counts", "must be one more than the edges, and not all 0.")
+    if any(a >= b for a, b in zip(bands["edges"], bands["edges"][1:], strict=False)):
+        refuse("credit.bands.edges", "must ascend.")
+    split = manifest["risk"]["split"]
+    days = [split["first"], split["calibrate_from"], split["test_from"], manifest["as_of"]]
+    if days != sorted(days):
+        refuse("risk.split", "must ascend from 'first' to 'calibrate_from', 'test_from' and 'as_of'.")
+
+
+def check_parts(
+    manifest: Mapping[str, Any], risk: RiskModel, credit: CreditScorecard, ensemble: Ensemble | None
+) -> None:
+    """Refuse parts of a model, each sound by itself, that do not go together.
+
+    Raises
+    ------
+    ContentError
+    """
+    for name, one in (("risk", risk), ("credit", credit)):
+        if manifest["features"][name] != list(one.inputs_.names):
+            refuse(f"features.{name}", "are not the columns of the model's own file.")
+        for feature in one.inputs_.names:
+            if feature not in BY_NAME:
+                refuse(f"features.{name}", f"names '{feature[:40]}', which tierkit does not know.")
+            if (BY_NAME[feature].levels is not None) != (feature in one.inputs_.levels):
+                refuse(f"features.{name}", f"'{feature}' holds levels in one place and numbers in the other.")
+        if one.classes_.tolist() != [0, 1]:
+            refuse(f"{name}.classes", "must be 0 and 1.")
+    for feature, levels in risk.inputs_.levels.items():
+        if credit.inputs_.levels.get(feature, levels) != levels:
+            refuse(f"features.credit, '{feature}'", "has other levels than in the risk model.")
+    if manifest["risk"]["calibration"] != risk.calibration_.to_dict():
+        refuse("risk.calibration", "is not that of risk.json.")
+    if manifest["credit"]["unused"] != credit.unused_:
+        refuse("credit.unused", "is not that of scorecard.json.")
+    if any(value != getattr(risk, name) for name, value in manifest["risk"]["settings"].items()):
+        refuse("risk.settings", "are not the parameters of risk.json.")
+    members = () if ensemble is None else ensemble.members
+    if members and len(members) != manifest["risk"]["bootstrap"]:
+        refuse("risk.bootstrap", f"is not the number of members of the ensemble, {len(members)}.")
+    for at, member in enumerate(members):
+        if (member.inputs_.names, member.inputs_.levels) != (risk.inputs_.names, risk.inputs_.levels):
+            refuse(f"members[{at}]", "of the ensemble have other columns or levels than the risk model.")
