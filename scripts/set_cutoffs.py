@@ -32,6 +32,8 @@ FOLDER = Path(__file__).parent.parent / "tierkit" / "policy" / "presets"
 ENTERPRISES, SEED = 20_000, 2024
 THREE = (0.62, 0.28, 0.10)
 """Shares of three levels, where a plan has three: the two worst of four taken together, rounded up."""
+NEAR, SLACK = 1.0, 0.002
+"""Points on either side of a cut-off where few should lie; the share that may be missed for it."""
 
 
 def main() -> None:
@@ -121,13 +123,18 @@ def worst_first(values: NDArray[np.float64], shares: Any) -> list[float]:
 
 
 def cut(values: NDArray[np.float64], below: float) -> float:
-    """Return the quantile to one decimal, up or down, whichever leaves a share nearer to that wanted.
+    """Return a cut-off to one decimal near a quantile, in a place where few values lie.
 
-    Many may have the very value of the quantile, and rounding decides on which side all of them are.
+    Many have the very same points, and a cut-off beside such a value lets a rounding of the scorecard, or the
+    next year's data, move all of them. So the share may miss what is wanted by `SLACK` for an emptier place.
     """
-    exact = float(np.quantile(values, below)) * 10
-    sides = [np.floor(exact) / 10, np.ceil(exact) / 10]
-    return float(min(sides, key=lambda one: abs(float((values < one).mean()) - below)))
+    exact = float(np.quantile(values, below))
+    tenths = np.round(np.arange(np.floor(exact * 10) - 100, np.ceil(exact * 10) + 101)) / 10
+    order = np.sort(values)
+    missed = np.abs(np.searchsorted(order, tenths, side="left") / len(order) - below)
+    beside = np.searchsorted(order, tenths + NEAR) - np.searchsorted(order, tenths - NEAR)
+    allowed = missed <= missed.min() + SLACK
+    return float(min(zip(beside[allowed], missed[allowed], tenths[allowed], strict=True))[2])
 
 
 if __name__ == "__main__":

@@ -292,6 +292,15 @@ CARD = {
     "a limit": (_set("table", 2, "lower", 77.0), r"table\[1\]\.lower: begins intervals"),
     "a bin": (_set("table", 2, "bin", 7), r"table\[1\]\.bin: begins bins that are not numbered"),
     "events": (_set("table", 1, "events", 10**6), r"table\[1\]\.events: is 1000000, more than its"),
+    "rows": (_set("table", 0, "count", 10**6), r"table\[1\]\.count: begins bins whose sum is not the base"),
+    "events of all": (_set("table", 0, "events", 1), r"table\[1\]\.events: begins bins whose sum is not"),
+    "events of none": (_set("table", 0, "events", 0), r"table\[0\]\.events: must be some of its rows"),
+    "a weight": (_set("table", 1, "woe", 0.25), r"table\[1\]\.woe: is not that of the row's"),
+    "a coefficient": (
+        _set("table", 1, "coefficient", -0.01),
+        r"table\[1\]\.points: are not those of the weight",
+    ),
+    "a sign": (_set("table", 1, "coefficient", 0.5), r"table\[1\]\.coefficient: must be below 0"),
     "an unknown key": (_set("table", 1, "surprise", 0), r"table\[1\]: has the unknown key 'surprise'"),
     "a column": (_set("table", 1, "feature", "fax"), "table and unused|kind"),
     "a column less": (_set("unused", {}), "must tell of each column|kind"),
@@ -317,7 +326,7 @@ def test_a_table_that_turns_the_declared_direction_round_is_refused(card: Credit
     data = json.loads(card.to_json())
     rows = [row for row in data["table"] if row["feature"] == "late" and row["kind"] == "interval"]
     assert rows[0]["points"] > rows[-1]["points"]
-    for name in ("points", "log_odds"):
+    for name in ("points", "log_odds", "woe", "iv", "count", "events"):
         rows[0][name], rows[-1][name] = rows[-1][name], rows[0][name]
     with pytest.raises(ContentError, match="points: turn the declared direction round"):
         CreditScorecard.from_json(json.dumps(data))

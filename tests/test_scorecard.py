@@ -348,22 +348,19 @@ def test_rounding_by_hand_and_the_grades_it_changes(card) -> None:
 
 
 def test_whole_points_that_could_leave_the_scale_are_refused(card) -> None:
-    # Three features whose worst bins take 10.51 points each, off a base of 31.6: 0.07 are left at worst,
-    # and in whole points 32 - 3 × 11 = -1.
+    # Rounding takes up to half a point per feature, and this scale ends just below the worst sum.
     data = json.loads(card.to_json())
-    worst = {}
-    for row in data["table"][1:]:
-        if row["feature"] not in worst or row["points"] < worst[row["feature"]]["points"]:
-            worst[row["feature"]] = row
-    assert len(worst) == 3
-    for row in data["table"][1:]:
-        row["points"] = -10.51 if row is worst[row["feature"]] else 0.0
-    data["table"][0]["points"] = 31.6
-    factor = 40 / np.log(2)
+    worst = card.table().iloc[1:].groupby("feature")["points"].min()
+    scale = next(k for k in np.linspace(1, 2, 41) if (worst * k).sum() - np.rint(worst * k).sum() > 0.6)
+    factor = 40 * scale / np.log(2)
     for row in data["table"]:
-        row["log_odds"] = -row["points"] / factor
-    data["table"][0]["log_odds"] += 600 / factor - np.log(20)
-    with pytest.raises(ValueError, match=r"-1.0 to 32.0 points, which leaves 0 … 1000"):
+        row["points"] = -factor * row["log_odds"]
+    data["table"][0]["points"] = 0.05 - scale * worst.sum()
+    data["parameters"]["points_to_double"] = 40 * scale
+    data["parameters"]["base_points"] = data["table"][0]["points"] + factor * (
+        np.log(20) + data["table"][0]["log_odds"]
+    )
+    with pytest.raises(ValueError, match=r"The table could give -1\.0 to .* points, which leaves 0 … 1000"):
         CreditScorecard.from_json(json.dumps(data)).rounded()
 
 

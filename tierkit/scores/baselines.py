@@ -187,7 +187,7 @@ def baselines(
         drawn[draw] = [one.measures(again, capacity) for one in ranked.values()]
     table = pd.DataFrame({"n": len(y), "events": int(y.sum())}, index=pd.Index(scores, name="score"))
     behind = drawn[:, :1, 0] - drawn[:, :, 0]
-    alike = [len(y) > 0 and np.ptp(score) == 0 for score in scores.values()]
+    alike = [0 < y.sum() < len(y) and np.ptp(score) == 0 for score in scores.values()]
     for name, value, draws in (
         ("auc", own[:, 0] if len(y) else np.nan, drawn[:, :, 0]),
         ("capture", own[:, 1] if len(y) else np.nan, drawn[:, :, 1]),

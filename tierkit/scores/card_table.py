@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import Any
 
+import numpy as np
+
+from tierkit.scores.binning import woe
 from tierkit.scores.content import count, known, maybe, number, record, refuse, series, text
 from tierkit.scores.inputs import Inputs
 
@@ -66,6 +69,8 @@ def check_bins(rows: Sequence[Mapping[str, Any]], inputs: Inputs, unused: Mappin
     """
     if not rows or rows[0]["feature"] != BASE or [row["kind"] for row in rows].count("base") != 1:
         refuse("table[0]", f"must be the only base row, of the feature '{BASE}'.")
+    if not 0 < rows[0]["events"] < rows[0]["count"]:
+        refuse("table[0].events", "must be some of its rows, and not all.")
     if rows[0]["bin"] != 0 or any(rows[0][name] for name in ("woe", "iv", "coefficient")):
         refuse("table[0]", "must have the bin, the weight and the coefficient 0.")
     _check_nothing_else(rows[0], "table[0]")
@@ -74,6 +79,9 @@ def check_bins(rows: Sequence[Mapping[str, Any]], inputs: Inputs, unused: Mappin
         own = list(group)
         seen.append(name)
         _check_feature(own, at, inputs.levels.get(name))
+        for what in ("count", "events"):
+            if sum(row[what] for row in own) != rows[0][what]:
+                refuse(f"table[{at}].{what}", f"begins bins whose sum is not the base row's {rows[0][what]}.")
         at += len(own)
     if sorted(seen) != sorted(inputs.names):
         refuse("table and unused", "must tell of each column of the scorecard once, and of no other.")
@@ -88,8 +96,6 @@ def _check_feature(rows: Sequence[Mapping[str, Any]], first: int, levels: tuple[
         refuse(f"{place}.kind", f"begins bins that are not of the kind '{kind}', then {' and '.join(last)}.")
     if [row["bin"] for row in rows] != list(range(len(rows))):
         refuse(f"{place}.bin", "begins bins that are not numbered 0, 1, …")
-    if not sum(row["count"] for row in rows):
-        refuse(f"{place}.count", "begins bins of no rows at all.")
     for at, row in enumerate(rows[n:], first + n):
         _check_nothing_else(row, f"table[{at}]")
     if levels is None:
@@ -119,7 +125,10 @@ def _check_nothing_else(row: Mapping[str, Any], place: str) -> None:
 def check_numbers(
     rows: Sequence[Mapping[str, Any]], factor: float, base: float, signs: Mapping[str, float]
 ) -> None:
-    """Refuse points that are not those of the log-odds, or turn a declared direction round.
+    """Refuse numbers that do not follow from each other, or turn a declared direction round.
+
+    Weights follow from rows and events (those of levels are shrunken, by rates that the table does not hold),
+    log-odds from coefficients and weights, points from log-odds; whole points are those rounded.
 
     Parameters
     ----------
@@ -140,6 +149,21 @@ def check_numbers(
         # Not `>`, which NaN would pass.
         if not math.fabs(row["points"] + factor * row["log_odds"] - (0.0 if at else base)) <= _AGREE:
             refuse(f"table[{at}].points", f"are not those of the log-odds, within {_AGREE:g}.")
+    whole = all(row["points"] == round(row["points"]) for row in rows)
+    count, events = (np.array([row[name] for row in rows], np.float64) for name in ("count", "events"))
+    weights = woe(count, events, count[0], events[0])
+    slopes: dict[str, float] = {}
+    for at, row in enumerate(rows[1:], 1):
+        if row["kind"] != "level" and not math.fabs(row["woe"] - weights[at]) <= _AGREE:
+            refuse(f"table[{at}].woe", "is not that of the row's 'count' and 'events'.")
+        if (
+            row["coefficient"] >= 0
+            or slopes.setdefault(row["feature"], row["coefficient"]) != row["coefficient"]
+        ):
+            refuse(f"table[{at}].coefficient", "must be below 0, and one for all bins of a column.")
+        exact = -factor * (row["coefficient"] * row["woe"])
+        if not math.fabs(row["points"] - (round(exact) if whole else exact)) <= _AGREE:
+            refuse(f"table[{at}].points", "are not those of the weight and the coefficient.")
     for at, (one, other) in enumerate(pairwise(rows)):
         both = one["feature"] == other["feature"] and one["kind"] == other["kind"] == "interval"
         if both and (other["points"] - one["points"]) * signs.get(one["feature"], 0) < -_AGREE:
