@@ -3,7 +3,8 @@
 Cut-offs are absolute: probabilities and points that stay as they are until somebody runs this again, so
 that nobody's tier depends on how others score tonight. Run it after a change of the world's parameters, the
 features or the models: ``.venv/bin/python scripts/set_cutoffs.py``. It rewrites the values in
-``tierkit/policy/presets`` and prints the shares that they give.
+``tierkit/policy/presets`` and prints the shares that they give. The records of the world were made under the
+tiers of the policy legacy, so a second run may move a value by a tenth.
 """
 
 from __future__ import annotations
@@ -112,8 +113,11 @@ def cutoffs(policy: Policy, risk: NDArray[np.float64], points: NDArray[np.float6
             return float(listed.mean()) - target
 
         q = brentq(excess, 0.02, 0.98, xtol=1e-4)
-        out["lists.unmonitored.max_risk"] = round(float(np.quantile(risk, q)), 4)
-        out["lists.unmonitored.min_points"] = round(float(np.quantile(points, 1 - q)), 1)
+        # A third may have the very same points; risks hardly tie, so they give the share wanted.
+        least = cut(points, 1 - q)
+        fine = risk[points >= least]
+        out["lists.unmonitored.max_risk"] = round(float(np.quantile(fine, target * risk.size / fine.size)), 4)
+        out["lists.unmonitored.min_points"] = least
     return out
 
 
