@@ -20,6 +20,7 @@ from tierkit.jobs.staging import parquet_writer
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import DataError, Dataset, write_dataset
+from tierkit.records.parquet import write_sealed
 from tierkit.scores.model import Model
 from tierkit.scores.train import train
 
@@ -395,7 +396,7 @@ def test_a_full_disk_leaves_no_file_under_a_final_name(
     model, policy, folder, whole, tmp_path, monkeypatch
 ) -> None:
     out = tmp_path / "scores.parquet"
-    real = pq.write_table
+    real = write_sealed
     calls = []
 
     def full(*args, **kwargs):
@@ -404,7 +405,7 @@ def test_a_full_disk_leaves_no_file_under_a_final_name(
             raise OSError(28, "No space left on device")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr("tierkit.jobs.scoring.pq.write_table", full)
+    monkeypatch.setattr("tierkit.jobs.scoring.write_sealed", full)
     with pytest.raises(OSError, match="No space left"):
         score(model, folder, AS_OF, policy, out, chunk_rows=100)
     assert not out.exists()

@@ -131,13 +131,20 @@ def test_doubly_robust_is_ipw_where_the_model_says_nothing_and_the_model_where_i
     # Whether an obligation is in violation is written in its features, and so is what is found.
     state = np.random.default_rng(2).random(len(one.obligations)) < 0.4
     seen = one.inspections.assign(found=state[one.inspections["obligation"]])
-    told = policy_value(
-        Logged(one.obligations, seen, state[:, None].astype(float), 26), model=Right()
-    ).table.loc["doubly_robust"]
+    off = 1e-9 * np.random.default_rng(4).random(state.size)
+    almost, exact = (
+        policy_value(Logged(one.obligations, seen, column[:, None], 26), model=Right()).table.loc[
+            "doubly_robust"
+        ]
+        for column in (np.abs(state - off), state.astype(float))
+    )
     mean = 1000 * (one.obligations["target"] * one.obligations["there"] * state).mean()
-    assert told["value"] == pytest.approx(mean, rel=TINY)
-    assert told["se"] == 0
-    assert told["low"] == told["high"] == told["value"]
+    assert almost["value"] == pytest.approx(mean, rel=1e-7)
+    assert 0 < almost["se"] < 1e-6
+    assert almost["low"] <= almost["value"] <= almost["high"] < almost["low"] + 1e-5
+    # Without any residual nothing shows how far the model may be off elsewhere.
+    assert np.isnan(exact[["value", "low", "high", "se"]].astype(float)).all()
+    assert exact["refused"].startswith("error: the enterprises used are all alike")
 
 
 def test_the_outcome_model_never_sees_the_enterprise_that_it_is_asked_about() -> None:

@@ -25,7 +25,7 @@ from tierkit.explain import code_books, reason_codes
 from tierkit.folders import replacing
 from tierkit.folders.claims import OutputError, plain_path, unbroken
 from tierkit.jobs.checks import Checks
-from tierkit.jobs.staging import REJECTS, Rejects, Staged, parquet_writer, stage
+from tierkit.jobs.staging import REJECTS, Rejects, Staged, column_problems, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign
 from tierkit.progress import Progress, quiet
@@ -397,7 +397,7 @@ def _key(job: _Job, folder: Folder, chunk_rows: int) -> dict[str, Any]:
     return {
         "tierkit": __version__,
         "model": model_digest(job.model),
-        "data": {name: folder.sha256(TABLES[name]) for name in TIMED if name in folder.files},
+        "data": _digests(folder),
         "policy": job.policy.hash,
         "policy_name": job.policy.name,
         "as_of": job.day.isoformat(),
@@ -488,6 +488,21 @@ class _Parts:
             return None
         counts: dict[str, int] = about["counts"]
         return counts
+
+
+def _digests(folder: Folder) -> dict[str, str]:
+    """Return the hash of each table; if one cannot be read, tell of all tables what is wrong with them."""
+    digests: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name in TIMED:
+        if name in folder.files:
+            try:
+                digests[name] = folder.sha256(TABLES[name])
+            except DataError as error:
+                problems += error.problems
+    if problems:
+        raise DataError([*problems, *column_problems(folder, TIMED, {one.table for one in problems})])
+    return digests
 
 
 @contextmanager

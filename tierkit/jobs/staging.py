@@ -7,9 +7,10 @@ the ids of enterprises are held, to find duplicates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from tierkit.records.known import TIMED, is_declared
 from tierkit.records.parquet import read_sealed, sealed_writer
 from tierkit.records.rows import check_rows
 
-__all__ = ["REJECTS", "Rejects", "Staged", "parquet_writer", "stage", "stage_one"]
+__all__ = ["REJECTS", "Rejects", "Staged", "column_problems", "parquet_writer", "stage", "stage_one"]
 
 REJECTS = pa.schema(
     [("table", pa.string()), ("row", pa.int64()), ("key", pa.string()), ("reason", pa.string())]
@@ -153,7 +154,7 @@ def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None)
         remedy = "Add enterprises.parquet, enterprises.csv or enterprises.csv.gz."
         problems.append(Problem("enterprises", "", 0, (), "is a table that is missing", remedy))
     if problems:
-        raise DataError(problems)
+        raise DataError([*problems, *column_problems(folder, names, {p.table for p in problems})])
     files = Tables({}, folder.place)
     rows: dict[str, int] = {}
     rejected: dict[str, int] = {}
@@ -170,6 +171,20 @@ def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None)
     if problems:
         raise DataError(problems)
     return Staged(files, rows, rejected)
+
+
+def column_problems(folder: Folder, names: Iterable[str], told: Collection[str]) -> list[Problem]:
+    """Return what is wrong with the columns of tables of which nothing was told, from their first rows."""
+    problems: list[Problem] = []
+    for name in names:
+        if name in folder.files and name not in told:
+            table = folder.tables[name]
+            try:
+                for chunk in islice(folder.chunks(table, _AT_ONCE, []), 1):
+                    row_problems(chunk, name, folder.as_of, folder.place)
+            except DataError as error:
+                problems += error.problems
+    return problems
 
 
 def stage_one(folder: Folder, work: Path, enterprise_id: str) -> tuple[Staged, Any]:
