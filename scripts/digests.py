@@ -4,6 +4,9 @@ Every step is a command line, run in an empty folder, so that code can move with
 NumPy, Parquet, HTML, JSON or text is told by the SHA-256 of its bytes; what a run says of itself alone (its
 version, its seconds) is blanked first. With the word ``write`` the digests are written anew: do that in a
 commit of its own, which says why they changed.
+
+What is fitted may differ in its last digits between processors, and with it all that follows. With
+``against COMMIT`` the same steps are run with the code of a commit too, and the two are compared.
 """
 
 from __future__ import annotations
@@ -148,14 +151,20 @@ def steps() -> list[tuple[str, list[str]]]:
     ]
 
 
-def run_all(folder: Path) -> dict[str, str]:
+def run_all(folder: Path, source: Path = ROOT) -> dict[str, str]:
     """Run the steps in a folder; return what each said and what each wrote, by name, as digests."""
     import pandas as pd
 
     found: dict[str, str] = {}
     before: set[Path] = set()
     enterprise = ""
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    environment = {
+        **os.environ,
+        "COLUMNS": "120",
+        "NO_COLOR": "1",
+        "PYTHONUTF8": "1",
+        "PYTHONPATH": str(source),
+    }
     for name, arguments in steps():
         command = [sys.executable, "-m", "tierkit", *(one.replace("{id}", enterprise) for one in arguments)]
         print(f"{name}", flush=True)
@@ -179,15 +188,28 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(BLANKED.sub(b"", content)).hexdigest()
 
 
+def of_commit(commit: str) -> dict[str, str]:
+    """Return the digests that the code of a commit gives on this machine."""
+    git = ["git", "-C", str(ROOT), "worktree"]
+    with tempfile.TemporaryDirectory() as place:
+        source, folder = Path(place) / "source", Path(place) / "out"
+        folder.mkdir()
+        subprocess.run([*git, "add", "--quiet", "--detach", str(source), commit], check=True)
+        try:
+            return run_all(folder, source)
+        finally:
+            subprocess.run([*git, "remove", "--force", str(source)], check=True)
+
+
 def main(words: list[str]) -> int:
-    """Compare with the digests that are kept, or write them; return the exit status."""
+    """Compare with the digests that are kept, or with those of a commit, or write them; return the status."""
     with tempfile.TemporaryDirectory() as folder:
         found = run_all(Path(folder))
     if words == ["write"]:
         DIGESTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         print(f"wrote {len(found)} digests")
         return 0
-    kept = json.loads(DIGESTS.read_text("utf-8"))
+    kept = of_commit(words[1]) if words[:1] == ["against"] else json.loads(DIGESTS.read_text("utf-8"))
     differ = sorted(name for name in kept.keys() | found.keys() if kept.get(name) != found.get(name))
     print("\n".join([f"differs: {name}" for name in differ] + [f"{len(found) - len(differ)} digests hold"]))
     return int(bool(differ))
