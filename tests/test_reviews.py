@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tierkit.policy import reviews
 from tierkit.policy.reviews import COLUMNS, LONGEST, _hash, _line, append, check, latest, read_log
 from tierkit.records import DataError, credit_code
 
@@ -134,6 +135,13 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     contrary = frame(decision(0), decision(0, **OVERRIDE))
     with pytest.raises(DataError, match="contradicts another row"):
         check(contrary, today=NOW.date())
+
+
+def test_a_text_that_many_decisions_share_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(reviews, "_hides", lambda text: seen.append(text) or False)
+    check(frame(*[decision(k % 5, **OVERRIDE) for k in range(500)]), today=NOW.date())
+    assert len(seen) == len(set(seen)) == 3
 
 
 def test_decisions_are_held_against_the_scores() -> None:

@@ -13,6 +13,7 @@ from tierkit.folders.claims import OutputError, beside, claim, is_partial, unbro
 
 __all__ = [
     "IN_DEMO",
+    "RUN_TABLES",
     "WRITERS",
     "check_replaceable",
     "flush",
@@ -36,10 +37,15 @@ WRITERS = {
 """Kind of a folder → the command that writes it."""
 IN_DEMO = {"dataset": "data", "model": "model", "run": "run"}
 """Kind of a folder → where a demo holds one."""
+RUN_TABLES = (
+    "summary", "years", "transitions", "by_replicate", "tiers", "scores", "visits", "ratings", "moments",
+    "calibration",
+)  # fmt: skip
+"""Tables that a run may hold, each as a Parquet file of its name."""
 _FILES = {
     "dataset": ("manifest.json", "place.toml", "dictionary.md", "dictionary.zh-CN.md"),
     "model": ("manifest.json",),
-    "run": ("run.json", "*.parquet", "policies/*.toml"),
+    "run": ("run.json", *(f"{name}.parquet" for name in RUN_TABLES), "policies/*.toml"),
     "page": ("index.html", "summary.json"),
     "city": ("index.html", "summary.json", "dossiers/*.html"),
     "demo": ("index.html", "summary.json", "scores.parquet"),

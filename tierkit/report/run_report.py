@@ -15,18 +15,13 @@ import pandas as pd
 from tierkit import texts
 from tierkit.bounds import UnreadableError, read_json
 from tierkit.compare.comparison import mean_interval
-from tierkit.folders import whole_folder
+from tierkit.folders import RUN_TABLES, whole_folder
 from tierkit.policy import Policy
 from tierkit.records import PLACE_FILE, SHANGHAI, DataError, Place, Problem
 from tierkit.records.parquet import read_sealed, write_sealed
 from tierkit.report.sheets import Sheet
 
 __all__ = ["RunReport"]
-
-_FRAMES = (
-    "summary", "years", "transitions", "by_replicate", "tiers", "scores", "visits", "ratings", "moments",
-    "calibration",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +191,7 @@ class RunReport:
     def _fill(self, place: Path) -> None:
         """Write everything into an empty folder."""
         (place / "policies").mkdir()
-        for name in _FRAMES:
+        for name in RUN_TABLES:
             frame = getattr(self, name)
             if frame is not None:
                 write_sealed(frame, place / f"{name}.parquet")
@@ -241,7 +236,7 @@ class RunReport:
         names = rest.pop("policies")
         frames: dict[str, Any] = {
             name: _frame(place / f"{name}.parquet")
-            for name in _FRAMES
+            for name in RUN_TABLES
             if (place / f"{name}.parquet").is_file()
         }
         policies = tuple(Policy.load(place / "policies" / f"{k:02d}.toml") for k in range(len(names)))
