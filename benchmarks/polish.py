@@ -130,8 +130,10 @@ def told(shown: pd.DataFrame, names: dict[str, str]) -> list[str]:
         gain, least, most = (signed(row[name], 3) for name in ("difference", "least", "most"))
         beside = f"{gain} [{least}, {most}]"
         own = row["difference"] == row["least"] == row["most"] == 0
+        # Folds that all give the same value show no spread.
+        about = f"{row['low']:.3f} to {row['high']:.3f}" if row["low"] <= row["high"] else "none"
         lines.append(
-            f"| {names[row['way']]} | {row['auc']:.3f} | {row['low']:.3f} to {row['high']:.3f} "
+            f"| {names[row['way']]} | {row['auc']:.3f} | {about} "
             f"| {'' if own else beside} | {row['seconds']:.1f} |"
         )
     return lines

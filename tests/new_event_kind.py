@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tierkit import bounds
+
 KIND = "licence_lent"
 ROW = f"""
 [{KIND}]
@@ -32,7 +34,7 @@ half_life = {{ value = 52, unit = "weeks", assumption = "a trial" }}
 }
 EXTRA = {"target": "true", "decided": False}
 
-_read_text, _read_bytes = Path.read_text, Path.read_bytes
+_read_text, _read_bytes = Path.read_text, bounds.read_bytes
 
 
 def _more_text(self: Path, *args: Any, **named: Any) -> str:
@@ -43,9 +45,9 @@ def _more_text(self: Path, *args: Any, **named: Any) -> str:
     return text + ROW.format(target=EXTRA["target"], gravity=gravity)
 
 
-def _more_bytes(self: Path) -> bytes:
-    content = _read_bytes(self)
-    if self.name == "legacy.toml" and EXTRA["decided"]:
+def _more_bytes(path: Path, most: int) -> bytes:
+    content = _read_bytes(path, most)
+    if path.name == "legacy.toml" and EXTRA["decided"]:
         for before, after in POLICY.items():
             assert content.count(before.encode()) == 1
             content = content.replace(before.encode(), after.encode())
@@ -55,7 +57,7 @@ def _more_bytes(self: Path) -> bytes:
 def main(target: str) -> dict[str, Any]:
     """Return what the package says of the new kind, by what was asked."""
     EXTRA["target"] = target
-    Path.read_text, Path.read_bytes = _more_text, _more_bytes  # type: ignore[method-assign]
+    Path.read_text, bounds.read_bytes = _more_text, _more_bytes  # type: ignore[method-assign]
     from tierkit.policy import INSTRUMENTS, SPEC, Policy, PolicyError
     from tierkit.policy.specification import SCORE_EVENTS
     from tierkit.records import CREDIT_TARGET, EVENT_KINDS, GRAVITY, LEVELS, UNINSPECTED_KINDS

@@ -298,7 +298,7 @@ def test_a_comparison_tells_how_many_replicates_it_takes(world, legacy, comparis
 
 
 def test_what_has_no_value_somewhere_has_no_number_of_replicates():
-    row = {"difference_low": np.nan, "difference_high": np.nan, "replicates": 3}
+    row = {"difference": 1.0, "difference_low": np.nan, "difference_high": np.nan, "replicates": 3}
     with pytest.raises(ValueError, match="no interval"):
         replicates_for(row, 1.0)
 

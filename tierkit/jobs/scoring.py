@@ -62,7 +62,8 @@ _LAST = replace(
     TABLES["tiers"],
     name="previous",
     columns={
-        name: replace(TABLES["tiers"].columns[name], required=False, credit_code=False) for name in _PREVIOUS
+        name: replace(TABLES["tiers"].columns[name], required=False, nullable=True, credit_code=False)
+        for name in _PREVIOUS
     },
 )
 """A last assignment as it is read: what is absent is told by `assign`, and any place's ids do."""

@@ -5,7 +5,6 @@ Both identities are checked for every row that is explained, at 1e-9, and a brea
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -213,13 +212,8 @@ def shap_explanation(
     >>> shap_explanation(model, X, background=X.iloc[:50]).game
     'interventional, 50 background rows'
     """
-    # Imported here, since it takes seconds, and scoring and batches do without it. Its import uses what
-    # matplotlib means to deprecate, and in a notebook it asks for a progress bar's widgets, which it then
-    # does without: nothing that a user of ours could mend.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        warnings.filterwarnings("ignore", "IProgress not found")
-        from tierkit.explain.trees.margin_explanation import MarginExplanation
+    # Imported here, since it takes seconds, and scoring and batches do without it.
+    from tierkit.explain.trees.margin_explanation import MarginExplanation
 
     values, base = contributions(model, X, background, weight=weight)
     game = _game(background, weight)

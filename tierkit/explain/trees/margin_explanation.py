@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
-import shap
+# Its import uses what matplotlib means to deprecate, and in a notebook it asks for a progress bar's widgets,
+# which it then does without: nothing that a user of ours could mend.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", PendingDeprecationWarning)
+    warnings.filterwarnings("ignore", "IProgress not found")
+    import shap
 
 __all__ = ["MarginExplanation"]
 
