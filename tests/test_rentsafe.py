@@ -1,5 +1,6 @@
 """A real ladder of intervals: made-up buildings with known chances, and the public file where it is."""
 
+import dataclasses
 import datetime as dt
 import gzip
 import os
@@ -80,6 +81,15 @@ def test_years_of_a_ladder_that_is_kept_fall_inside(file: Path) -> None:
     ahead = years(rows, 2017, 3, replicates=79)
     assert list(ahead["year"].unique()) == [2017, 2018, 2019]
     assert ahead["inside"].mean() >= 0.8
+
+
+def test_what_followed_a_score_that_many_have_is_drawn_from_them(file: Path) -> None:
+    found = ladder(read(file), 2021)
+    moves = np.array([[79.0, 0.0]] * 300 + [[80.0, 1.0]] * 300 + [[81.0, 2.0]] * 300)
+    after = dataclasses.replace(found, moves=moves).next_scores(np.full(4000, 80.0), np.random.default_rng(5))
+    # A window of a hundred around any of the 300: 50 · 51 / 2 of 300 · 101 draws go beyond either end.
+    for value, share in ((0.0, 0.042), (1.0, 0.916), (2.0, 0.042)):
+        assert (after == value).mean() == pytest.approx(share, abs=0.015)
 
 
 def test_a_year_that_breaks_the_rule_is_seen(file: Path) -> None:

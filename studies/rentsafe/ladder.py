@@ -200,7 +200,10 @@ class Ladder:
     def next_scores(self, scores: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
         """Return a score that followed one of the hundred scores nearest to each, drawn at random."""
         reach = min(_NEAREST // 2, len(self.moves) - 1)
-        place = np.searchsorted(self.moves[:, 0], scores) + rng.integers(-reach, reach + 1, len(scores))
+        first, last = (np.searchsorted(self.moves[:, 0], scores, side) for side in ("left", "right"))
+        # Hundreds have the very same score: the middle of the window is any of them.
+        middle = first + rng.integers(0, np.maximum(last - first, 1))
+        place = middle + rng.integers(-reach, reach + 1, len(scores))
         after: NDArray[np.float64] = self.moves[np.clip(place, 0, len(self.moves) - 1), 1]
         return after
 
