@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DIGESTS = ROOT / "tests" / "digests.json"
 AS_OF, OLDER, BEFORE = "2024-12-30", "2024-09-30", "2024-07-01"
 PLANS = ["shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025", "minhang-2023"]
-BLANKED = re.compile(rb'"(seconds|tierkit|version|python)": ("[^"]*"|[0-9.]+|\{[^}]*\})')
+BLANKED = re.compile(rb'"(seconds|tierkit|version|python|seal)": ("[^"]*"|[0-9.]+|\{[^}]*\})')
 
 
 def steps() -> list[tuple[str, list[str]]]:

@@ -30,7 +30,7 @@ from pathlib import Path
 
 CITY = Path(__file__).resolve().parent.parent / "data" / "synthetic"
 AS_OF, OLDER, PAST = "2024-12-30", "2024-09-30", "2024-01-01"
-BLANKED = re.compile(rb'"(seconds|recorded_at|hash|previous|entry)": ?("[^"]*"|[0-9.]+|\{[^}]*\})')
+BLANKED = re.compile(rb'"(seconds|recorded_at|hash|previous|entry|seal)": ?("[^"]*"|[0-9.]+|\{[^}]*\})')
 OWN_PROCESS = 5
 """One of so many runs is a process of its own."""
 LIMIT_SECONDS = 300
@@ -179,7 +179,7 @@ def _commands(made: Path, simulate: list[str]) -> list[Command]:
     city, model, older, scores = (str(made / one) for one in ("city", "model", "older", "scores.parquet"))
     on = [city, "--as-of", AS_OF]
     out = ["--out", "out"]
-    screen = ["sensitivity", "--policy", "uniform-3pct", "--enterprises", "100", "--weeks", "4"]
+    screen = ["sensitivity", "--policy", "uniform-3pct", "--enterprises", "300", "--weeks", "8"]
     screen += ["--trajectories", "2", "--replicates", "2", "--cities", "2", "--measure", "inspections"]
     import pandas as pd
 

@@ -1,10 +1,11 @@
 """Folders and files that appear whole or not at all: filled beside their final name, renamed at the end."""
 
+import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from tierkit.folders.claims import OutputError, beside, claim, is_partial, unbro
 
 __all__ = [
     "IN_DEMO",
-    "RUN_TABLES",
     "WRITERS",
     "check_replaceable",
     "flush",
     "kind_of",
+    "read_sealed_folder",
     "replacing",
     "whole_file",
     "whole_folder",
@@ -35,25 +36,16 @@ WRITERS = {
     "evaluation": "evaluate",
 }
 """Kind of a folder → the command that writes it."""
+_SUMMARY = "summary.json"
 IN_DEMO = {"dataset": "data", "model": "model", "run": "run"}
 """Kind of a folder → where a demo holds one."""
-RUN_TABLES = (
-    "summary", "years", "transitions", "by_replicate", "tiers", "scores", "visits", "ratings", "moments",
-    "calibration",
-)  # fmt: skip
-"""Tables that a run may hold, each as a Parquet file of its name."""
-_FILES = {
+_LISTED = {
     "dataset": ("manifest.json", "place.toml", "dictionary.md", "dictionary.zh-CN.md"),
     "model": ("manifest.json",),
-    "run": ("run.json", *(f"{name}.parquet" for name in RUN_TABLES), "policies/*.toml"),
-    "page": ("index.html", "summary.json"),
-    "city": ("index.html", "summary.json", "dossiers/*.html"),
-    "demo": ("index.html", "summary.json", "scores.parquet"),
-    "screening": ("summary.json", "screening.parquet", "tornado.parquet", "screening-*.png", "tornado-*.png"),
-    "backtest": ("summary.json", "cells.csv", "estimates.csv", "history.toml"),
-    "evaluation": ("summary.json", "model_card.html", "tables/*.csv", "figures/*.png"),
 }
-"""Kind of a folder → the files that its command writes, beside those that its manifest lists."""
+"""Kinds whose manifest lists files in a form of its own → the files that are theirs beside those."""
+_SIGNED = {"run": "run.json"} | dict.fromkeys(_LISTED, "manifest.json")
+"""Kind → the file by which it is known, where that is not ``summary.json``; it lists all others."""
 
 
 def kind_of(folder: Path) -> str | None:
@@ -116,7 +108,7 @@ def check_replaceable(folder: Path, kind: str) -> None:
     if found != kind:
         what = f"is a {found}, which only another {found} may replace" if found else _NOT_OURS
         raise OutputError(f"'{folder}' {what}", remedy)
-    known = list(_held(folder, kind))
+    known = set(_held(folder, kind))
     strange = [one for one in there if not _is_known(one, folder, known)]
     if strange:
         names = ", ".join(f"'{one.relative_to(folder)}'" for one in strange[:3])
@@ -130,28 +122,97 @@ _NOT_OURS = "holds files that tierkit did not write"
 
 
 def _held(folder: Path, kind: str) -> Iterator[str]:
-    """Yield the patterns of the files that the command of a kind leaves in a folder."""
-    yield from _FILES[kind]
-    manifest = _signed(folder / "manifest.json")
-    if kind == "model" and isinstance(manifest.get("files"), dict):
-        yield from manifest["files"]
-    if kind == "dataset" and isinstance(manifest.get("tables"), dict):
-        for entry in manifest["tables"].values():
+    """Yield the names of the files that the command of a kind left in a folder."""
+    signed = _SIGNED.get(kind, _SUMMARY)
+    said = _signed(folder / signed)
+    if kind == "dataset":
+        tables = said.get("tables")
+        for entry in tables.values() if isinstance(tables, dict) else ():
             yield str(entry.get("file")) if isinstance(entry, dict) else ""
+    elif isinstance(said.get("files"), dict):
+        yield from said["files"]
+    yield from _LISTED.get(kind, (signed,))
     if kind == "demo":
         for inner, name in IN_DEMO.items():
             yield from (f"{name}/{one}" for one in _held(folder / name, inner))
 
 
-def _is_known(file: Path, folder: Path, known: Iterable[str]) -> bool:
-    """Return whether a file is one of ours; unfinished ones of ours that were killed are."""
+def _is_known(file: Path, folder: Path, known: Collection[str]) -> bool:
+    """Return whether a file is one of ours; an unfinished one of ours that was killed is."""
     if file.is_symlink():
         return False
-    name = file.relative_to(folder).as_posix()
-    unfinished = file.name.endswith(".partial") and is_partial(
-        file.name, file.name[1:].removesuffix(".partial").rpartition(".")[0]
-    )
-    return unfinished or any(fnmatchcase(name, one) and name.count("/") == one.count("/") for one in known)
+    names = [file.relative_to(folder).as_posix()]
+    if file.name.endswith(".partial"):
+        whole = file.name[1:].removesuffix(".partial").rpartition(".")[0]
+        if is_partial(file.name, whole):
+            names.append(file.with_name(whole).relative_to(folder).as_posix())
+    return any(name in known for name in names)
+
+
+def _seal(draft: Path, kind: str) -> None:
+    """Write the hash of every file of a folder, and one of all that it says, into its signed file."""
+    file = draft / _SIGNED.get(kind, _SUMMARY)
+    if kind in _LISTED or not file.is_file():
+        return
+    inner = tuple(f"{name}/" for name in IN_DEMO.values()) if kind == "demo" else ()
+    files = {}
+    for one in sorted(draft.rglob("*")):
+        name = one.relative_to(draft).as_posix()
+        if one.is_file() and one != file and not name.startswith(inner):
+            files[name] = _sha256(one)
+    said = read_json(file) | {"files": files}
+    said["seal"] = _seal_of(said)
+    file.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _seal_of(said: dict[str, Any]) -> str:
+    text = json.dumps({key: said[key] for key in said if key != "seal"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def read_sealed_folder(folder: Path, kind: str) -> dict[str, Any]:
+    """Return what the signed file of a folder says, if nothing that it lists was altered.
+
+    Files that somebody put beside them are not looked at, and are not in its ``files``.
+
+    Raises
+    ------
+    UnreadableError
+        If it was altered, or a file that it lists was altered or taken away.
+    OSError
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "run"
+    >>> with whole_folder(target, "run") as draft:
+    ...     _ = (draft / "run.json").write_text('{"facts": {"version": "1"}}')
+    ...     _ = (draft / "a.txt").write_text("one")
+    >>> read_sealed_folder(target, "run")["facts"]
+    {'version': '1'}
+    >>> _ = (target / "a.txt").write_text("two")
+    >>> read_sealed_folder(target, "run")
+    Traceback (most recent call last):
+    ...
+    tierkit.bounds.UnreadableError: 'a.txt' was altered after it was written: its SHA-256 differs
+    """
+    file = folder / _SIGNED.get(kind, _SUMMARY)
+    said: dict[str, Any] = read_json(file)
+    files = said.get("files") if isinstance(said, dict) else None
+    if not isinstance(files, dict) or said.get("seal") != _seal_of(said):
+        raise UnreadableError(f"'{file.name}' is not what was written: its seal does not fit")
+    for name, listed in files.items():
+        inside = folder / name
+        if ".." in Path(name).parts or inside.is_symlink() or not inside.is_file():
+            raise UnreadableError(f"{name!r} is missing")
+        if _sha256(inside) != listed:
+            raise UnreadableError(f"{name!r} was altered after it was written: its SHA-256 differs")
+    return said
 
 
 @contextmanager
@@ -193,6 +254,7 @@ def whole_folder(target: Path, kind: str) -> Iterator[Path]:
         draft.mkdir()
         try:
             yield draft
+            _seal(draft, kind)
             check_replaceable(where, kind)  # somebody may have put something there in the meantime
             with unbroken():
                 _swap(draft, where, old)

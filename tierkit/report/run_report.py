@@ -11,17 +11,75 @@ from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
+from pandas.api.types import is_string_dtype
 
 from tierkit import texts
-from tierkit.bounds import UnreadableError, read_json
+from tierkit.bounds import UnreadableError
 from tierkit.compare.comparison import mean_interval
-from tierkit.folders import RUN_TABLES, whole_folder
+from tierkit.folders import read_sealed_folder, whole_folder
 from tierkit.policy import Policy
 from tierkit.records import PLACE_FILE, SHANGHAI, DataError, Place, Problem
 from tierkit.records.parquet import read_sealed, write_sealed
 from tierkit.report.sheets import Sheet
+from tierkit.scores.content import (
+    ContentError,
+    anything,
+    count,
+    day,
+    digest,
+    either,
+    flag,
+    mapping,
+    maybe,
+    number,
+    record,
+    series,
+    text,
+)
 
 __all__ = ["RunReport"]
+
+
+_NUMBER, _TEXT, _FLAG = "iuf", "t", "b"
+_EFFECTS = dict.fromkeys(("policy", "baseline", "group", "level", "measure", "unit"), _TEXT) | dict.fromkeys(
+    ("kappa", "weeks", "over", "value", "low", "high", "baseline_value", "difference", "difference_low",
+     "difference_high", "relative", "replicates", "n"), _NUMBER
+)  # fmt: skip
+_TABLES: Mapping[str, Mapping[str, str]] = {
+    "summary": _EFFECTS,
+    "years": {**_EFFECTS, "year": _NUMBER},
+    "transitions": dict.fromkeys(("policy", "first", "last"), _TEXT)
+    | dict.fromkeys(("kappa", "weeks", "enterprises", "low", "high", "share", "replicates", "n"), _NUMBER),
+    "by_replicate": dict.fromkeys(("policy", "measure"), _TEXT)
+    | dict.fromkeys(("kappa", "weeks", "replicate", "value"), _NUMBER),
+    "tiers": {"policy": _TEXT, "enterprise_id": _TEXT, "tier": _TEXT},
+    "scores": {"credit_points": _NUMBER},
+    "visits": {"policy": _TEXT, "visits": _NUMBER, "enterprises": _NUMBER},
+    "ratings": {"agency": _TEXT} | dict.fromkeys(("value", "low", "high", "n"), _NUMBER),
+    "moments": {"moment": _TEXT, "source": _TEXT, "holds": _FLAG}
+    | dict.fromkeys(("value", "low", "high", "lowest", "highest", "n"), _NUMBER),
+    "calibration": dict.fromkeys(("n", "predicted", "observed", "low", "high"), _NUMBER),
+}
+"""Tables that a run may hold → the columns that each must have, with the kinds of their values."""
+
+
+def _facts(value: Any, place: str) -> None:
+    """Hold what is told of a run to its form: plain values, and a day where one is meant."""
+    mapping(maybe(either(text(), number(), flag, series(maybe(either(text(), number()))))))(value, place)
+    if value.get("as_of") is not None:
+        day(value["as_of"], f"{place}.as_of")
+
+
+_FORM = record(
+    policies=series(text(), apart=True),
+    kappa=number(0),
+    weeks=count(1),
+    metrics=mapping(mapping(maybe(number()))),
+    cases=series(anything),
+    facts=_facts,
+    files=mapping(digest),
+    seal=digest,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +249,7 @@ class RunReport:
     def _fill(self, place: Path) -> None:
         """Write everything into an empty folder."""
         (place / "policies").mkdir()
-        for name in RUN_TABLES:
+        for name in _TABLES:
             frame = getattr(self, name)
             if frame is not None:
                 write_sealed(frame, place / f"{name}.parquet")
@@ -208,8 +266,8 @@ class RunReport:
             "cases": [case.to_dict() for case in self.cases],
             "facts": dict(self.facts),
         }
-        text = json.dumps(rest, ensure_ascii=False, indent=1, default=str)
-        (place / "run.json").write_text(text + "\n", encoding="utf-8")
+        told = json.dumps(rest, ensure_ascii=False, indent=1, default=str)
+        (place / "run.json").write_text(told + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:
@@ -229,26 +287,64 @@ class RunReport:
                 f"There is no run in '{place}': run.json is missing. Simulate one into it."
             )
         try:
-            rest = read_json(file)
+            said = read_sealed_folder(place, "run")
+            _FORM(said, "")
         except UnreadableError as error:
-            remedy = error.remedy or "Simulate it again"
-            raise DataError([Problem(file.name, "", 0, (), f"cannot be read: {error}", remedy)]) from error
-        names = rest.pop("policies")
+            raise _unfit(f"cannot be read: {error}", error.remedy) from error
+        except ContentError as error:
+            raise _unfit(f"is no run's: {error}") from error
         frames: dict[str, Any] = {
-            name: _frame(place / f"{name}.parquet")
-            for name in RUN_TABLES
-            if (place / f"{name}.parquet").is_file()
+            name: _frame(place / f"{name}.parquet", columns)
+            for name, columns in _TABLES.items()
+            if f"{name}.parquet" in said["files"]
         }
-        policies = tuple(Policy.load(place / "policies" / f"{k:02d}.toml") for k in range(len(names)))
+        if "summary" not in frames:
+            raise _unfit("is no run's: it lists no summary.parquet")
+        names = [f"policies/{k:02d}.toml" for k in range(len(said["policies"]))]
+        if missing := [name for name in names if name not in said["files"]]:
+            raise _unfit(f"is no run's: it lists no {missing[0]}")
+        policies = tuple(Policy.load(place / name) for name in names)
         of_place = next((one.place for one in policies if one.place is not None), SHANGHAI)
-        cases = tuple(Sheet.from_dict(case, of_place) for case in rest.pop("cases"))
-        return cls(policies=policies, cases=cases, **frames, **rest)
+        cases = tuple(_case(k, case, of_place) for k, case in enumerate(said["cases"]))
+        rest = {name: said[name] for name in ("kappa", "weeks", "metrics", "facts")}
+        try:
+            run = cls(policies=policies, cases=cases, **frames, **rest)
+            run.effects["inspections", policies[0].name, run.kappa, run.weeks]
+        except ValueError as error:
+            raise _unfit(f"does not fit its tables: {error}") from error
+        except KeyError as error:
+            message = f"does not fit its tables: the summary has no κ = {run.kappa:g} with {run.weeks} weeks"
+            raise _unfit(message) from error
+        return run
 
 
-def _frame(path: Path) -> pd.DataFrame:
+def _unfit(message: str, remedy: str = "") -> DataError:
+    return DataError([Problem("run.json", "", 0, (), message, remedy or "Simulate the run again")])
+
+
+def _case(k: int, case: Mapping[str, Any], place: Place) -> Sheet:
+    """Read an example enterprise; its parts have forms of their own, and are written by `Sheet.to_dict`."""
+    try:
+        return Sheet.from_dict(case, place)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unfit(f"is no run's: cases[{k}] is no enterprise of a sheet") from error
+
+
+def _frame(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read a table of a run, which has at least some columns, of kinds that its page can show."""
     try:
         frame: pd.DataFrame = read_sealed(path)[0].to_pandas()
     except UnreadableError as error:
         message = f"{path} cannot be read: {error}"
         raise DataError([Problem(path.stem, "", 0, (), message, "Simulate the run again.")]) from error
+    for name, kinds in columns.items():
+        if name not in frame or _kind(frame[name]) not in kinds:
+            what = "is missing" if name not in frame else f"holds {frame[name].dtype}"
+            raise DataError([Problem(path.stem, name, 0, (), what, "Simulate the run again.")])
     return frame
+
+
+def _kind(column: pd.Series) -> str:
+    return (
+        "t" if is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype) else column.dtype.kind
+    )
