@@ -367,6 +367,22 @@ def test_a_rule_of_ones_own_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixt
     )
 
 
+def test_the_text_of_a_strangers_rule_steers_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _own(tmp_path, OWN + 'unshown = ["甲", "a\\u001b[31mb"]\n')
+    for cap in ("legacy", "jinshan-2025"):
+        out = _said(capsys, "check", cap, "--overlay", str(path), "--on", "2025-02-01")[1]
+        assert "a[U+001B][31mb" in out
+        assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("name", sorted(set(presets()) - set(BOUND)))
+def test_every_preset_can_be_held_against_every_rule(name: str) -> None:
+    held = check_overlays(load(name), ALL_IN_FORCE, overlay_names())
+    assert {one.standing for one in held.findings} == {"broken", "kept", "unshown"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said", "line"),
     [
@@ -381,6 +397,7 @@ def test_a_rule_of_ones_own_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixt
         ("at_most = 3", "at_most = 3, above = 0", "a condition that is not a parameter with one of", 12),
         ("at_most = 3", "at_most = true", "must be a number", 12),
         ("at_most = 3", "at_most = nan", "must be a number", 12),
+        ("at_most = 3", f"at_most = {10**400}", "must be a number up to 1,000,000", 12),
         ("at_most = 3", "named = true", "'cap.planned_visits', which 'named' is not about", 12),
         ('"cap.planned_visits"', '"cap.planed_visits"', "did you mean 'cap.planned_visits'?", 12),
         ('"cap.planned_visits"', "[]", "which no policy has", 12),

@@ -173,10 +173,12 @@ def _held(file: str, on: str | None, overlays: list[str] | None) -> Any:
 
 def _bound(held: Any) -> list[str]:
     """Return the paragraphs on a policy's overlays; none where it has none."""
+    from tierkit.texts import plain
+
     if not held.overlays:
         return []
     columns = ("overlay", "requirement", "parameter", "value", "must", "remedy", "source", "from")
-    head, *rest = held.sentences("en")
+    head, *rest = (plain(one) for one in held.sentences("en"))  # a rule's file may be a stranger's
     broken = [{key: row[key] for key in columns} for row in held.to_dict()["broken"]]
     return [head, *([table(broken)] if broken else []), *rest[len(held.broken) :]]
 

@@ -25,6 +25,7 @@ _FOLDER = Path(str(files("tierkit.policy").joinpath("overlays")))
 _META = ("name", "title", "document", "date")
 _KEYS = ("from", "source", "text", "all", "any", "remedy", "unshown")
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_MOST = 10**6  # beyond every declared range, and far from what Python cannot print
 _ANYWHERE = spec_of(None)
 """What conditions may be about: parameters of every place, as a rule holds in all of them."""
 
@@ -39,7 +40,7 @@ class _Kind(NamedTuple):
 
 
 def _a_number(given: object, spec: Spec | None) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool) and given == given
+    return isinstance(given, int | float) and not isinstance(given, bool) and abs(given) <= _MOST
 
 
 def _levels(given: object, spec: Spec | None) -> bool:
@@ -56,9 +57,15 @@ _FAMILY = "a family by tier"
 
 CONDITIONS: Mapping[str, _Kind] = MappingProxyType(
     {
-        "at_least": _Kind(_NUMBERS, _a_number, "a number", lambda ps, bound: ps[0].value >= bound),
-        "at_most": _Kind(_NUMBERS, _a_number, "a number", lambda ps, bound: ps[0].value <= bound),
-        "above": _Kind(_NUMBERS, _a_number, "a number", lambda ps, bound: ps[0].value > bound),
+        "at_least": _Kind(
+            _NUMBERS, _a_number, f"a number up to {_MOST:,}", lambda ps, bound: ps[0].value >= bound
+        ),
+        "at_most": _Kind(
+            _NUMBERS, _a_number, f"a number up to {_MOST:,}", lambda ps, bound: ps[0].value <= bound
+        ),
+        "above": _Kind(
+            _NUMBERS, _a_number, f"a number up to {_MOST:,}", lambda ps, bound: ps[0].value > bound
+        ),
         "one_of": _Kind(
             ("choice",), _levels, "a list of what it may be", lambda ps, bound: ps[0].value in bound
         ),
@@ -357,7 +364,7 @@ def _condition(given: object, place: str, reading: Reading) -> Condition | None:
         reading.note(place, f"'{place}' names '{path}', {what}", remedy)
         return None
     if not kind.given(stated[name], spec):
-        message = f"'{place}' has {name} = {stated[name]!r} for '{path}', which must be {kind.wanted}"
+        message = f"'{place}' has {name} = {stated[name]!r:.60} for '{path}', which must be {kind.wanted}"
         reading.note(place, message, f"{spec.about.en}: {spec.range_text}" if spec else "write true")
         return None
     bound = tuple(stated[name]) if isinstance(stated[name], list) else stated[name]
