@@ -104,7 +104,8 @@ def test_a_policy_is_checked_without_the_libraries_of_tables() -> None:
         "except SystemExit: print(*({'numpy', 'pandas', 'pyarrow', 'numba'} & set(sys.modules)))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout == "shanghai-2025 can be used.\n\n"
+    first, *_, loaded = ended.stdout.split("\n")[:-1]
+    assert (first, loaded) == ("shanghai-2025 can be used.", "")
 
 
 def test_version(tierkit: Tierkit) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PRESETS = sorted((ROOT / "tierkit" / "policy" / "presets").glob("*.toml"))
+OVERLAYS = sorted((ROOT / "tierkit" / "policy" / "overlays").glob("*.toml"))
 PARAMETERS = [
     ROOT / "tierkit" / "city" / "world.toml",
     ROOT / "tierkit" / "compare" / "sensitivity" / "uncertain.toml",
@@ -13,7 +14,7 @@ CODE = re.compile(r"\b[CI]\d{1,2}\b")
 
 
 def cited():
-    places = [*PRESETS, *PARAMETERS, *(ROOT / "tierkit").rglob("*.py")]
+    places = [*PRESETS, *OVERLAYS, *PARAMETERS, *(ROOT / "tierkit").rglob("*.py")]
     return {code for place in places for code in CODE.findall(place.read_text("utf-8"))}
 
 

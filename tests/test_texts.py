@@ -14,6 +14,7 @@ from tierkit.evaluate.assessment import PARTS
 from tierkit.explain.evidence import KEYS
 from tierkit.explain.recourse.steps import STEPS
 from tierkit.policy import presets
+from tierkit.policy.overlays.rules import CONDITIONS
 from tierkit.records import SHANGHAI
 from tierkit.report.sheet_records import TOLD
 
@@ -124,6 +125,7 @@ BUILT = {
         "lapsed",
         "honour",
     ),
+    "overlay.must.": CONDITIONS,
     "policy.": presets(),
     "record.of.": KEYS,
     "step.": STEPS,

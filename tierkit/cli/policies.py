@@ -101,7 +101,8 @@ def show(policy: Name) -> Answer:
         }
         for path, parameter in one.parameters.items()
     }
-    return Answer({"policy": one.name, "hash": one.hash, "parameters": values}, one.to_toml().rstrip("\n"))
+    about = {"policy": one.name, "hash": one.hash, "overlays": one.meta.overlays}
+    return Answer({**about, "parameters": values}, one.to_toml().rstrip("\n"))
 
 
 @command(app, "diff")
@@ -126,16 +127,60 @@ def difference(
 @command(app, "check")
 def check_file(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A TOML file, or a preset's name.")],
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Day on which its overlays count; the policy's date if not given."),
+    ] = None,
+    overlay: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Rule of higher rank, or its file, in the place of those it states; repeat."
+        ),
+    ] = None,
 ) -> Answer:
-    """List everything that is wrong with a policy file."""
+    """List everything that is wrong with a policy file, and where it breaks rules of higher rank."""
     from tierkit.policy import check
 
     problems = check(file)
     if any(not one.warning for one in problems):
         raise BadInputError(problems)
     rows = [describe(one) for one in problems]
-    text = f"{file} can be used."
-    return Answer({"file": file, "notes": rows}, text + (f"\n\n{table(rows)}" if rows else ""))
+    held = _held(file, on, overlay or None)
+    text = "\n\n".join([f"{file} can be used.", *([table(rows)] if rows else []), *_bound(held)])
+    return Answer({"file": file, "notes": rows, "overlays": held.to_dict()}, text)
+
+
+def _held(file: str, on: str | None, overlays: list[str] | None) -> Any:
+    """Return a policy that can be used held against overlays; every unknown one is told at once."""
+    from tierkit.policy import Overlay, Policy, PolicyError, PolicyWarning, check_overlays
+
+    checks = Checks()
+    day = None if on is None else checks.date("--on", on)
+    rules: list[Overlay] = []
+    for name in overlays or ():
+        try:
+            rules.append(Overlay.load(name))
+        except PolicyError as error:
+            for one in error.problems:
+                where = f" line {one.line}" if one.line else ""
+                checks.note(f"--overlay {one.place}{where}", one.message, one.remedy)
+    checks.settle()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PolicyWarning)  # they are among the notes
+        policy = Policy.load(file)
+    return check_overlays(policy, day, None if overlays is None else rules)
+
+
+def _bound(held: Any) -> list[str]:
+    """Return the paragraphs on a policy's overlays; none where it has none."""
+    from tierkit.texts import plain
+
+    if not held.overlays:
+        return []
+    columns = ("overlay", "requirement", "parameter", "value", "must", "remedy", "source", "from")
+    head, *rest = (plain(one) for one in held.sentences("en"))  # a rule's file may be a stranger's
+    broken = [{key: row[key] for key in columns} for row in held.to_dict()["broken"]]
+    return [head, *([table(broken)] if broken else []), *rest[len(held.broken) :]]
 
 
 @command(app, "coverage")

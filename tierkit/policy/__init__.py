@@ -8,6 +8,8 @@ from tierkit.policy.files.problems import PolicyError, PolicyWarning
 from tierkit.policy.files.reading import STATUSES
 from tierkit.policy.instruments import without
 from tierkit.policy.ladders import DANDONG, check_floor, ladder, ladder_table, realised
+from tierkit.policy.overlays.checking import OverlayCheck, check_overlays
+from tierkit.policy.overlays.rules import Overlay, overlay_names
 from tierkit.policy.plans.covering import REFERENCES, STANDINGS, clauses_naming, coverage, coverage_summary
 from tierkit.policy.plans.plans import PLANS, plans_page, plans_table
 from tierkit.policy.specification import INSTRUMENTS, SPEC, UNITS, spec_of
@@ -22,6 +24,8 @@ __all__ = [
     "STANDINGS",
     "STATUSES",
     "UNITS",
+    "Overlay",
+    "OverlayCheck",
     "Policy",
     "PolicyError",
     "PolicyLike",
@@ -29,12 +33,14 @@ __all__ = [
     "amend",
     "check",
     "check_floor",
+    "check_overlays",
     "clauses_naming",
     "coverage",
     "coverage_summary",
     "diff",
     "ladder",
     "ladder_table",
+    "overlay_names",
     "plans_page",
     "plans_table",
     "policies_of",

@@ -426,7 +426,7 @@ class Policy(Result):
         if against is None:
             return toml_of(self.name, self.meta, self.meta.baseline, items)
         kept = [(path, one) for path, one in items if against.parameters[path] != one]
-        return toml_of(self.name, self.meta, against.name, kept)
+        return toml_of(self.name, self.meta, against.name, kept, against.meta.overlays)
 
     def _repr_html_(self) -> str:
         return html_of(self.name, self.meta, self.parameters)

@@ -18,6 +18,7 @@ from tierkit.policy.files.reading import (
     read_file,
     read_head,
 )
+from tierkit.policy.overlays.rules import unknown_overlays
 from tierkit.policy.specification import spec_of
 from tierkit.records import PLACE_FILE, SHANGHAI, Label, Parameter, Place, PlaceError, place_names
 from tierkit.records.problems import suggestion
@@ -289,6 +290,7 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
         reading.note(
             "meta.date", "'meta.date' is missing", "give the date of the document, such as 2025-01-24"
         )
+    unknown_overlays(reading)
     if any(not one.warning for one in reading.problems):
         return None
     if base is not None:
@@ -303,5 +305,6 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
         baseline=base.name if base else given.get("baseline"),
         oracle=given.get("oracle", base.meta.oracle if base else False),
         place=reading.of_place,
+        overlays=given.get("overlays", base.meta.overlays if base else ()),
     )
     return Content(name, meta, merged)

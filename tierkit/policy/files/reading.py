@@ -29,7 +29,8 @@ __all__ = [
 ]
 
 _LEAF_KEYS = ("value", "unit", "from", "before", "source", "assumption")
-_META_KEYS = ("name", "title_zh", "title_en", "document", "date", "status", "baseline", "oracle", "place")
+_META_KEYS = ("name", "title_zh", "title_en", "document", "date", "status", "baseline", "oracle", "place",
+              "overlays")  # fmt: skip
 STATUSES: Mapping[str, Label] = {
     "in_force": Label("现行", "in force"),
     "draft": Label("征求意见稿", "draft for comment"),
@@ -68,6 +69,8 @@ class Meta:
         Whether scores are the true probabilities, which only a synthetic world knows.
     place : Place or None
         The place whose sectors, agencies and items it names; None for a policy of any place.
+    overlays : tuple of str
+        Names of the rules of higher rank that bind it, as of `tierkit.policy.overlay_names`.
     """
 
     title: Label
@@ -77,6 +80,7 @@ class Meta:
     baseline: str | None = None
     oracle: bool = False
     place: Place | None = SHANGHAI
+    overlays: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -383,6 +387,9 @@ def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
             wanted = "a date such as 2025-01-24"
         elif key == "status":
             fine, wanted = isinstance(value, str) and value in STATUSES, f"one of {', '.join(STATUSES)}"
+        elif key == "overlays":
+            fine = isinstance(value, list) and all(map(is_text, value)) and len(set(value)) == len(value)
+            wanted, value = "a list of names of overlays, each once", tuple(value) if fine else value
         else:
             fine, wanted = is_text(value), "a text that is not empty"
         if fine:

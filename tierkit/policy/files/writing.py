@@ -23,8 +23,14 @@ def hash_of(meta: Meta, parameters: Mapping[str, Parameter]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def toml_of(name: str, meta: Meta, baseline: str | None, parameters: Iterable[tuple[str, Parameter]]) -> str:
-    """Return a policy file with these parameters."""
+def toml_of(
+    name: str,
+    meta: Meta,
+    baseline: str | None,
+    parameters: Iterable[tuple[str, Parameter]],
+    inherits: tuple[str, ...] = (),
+) -> str:
+    """Return a policy file with these parameters; ``inherits`` are the overlays of its baseline."""
     head = {
         "name": name,
         "title_zh": meta.title.zh,
@@ -35,6 +41,7 @@ def toml_of(name: str, meta: Meta, baseline: str | None, parameters: Iterable[tu
         "baseline": baseline,
         "oracle": meta.oracle,
         "place": None if meta.place == SHANGHAI else meta.place.name if meta.place else "any",
+        "overlays": meta.overlays or (() if inherits else None),
     }
     lines = ["[meta]", *(f"{key} = {_toml_value(value)}" for key, value in head.items() if value is not None)]
     tables: dict[str, list[str]] = {}
@@ -97,6 +104,8 @@ def html_of(name: str, meta: Meta, parameters: Mapping[str, Parameter]) -> str:
     facts = [*filter(None, [meta.document]), meta.date.isoformat(), f"{status.zh} {status.en}"]
     if meta.baseline:
         facts.append(f"baseline: {meta.baseline}")
+    if meta.overlays:
+        facts.append(f"overlays: {', '.join(meta.overlays)}")
     parts = [
         '<div class="tierkit-policy">',
         f"<h4>{escape(name)}: {escape(meta.title.zh)} · {escape(meta.title.en)}</h4>",
