@@ -215,4 +215,4 @@ def clause_coverage(
     return Answer({"clauses": rows, "summary": counts}, text)
 
 
-_EXTRA = "Extra clauses are beyond the 99 and not counted; they are here because a policy file cites them."
+_EXTRA = "Extra clauses are not counted; they are here because a policy file cites them."

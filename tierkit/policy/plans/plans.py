@@ -343,12 +343,14 @@ _INTRO = Label(
     "nothing here and the value is that of the time before (`legacy`).",
 )
 _COVERED = Label(
-    "五个方案关于检查的 99 条规定，逐条用我们自己的话说明，并注明由什么承载；没有承载的说明理由。"
-    "`tierkit policy coverage` 列出同样的内容。"
-    "另有 {extra} 条因方案文件引用而列出，不在 99 条之内，不计入下表。",
-    "What the 99 clauses of the five plans order about inspections, in our own words, and what carries each; "
-    "what nothing carries says why. `tierkit policy coverage` prints the same. Another {extra} clauses are "
-    "listed because a policy file cites them; they are beyond the 99 and not counted.",
+    "五个方案关于监管的 {counted} 条规定，逐条用我们自己的话说明，并注明由什么承载；"
+    "没有承载或只有部分承载的，说明理由。"
+    "所列方案参数都由该方案自己的参数文件设定。`tierkit policy coverage` 列出同样的内容。"
+    "另有 {extra} 条因方案文件引用而列出，不计入下表。",
+    "What the {counted} clauses of the five plans order about supervision, in our own words, and what "
+    "carries each; what nothing carries, or not wholly, says why. The policy parameters named are those "
+    "that the plan's own preset sets. `tierkit policy coverage` prints the same. Another {extra} clauses are "
+    "listed because a policy file cites them; they are not counted.",
 )
 _HEAD = (
     Label("编号", "id"),
@@ -418,14 +420,15 @@ def plans_page(lang: str = "en") -> str:
     lines += _grid(head, ([str(name), *row] for name, row in zip(table.index, table.to_numpy(), strict=True)))
     lines += ["", f"## {say('条款由什么承载', 'What carries each clause')}", ""]
     extra = sum(one.extra for one in clauses().values())
-    lines += [_COVERED.text(lang).format(extra=extra), "", *_summary(say), ""]
+    told = _COVERED.text(lang).format(counted=len(clauses()) - extra, extra=extra)
+    lines += [told, "", *_summary(say), ""]
     frame = coverage(lang)
     for plan in plans:
         lines += [f"### {plan.meta.title.text(lang)} · {plan.meta.document}", ""]
         mine = frame[frame["document"] == plan.meta.document]
         rows = (
             [
-                row["clause_id"] + say("（99 条之外）", " (beyond the 99)") * row["extra"],
+                row["clause_id"] + say("（不计）", " (not counted)") * row["extra"],
                 row["clause"],
                 row["statement"],
                 "<br>".join(f"`{one}`" for one in row["carried_by"]),
