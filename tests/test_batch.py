@@ -324,7 +324,7 @@ def test_a_bad_last_assignment_is_refused_before_anything_is_written(
 ) -> None:
     first = pd.read_parquet(whole[1])
     out = tmp_path / "scores.parquet"
-    with pytest.raises(DataError, match="unknown level"):
+    with pytest.raises(DataError, match="is not a declared level"):
         score(model, folder, AS_OF, policy, out, previous=first.assign(tier="T9"))
     cut = tmp_path / "cut.parquet"
     cut.write_bytes(whole[1].read_bytes()[:500])

@@ -163,6 +163,25 @@ def test_a_table_that_is_missing_is_told(cut: str, message: str) -> None:
         Place.loads(head + tail)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("pattern", v) for v in ("{first}{", "{second.x}", "{first!r}", "{first:>9}", "{}", "}", "{0}")]
+    + [("park", v) for v in ("{district.foo}", "{district[0]}", "{first}")],
+)
+def test_a_name_is_filled_by_its_words_alone(key: str, value: str) -> None:
+    text = re.sub(rf"(?m)^{key} = .*$", f'{key} = "{value}"', LOWMERE.to_toml().partition("[names]")[2])
+    with pytest.raises(PlaceError, match=rf"names\.{key}: = .* may hold"):
+        Place.loads(LOWMERE.to_toml().partition("[names]")[0] + "[names]" + text)
+
+
+def test_ids_that_run_out_of_their_form_are_refused_before_anything_is_drawn() -> None:
+    text = re.sub(r"(?m)^pattern = '?\"?\^.*$", "pattern = '^LM-[0-9]{3}$'", LOWMERE.to_toml(), count=1)
+    place = Place.loads(re.sub(r"(?m)^made = .*$", "made = 'LM-{serial:03d}'", text, count=1))
+    with pytest.raises(PlaceError, match=r"ids\.made: gives 'LM-1\d+' .* does not match ids\.pattern"):
+        make(1_500, seed=1, place=place)
+    assert make(300, seed=1, place=place)[0]["enterprises"]["enterprise_id"].str.fullmatch(r"LM-\d{3}").all()
+
+
 def test_the_name_of_a_place_of_the_package_stands_for_that_place_alone() -> None:
     with pytest.raises(PlaceError, match="is the name of a place that comes with the package"):
         Place.loads(LOWMERE.to_toml().replace('name = "lowmere"', 'name = "shanghai"'))

@@ -17,7 +17,7 @@ from tierkit.jobs.reviewing import review
 from tierkit.jobs.scoring import last_assignment
 from tierkit.jobs.staging import parquet_writer
 from tierkit.records import GRADES, TIERS, DataError
-from tierkit.records.parquet import sealed_writer
+from tierkit.records.parquet import sealed_writer, write_sealed
 from tierkit.scores.score_file import read_scores, score_schema
 
 DAY = date(2024, 12, 30)
@@ -190,3 +190,25 @@ def test_a_table_of_tiers_of_anybody_is_a_last_assignment(tmp_path: Path) -> Non
     rows.assign(assigned_on="2024-02-30").to_csv(tmp_path / "tiers.csv", index=False)
     with pytest.raises(DataError, match=r"previous\.assigned_on: is not a date \(400 rows, row 1: '2024-02"):
         last_assignment(tmp_path / "tiers.csv", DAY)
+
+
+def test_what_is_no_last_assignment_is_none(tmp_path: Path) -> None:
+    other = pd.DataFrame({"agency": ["fire"], "level": ["district"]})
+    other.to_parquet(tmp_path / "agencies.parquet")
+    other.to_csv(tmp_path / "agencies.csv", index=False)
+    write_sealed(other, tmp_path / "sealed.parquet")
+    for last in (
+        other,
+        *(tmp_path / name for name in ("agencies.parquet", "agencies.csv", "sealed.parquet")),
+    ):
+        with pytest.raises(DataError) as told:
+            last_assignment(last, DAY)
+        missing = [one.column for one in told.value.problems]
+        assert missing == ["enterprise_id", "tier", "risk_level", "credit_grade"]
+
+
+@pytest.mark.parametrize("day", [5, "soon", "9999-12-31x"])
+def test_a_day_of_a_last_assignment_that_is_none_is_refused(day: object) -> None:
+    row = {"enterprise_id": "a", "tier": "T1", "risk_level": 1, "credit_grade": "A", "assigned_on": day}
+    with pytest.raises(DataError, match=r"previous\.assigned_on"):
+        last_assignment(pd.DataFrame([row]), DAY)

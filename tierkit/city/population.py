@@ -30,6 +30,8 @@ from tierkit.records import (
     SIZES,
     UNINSPECTED_KINDS,
     Place,
+    PlaceError,
+    Problem,
     conform,
     credit_code,
 )
@@ -397,7 +399,15 @@ def _ids(
 ) -> NDArray[np.object_]:
     """Return the enterprise ids, as the place makes them."""
     if not place.credit_codes:
-        return np.array([place.made_id.format(serial=slot) for slot in slots.tolist()], object)
+        made = np.array([place.made_id.format(serial=slot) for slot in slots.tolist()], object)
+        for one in made[[0, -1]] if made.size else ():  # the shortest and the longest
+            if not place.has_form(one):
+                message = (
+                    f"gives {one!r} to one of {made.size:,} enterprises, which does not match ids.pattern"
+                )
+                remedy = "Make them agree, or make fewer enterprises"
+                raise PlaceError([Problem(place.name, "ids.made", 0, (), message, remedy)])
+        return made
     division = np.array([one.division for one in place.districts.values()], object)[district]
     ids: NDArray[np.object_] = credit_code.make(slots, division, np.where(individual, "2", "1")).to_numpy(
         object

@@ -359,10 +359,8 @@ def last_assignment(previous: pd.DataFrame | str | os.PathLike[str] | None, day:
     """Return the last assignment of each enterprise up to the date, for `tierkit.policy.tiers.assign`."""
     if previous is None:
         return None
-    frame = previous if isinstance(previous, pd.DataFrame) else _read(Path(previous))
-    frame = frame[[name for name in _PREVIOUS if name in frame]].reset_index(drop=True)
-    if {"enterprise_id", "assigned_on"} <= set(frame):
-        frame = frame.assign(assigned_on=pd.to_datetime(frame["assigned_on"], errors="coerce"))
+    frame = _held(previous if isinstance(previous, pd.DataFrame) else _read(Path(previous)))
+    if "assigned_on" in frame:
         frame = frame[~(frame["assigned_on"] > pd.Timestamp(day))]
         frame = frame.sort_values("assigned_on", kind="stable", na_position="first")
         frame = frame.drop_duplicates("enterprise_id", keep="last")
@@ -374,20 +372,32 @@ def previous_digest(last: pd.DataFrame) -> str:
     return _digest(last.to_csv(index=False))
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path) -> Any:
     """Read an earlier output, which must be as it was written, or a table of tiers of anybody's."""
     try:
         if path.suffix == ".parquet" and is_sealed(path):
             table, said = read_sealed(path)
-            return read_scores(path, "previous")[0] if "tierkit" in said else table.to_pandas()
+            return read_scores(path, "previous")[0] if "tierkit" in said else table
         (table,) = load_file(path, _LAST)
     except (OSError, UnreadableError) as error:
         message = f"{path} cannot be read: {error}"
         remedy = "Give an earlier output, or a table of tiers, as Parquet or CSV."
         raise DataError([Problem("previous", "", 0, (), message, remedy)]) from error
-    read = [k for k, name in enumerate(table.column_names) if name in _PREVIOUS]
-    rows = check_rows(table.select(read), _LAST)
+    return table
+
+
+def _held(last: Any) -> pd.DataFrame:
+    """Return the columns that count of a last assignment (frame or Arrow table), in declared types."""
+    names = list(last) if isinstance(last, pd.DataFrame) else last.column_names
+    read = [k for k, name in enumerate(names) if name in _PREVIOUS]
+    rows = check_rows(last.iloc[:, read] if isinstance(last, pd.DataFrame) else last.select(read), _LAST)
     problems = cell_problems(rows)
+    remedy = "Give an earlier output, or a table of tiers."
+    problems += [
+        Problem("previous", name, 0, (), "is a column that is missing", remedy)
+        for name in _PREVIOUS
+        if name != "assigned_on" and name not in names
+    ]
     if problems:
         raise DataError(problems)
     return frame_of(rows)

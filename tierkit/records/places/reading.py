@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from string import Formatter
 from typing import Any, NamedTuple
 
 from tierkit.bounds import PROBLEMS, UnreadableError, parse_toml
@@ -295,10 +296,21 @@ _FREE = {
 
 def _check_names(names: Mapping[str, Any], reading: _Reading) -> None:
     for key, words in _WORDS.items():
-        used = set(re.findall(r"\{(\w*)\}", names.get(key) or ""))
-        if used - words:
+        if not _is_filled_by(names.get(key) or "", words):
             shown = ", ".join(f"{{{word}}}" for word in sorted(words))
-            reading.note(f"names.{key}", f"= {names[key]!r} may hold {shown}", "Take out the others")
+            reading.note(f"names.{key}", f"= {names[key]!r} may hold {shown}", "Take out other braces")
+
+
+def _is_filled_by(text: str, words: Collection[str]) -> bool:
+    """Return whether what stands in braces is one of some words alone, so that `str.format` fills it."""
+    try:
+        parts = list(Formatter().parse(text))
+    except ValueError:
+        return False
+    return all(
+        word is None or (word in words and not spec and conversion is None)
+        for _, word, spec, conversion in parts
+    )
 
 
 def _check_items(items: Mapping[str, Mapping[str, Any]], reading: _Reading) -> None:
