@@ -178,8 +178,12 @@ def test_ids_that_run_out_of_their_form_are_refused_before_anything_is_drawn() -
     text = re.sub(r"(?m)^pattern = '?\"?\^.*$", "pattern = '^LM-[0-9]{3}$'", LOWMERE.to_toml(), count=1)
     place = Place.loads(re.sub(r"(?m)^made = .*$", "made = 'LM-{serial:03d}'", text, count=1))
     with pytest.raises(PlaceError, match=r"ids\.made: gives 'LM-1\d+' .* does not match ids\.pattern"):
-        make(1_500, seed=1, place=place)
-    assert make(300, seed=1, place=place)[0]["enterprises"]["enterprise_id"].str.fullmatch(r"LM-\d{3}").all()
+        make(1_500, 1, params=parameters(place))
+    assert (
+        make(300, 1, params=parameters(place))[0]["enterprises"]["enterprise_id"]
+        .str.fullmatch(r"LM-\d{3}")
+        .all()
+    )
 
 
 def test_the_name_of_a_place_of_the_package_stands_for_that_place_alone() -> None:

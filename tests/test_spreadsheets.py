@@ -37,7 +37,7 @@ texts = (
 
 
 @pytest.mark.parametrize("blank", BLANKS)
-@pytest.mark.parametrize("sign", list("=+-@＝＋－＠"))
+@pytest.mark.parametrize("sign", list("=+-@＝＋－＠﹦﹢﹣﹫"))
 def test_no_blank_before_a_sign_hides_a_formula(blank: str, sign: str) -> None:
     assert cell(f"{blank}{sign}1") == f"'{blank}{sign}1"
     assert cell(f"'{blank}{sign}1") == f"''{blank}{sign}1", "so that reading can take one away again"
@@ -45,14 +45,37 @@ def test_no_blank_before_a_sign_hides_a_formula(blank: str, sign: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["91310000132200821", "000123", "7", "1e5", "12E45", "1.5", ".5", " 12 ", "9131　"]
+    "code",
+    [
+        "91310000132200821",
+        "000123",
+        "7",
+        "1e5",
+        "12E45",
+        "1.5",
+        ".5",
+        "5.",
+        " 12 ",
+        "9131　",
+        "1,234",
+        "1/2",
+        "12-3",
+        "2024-01",
+        "1 2",
+        "1 1/2",
+        "1.2.3",
+        "8:30",
+        "10%",
+        "０１２３",
+        "2024/1/2 8:30",
+    ],
 )
 def test_what_would_become_a_number_stays_text(code: str) -> None:
     assert cell(code) == f"'{code}"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "91310115MA1K35Q5XY", "T12", "12-3", "1 2", "1e", "e5", "上海金瑞百货", "1.2.3", "'"]
+    "text", ["", "91310115MA1K35Q5XY", "T12", "1e", "e5", "上海金瑞百货", "12a", "3号", "'"]
 )
 def test_any_other_text_is_left_as_it_is(text: str) -> None:
     assert cell(text) == text

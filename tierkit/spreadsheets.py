@@ -18,8 +18,9 @@ BOM = "\ufeff"
 _BLANK = (
     "[\\x00-\\x20\\x7f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
 )
-_SIGN = r"[=+\-@＝＋－＠]"
-_NUMBER = rf"[0-9]*\.?[0-9]+(?:[eE][+\-]?[0-9]+)?{_BLANK}*$"
+_SIGN = r"[=+\-@＝＋－＠﹦﹢﹣﹫]"
+# Numbers, shares, dates, times and fractions: digits and what may stand between them.
+_NUMBER = rf"\.?[0-9０-９][0-9０-９.,/:\- ]*(?:[eE][+\-]?[0-9]+|%)?{_BLANK}*$"
 
 TAKEN = rf"'*(?:{_BLANK}*(?:{_SIGN}|{_NUMBER})|[\t\r\n])"
 r"""Beginning of a text that a spreadsheet takes for a formula, lets slip into the next cell, or turns into a
@@ -37,13 +38,13 @@ def cell(value: str) -> str:
     value : str
         Any text. An apostrophe goes before it where it begins, after blanks of any kind, with ``=``, ``+``,
         ``-``, ``@`` or one of these in full width; or with a tab or the end of a line (OWASP, *CSV
-        Injection*); and where it is a number as a whole, such as a code of 18 digits, of which a spreadsheet
-        would keep 15.
+        Injection*); and where it is digits and their separators as a whole, such as a code of 18 digits, of
+        which a spreadsheet would keep 15, or ``3-1``, of which it would make a date.
 
     Examples
     --------
-    >>> cell("=CMD()"), cell("\u3000=CMD()"), cell("000123"), cell("上海金瑞百货")
-    ("'=CMD()", "'\u3000=CMD()", "'000123", '上海金瑞百货')
+    >>> cell("=CMD()"), cell("\u3000=CMD()"), cell("000123"), cell("3-1"), cell("上海金瑞百货")
+    ("'=CMD()", "'\u3000=CMD()", "'000123", "'3-1", '上海金瑞百货')
     """
     return f"'{value}" if _TAKEN.match(value) else value
 
