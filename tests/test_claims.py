@@ -249,6 +249,45 @@ def test_a_folder_is_replaced_only_if_all_in_it_is_of_its_command(tmp_path: Path
     assert names(tmp_path) == ["run"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "mine"),
+    [
+        ("run", "policies/my_reform.toml"),
+        ("run", "moments.parquet"),
+        ("run", "policies/.my_reform.toml.1.partial"),
+        ("evaluation", "tables/my_notes.csv"),
+        ("evaluation", "figures/photo.png"),
+        ("city", "dossiers/mine.html"),
+        ("screening", "screening-mine.png"),
+        ("demo", "other.html"),
+    ],
+)
+def test_a_file_of_ones_own_is_kept_whatever_it_is_called(tmp_path: Path, kind: str, mine: str) -> None:
+    target = tmp_path / "there"
+
+    def write() -> None:
+        with whole_folder(target, kind) as draft:
+            for name in ("policies/00.toml", "tables/rates.csv", "figures/rates.png", "dossiers/one.html"):
+                (draft / name).parent.mkdir(exist_ok=True)
+                (draft / name).write_text("ours")
+            if kind == "demo":
+                (draft / "run").mkdir()
+                _run(draft / "run", "1")
+            said = {"version": "1"} if kind == "demo" else {"version": "1", "kind": kind}
+            if kind == "run":
+                _run(draft, "1")
+            else:
+                (draft / "summary.json").write_text(json.dumps(said))
+
+    write()
+    write()
+    (target / mine).parent.mkdir(exist_ok=True)
+    (target / mine).write_text("mine")
+    with pytest.raises(OutputError, match=f"did not write: '{re.escape(mine)}'"):
+        write()
+    assert (target / mine).read_text() == "mine"
+
+
 def test_the_working_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError, match="is the working folder"), whole_folder(Path(), "run"):

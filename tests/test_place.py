@@ -211,6 +211,13 @@ def test_parameters_of_the_city_come_from_the_place_and_are_checked() -> None:
     }
 
 
+def test_parameters_of_the_city_are_checked_where_a_place_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "place.toml").write_text(LOWMERE.to_toml() + "\n[city.shares]\neels = 1\n", "utf-8")
+    shown = CliRunner().invoke(app, ["place", "show", str(tmp_path / "place.toml")])
+    assert shown.exit_code == 2
+    assert "shares" in shown.output
+
+
 def test_arrays_have_the_size_of_the_place(town: Town) -> None:
     fixed = town.world.fixed
     assert (fixed.agency.max(), fixed.sector.max(), fixed.district.max()) == (4, 3, 2)

@@ -8,7 +8,9 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +18,15 @@ import pytest
 from fontTools.ttLib import TTFont
 from pages import Page
 
-from tierkit import plot, report, texts
+from tierkit import folders, plot, report, texts
 from tierkit.city.synth import make
 from tierkit.compare import agencies
 from tierkit.compare.comparison import IN_SHORT, Comparison, compare
 from tierkit.evaluate import moments
 from tierkit.plot import fonts
 from tierkit.policy import Policy
-from tierkit.records import Label
+from tierkit.records import DataError, Label
+from tierkit.records.parquet import write_sealed
 from tierkit.report import tables
 from tierkit.report.page import Words, record
 
@@ -481,6 +484,89 @@ def test_a_saved_run_is_read_back_the_same(report_run: report.RunReport, tmp_pat
     assert not list(folder.rglob("*.pkl"))
     with pytest.raises(FileNotFoundError, match=r"run\.json is missing"):
         report.RunReport.read(tmp_path)
+
+
+def sealed_anew(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a run says of itself, as somebody does who computes its hashes again."""
+    file = folder / "run.json"
+    said = json.loads(file.read_text("utf-8"))
+    change(said)
+    said["files"] = {
+        name: folders._sha256(folder / name) for name in said["files"] if (folder / name).exists()
+    }
+    said["seal"] = folders._seal_of(said)
+    file.write_text(json.dumps(said), "utf-8")
+
+
+RUNS: Mapping[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "kappa": (lambda said: said.update(kappa=0.2), "the summary has no κ = 0.2 with 52 weeks"),
+    "weeks": (lambda said: said.update(weeks="8"), r"weeks: must be a whole number"),
+    "policies": (lambda said: said.update(policies=3), r"policies: must be an array"),
+    "one policy": (
+        lambda said: said.update(policies=["legacy"]),
+        "The 'policies' must be those of the summary",
+    ),
+    "no cases": (lambda said: said.pop("cases"), "has no 'cases'"),
+    "a case": (lambda said: said.update(cases=[{}]), r"cases\[0\] is no enterprise of a sheet"),
+    "metrics": (lambda said: said.update(metrics=3), "metrics: must be an object"),
+    "facts": (lambda said: said.update(facts=3), "facts: must be an object"),
+    "a day": (lambda said: said["facts"].update(as_of=5), r"facts\.as_of: must be a day"),
+    "an unknown key": (lambda said: said.update(surprise=1), "has the unknown key 'surprise'"),
+    "no summary": (lambda said: said["files"].pop("summary.parquet"), r"it lists no summary\.parquet"),
+}
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_a_run_that_was_altered_and_sealed_anew_is_held_to_its_form(
+    report_run: report.RunReport, tmp_path: Path, case: str
+) -> None:
+    folder = report_run.save(tmp_path / "run")
+    change, said = RUNS[case]
+    sealed_anew(folder, change)
+    with pytest.raises(DataError, match=said):
+        report.RunReport.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        ("summary", "difference", None),
+        ("tiers", "tier", 5),
+        ("visits", "visits", "many"),
+        ("scores", "credit_points", "A"),
+    ],
+)
+def test_a_table_of_a_run_has_its_columns(
+    report_run: report.RunReport, tmp_path: Path, name: str, column: str, value: object
+) -> None:
+    folder = report_run.save(tmp_path / "run")
+    frame = getattr(report_run, name)
+    other = frame.drop(columns=column) if value is None else frame.assign(**{column: value})
+    write_sealed(other, folder / f"{name}.parquet")
+    sealed_anew(folder, lambda said: None)
+    with pytest.raises(DataError, match=rf"{name}\.{column}: (is missing|holds)"):
+        report.RunReport.read(folder)
+
+
+def test_a_run_of_which_a_file_was_altered_or_taken_away_is_refused(
+    report_run: report.RunReport, tmp_path: Path
+) -> None:
+    folder = report_run.save(tmp_path / "run")
+    (folder / "notes.txt").write_text("mine", "utf-8")
+    assert report.RunReport.read(folder).kappa == report_run.kappa, "a file beside them is not looked at"
+    file = folder / "run.json"
+    whole = file.read_text("utf-8")
+    file.write_text(whole.replace('"weeks": 52', '"weeks": 51'), "utf-8")
+    with pytest.raises(DataError, match="its seal does not fit"):
+        report.RunReport.read(folder)
+    file.write_text(whole, "utf-8")
+    policy = folder / "policies" / "01.toml"
+    policy.write_text(policy.read_text("utf-8") + "\n", "utf-8")
+    with pytest.raises(DataError, match=r"'policies/01\.toml' was altered"):
+        report.RunReport.read(folder)
+    policy.unlink()
+    with pytest.raises(DataError, match=r"'policies/01\.toml' is missing"):
+        report.RunReport.read(folder)
 
 
 def test_a_policys_name_is_no_path(bare_run: report.RunReport, tmp_path: Path) -> None:

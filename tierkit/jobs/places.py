@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tierkit.city.parameters import parameters
 from tierkit.jobs.checks import Checks
 from tierkit.records import Place
 
@@ -31,6 +32,8 @@ def show(name_or_path: str | os.PathLike[str] = "shanghai") -> PlaceTables:
     ------
     BadInputError
         With every problem of the file.
+    DataError
+        If its parameters of the synthetic city are wrong.
 
     Examples
     --------
@@ -41,6 +44,7 @@ def show(name_or_path: str | os.PathLike[str] = "shanghai") -> PlaceTables:
     place = checks.place("place", name_or_path)
     checks.settle()
     assert place is not None
+    parameters(place)  # its parameters of the synthetic city are held against the city's own
     held: dict[str, Mapping[str, Any]] = {
         "district": place.districts,
         "agency": place.agencies,
