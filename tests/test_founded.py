@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared import CITY, DAY, model_folder
@@ -91,11 +90,3 @@ def test_models_read_of_complaints_only_those_that_were_found_true() -> None:
     read = [one for one in of_complaints if one_reads(one.name)]
     assert sorted(one.name for one in read) == ["substantiated_1y", "substantiated_2y"]
     assert all(str(one.where).startswith("substantiated AND") for one in read)
-
-
-@pytest.mark.parametrize(
-    "name", ["legacy", "shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025"]
-)
-def test_no_plan_stands_out_by_campaigns_that_others_have_too(name: str) -> None:
-    assert Policy.load(name)["campaign.rate"] == Policy.load("legacy")["campaign.rate"] > 0
-    assert Policy.load("minhang-2023")["campaign.rate"] == 0, "its text bars them"
