@@ -329,3 +329,13 @@ def test_a_cluster_has_no_more_events_than_trials() -> None:
     for total, size in (([5.0, 0.0], one), ([1.0, 0.0], [1.0, 0.0]), ([np.nan, 0.0], one), ([1.0], one)):
         with pytest.raises(ValueError, match=r"'total'|'size'"):
             metrics.clustered_interval(np.array(total), np.array(size), 2)
+
+
+def test_what_rounding_leaves_is_no_spread() -> None:
+    near = 1 + 2e-16 * (np.arange(99) % 3 - 1)
+    assert np.isnan(metrics.bootstrap_interval(near, 50)).all()
+    assert np.isnan(metrics.resampled_interval(near, 0.2)[1:]).all()
+    assert np.isnan(metrics.bootstrap_interval(near - 1, 50, against=near)).all()
+    various = np.random.default_rng(0).random(99)
+    low, high = metrics.bootstrap_interval(near - 1, 50, against=various)
+    assert (low, high) == pytest.approx((0, 0), abs=1e-15)

@@ -188,6 +188,7 @@ def baselines(
     table = pd.DataFrame({"n": len(y), "events": int(y.sum())}, index=pd.Index(scores, name="score"))
     behind = drawn[:, :1, 0] - drawn[:, :, 0]
     alike = [0 < y.sum() < len(y) and np.ptp(score) == 0 for score in scores.values()]
+    known = {"auc": 0.5, "capture": capacity}  # of a score that tells nobody apart
     model = np.broadcast_to(drawn[:, :1, 0], behind.shape)
     for name, value, draws, against in (
         ("auc", own[:, 0] if len(y) else np.nan, drawn[:, :, 0], None),
@@ -195,8 +196,8 @@ def baselines(
         ("auc_behind", own[0, 0] - own[:, 0] if len(y) else np.nan, behind, model),
     ):
         low, high = bootstrap_interval(draws, len(owners), against=against)
-        if name == "auc" and len(owners) > 1:  # half by definition, and no accident of the sample
-            low[alike] = high[alike] = 0.5
+        if name in known and len(owners) > 1:  # by definition, and no accident of the sample
+            low[alike] = high[alike] = known[name]
         table[name], table[f"{name}_low"], table[f"{name}_high"] = value, low, high
     table["enough"] = table["events"] >= FEW_EVENTS
     return table

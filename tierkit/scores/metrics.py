@@ -42,6 +42,7 @@ __all__ = [
 
 
 _UNTOLD = 0.05  # most bootstrap samples without a value; beside an interval of 95 %, as many as lie outside
+_ROUNDING = 1e-12  # spread beside the values' size that sums of weights in another order leave
 
 
 def auc(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -381,19 +382,24 @@ def bootstrap_interval(
     if clusters >= 2 and len(values) >= 2:
         far = np.sqrt(clusters / (clusters - 1)) * stats.t.ppf(0.5 + confidence / 2, clusters - 1)
         tail = float(stats.norm.sf(far))
-        least, most = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
-        same = (least == 0) & (most == 0)
-        told = (np.isnan(values).mean(axis=0) <= _UNTOLD) & ((least < most) | (same & _varies(against)))
+        told = np.isnan(values).mean(axis=0) <= _UNTOLD
+        told &= _shown(values, against)
         ends[:, told] = np.nanquantile(values[:, told], [tail, 1 - tail], axis=0)
     return ends[0], ends[1]
 
 
-def _varies(against: ArrayLike | None) -> NDArray[np.bool_]:
-    """Return whether what differences are from is not the same in all samples; no, where there is nothing."""
+def _shown(values: Floats, against: ArrayLike | None) -> NDArray[np.bool_]:
+    """Return whether values show a spread, or are differences of zero from what does; by the first axis."""
+    least, most = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+    size = np.fmax(np.abs(least), np.abs(most))
+    varies: NDArray[np.bool_]
     if against is None:
-        return np.zeros((), np.bool_)
-    values = np.asarray(against, np.float64)
-    varies: NDArray[np.bool_] = np.fmin.reduce(values, axis=0) < np.fmax.reduce(values, axis=0)
+        varies = most - least > _ROUNDING * size
+        return varies
+    other = np.asarray(against, np.float64)
+    beside = np.fmax.reduce(np.abs(other), axis=0)
+    varies = most - least > _ROUNDING * np.fmax(size, beside)
+    varies |= (size <= _ROUNDING * beside) & _shown(other, None)
     return varies
 
 
@@ -440,7 +446,7 @@ def resampled_interval(
     checked_share("test_share", test_share)
     checked_share("confidence", confidence)
     mean = float(sample.mean()) if sample.size else float("nan")
-    if sample.size < 2 or (np.ptp(sample) == 0 and (sample.any() or not _varies(against))):
+    if sample.size < 2 or not _shown(sample, against):
         return mean, float("nan"), float("nan")
     variance = float(sample.var(ddof=1)) * (1 / sample.size + test_share / (1 - test_share))
     half = float(stats.t.ppf(0.5 + confidence / 2, sample.size - 1)) * variance**0.5
