@@ -113,7 +113,7 @@ def table(found: pd.DataFrame, own: str) -> pd.DataFrame:
     rows = []
     for way, values in by_way.items():
         mean, low, high = resampled_interval(values, 1 / FOLDS)
-        less, least, most = resampled_interval(values - by_way[own], 1 / FOLDS)
+        less, least, most = resampled_interval(values - by_way[own], 1 / FOLDS, against=by_way[own])
         seconds = found.loc[found["way"] == way, "seconds"].median()
         rows.append((way, mean, low, high, less, least, most, seconds))
     columns = ["way", "auc", "low", "high", "difference", "least", "most", "seconds"]

@@ -92,3 +92,11 @@ def test_ratings_are_those_of_the_records(city):
     one = ratings(pd.DataFrame({"agency": ["fire"], "rating": [4]})).iloc[0]
     assert np.isnan(one["low"])
     assert one["value"] == 4
+
+
+def test_ratings_that_are_none_are_refused():
+    rows = pd.DataFrame({"agency": ["fire", "moon", "fire"], "rating": [9, 4, -3]})
+    with pytest.raises(ValueError, match=r"from 1 to 5. Got 9 \(2 rows\). The 'agency' must be .* Got moon"):
+        ratings(rows)
+    alike = ratings(pd.DataFrame({"agency": ["fire"] * 5, "rating": 4}))
+    assert alike[["low", "high"]].isna().all(axis=None)

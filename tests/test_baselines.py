@@ -144,3 +144,12 @@ def _bounds(rows: TrainingRows, score: np.ndarray, part: np.ndarray) -> tuple[fl
     ):
         row = baselines(rows, split, score, part).loc["model"]
     return float(row["auc_low"]), float(row["auc_high"])
+
+
+def test_no_area_is_above_one_by_rounding() -> None:
+    rng = np.random.default_rng(0)
+    most = 0.0
+    for n in rng.integers(4, 60, 500):
+        y = (np.arange(n) < n // 2).astype(np.int64)
+        most = max(most, *_Sorted(y, -np.arange(n, dtype=float)).measures(rng.random(n), 0.999))
+    assert most == 1

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -338,11 +340,55 @@ def test_intervals_of_values_stay_within_what_is_possible() -> None:
 
 def test_values_that_are_all_the_same_have_no_interval_however_many():
     for n in (2, 6, 50):
-        mean, low, high = mean_interval(np.column_stack([np.full(n, 0.1), np.zeros(n), np.arange(n)]))
+        values = np.column_stack([np.full(n, 0.1), np.zeros(n), np.arange(n), np.zeros(n)])
+        mean, low, high = mean_interval(values)
         assert mean[0] == pytest.approx(0.1)
-        assert np.isnan([low[0], high[0]]).all()
-        assert (low[1], high[1]) == (0, 0)
+        assert np.isnan([low[[0, 1, 3]], high[[0, 1, 3]]]).all()
         assert low[2] < mean[2] < high[2]
+        # As differences: of zero from zero nothing is known, of zero from something that nothing changed.
+        against = np.column_stack([np.ones(n), np.zeros(n), np.ones(n), np.arange(n)])
+        _, low, high = mean_interval(values, against=against)
+        assert np.isnan([low[:2], high[:2]]).all()
+        assert (low[3], high[3]) == (0, 0)
+    with pytest.raises(ValueError, match="'among' must be at least 1"):
+        mean_interval(np.arange(3.0), 0)
+
+
+def test_what_is_zero_in_every_replicate_has_no_interval(comparison):
+    for frame in (comparison.summary, comparison.years):
+        rows = frame[frame["replicates"] > 1]
+        level = rows[["low", "high"]].dropna()
+        assert (level["high"] > level["low"]).all()
+        nothing = (rows["value"] == 0) & (rows["baseline_value"] == 0)
+        assert rows.loc[nothing, ["difference_low", "difference_high"]].isna().all(axis=None)
+    assert nothing.any() or (comparison.summary["value"] == 0).any()
+    cells = comparison.transitions.dropna(subset=["low"])
+    assert (cells["high"] > cells["low"]).all()
+    assert (comparison.transitions["enterprises"] == 0).any()
+
+
+def test_nothing_is_said_to_fall_by_more_than_all_of_it(comparison):
+    said = comparison_of(comparison, difference=20.0, difference_low=-742.4, difference_high=782.4).sentences(
+        "en"
+    )
+    assert "findings +20.0% [−100.0, +782.4]" in said[1]
+    said = comparison_of(comparison, difference=0.0, difference_low=np.nan, difference_high=np.nan).sentences(
+        "en"
+    )
+    assert "findings 0.0%," in said[1]
+    said = comparison_of(comparison, baseline_value=0.0).sentences("en")
+    assert "findings –," in said[1]
+    assert "[–" not in " ".join(said)
+
+
+def comparison_of(comparison, **changed):
+    """Return a comparison of one reform whose findings, of 100 before, are others."""
+    policies = comparison.policies[:2]
+    summary = comparison.summary[comparison.summary["policy"].isin(policies)].copy()
+    mine = (summary["policy"] == policies[1]) & (summary["measure"] == "findings")
+    for name, value in ({"baseline_value": 100.0} | changed).items():
+        summary.loc[mine, name] = value
+    return replace(comparison, summary=summary, policies=policies)
 
 
 def test_a_cut_interval_gives_the_replicates_of_the_whole():

@@ -472,3 +472,50 @@ def test_intervals_of_few_enterprises_cover(m: int) -> None:
 def test_counts_that_cannot_be_are_refused(call: Any) -> None:
     with pytest.raises(ValueError, match=r"must|has"):
         call()
+
+
+# What is refused
+
+
+def test_events_without_exposure_are_refused() -> None:
+    y, n, mine = np.ones(100), np.ones(100), np.arange(100) < 50
+    assert g.rate_ratio(y, n, mine, np.zeros(100)).value == pytest.approx(1)
+    y[:5], n[:5] = 26, 0
+    with pytest.raises(ValueError, match="'count' and no 'years'"):
+        g.rate_ratio(y, n, mine, np.zeros(100))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("risk_probability", 7.0, "'risk_probability' must be a probability"),
+        ("risk_probability", -1.0, "'risk_probability' must be a probability"),
+        ("risk_probability", np.nan, "'risk_probability' must be a probability"),
+        ("tier", "T9", "'tier' must be one of T1, T2, T3, T4 .* Got 'T9'"),
+        ("tier", None, "'tier' must be one of"),
+    ],
+)
+def test_scores_that_are_none_are_refused(column: str, value: object, said: str) -> None:
+    scored, records = city(1, 300)
+    scored[column] = [value, *scored[column][1:]]
+    with pytest.raises(ValueError, match=said):
+        fairness(scored, records, START, groups=["ownership"], repeats=2)
+
+
+def test_audits_of_a_risk_of_zero_are_over_nothing_that_can_be_told() -> None:
+    scored, records = city(1, 600)
+    table = fairness(scored.assign(risk_probability=0.0), records, START, groups=["size"], repeats=20).audits
+    assert (table["findings"] >= g.FEWEST).any()
+    assert table[["over_predicted", "over_low", "over_high"]].isna().all(axis=None)
+
+
+def test_to_equalise_what_was_never_visited_changes_nothing_that_can_be_told() -> None:
+    scored, records = city(1, 300)
+    records["inspections"] = records["inspections"].iloc[:1].assign(channel="trigger")
+    kept = {
+        **records,
+        "inspections": records["inspections"].assign(inspected_on=START + pd.Timedelta(days=180)),
+    }
+    row = fairness(scored, kept, START, groups=["size"], repeats=20).cost.iloc[0]
+    assert (row["findings"], row["change"]) == (0, 0)
+    assert np.isnan([row["low"], row["high"]]).all()

@@ -12,6 +12,7 @@ from tierkit.city.parameters import parameters
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
 from tierkit.evaluate.history import History, estimate
+from tierkit.evaluate.history.logged import Chance
 from tierkit.policy import Policy
 from tierkit.records import SHANGHAI, SIZES, Dataset
 
@@ -187,3 +188,21 @@ def test_it_shows_itself() -> None:
     assert repr(found()).endswith("inspections of 2023-01-02..2024-12-29)")
     assert found().until == dt.date(2024, 12, 30)
     assert "frequency.base_rate" in found()._repr_html_()
+
+
+def test_an_interval_holds_its_estimate_at_both_ends() -> None:
+    for n, exposure in ((0, 9), (9, 9), (0, 1), (1, 1), (4, 9)):
+        one = Chance("", n, exposure, "share")
+        low, high = one.interval()
+        assert low <= one.value <= high
+        assert (low == 0, high == 1) == (n == 0, n == exposure)
+    none = Chance("", 0, 12.5, "rate")
+    assert none.interval()[0] == none.value == 0
+    assert none.interval()[1] == none.quantile(0.975) > 0
+    assert none.quantile(0.025) > 0  # draws are of the posterior as it is
+
+
+def test_more_events_than_chances_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'offsite.coverage' has 5 events of 3 chances"):
+        Chance("offsite.coverage", 5, 3, "share")
+    assert Chance("campaign.rate", 5, 3.0, "rate").value == pytest.approx(5 / 3)

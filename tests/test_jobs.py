@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -30,6 +31,7 @@ from tierkit.jobs.checks import BadInputError
 from tierkit.policy import Policy, PolicyWarning
 from tierkit.records import Parameter
 from tierkit.report import RunReport
+from tierkit.report.tables import weak_models
 
 CITY = Path("data/synthetic")
 AS_OF = "2024-12-30"
@@ -228,3 +230,22 @@ def test_a_past_year_is_rerun_and_kept(tmp_path: Path) -> None:
     assert Policy.load(tmp_path / "past" / "history.toml").hash == done.to_dict()["policy"]
     with pytest.raises(BadInputError, match=r"data: .* records end on"):
         backtest.backtest(tmp_path / "city", "2024-06-03", replicates=39)
+
+
+def test_the_demo_passes_on_what_tells_the_error_of_its_models() -> None:
+    measured = {"n": 300, "events": 30, "auc": 0.6}
+    rows = [
+        {"score": "random", "auc_low": 0.5, "auc_high": 0.5},
+        {"score": "model", "auc_low": 0.4, "auc_high": 0.7},
+    ]
+    risk = {"metrics": {"test": measured}, "baselines": {"test": rows}}
+    credit = {"metrics": measured, "rows": {"rows": 1000, "snapshots": 3}}
+    model = SimpleNamespace(manifest={"risk": risk, "credit": credit})
+    told = demo._metrics(model)
+    assert told == {
+        "risk": measured | {"auc_low": 0.4, "auc_high": 0.7},
+        "credit": measured | {"independent": 100},
+    }
+    assert [name for name, *_ in weak_models(told)] == ["risk", "credit"]
+    rows[1] |= {"auc_low": None, "auc_high": None}  # as JSON writes that there is no interval
+    assert demo._metrics(model)["risk"] == measured

@@ -299,10 +299,43 @@ def test_ties_give_less_than_twice_the_bins(values: list[int], n: int) -> None:
     assert len(set(metrics.bands([1, 2, 2, 3], 2))) == 3  # and no less holds
 
 
-def test_samples_that_are_all_alike_have_no_interval_unless_zero() -> None:
+def test_samples_that_are_all_alike_have_no_interval() -> None:
     alike = np.column_stack(
         [np.full(99, 1.0), np.zeros(99), np.r_[np.full(98, 1.0), 0.9], np.full(99, np.nan)]
     )
     low, high = metrics.bootstrap_interval(alike, 50)
-    assert np.isnan(low).tolist() == np.isnan(high).tolist() == [True, False, False, True]
-    assert (low[1], high[1]) == (0, 0)
+    assert np.isnan(low).tolist() == np.isnan(high).tolist() == [True, True, False, True]
+
+
+def test_differences_of_zero_are_certain_only_from_what_is_not_all_the_same() -> None:
+    zero, various = np.zeros((99, 3)), np.arange(99.0)
+    against = np.column_stack([various, np.zeros(99), np.ones(99)])
+    low, high = metrics.bootstrap_interval(zero, 50, against=against)
+    assert (low[0], high[0]) == (0, 0)
+    assert np.isnan([low[1:], high[1:]]).all()
+    assert metrics.resampled_interval([0.0] * 5, 0.2, against=[0.8, 0.9, 0.7, 0.8, 0.9]) == (0, 0, 0)
+    for same in ([0.0] * 5, [1.0] * 5, None):
+        assert np.isnan(metrics.resampled_interval([0.0] * 5, 0.2, against=same)[1:]).all()
+
+
+def test_the_freedom_of_a_wilson_interval_is_above_zero() -> None:
+    for freedom in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="'freedom' must be above 0"):
+            metrics.wilson_interval(3, 20, freedom=freedom)
+
+
+def test_a_cluster_has_no_more_events_than_trials() -> None:
+    one = np.ones(2)
+    for total, size in (([5.0, 0.0], one), ([1.0, 0.0], [1.0, 0.0]), ([np.nan, 0.0], one), ([1.0], one)):
+        with pytest.raises(ValueError, match=r"'total'|'size'"):
+            metrics.clustered_interval(np.array(total), np.array(size), 2)
+
+
+def test_what_rounding_leaves_is_no_spread() -> None:
+    near = 1 + 2e-16 * (np.arange(99) % 3 - 1)
+    assert np.isnan(metrics.bootstrap_interval(near, 50)).all()
+    assert np.isnan(metrics.resampled_interval(near, 0.2)[1:]).all()
+    assert np.isnan(metrics.bootstrap_interval(near - 1, 50, against=near)).all()
+    various = np.random.default_rng(0).random(99)
+    low, high = metrics.bootstrap_interval(near - 1, 50, against=various)
+    assert (low, high) == pytest.approx((0, 0), abs=1e-15)

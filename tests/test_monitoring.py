@@ -138,7 +138,11 @@ def test_the_interval_covers_the_index_of_the_populations(shift: float) -> None:
 
 def test_one_cell_has_no_index_and_no_row_is_refused(card) -> None:
     assert null_point(1, 10, 10) == 0
-    assert psi_interval(0.0, 1, 10, 10) == (0.0, 0.0)
+    for index, rows in ((0.0, 3), (0.5, 10)):
+        assert np.isnan(psi_interval(index, 1, rows, rows)).all()
+    for bad in ((np.inf, 10, 20, 20), (np.nan, 10, 20, 20), (0.1, 10, np.inf, 20), (0.1, 10, 20, 0)):
+        with pytest.raises(ValueError, match="A finite index"):
+            psi_interval(*bad)
     with pytest.raises(ValueError, match="no row to compare"):
         monitor(card, people(10, 0)[0].iloc[:0])
 

@@ -535,7 +535,7 @@ def test_audits_for_a_rate_are_the_fewest_that_do() -> None:
         assert half_width(n, rate) <= wanted < half_width(n - 1, rate)
         assert n == pytest.approx(1.96**2 * rate * (1 - rate) / wanted**2, rel=0.1)
     assert audits_for_rate(0.1, 0.03, design_effect=2) == 2 * audits_for_rate(0.1, 0.03)
-    for bad in ((0, 0.1), (0.1, 0.6), (0.1, 0)):
+    for bad in ((0, 0.1), (0.1, 0.6), (0.1, 0), (0.1, 0.03, 0.95, np.inf), (0.1, 0.03, 0.95, 0)):
         with pytest.raises(ValueError, match="half-width"):
             audits_for_rate(*bad)
     with pytest.raises(ValueError, match="ask for less"):
@@ -550,8 +550,11 @@ def test_audits_for_a_value_go_with_the_square_of_the_width() -> None:
     now = (row["high"] - row["low"]) / 2
     assert audits_for_value(told, now * (1 + TINY)) == row["n"]
     assert audits_for_value(told, now / 2) == pytest.approx(4 * row["n"], abs=1)
-    with pytest.raises(ValueError, match="must be positive"):
-        audits_for_value(told, 0)
+    for wanted in (0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="must be positive and finite"):
+            audits_for_value(told, wanted)
+    with pytest.raises(ValueError, match=r"'estimator' must be one of .*random.* Got 'oracle'"):
+        audits_for_value(told, 1, "oracle")
 
 
 # Comparators
@@ -787,3 +790,17 @@ def test_enterprises_that_are_all_alike_show_no_error() -> None:
     assert "all alike" in row["refused"]
     assert np.isnan([row["value"], row["low"], row["high"]]).all()
     assert np.isnan(interval(0.5, 0.0, 10, 1.0, 0.95)).all()
+
+
+def test_what_was_never_inspected_cannot_have_been_found() -> None:
+    table = deck()
+    table["found"] |= np.arange(len(table)) == np.flatnonzero(~table["inspected"])[0]
+    for ask in (contraction, swap):
+        with pytest.raises(ValueError, match="1 of 2,000 cases are 'found' and not 'inspected'"):
+            ask(table)
+
+
+def test_a_swap_where_nothing_was_found_tells_no_change() -> None:
+    told = swap(deck().assign(found=False), resamples=20).loc["all"]
+    assert (told["findings"], told["after"]) == (0, 0)
+    assert told[["change", "low", "high"]].isna().all()

@@ -68,7 +68,7 @@ def test_the_interval_of_repeated_folds_by_hand() -> None:
     assert (mean, low, high) == pytest.approx((values.mean(), values.mean() - half, values.mean() + half))
     assert np.isnan(resampled_interval([0.9], 0.2)[1:]).all()
     assert resampled_interval([0.1] * 5, 0.2) == pytest.approx((0.1, np.nan, np.nan), nan_ok=True)
-    assert resampled_interval([0.0] * 5, 0.2) == (0, 0, 0)  # of two models that predict the same
+    assert resampled_interval([0.0] * 10, 0.2, against=values) == (0, 0, 0)  # of models that predict the same
 
 
 def test_the_page_is_made_on_any_file_of_its_form() -> None:

@@ -27,7 +27,7 @@ from tierkit.explain import (
 )
 from tierkit.explain.bands import way
 from tierkit.explain.changes import ABSENT, mean_t
-from tierkit.explain.portraits import _median
+from tierkit.explain.portraits import _marks, _median
 from tierkit.features import FEATURES, build, read_by
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
@@ -400,3 +400,23 @@ def test_changes_that_are_all_alike_have_no_interval() -> None:
     assert np.isnan([low[0], high[0]]).all()
     assert (low[1], high[1]) == (0, 0)
     assert low[2] < mean[2] < high[2]
+
+
+def test_marks_without_any_spread_have_no_interval() -> None:
+    inside = np.arange(100) < 30
+    values = pd.DataFrame(
+        {"apart": np.where(inside, 0.1, 0.7), "some": np.where(inside, 0.1, np.arange(100.0))}
+    )
+    marks = _marks(values, inside, "T4", "risk").set_index("feature")
+    assert marks.loc["apart", "difference"] == pytest.approx(0.7 * (0.1 - 0.7))
+    assert marks.loc["apart", ["low", "high"]].isna().all()
+    assert marks.loc["some", "low"] < marks.loc["some", "difference"] < marks.loc["some", "high"]
+
+
+@pytest.mark.parametrize("lang", sorted(texts.LANGUAGES))
+def test_a_mark_without_any_spread_is_said_to_have_no_interval(model, X, tiers, found, lang: str) -> None:
+    row = found.strongest("T1", "risk").iloc[0].copy()
+    row["low"] = row["high"] = np.nan
+    said = found.mark(row, lang)
+    assert texts.text("portrait.few", lang) in said
+    assert {"en": "too alike", "zh": "全同"}[lang] in said

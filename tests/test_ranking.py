@@ -378,3 +378,45 @@ def test_one_cluster_or_one_violation_gives_no_interval() -> None:
 def test_scores_that_are_no_numbers_cannot_be_put_in_order(score) -> None:
     with pytest.raises(ValueError, match="cannot be put in order"):
         ranking([0, 1], score, pd.date_range("2024-01-01", periods=2), replicates=39)
+
+
+def test_levels_that_every_sample_repeats_have_no_interval() -> None:
+    found, days = [1] * 4 + [0] * 16, pd.date_range("2024-01-01", periods=20)
+    for score in (np.arange(20.0), -np.arange(20.0)):  # perfectly wrong, perfectly right
+        told = ranking(found, score, days, replicates=99)
+        assert told.row("auc")["value"] == (score[0] == 0) * 0.0 + (score[0] > score[-1]) * 1.0
+        ends = told.table[told.table["measure"] == "auc"][["low", "high"]]
+        assert ends.isna().all(axis=None)
+    wrong = ranking(found, np.arange(20.0), days, capacity=(0.1,), replicates=99)
+    for measure in ("capture", "precision"):
+        row = wrong.row(measure, capacity=0.1)
+        assert row["value"] == 0
+        assert np.isnan([row["low"], row["high"]]).all()
+
+
+def test_a_score_is_no_better_than_itself_for_certain_where_it_varies() -> None:
+    days, rng = pd.date_range("2024-01-01", periods=40), np.random.default_rng(0)
+    found, score = rng.random(40) < 0.4, rng.random(40)
+    both = compare_rankings(found, {"a": score, "b": 2 * score}, days, replicates=99).row("b", "auc")
+    assert both[["difference", "difference_low", "difference_high"]].tolist() == [0, 0, 0]
+    both = compare_rankings(found, {"a": found * 1.0, "b": found * 2.0}, days, replicates=99).row("b", "auc")
+    assert both["difference"] == 0
+    assert np.isnan([both["difference_low"], both["difference_high"]]).all()
+
+
+@pytest.mark.parametrize("days", [[20240101, 20240102], [1.5, 2.5], np.array([1, 2], object), [True, False]])
+def test_numbers_are_no_days(days: object) -> None:
+    with pytest.raises(ValueError, match="'dates' must be days, and hold numbers"):
+        ranking([0, 1], [0.1, 0.2], days, replicates=39)
+
+
+def test_a_score_may_have_any_name_and_is_checked_under_it() -> None:
+    days, event = pd.date_range("2024-01-01", periods=4), [0, 1, 0, 1]
+    names, gone = ["group", "cluster", "outcome", "dates"], [1.0, np.nan, 2.0, 3.0]
+    given = {"group": list("aabb"), "cluster": list("abcd")}
+    told = compare_rankings(event, {name: np.arange(4.0) for name in names}, days, replicates=39, **given)
+    assert set(told.table["score"]) == set(names)
+    for name in names:
+        scores = {"plain": np.arange(4.0), name: gone}
+        with pytest.raises(ValueError, match=f"'{name}' is missing in 1 rows"):
+            compare_rankings(event, scores, days, replicates=39, **given)

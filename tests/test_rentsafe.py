@@ -231,3 +231,10 @@ def test_the_public_years_2021_and_2022_are_predicted_and_2020_is_not() -> None:
         < lottery.loc["all", "found_observed"]
         < lottery.loc["all", "found_high"]
     )
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), -5, 101])
+def test_what_is_no_score_has_no_tier(wrong: float) -> None:
+    with pytest.raises(ValueError, match="from 0 to 100"):
+        tier_of([wrong, 80])
+    assert tier_of([0, 100]).tolist() == ["T4", "T1"]

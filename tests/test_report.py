@@ -29,6 +29,7 @@ from tierkit.records import DataError, Label
 from tierkit.records.parquet import write_sealed
 from tierkit.report import tables
 from tierkit.report.page import Words, record
+from tierkit.scores import metrics
 
 TEMPLATES = Path(texts.__file__).parent / "report" / "templates"
 
@@ -687,3 +688,54 @@ def test_every_measure_of_the_engine_has_a_name_and_a_unit_in_both_languages() -
 def test_records_are_escaped_and_texts_may_be_strong() -> None:
     assert str(Words("en").pair("", "**a** <b>")) == "<strong>a</strong> &lt;b&gt;"
     assert str(record("**a**")) == "<bdi>**a**</bdi>"
+
+
+def test_a_model_is_weak_by_what_whole_enterprises_tell() -> None:
+    model = {"n": 4000, "events": 400, "auc": 0.54}
+    assert tables.weak_models({"risk": model}) == []
+    ends = {"auc_low": 0.47, "auc_high": 0.61}
+    assert tables.weak_models({"risk": model | ends}) == [("risk", "0.540", "[0.470, 0.610]", 400)]
+    worth = tables.weak_models({"risk": model | {"independent": 500}})
+    low, high = tables.auc_interval(0.54, 50, 450)
+    assert worth == [("risk", "0.540", f"[{low:.3f}, {high:.3f}]", 400)]
+    gone = dict.fromkeys(ends, float("nan"))
+    assert tables.weak_models({"risk": model | gone | {"independent": 500}}) == worth
+    assert tables.weak_models({"risk": model | {"auc": float("nan")}}) == []
+
+
+def test_a_model_without_signal_is_seldom_told_apart_where_rows_share_enterprises() -> None:
+    rng, told, runs = np.random.default_rng(0), np.zeros(2), 200
+    for _ in range(runs):
+        own = np.repeat(np.arange(50), 8)
+        y = rng.random(50)[own] < 0.3
+        score = rng.random(50)[own]
+        one = {"n": 400, "events": y.sum(), "auc": metrics.auc(y, score)}
+        told += [not tables.weak_models({"risk": one | more}) for more in ({}, {"independent": 50})]
+    assert told[0] / runs > 0.15
+    assert told[1] / runs < 0.06
+
+
+def test_what_tells_the_error_of_a_model_is_no_column(report_run: report.RunReport, tmp_path: Path) -> None:
+    model = {"n": 4000, "events": 400, "auc": 0.54}
+    plain, more = (
+        Page(
+            report.index(dataclasses.replace(report_run, metrics=one), tmp_path / name).read_text("utf-8")
+        ).text
+        for name, one in (
+            ("a", {"risk": model, "credit": model}),
+            (
+                "b",
+                {
+                    "risk": model | {"auc_low": 0.51, "auc_high": 0.61},
+                    "credit": model | {"independent": 4000.0},
+                },
+            ),
+        )
+    )
+    assert plain == more
+
+
+def test_an_auc_of_no_rows_has_no_interval() -> None:
+    for bad in ((float("nan"), 5, 5), (1.2, 5, 5), (0.5, 0, 5), (0.5, 5, 0), (0.5, float("inf"), 5)):
+        with pytest.raises(ValueError, match="of rows of both classes"):
+            tables.auc_interval(*bad)

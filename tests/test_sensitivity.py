@@ -19,6 +19,7 @@ from tierkit.compare.sensitivity import screen, tornado, uncertain
 from tierkit.compare.sensitivity.design import _noise_quantile, city_seeds, morris
 from tierkit.compare.sensitivity.questions import case_of
 from tierkit.compare.sensitivity.ranges import Uncertain
+from tierkit.compare.sensitivity.screening import Screening
 from tierkit.policy import PLANS, SPEC, Policy, presets
 from tierkit.records import Label
 
@@ -123,8 +124,12 @@ def test_the_numbers_are_those_of_salib() -> None:
     x = sample(problem, 50, num_levels=4, seed=4)
     y = ishigami([dict(zip("abc", row, strict=True)) for row in x], 0)[:, 0]
     wanted = analyze(problem, x, y, num_resamples=1000, num_levels=4, seed=4)
-    for key in ("mu", "mu_star", "sigma", "mu_star_conf"):
+    for key in ("mu", "mu_star", "sigma"):
         np.testing.assert_allclose(frame[key], np.asarray(wanted[key], float), rtol=1e-9, atol=1e-12)
+    # SALib's interval is of a bootstrap with a normal quantile; of fifty, Student's is nearly as wide.
+    own, theirs = (np.asarray(one["mu_star_conf"], float)[[0, 2]] for one in (frame, wanted))
+    np.testing.assert_allclose(own, theirs, rtol=0.12)
+    assert np.isnan(frame.loc["b", "mu_star_conf"])  # all its effects are of one size
     assert (frame["noise"] == 0).all()
     # By hand: on the grid ±π, ±π/3 a step of 2/3 of the range takes sin² from 0 to 3/4 or back, so every
     # effect of b is ±7 · .75 / (2/3).
@@ -141,6 +146,7 @@ def test_a_linear_function_has_its_slopes_and_no_spread() -> None:
     first = frame[frame["measure"] == "first"].set_index("parameter")
     np.testing.assert_allclose(first.loc[["a", "b", "c"], "mu"], [6, -10, 0], atol=1e-9)
     np.testing.assert_allclose(first["sigma"], 0, atol=1e-9)
+    assert first["mu_star_conf"].isna().all()
     assert first["rank"].to_dict() == {"b": 1, "a": 2, "c": 3}
     assert first["stands_out"].to_dict() == {"b": True, "a": True, "c": False}
     second = frame[frame["measure"] == "second"]
@@ -316,3 +322,29 @@ def test_what_is_no_comparison_is_refused() -> None:
         tornado(100, LEGACY, PLAN, replicates=1)
     with pytest.raises(ValueError, match="difference of 'findings' is no number in some of the cities"):
         tornado(20, LEGACY, PLAN, chosen=chosen("kappa"), replicates=2, measures=("findings",), weeks=1)
+
+
+@pytest.mark.parametrize("trajectories", [2, 4])
+def test_intervals_of_few_trajectories_hold_the_mean_as_often_as_they_say(trajectories: int) -> None:
+    # Effects of random slopes: each trajectory has its own, drawn anew by its seed.
+    def slopes(points: Sequence[Mapping[str, float]], seed: int) -> NDArray[np.float64]:
+        slope = 5 + np.random.default_rng(seed).normal()
+        return np.array([[slope * point["a"]] for point in points])
+
+    runs, inside = 300, 0
+    for seed in range(runs):
+        frame = morris([unknown("a", 0, 1)], slopes, ["y"], trajectories=trajectories, seed=seed, threads=1)
+        row = frame.iloc[0]
+        inside += abs(row["mu_star"] - 5) <= row["mu_star_conf"]
+    assert inside / runs == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / runs))
+
+
+def test_a_parameter_whose_effects_are_all_alike_is_told_without_an_interval() -> None:
+    frame = morris([unknown("a", 0, 2)], lambda points, _: np.array([[p["a"]] for p in points]), ["harm"],
+                   trajectories=2)  # fmt: skip
+    shown = Screening(frame, "legacy", "plan", 10, 4, 2, 4, 2, 0)
+    for lang in ("en", "zh"):
+        line = shown.sentences(lang)[1]
+        assert "200.0" in line
+        assert "[" not in line
+        assert "–]" not in line

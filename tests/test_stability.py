@@ -6,13 +6,14 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, t
 
 from tierkit.evaluate import tier_stability
-from tierkit.evaluate.stability import MEASURES, SETTINGS
+from tierkit.evaluate.stability import MEASURES, SETTINGS, _ratio
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import read_dataset
+from tierkit.scores.metrics import clustered_interval
 from tierkit.scores.train import train
 
 JIADING = Policy.load("jiading-2025").reform(
@@ -268,3 +269,35 @@ def test_models_scores_month_by_month_on_synthetic_records() -> None:
     assert 0 < shares["both"] <= shares["neither"] < 0.3
     assert (found.dropna()["low"] <= found.dropna()["value"]).all()
     assert (found.dropna()["value"] <= found.dropna()["high"]).all()
+
+
+def test_enterprises_that_are_all_alike_tell_no_difference() -> None:
+    three = {day: frame([CUT + by] * 3) for day, by in zip(DAYS, [-0.3, 0.3] * 6, strict=True)}
+    row = (
+        tier_stability(three, JIADING).table.query("measure == 'change_share' and setting == 'both'").iloc[0]
+    )
+    assert row["difference"] == pytest.approx(3 / 11 - 1)
+    assert np.isnan([row["difference_low"], row["difference_high"]]).all()
+    still = {day: frame([CUT - 2] * 3) for day in DAYS}
+    ends = tier_stability(still, JIADING).table.query("measure == 'change_share'")
+    assert ends[["difference_low", "difference_high"]].isna().all(axis=None)  # of zero from zero
+
+
+def test_few_enterprises_that_hold_most_months_count_as_few() -> None:
+    n = np.r_[np.full(2, 100), np.ones(12, int)]
+    rng = np.random.default_rng(0)
+    both, neither = ({"months": n, "changes": rng.binomial(n, share)} for share in (0.2, 0.5))
+    row = _ratio(both, neither, "changes", "months")
+    freedom = n.sum() ** 2 / (n**2).sum() - 1
+    assert freedom == pytest.approx(1.25, abs=0.01)  # and not 13
+    p, q = (one["changes"].sum() / n.sum() for one in (both, neither))
+    apart = (both["changes"] - p * n - neither["changes"] + q * n) / n.sum()
+    half = t.ppf(0.975, freedom) * np.sqrt((apart**2 / (1 - n / n.sum())).sum())
+    assert row["difference"] == pytest.approx(p - q)
+    assert row["difference_high"] == pytest.approx(min(p - q + half, 1))
+    ends = clustered_interval(both["changes"].astype(float), n.astype(float), float(n.sum()))
+    assert (row["low"], row["high"]) == ends[:2]
+    one = _ratio(
+        *({name: x[:1] for name, x in side.items()} for side in (both, neither)), "changes", "months"
+    )
+    assert np.isnan([one["low"], one["high"], one["difference_low"], one["difference_high"]]).all()

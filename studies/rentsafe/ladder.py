@@ -53,13 +53,24 @@ _NEAREST = 100  # evaluations of which one lends what followed it
 def tier_of(score: Any) -> NDArray[np.object_]:
     """Return the tier of each score by the city's own bands.
 
+    Raises
+    ------
+    ValueError
+        If a score is missing or not from 0 to 100.
+
     Examples
     --------
     >>> tier_of([50, 51, 65, 66, 86]).tolist()
     ['T4', 'T3', 'T3', 'T2', 'T1']
     """
     edges = sorted(low for low, _years in BANDS.values())
-    place = np.searchsorted(edges, np.asarray(score, np.float64), side="right")
+    values = np.asarray(score, np.float64)
+    wrong = ~((values >= 0) & (values <= 100))
+    if wrong.any():
+        raise ValueError(
+            f"Scores must be from 0 to 100. Got {values[wrong][0]:g} ({int(wrong.sum()):,} of them)."
+        )
+    place = np.searchsorted(edges, values, side="right")
     names = [name for name, _ in sorted(BANDS.items(), key=lambda one: one[1][0])]
     out: NDArray[np.object_] = np.array(names, object)[place - 1]
     return out

@@ -209,6 +209,11 @@ def ratings(inspections: pd.DataFrame, place: Place = SHANGHAI) -> pd.DataFrame:
         out.
         Ratings come from those who care to, so an interval covers luck and not who answers.
 
+    Raises
+    ------
+    ValueError
+        If a rating is not from 1 to 5, or the place has no such agency.
+
     Examples
     --------
     >>> rows = pd.DataFrame({"agency": ["fire", "fire", "fire", "water"], "rating": [3, 4, 5, pd.NA]})
@@ -216,6 +221,16 @@ def ratings(inspections: pd.DataFrame, place: Place = SHANGHAI) -> pd.DataFrame:
     [['fire', 4.0, 1.52, 5.0, 3]]
     """
     given = inspections[["agency", "rating"]].dropna()
+    stars = given["rating"].to_numpy(np.float64)
+    wrong = ~((stars >= 1) & (stars <= 5))
+    unknown = sorted(set(given["agency"].astype(str)) - set(place.agencies))
+    told = []
+    if wrong.any():
+        told.append(f"A 'rating' must be from 1 to 5. Got {stars[wrong][0]:g} ({wrong.sum():,} rows).")
+    if unknown:
+        told.append(f"The 'agency' must be one of {', '.join(place.agencies)}. Got {', '.join(unknown)}.")
+    if told:
+        raise ValueError(" ".join(told))
     rows = []
     for agency, own in given.groupby(given["agency"].astype(str))["rating"]:
         stars = own.to_numpy(np.float64)

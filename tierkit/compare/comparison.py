@@ -30,7 +30,16 @@ from tierkit.texts import interval, join, number, percent, policy_label, signed,
 if TYPE_CHECKING:
     from tierkit.compare.agencies import Scoreboard
 
-__all__ = ["HEADLINE", "IN_SHORT", "Comparison", "Replicates", "compare", "mean_interval", "replicates_for"]
+__all__ = [
+    "HEADLINE",
+    "IN_SHORT",
+    "Comparison",
+    "Replicates",
+    "compare",
+    "mean_interval",
+    "relative_ends",
+    "replicates_for",
+]
 
 HEADLINE = (
     "inspections",
@@ -80,7 +89,8 @@ class Comparison(Result):
         One row per policy, group, level, measure, kappa and horizon: ``value`` with ``low`` and ``high``,
         ``baseline_value``, the paired ``difference`` with its own interval, ``relative``, ``replicates``
         and ``n``. Intervals are 95 % Student intervals of the mean over replicates; with one replicate
-        they are missing. The baseline stands among the policies with a difference of zero. By tier, a
+        they are missing, and where all replicates have one value (`mean_interval`). The baseline stands
+        among the policies with a difference of zero. By tier, a
         reform is compared with the baseline on the same enterprises: those that the reform puts there.
     years : DataFrame
         The same for each year of the runs, with a column ``year``, of all enterprises and by tier; empty
@@ -292,50 +302,96 @@ def _cell(row: Mapping[Any, Any]) -> str:
         return value
     scale, digits = (100, 1) if share else (1, 0)
     change, low, high = (scale * row[key] for key in ("difference", "difference_low", "difference_high"))
-    return f"{value}<br><small>{signed(change, digits)} {interval(low, high, digits, sign=True)}</small>"
+    ends = f" {interval(low, high, digits, sign=True)}" if np.isfinite(low) else ""
+    return f"{value}<br><small>{signed(change, digits)}{ends}</small>"
 
 
 def _change(row: Mapping[Any, Any], lang: str) -> str:
     """Return a measure's change with its interval: of a share in points, of others relative."""
+    measure = text(f"measure.{row['measure']}", lang)
+    change, ends = row["difference"], (row["difference_low"], row["difference_high"])
     share = row["measure"] in SHARES
-    scale = 100 if share else 100 / row["baseline_value"] if row["baseline_value"] else float("nan")
-    change, low, high = (scale * row[key] for key in ("difference", "difference_low", "difference_high"))
-    return text(
+    if not share:
+        base = row["baseline_value"]
+        change, ends = change / (base or np.nan), relative_ends(*ends, base)
+    if not np.isfinite(change):
+        return f"{measure} {number(None)}"
+    low, high = (100 * end for end in ends)
+    told = text(
         "comparison.points" if share else "comparison.change",
         lang,
-        measure=text(f"measure.{row['measure']}", lang),
-        change=signed(change, 1),
-        interval=interval(low, high, 1, sign=True),
+        measure=measure,
+        change=signed(100 * change, 1),
+        interval=interval(low, high, 1, sign=True) if np.isfinite(low) else "",
     )
+    return told.rstrip()
 
 
 _MOST_UNSCORED = 0.1  # above this share, scores are probably those of another city
 
 
 def mean_interval(
-    values: NDArray[np.float64], among: int = 1
+    values: NDArray[np.float64], among: int = 1, *, against: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean, low and high of the 95 % Student interval over the first axis.
 
-    ``among`` so many intervals, all hold together with 95 % (Bonferroni). Values that are all the same, yet
-    not zero, show no spread to make an interval from, however many they are: there is none then. Differences
-    that are all zero are those of runs that nothing sets apart, and certain.
+    Parameters
+    ----------
+    values : float array of shape (n, ...)
+    among : int
+        How many intervals are to hold together with 95 % (Bonferroni).
+    against : float array of the same shape, optional
+        For differences, what they are differences from.
+
+    Returns
+    -------
+    tuple of three float arrays of shape (...)
+        The ends are NaN for fewer than two values, and for values that are all the same: they show no spread
+        to make an interval from, however many they are. Differences that are all zero, from what is not, are
+        those of runs that nothing sets apart, and certain.
+
+    Raises
+    ------
+    ValueError
+        If ``among`` is below 1.
 
     Examples
     --------
     >>> mean_interval(np.array([1.0, 3.0]))[0]
     np.float64(2.0)
     >>> mean_interval(np.array([-26.0, -26.0]))[1:], mean_interval(np.zeros(2))[1:]
-    ((np.float64(nan), np.float64(nan)), (np.float64(0.0), np.float64(0.0)))
+    ((np.float64(nan), np.float64(nan)), (np.float64(nan), np.float64(nan)))
+    >>> mean_interval(np.zeros(2), against=np.array([5.0, 7.0]))[1:]
+    (np.float64(0.0), np.float64(0.0))
     """
+    if among < 1:
+        raise ValueError(f"The 'among' must be at least 1. Got {among}.")
     r = values.shape[0]
     mean = values.mean(axis=0)
     if r < 2:
         nothing = np.full_like(mean, np.nan)
         return mean, nothing, nothing
     half = student.ppf(1 - 0.025 / among, r - 1) * values.std(axis=0, ddof=1) / np.sqrt(r)
-    half = np.where((np.ptp(values, axis=0) == 0) & (mean != 0), np.nan, half)
+    certain = False if against is None else (values == 0).all(axis=0) & (against != 0).any(axis=0)
+    half = np.where((np.ptp(values, axis=0) == 0) & ~np.asarray(certain), np.nan, half)
     return mean, mean - half, mean + half
+
+
+def relative_ends(low: Any, high: Any, base: Any) -> tuple[Any, Any]:
+    """Return the interval of a difference as shares of what it is from, for what cannot be below zero.
+
+    Such a quantity falls by all of it at most, so the ends are cut off at -1, as those of shares are at ± 1.
+    They are NaN where the base is zero.
+
+    Examples
+    --------
+    >>> relative_ends(-12.0, 15.0, 10.0)
+    (-1.0, 1.5)
+    """
+    scale = np.where(np.asarray(base, np.float64) > 0, base, np.nan)
+    ends = [np.maximum(np.asarray(end, np.float64) / scale, -1.0) for end in (low, high)]
+    first, last = ((end if end.ndim else end.item()) for end in ends)
+    return first, last
 
 
 def replicates_for(row: Mapping[Any, Any], width: float) -> Replicates:
@@ -706,10 +762,9 @@ def _summarise(
             against[:, tier] = np.stack([one.cohorts[at][which - 1] for one in told[0]])
         count = np.stack([one.counts[at] for one in told[which]])
         mean, low, high = mean_interval(value)
-        alike = share & (np.ptp(value, axis=0) == 0)  # a rate of none, or of all, of the few that were seen
-        low, high = (np.where(alike, np.nan, np.clip(end, 0.0, most)) for end in (low, high))
+        low, high = (np.clip(end, 0.0, most) for end in (low, high))
         base = against.mean(axis=0)
-        change, change_low, change_high = mean_interval(value - against)
+        change, change_low, change_high = mean_interval(value - against, against=against)
         change_low, change_high = (np.clip(end, -most, most) for end in (change_low, change_high))
         relative = np.divide(change, base, out=np.full_like(base, np.nan), where=base != 0)
         rows.append(

@@ -32,6 +32,7 @@ from tierkit.evaluate import (
     swap,
     tier_stability,
 )
+from tierkit.evaluate.findings import found_something, on_site
 from tierkit.evaluate.order.ranking import PLANNED
 from tierkit.evaluate.targets import movers, severities
 from tierkit.evaluate.value.evidence import WINDOW_DAYS
@@ -282,13 +283,11 @@ def _practice(window: pd.DataFrame) -> Policy | None:
 
 def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
     """Compare risk probabilities with the findings of on-site inspections: all, and random audits alone."""
-    rows = window[window["mode"] != "offsite"].merge(
-        scored[["enterprise_id", "risk_probability"]], on="enterprise_id"
-    )
+    rows = window[on_site(window)].merge(scored[["enterprise_id", "risk_probability"]], on="enterprise_id")
     told = []
     for name, channels in _SETS.items():
         mine = rows if channels is None else rows[rows["channel"].isin(channels)]
-        found = (mine["finding"] != "none").to_numpy(np.int64)
+        found = found_something(mine).astype(np.int64)
         risk = mine["risk_probability"].to_numpy(np.float64)
         few = int(found.sum()) < FEWEST_FINDINGS
         owners = mine["enterprise_id"].astype(str)
@@ -312,8 +311,8 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
 
 
 def _ranking(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
-    planned = window[window["channel"].isin(PLANNED) & (window["mode"] != "offsite")]
-    events = int((planned["finding"] != "none").sum())
+    planned = window[window["channel"].isin(PLANNED)]
+    events = int(found_something(planned[on_site(planned)]).sum())
     if events < FEWEST_FINDINGS:
         raise ValueError(
             f"The planned inspections hold {events} findings, under {FEWEST_FINDINGS}; no order is told."
@@ -359,7 +358,7 @@ def _value(
 
 def _audits(book: _Book, window: pd.DataFrame) -> None:
     audits = window[window["channel"] == "random"]
-    hit = (audits["finding"] != "none").to_numpy(np.float64)
+    hit = found_something(audits).astype(np.float64)
     found = int(hit.sum())
     if found < FEWEST_FINDINGS:
         raise ValueError(

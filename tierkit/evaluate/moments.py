@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from tierkit import texts
-from tierkit.compare.comparison import Comparison, mean_interval
+from tierkit.compare.comparison import Comparison, mean_interval, relative_ends
 from tierkit.evaluate.fairness.groups import clustered_rate, clustered_share
+from tierkit.evaluate.findings import found_something, on_site
 from tierkit.policy import Policy, PolicyWarning
 from tierkit.policy.ladders import DANDONG, LEGAL_FLOOR, draw_ratio
 from tierkit.records import Dataset
@@ -123,8 +124,9 @@ def of_records(data: Dataset) -> pd.DataFrame:
     years = (until - since).dt.days.clip(lower=0) / _DAYS_A_YEAR
     years = years.set_axis(people["enterprise_id"].astype(str))
     checks = data["inspections"]
-    checks = checks[checks["mode"] != "offsite"]
-    found = (checks["finding"] != "none").groupby(checks["enterprise_id"].astype(str)).agg(["sum", "size"])
+    checks = checks[on_site(checks)]
+    hits = pd.Series(found_something(checks), index=checks["enterprise_id"].astype(str))
+    found = hits.groupby(level=0).agg(["sum", "size"])
     share = clustered_share(found["sum"], found["size"])
     n = len(checks)
     events = data["credit_events"]
@@ -194,9 +196,10 @@ def of_comparison(comparison: Comparison, policy: str = "shanghai-2025") -> pd.D
     for name in mine.index:
         r = mine.loc[name]
         relative = name not in ("finding_rate", "trigger_share")
-        scale = (r["baseline_value"] or np.nan) if relative else 1.0
-        value, low, high = (r[end] / scale for end in ("difference", "difference_low", "difference_high"))
-        low, high = max(low, -1.0), max(high, -1.0)  # nothing falls by more than all of it
+        value, low, high = r["difference"], r["difference_low"], r["difference_high"]
+        if relative:
+            base = r["baseline_value"]
+            value, (low, high) = value / (base or np.nan), relative_ends(low, high, base)
         moment = _PLAN.get(name)
         if moment is None:
             label = str(name).replace("_", " ")

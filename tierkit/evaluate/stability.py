@@ -25,7 +25,7 @@ from tierkit.policy.tiers.inputs import check_inputs
 from tierkit.records import EVENT_KINDS
 from tierkit.records.gate import day_of
 from tierkit.results import Result
-from tierkit.scores.metrics import wilson_interval
+from tierkit.scores.metrics import clustered_interval, effective_size, wilson_interval
 from tierkit.texts import interval, number, percent, policy_label, text
 
 __all__ = ["MEASURES", "SETTINGS", "Stability", "tier_stability"]
@@ -48,6 +48,7 @@ MEASURES: Mapping[str, tuple[str, str]] = {
     "held_share": ("held", "months"),
 }
 """Measure → what is counted, and out of what."""
+_ROUNDING = 1e-12
 _COUNTS = ("months", "changes", "flips", "held")
 
 
@@ -150,10 +151,10 @@ def tier_stability(
     -----
     Who is outside a policy's scope has no tier of its own to change, and is left out. Who is new in a month
     has no change in it, and no flip-flop before the second change, so short spans show too few of those. Each
-    measure is a ratio of sums over enterprises; its variance is that of the linearised ratio with enterprises
-    as the units (Cochran, *Sampling Techniques*, 1977, chapter 6), and the interval is Wilson's with the
-    number of rows that would give that variance; where nobody or everybody counts, it is the number of
-    enterprises. Differences have Student intervals from the paired linearised values.
+    measure is a ratio of sums over enterprises; its interval is `tierkit.scores.metrics.clustered_interval`.
+    Differences have Student intervals from the paired linearised values (Cochran, *Sampling Techniques*,
+    1977, chapter 6), with the variance and the degrees of freedom of
+    `tierkit.scores.metrics.clustered_variance`; there is none (NaN) of enterprises that are all alike.
 
     Examples
     --------
@@ -266,24 +267,36 @@ def _linear(tally: _Tally, top: str, bottom: str) -> tuple[float, Floats]:
 def _ratio(tally: _Tally, neither: _Tally, top: str, bottom: str) -> dict[str, Any]:
     value, own = _linear(tally, top, bottom)
     other, plain = _linear(neither, top, bottom)
-    count, n = int(tally[top].sum()), int(tally[bottom].sum())
-    units = int((tally[bottom] > 0).sum())
-    scale = units / max(units - 1, 1)
-    variance = scale * float((own**2).sum())
-    size = min(value * (1 - value) / variance, n) if variance > 0 else units
-    low, high = wilson_interval(value * size, size, freedom=units - 1) if units > 1 else (np.nan, np.nan)
-    both = int(((tally[bottom] > 0) | (neither[bottom] > 0)).sum())
-    half = np.nan  # of one enterprise
-    if both > 1:
-        half = student.ppf(0.975, both - 1) * np.sqrt(both / (both - 1) * float(((own - plain) ** 2).sum()))
+    size, before = tally[bottom].astype(np.float64), neither[bottom].astype(np.float64)
+    there = size > 0
+    n, half = int(size.sum()), _half(own - plain, size, before)
+    low, high, _ = clustered_interval(tally[top][there].astype(np.float64), size[there], float(n))
+    if tally is neither and other:  # itself; of a share of nothing, nobody knows how far it was from one
+        half = 0.0
     return {
         "value": value,
-        "low": float(low),
-        "high": float(high),
-        "count": count,
+        "low": low,
+        "high": high,
+        "count": int(tally[top].sum()),
         "n": n,
-        "enterprises": units,
+        "enterprises": int(there.sum()),
         "difference": value - other,
         "difference_low": float(np.clip(value - other - half, -1, 1)),
         "difference_high": float(np.clip(value - other + half, -1, 1)),
     }
+
+
+def _half(apart: Floats, size: Floats, before: Floats) -> float:
+    """Return half the interval of a paired difference of two ratios, from each enterprise's part in it.
+
+    NaN of one enterprise, and of enterprises that are all alike, which show no spread.
+    """
+    both = (size > 0) | (before > 0)
+    if both.sum() < 2 or not (size.any() and before.any()) or np.abs(apart[both]).max() <= _ROUNDING:
+        return np.nan
+    share = np.maximum(size / size.sum(), before / before.sum())[both]
+    if share.max() >= 1:
+        return np.nan
+    variance = float((apart[both] ** 2 / (1 - share)).sum())
+    freedom = max(min(effective_size(size), effective_size(before)) - 1, 1.0)
+    return float(student.ppf(0.975, freedom) * np.sqrt(variance))

@@ -72,12 +72,12 @@ def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def span(low: float, high: float, digits: int, lang: str, *, share: bool = False, sign: bool = False) -> str:
-    """Return an interval as text, or a note that there were too few rows for one.
+    """Return an interval as text, or a note that rows were too few, or too alike, for one.
 
     Examples
     --------
     >>> span(1.0, 2.5, 1, "en"), span(np.nan, np.nan, 1, "en")
-    ('[1.0, 2.5]', '[too few for an interval]')
+    ('[1.0, 2.5]', '[too few, or too alike, for an interval]')
     """
     if not np.isfinite([low, high]).all():
         return f"[{texts.text('portrait.few', lang)}]"

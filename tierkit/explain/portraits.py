@@ -44,7 +44,8 @@ class Portraits(Result):
     marks : DataFrame
         One row per tier, ``axis`` and ``feature``: ``n``, the ``mean`` that it adds to the score of the tier
         and of the ``city``, their ``difference`` with ``low`` and ``high`` (Welch, of the tier against the
-        rest). With ``base``, over features the means add up to the tier's mean score.
+        rest; NaN where neither shows any spread). With ``base``, over features the means add up to the tier's
+        mean score.
     facts : DataFrame
         One row per tier and feature: ``kind`` (``flag``, ``count``, ``ever``: shares; ``level``: the share of
         the level that differs most, named in ``level``, picked ``among`` so many; ``median``), ``n`` known,
@@ -282,7 +283,8 @@ def _marks(values: pd.DataFrame, inside: NDArray[np.bool_], tier: str, axis: str
     """Return the mean contributions of features to the score, for a tier and for the city.
 
     The tier is part of the city, so the difference is the share of the rest times the difference from it,
-    whose interval is Welch's (*The generalization of "Student's" problem*, Biometrika 34, 1947).
+    whose interval is Welch's (*The generalization of "Student's" problem*, Biometrika 34, 1947); there is
+    none where neither shows any spread.
     """
     x = values.to_numpy(np.float64)
     own, rest = x[inside], x[~inside]
@@ -291,9 +293,11 @@ def _marks(values: pd.DataFrame, inside: NDArray[np.bool_], tier: str, axis: str
     half = np.full(x.shape[1], np.nan)
     if n > 1 and m > 1:
         a, b = own.var(axis=0, ddof=1) / n, rest.var(axis=0, ddof=1) / m
-        spread = np.where(a + b > 0, a + b, 1.0)
-        dof = spread**2 / np.where(a + b > 0, a**2 / (n - 1) + b**2 / (m - 1), 1.0)
-        half = m / (n + m) * stats.t.ppf(0.975, dof) * np.sqrt(a + b)
+        varies = (np.ptp(own, axis=0) > 0) | (np.ptp(rest, axis=0) > 0)
+        spread = np.where(varies, a + b, 1.0)
+        dof = spread**2 / np.where(varies, a**2 / (n - 1) + b**2 / (m - 1), 1.0)
+        welch = m / (n + m) * stats.t.ppf(0.975, dof) * np.sqrt(a + b)
+        half = np.where(varies, welch, np.nan)
     elif m == 0:  # the tier is the city
         half = np.zeros(x.shape[1])
     difference = m / (n + m) * (own.mean(axis=0) - rest.mean(axis=0)) if m else np.zeros(x.shape[1])

@@ -223,10 +223,7 @@ def _made(
         scores=scores,
         moments=pd.concat(told_of, ignore_index=True),
         calibration=_calibration(data, model),
-        metrics={
-            "risk": model.manifest["risk"]["metrics"]["test"],
-            "credit": model.manifest["credit"]["metrics"],
-        },
+        metrics=_metrics(model),
         cases=_cases(model, data, scores, policies[1]),
         facts=_facts(data, model, enterprises, seed, replicates, folder / "model"),
     )
@@ -244,6 +241,19 @@ def _cases(model: Model, data: Dataset, scores: pd.DataFrame, policy: Policy) ->
     chosen = [int(order.argmin()), int(near.to_numpy().argmin()), int(order.argmax())]
     ids = list(dict.fromkeys(assigned["enterprise_id"].iloc[k] for k in chosen))
     return tuple(report.sheets(model, data, str(data.manifest["as_of"]), ids, policy))
+
+
+def _metrics(model: Model) -> dict[str, dict[str, float]]:
+    """Return the measures of both models, with what tells their error where rows share enterprises."""
+    risk, credit = model.manifest["risk"], model.manifest["credit"]
+    [own] = [row for row in risk["baselines"]["test"] if row["score"] == "model"]
+    ends = {name: own[name] for name in ("auc_low", "auc_high") if own[name] is not None}
+    # An enterprise is in every snapshot, and counts once.
+    independent = credit["metrics"]["n"] / max(credit["rows"]["snapshots"], 1)
+    return {
+        "risk": risk["metrics"]["test"] | ends,
+        "credit": credit["metrics"] | {"independent": independent},
+    }
 
 
 def _calibration(data: Dataset, model: Model) -> pd.DataFrame:

@@ -364,7 +364,10 @@ def _page(run: RunReport) -> str:
         moments=[]
         if run.moments is None
         else [{**one, "digits": decimals(one)} for one in run.moments.to_dict("records")],
-        metrics=run.metrics,
+        metrics={
+            name: {key: value for key, value in one.items() if key not in tables.ERRORS}
+            for name, one in run.metrics.items()
+        },
         weak=tables.weak_models(run.metrics),
         cases=[_case(case, k, words) for k, case in enumerate(run.cases)],
         changed=[(policy, tables.parameters(policy, baseline)) for policy in run.policies[1:]],

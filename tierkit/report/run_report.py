@@ -120,7 +120,8 @@ class RunReport:
     calibration : DataFrame, optional
         `tierkit.scores.metrics.calibration_table` on the test period.
     metrics : mapping, optional
-        ``risk`` and ``credit`` → measures of the models (`tierkit.scores.metrics.summary`).
+        ``risk`` and ``credit`` → measures of the models (`tierkit.scores.metrics.measures`), and what tells
+        their error (`tierkit.report.tables.weak_models`).
     cases : tuple of Sheet
         Example enterprises.
     facts : mapping of str to str or number

@@ -23,6 +23,7 @@ from tierkit.report.run_report import RunReport
 
 __all__ = [
     "BESIDE",
+    "ERRORS",
     "Cell",
     "ParameterRow",
     "all_measures",
@@ -54,6 +55,8 @@ BESIDE = (
     "harm",
 )
 """What stands beside the finding rate, from burden to harm."""
+ERRORS = ("auc_low", "auc_high", "independent")
+"""What may stand among a model's measures to tell their error, and is no measure itself."""
 _Z = 1.959963984540054  # quantile of a 95 % interval
 _TINY = 1e-12
 _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
@@ -257,12 +260,16 @@ def replicates(run: RunReport, kappa: float, weeks: int) -> int:
 def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str, int]]:
     """Return the models whose AUC is not told apart from chance: name, AUC, 95 % interval, events.
 
-    The interval is that of `auc_interval`.
+    Rows of one enterprise are alike, so the interval is what was made of whole enterprises where there is one
+    (``auc_low``, ``auc_high``), else that of `auc_interval` for as many rows as they are worth
+    (``independent``; all if absent).
 
     Examples
     --------
     >>> weak_models({"risk": {"n": 239, "events": 19, "auc": 0.54}, "credit": {"n": 1e4, "auc": 0.7}})
     [('risk', '0.540', '[0.407, 0.666]', 19)]
+    >>> weak_models({"risk": {"n": 239, "events": 60, "auc": 0.6, "auc_low": 0.48, "auc_high": 0.71}})
+    [('risk', '0.600', '[0.480, 0.710]', 60)]
     """
     found = []
     for name, one in metrics.items():
@@ -270,9 +277,12 @@ def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, s
             continue
         auc, hits = float(one["auc"]), float(one["events"])
         misses = float(one["n"]) - hits
-        if not (hits > 0 and misses > 0):
+        if not (hits > 0 and misses > 0 and 0 <= auc <= 1):
             continue
-        low, high = auc_interval(auc, hits, misses)
+        low, high = (float(one.get(end, np.nan)) for end in ERRORS[:2])
+        if not (np.isfinite(low) and np.isfinite(high)):
+            worth = min(float(one.get("independent", np.inf)) / float(one["n"]), 1.0)
+            low, high = auc_interval(auc, hits * worth, misses * worth)
         if low <= 0.5:
             interval = texts.interval(low, high, 3)
             found.append((name, texts.number(auc, 3), interval, round(hits)))
@@ -289,6 +299,11 @@ def auc_interval(auc: float, hits: float, misses: float) -> tuple[float, float]:
     hits, misses : float
         Rows of each class, above 0.
 
+    Raises
+    ------
+    ValueError
+        If the AUC is missing or out of range, or a class has no rows or no end of them.
+
     Notes
     -----
     The AUCs from which the one observed is no more than 1.96 standard errors away, the error being that at
@@ -303,6 +318,10 @@ def auc_interval(auc: float, hits: float, misses: float) -> tuple[float, float]:
     >>> [round(end, 3) for end in auc_interval(1.0, 1, 1)]  # as sure as one trial of one, by Wilson
     [0.207, 1.0]
     """
+    if not (0 <= auc <= 1 and 0 < hits < np.inf and 0 < misses < np.inf):
+        raise ValueError(
+            f"An AUC in [0, 1] of rows of both classes is needed. Got {auc} of {hits} and {misses} rows."
+        )
 
     def beyond(true: float) -> float:
         part = (1 - true) / (2 - true) + true / (1 + true)

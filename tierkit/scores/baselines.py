@@ -116,11 +116,11 @@ class _Sorted:
         if not (all_hits > 0 and all_misses > 0):
             return float("nan"), float("nan")
         below = all_misses - np.cumsum(misses)
-        auc = float((hits * (below + misses / 2)).sum() / (all_hits * all_misses))
+        auc = min(float((hits * (below + misses / 2)).sum() / (all_hits * all_misses)), 1.0)
         group = hits + misses
         taken = np.clip(capacity * group.sum() - (np.cumsum(group) - group), 0, group)
         share = np.divide(taken, group, out=np.zeros_like(group), where=group > 0)
-        return auc, float((hits * share).sum() / all_hits)
+        return auc, min(float((hits * share).sum() / all_hits), 1.0)
 
 
 def baselines(
@@ -188,14 +188,16 @@ def baselines(
     table = pd.DataFrame({"n": len(y), "events": int(y.sum())}, index=pd.Index(scores, name="score"))
     behind = drawn[:, :1, 0] - drawn[:, :, 0]
     alike = [0 < y.sum() < len(y) and np.ptp(score) == 0 for score in scores.values()]
-    for name, value, draws in (
-        ("auc", own[:, 0] if len(y) else np.nan, drawn[:, :, 0]),
-        ("capture", own[:, 1] if len(y) else np.nan, drawn[:, :, 1]),
-        ("auc_behind", own[0, 0] - own[:, 0] if len(y) else np.nan, behind),
+    known = {"auc": 0.5, "capture": capacity}  # of a score that tells nobody apart
+    model = np.broadcast_to(drawn[:, :1, 0], behind.shape)
+    for name, value, draws, against in (
+        ("auc", own[:, 0] if len(y) else np.nan, drawn[:, :, 0], None),
+        ("capture", own[:, 1] if len(y) else np.nan, drawn[:, :, 1], None),
+        ("auc_behind", own[0, 0] - own[:, 0] if len(y) else np.nan, behind, model),
     ):
-        low, high = bootstrap_interval(draws, len(owners))
-        if name == "auc" and len(owners) > 1:  # half by definition, and no accident of the sample
-            low[alike] = high[alike] = 0.5
+        low, high = bootstrap_interval(draws, len(owners), against=against)
+        if name in known and len(owners) > 1:  # by definition, and no accident of the sample
+            low[alike] = high[alike] = known[name]
         table[name], table[f"{name}_low"], table[f"{name}_high"] = value, low, high
     table["enough"] = table["events"] >= FEW_EVENTS
     return table

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from tierkit.arrays import Floats, Ints
@@ -42,6 +42,7 @@ __all__ = [
 
 
 _UNTOLD = 0.05  # most bootstrap samples without a value; beside an interval of 95 %, as many as lie outside
+_ROUNDING = 1e-12  # spread beside the values' size that sums of weights in another order leave
 
 
 def auc(y: ArrayLike, score: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -167,8 +168,8 @@ def wilson_interval(
     Raises
     ------
     ValueError
-        If a count is missing, infinite or below 0, if there are more events than trials, or if the confidence
-        is not in (0, 1).
+        If a count is missing, infinite or below 0, if there are more events than trials, if the confidence
+        is not in (0, 1), or if the freedom is not above 0.
 
     Notes
     -----
@@ -185,6 +186,8 @@ def wilson_interval(
     if not (np.all((events >= 0) & (events <= trials * (1 + 1e-9))) and np.isfinite(trials).all()):
         raise ValueError("There must be 0 … n events 'k' of n trials 'n', all finite. Give counts of each.")
     checked_share("confidence", confidence)
+    if freedom is not None and not freedom > 0:
+        raise ValueError(f"The 'freedom' must be above 0. Got {freedom}.")
     beyond = stats.norm if freedom is None else stats.t(freedom)
     z2 = beyond.ppf(0.5 + confidence / 2) ** 2
     safe = np.where(trials > 0, trials, 1.0)
@@ -265,6 +268,12 @@ def clustered_interval(
     tuple of float
         Low, high and the size; NaN, and 0 trials, for fewer than two clusters.
 
+    Raises
+    ------
+    ValueError
+        If a sum is missing, infinite or below 0, a cluster has no trials or more events than trials, or
+        lengths differ.
+
     Notes
     -----
     Trials are divided by the design effect, the variance clustered by enterprise over the binomial one, at
@@ -277,6 +286,9 @@ def clustered_interval(
     >>> clustered_interval(np.array([20.0]), np.array([20.0]), 20)
     (nan, nan, 0.0)
     """
+    total, size = checked(total=("amounts", total), size=("amounts", size))
+    if not (size > 0).all() or (total > size * (1 + 1e-9)).any():  # sums may be off by a rounding
+        raise ValueError("A cluster has more 'total' than 'size', or no 'size'. Give the events and trials.")
     if len(size) < 2:
         return float("nan"), float("nan"), 0.0
     rate = float(total.sum() / size.sum())
@@ -319,7 +331,13 @@ def clustered_variance(total: Floats, size: Floats) -> tuple[float, float]:
     return float((residual**2 / (1 - share)).sum()), freedom
 
 
-def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95) -> tuple[Floats, Floats]:
+def bootstrap_interval(
+    drawn: ArrayLike,
+    clusters: int,
+    confidence: float = 0.95,
+    *,
+    against: ArrayLike | None = None,
+) -> tuple[Floats, Floats]:
     """Return the ends of percentile intervals, from a measure on bootstrap samples of clusters.
 
     Parameters
@@ -329,15 +347,17 @@ def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95
     clusters : int
         Enterprises, or whatever is drawn, of which a sample is made.
     confidence : float
+    against : float array of the same shape, optional
+        For differences, what they are differences from.
 
     Returns
     -------
     tuple of two float arrays of shape (...)
         Low and high. NaN for fewer than two clusters, or two samples, and where more than a twentieth of the
         samples have no value: too few then make the value to tell where the rest would lie. NaN too where
-        all samples have one value that is not zero, as AUCs of rows that are perfectly apart: samples of the
-        same rows do not show what other rows would. Zero in all is the difference of a thing from itself, and
-        certain.
+        all samples have one value, as AUCs of rows that are perfectly apart: samples of the same rows do not
+        show what other rows would. Differences that are zero in all, from what is not the same in all, are
+        those of a thing from itself, and certain.
 
     Notes
     -----
@@ -352,6 +372,9 @@ def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95
     (25, 975)
     >>> bootstrap_interval(np.arange(1001.0), 1)
     (np.float64(nan), np.float64(nan))
+    >>> same = np.zeros(99)
+    >>> bootstrap_interval(same, 50)[0], bootstrap_interval(same, 50, against=np.arange(99.0))[0]
+    (np.float64(nan), np.float64(0.0))
     """
     checked_share("confidence", confidence)
     values = np.asarray(drawn, np.float64)
@@ -359,14 +382,29 @@ def bootstrap_interval(drawn: ArrayLike, clusters: int, confidence: float = 0.95
     if clusters >= 2 and len(values) >= 2:
         far = np.sqrt(clusters / (clusters - 1)) * stats.t.ppf(0.5 + confidence / 2, clusters - 1)
         tail = float(stats.norm.sf(far))
-        least, most = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
-        told = (np.isnan(values).mean(axis=0) <= _UNTOLD) & ((least < most) | (most == 0))
+        told = np.isnan(values).mean(axis=0) <= _UNTOLD
+        told &= _shown(values, against)
         ends[:, told] = np.nanquantile(values[:, told], [tail, 1 - tail], axis=0)
     return ends[0], ends[1]
 
 
+def _shown(values: Floats, against: ArrayLike | None) -> NDArray[np.bool_]:
+    """Return whether values show a spread, or are differences of zero from what does; by the first axis."""
+    least, most = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+    size = np.fmax(np.abs(least), np.abs(most))
+    varies: NDArray[np.bool_]
+    if against is None:
+        varies = most - least > _ROUNDING * size
+        return varies
+    other = np.asarray(against, np.float64)
+    beside = np.fmax.reduce(np.abs(other), axis=0)
+    varies = most - least > _ROUNDING * np.fmax(size, beside)
+    varies |= (size <= _ROUNDING * beside) & _shown(other, None)
+    return varies
+
+
 def resampled_interval(
-    values: ArrayLike, test_share: float, confidence: float = 0.95
+    values: ArrayLike, test_share: float, confidence: float = 0.95, *, against: ArrayLike | None = None
 ) -> tuple[float, float, float]:
     """Return the mean of a measure over repeated train-test splits of the same rows, with its interval.
 
@@ -377,13 +415,15 @@ def resampled_interval(
     test_share : float
         Test rows over all rows of a split: 0.2 for five folds.
     confidence : float
+    against : float array of shape (n_splits,), optional
+        For differences, what they are differences from.
 
     Returns
     -------
     tuple of float
-        Mean, low and high; the ends are NaN for a single split and for values that are all the same, yet not
-        zero, all three where there is none. Differences of zero in each split are those of two models that
-        predict the same, and certain.
+        Mean, low and high; the ends are NaN for a single split and for values that are all the same, all
+        three where there is none. Differences of zero in each split, from what is not the same in each, are
+        those of two models that predict the same, and certain.
 
     Raises
     ------
@@ -406,7 +446,7 @@ def resampled_interval(
     checked_share("test_share", test_share)
     checked_share("confidence", confidence)
     mean = float(sample.mean()) if sample.size else float("nan")
-    if sample.size < 2 or (np.ptp(sample) == 0 and mean != 0):
+    if sample.size < 2 or not _shown(sample, against):
         return mean, float("nan"), float("nan")
     variance = float(sample.var(ddof=1)) * (1 / sample.size + test_share / (1 - test_share))
     half = float(stats.t.ppf(0.5 + confidence / 2, sample.size - 1)) * variance**0.5

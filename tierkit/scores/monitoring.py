@@ -152,8 +152,15 @@ def psi_interval(
     Returns
     -------
     tuple of float
-        Low and high; the low end is 0 where chance alone explains the index. The index itself may lie above
-        the interval, since it is biased upwards by about (cells - 1) (1/n + 1/m).
+        Low and high; the low end is 0 where chance alone explains the index. NaN for a single cell, which all
+        rows share whatever the population: nothing shows how far another might lie. The index itself may lie
+        above the interval, since it is biased upwards by about (cells - 1) (1/n + 1/m).
+
+    Raises
+    ------
+    ValueError
+        If the index is not finite or below 0, a sample has no rows or no end of them, or the confidence is
+        not in (0, 1).
 
     Notes
     -----
@@ -169,10 +176,12 @@ def psi_interval(
     0.0
     """
     checked_share("confidence", confidence)
-    if not (n > 0 and m > 0 and index >= 0):
-        raise ValueError(f"An index of 0 or more of two samples with rows is needed. Got {index}, {n}, {m}.")
+    if not (0 < n < np.inf and 0 < m < np.inf and 0 <= index < np.inf):
+        raise ValueError(
+            f"A finite index, 0 or more, of two samples with rows is needed. Got {index}, {n}, {m}."
+        )
     if cells < 2:
-        return 0.0, 0.0
+        return float("nan"), float("nan")
     scale = 1 / n + 1 / m
     seen, free, tail = index / scale, cells - 1, (1 - confidence) / 2
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tierkit.city.world import WEEKS_A_YEAR
@@ -30,7 +31,7 @@ class Screening(Result):
     frame : DataFrame
         One row per measure and parameter, the largest ``mu_star`` first: the mean effect ``mu`` of moving the
         parameter over its range, from ``low`` to ``high``; the mean absolute one, ``mu_star``, with the half
-        width of its 95 % bootstrap interval over trajectories, ``mu_star_conf``; ``sigma``, the standard
+        width of its 95 % Student interval over trajectories, ``mu_star_conf``; ``sigma``, the standard
         deviation of effects, large where the effect depends on the others; ``noise``, what ``mu_star`` would
         exceed once in forty times if the parameter did nothing (see `morris`); ``stands_out``, whether it is
         above that; ``rank``. Effects are shares of the baseline's value: 0.05 moves a difference of −20 % to
@@ -122,18 +123,19 @@ def _range(row: Mapping[Any, Any]) -> str:
 
 
 def _line(place: int, row: Mapping[Any, Any], lang: str) -> str:
-    half = row["mu_star_conf"]
+    effect, half = row["mu_star"], row["mu_star_conf"]
+    low, high = np.maximum(effect - half, 0.0), effect + half  # NaN stays
     return text(
         "sensitivity.line",
         lang,
         place=place,
         label=row[f"label_{lang}"],
         range=_range(row),
-        effect=percent(row["mu_star"], 1).removesuffix("%"),
-        low=percent(max(row["mu_star"] - half, 0.0), 1).removesuffix("%"),
-        high=percent(row["mu_star"] + half, 1).removesuffix("%"),
+        effect=percent(effect, 1).removesuffix("%"),
+        low=percent(low, 1).removesuffix("%"),
+        high=percent(high, 1).removesuffix("%"),
         noise=percent(row["noise"], 1).removesuffix("%"),
-    )
+    ).replace(f" [{number(None)}, {number(None)}]", "")
 
 
 def _uncertain(chosen: Sequence[Uncertain | str] | None) -> list[Uncertain] | None:

@@ -19,10 +19,12 @@ from tierkit.progress import in_threads
 __all__ = ["tornado"]
 
 
-def _with_interval(name: str, values: NDArray[np.float64]) -> dict[str, float]:
-    """Return the mean with its 95 % Student interval."""
-    mean, low, high = (float(one) for one in mean_interval(values))
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
+def _with_interval(
+    name: str, values: NDArray[np.float64], against: NDArray[np.float64], least: float = -np.inf
+) -> dict[str, float]:
+    """Return the mean with its 95 % Student interval, cut off at the least value that there can be."""
+    mean, low, high = (float(one) for one in mean_interval(values, against=against))
+    return {name: mean, f"{name}_low": max(low, least), f"{name}_high": max(high, least)}
 
 
 def tornado(
@@ -61,7 +63,8 @@ def tornado(
     DataFrame
         One row per measure, parameter and end (``low``, ``high``), the widest swing first: ``setting``, the
         parameter's value there, and ``base``, what it else is; ``relative``, the relative difference, with
-        the 95 % Student interval over cities ``relative_low``, ``relative_high``; ``base_relative`` with
+        the 95 % Student interval over cities ``relative_low``, ``relative_high``, which ends at −1 as nothing
+        falls by more than all of it; ``base_relative`` with
         its own, of the comparison as it is; their paired ``change`` with ``change_low``, ``change_high``;
         ``rank`` by the larger change of the two ends.
 
@@ -97,6 +100,7 @@ def tornado(
     jobs = [job(one) for one in city_seeds(seed, replicates)]
     values = np.stack(in_threads(jobs, replicates, threads, progress))
     rows = []
+    whole = np.ones(replicates)  # what relative differences are from, in units of itself
     for m, measure in enumerate(case.measures):
         base = values[:, 0, m]
         for k, one in enumerate(order):
@@ -114,9 +118,9 @@ def tornado(
                         "end": end,
                         "setting": getattr(one, end),
                         "base": case.base(one),
-                        **_with_interval("relative", mine),
-                        **_with_interval("base_relative", base),
-                        **_with_interval("change", change),
+                        **_with_interval("relative", mine, whole, -1.0),
+                        **_with_interval("base_relative", base, whole, -1.0),
+                        **_with_interval("change", change, whole + base),
                     }
                 )
     frame = pd.DataFrame(rows)

@@ -216,7 +216,8 @@ def fairness(
     Raises
     ------
     ValueError
-        If a column or an enterprise is missing, or there is no such group.
+        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding or mode
+        is missing, or there is no such group.
 
     Examples
     --------
@@ -293,7 +294,7 @@ def _audits(seen: Observed, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
         n, found = seen.audits[mine], seen.found[mine]
         rate = g.clustered_share(found, n)
         predicted = float(np.average(seen.risk[mine], weights=n)) if n.size else np.nan
-        over = [value / predicted for value in rate[:3]]
+        over = [value / (predicted or np.nan) for value in rate[:3]]
         note = "too_few" if np.isnan(rate.value) else ""
         counts = (int(n.sum()), int(mine.sum()), int(found.sum()))
         rows.append((level, *counts, *rate[:3], predicted, *over, note))
@@ -363,8 +364,9 @@ def _cost(seen: Observed, code: Ints, band: Ints, repeats: int, seed: int) -> pd
         return moved / size, (made * chance).sum() / size, ((alike - made) * chance).sum() / size
 
     moved, findings, change = once(np.ones(known.sum()))
-    drawn = [once(rng.poisson(1.0, known.sum()).astype(np.float64))[2] for _ in range(repeats)]
-    low, high = bootstrap_interval(drawn, int(known.sum()))
+    drawn = [once(rng.poisson(1.0, known.sum()).astype(np.float64)) for _ in range(repeats)]
+    _, before, changed = np.array(drawn).reshape(repeats, 3).T
+    low, high = bootstrap_interval(changed, int(known.sum()), against=before)
     columns = ["moved", "findings", "change", "low", "high"]
     return pd.DataFrame([(moved, findings, change, float(low), float(high))], columns=columns)
 

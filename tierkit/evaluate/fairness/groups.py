@@ -185,11 +185,15 @@ def _clusters(**given: ArrayLike) -> tuple[Floats, Floats]:
     """Return what is above and below of a ratio of sums, without the clusters in which nothing is below."""
     above, name = given
     top, bottom = checked(**{one: ("amounts", values) for one, values in given.items()})
+    _check_exposed(top, bottom, above, name)
+    return top[bottom > 0], bottom[bottom > 0]
+
+
+def _check_exposed(top: Floats, bottom: Floats, above: str, name: str) -> None:
     if (top[bottom == 0] > 0).any():
         raise ValueError(
             f"An enterprise has '{above}' and no '{name}'. Give the '{name}' in which they fell."
         )
-    return top[bottom > 0], bottom[bottom > 0]
 
 
 def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: ArrayLike) -> Estimate:
@@ -213,7 +217,8 @@ def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: Arr
     Raises
     ------
     ValueError
-        If a count or an exposure is missing, infinite or below 0, a stratum is missing, or lengths differ.
+        If a count or an exposure is missing, infinite or below 0, there are events without any exposure, a
+        stratum is missing, or lengths differ.
 
     Notes
     -----
@@ -237,6 +242,7 @@ def rate_ratio(count: ArrayLike, years: ArrayLike, mine: ArrayLike, stratum: Arr
         mine=("outcomes", mine),
         stratum=("groups", stratum),
     )
+    _check_exposed(y, n, "count", "years")
     group = group.astype(np.bool_)
     if not y.size:
         return _REFUSED

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from tierkit.arrays import Floats, Ints
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.fairness import groups as g
+from tierkit.evaluate.findings import found_something, on_site
 from tierkit.evaluate.windows import check_window
 from tierkit.records import PLANNED_CHANNELS, TIERS, Place, place_of
+from tierkit.scores.checked import checked
 from tierkit.texts import interval, number
 
 __all__ = ["Observed", "alike", "observe", "ratio_text", "verdict"]
@@ -58,11 +60,20 @@ def observe(
     Raises
     ------
     ValueError
-        If a column or an enterprise is missing, or the records do not hold the days.
+        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding or mode
+        is missing, or the records do not hold the days.
     """
     missing = {"enterprise_id", "tier", "risk_probability"} - set(scored.columns)
     if missing:
         raise ValueError(f"The 'scored' frame must have the columns {sorted(missing)}; see tiers.assign.")
+    [risk] = checked(risk_probability=("probabilities", scored["risk_probability"]))
+    tier = pd.Index(TIERS).get_indexer(pd.Index(scored["tier"].astype(str))).astype(np.int64)
+    if (tier < 0).any():
+        other = scored["tier"].to_numpy()[tier < 0]
+        raise ValueError(
+            f"The 'tier' must be one of {', '.join(TIERS)} in every row. Got {other[0]!r} ({len(other):,} of "
+            f"{len(tier):,} rows); see tiers.assign."
+        )
     check_window(records, start, days)
     ids = pd.Index(scored["enterprise_id"].astype(str))
     table = records["enterprises"]
@@ -79,7 +90,7 @@ def observe(
     rows = rows[(rows["inspected_on"] >= start) & (rows["inspected_on"] < end)]
     place = ids.get_indexer(pd.Index(rows["enterprise_id"].astype(str)))
     rows, place = rows[place >= 0], place[place >= 0]
-    onsite = (rows["mode"] != "offsite").to_numpy()
+    onsite = on_site(rows)
     random = (rows["channel"] == "random").to_numpy() & onsite
 
     def per(which: NDArray[np.bool_]) -> Floats:
@@ -93,12 +104,12 @@ def observe(
     mine = owner >= 0
     return Observed(
         enterprises=table,
-        tier=pd.Categorical(scored["tier"].astype(str), list(TIERS)).codes.astype(np.int64),
-        risk=scored["risk_probability"].to_numpy(np.float64),
+        tier=tier,
+        risk=risk,
         years=years,
         planned=per(onsite & rows["channel"].isin(PLANNED_CHANNELS).to_numpy()),
         audits=per(random),
-        found=per(random & (rows["finding"] != "none").to_numpy()),
+        found=per(random & found_something(rows)),
         obligations=np.bincount(owner[mine], minlength=len(ids)).astype(np.float64),
         inspected=np.bincount(owner[mine & looked], minlength=len(ids)).astype(np.float64),
         place=place_of(records),

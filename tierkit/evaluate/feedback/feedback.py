@@ -166,15 +166,16 @@ class Feedback(Result):
         if base.empty:
             raise KeyError(f"There is no arm '{name}'; there are {', '.join(arm.name for arm in self.arms)}.")
         others = self.rounds[self.rounds["arm"] != name]
-        own = pd.MultiIndex.from_frame(others[keys])
-        return self._means(others.assign(value=others["value"] - base.reindex(own).to_numpy()))
+        against = base.reindex(pd.MultiIndex.from_frame(others[keys])).to_numpy(np.float64)
+        return self._means(others.assign(value=others["value"] - against, against=against))
 
     def _means(self, rounds: pd.DataFrame) -> pd.DataFrame:
         rows = []
         for (arm, k, measure), part in rounds.groupby(["arm", "round", "measure"], sort=False):
-            value = part["value"].to_numpy(np.float64)
-            known = value[~np.isnan(value)]
-            ends = mean_interval(known) if known.size else (np.nan,) * 3
+            part = part[part["value"].notna()]
+            known = part["value"].to_numpy(np.float64)
+            against = part["against"].to_numpy(np.float64) if "against" in part else None
+            ends = mean_interval(known, against=against) if known.size else (np.nan,) * 3
             rows.append((arm, k, measure, MEASURES[str(measure)], known.size, *map(float, ends)))
         columns = ["arm", "round", "measure", "unit", "n", "value", "low", "high"]
         return pd.DataFrame(rows, columns=columns)

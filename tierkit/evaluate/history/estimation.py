@@ -283,7 +283,7 @@ def _parameter_rows(found: History, changes: Mapping[str, Any]) -> list[tuple[An
         low, high = np.nan, np.nan
         n, exposure = by.get(path, whole)
         if path in chances:
-            low, high = (float(q) for q in chances[path].quantile([0.025, 0.975]))
+            low, high = chances[path].interval()
             n, exposure = chances[path].n, chances[path].exposure
         elif path.startswith("frequency.") or path == "scoring.rule_gradient":
             low, high = (float(q) for q in np.quantile([one[path] for one in draws], [0.025, 0.975]))

@@ -15,6 +15,7 @@ from scipy.stats import beta, gamma
 from tierkit.arrays import Floats
 from tierkit.city.parameters import Parameters
 from tierkit.city.world import WEEKS_A_YEAR
+from tierkit.evaluate.findings import found_something, on_site
 from tierkit.evaluate.history.routine import Routine
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS, CREDIT_EVENTS, FINDINGS, SEVERITIES, SIZES, TIERS, place_of
@@ -48,6 +49,13 @@ class Chance:
     scale: float = 1.0
     high: float = np.inf
 
+    def __post_init__(self) -> None:
+        """Raise if there are more events than chances."""
+        if self.n < 0 or (self.kind == "share" and self.n > self.exposure):
+            raise ValueError(
+                f"'{self.path}' has {self.n} events of {self.exposure:g} chances. Give both of the same."
+            )
+
     @property
     def value(self) -> float:
         """The estimate, of greatest likelihood."""
@@ -61,6 +69,24 @@ class Chance:
             found = gamma.ppf(q, self.n + _JEFFREYS) / self.exposure
         out: Floats = np.minimum(self.scale * np.asarray(found, np.float64), self.high)
         return out
+
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval: from 0 where nothing was seen, and to 1 where every chance was taken.
+
+        The posterior's own ends leave out the estimate there: Brown, Cai and DasGupta, *Interval estimation
+        for a binomial proportion*, Statistical Science 16 (2001).
+
+        Examples
+        --------
+        >>> Chance("", 0, 10, "share").interval()[0], Chance("", 10, 10, "share").interval()[1]
+        (0.0, 1.0)
+        """
+        low, high = (float(q) for q in self.quantile([0.025, 0.975]))
+        if self.n == 0:
+            low = 0.0
+        if self.kind == "share" and self.n == self.exposure:
+            high = self.value
+        return low, high
 
 
 class Records:
@@ -130,7 +156,7 @@ class Records:
         """Return what the records add to the rule margin on a day, standardised as the base policy does."""
         total = np.zeros(len(self.enterprises))
         checks = pd.concat([self.before, self.inspections])
-        checks = checks[checks["mode"] != "offsite"]
+        checks = checks[on_site(checks)]
         told = self.complaints[
             (self.complaints["substantiated_on"] < self.end) & self.complaints["substantiated"].fillna(False)
         ]
@@ -219,7 +245,7 @@ class Records:
     def _followups(self) -> tuple[list[Chance], dict[str, Any]]:
         """Return how often a finding is followed up, and after how many weeks."""
         where = ["enterprise_id", "agency", "item_class"]
-        found = self.inspections[self.inspections["finding"] != "none"]
+        found = self.inspections[found_something(self.inspections)]
         found = found[found["inspected_on"] < self.end - pd.Timedelta(days=FOLLOWED_DAYS)]
         checks = self.inspections.loc[
             self.inspections["channel"] == "followup", [*where, "inspected_on"]
@@ -238,7 +264,7 @@ class Records:
 
     def _dispositions(self) -> tuple[list[Chance], dict[str, Any]]:
         """Return how findings were dealt with, of those old enough to be decided."""
-        found = self.inspections[self.inspections["finding"] != "none"]
+        found = self.inspections[found_something(self.inspections)]
         found = found[
             (found["inspected_on"] < self.end - pd.Timedelta(days=DECIDED_DAYS))
             & (found["decided_on"] < self.end)
@@ -246,7 +272,7 @@ class Records:
         out = []
         keys = ["enterprise_id", "agency", "item_class"]
         again = pd.concat([self.before, self.inspections])[[*keys, "inspected_on", "finding"]]
-        again = again[again["finding"] != "none"].sort_values("inspected_on", kind="stable")
+        again = again[found_something(again)].sort_values("inspected_on", kind="stable")
         first = found.index.isin(again.drop_duplicates(keys).index)  # as far as the records go back
         minor = found[first & (found["finding"] == "minor") & (found["item_class"] == "general")]
         if len(minor):
@@ -265,20 +291,16 @@ class Records:
     def _offsite(self) -> tuple[list[Chance], dict[str, Any]]:
         """Return the share of planned checks that could be made off site and were, if any was."""
         planned = self.inspections[self.inspections["channel"].isin(["routine", "commitment"])]
-        off = planned["mode"] == "offsite"
+        off = ~on_site(planned)
         if not off.any():
             return [], {}
         keys = ["enterprise_id", "agency", "item_class"]
-        can = (
-            planned[keys]
-            .astype(str)
-            .merge(
-                self.obligations[[*keys, "offsite"]].astype(dict.fromkeys(keys, str)), on=keys, how="left"
-            )["offsite"]
-        )
-        possible = int(can.fillna(False).astype(bool).sum())
+        could = self.obligations[self.obligations["offsite"].fillna(False).astype(bool)]
+        own = pd.MultiIndex.from_frame(planned[keys].astype(str))
+        can = own.isin(pd.MultiIndex.from_frame(could[keys].astype(str)))
         # Coverage and substitution act as a product; the records show that alone.
-        return [Chance("offsite.coverage", int(off.sum()), possible, "share")], {"offsite.substitution": 1.0}
+        made = Chance("offsite.coverage", int((off & can).sum()), int(can.sum()), "share")
+        return [made], {"offsite.substitution": 1.0}
 
     def descriptive(self) -> list[tuple[Any, ...]]:
         """Return rates by agency and by tier that no parameter carries, a row each."""
@@ -324,7 +346,7 @@ class Records:
 def _described(one: Chance, group: str, level: str, channel: str, unit: str) -> list[tuple[Any, ...]]:
     if one.exposure <= 0:
         return []
-    low, high = (float(q) for q in one.quantile([0.025, 0.975]))
+    low, high = one.interval()
     return [("", group, level, channel, unit, one.value, low, high, one.n, one.exposure, np.nan, False)]
 
 

@@ -73,6 +73,11 @@ def _check(table: pd.DataFrame) -> None:
         raise ValueError("The cases need a score each and at least one that was inspected.")
     kinds = {"score": "scores", "inspected": "outcomes", "found": "outcomes"}
     checked(**{name: (kinds.get(name, "groups"), table[name]) for name in sorted(_NEEDED)})
+    unseen = int((table["found"].astype(bool) & ~table["inspected"].astype(bool)).sum())
+    if unseen:
+        raise ValueError(
+            f"{unseen:,} of {len(table):,} cases are 'found' and not 'inspected'. Make them with 'cases'."
+        )
 
 
 def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
@@ -96,7 +101,7 @@ def contraction(table: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If columns are missing, a score is, or nothing was inspected.
+        If columns are missing, a score is, nothing was inspected, or something was found that was not.
 
     Examples
     --------
@@ -170,13 +175,14 @@ def swap(
     DataFrame
         One row, ``all``: ``inspections``, ``swapped``, ``findings`` as made, ``given_up`` (found at those
         that give way), ``gained`` (expected at those that come in, by logistic regression of findings on
-        the score among the inspected), ``after``, and ``change`` (share of the findings) with ``low``
-        and ``high``.
+        the score among the inspected), ``after``, and ``change`` (share of the findings; NaN of none) with
+        ``low`` and ``high`` (NaN where the samples show no spread).
 
     Raises
     ------
     ValueError
-        If columns are missing, nothing was inspected, or the share is out of range.
+        If columns are missing, nothing was inspected, something was found that was not, or the share is out
+        of range.
     """
     _check(table)
     if not 0 < share <= 1:
@@ -194,9 +200,9 @@ def swap(
         times = np.bincount(rng.integers(0, place.max() + 1, place.max() + 1), minlength=place.max() + 1)
         again = np.repeat(np.arange(len(table)), times[place])
         one = _swapped(score[again], seen[again], found[again], group[again], share)
-        changes.append((one["gained"] - one["given_up"]) / max(one["findings"], 1))
+        changes.append((one["gained"] - one["given_up"]) / (one["findings"] or np.nan))
     low, high = bootstrap_interval(changes, len(np.unique(place[seen])), confidence)
-    change = (told["gained"] - told["given_up"]) / max(told["findings"], 1)
+    change = (told["gained"] - told["given_up"]) / (told["findings"] or np.nan)
     after = told["findings"] - told["given_up"] + told["gained"]
     return pd.DataFrame(
         {**told, "after": after, "change": change, "low": float(low), "high": float(high)}, index=["all"]

@@ -56,20 +56,20 @@ class Inspections:
         replicates: int,
     ) -> Inspections:
         """Return the inspections; raise one error that lists everything wrong with the input."""
-        event, dated = np.asarray(outcome), pd.to_datetime(pd.Series(np.asarray(dates)))
-        parts: dict[str, Any] = {"outcome": event, "dates": dated}
-        parts |= {name: np.asarray(one) for name, one in scores.items()}
+        event, dated = np.asarray(outcome), _days(dates)
+        each = {name: np.asarray(one) for name, one in scores.items()}
         given = {"group": group, "cluster": cluster}
-        parts |= {name: np.asarray(one) for name, one in given.items() if one is not None}
+        parts: list[tuple[str, Any]] = [("outcome", event), ("dates", dated), *each.items()]
+        parts += [(name, np.asarray(one)) for name, one in given.items() if one is not None]
         n = len(event)
-        told = [f"'{name}' has {len(one)} rows, not {n}" for name, one in parts.items() if len(one) != n]
-        gone = {name: int(pd.isna(one).sum()) for name, one in parts.items()}
-        told += [f"'{name}' is missing in {count} rows" for name, count in gone.items() if count]
-        told += [f"'{name}' has the shape {one.shape}" for name, one in parts.items() if one.ndim != 1]
+        told = [f"'{name}' has {len(one)} rows, not {n}" for name, one in parts if len(one) != n]
+        gone = [(name, int(pd.isna(one).sum())) for name, one in parts]
+        told += [f"'{name}' is missing in {count} rows" for name, count in gone if count]
+        told += [f"'{name}' has the shape {one.shape}" for name, one in parts if one.ndim != 1]
         told += [
             f"'{name}' holds what is no finite number"
-            for name in scores
-            if parts[name].dtype.kind not in "biuf" or np.isinf(parts[name]).any()
+            for name, one in each.items()
+            if one.dtype.kind not in "biuf" or np.isinf(one).any()
         ]
         if not n:
             told.append("there are none")
@@ -156,6 +156,21 @@ class Inspections:
                 | {"random_high": lot.mean + _NORMAL * lot.sd}
             )
         return pd.DataFrame(rows)
+
+
+_NUMBERS = ("integer", "floating", "mixed-integer", "mixed-integer-float", "boolean", "decimal", "complex")
+
+
+def _days(dates: Any) -> pd.Series:
+    """Return days, also of texts; refuse numbers, which would count nanoseconds since 1970."""
+    given = pd.Series(np.asarray(dates))
+    known = given[given.notna()]
+    if len(known) and pd.api.types.infer_dtype(known) in _NUMBERS:
+        raise ValueError(
+            f"The 'dates' must be days, and hold numbers, {known.iloc[0]} say. Give dates, or texts as "
+            "'2024-01-31'."
+        )
+    return pd.to_datetime(given)
 
 
 def codes(values: Any) -> Ints:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from tierkit.evaluate.findings import found_something, on_site
 from tierkit.evaluate.order.inspections import Inspections
 from tierkit.evaluate.order.ranked import Ranking, RankingComparison
 from tierkit.scores.metrics import bootstrap_interval
@@ -174,8 +175,8 @@ def compare_rankings(
     frames = []
     for k, (name, of, _) in enumerate(orders):
         low, high = bootstrap_interval(drawn[:, k], given.clusters)
-        change = value[k] - value[k % strata]
-        least, most = bootstrap_interval(drawn[:, k] - drawn[:, k % strata], given.clusters)
+        change, base = value[k] - value[k % strata], drawn[:, k % strata]
+        least, most = bootstrap_interval(drawn[:, k] - base, given.clusters, against=base)
         none = np.full_like(change, np.nan)
         frames.append(
             given.measures().assign(
@@ -227,7 +228,7 @@ def rank_inspections(
     Raises
     ------
     ValueError
-        If no such inspection is there, or as in `ranking`.
+        If no such inspection is there, a finding or mode is missing, or as in `ranking`.
 
     Examples
     --------
@@ -246,10 +247,11 @@ def rank_inspections(
     >>> float(found.row("days_earlier")["value"]), int(found.row("days_earlier")["n"])
     (1.0, 2)
     """
-    mine = inspections[inspections["channel"].isin(channels) & (inspections["mode"] != "offsite")]
+    mine = inspections[inspections["channel"].isin(channels)]
+    mine = mine[on_site(mine)]
     rows = mine.merge(scored[["enterprise_id", by]], on="enterprise_id", validate="many_to_one")
     return ranking(
-        (rows["finding"] != "none").astype(np.int64),
+        found_something(rows).astype(np.int64),
         rows[by],
         rows["inspected_on"],
         group=rows["inspector"],

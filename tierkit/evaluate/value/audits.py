@@ -58,9 +58,9 @@ def audits_for_rate(rate: float, wanted: float, confidence: float = 0.95, design
     >>> audits_for_rate(0.1, 0.03)
     388
     """
-    if not 0 < rate < 1 or not 0 < wanted < 0.5 or not design_effect > 0:
+    if not 0 < rate < 1 or not 0 < wanted < 0.5 or not 0 < design_effect < math.inf:
         raise ValueError(
-            "The rate must be in (0, 1), the half-width in (0, 0.5) and the design effect positive. "
+            "The rate must be in (0, 1), the half-width in (0, 0.5), the design effect positive and finite. "
             f"Got {rate}, {wanted} and {design_effect}."
         )
     low, high = 0, 1
@@ -96,11 +96,13 @@ def audits_for_value(found: PolicyValue, wanted: float, estimator: str = "random
     Raises
     ------
     ValueError
-        If the width is not positive or there is no such estimate to start from.
+        If the width is not positive and finite, or there is no such estimate to start from.
     """
-    if not wanted > 0:
-        raise ValueError(f"The half-width must be positive. Got {wanted}.")
+    if not 0 < wanted < math.inf:
+        raise ValueError(f"The half-width must be positive and finite. Got {wanted}.")
     rows = found.table.to_dict("index")
+    if estimator not in rows:
+        raise ValueError(f"The 'estimator' must be one of {', '.join(map(str, rows))}. Got {estimator!r}.")
     row, audits = rows[estimator], int(rows["random"]["n"])
     width = float(row["high"]) - float(row["low"])
     if not width > 0:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from tierkit.city.parameters import Parameters
+from tierkit.evaluate.findings import found_something, on_site
 from tierkit.evaluate.value.opportunities import open_obligations, weekly_chances, within
 from tierkit.evaluate.value.overlap import Gap, OverlapError
 from tierkit.evaluate.windows import check_window
@@ -190,14 +191,15 @@ def _inspected(
     """Return the on-site inspections of these obligations within the window."""
     every = data["inspections"]
     inside = every["inspected_on"].between(start, start + pd.Timedelta(days=days), inclusive="left")
-    there = every[inside & (every["mode"] != "offsite")]
+    there = every[inside]
+    there = there[on_site(there)]
     number = rows[_KEYS].astype(str).assign(obligation=np.arange(len(rows)))
     names = there[_KEYS].astype(str).merge(number, on=_KEYS, how="left")["obligation"].to_numpy()
     out = pd.DataFrame(
         {
             "obligation": names,
             "channel": there["channel"].astype(str).to_numpy(object),
-            "found": (there["finding"] != "none").to_numpy(bool),
+            "found": found_something(there),
             "propensity": there["propensity"].to_numpy(np.float64, na_value=np.nan),
             "served_share": there["served_share"].to_numpy(np.float64, na_value=np.nan),
             "inspector": there["inspector"].astype(str).to_numpy(object),

@@ -1,0 +1,92 @@
+"""Which inspections were made on site, and which of them found something: never told of a missing value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tierkit.arrays import Mask
+from tierkit.records import FINDINGS, MODES
+
+__all__ = ["found_something", "on_site"]
+
+
+def found_something(inspections: pd.DataFrame) -> Mask:
+    """Return which inspections found something, of any severity.
+
+    Parameters
+    ----------
+    inspections : DataFrame of n rows
+        With the column ``finding``.
+
+    Returns
+    -------
+    bool array of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If a finding is missing, or is no finding of the data contract. No dataset that was read and validated
+        holds such a row.
+
+    Examples
+    --------
+    >>> found_something(pd.DataFrame({"finding": ["none", "minor"]})).tolist()
+    [False, True]
+    >>> found_something(pd.DataFrame({"finding": ["none", None]}))
+    Traceback (most recent call last):
+    ...
+    ValueError: The 'finding' is missing in 1 of 2 inspections, and a missing one is neither ...
+    """
+    _check(inspections, "finding", FINDINGS, "neither a violation nor none")
+    return ~_is(inspections["finding"], "none")
+
+
+def on_site(inspections: pd.DataFrame) -> Mask:
+    """Return which inspections were made on site, alone or jointly.
+
+    Parameters
+    ----------
+    inspections : DataFrame of n rows
+        With the column ``mode``.
+
+    Returns
+    -------
+    bool array of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If a mode is missing, or is no mode of the data contract.
+
+    Examples
+    --------
+    >>> on_site(pd.DataFrame({"mode": ["onsite", "offsite", "joint"]})).tolist()
+    [True, False, True]
+    """
+    _check(inspections, "mode", MODES, "neither on site nor off")
+    return ~_is(inspections["mode"], "offsite")
+
+
+def _is(values: pd.Series, level: str) -> Mask:
+    same: Mask = values.isin([level]).to_numpy(np.bool_)
+    return same
+
+
+def _check(inspections: pd.DataFrame, name: str, levels: tuple[str, ...], neither: str) -> None:
+    values = inspections[name]
+    known = values.isin(levels).to_numpy(np.bool_)
+    gone = (values.isna() | values.isin([""])).to_numpy(np.bool_)
+    of = f"{len(values):,} inspections"
+    told = []
+    if gone.any():
+        told.append(
+            f"The '{name}' is missing in {int(gone.sum()):,} of {of}, and a missing one is {neither}."
+        )
+    if (other := ~known & ~gone).any():
+        first = values[other].iloc[0]
+        told.append(
+            f"The '{name}' is none of {', '.join(levels)} in {int(other.sum()):,} of {of}: {first!r} say."
+        )
+    if told:
+        raise ValueError(f"{' '.join(told)} Give a dataset that was read and validated, or leave them out.")
