@@ -109,9 +109,11 @@ class CreditScorecard(estimators.TwoClassEstimator):
     occurred at fit: the weight of an empty bin, which is that of the average, 0.
 
     A feature with a declared direction is not tested: a noise that goes the declared way gets points, few as
-    they are. Weights of levels are of shrunken rates (`tierkit.scores.chance.shrunken`), coefficients of the
-    rates as seen. Rows are taken as independent; where an enterprise has several, the test finds differences
-    between enterprises that a repeated draw of enterprises would not.
+    they are. Its missing values are: the direction says nothing of them, and where they differ from the known
+    ones by chance only, they have the weight 0. Weights of levels are of shrunken rates
+    (`tierkit.scores.chance.shrunken`), coefficients of the rates as seen. Rows are taken as independent;
+    where an enterprise has several, the test finds differences between enterprises that a repeated draw of
+    enterprises would not.
 
     Examples
     --------
@@ -185,8 +187,9 @@ class CreditScorecard(estimators.TwoClassEstimator):
         for k, (name, rows) in enumerate(kept.items()):
             where = self._place(name, rows, matrix)
             count, events = np.array([[row["count"], row["events"]] for row in rows], np.float64).T
-            seen[:, k] = woe(count, events, event.size, event.sum())[where]
-            told[:, k] = np.array([row["woe"] for row in rows])[where]
+            weight, own = woe(count, events, event.size, event.sum()), np.array([row["woe"] for row in rows])
+            missing = np.array([row["kind"] == "missing" for row in rows])
+            seen[:, k], told[:, k] = np.where(missing, own, weight)[where], own[where]
         # The weights of levels are shrunken, and a regression on the rows that they come from would stretch
         # them again. So the coefficients are those of the weights as seen, and the level is set anew.
         slopes = self._regress(seen, event, list(kept))
