@@ -33,7 +33,7 @@ from tierkit.scores.content import count, known, mapping, number, read_json, rec
 from tierkit.scores.inputs import Unseen
 from tierkit.scores.saved import check_learnt, learnt
 
-__all__ = ["BASE", "CreditScorecard"]
+__all__ = ["BASE", "HIGHEST", "LOWEST", "CreditScorecard"]
 
 COLUMNS = (
     "feature",
@@ -51,7 +51,7 @@ COLUMNS = (
     "log_odds",
 )
 _FORMAT = "tierkit-scorecard-1"
-_LOWEST, _HIGHEST = 0.0, 1000.0
+LOWEST, HIGHEST = 0.0, 1000.0
 _NUMBERS = {
     "base_points": (-np.inf, np.inf),
     "base_odds": (0.0, np.inf),
@@ -232,7 +232,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
     def _check_range(self) -> None:
         by_feature = self.table_.groupby("feature", sort=False)["points"]
         low, high = float(by_feature.min().sum()), float(by_feature.max().sum())
-        if low < _LOWEST or high > _HIGHEST:
+        if low < LOWEST or high > HIGHEST:
             raise ValueError(
                 f"The table could give {low:.1f} to {high:.1f} points, which leaves 0 … 1000, and points are "
                 "never clipped. Lower 'points_to_double', or move 'base_points' or 'base_odds'."
