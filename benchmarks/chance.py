@@ -34,7 +34,10 @@ each at half the size: for rates that only rise or only fall, and for any rates.
 direction gets points only if at most one deal (of a number: none) looks as good as what was seen, a size of
 {size}. Missing
 values are a cell of their own; where they differ and the known values do not, by the same test of these
-alone, the known ones stay one bin. A column with a declared direction is not tested.
+alone, the known ones stay one bin.
+
+A column with a declared direction is not tested. A direction says nothing of missing values, though. So these
+are tested against the known ones, as two cells; where they do not differ, they weigh 0, which is the average.
 
 Levels that pass are weighed by shrunken rates: each is drawn to the column's mean the more, the fewer rows
 it has, by as much as the spread of all levels says (empirical Bayes). Otherwise the level with the highest

@@ -262,7 +262,9 @@ def test_a_policy_with_its_own_baseline_travels_with_the_model(model, tmp_path) 
     (tmp_path / "mine.toml").write_text(head + value + 'unit = "probability", assumption = "a test"}\n')
     mine = Policy.load(tmp_path / "mine.toml")
     folder = Model(model.risk, model.credit, mine, model.manifest).save(tmp_path / "elsewhere" / "model")
-    assert Model.load(folder).policy["depth.detection"] == 0.8
+    back = Model.load(folder)
+    assert back.policy["depth.detection"] == 0.8
+    assert back.manifest["policy"] == {"name": "mine", "hash": mine.hash}
 
 
 def test_too_few_records_are_said_plainly(data) -> None:

@@ -158,3 +158,105 @@ def test_the_import_of_optbinning_stays_quiet(capfd) -> None:
     binning.cuts(*sample(200))
     assert capfd.readouterr() == ("", "")
     assert not logging.getLogger("__cvxpy__").filters
+
+
+# Missing values of a declared direction
+
+
+def column(seed: int, rate_missing: float, n: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+    """Return a column of zeros with missing values, whose event rate is 0.2 where it is known."""
+    rng = np.random.default_rng(seed)
+    x = np.where(rng.random(n) < 0.3, np.nan, 0.0)
+    return x, (rng.random(n) < np.where(np.isnan(x), rate_missing, 0.2)).astype(np.int64)
+
+
+@pytest.mark.parametrize("sign", [-1, 0, 1])
+def test_values_missing_at_random_get_no_points_whatever_the_declared_sign(sign) -> None:
+    kept = [binning.bins("x", *column(seed, 0.2), sign=sign) for seed in range(40)]
+    assert kept == ["its values differ no more than chance would have it"] * 40
+
+
+@pytest.mark.parametrize("sign", [-1, 0, 1])
+def test_missing_values_that_tell_are_kept(sign) -> None:
+    x, event = column(0, 0.5)
+    rows = binning.bins("x", x, event, sign=sign)
+    assert [row["kind"] for row in rows] == ["interval", "missing"]
+    assert rows[1]["woe"] < -0.5
+
+
+def test_a_missing_bin_beside_known_ones_weighs_only_what_is_more_than_chance() -> None:
+    x, event = sample(1000)
+    gone = np.random.default_rng(1).random(1000) < 0.3
+    known = binning.bins("x", np.where(gone, np.nan, x), event, sign=1)
+    assert len(known) > 2
+    assert [row["woe"] for row in known if row["kind"] == "missing"] == [0.0]
+    assert [row["iv"] for row in known if row["kind"] == "missing"] == [0.0]
+    assert known[-1]["count"] == gone.sum()
+    tells = binning.bins("x", np.where(event == 1, np.where(gone, np.nan, x), x), event, sign=1)
+    assert tells[-1]["woe"] < -1
+
+
+# Input of the public functions
+
+
+@pytest.mark.parametrize(
+    ("count", "events", "total", "total_events", "said"),
+    [
+        ([10.0, 20], [5, 21], 30, 26, "bin 1 has 21 of 20"),
+        ([10.0, np.nan], [5, 1], 30, 6, "'count' must be a finite number, 0 or more"),
+        ([10.0, 20], [5, -1], 30, 4, "'events' must be a finite number, 0 or more"),
+        ([10.0, 20], [0, 0], 30, 0, "0 of 30 rows are events"),
+        ([10.0, 20], [10, 20], 30, 30, "30 of 30 rows are events"),
+        ([10.0, 20], [5, 5], 29, 10, "hold 10 events and 20 others, and the totals say 10 and 19"),
+        ([10.0, 20], [5, 5], 30, 9, "hold 10 events and 20 others, and the totals say 9 and 21"),
+        ([10.0, 20], [5], 30, 5, "'events' has 1 rows, and 'count' has 2"),
+        ([10.0, 20], [5, 5], "30", 10, "'totals' must be a finite number"),
+    ],
+)
+def test_weights_are_of_counts_that_are_sound(count, events, total, total_events, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        binning.woe(count, events, total, total_events)
+
+
+def test_weights_of_lists_are_those_of_arrays() -> None:
+    assert binning.woe([40, 110], [10, 100], 150, 110).tolist() == (
+        binning.woe(np.array([40.0, 110.0]), np.array([10.0, 100.0]), 150, 110).tolist()
+    )
+
+
+HALF = [0, 1] * 20
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: binning.cuts([np.nan, *range(39)], HALF), "'x' must be a finite number"),
+        (lambda: binning.cuts(range(40), [1, 2] * 20), "'event' must be 0 or 1"),
+        (lambda: binning.cuts(range(40), HALF, 2), "'sign' must be -1, 0 or 1"),
+        (lambda: binning.cuts(range(40), HALF, max_bins=0), "'max_bins' must be a whole number"),
+        (lambda: binning.cuts(range(40), HALF, min_share=2), "'min_share' must be in"),
+        (lambda: binning.cuts(range(40), HALF, rate=2), "'rate' must be in"),
+        (lambda: binning.groups([0.5] * 40, HALF), "'codes' must be a whole number"),
+        (lambda: binning.groups([-1] * 40, HALF), "'codes' must be a finite number, 0 or more"),
+        (lambda: binning.groups([], []), "There are no 'codes'"),
+        (lambda: binning.bins("x", range(40), [1, 2] * 20), "'event' must be 0 or 1"),
+        (lambda: binning.bins("x", range(40), [1] * 40), "'event' is of one class only"),
+        (lambda: binning.bins("x", [np.inf] * 40, HALF), "'x' must be a finite number, or missing"),
+        (lambda: binning.bins("x", [3.0] * 40, HALF, ("a", "b")), "'x' must hold codes of levels, 0 to 1"),
+        (lambda: binning.bins("x", [0.5] * 40, HALF, ("a", "b")), "'x' must be a whole number"),
+        (lambda: binning.place([{"kind": "missing"}], [np.inf]), "'x' must be a finite number, or missing"),
+        (
+            lambda: binning.place([{"kind": "missing"}], [-2], ("a",)),
+            "'x' must hold codes of levels, -1 to 0",
+        ),
+    ],
+)
+def test_columns_are_what_they_have_to_be(call, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_a_column_may_be_a_list() -> None:
+    x, event = sample(400)
+    assert binning.cuts(x.tolist(), event.tolist()) == binning.cuts(x, event)
+    assert binning.bins("x", x.tolist(), event.tolist()) == binning.bins("x", x, event)

@@ -1,6 +1,8 @@
 """What both estimators do with their input before anything is fitted."""
 
+from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 
-from tierkit.scores.estimators import check_monotone, check_parameters, learn, named, rows
+from tierkit.scores.estimators import check_monotone, check_parameters, events_of, learn, named, rows
+from tierkit.scores.inputs import ColumnError
 
 
 def test_frames_keep_their_names_and_arrays_get_some() -> None:
@@ -110,3 +113,108 @@ def test_signs_name_numbers_of_the_frame() -> None:
     assert "'level', whose levels have no order" in str(caught.value)
     one.monotone = {"a": 1, "level": 0}
     check_monotone(one)
+
+
+# What has no names, is masked, or is no target
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pd.Categorical([1, 2, 1, 2]), "'x1' holds text or categories. For levels give a DataFrame"),
+        (["a", "b", "a", "b"], "'x1' holds text or categories"),
+        (pd.date_range("2024-01-01", periods=4), "'x1' holds datetime64.*Give a number"),
+        ([date(2024, 1, 1)] * 4, "'x1' holds date, which is neither"),
+        (pd.timedelta_range("1D", periods=4), "'x1' holds timedelta64"),
+        ([Decimal("sNaN")] * 4, "'x1' holds a decimal that is no number"),
+    ],
+)
+@pytest.mark.parametrize("kind", [pd.DataFrame, lambda of: pd.DataFrame(of).to_numpy(object)])
+def test_columns_without_names_are_refused_by_their_position(kind, column, message) -> None:
+    X, numbers = kind({0: [1.0, 2, 3, 4], 1: column}), [[1.0, 2.0]] * 4
+    if isinstance(X, np.ndarray) and isinstance(column, pd.Categorical):
+        return  # its labels, which were numbers before they were asked
+    with pytest.raises(ColumnError, match=message):
+        learn(DummyClassifier(), X, [0, 1, 0, 1])
+    one = DummyClassifier()
+    learn(one, numbers, [0, 1, 0, 1])
+    one.fit(numbers, [0, 1, 0, 1])
+    with pytest.raises(ColumnError, match=message):
+        rows(one, X)
+
+
+def test_a_decimal_that_is_no_number_is_refused_by_its_name() -> None:
+    with pytest.raises(ColumnError, match="Column 'a' holds a decimal that is no number"):
+        learn(DummyClassifier(), pd.DataFrame({"a": [Decimal("sNaN"), Decimal(1)]}), [0, 1])
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, lambda of: pd.DataFrame(of).to_numpy(object)])
+def test_na_without_names_is_missing(kind) -> None:
+    X, one = kind({0: pd.array([1, None, 3, 4], "Int64"), 1: [pd.NA, 1.5, None, 2]}), DummyClassifier()
+    frame, _ = learn(one, X, [0, 1, 0, 1])
+    assert frame.isna().to_numpy().tolist() == [[False, True], [True, False], [False, True], [False, False]]
+    assert one.inputs_.missing == {"x0", "x1"}
+
+
+@pytest.mark.parametrize("kind", [float, int, object])
+def test_what_is_masked_is_missing_at_fit_and_at_scoring(kind) -> None:
+    data = np.array([[999, 1], [2, 2], [3, 1], [4, 2]], kind)
+    X, one = np.ma.masked_array(data, data == 999), DummyClassifier()
+    frame, _ = learn(one, X, [0, 1, 0, 1])
+    assert np.isnan(frame.iloc[0, 0])
+    assert frame.to_numpy()[1:].tolist() == data[1:].tolist()
+    assert one.inputs_.missing == {"x0"}
+    one.fit(data, [0, 1, 0, 1])
+    assert rows(one, X).equals(frame)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["1", 0, 1, 0], "'y' holds int, str. Give two classes of one kind"),
+        ([None, 0, 1, 0], "'y' is missing in 1 of 4 rows, the first is row 0. Leave these rows out"),
+        (["a", None, "b", "b"], "'y' is missing in 1 of 4 rows, the first is row 1"),
+        (pd.array([0, 1, None, 1], "Int64"), "'y' is missing in 1 of 4 rows, the first is row 2"),
+        (
+            np.ma.masked_array([0, 1, 0, 1], [0, 0, 0, 1]),
+            "'y' is missing in 1 of 4 rows, the first is row 3. Leave",
+        ),
+        (np.ma.masked_array(["a", "b"] * 2, [0, 0, 0, 1]), "'y' is missing in 1 of 4 rows"),
+        (np.array(["2024-01-01", "2024-01-02"] * 2, "M8[D]"), "'y' holds date"),
+        (pd.to_timedelta([1, 2] * 2, "D"), "'y' holds .*Give two classes"),
+        ([date(2024, 1, 1), date(2024, 1, 2)] * 2, "'y' holds date. Give two classes"),
+        ([b"a", b"b"] * 2, "'y' holds bytes"),
+        ([Decimal("sNaN"), Decimal(1)] * 2, "'y' holds Decimal"),
+        ([Fraction(1, 2), Fraction(1)] * 2, "'y' holds Fraction"),
+    ],
+)
+@pytest.mark.parametrize("X", [pd.DataFrame({"a": [1.0, 2, 3, 4]}), [[1.0], [2], [3], [4]]])
+def test_a_target_is_numbers_or_texts_and_known(X, y, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        learn(DummyClassifier(), X, y)
+    one = DummyClassifier().fit(X, [0, 1, 0, 1])
+    with pytest.raises(ValueError, match=message):
+        events_of(one, y)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [0, 1],
+        [False, True],
+        ["a", "b"],
+        pd.array([0, 1], "Int64"),
+        np.array([0, 1], object),
+        pd.Categorical(["a", "b"]),
+        np.ma.masked_array([0, 1], [0, 0]),
+    ],
+)
+def test_targets_of_every_other_kind_are_taken(y) -> None:
+    one = DummyClassifier()
+    _, event = learn(one, [[1.0], [2.0]], y)
+    assert event.tolist() == [0, 1]
+    assert events_of(one, y).tolist() == [False, True]
+    with pytest.raises(ValueError, match=r"'y' has the shape \(2, 1\), and must have one dimension"):
+        events_of(one, np.asarray(y).reshape(2, 1))
+    with pytest.raises(ValueError, match=r"'y' has the shape \(\)"):
+        events_of(one, np.asarray(y)[0])

@@ -267,3 +267,12 @@ def test_levels_that_differ_by_a_nul_at_the_end_stay_apart() -> None:
     known = Inputs.learn(frame)
     assert known.levels["x"] == ("a", "a\0", "b")
     assert known.read(frame)[:, 0].tolist() == [0, 1, 2]
+
+
+def test_a_nan_that_is_no_null_is_missing_at_fit_as_at_scoring() -> None:
+    held = pd.Series(pd.arrays.ArrowExtensionArray(pa.array([1.0, float("nan"), 3.0])))
+    assert not held.isna().any()
+    frame = pd.DataFrame({"x": held})
+    known = Inputs.learn(frame)
+    assert known.missing == {"x"}
+    np.testing.assert_array_equal(known.read(frame, "error")[:, 0], [1, np.nan, 3])

@@ -1,5 +1,7 @@
 """Measures against closed forms and against independent implementations."""
 
+from datetime import date
+from decimal import Decimal
 from itertools import product
 
 import numpy as np
@@ -339,3 +341,66 @@ def test_what_rounding_leaves_is_no_spread() -> None:
     various = np.random.default_rng(0).random(99)
     low, high = metrics.bootstrap_interval(near - 1, 50, against=various)
     assert (low, high) == pytest.approx((0, 0), abs=1e-15)
+
+
+@pytest.mark.parametrize(("k", "n"), [("k", [5, 9]), ([1, 2], "n")])
+def test_a_count_under_a_mask_is_missing(k, n) -> None:
+    hidden = np.ma.masked_array([1, 999], [False, True])
+    k, n = (hidden if isinstance(one, str) else one for one in (k, n))
+    with pytest.raises(ValueError, match="must be a finite number in every row; row 1 holds nan"):
+        metrics.wilson_interval(k, n)
+    with pytest.raises(ValueError, match="no numbers"):
+        metrics.wilson_interval("3", 20)
+
+
+NUMBERS = [0.5, 1.25, 2.0, None, 4.0, 0.5]
+OTHERS = [0.5, 3.5, 3.0, 4.0, None, 0.75]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda v: [one if one is None else Decimal(str(one)) for one in v],
+        lambda v: pd.Series(v, dtype="Float64"),
+        lambda v: pd.Series([pd.NA if one is None else one for one in v], dtype=object),
+        lambda v: pd.Series(v, dtype=object),
+        lambda v: pd.Series(v, dtype="float64[pyarrow]"),
+        lambda v: np.ma.masked_array(
+            [999.0 if one is None else one for one in v], [one is None for one in v]
+        ),
+    ],
+)
+def test_the_index_is_that_of_the_numbers_whatever_holds_them(kind) -> None:
+    plain = metrics.psi(np.array(NUMBERS, float), np.array(OTHERS, float), 3)
+    assert metrics.psi(kind(NUMBERS), kind(OTHERS), 3) == plain
+    assert metrics.psi(kind(NUMBERS), np.array(OTHERS, float), 3) == plain
+    assert plain != metrics.psi(list(map(str, NUMBERS)), list(map(str, OTHERS)))
+
+
+def test_decimals_are_numbers_and_not_levels() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 400)).round(3)
+    assert metrics.psi([*map(Decimal, map(str, a))], [*map(Decimal, map(str, b))]) == metrics.psi(a, b) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("values", "held"),
+    [
+        (pd.date_range("2024-01-01", periods=3), "datetime64"),
+        (pd.timedelta_range("1D", periods=3), "timedelta64"),
+        ([date(2024, 1, 1)] * 3, "date"),
+        ([1, "1", 2], "int, str"),
+        ([1j, 2j], "complex"),
+    ],
+)
+def test_what_is_neither_numbers_nor_levels_has_no_index(values, held) -> None:
+    for samples in ((values, [1.0, 2.0]), (["a", "b"], values)):
+        with pytest.raises(ValueError, match=rf"Column '(reference|other)' holds {held}.*Give a number"):
+            metrics.psi(*samples)
+
+
+def test_levels_of_the_index_are_their_texts() -> None:
+    told = metrics.psi(["1", "2"], ["1", "1", "1", "2"])
+    assert metrics.psi(pd.Categorical([1, 2]), pd.Categorical([1, 1, 1, 2])) == told
+    assert metrics.psi(pd.Series(["1", "2"], dtype="category"), pd.Categorical([1, 1, 1, 2])) == told
+    assert metrics.psi([None, "a"], pd.Series([pd.NA, "a"], dtype=object)) == 0

@@ -403,6 +403,32 @@ STATED = {
     "columns": (_set("features", "risk", ["fax"]), "does not go with the other files: features.risk"),
     "a setting": (_set("risk", "settings", "n_trees", 9), "risk.settings: are not the parameters"),
     "a calibration": (_set("risk", "calibration", "shift", 9.0), "risk.calibration: is not that"),
+    "a policy's hash": (_set("policy", "hash", "0" * 64), "policy.hash: is not that of the policy in policy"),
+    "a policy's name": (
+        _set("policy", "name", "generic"),
+        "policy.name: is not that of the policy in policy",
+    ),
+    "a place's hash": (_set("place", "hash", "0" * 64), "place.hash: is not that of the place in policy"),
+    "a place's name": (_set("place", "name", "xanadu"), "place.name: is not that of the place in policy"),
+    "a schema": (_set("schema", 99), "manifest.json: cannot be read: schema: must be 1. Got 99 instead"),
+    "a day to come": (_set("as_of", "2300-01-01"), "as_of: must be days that records may have, 1949-10-01"),
+    "a day long past": (
+        _set("risk", "split", "first", "0001-01-01"),
+        "risk.split: must be days that records",
+    ),
+    "a share": (
+        _set("risk", "metrics", "test", "auc", 1e308),
+        r"risk\.metrics\.test\.auc: must be a share from 0 to 1",
+    ),
+    "a share below 0": (_set("credit", "metrics", "brier", -0.1), r"credit\.metrics\.brier: must be a share"),
+    "a share of a baseline": (
+        _set("risk", "baselines", "test", 0, "auc_behind_low", -1.1),
+        r"auc_behind_low: must be a share from -1 to 1",
+    ),
+    "bands beyond all points": (
+        lambda manifest: manifest["credit"]["bands"]["edges"].__setitem__(-1, 1e300),
+        r"credit\.bands\.edges\[\d+\]: must be a number from 0\.0 to 1000",
+    ),
     "a baseline": (
         _set("risk", "baselines", "test", 0, "score", "luck"),
         r"baselines\.test\[0\]\.score: must",
@@ -419,6 +445,18 @@ def test_a_manifest_with_a_right_hash_is_held_against_the_files(
     altered = signed(folder, tmp_path / "altered", lambda manifest, _: other(manifest))
     with pytest.raises(ModelError, match=said):
         Model.load(altered)
+
+
+@pytest.mark.slow
+def test_a_policy_under_another_name_is_refused(folder: Path, tmp_path: Path) -> None:
+    def alter(_: dict[str, Any], files: dict[str, bytes]) -> None:
+        text = files["policy.toml"].decode()
+        other = re.sub(r"(risk_cutoffs = \{ value = )\[[^]]*\]", r"\1[0.0011, 0.2, 0.5]", text)
+        assert other != text
+        files["policy.toml"] = other.encode()
+
+    with pytest.raises(ModelError, match=r"policy\.toml: cannot be read: .*is the name of a preset"):
+        Model.load(signed(folder, tmp_path / "altered", alter))
 
 
 @pytest.mark.slow

@@ -10,10 +10,12 @@ import re
 import tempfile
 import tomllib
 import warnings
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -34,6 +36,7 @@ from tierkit.policy import (
     diff,
     presets,
 )
+from tierkit.policy.files import loading
 from tierkit.policy.specification import RENAMED, spec_of
 from tierkit.records import SHANGHAI, DataError, Parameter
 from tierkit.texts import is_text
@@ -314,7 +317,7 @@ def test_hash_follows_values_alone(legacy):
     hashes = {legacy.reform({"depth.detection": 0.7 + step}).hash for step in (1e-12, 1e-9, 0.1)}
     assert len(hashes | {legacy.hash}) == 4
     assert legacy.reform({"scoring.sector_offset.gas": -0.0}).hash == legacy.hash
-    seeing = legacy.to_toml().replace("oracle = false", "oracle = true")
+    seeing = legacy.reform({}).to_toml().replace("oracle = false", "oracle = true")
     assert Policy.loads(seeing).hash != legacy.hash
 
 
@@ -556,6 +559,58 @@ def test_a_name_that_looks_like_that_of_a_preset_is_that(tmp_path: Path, name: s
     )
     with pytest.raises(PolicyError, match=r"is the name of a preset, which differs in 'depth.detection'"):
         Policy.load(path)
+
+
+@pytest.mark.parametrize("name", ["jiading-2025", "Jiading-2025"])
+def test_the_name_of_a_preset_is_refused_to_another_policy_however_it_is_made(legacy, tmp_path, name):
+    said = f"'meta.name' = '{name}' is the name of a preset, which differs in 'scoring"
+    with pytest.raises(PolicyError, match=said) as caught:
+        legacy.reform({"depth.detection": 0.8}, name=name)
+    assert caught.value.problems[0].remedy == "give the policy a name of its own"
+    text = legacy.reform({"depth.detection": 0.8}).to_toml().replace('"reform"', f'"{name}"', 1)
+    with pytest.raises(PolicyError, match=said):
+        Policy.loads(text)
+    file = tmp_path / "jiading-2025.toml"
+    value = '{ value = 0.1, unit = "probability", assumption = "mine" }'
+    file.write_text(f'[meta]\nname = "{name}"\n[depth]\ndetection = {value}\n')
+    with pytest.raises(PolicyError, match="is the name of a preset"):
+        legacy.reform(file)
+    assert legacy.reform(file, name="mine").name == "mine"
+    assert legacy.reform({"depth.detection": 0.8}).name == "reform"
+
+
+def test_a_preset_keeps_its_name_in_a_place_and_on_a_day_and_comes_back(legacy, monkeypatch):
+    assert legacy.reform({}, name="legacy").hash == legacy.hash
+    here = Policy.load("generic").at(SHANGHAI)
+    assert here.name == "generic"
+    assert Policy.loads(here.to_toml()) == here
+    later = Parameter(0.8, "probability", assumption="x", from_=date(2030, 1, 1))
+    shanghai = Policy.load("shanghai-2025").reform({"depth.detection": later})
+    content = loading.Content("shanghai-2025", shanghai.meta, shanghai.parameters)
+    preset = loading.load
+    monkeypatch.setattr(
+        loading, "load", lambda path, above, *of: (content, None) if not above else preset(path, above, *of)
+    )
+    with pytest.warns(PolicyWarning, match="from 2030-01-01 on"):
+        today = replace(shanghai, name="shanghai-2025").on(date(2026, 1, 1))
+    assert Policy.loads(today.to_toml())["depth.detection"] == 0.7
+
+
+def test_numbers_of_numpy_are_those_of_python_at_any_depth(legacy):
+    plain = legacy.reform(
+        {"cap": {"planned_visits": 3}, "scoring": {"risk_cutoffs": [0.1, 0.2, 0.4]}}, name="one"
+    )
+    changes = {
+        "cap": {"planned_visits": np.int64(3)},
+        "scoring": {"risk_cutoffs": [np.float64(0.1), np.float64(0.2), np.float64(0.4)]},
+    }
+    of_numpy = legacy.reform(changes, name="one")
+    assert of_numpy == plain
+    assert type(of_numpy["cap.planned_visits"]) is int
+    assert [type(one) for one in of_numpy["scoring.risk_cutoffs"]] == [float] * 3
+    leaf = {"value": np.float64(0.8), "unit": "probability", "assumption": "a trial"}
+    for one in (leaf, Parameter(np.float64(0.8), "probability", assumption="a trial")):
+        assert type(legacy.reform({"depth": {"detection": one}})["depth.detection"]) is float
 
 
 LATER = """[meta]

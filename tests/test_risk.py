@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tierkit.scores import metrics
 from tierkit.scores.inputs import ColumnError
 from tierkit.scores.risk import RiskModel
+from tierkit.scores.scorecard import CreditScorecard
 
 SECTORS = ["retail", "food", "gas", "drugs"]
 MONOTONE = {"findings": 1, "clean": -1}
@@ -300,3 +301,44 @@ def test_extra_columns_and_columns_of_another_type_are_never_taken_for_others(mo
     assert model.check(X.assign(note="x"))["note:extra"].all()
     with pytest.raises(ValueError, match="findings"):
         model.margin(X.assign(findings="many"))
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        (["1"] * 60, "'sample_weight' must be a finite weight"),
+        (np.ones(60, "m8[D]"), "'sample_weight' must be a finite weight"),
+        (np.ma.masked_array(np.ones(60), np.arange(60) == 7), "'sample_weight' must be .* row 7"),
+        ([1.0] * 59, "'sample_weight' has 59 rows"),
+        ([-1.0] * 60, "'sample_weight' must be a finite weight, 0 or more"),
+    ],
+)
+def test_weights_are_numbers_at_fit_and_at_calibration(weight, said) -> None:
+    X, y = np.arange(60.0)[:, None], np.arange(60) % 2
+    with pytest.raises(ValueError, match=said):
+        RiskModel(n_trees=2).fit(X, y, weight)
+    with pytest.raises(ValueError, match=said):
+        RiskModel(n_trees=2).fit(X, y).calibrate(X, y, weight)
+
+
+def test_calibration_refuses_a_target_that_is_none() -> None:
+    X, y = np.arange(60.0)[:, None], np.arange(60) % 2
+    model = RiskModel(n_trees=2).fit(X, y)
+    for bad in (y[:, None], 1, [None, "1"] * 30, y.astype("M8[D]")):
+        with pytest.raises(ValueError, match="'y' "):
+            model.calibrate(X, bad)
+    with pytest.raises(ValueError, match="'y' has 59 rows"):
+        model.calibrate(X, y[1:])
+
+
+@pytest.mark.parametrize("make", [lambda: RiskModel(n_trees=5, n_leaves=3, min_rows=5), CreditScorecard])
+def test_a_mask_hides_what_is_under_it(make) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.random((2000, 1))
+    y = (rng.random(2000) < 0.1 + 0.6 * x[:, 0]).astype(int)
+    gone = rng.random(2000) < 0.3
+    masked = np.ma.masked_array(np.where(gone[:, None], 999.0, x), gone[:, None])
+    missing = np.where(gone[:, None], np.nan, x)
+    np.testing.assert_array_equal(
+        make().fit(masked, y).predict_proba(masked), make().fit(missing, y).predict_proba(missing)
+    )

@@ -347,6 +347,12 @@ def test_rounding_by_hand_and_the_grades_it_changes(card) -> None:
     assert json.loads(json.dumps(found.to_dict()))["features"] == len(names) - 1
 
 
+@pytest.mark.parametrize("cutoffs", [[np.nan], [500, np.inf], ["500"], 500, [[500.0]], [None], [500 + 0j]])
+def test_cutoffs_of_a_rounding_are_finite_numbers(card, cutoffs) -> None:
+    with pytest.raises(ValueError, match=r"'cutoffs' (must|has)"):
+        rounding(card, people(20)[0], cutoffs)
+
+
 def test_whole_points_that_could_leave_the_scale_are_refused(card) -> None:
     # Rounding takes up to half a point per feature, and this scale ends just below the worst sum.
     data = json.loads(card.to_json())
@@ -388,3 +394,38 @@ def test_log_odds_of_many_levels_are_right_on_new_rows() -> None:
     # Of 300 rows each, the standard error is 0.02. Unshrunken, the worst are told 0.07 or more too high.
     assert predicted[worst].mean() == pytest.approx(outcome[worst].mean(), abs=0.03)
     assert predicted[best].mean() == pytest.approx(outcome[best].mean(), abs=0.03)
+
+
+# Missing values of a column with a declared direction
+
+
+def test_values_missing_at_random_give_no_points_and_those_that_tell_do() -> None:
+    rng = np.random.default_rng(0)
+    known = rng.integers(0, 2, 1000).astype(float)
+    y = (rng.random(1000) < 0.15 + 0.3 * known).astype(int)
+    gone = rng.random(1000) < 0.3
+    X = pd.DataFrame({"a": np.where(gone, np.nan, known), "b": np.where(gone, np.nan, 0.0)})
+    card = CreditScorecard(monotone={"a": -1, "b": -1}).fit(X, y)
+    assert card.unused_ == {"b": "its values differ no more than chance would have it"}
+    missing = card.table().query("kind == 'missing'")
+    assert missing[["points", "woe", "iv"]].to_numpy().tolist() == [[0.0, 0.0, 0.0]]
+    assert missing["count"].tolist() == [gone.sum()]
+    # The file says the same, and no other weight than this one or that of the counts.
+    assert CreditScorecard.from_json(card.to_json()).table().equals(card.table())
+    data = json.loads(card.to_json())
+    row = next(row for row in data["table"] if row["kind"] == "missing")
+    row["woe"] = 0.5
+    with pytest.raises(ValueError, match="woe: is not that of the row's 'count' and 'events'"):
+        CreditScorecard.from_json(json.dumps(data))
+    tells = np.where(gone & (y == 1), np.nan, known)
+    card = CreditScorecard(monotone={"a": -1}).fit(pd.DataFrame({"a": tells}), y)
+    assert card.table().query("kind == 'missing'")["points"].item() < -20
+
+
+def test_a_missing_bin_of_no_declared_direction_has_the_weight_of_its_counts(card) -> None:
+    data = json.loads(CreditScorecard().fit(*people()).to_json())
+    row = next(row for row in data["table"] if row["kind"] == "missing" and row["feature"] == "age")
+    assert row["count"]
+    row["woe"] = row["points"] = row["log_odds"] = 0.0
+    with pytest.raises(ValueError, match="woe: is not that of the row's"):
+        CreditScorecard.from_json(json.dumps(data))

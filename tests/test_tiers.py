@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from math import log
 
 import numpy as np
@@ -523,6 +524,48 @@ def test_ids_and_columns_are_checked():
     texts.loc[0, "credit_points"] = "many"
     with pytest.raises(DataError, match="is not a finite number"):
         assign(texts, ROUND["legacy"])
+
+
+STRANGE = {
+    "days": pd.Series(pd.to_datetime(["2024-01-01", None])),
+    "durations": pd.Series(pd.to_timedelta([1, None], "D")),
+    "dates": pd.Series([date(2024, 1, 1)] * 2, dtype=object),
+    "durations of NumPy": pd.Series([np.timedelta64(1, "D")] * 2, dtype=object),
+    "complex": pd.Series([0.1 + 0j, 0.2]),
+    "complex objects": pd.Series([0.1 + 0j, 0.2 + 1j], dtype=object),
+    "text": pd.Series(["0.1", "0.2"]),
+    "categories": pd.Series(pd.Categorical(["a", "b"])),
+    "a decimal that is none": pd.Series([Decimal("sNaN")] * 2, dtype=object),
+}
+
+
+@pytest.mark.parametrize("column", ["risk_probability", "credit_points"])
+@pytest.mark.parametrize("held", STRANGE)
+def test_scores_are_real_numbers(held, column):
+    scores = frame([0.1, 0.2], 600).assign(**{column: STRANGE[held]})
+    with pytest.raises(DataError, match="is not a finite number") as caught:
+        assign(scores, ROUND["legacy"])
+    assert [(one.column, one.rows) for one in caught.value.problems] == [(column, 2)]
+
+
+@pytest.mark.parametrize("held", STRANGE)
+def test_weeks_and_true_probabilities_are_real_numbers(held):
+    scores = frame([0.1, 0.2], 600)
+    old = pd.DataFrame({"enterprise_id": ["e0", "e1"], "tier": "T1", "risk_level": 1, "credit_grade": "A"})
+    with pytest.raises(DataError, match="is not a number of weeks"):
+        assign(scores, ROUND["legacy"], old.assign(weeks_ago=STRANGE[held]))
+    truth = pd.Series(STRANGE[held].array, index=["e0", "e1"])
+    with pytest.raises(DataError, match="is not a probability"):
+        assign(scores, POLICIES["oracle"], oracle_probability=truth)
+
+
+@pytest.mark.parametrize("kind", ["object", "Float64", "float32", "double[pyarrow]"])
+def test_numbers_of_every_type_give_the_same_tiers(kind):
+    scores = frame([0.125, 0.25], 600)
+    other = scores.astype({"risk_probability": kind, "credit_points": kind})
+    pd.testing.assert_frame_equal(assign(other, ROUND["legacy"]), assign(scores, ROUND["legacy"]))
+    decimals = scores.assign(risk_probability=[Decimal("0.125"), Decimal("0.25")])
+    pd.testing.assert_frame_equal(assign(decimals, ROUND["legacy"]), assign(scores, ROUND["legacy"]))
 
 
 @pytest.mark.parametrize(

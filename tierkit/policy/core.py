@@ -20,6 +20,7 @@ from tierkit.policy.files.loading import (
     find_place,
     finish,
     load,
+    own_name,
     presets,
     read,
 )
@@ -144,7 +145,7 @@ class Policy(Result):
         Raises
         ------
         PolicyError
-            With every problem of the text.
+            With every problem of the text, the name of a preset that is another among them.
 
         Examples
         --------
@@ -152,7 +153,8 @@ class Policy(Result):
         >>> Policy.loads(legacy.to_toml()) == legacy
         True
         """
-        return cls._usable(*read(text, place, Path(), (), of_place))
+        content, reading = read(text, place, Path(), (), of_place)
+        return cls._usable(own_name(content, reading), reading)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per parameter: its ``value``, ``unit``, date, source and assumption."""
@@ -359,7 +361,7 @@ class Policy(Result):
         Raises
         ------
         PolicyError
-            With every problem of the changes.
+            With every problem of the changes, the name of a preset that is another among them.
 
         Warns
         -----
@@ -386,17 +388,16 @@ class Policy(Result):
             new = name or reading.meta.get("name", path.stem)
         else:
             new = name or "reform"
-            # Numbers and arrays of NumPy as those of Python.
-            changes = {key: v.tolist() if hasattr(v, "tolist") else v for key, v in changes.items()}
             reading = read_mapping(
-                changes, f"reform '{new}'", assumption or f"set in reform '{new}'", self.place
+                _of_python(changes), f"reform '{new}'", assumption or f"set in reform '{new}'", self.place
             )
             title = self.meta.title
             reading.meta |= {"title_zh": f"{title.zh}·{new}", "title_en": f"{title.en}, {new}"}
         wrong = clash_of_places(self._content, reading.of_place)
         if wrong:
             reading.note("meta.place", *wrong)
-        return self._usable(finish(new, bind(self._content, reading.of_place), reading), reading)
+        content = finish(new, bind(self._content, reading.of_place), reading)
+        return self._usable(own_name(content, reading), reading)
 
     def _check_is_baseline_of(self, reading: Reading, folder: Path) -> None:
         """Record a problem if a reform file names a baseline whose values differ from this policy's."""
@@ -430,6 +431,17 @@ class Policy(Result):
 
     def _repr_html_(self) -> str:
         return html_of(self.name, self.meta, self.parameters)
+
+
+def _of_python(value: Any) -> Any:
+    """Return numbers and arrays of NumPy as those of Python, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: _of_python(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_of_python(one) for one in value]
+    if isinstance(value, Parameter):
+        return replace(value, value=_of_python(value.value), before=_of_python(value.before))
+    return _of_python(value.tolist()) if hasattr(value, "tolist") else value
 
 
 def _plain(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from scipy.stats import rankdata
 from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
 from tierkit.scores.chance import cells, differs, shrunken
+from tierkit.scores.checked import checked, checked_count, checked_share, checked_whole
 
 __all__ = ["SMOOTHING", "bins", "cuts", "groups", "place", "woe"]
 
@@ -32,7 +33,9 @@ __all__ = ["SMOOTHING", "bins", "cuts", "groups", "place", "woe"]
 SMOOTHING = 10.0
 """Rows at the average event rate that every bin is given before its weight of evidence is taken."""
 
+_ROUNDED = 1e-9  # what sums of fractions may be off by
 _SMALLEST_BIN = 5  # rows; below this a rate says nothing even after smoothing
+_BY_CHANCE = "its values differ no more than chance would have it"
 _TREND = {1: "ascending", -1: "descending"}
 
 
@@ -77,12 +80,17 @@ def woe(count: Floats, events: Floats, total: float, total_events: float) -> Flo
     count, events : float array of shape (n_bins,)
         Rows and events of each bin.
     total, total_events : float
-        Rows and events of all bins, both classes present.
+        Rows and events of all bins of the column, of which those given may be some; both classes present.
 
     Returns
     -------
     float array of shape (n_bins,)
         Natural log; above 0 where the bin has fewer events than average, 0 where it is empty.
+
+    Raises
+    ------
+    ValueError
+        If a bin has more events than rows, or the totals are less than the bins hold or of one class only.
 
     Notes
     -----
@@ -96,11 +104,44 @@ def woe(count: Floats, events: Floats, total: float, total_events: float) -> Flo
     >>> woe(np.array([130.0, 210, 0]), np.array([100.0, 210, 0]), 340, 310).round(4).tolist()
     [1.0731, -3.1794, 0.0]
     """
+    rows, found = checked(count=("amounts", count), events=("amounts", events))
+    if (found > rows * (1 + _ROUNDED)).any():
+        at = int(np.argmax(found > rows * (1 + _ROUNDED)))
+        raise ValueError(
+            f"'events' must be no more than 'count'; bin {at} has {found[at]:g} of {rows[at]:g}."
+        )
+    [sums] = checked(totals=("amounts", [total, total_events]))
+    if not 0 < sums[1] < sums[0]:
+        raise ValueError(f"{sums[1]:g} of {sums[0]:g} rows are events. Give totals of both classes.")
+    good, its = rows.sum() - found.sum(), sums[0] - sums[1]
+    if found.sum() > sums[1] * (1 + _ROUNDED) or good > its * (1 + _ROUNDED):
+        raise ValueError(
+            f"The bins hold {found.sum():g} events and {good:g} others, and the totals say {sums[1]:g} and "
+            f"{its:g}. Give the totals of all bins."
+        )
+    return _weights(rows, found, *map(float, sums))
+
+
+def _weights(count: Floats, events: Floats, total: float, total_events: float) -> Floats:
+    """Return the weights of counts that are sound, or of rates that stand for them."""
     rate = total_events / total
     bad = events + SMOOTHING * rate
     good = count - events + SMOOTHING * (1 - rate)
     value: Floats = np.log(good / bad) - np.log((total - total_events) / total_events)
     return value
+
+
+def _sound(x: Any, event: Any, kind: str, name: str = "x") -> tuple[Floats, NDArray[np.int64]]:
+    """Return the values and the events of rows as arrays, or refuse them."""
+    values, outcome = checked(**{name: (kind, x)}, event=("outcomes", event))
+    return values, outcome.astype(np.int64)
+
+
+def _check_settings(sign: int, max_bins: int, min_share: float) -> None:
+    if sign not in (-1, 0, 1):
+        raise ValueError(f"The 'sign' must be -1, 0 or 1. Got {sign!r}.")
+    checked_count("max_bins", max_bins)
+    checked_share("min_share", min_share)
 
 
 def _share(n: int, min_share: float) -> float:
@@ -161,6 +202,11 @@ def cuts(
     list of float
         Ascending; empty where ``x`` is constant, one class is absent or no cut in that direction helps.
 
+    Raises
+    ------
+    ValueError
+        If a number is missing or infinite, an outcome not 0 or 1, or a setting cannot be used.
+
     Examples
     --------
     >>> x = np.repeat([0.0, 1.0, 2.0], 100)
@@ -169,6 +215,11 @@ def cuts(
     >>> cuts(x, event, sign=1), cuts(x, event, sign=-1)
     ([1.5], [])
     """
+    x, event = _sound(x, event, "scores")
+    _check_settings(sign, max_bins, min_share)
+    average = float(event.mean()) if rate is None and event.size else rate
+    if rate is not None:
+        checked_share("rate", rate)
     if x.size < 2 * _SMALLEST_BIN or x.min() == x.max() or event.min() == event.max():
         return []
     share = _share(x.size, min_share)
@@ -181,7 +232,7 @@ def cuts(
     with _interruptible():
         binning.fit(x, event)
     found = [float(cut) for cut in binning.splits]
-    average = float(event.mean()) if rate is None else rate
+    assert average is not None  # there are rows
     return _pooled(x, event, found or _perfect_cut(x, event, share), sign, average)
 
 
@@ -203,6 +254,11 @@ def groups(
     list of list of int
         Codes that occur, each in one bin; a single bin where no split helps.
 
+    Raises
+    ------
+    ValueError
+        If a code is no whole number from 0, an outcome not 0 or 1, or a setting cannot be used.
+
     Examples
     --------
     >>> codes = np.repeat([0, 1, 2], 100)
@@ -211,6 +267,11 @@ def groups(
     >>> groups(codes, event)
     [[0, 2], [1]]
     """
+    given, event = _sound(codes, event, "amounts", "codes")
+    codes = checked_whole("codes", given)
+    _check_settings(1, max_bins, min_share)
+    if not codes.size:
+        raise ValueError("There are no 'codes' to put together. Give a row at least.")
     occurring, inverse = np.unique(codes, return_inverse=True)
     # A level's rank by its rate turns the grouping of levels into cuts of a number.
     rate = _level_rates(inverse, event)
@@ -225,6 +286,16 @@ def _level_rates(codes: NDArray[np.int64], event: NDArray[np.int64]) -> Floats:
     return shrunken(
         np.bincount(codes).astype(np.float64), np.bincount(codes, weights=event).astype(np.float64)
     )
+
+
+def _check_codes(x: Floats, labels: Sequence[str], least: int) -> None:
+    """Refuse what is neither missing nor the code of a level."""
+    codes = checked_whole("x", x[~np.isnan(x)])
+    if codes.size and not least <= codes.min() <= codes.max() < len(labels):
+        raise ValueError(
+            f"'x' must hold codes of levels, {least} to {len(labels) - 1}, or missing values. "
+            f"Got {codes.min()} to {codes.max()}."
+        )
 
 
 def _bin(feature: str, number: int, kind: str, **rest: Any) -> dict[str, Any]:
@@ -307,7 +378,14 @@ def bins(
         Rows with ``feature``, ``bin``, ``kind``, ``lower``, ``upper``, ``levels``, ``count``, ``events``,
         ``woe`` and ``iv``, the kinds ``interval`` or ``level`` first, then ``missing`` and, for levels,
         ``unseen``. A text if the feature says nothing, with the reason. ``count`` and ``events`` are those
-        seen; ``woe`` and ``iv`` of levels are of their shrunken rates (`tierkit.scores.chance.shrunken`).
+        seen; ``woe`` and ``iv`` of levels are of their shrunken rates (`tierkit.scores.chance.shrunken`), and
+        0 of missing values that differ from the known ones of a declared direction by chance only.
+
+    Raises
+    ------
+    ValueError
+        If a number is infinite or no code of a level, an outcome not 0 or 1 or of one class only, or a
+        setting cannot be used.
 
     Examples
     --------
@@ -316,22 +394,32 @@ def bins(
     >>> [(row["kind"], row["lower"], row["count"]) for row in bins("x", x, event)]
     [('interval', -inf, 100), ('interval', 0.5, 100), ('missing', None, 100)]
     """
+    x, event = _sound(x, event, "values")
+    _check_settings(sign, max_bins, min_share)
+    if labels is not None:
+        _check_codes(x, labels, 0)
+    if event.size and event.min() == event.max():
+        raise ValueError("The 'event' is of one class only. Give rows of both classes.")
     some = ~np.isnan(x)
     if not some.any():
         return "all values are missing"
     known, its_event, rate = x[some], event[some], float(event.mean())
     if some.all() and known.min() == known.max():
         return "constant"
-    # A declared direction is knowledge enough; what has none must show that it is no accident.
-    parted = True
-    if sign == 0:
+    # A declared direction is knowledge enough; what has none must show that it is no accident. Of missing
+    # values it says nothing, so these must show it too.
+    parted = weighed = True
+    if sign == 0 or labels is not None:
         cell = np.full(x.size, -1)
         cell[some] = known if labels is not None else cells(known)
-        says, parted = _says_something(cell, event, ordered=labels is None)
-        if not says:
-            return "its values differ no more than chance would have it"
+        weighed, parted = _says_something(cell, event, ordered=labels is None)
+    elif not some.all():
+        weighed = _says_something(some - 1, event, ordered=False)[0]
+        parted = bool(known.min() < known.max())
+    if not weighed and (sign == 0 or labels is not None or not parted):
+        return _BY_CHANCE
     rows = _chosen(name, known, its_event, labels, sign, max_bins if parted else 1, min_share, rate)
-    if len(rows) == 1 and some.all():
+    if len(rows) == 1 and (some.all() or not weighed):
         return "no cut that helps"
     rows.append(_bin(name, len(rows), "missing"))
     if labels is not None:
@@ -345,7 +433,9 @@ def bins(
         told = _level_rates(inverse, its_event)[inverse]
         expected[:-2] = np.bincount(where[some], weights=told, minlength=len(rows))[:-2]
     total, bad = float(event.size), float(event.sum())
-    value = woe(count, expected, total, bad)
+    value = _weights(count, expected, total, bad)
+    if not weighed:
+        value[[row["kind"] == "missing" for row in rows]] = 0.0
     gain = ((count - expected) / (total - bad) - expected / bad) * value
     for i, row in enumerate(rows):
         row |= {
@@ -371,6 +461,11 @@ def place(
     labels : tuple of str, optional
         The levels, where ``x`` holds codes.
 
+    Raises
+    ------
+    ValueError
+        If a number is infinite, or no code of a level.
+
     Examples
     --------
     >>> kinds = [("interval", -np.inf), ("interval", 2.0), ("missing", None)]
@@ -378,6 +473,9 @@ def place(
     >>> place(found, np.array([1.0, 2.0, np.nan])).tolist()
     [0, 1, 2]
     """
+    [x] = checked(x=("values", x))
+    if labels is not None:
+        _check_codes(x, labels, -1)
     kind = [row["kind"] for row in rows]
     missing = kind.index("missing")
     if labels is not None:

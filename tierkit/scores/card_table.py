@@ -127,8 +127,9 @@ def check_numbers(
 ) -> None:
     """Refuse numbers that do not follow from each other, or turn a declared direction round.
 
-    Weights follow from rows and events (those of levels are shrunken, by rates that the table does not hold),
-    log-odds from coefficients and weights, points from log-odds; whole points are those rounded.
+    Weights follow from rows and events (those of levels are shrunken, by rates that the table does not hold,
+    and missing values of a declared direction may weigh 0), log-odds from coefficients and weights, points
+    from log-odds; whole points are those rounded.
 
     Parameters
     ----------
@@ -151,10 +152,14 @@ def check_numbers(
             refuse(f"table[{at}].points", f"are not those of the log-odds, within {_AGREE:g}.")
     whole = all(row["points"] == round(row["points"]) for row in rows)
     count, events = (np.array([row[name] for row in rows], np.float64) for name in ("count", "events"))
-    weights = woe(count, events, count[0], events[0])
+    starts = [at for at, row in enumerate(rows) if at and row["bin"] == 0]
+    weights = np.zeros(len(rows))
+    for start, end in pairwise([*starts, len(rows)]):
+        weights[start:end] = woe(count[start:end], events[start:end], count[0], events[0])
     slopes: dict[str, float] = {}
     for at, row in enumerate(rows[1:], 1):
-        if row["kind"] != "level" and not math.fabs(row["woe"] - weights[at]) <= _AGREE:
+        by_chance = row["kind"] == "missing" and row["woe"] == 0 and signs.get(row["feature"], 0)
+        if row["kind"] != "level" and not by_chance and not math.fabs(row["woe"] - weights[at]) <= _AGREE:
             refuse(f"table[{at}].woe", "is not that of the row's 'count' and 'events'.")
         if (
             row["coefficient"] >= 0

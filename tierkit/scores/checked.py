@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from tierkit.arrays import Floats, Mask
 
-__all__ = ["KINDS", "Kind", "checked", "checked_count", "checked_share"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "checked",
+    "checked_count",
+    "checked_share",
+    "checked_whole",
+    "is_number",
+    "unmasked",
+]
 
 
 class Kind(NamedTuple):
@@ -34,6 +43,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "outcomes": Kind("0 or 1", lambda x: (x == 0) | (x == 1)),
         "probabilities": Kind("a probability in 0 … 1", lambda x: (x >= 0) & (x <= 1)),
+        "values": Kind("a finite number, or missing", lambda x: ~np.isinf(x)),
         "scores": Kind("a finite number", np.isfinite),
         "amounts": Kind("a finite number, 0 or more", lambda x: np.isfinite(x) & (x >= 0)),
         "weights": Kind("a finite weight, 0 or more", lambda x: np.isfinite(x) & (x >= 0)),
@@ -46,6 +56,7 @@ Weights and amounts are summed and squared, so these sums must be numbers too.
 """
 _NUMBERS = "biuf"
 _SHOWN = 40
+_EXACT = 2.0**53  # below this every whole number is a float
 
 
 def checked(**given: tuple[str, Any]) -> list[NDArray[Any]]:
@@ -133,18 +144,67 @@ def checked_share(name: str, value: float) -> float:
     return float(value)
 
 
+def checked_whole(name: str, values: Floats) -> NDArray[np.int64]:
+    """Return numbers as integers, if all are whole.
+
+    Raises
+    ------
+    ValueError
+        If one is not.
+
+    Examples
+    --------
+    >>> checked_whole("codes", np.array([1.0, 2.0])).tolist()
+    [1, 2]
+    """
+    whole = (values == np.floor(values)) & (np.abs(values) <= _EXACT)
+    if not whole.all():
+        shown = values[np.argmin(whole)]
+        raise ValueError(f"'{name}' must be a whole number in every row. Got {shown:g}.")
+    return values.astype(np.int64)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a real number; NumPy counts its durations among the whole ones.
+
+    Examples
+    --------
+    >>> is_number(1.5), is_number(True), is_number(1j), is_number(np.timedelta64(1, "D"))
+    (True, True, False, False)
+    """
+    return isinstance(value, Real | Decimal | np.bool_) and not isinstance(value, np.timedelta64)
+
+
+def unmasked(values: Any) -> Any:
+    """Return values as they came, with None for what is masked; NumPy reads what is under a mask.
+
+    Examples
+    --------
+    >>> unmasked(np.ma.masked_array([1, 999], [False, True])).tolist()
+    [1, None]
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if not np.ma.getmaskarray(values).any():
+        return values.data
+    array = values.data.astype(object)
+    array[np.ma.getmaskarray(values)] = None
+    return array
+
+
 def _array(name: str, kind: str, values: Any) -> tuple[NDArray[Any], list[str]]:
     """Return the values as an array of one dimension, or what is wrong with them."""
-    if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(object), None)
-    array = np.asarray(values)
+    array = np.asarray(unmasked(values))
     if array.ndim != 1:
         told = f"'{name}' has the shape {array.shape}, and must have one dimension."
         return array, [told + (" Give its column alone." if array.ndim == 2 else "")]
     if kind == "groups":
         return array, []
-    gone = pd.isna(array)
-    if array.dtype == object and all(map(_is_number, array[~gone])):
+    try:
+        gone = pd.isna(array)
+    except ArithmeticError:  # a signalling NaN, of decimals, bears no comparison
+        return array, [_not_numbers(name, kind, array)]
+    if array.dtype == object and all(map(is_number, array[~gone])):
         array = np.where(gone, np.nan, array)
     elif array.dtype.kind not in _NUMBERS and len(array):
         return array, [_not_numbers(name, kind, array)]
@@ -152,11 +212,6 @@ def _array(name: str, kind: str, values: Any) -> tuple[NDArray[Any], list[str]]:
         return array.astype(np.float64), []
     except (TypeError, ValueError):
         return array, [_not_numbers(name, kind, array)]
-
-
-def _is_number(value: Any) -> bool:
-    # NumPy counts its durations among the whole numbers.
-    return isinstance(value, Real | Decimal | np.bool_) and not isinstance(value, np.timedelta64)
 
 
 def _not_numbers(name: str, kind: str, array: NDArray[Any]) -> str:
@@ -171,7 +226,7 @@ def _values(name: str, kind: str, array: NDArray[Any]) -> list[str]:
         count = f"{bad.size:,} of {len(array):,} rows"
         return [f"'{name}' must be {KINDS[kind].must_be} in every row; row {bad[0]} holds {shown} ({count})."]
     if kind == "weights" and len(array) and not array.sum() > 0:
-        return [f"'{name}' has no weight above 0. Give weight to a row at least."]
+        return [f"'{name}' has no weight above zero. Give weight to a row at least."]
     if kind in ("weights", "amounts") and array.any():
         with np.errstate(over="ignore"):
             squares = (array**2).sum()

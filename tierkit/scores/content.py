@@ -33,11 +33,13 @@ __all__ = [
     "record",
     "refuse",
     "series",
+    "share",
     "text",
 ]
 
 Form: TypeAlias = Callable[[Any, str], None]
 _LARGEST_INT = 2**53  # beyond, floats skip whole numbers
+_ROUNDED = 1e-9  # what a sum of many shares may be off by
 _LONGEST_NUMBER = 40  # characters
 _MOST_ITEMS = 100_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -189,6 +191,17 @@ def number(low: float = -math.inf, high: float = math.inf, *, above: float = -ma
             limit = f" from {low} to {high}" if math.isfinite(low) or math.isfinite(high) else ""
             limit += f" above {above}" if math.isfinite(above) else ""
             refuse(place, f"must be a number{limit}. Got {_shown(value)} instead.")
+
+    return form
+
+
+def share(low: float = 0.0) -> Form:
+    """Return the form of a share from ``low`` to 1, which may be off by a rounding."""
+
+    def form(value: Any, place: str) -> None:
+        number()(value, place)
+        if not low - _ROUNDED <= value <= 1 + _ROUNDED:
+            refuse(place, f"must be a share from {low:g} to 1. Got {_shown(value)} instead.")
 
     return form
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -14,9 +15,12 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from tierkit.results import plain
-from tierkit.scores.inputs import Inputs, check_names, check_numbers
+from tierkit.scores.checked import is_number, unmasked
+from tierkit.scores.inputs import Inputs, check_names, numbers_of
 
-__all__ = ["TwoClassEstimator", "check_monotone", "check_parameters", "learn", "named", "rows"]
+__all__ = ["TwoClassEstimator", "check_monotone", "check_parameters", "events_of", "learn", "named", "rows"]
+
+_STORED = (bool, int, float, np.generic)  # numbers that a file of JSON holds
 
 
 class TwoClassEstimator(ClassifierMixin, BaseEstimator):
@@ -27,10 +31,11 @@ class TwoClassEstimator(ClassifierMixin, BaseEstimator):
     """
 
     def __sklearn_tags__(self) -> Any:
-        """Declare two classes only, and that missing values are allowed."""
+        """Declare two classes only, and that missing values and text are read."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
         return tags
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -86,13 +91,85 @@ def named(X: Any) -> bool:
     return True
 
 
+def _by_position(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_axis([f"x{j}" for j in range(frame.shape[1])], axis=1)
+
+
+def _unnamed(X: Any) -> Any:
+    """Return what has no names as scikit-learn can check it, what is masked or NA as missing.
+
+    NumPy would take the labels of categories for numbers, and what is under a mask for a value.
+    """
+    if isinstance(X, list | tuple):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # rows of unlike lengths, of which scikit-learn tells
+            return X
+    X = unmasked(X)
+    if isinstance(X, pd.DataFrame):
+        return numbers_of(_by_position(X))
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2:
+        return numbers_of(_by_position(pd.DataFrame(X)))
+    return X
+
+
 def _frame(X: Any, values: NDArray[np.float64]) -> pd.DataFrame:
     """Return an array as a frame; what NumPy turned into numbers must have been some, exactly."""
-    names = [f"x{j}" for j in range(values.shape[1])]
     given = np.asarray(X)
     if given.dtype != np.float64:
-        check_numbers(pd.DataFrame({name: given[:, j] for j, name in enumerate(names)}))
-    return pd.DataFrame(values, columns=names)
+        numbers_of(_by_position(pd.DataFrame({j: given[:, j] for j in range(given.shape[1])})))
+    return _by_position(pd.DataFrame(values))
+
+
+def _target(y: Any) -> Any:
+    """Return a target as it came, if its values are known and of one kind that a file can hold."""
+    if y is None:
+        return y
+    y = unmasked(y)
+    # Of a list NumPy would make texts of numbers, where one of them is a text.
+    values = np.array(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
+    flat = values.ravel().tolist() if values.dtype == object else []
+    decimals = any(isinstance(one, Decimal) for one in flat)
+    gone = np.flatnonzero(False if decimals else pd.isna(values))  # of which one may bear no comparison
+    if gone.size:
+        raise ValueError(
+            f"'y' is missing in {gone.size:,} of {values.size:,} rows, the first is row {gone[0]}. "
+            "Leave these rows out."
+        )
+    if values.dtype.kind in "biufcU":
+        return y
+    if values.dtype == object and all(isinstance(one, str) for one in flat):
+        return y
+    if values.dtype == object and all(is_number(one) and isinstance(one, _STORED) for one in flat):
+        return np.array(flat).reshape(values.shape)
+    held = ", ".join(sorted({type(one).__name__ for one in flat})) or str(values.dtype)
+    raise ValueError(f"'y' holds {held}. Give two classes of one kind: numbers such as 0 and 1, or texts.")
+
+
+def events_of(estimator: Any, y: Any) -> NDArray[np.bool_]:
+    """Return which rows are events, by the classes that an estimator was fitted on.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` has not one dimension, or holds what is no class seen at fit.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> events_of(SimpleNamespace(classes_=np.array(["no", "yes"])), ["yes", "no"]).tolist()
+    [True, False]
+    """
+    outcome = np.asarray(_target(y))
+    if outcome.ndim != 1:
+        raise ValueError(
+            f"'y' has the shape {outcome.shape}, and must have one dimension. Give its column alone."
+        )
+    unknown = sorted(set(outcome.tolist()) - set(estimator.classes_.tolist()))
+    if unknown:
+        raise ValueError(f"The target holds classes unseen at fit: {unknown}. Leave these rows out.")
+    event: NDArray[np.bool_] = outcome == estimator.classes_[1]
+    return event
 
 
 def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
@@ -104,9 +181,10 @@ def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
     ----------
     estimator : classifier
     X : DataFrame or array of shape (n, k)
-        An array is taken as numbers in columns ``x0``, ``x1``, …, and so is a frame without names.
+        An array is taken as numbers in columns ``x0``, ``x1``, …, and so is a frame without names; what is
+        masked is missing.
     y : array of shape (n,)
-        Two classes; the second in sorted order is the event.
+        Two classes, numbers or texts; the second in sorted order is the event.
 
     Returns
     -------
@@ -116,7 +194,8 @@ def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
     Raises
     ------
     ValueError
-        If ``y`` has not exactly two classes, rows do not match, or a column cannot be used.
+        If ``y`` has not exactly two classes of one kind or is missing somewhere, rows do not match, or a
+        column cannot be used.
 
     Examples
     --------
@@ -127,6 +206,7 @@ def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
     ([0, 1], ['no', 'yes'], ('x0',))
     """
     frame: pd.DataFrame
+    y = _target(y)
     if named(X):
         if not (X.shape[0] and X.shape[1]):
             raise ValueError(f"Found a frame of shape {X.shape}. Give at least one row and one column.")
@@ -134,8 +214,9 @@ def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
         y = validate_data(estimator, y=y, X="no_validation")
         check_consistent_length(frame, y)
     else:
-        values, y = validate_data(estimator, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
-        frame = _frame(X, values)
+        given = _unnamed(X)
+        values, y = validate_data(estimator, given, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        frame = _frame(given, values)
     check_classification_targets(y)
     target = type_of_target(y, input_name="y")
     classes, event = np.unique(y, return_inverse=True)
@@ -181,8 +262,9 @@ def rows(estimator: Any, X: Any) -> pd.DataFrame:
             f"{type(estimator).__name__} was fitted on columns without names and joins by position. "
             "Give an array, or fit on a DataFrame."
         )
-    values = validate_data(estimator, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-    return _frame(X, values)
+    given = _unnamed(X)
+    values = validate_data(estimator, given, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+    return _frame(given, values)
 
 
 def check_parameters(

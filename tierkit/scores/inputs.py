@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.arrays import Floats
+from tierkit.arrays import Floats, Mask
 
-__all__ = ["ColumnError", "Inputs", "Unseen", "check_names", "check_numbers", "flag_text"]
+__all__ = ["Column", "ColumnError", "Inputs", "Unseen", "check_names", "column_of", "flag_text", "numbers_of"]
 
 Unseen = Literal["flag", "error"]
 UNSEEN = -1.0
@@ -109,8 +109,19 @@ def _texts(categories: pd.Index) -> list[str] | None:
 
 
 @dataclass(frozen=True)
-class _Column:
-    """What a column holds: numbers, or levels by code; neither where it is refused."""
+class Column:
+    """What a column holds: numbers, or levels by code; neither where it is refused.
+
+    Parameters
+    ----------
+    numbers : float array of shape (n,), optional
+        NaN where missing.
+    levels : tuple of str
+    codes : int array of shape (n,), optional
+        Positions of the levels, -1 where missing.
+    problem : str
+        Why it is refused, and what to do.
+    """
 
     numbers: Floats | None = None
     levels: tuple[str, ...] = ()
@@ -118,27 +129,37 @@ class _Column:
     problem: str = ""
 
     @property
+    def missing(self) -> Mask:
+        """Which values are missing, as they are read: pandas does not count every NaN as such."""
+        return np.isnan(self.numbers) if self.numbers is not None else np.asarray(self.codes == -1)
+
+    @property
     def empty(self) -> bool:
         """Whether every value is missing, so that the column may be of either kind."""
-        missing = np.isnan(self.numbers) if self.numbers is not None else self.codes == -1
-        return bool(np.all(missing))
+        return bool(self.missing.all())
 
 
-def _of_numbers(name: str, values: Floats, exact: bool) -> _Column:
+def _of_numbers(name: str, values: Floats, exact: bool) -> Column:
     if not exact:
-        return _Column(
+        return Column(
             problem=f"Column '{name}' holds numbers that a float cannot hold exactly. Cast it to float where "
             "rounding does no harm, or leave it out where it is a code."
         )
     if np.isinf(values).any():
-        return _Column(
+        return Column(
             problem=f"Column '{name}' contains infinity. Give finite numbers, or leave the value missing."
         )
-    return _Column(numbers=values)
+    return Column(numbers=values)
 
 
-def _column(name: str, column: pd.Series) -> _Column:
-    """Return what a column holds, by its values."""
+def column_of(name: str, column: pd.Series) -> Column:
+    """Return what a column holds, by its values.
+
+    Examples
+    --------
+    >>> column_of("size", pd.Series(["s", None, "m"])).levels
+    ('m', 's')
+    """
     kind = column.dtype.kind
     if kind in "biuf":
         values = column.to_numpy(np.float64, na_value=np.nan)
@@ -151,12 +172,17 @@ def _column(name: str, column: pd.Series) -> _Column:
         texts = _texts(column.cat.categories)
         if texts is None:
             kinds = _kinds(column.cat.categories)
-            return _Column(
+            return Column(
                 problem=f"Column '{name}' has categories of {kinds}, whose texts may change or be the same. "
                 "Give text, whole numbers or truth values of one kind, each once."
             )
-        return _Column(levels=tuple(texts), codes=np.array(column.cat.codes, np.int64))
-    some = column.notna().to_numpy()
+        return Column(levels=tuple(texts), codes=np.array(column.cat.codes, np.int64))
+    try:
+        some = column.notna().to_numpy()
+    except ArithmeticError:  # a signalling NaN bears no comparison
+        return Column(
+            problem=f"Column '{name}' holds a decimal that is no number. Leave it empty where it is missing."
+        )
     values = column.to_numpy(object)[some]
     if kind in "OUT" and all(type(value) in (str, np.str_) for value in values):
         codes = np.full(len(column), -1, np.int64)
@@ -164,14 +190,14 @@ def _column(name: str, column: pd.Series) -> _Column:
         found = sorted(set(texts))
         code = {level: i for i, level in enumerate(found)}
         codes[some] = [code[one] for one in texts]
-        return _Column(levels=tuple(found), codes=codes)
+        return Column(levels=tuple(found), codes=codes)
     if kind == "O" and all(map(_is_number, values)):
         floats = _exact(values)
         numbers = np.full(len(column), np.nan)
         numbers[some] = 0.0 if floats is None else floats
         return _of_numbers(name, numbers, floats is not None)
     held = _kinds(values) if kind == "O" else str(column.dtype)
-    return _Column(
+    return Column(
         problem=f"Column '{name}' holds {held}, which is neither numbers nor text. Give a number that says "
         "the same, such as days for a date or a duration, text for levels, or leave it out."
     )
@@ -193,8 +219,8 @@ def check_names(frame: pd.DataFrame) -> None:
         raise ColumnError(problems)
 
 
-def check_numbers(frame: pd.DataFrame) -> None:
-    """Check that every column holds numbers that a float holds exactly, or nothing.
+def numbers_of(frame: pd.DataFrame) -> Floats:
+    """Return the columns of a frame as numbers, if each holds what a float holds exactly, or nothing.
 
     Raises
     ------
@@ -202,19 +228,24 @@ def check_numbers(frame: pd.DataFrame) -> None:
 
     Examples
     --------
-    >>> check_numbers(pd.DataFrame({"n": [1, 2]}))
+    >>> numbers_of(pd.DataFrame({"n": [1, 2], "m": [None, True]})).tolist()
+    [[1.0, nan], [2.0, 1.0]]
     """
     problems = []
-    for name in frame.columns:
-        found = _column(name, frame[name])
+    matrix = np.full(frame.shape, np.nan)
+    for j, name in enumerate(frame.columns):
+        found = column_of(name, frame[name])
         if found.problem:
             problems.append(found.problem)
-        elif found.numbers is None and not found.empty:
+        elif found.numbers is not None:
+            matrix[:, j] = found.numbers
+        elif not found.empty:
             problems.append(
-                f"Column '{name}' holds text. Give a DataFrame that names its columns for levels."
+                f"Column '{name}' holds text or categories. For levels give a DataFrame with named columns."
             )
     if problems:
         raise ColumnError(problems)
+    return matrix
 
 
 def _name_problems(frame: pd.DataFrame) -> list[str]:
@@ -273,10 +304,13 @@ class Inputs:
         levels: dict[str, tuple[str, ...]] = {}
         missing = set()
         for name in () if problems else frame.columns:
-            found = _column(name, frame[name])
+            found = column_of(name, frame[name])
             if found.problem:
                 problems.append(found.problem)
-            elif found.codes is not None:
+                continue
+            if found.missing.any():
+                missing.add(name)
+            if found.codes is not None:
                 levels[name] = found.levels
                 occurring = len(np.unique(found.codes[found.codes >= 0]))
                 if occurring > max(_FEW_LEVELS, len(frame) / _ROWS_A_LEVEL):
@@ -284,13 +318,11 @@ class Inputs:
                         f"Column '{name}' has {occurring:,} levels in {len(frame):,} rows, as an identifier "
                         "has. Leave it out, or put its levels together."
                     )
-            if frame[name].isna().any():
-                missing.add(name)
         if problems:
             raise ColumnError(problems)
         return cls(tuple(frame.columns), levels, frozenset(missing))
 
-    def _found(self, frame: pd.DataFrame, on_unseen: Unseen) -> list[_Column]:
+    def _found(self, frame: pd.DataFrame, on_unseen: Unseen) -> list[Column]:
         """Return what the columns hold, in the order of the names."""
         problems = _name_problems(frame)
         given = list(map(str, frame.columns))
@@ -302,14 +334,14 @@ class Inputs:
             problems.append(
                 "Feature names seen at fit time, yet now missing: " + ", ".join(absent) + ". Add them."
             )
-        found = [] if problems else [_column(name, frame[name]) for name in self.names]
+        found = [] if problems else [column_of(name, frame[name]) for name in self.names]
         for name, one in zip(self.names, found, strict=bool(found)):
             problems += [one.problem] if one.problem else self._other_kind(name, one, frame[name])
         if problems:
             raise ColumnError(problems)
         return found
 
-    def _other_kind(self, name: str, found: _Column, column: pd.Series) -> list[str]:
+    def _other_kind(self, name: str, found: Column, column: pd.Series) -> list[str]:
         levels = found.codes is not None
         if levels == (name in self.levels) or found.empty:
             return []

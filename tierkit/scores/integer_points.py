@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from tierkit.scores.checked import checked
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.texts import number
@@ -87,6 +88,11 @@ def rounding(card: CreditScorecard, X: Any, cutoffs: Sequence[float] = ()) -> Ro
     -------
     Rounding
 
+    Raises
+    ------
+    ValueError
+        If a cut-off is no finite number.
+
     Notes
     -----
     With points rounded row by row, |error| ≤ (k + 1) / 2 points for k features; in log-odds that times
@@ -103,6 +109,7 @@ def rounding(card: CreditScorecard, X: Any, cutoffs: Sequence[float] = ()) -> Ro
     >>> found.grades[["cutoff", "n", "changed"]].values.tolist()
     [['507.5', 1000, 500], ['any', 1000, 500]]
     """
+    [cuts] = checked(cutoffs=("scores", cutoffs))
     whole = card.rounded()
     table, other = card.table(), whole.table()
     before, after = card.points_and_log_odds(X), whole.points_and_log_odds(X)
@@ -130,11 +137,11 @@ def rounding(card: CreditScorecard, X: Any, cutoffs: Sequence[float] = ()) -> Ro
         }
         for unit, (scale, error) in units.items()
     ]
-    return Rounding(pd.DataFrame(errors), _grades(before[0], after[0], cutoffs), features)
+    return Rounding(pd.DataFrame(errors), _grades(before[0], after[0], cuts), features)
 
 
 def _grades(
-    before: NDArray[np.float64], after: NDArray[np.float64], cutoffs: Sequence[float]
+    before: NDArray[np.float64], after: NDArray[np.float64], cutoffs: NDArray[np.float64]
 ) -> pd.DataFrame:
     """Return how many rows rounding moves across each cut-off, and across any."""
     columns = ["cutoff", "n", "changed", "share", "low", "high"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from tierkit.features.catalogue import BY_NAME
+from tierkit.policy import Policy
+from tierkit.records import SCHEMA_VERSION, SHANGHAI
+from tierkit.records.cells import EARLIEST, LATEST
 from tierkit.scores.baselines import BASELINES
 from tierkit.scores.content import (
     Form,
@@ -21,13 +25,14 @@ from tierkit.scores.content import (
     record,
     refuse,
     series,
+    share,
     text,
 )
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.fitting import LEVELS
 from tierkit.scores.model_folder import FORMAT
 from tierkit.scores.risk import RiskModel
-from tierkit.scores.scorecard import CreditScorecard
+from tierkit.scores.scorecard import HIGHEST, LOWEST, CreditScorecard
 from tierkit.scores.training_rows import SCHEMES
 
 __all__ = ["check_manifest", "check_parts"]
@@ -35,18 +40,20 @@ __all__ = ["check_manifest", "check_parts"]
 
 _SETTINGS = {"n_trees": count(1), "learning_rate": number(0, 1), "n_leaves": count(2), "min_rows": count(1)}
 _CELL = number()  # of tables that are shown and never computed with
+_POINTS = number(LOWEST, math.nextafter(HIGHEST, math.inf))  # an edge may lie just above the highest points
 _MEASURES = record(
     n=count(),
     events=count(),
-    **dict.fromkeys(("rate", "predicted", "auc", "ks", "brier", "calibration_error"), maybe(_CELL)),
+    **dict.fromkeys(("rate", "predicted", "auc", "ks", "brier", "calibration_error"), maybe(share())),
 )
-_INTERVALS = [f"{name}{end}" for name in ("auc", "capture", "auc_behind") for end in ("", "_low", "_high")]
+_ENDS = ("", "_low", "_high")
 _BESIDE = record(
     score=known("model", *BASELINES),
     n=count(),
     events=count(),
     enough=flag,
-    **dict.fromkeys(_INTERVALS, maybe(_CELL)),
+    **dict.fromkeys((f"{name}{end}" for name in ("auc", "capture") for end in _ENDS), maybe(share())),
+    **dict.fromkeys((f"auc_behind{end}" for end in _ENDS), maybe(share(-1))),
 )
 
 
@@ -90,14 +97,14 @@ _CREDIT = record(
     events=count(),
     held_out=count(),
     metrics=_MEASURES,
-    bands=record(edges=series(number(), 1000), counts=series(count(), 1001)),
+    bands=record(edges=series(_POINTS, 1000), counts=series(count(), 1001)),
     unused=mapping(text()),
 )
 _STATED = record(name=text(), hash=digest)
 _MANIFEST = record(
     format=known(FORMAT),
     tierkit=text(),
-    schema=count(),
+    schema=known(SCHEMA_VERSION),
     as_of=day,
     scheme=known(*SCHEMES),
     seed=count(),
@@ -128,12 +135,19 @@ def check_manifest(manifest: Mapping[str, Any]) -> None:
         refuse("credit.bands.edges", "must ascend.")
     split = manifest["risk"]["split"]
     days = [split["first"], split["calibrate_from"], split["test_from"], manifest["as_of"]]
+    if not EARLIEST.isoformat() <= min(days) <= max(days) <= LATEST.isoformat():
+        outside = "as_of" if manifest["as_of"] == max(days) > LATEST.isoformat() else "risk.split"
+        refuse(outside, f"must be days that records may have, {EARLIEST} to {LATEST}.")
     if days != sorted(days):
         refuse("risk.split", "must ascend from 'first' to 'calibrate_from', 'test_from' and 'as_of'.")
 
 
 def check_parts(
-    manifest: Mapping[str, Any], risk: RiskModel, credit: CreditScorecard, ensemble: Ensemble | None
+    manifest: Mapping[str, Any],
+    risk: RiskModel,
+    credit: CreditScorecard,
+    ensemble: Ensemble | None,
+    policy: Policy,
 ) -> None:
     """Refuse parts of a model, each sound by itself, that do not go together.
 
@@ -160,6 +174,12 @@ def check_parts(
         refuse("credit.unused", "is not that of scorecard.json.")
     if any(value != getattr(risk, name) for name, value in manifest["risk"]["settings"].items()):
         refuse("risk.settings", "are not the parameters of risk.json.")
+    place = policy.place or SHANGHAI
+    files = {"policy": {"name": policy.name, "hash": policy.hash}, "place": place.stated()}
+    for what, stated in files.items():
+        for key, value in stated.items():
+            if manifest[what][key] != value:
+                refuse(f"{what}.{key}", f"is not that of the {what} in policy.toml.")
     members = () if ensemble is None else ensemble.members
     if members and len(members) != manifest["risk"]["bootstrap"]:
         refuse("risk.bootstrap", f"is not the number of members of the ensemble, {len(members)}.")

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from tierkit.arrays import Floats, Ints
-from tierkit.scores.checked import checked, checked_count, checked_share
+from tierkit.scores.checked import checked, checked_count, checked_share, is_number, unmasked
+from tierkit.scores.inputs import column_of
 
 __all__ = [
     "auc",
@@ -181,7 +182,7 @@ def wilson_interval(
     >>> round(float(low), 4), round(float(high), 4)
     (0.0524, 0.3604)
     """
-    events, trials = np.asarray(k, np.float64), np.asarray(n, np.float64)
+    events, trials = _counts("k", k), _counts("n", n)
     # Written so that NaN fails. Products of a share and a size may be off by a rounding.
     if not (np.all((events >= 0) & (events <= trials * (1 + 1e-9))) and np.isfinite(trials).all()):
         raise ValueError("There must be 0 … n events 'k' of n trials 'n', all finite. Give counts of each.")
@@ -197,6 +198,12 @@ def wilson_interval(
     low = np.where((trials > 0) & (events > 0), centre - half, 0.0)
     high = np.where((trials > 0) & (events < trials), centre + half, 1.0)
     return np.clip(low, 0, 1), np.clip(high, 0, 1)
+
+
+def _counts(name: str, values: ArrayLike) -> Floats:
+    """Return counts of any shape; what is masked is missing, and refused as that is."""
+    given = np.asarray(unmasked(values))
+    return np.asarray(checked(**{name: ("scores", given.ravel())})[0].reshape(given.shape), np.float64)
 
 
 def rate_interval(
@@ -668,7 +675,7 @@ def psi(reference: ArrayLike, other: ArrayLike, bins: int = 10) -> float:
     Parameters
     ----------
     reference, other : array of shape (n,) and (m,)
-        Numbers, or levels. Missing values are a cell of their own.
+        Numbers, or levels as text or categories. Missing values are a cell of their own.
     bins : int
         Bins of numbers, at the quantiles of the reference (`quantile_edges`).
 
@@ -681,7 +688,8 @@ def psi(reference: ArrayLike, other: ArrayLike, bins: int = 10) -> float:
     Raises
     ------
     ValueError
-        If one sample holds numbers and the other levels, or a number is infinite.
+        If one sample holds numbers and the other levels, a number is infinite, or a sample holds what is
+        neither, dates for instance.
 
     Examples
     --------
@@ -690,13 +698,13 @@ def psi(reference: ArrayLike, other: ArrayLike, bins: int = 10) -> float:
     >>> round(psi(["a", "b"], ["a", "a", "a", "b"]), 4)  # (3/4 - 1/2) ln(3/2) + (1/4 - 1/2) ln(1/2)
     0.2747
     """
-    samples = [pd.Series(one).infer_objects().reset_index(drop=True) for one in (reference, other)]
-    if not all(len(one) for one in samples):
+    samples = [_sample("reference", reference), _sample("other", other)]
+    if not all(map(len, samples)):
         return float("nan")
     known = [one.dropna() for one in samples]
-    numbers = [pd.api.types.is_numeric_dtype(one.dtype) for one in known if len(one)]
+    numbers = [one.dtype == np.float64 for one in known if len(one)]
     if numbers and all(numbers):
-        [before], [after] = (checked(sample=("scores", one)) for one in known)
+        before, after = (one.to_numpy(np.float64) for one in known)
         edges = quantile_edges(before if before.size else after, bins)
         known = [pd.Series(np.searchsorted(edges, one, side="right")) for one in (before, after)]
     elif any(numbers):
@@ -706,6 +714,23 @@ def psi(reference: ArrayLike, other: ArrayLike, bins: int = 10) -> float:
     told = [one.reindex(cells, fill_value=0).to_numpy(np.float64) for one in counts]
     gone = [size - one.sum() for size, one in zip(map(len, samples), told, strict=True)]
     return float(psi_parts(*(np.append(one, lost) for one, lost in zip(told, gone, strict=True))).sum())
+
+
+def _sample(name: str, values: ArrayLike) -> pd.Series:
+    """Return a sample as numbers, or as the texts of its levels; refuse what is neither, as a model does."""
+    given = pd.Series(unmasked(values)).reset_index(drop=True)
+    if given.dtype.kind == "O" and not isinstance(given.dtype, pd.CategoricalDtype):
+        given = given.astype(object)
+        number = all(is_number(one) or one is None or one is pd.NA for one in given)
+    else:
+        number = given.dtype.kind in "biuf"
+    if number:
+        return pd.Series(checked(**{name: ("values", given)})[0])
+    held = column_of(name, given)
+    if held.problem:
+        raise ValueError(held.problem)
+    levels = np.array([*held.levels, None], dtype=object)
+    return pd.Series(levels[held.codes], dtype=object)
 
 
 def psi_parts(expected: ArrayLike, actual: ArrayLike) -> Floats:

@@ -365,9 +365,10 @@ class Model(Result):
             texts[PLACE_FILE] = self.place.to_toml()
         if self.ensemble is not None:
             texts[ENSEMBLE] = json_text(self.ensemble.to_dict())
-        write_folder(
-            target, {name: content.encode("utf-8") for name, content in texts.items()}, self.manifest
-        )
+        # The policy may be another than the one that the model was trained for.
+        policy = {"name": self.policy.name, "hash": self.policy.hash}
+        manifest = {**self.manifest, "policy": policy, "place": self.place.stated()}
+        write_folder(target, {name: content.encode("utf-8") for name, content in texts.items()}, manifest)
         return target
 
     @classmethod

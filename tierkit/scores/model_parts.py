@@ -42,7 +42,7 @@ def read_parts(root: Path) -> dict[str, Any]:
         raise ModelError(root, problems)
     risk, credit, ensemble = parts["risk.json"], parts["scorecard.json"], parts.get(ENSEMBLE)
     try:
-        check_parts(manifest, risk, credit, ensemble)
+        check_parts(manifest, risk, credit, ensemble, parts["policy.toml"])
     except ContentError as error:
         raise ModelError(root, [f"{MANIFEST}: does not go with the other files: {error}"]) from error
     return {

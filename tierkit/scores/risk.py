@@ -13,14 +13,14 @@ from typing import Any, Self
 
 import lightgbm as lgb
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
 from tierkit.scores.calibration import Calibration
+from tierkit.scores.checked import checked
 from tierkit.scores.inputs import Unseen
 from tierkit.scores.risk_trees import Limits, check_risk_trees
 from tierkit.scores.saved import RISK, check_learnt
@@ -131,7 +131,7 @@ class RiskModel(estimators.TwoClassEstimator):
         _check_parameters(self)
         frame, event = estimators.learn(self, X, y)
         estimators.check_monotone(self)
-        weight = self._weights(sample_weight, frame, event)
+        weight = self._weights(sample_weight, event)
         matrix = self._encoded(self.inputs_.read(frame))
         used = weight > 0
         names = self.inputs_.names
@@ -176,10 +176,8 @@ class RiskModel(estimators.TwoClassEstimator):
         if "booster_" in state:
             self.booster_ = self._booster(state["booster_"])
 
-    def _weights(self, sample_weight: ArrayLike | None, frame: pd.DataFrame, event: Floats) -> Floats:
-        weight: Floats = _check_sample_weight(
-            sample_weight, frame, dtype=np.float64, ensure_non_negative=True
-        )
+    def _weights(self, sample_weight: ArrayLike | None, event: Floats) -> Floats:
+        weight: Floats = checked(y=("outcomes", event), sample_weight=("weights", sample_weight))[1]
         heavy = [c for i, c in enumerate(self.classes_.tolist()) if weight[event == i].sum() > 0]
         if len(heavy) < 2:
             raise ValueError(f"Rows of one class only carry weight: {heavy}. Give weight to both classes.")
@@ -227,13 +225,14 @@ class RiskModel(estimators.TwoClassEstimator):
         Returns
         -------
         RiskModel
+
+        Raises
+        ------
+        ValueError
+            If ``y`` holds other classes, a weight is no weight, or rows do not match.
         """
         margin = self.margin(X)
-        outcome = np.asarray(y)
-        unknown = sorted(set(outcome.tolist()) - set(self.classes_.tolist()))
-        if unknown:
-            raise ValueError(f"The target holds classes unseen at fit: {unknown}. Leave these rows out.")
-        self.calibration_ = Calibration.fit(margin, outcome == self.classes_[1], sample_weight)
+        self.calibration_ = Calibration.fit(margin, estimators.events_of(self, y), sample_weight)
         return self
 
     def predict_proba(self, X: Any) -> Floats:

@@ -33,7 +33,7 @@ from tierkit.scores.content import count, known, mapping, number, read_json, rec
 from tierkit.scores.inputs import Unseen
 from tierkit.scores.saved import check_learnt, learnt
 
-__all__ = ["BASE", "CreditScorecard"]
+__all__ = ["BASE", "HIGHEST", "LOWEST", "CreditScorecard"]
 
 COLUMNS = (
     "feature",
@@ -51,7 +51,7 @@ COLUMNS = (
     "log_odds",
 )
 _FORMAT = "tierkit-scorecard-1"
-_LOWEST, _HIGHEST = 0.0, 1000.0
+LOWEST, HIGHEST = 0.0, 1000.0
 _NUMBERS = {
     "base_points": (-np.inf, np.inf),
     "base_odds": (0.0, np.inf),
@@ -109,9 +109,11 @@ class CreditScorecard(estimators.TwoClassEstimator):
     occurred at fit: the weight of an empty bin, which is that of the average, 0.
 
     A feature with a declared direction is not tested: a noise that goes the declared way gets points, few as
-    they are. Weights of levels are of shrunken rates (`tierkit.scores.chance.shrunken`), coefficients of the
-    rates as seen. Rows are taken as independent; where an enterprise has several, the test finds differences
-    between enterprises that a repeated draw of enterprises would not.
+    they are. Its missing values are: the direction says nothing of them, and where they differ from the known
+    ones by chance only, they have the weight 0. Weights of levels are of shrunken rates
+    (`tierkit.scores.chance.shrunken`), coefficients of the rates as seen. Rows are taken as independent;
+    where an enterprise has several, the test finds differences between enterprises that a repeated draw of
+    enterprises would not.
 
     Examples
     --------
@@ -185,8 +187,9 @@ class CreditScorecard(estimators.TwoClassEstimator):
         for k, (name, rows) in enumerate(kept.items()):
             where = self._place(name, rows, matrix)
             count, events = np.array([[row["count"], row["events"]] for row in rows], np.float64).T
-            seen[:, k] = woe(count, events, event.size, event.sum())[where]
-            told[:, k] = np.array([row["woe"] for row in rows])[where]
+            weight, own = woe(count, events, event.size, event.sum()), np.array([row["woe"] for row in rows])
+            missing = np.array([row["kind"] == "missing" for row in rows])
+            seen[:, k], told[:, k] = np.where(missing, own, weight)[where], own[where]
         # The weights of levels are shrunken, and a regression on the rows that they come from would stretch
         # them again. So the coefficients are those of the weights as seen, and the level is set anew.
         slopes = self._regress(seen, event, list(kept))
@@ -229,7 +232,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
     def _check_range(self) -> None:
         by_feature = self.table_.groupby("feature", sort=False)["points"]
         low, high = float(by_feature.min().sum()), float(by_feature.max().sum())
-        if low < _LOWEST or high > _HIGHEST:
+        if low < LOWEST or high > HIGHEST:
             raise ValueError(
                 f"The table could give {low:.1f} to {high:.1f} points, which leaves 0 … 1000, and points are "
                 "never clipped. Lower 'points_to_double', or move 'base_points' or 'base_odds'."

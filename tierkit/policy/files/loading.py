@@ -34,6 +34,7 @@ __all__ = [
     "find_place",
     "finish",
     "load",
+    "own_name",
     "presets",
     "read",
 ]
@@ -86,23 +87,40 @@ def load(
 ) -> tuple[Content | None, Reading]:
     """Read a file and its baselines; the content is None if there is an error."""
     content, reading = read(read_file(path), path.name, path.parent, (*above, path.resolve()))
-    if content is None or path.resolve().parent == _PRESETS.resolve():
+    if path.resolve().parent == _PRESETS.resolve():
         return content, reading
+    return own_name(content, reading), reading
+
+
+def own_name(content: Content | None, reading: Reading) -> Content | None:
+    """Return a policy, or None and a problem if it bears the name of a preset and is another.
+
+    It may be the preset in a place, or as it is in force on a day.
+    """
+    if content is None:
+        return None
     # nobody tells names apart by capitals, width or what is not seen
     name = unicodedata.normalize("NFKC", content.name).casefold()
     seen = "".join(one for one in name if one.isprintable() and not one.isspace())
-    if seen in presets():
-        preset, _ = load(find(seen), ())
-        assert preset is not None
-        if preset.meta.place is None:  # a run writes a preset of any place as it is in its own place
-            preset = bind(preset, content.meta.place)
-        other = [one for one, given in content.parameters.items() if given != preset.parameters.get(one)]
-        if other or content.meta.oracle != preset.meta.oracle:
-            what = f"'{other[0]}'" + (f" and {len(other) - 1} more" if other[1:] else "") if other else "it"
-            message = f"'meta.name' = '{content.name}' is the name of a preset, which differs in {what}"
-            reading.note("meta.name", message, "give the policy a name of its own")
-            return None, reading
-    return content, reading
+    if seen not in presets():
+        return content
+    preset, _ = load(find(seen), ())
+    assert preset is not None
+    if preset.meta.place is None:  # a run writes a preset of any place as it is in its own place
+        preset = bind(preset, content.meta.place)
+    other = [one for one, given in content.parameters.items() if not _same(given, preset.parameters.get(one))]
+    if not other and content.meta.oracle == preset.meta.oracle:
+        return content
+    what = f"'{other[0]}'" + (f" and {len(other) - 1} more" if other[1:] else "") if other else "it"
+    message = f"'meta.name' = '{content.name}' is the name of a preset, which differs in {what}"
+    reading.note("meta.name", message, "give the policy a name of its own")
+    return None
+
+
+def _same(given: Parameter, preset: Parameter | None) -> bool:
+    if preset is None or preset.before is None:
+        return given == preset
+    return given in (preset, replace(preset, value=preset.before, before=None, from_=None))
 
 
 def read(

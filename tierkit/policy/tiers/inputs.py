@@ -1,6 +1,9 @@
 """Checks of scores and previous tiers; one error lists all problems."""
 
 from datetime import date
+from decimal import Decimal
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,9 +86,21 @@ def _unknown(
     return _problem(frame, table, column, bad, "has an unknown level", remedy)
 
 
-def _numbers(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    """Return a column as numbers, NaN where it holds none."""
-    return np.asarray(pd.to_numeric(frame[column], errors="coerce"), np.float64)
+def _numbers(column: pd.Series) -> NDArray[np.float64]:
+    """Return a column as numbers, NaN where it holds none: text, dates and complex numbers are none."""
+    if column.dtype.kind in "biuf":
+        return column.to_numpy(np.float64, na_value=np.nan)
+    return np.array([_number(one) for one in column.astype(object)], np.float64)
+
+
+def _number(value: Any) -> float:
+    # NumPy counts its durations among the whole numbers.
+    if isinstance(value, np.timedelta64) or not isinstance(value, Real | Decimal | np.bool_):
+        return float("nan")
+    try:
+        return float(value)
+    except (ArithmeticError, ValueError):  # beyond all floats, or a signalling NaN
+        return float("nan")
 
 
 def _score_problems(scores: pd.DataFrame, policy: Policy) -> list[Problem]:
@@ -96,9 +111,9 @@ def _score_problems(scores: pd.DataFrame, policy: Policy) -> list[Problem]:
     known = policy.place.ids("sector") if policy.place else tuple(scores["sector"].dropna().unique())
     problems = _ids(scores, "scores") + _unknown(scores, "scores", "sector", known, may_lack=False)
     for column in ("risk_probability", "credit_points"):
-        bad = ~np.isfinite(_numbers(scores, column))
+        bad = ~np.isfinite(_numbers(scores[column]))
         problems += _problem(scores, "scores", column, bad, "is not a finite number", remedy)
-    risk = _numbers(scores, "risk_probability")
+    risk = _numbers(scores["risk_probability"])
     outside = np.isfinite(risk) & ((risk < 0) | (risk > 1))
     remedy = "Give a probability, not a margin."
     problems += _problem(scores, "scores", "risk_probability", outside, "is outside [0, 1]", remedy)
@@ -116,7 +131,7 @@ def _previous_problems(previous: pd.DataFrame, as_of: date | None) -> list[Probl
     problems += _unknown(previous, "previous", "credit_grade", GRADES, may_lack=False)
     problems += _unknown(previous, "previous", "risk_level", tuple(range(1, len(TIERS) + 1)), may_lack=False)
     if "weeks_ago" in previous:
-        weeks = _numbers(previous, "weeks_ago")
+        weeks = _numbers(previous["weeks_ago"])
         bad = ~(np.isfinite(weeks) & (weeks >= 0))
         remedy = "Give the number of weeks since the tier began."
         return problems + _problem(
@@ -166,9 +181,10 @@ def _oracle_problems(
                 table, column, 0, (), "has an enterprise more than once", "Keep one value per enterprise."
             )
         ]
-    truth = oracle_probability.reindex(scores["enterprise_id"]).astype("float64")
-    frame = pd.DataFrame({"enterprise_id": scores["enterprise_id"].to_numpy(), table: truth.to_numpy()})
-    bad = ~frame[table].between(0, 1)
+    truth = oracle_probability.reindex(scores["enterprise_id"])
+    frame = pd.DataFrame({"enterprise_id": scores["enterprise_id"].to_numpy(), table: truth.array})
+    chance = _numbers(truth)
+    bad = ~((chance >= 0) & (chance <= 1))
     return _problem(
         frame, table, table, bad, "is not a probability", "Give one in [0, 1] for every enterprise."
     )
