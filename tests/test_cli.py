@@ -480,7 +480,7 @@ def test_simulate_promises_no_interval_of_one_replicate(tierkit: Tierkit, city: 
 def test_simulate_says_how_many_replicates_a_width_takes(
     tierkit: Tierkit, city: Path, tmp_path: Path
 ) -> None:
-    from tierkit.compare.comparison import replicates_for
+    from tierkit.compare.intervals import replicates_for
 
     asked = ("simulate", city, "--policy", "uniform-3pct", "--weeks", 8, "--kappa", 0.1)
     ended = tierkit(*asked, "--replicates", 3, "--out", tmp_path / "run", "--json")

@@ -18,7 +18,8 @@ from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import grow, world_of
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.agencies import ratings
-from tierkit.compare.comparison import HEADLINE, Comparison, Replicates, compare, replicates_for
+from tierkit.compare.comparison import HEADLINE, Comparison, compare
+from tierkit.compare.intervals import Replicates, replicates_for
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location, listed
 from tierkit.policy import Policy, PolicyWarning, presets

@@ -15,7 +15,7 @@ from pandas.api.types import is_string_dtype
 
 from tierkit import texts
 from tierkit.bounds import UnreadableError
-from tierkit.compare.comparison import mean_interval
+from tierkit.compare.intervals import mean_interval
 from tierkit.folders import read_sealed_folder, whole_folder
 from tierkit.policy import Policy
 from tierkit.records import PLACE_FILE, SHANGHAI, DataError, Place, Problem
