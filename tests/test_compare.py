@@ -8,7 +8,8 @@ from scipy.stats import chi2, t, ttest_1samp, ttest_rel
 from tierkit.city.engine import run
 from tierkit.city.synth import make
 from tierkit.compare import comparison as comparisons
-from tierkit.compare.comparison import HEADLINE, compare, mean_interval, replicates_for
+from tierkit.compare.comparison import HEADLINE, compare, replicates_for
+from tierkit.compare.intervals import mean_interval
 from tierkit.compare.outcomes import SHARES, run_and_measure
 from tierkit.policy import Policy
 from tierkit.texts import text

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tierkit.compare.comparison import mean_interval
+from tierkit.compare.intervals import mean_interval
 from tierkit.compare.outcomes import SHARES
 from tierkit.records import SHANGHAI, Place
 from tierkit.texts import interval, number, percent, text

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from tierkit import texts
-from tierkit.compare.comparison import Comparison, mean_interval, relative_ends
+from tierkit.compare.comparison import Comparison
+from tierkit.compare.intervals import mean_interval, relative_ends
 from tierkit.evaluate.fairness.groups import clustered_rate, clustered_share
 from tierkit.evaluate.findings import found_something, on_site
 from tierkit.policy import Policy, PolicyWarning

@@ -14,7 +14,7 @@ import pandas as pd
 
 from tierkit import texts
 from tierkit.bounds import UnreadableError, read_json
-from tierkit.compare.comparison import mean_interval
+from tierkit.compare.intervals import mean_interval
 from tierkit.folders import RUN_TABLES, whole_folder
 from tierkit.policy import Policy
 from tierkit.records import PLACE_FILE, SHANGHAI, DataError, Place, Problem

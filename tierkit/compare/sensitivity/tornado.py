@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.world import WEEKS_A_YEAR
-from tierkit.compare.comparison import mean_interval
+from tierkit.compare.intervals import mean_interval
 from tierkit.compare.sensitivity.design import Progress, city_seeds
 from tierkit.compare.sensitivity.questions import MEASURED, Score, case_of
 from tierkit.compare.sensitivity.ranges import Uncertain

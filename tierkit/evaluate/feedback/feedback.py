@@ -44,7 +44,7 @@ from tierkit.city.engine import Run, oracle_scores, run
 from tierkit.city.parameters import Parameters, parameters
 from tierkit.city.synth import history
 from tierkit.city.world import WEEKS_A_YEAR, World
-from tierkit.compare.comparison import mean_interval
+from tierkit.compare.intervals import mean_interval
 from tierkit.evaluate.feedback.learning import COUNTED, ROUND_WEEKS, Book, Learn
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS, SIZES
