@@ -8,7 +8,7 @@ from test_fairness import START, city
 from tierkit.city.synth import make
 from tierkit.evaluate import rank_inspections
 from tierkit.evaluate.fairness.observed import observe
-from tierkit.evaluate.findings import found_something, on_site
+from tierkit.evaluate.findings import found_something, of_channels, on_site
 from tierkit.evaluate.history import estimate
 from tierkit.evaluate.moments import of_records
 from tierkit.evaluate.targets import severities
@@ -29,7 +29,11 @@ def test_what_was_found_is_told_in_every_kind_of_column(dtype: str) -> None:
 @pytest.mark.parametrize("nothing", NOTHING, ids=repr)
 @pytest.mark.parametrize("dtype", ["object", "string", "category"])
 def test_what_is_missing_is_refused_with_its_count_and_a_remedy(nothing: object, dtype: str) -> None:
-    for name, level, told in (("finding", "none", found_something), ("mode", "onsite", on_site)):
+    for name, level, told in (
+        ("finding", "none", found_something),
+        ("mode", "onsite", on_site),
+        ("channel", "random", lambda rows: of_channels(rows, ["random"])),
+    ):
         rows = pd.DataFrame({name: pd.Series([level, nothing, nothing], dtype=dtype)})
         with pytest.raises(ValueError, match=f"'{name}' is missing in 2 of 3 .* Give a dataset"):
             told(rows)
@@ -40,7 +44,7 @@ def test_what_is_no_finding_is_refused() -> None:
         found_something(pd.DataFrame({"finding": ["None", "minor"]}))
 
 
-@pytest.mark.parametrize("column", ["finding", "mode"])
+@pytest.mark.parametrize("column", ["finding", "mode", "channel"])
 def test_no_order_and_no_group_counts_a_missing_one(column: str) -> None:
     scored, records = city(1, 200)
     rows = records["inspections"].assign(inspector="i")

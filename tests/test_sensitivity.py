@@ -20,6 +20,7 @@ from tierkit.compare.sensitivity.design import _noise_quantile, city_seeds, morr
 from tierkit.compare.sensitivity.questions import case_of
 from tierkit.compare.sensitivity.ranges import Uncertain
 from tierkit.compare.sensitivity.screening import Screening
+from tierkit.compare.sensitivity.tornado import _with_interval
 from tierkit.policy import PLANS, SPEC, Policy, presets
 from tierkit.records import Label
 
@@ -348,3 +349,16 @@ def test_a_parameter_whose_effects_are_all_alike_is_told_without_an_interval() -
         assert "200.0" in line
         assert "[" not in line
         assert "–]" not in line
+
+
+def test_a_relative_difference_ends_at_the_whole_and_its_change_does_not() -> None:
+    values, whole = np.array([-0.9, 0.6, -0.8]), np.ones(3)
+    told = _with_interval("relative", values, whole, -1.0)
+    assert told["relative_low"] == -1
+    assert _with_interval("change", values, whole)["change_low"] < -1
+    alike = _with_interval("relative", np.full(3, -0.5), whole, -1.0)
+    assert np.isnan([alike["relative_low"], alike["relative_high"]]).all()
+    assert _with_interval("change", np.zeros(3), whole)["change_low"] == 0
+    assert np.isnan(
+        _with_interval("change", np.zeros(3), 0 * whole)["change_low"]
+    )  # of nothing left in either

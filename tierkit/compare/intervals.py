@@ -1,4 +1,4 @@
-"""Intervals over replicates, and how many replicates a narrower one takes."""
+"""Intervals of what replicates show, and how many of them a narrower one takes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,6 @@ from scipy.stats import t as student
 from tierkit.compare.outcomes import SHARES
 
 __all__ = ["Replicates", "mean_interval", "relative_ends", "replicates_for"]
-
-
-class Replicates(NamedTuple):
-    """The number of replicates that an interval of a wanted width needs, in all and beyond those run.
-
-    ``low`` and ``high`` are the 95 % interval of ``needed``, from that of the standard deviation over so few
-    replicates.
-    """
-
-    needed: int
-    low: int
-    high: int
-    more: int
 
 
 def mean_interval(
@@ -90,6 +77,19 @@ def relative_ends(low: Any, high: Any, base: Any) -> tuple[Any, Any]:
     ends = [np.maximum(np.asarray(end, np.float64) / scale, -1.0) for end in (low, high)]
     first, last = ((end if end.ndim else end.item()) for end in ends)
     return first, last
+
+
+class Replicates(NamedTuple):
+    """The number of replicates that an interval of a wanted width needs, in all and beyond those run.
+
+    ``low`` and ``high`` are the 95 % interval of ``needed``, from that of the standard deviation over so few
+    replicates.
+    """
+
+    needed: int
+    low: int
+    high: int
+    more: int
 
 
 def replicates_for(row: Mapping[Any, Any], width: float) -> Replicates:

@@ -32,7 +32,7 @@ from tierkit.evaluate import (
     swap,
     tier_stability,
 )
-from tierkit.evaluate.findings import found_something, on_site
+from tierkit.evaluate.findings import found_something, of_channels, on_site
 from tierkit.evaluate.order.ranking import PLANNED
 from tierkit.evaluate.targets import movers, severities
 from tierkit.evaluate.value.evidence import WINDOW_DAYS
@@ -286,7 +286,7 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
     rows = window[on_site(window)].merge(scored[["enterprise_id", "risk_probability"]], on="enterprise_id")
     told = []
     for name, channels in _SETS.items():
-        mine = rows if channels is None else rows[rows["channel"].isin(channels)]
+        mine = rows if channels is None else rows[of_channels(rows, channels)]
         found = found_something(mine).astype(np.int64)
         risk = mine["risk_probability"].to_numpy(np.float64)
         few = int(found.sum()) < FEWEST_FINDINGS
@@ -311,7 +311,7 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
 
 
 def _ranking(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
-    planned = window[window["channel"].isin(PLANNED)]
+    planned = window[of_channels(window, PLANNED)]
     events = int(found_something(planned[on_site(planned)]).sum())
     if events < FEWEST_FINDINGS:
         raise ValueError(
@@ -357,7 +357,7 @@ def _value(
 
 
 def _audits(book: _Book, window: pd.DataFrame) -> None:
-    audits = window[window["channel"] == "random"]
+    audits = window[of_channels(window, ["random"])]
     hit = found_something(audits).astype(np.float64)
     found = int(hit.sum())
     if found < FEWEST_FINDINGS:

@@ -1,6 +1,8 @@
-"""Which inspections were made on site, and which of them found something: never told of a missing value."""
+"""Which inspections were made, where, and which of them found something: never told of a missing value."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pandas as pd
 from tierkit.arrays import Mask
 from tierkit.records import FINDINGS, MODES
 
-__all__ = ["found_something", "on_site"]
+__all__ = ["found_something", "of_channels", "on_site"]
 
 
 def found_something(inspections: pd.DataFrame) -> Mask:
@@ -68,14 +70,41 @@ def on_site(inspections: pd.DataFrame) -> Mask:
     return ~_is(inspections["mode"], "offsite")
 
 
-def _is(values: pd.Series, level: str) -> Mask:
-    same: Mask = values.isin([level]).to_numpy(np.bool_)
+def of_channels(inspections: pd.DataFrame, channels: Collection[str]) -> Mask:
+    """Return which inspections were made through one of some channels.
+
+    Parameters
+    ----------
+    inspections : DataFrame of n rows
+        With the column ``channel``.
+    channels : collection of str
+
+    Returns
+    -------
+    bool array of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If a channel is missing.
+
+    Examples
+    --------
+    >>> of_channels(pd.DataFrame({"channel": ["routine", "random", "trigger"]}), ["random"]).tolist()
+    [False, True, False]
+    """
+    _check(inspections, "channel", None, "neither of these channels nor of others")
+    return _is(inspections["channel"], *channels)
+
+
+def _is(values: pd.Series, *levels: str) -> Mask:
+    same: Mask = values.isin(levels).to_numpy(np.bool_)
     return same
 
 
-def _check(inspections: pd.DataFrame, name: str, levels: tuple[str, ...], neither: str) -> None:
+def _check(inspections: pd.DataFrame, name: str, levels: tuple[str, ...] | None, neither: str) -> None:
+    """Raise if a level is missing or is none of those that there are, which may be any."""
     values = inspections[name]
-    known = values.isin(levels).to_numpy(np.bool_)
     gone = (values.isna() | values.isin([""])).to_numpy(np.bool_)
     of = f"{len(values):,} inspections"
     told = []
@@ -83,7 +112,7 @@ def _check(inspections: pd.DataFrame, name: str, levels: tuple[str, ...], neithe
         told.append(
             f"The '{name}' is missing in {int(gone.sum()):,} of {of}, and a missing one is {neither}."
         )
-    if (other := ~known & ~gone).any():
+    if levels is not None and (other := ~_is(values, *levels) & ~gone).any():
         first = values[other].iloc[0]
         told.append(
             f"The '{name}' is none of {', '.join(levels)} in {int(other.sum()):,} of {of}: {first!r} say."

@@ -31,7 +31,7 @@ from scipy.stats import kendalltau, norm, spearmanr
 from tierkit.arrays import Floats
 from tierkit.city.parameters import Parameters, parameters
 from tierkit.city.world import WEEKS_A_YEAR
-from tierkit.evaluate.findings import found_something, on_site
+from tierkit.evaluate.findings import found_something, of_channels, on_site
 from tierkit.policy import Policy
 from tierkit.records import PLANNED_CHANNELS, SEVERITIES, Dataset
 from tierkit.records.gate import day_of
@@ -161,7 +161,7 @@ def severities(
     seen = seen[seen["inspected_on"] < day]
     seen = seen[on_site(seen)]
     # What triggers a check may go by severity, so only planned ones tell how grave violations are.
-    planned = seen[seen["channel"].isin(PLANNED_CHANNELS)]
+    planned = seen[of_channels(seen, PLANNED_CHANNELS)]
     planned = planned[found_something(planned)]
     names = pd.Index(sorted(stratum.unique()), name=by)
     counts = (

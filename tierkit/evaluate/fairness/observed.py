@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tierkit.arrays import Floats, Ints
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.fairness import groups as g
-from tierkit.evaluate.findings import found_something, on_site
+from tierkit.evaluate.findings import found_something, of_channels, on_site
 from tierkit.evaluate.windows import check_window
 from tierkit.records import PLANNED_CHANNELS, TIERS, Place, place_of
 from tierkit.scores.checked import checked
@@ -60,8 +60,8 @@ def observe(
     Raises
     ------
     ValueError
-        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding or mode
-        is missing, or the records do not hold the days.
+        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding,
+        mode or channel is missing, or the records do not hold the days.
     """
     missing = {"enterprise_id", "tier", "risk_probability"} - set(scored.columns)
     if missing:
@@ -91,7 +91,7 @@ def observe(
     place = ids.get_indexer(pd.Index(rows["enterprise_id"].astype(str)))
     rows, place = rows[place >= 0], place[place >= 0]
     onsite = on_site(rows)
-    random = (rows["channel"] == "random").to_numpy() & onsite
+    random = of_channels(rows, ["random"]) & onsite
 
     def per(which: NDArray[np.bool_]) -> Floats:
         return np.bincount(place[which], minlength=len(ids)).astype(np.float64)
@@ -107,7 +107,7 @@ def observe(
         tier=tier,
         risk=risk,
         years=years,
-        planned=per(onsite & rows["channel"].isin(PLANNED_CHANNELS).to_numpy()),
+        planned=per(onsite & of_channels(rows, PLANNED_CHANNELS)),
         audits=per(random),
         found=per(random & found_something(rows)),
         obligations=np.bincount(owner[mine], minlength=len(ids)).astype(np.float64),

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from tierkit.evaluate.findings import found_something, on_site
+from tierkit.evaluate.findings import found_something, of_channels, on_site
 from tierkit.evaluate.order.inspections import Inspections
 from tierkit.evaluate.order.ranked import Ranking, RankingComparison
 from tierkit.scores.metrics import bootstrap_interval
@@ -228,7 +228,7 @@ def rank_inspections(
     Raises
     ------
     ValueError
-        If no such inspection is there, a finding or mode is missing, or as in `ranking`.
+        If no such inspection is there, a finding, mode or channel is missing, or as in `ranking`.
 
     Examples
     --------
@@ -247,7 +247,7 @@ def rank_inspections(
     >>> float(found.row("days_earlier")["value"]), int(found.row("days_earlier")["n"])
     (1.0, 2)
     """
-    mine = inspections[inspections["channel"].isin(channels)]
+    mine = inspections[of_channels(inspections, channels)]
     mine = mine[on_site(mine)]
     rows = mine.merge(scored[["enterprise_id", by]], on="enterprise_id", validate="many_to_one")
     return ranking(
