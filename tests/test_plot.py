@@ -534,3 +534,86 @@ def test_tier_stability_draws_the_shares_of_its_table() -> None:
         dots = [x for line in ax.lines if line.get_marker() == "o" for x in line.get_xdata()]
         shown = MOVING.table.loc[MOVING.table["measure"] == measure, "value"]
         np.testing.assert_allclose(sorted(dots), sorted(shown))
+
+
+# What a figure may be given
+
+TIERED = pd.DataFrame({"policy": ["legacy"] * 4, "tier": ["T1", "T1", "T2", "T4"]})
+PLACED = pd.DataFrame({"risk_level": [1, 2], "credit_grade": ["A", "B"], "tier": ["T1", "T4"]})
+VISITED = pd.DataFrame({"policy": ["legacy"] * 2, "visits": [0, 1], "enterprises": [70, 30]})
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (
+            lambda: plot.tier_sizes(TIERED.assign(tier=["T1", "T9", None, "T4"])),
+            "unknown in 2 of 4 rows, .* T9",
+        ),
+        (
+            lambda: plot.tier_sizes(TIERED.assign(enterprises=-1)),
+            "'enterprises' must be a finite number, 0 or",
+        ),
+        (lambda: plot.tier_sizes(TIERED.assign(policy=[None, "a", "b", "c"])), "'policy' .* in 1 of 4 rows"),
+        (lambda: plot.tier_sizes(TIERED[:0]), "'tiers' has no rows, so there is nothing to draw"),
+        (lambda: plot.tier_sizes(TIERED[["tier"]]), "'tiers' has no column 'policy'"),
+        (lambda: plot.matrix(PLACED[:0]), "'tiers' has no rows"),
+        (lambda: plot.matrix(PLACED.assign(risk_level=[1, 1.5])), "'risk_level' must be a whole number"),
+        (lambda: plot.matrix(PLACED.assign(risk_level=[0, 5])), "must be from 1 to 4. 2 of 2 rows hold"),
+        (lambda: plot.matrix(PLACED, shape=(1, 2)), "must be from 1 to 1. 1 of 2 rows hold"),
+        (lambda: plot.matrix(PLACED, shape=(2, 1)), "'credit_grade' .* in 1 of 2 rows, the first holds B"),
+        (lambda: plot.matrix(PLACED.assign(tier="T7")), "'tier' .* in 2 of 2 rows"),
+        (lambda: plot.calibration(BINS.assign(observed=7)), "'observed' must be a probability in 0 … 1"),
+        (lambda: plot.calibration(BINS.assign(predicted=np.nan)), "'predicted' must be a probability"),
+        (lambda: plot.calibration(BINS.assign(high=1.2)), "'low' and 'high' of the 'table' must be shares"),
+        (lambda: plot.calibration(BINS.assign(low=0.9)), "'low' and 'high' of the 'table' must be shares"),
+        (lambda: plot.calibration(BINS.assign(n=-1)), "'n' must be a finite number, 0 or more"),
+        (lambda: plot.calibration(BINS[:0]), "'table' has no rows"),
+        (lambda: plot.calibration([0.1]), "'table' must be a DataFrame"),
+        (lambda: plot.visits(VISITED.assign(visits=1.9)), "'visits' must be a whole number in every row"),
+        (lambda: plot.visits(VISITED.assign(visits=-1)), "'visits' must be a finite number, 0 or more"),
+        (lambda: plot.visits(VISITED.assign(enterprises=-1)), "'enterprises' must be a finite number, 0"),
+        (lambda: plot.visits(VISITED[:0]), "'distribution' has no rows"),
+        (lambda: plot.points([]), "None of 0 'credit_points' is known"),
+        (lambda: plot.points([np.nan, None]), "None of 2 'credit_points' is known"),
+        (lambda: plot.points([500, np.inf]), "'credit_points' must be a finite number, or missing"),
+        (lambda: plot.points([[500.0]]), "'credit_points' has the shape"),
+        (lambda: plot.points([500.0], [550, 500]), "'cutoffs' must ascend"),
+        (lambda: plot.points([500.0], [[500], [550]]), "'cutoffs' has the shape"),
+        (lambda: plot.points([500.0], [np.nan]), "'cutoffs' must be a finite number"),
+        (lambda: plot.points([500.0], [550], grades="ABC"), "must be one more than the 1 cut-offs"),
+        (lambda: plot.points([500.0], [550], grades="AZ"), "out of A, B, C, D. Got A, Z"),
+        (lambda: plot.points([500.0], [1, 2, 3, 4]), "must be one more than the 4 cut-offs"),
+        (lambda: plot.waterfall([np.nan], 0, ["a"]), "'contributions' must be a finite number"),
+        (lambda: plot.waterfall([1.0], np.nan, ["a"]), "'base' must be a finite number"),
+        (lambda: plot.waterfall([1.0], 0, ["a"], cutoffs=[2, 1]), "'cutoffs' must ascend"),
+    ],
+)
+def test_a_figure_refuses_what_it_cannot_draw(draw: Callable[[], object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        draw()
+
+
+def test_margins_that_are_rounded_to_the_same_are_drawn() -> None:
+    ax = plot.waterfall([1.0], 0, ["a"], cutoffs=[0.5, 0.5])
+    assert {"1 | 2", "2 | 3"} <= {text.get_text() for text in ax.texts}
+
+
+def test_points_that_are_missing_are_left_out_and_told() -> None:
+    assert "n = 2 enterprises. Left out, as they have no points: 1." in words_of(
+        plot.points([480, None, 520])
+    )
+    assert "没有信用分、未画出的：1 家。" in words_of(plot.points([480, None, 520], lang="zh"))
+    assert "Left out" not in words_of(plot.points([480, 520]))
+
+
+def test_points_without_cutoffs_tell_no_grade_and_with_them_the_best_ones() -> None:
+    assert not [text for text in plot.points([480.0, 520.0]).texts if "%" in text.get_text()]
+    labels = [text.get_text() for text in plot.points([480.0, 520.0], np.array([500.0])).texts]
+    assert [label for label in labels if "%" in label] == ["B\n50.0%", "A\n50.0%"]
+
+
+def test_bins_without_ends_and_cells_without_rows_are_drawn() -> None:
+    plot.calibration(BINS.assign(low=np.nan, high=np.nan))
+    ax = plot.matrix(PLACED[:0], shape=(2, 2))
+    assert [text.get_text() for text in ax.texts] == ["0"] * 4

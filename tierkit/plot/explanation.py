@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrow
 
 from tierkit import texts
+from tierkit.plot.given import ascending
 from tierkit.plot.labels import halo
 from tierkit.plot.style import COLORS, INK, canvas, style
+from tierkit.scores.checked import checked
 
 __all__ = ["waterfall"]
 
@@ -51,7 +53,8 @@ def waterfall(
     Raises
     ------
     ValueError
-        If there are not as many labels as contributions.
+        If a contribution is no finite number, cut-offs do not ascend, or there are not as many labels as
+        contributions.
 
     Examples
     --------
@@ -59,7 +62,9 @@ def waterfall(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['two findings', 'small', '1 other fact']
     """
-    values = np.asarray(contributions, float)
+    [values], [middle] = checked(contributions=("scores", contributions)), checked(base=("scores", [base]))
+    base = float(middle[0])
+    cutoffs = ascending(cutoffs, apart=False).tolist()  # margins are rounded
     if len(labels) != values.size:
         raise ValueError(
             f"'labels' must name each contribution: {values.size} contributions, {len(labels)} labels."

@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from tierkit import texts
 from tierkit.plot.bars import stacked_bars
 from tierkit.plot.effects import caption, effects, policy_label
+from tierkit.plot.given import rows_of
 from tierkit.plot.style import COLORS, INK, canvas, policy_color, style, whiskers
 from tierkit.records import LEVELS, SHANGHAI, Place
 
@@ -95,13 +96,20 @@ def visits(distribution: pd.DataFrame, *, lang: str = "en", conditions: str = ""
     -------
     Axes
 
+    Raises
+    ------
+    ValueError
+        If there are no rows, or visits are no whole numbers from 0, or a count is below 0.
+
     Examples
     --------
     >>> ax = visits(pd.DataFrame({"policy": ["legacy"] * 2, "visits": [0, 1], "enterprises": [70, 30]}))
     >>> len(ax.patches)
     2
     """
-    counts = distribution.assign(visits=distribution["visits"].clip(upper=4).astype(int))
+    given = {"visits": "amounts", "enterprises": "amounts"}
+    counts = rows_of(distribution, "distribution", given, {"policy": None}, whole=["visits"])
+    counts = counts.assign(visits=counts["visits"].clip(upper=4))
     table = counts.pivot_table(
         index="policy", columns="visits", values="enterprises", aggfunc="sum", sort=False, observed=True
     )

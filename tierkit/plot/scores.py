@@ -14,9 +14,12 @@ from matplotlib.patches import Rectangle
 from tierkit import texts
 from tierkit.plot.bars import stacked_bars
 from tierkit.plot.effects import policy_label
+from tierkit.plot.given import ascending, rows_of
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, is_dark, style, whiskers
 from tierkit.records import GRADES, LEVELS, TIERS
+from tierkit.records.arguments import InputError
+from tierkit.scores.checked import checked
 
 __all__ = ["calibration", "matrix", "points", "tier_label", "tier_sizes"]
 
@@ -46,14 +49,21 @@ def tier_sizes(tiers: pd.DataFrame, *, lang: str = "en") -> Axes:
     -------
     Axes
 
+    Raises
+    ------
+    ValueError
+        If there are no rows, a tier or policy is missing or unknown, or a count is below 0.
+
     Examples
     --------
     >>> ax = tier_sizes(pd.DataFrame({"policy": ["legacy"] * 4, "tier": ["T1", "T1", "T2", "T4"]}), lang="zh")
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['改革前']
     """
-    counted = tiers if "enterprises" in tiers else tiers.assign(enterprises=1)
-    counted = counted.assign(policy=counted["policy"].astype(str), tier=counted["tier"].astype(str))
+    numbers = {"enterprises": "amounts"} if "enterprises" in tiers else {}
+    counted = rows_of(tiers, "tiers", numbers, {"policy": None, "tier": TIERS})
+    if not numbers:
+        counted = counted.assign(enterprises=1)
     table = counted.pivot_table(
         index="policy", columns="tier", values="enterprises", aggfunc="sum", sort=False
     )
@@ -103,6 +113,12 @@ def matrix(
         A cell where several tiers meet (a red line, hysteresis, a composite score) has the colour of the
         commonest, and the share that this tier has of the cell.
 
+    Raises
+    ------
+    ValueError
+        If there are neither rows nor a shape, or a level, grade or tier is missing, unknown or outside the
+        shape.
+
     Examples
     --------
     >>> rows = [(1, "A", "T1"), (2, "B", "T4"), (2, "B", "T4"), (2, "B", "T3")]
@@ -110,9 +126,24 @@ def matrix(
     >>> [text.get_text() for text in matrix(frame).texts if "T" in text.get_text()]
     ['T1', 'T4 67%']
     """
-    cells = tiers.assign(credit_grade=tiers["credit_grade"].astype(str), tier=tiers["tier"].astype(str))
+    of = GRADES if shape is None else GRADES[: shape[1]]
+    cells = rows_of(
+        tiers,
+        "tiers",
+        {"risk_level": "amounts"},
+        {"credit_grade": of, "tier": TIERS},
+        whole=["risk_level"],
+        may_be_empty=shape is not None,
+    )
+    most = len(TIERS) if shape is None else shape[0]
+    outside = (cells["risk_level"] < 1) | (cells["risk_level"] > most)
+    if outside.any():
+        raise InputError(
+            f"'risk_level' of the 'tiers' must be from 1 to {most}. {int(outside.sum()):,} of {len(cells):,} "
+            f"rows hold another, the first {cells.loc[outside, 'risk_level'].iloc[0]}. Correct them."
+        )
     counts = cells.groupby(["risk_level", "credit_grade", "tier"], observed=True).size()
-    rows = shape[0] if shape else int(tiers["risk_level"].max())
+    rows = shape[0] if shape else int(cells["risk_level"].max())
     grades = list(GRADES[: shape[1]]) if shape else sorted(cells["credit_grade"].unique())
     with style():
         plan = texts.text("figure.matrix.of", lang, plan=policy_label(policy, lang)) if policy else ""
@@ -162,12 +193,17 @@ def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
     ----------
     table : DataFrame
         `tierkit.scores.metrics.calibration_table`: ``predicted``, ``observed``, ``low``, ``high`` and ``n``,
-        one row per bin.
+        one row per bin. Ends may be missing, as those of a bin of one enterprise are.
     lang : {"zh", "en"}
 
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If there are no bins, a rate is no share, ends are the wrong way round, or a count is below 0.
 
     Examples
     --------
@@ -176,7 +212,12 @@ def calibration(table: pd.DataFrame, *, lang: str = "en") -> Axes:
     >>> calibration(bins).get_xlabel()
     'predicted probability'
     """
-    high = float(np.nanmax(table[["predicted", "high"]].to_numpy(float))) * 1.08
+    rates = dict.fromkeys(("predicted", "observed"), "probabilities")
+    table = rows_of(table, "table", {**rates, "low": "values", "high": "values", "n": "amounts"})
+    ends = table[["low", "high"]].to_numpy(np.float64)
+    if not ((np.isnan(ends) | ((ends >= 0) & (ends <= 1))).all() and not (ends[:, 0] > ends[:, 1]).any()):
+        raise InputError("'low' and 'high' of the 'table' must be shares in 0 … 1, low first, or missing.")
+    high = float(np.nanmax(table[["predicted", "observed", "high"]].to_numpy(float))) * 1.08 or 1.0
     with style():
         _, axes = canvas(
             texts.text("figure.calibration.title", lang),
@@ -225,7 +266,7 @@ def points(
     credit_points: npt.ArrayLike,
     cutoffs: Sequence[float] = (),
     *,
-    grades: Sequence[str] = ("A", "B", "C", "D"),
+    grades: Sequence[str] | None = None,
     lang: str = "en",
 ) -> Axes:
     """Draw the distribution of credit points, with the cut-offs between grades.
@@ -233,16 +274,23 @@ def points(
     Parameters
     ----------
     credit_points : array of float, shape (n,)
-        Points, more is better.
+        Points, more is better. Those that are missing are left out, and the caption says how many.
     cutoffs : sequence of float
         The policy's ``scoring.credit_cutoffs``, ascending.
     grades : sequence of str
-        Grades, best first; as many as cut-offs and one more.
+        Grades, best first; as many as cut-offs and one more, the best ones if absent. Without cut-offs none
+        is told.
     lang : {"zh", "en"}
 
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        If no points are known or one is infinite, cut-offs do not ascend, or there are not as many grades as
+        cut-offs and one more.
 
     Examples
     --------
@@ -250,20 +298,33 @@ def points(
     >>> len(ax.lines)
     2
     """
-    values = np.asarray(credit_points, float)
-    values = values[np.isfinite(values)]
+    [given] = checked(credit_points=("values", credit_points))
+    values = given[~np.isnan(given)]
+    if not values.size:
+        raise InputError(f"None of {given.size:,} 'credit_points' is known. Give one at least.")
+    cutoffs = ascending(cutoffs).tolist()
+    grades = GRADES[: len(cutoffs) + 1] if grades is None else grades
+    if len(grades) != len(cutoffs) + 1 or not set(grades) <= set(GRADES):
+        raise InputError(
+            f"The 'grades' must be one more than the {len(cutoffs)} cut-offs, best first, out of "
+            f"{', '.join(GRADES)}. Got {', '.join(map(str, grades))}."
+        )
+    left_out = given.size - values.size
     low, high = min(values.min(), *cutoffs, np.inf), max(values.max(), *cutoffs, -np.inf)
     room = 0.07 * (high - low) or 1.0
     ends = [low - room, *cutoffs, high + room]
     edges = np.linspace(ends[0], ends[-1], 61)
     counts, _ = np.histogram(values, edges)
     top = float(counts.max())
-    worst_first = list(reversed(grades))[-len(cutoffs) - 1 :]
+    worst_first = list(reversed(grades)) if cutoffs else []
+    caption = texts.text("caption.enterprises", lang, n=int(values.size))
+    if left_out:
+        caption += " " + texts.text("caption.left_out", lang, n=texts.number(left_out))
     with style():
         _, axes = canvas(
             texts.text("figure.points.title", lang),
             texts.text("figure.points.subtitle", lang),
-            texts.text("caption.enterprises", lang, n=int(values.size)),
+            caption,
             width=5.6,
             height=2.9,
         )
@@ -274,7 +335,7 @@ def points(
         for cut in cutoffs:
             ax.plot([cut, cut], [0, top * 1.06], color=INK["text"], linewidth=1.0)
             ax.text(cut, top * 1.07, texts.number(cut), ha="center", va="bottom", fontsize=8.5)
-        for grade, left, right in zip(worst_first, ends[:-1], ends[1:], strict=True):
+        for grade, left, right in zip(worst_first, ends[:-1], ends[1:], strict=bool(cutoffs)):
             inside = (values >= left) & (values < right)
             name = f"{LEVELS['grade'][grade].text(lang)}\n{texts.percent(inside.mean(), 1)}"
             at = (left + right) / 2
