@@ -226,13 +226,14 @@ def make_tiers() -> pd.DataFrame:
     for policy in POLICIES:
         total = level + np.searchsorted(list("ABCD"), grade)
         tier = np.select([total <= 1, total <= 3, total <= 5], ["T1", "T2", "T3"], "T4")
-        if policy == "jiading-2025":
+        placed = {"risk_level": level, "credit_grade": grade}
+        if policy == "jiading-2025":  # three levels by three grades
+            placed = {"risk_level": np.minimum(level, 3), "credit_grade": np.where(grade > "C", "C", grade)}
             tier = np.where(
                 (level == 1) & (grade == "A"), "T1", np.where((level >= 3) & (grade >= "C"), "T4", "T2")
             )
         frames.append(pd.DataFrame({
-            "policy": policy, "enterprise_id": np.arange(n).astype(str), "risk_level": level,
-            "credit_grade": grade, "tier": tier,
+            "policy": policy, "enterprise_id": np.arange(n).astype(str), **placed, "tier": tier,
         }))  # fmt: skip
     return pd.concat(frames, ignore_index=True)
 

@@ -203,3 +203,21 @@ def test_weights_of_levels_are_those_of_their_shrunken_rates() -> None:
             np.array([inside.sum()]), np.array([told[code[inside]].sum()]), ROWS, event.sum()
         )
         assert row["woe"] == pytest.approx(expected[0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: chance.cells(np.array([1.0, np.nan])),
+        lambda: chance.differs(np.array([5, 5]), np.array([6, 1])),
+        lambda: chance.differs(np.array([5, -5]), np.array([1, 0])),
+        lambda: chance.differs(np.array([5.5, 5]), np.array([1, 0])),
+        lambda: chance.differs(np.array([5, 5]), np.array([1])),
+        lambda: chance.shrunken(np.array([5.0, 0]), np.array([1.0, 0])),
+        lambda: chance.shrunken(np.array([5.0, 5]), np.array([1.0, 9])),
+        lambda: chance.shrunken(np.array([]), np.array([])),
+    ],
+)
+def test_cells_are_counts_of_rows_and_of_events_among_them(call) -> None:
+    with pytest.raises(ValueError, match=r"must|has"):
+        call()

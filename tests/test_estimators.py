@@ -166,6 +166,7 @@ def test_what_is_masked_is_missing_at_fit_and_at_scoring(kind) -> None:
     assert one.inputs_.missing == {"x0"}
     one.fit(data, [0, 1, 0, 1])
     assert rows(one, X).equals(frame)
+    assert rows(one, list(X)).equals(frame)
 
 
 @pytest.mark.parametrize(

@@ -346,6 +346,8 @@ def test_what_rounding_leaves_is_no_spread() -> None:
 @pytest.mark.parametrize(("k", "n"), [("k", [5, 9]), ([1, 2], "n")])
 def test_a_count_under_a_mask_is_missing(k, n) -> None:
     hidden = np.ma.masked_array([1, 999], [False, True])
+    with pytest.raises(ValueError, match="'k' must be a finite number in every row; row 1 holds nan"):
+        metrics.wilson_interval([1, np.ma.masked], 5)
     k, n = (hidden if isinstance(one, str) else one for one in (k, n))
     with pytest.raises(ValueError, match="must be a finite number in every row; row 1 holds nan"):
         metrics.wilson_interval(k, n)

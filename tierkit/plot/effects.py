@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tierkit import texts
+from tierkit.compare.intervals import relative_ends
 from tierkit.records.gate import instance_of
 from tierkit.texts import policy_label
 
@@ -84,7 +85,7 @@ def effects(
         own[["difference", "relative"]] = 0.0
         chosen = pd.concat([own, chosen])
     base = chosen["baseline_value"].astype(float).where(lambda value: value != 0)
-    low, high = chosen["difference_low"] / base, chosen["difference_high"] / base
+    low, high = relative_ends(chosen["difference_low"], chosen["difference_high"], base)
     first = (chosen["policy"] != chosen["baseline"]).to_numpy()
     chosen = chosen.assign(relative_low=low, relative_high=high)
     return chosen.iloc[np.argsort(first, kind="stable")].reset_index(drop=True)

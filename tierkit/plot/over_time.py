@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from tierkit import texts
+from tierkit.compare.intervals import relative_ends
 from tierkit.plot.effects import caption, counted, effects, intervals, policy_axis, policy_label
 from tierkit.plot.labels import PercentTicks, spread
 from tierkit.plot.style import COLORS, INK, AxesRow, canvas, is_dark, policy_color, style, whiskers
@@ -61,11 +62,8 @@ def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence",
         raise KeyError(f"There are no years of '{measure}' with {FEWEST} enterprises in {tier}.")
     kappas = sorted({float(one) for one in rows["kappa"]})
     base = rows["baseline_value"].astype(float)
-    rows = rows.assign(
-        change=rows["difference"] / base,
-        low=rows["difference_low"] / base,
-        high=rows["difference_high"] / base,
-    )
+    low, high = relative_ends(rows["difference_low"], rows["difference_high"], base)
+    rows = rows.assign(change=rows["difference"] / base, low=low, high=high)
     offsets = np.linspace(-0.16, 0.16, len(plans)) if len(plans) > 1 else np.zeros(1)
     with style():
         _, axes = canvas(

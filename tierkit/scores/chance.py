@@ -16,6 +16,8 @@ rows of unlike weights would be exact still, but a test of the rows and not of w
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
@@ -23,6 +25,7 @@ from scipy.special import xlogy
 from scipy.stats import rankdata
 
 from tierkit.arrays import Floats
+from tierkit.scores.checked import checked, checked_whole
 
 __all__ = ["SIGNIFICANCE", "cells", "differs", "shrunken"]
 
@@ -56,6 +59,7 @@ def cells(x: Floats) -> NDArray[np.int64]:
     >>> cells(np.array([5.0, 1, 1, 1])).tolist()
     [26, 0, 0, 0]
     """
+    [x] = checked(x=("scores", x))
     borders = np.sin(np.linspace(0, np.pi / 2, _CELLS + 1)[1:-1]) ** 2
     below = (rankdata(x, "min") - 1) / max(x.size, 1)
     return np.searchsorted(borders, below, side="right").astype(np.int64)
@@ -78,11 +82,17 @@ def shrunken(count: Floats, events: Floats) -> Floats:
     float array of shape (n_levels,)
         All at the mean where the rates differ no more than chance has it.
 
+    Raises
+    ------
+    ValueError
+        If a level has no rows, or more events than rows.
+
     Examples
     --------
     >>> shrunken(np.array([1000.0, 1000, 10]), np.array([50.0, 150, 4])).round(3).tolist()
     [0.051, 0.149, 0.22]
     """
+    count, events = _sound(count, events, 1)
     total = count.sum()
     rate = events.sum() / total
     chance = rate * (1 - rate)
@@ -113,6 +123,11 @@ def differs(count: NDArray[np.int64], events: NDArray[np.int64], ordered: int = 
         The same for the same counts, since the deals are drawn from a fixed stream. No deal is left out of
         the count for being drawn late: dealing stops where too many looked as good already.
 
+    Raises
+    ------
+    ValueError
+        If a count is no whole number from 0, or a cell has more events than rows.
+
     Examples
     --------
     >>> differs(np.array([500, 500, 500]), np.array([50, 52, 47]))
@@ -120,6 +135,7 @@ def differs(count: NDArray[np.int64], events: NDArray[np.int64], ordered: int = 
     >>> differs(np.array([500, 500, 500]), np.array([20, 50, 80]), ordered=3)
     True
     """
+    count, events = (checked_whole("count", one) for one in _sound(count, events, 0))
     occurs = count > 0
     ordered = int(occurs[:ordered].sum())
     count, events = count[occurs], events[occurs]
@@ -141,6 +157,17 @@ def differs(count: NDArray[np.int64], events: NDArray[np.int64], ordered: int = 
         if as_good.min() > most:
             return False
     return True
+
+
+def _sound(count: Any, events: Any, least: int) -> tuple[Floats, Floats]:
+    """Return rows and events as numbers, or refuse them."""
+    rows, found = checked(count=("amounts", count), events=("amounts", events))
+    if not rows.size or (rows < least).any() or (found > rows).any():
+        raise ValueError(
+            f"'count' must be {least} or more rows of each of some cells, and 'events' no more than these. "
+            f"Got {rows.tolist()[:6]} and {found.tolist()[:6]}."
+        )
+    return rows, found
 
 
 def _gain(events: NDArray[np.int64], count: NDArray[np.int64], ordered: int) -> Floats:

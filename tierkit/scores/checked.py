@@ -183,6 +183,10 @@ def unmasked(values: Any) -> Any:
     >>> unmasked(np.ma.masked_array([1, 999], [False, True])).tolist()
     [1, None]
     """
+    if isinstance(values, list | tuple) and any(isinstance(one, np.ma.MaskedArray) for one in values):
+        if any(one is np.ma.masked for one in values):
+            return [None if one is np.ma.masked else one for one in values]
+        values = np.ma.array(values)
     if not isinstance(values, np.ma.MaskedArray):
         return values
     if not np.ma.getmaskarray(values).any():

@@ -100,12 +100,11 @@ def _unnamed(X: Any) -> Any:
 
     NumPy would take the labels of categories for numbers, and what is under a mask for a value.
     """
-    if isinstance(X, list | tuple):
-        try:
-            X = np.asarray(X)
-        except ValueError:  # rows of unlike lengths, of which scikit-learn tells
-            return X
-    X = unmasked(X)
+    try:
+        X = unmasked(X)
+        X = np.asarray(X) if isinstance(X, list | tuple) else X
+    except ValueError:  # rows of unlike lengths, of which scikit-learn tells
+        return X
     if isinstance(X, pd.DataFrame):
         return numbers_of(_by_position(X))
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2:
