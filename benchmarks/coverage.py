@@ -55,7 +55,7 @@ def policies(strength: str, floor: float) -> tuple[Policy, Policy]:
         "capacity.multiplier": 10.0,
     }
     practice = Policy.load("legacy").reform(changes, name=f"legacy, {strength} selection")
-    return practice, Policy.load(POLICY).reform(_CUTS, name=POLICY)
+    return practice, Policy.load(POLICY).reform(_CUTS, name=f"{POLICY}, set here")
 
 
 class World(NamedTuple):

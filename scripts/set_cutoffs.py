@@ -77,7 +77,7 @@ def realised(policy: Policy, shown: pd.DataFrame) -> str:
 
 def restated(policy: Policy, changes: dict[str, Any], why: str) -> dict[str, Parameter]:
     """Return the parameters with their new values, each with the date and source that it had."""
-    new = policy.reform(changes, name=policy.name, assumption=why)
+    new = policy.reform(changes, name="new cut-offs", assumption=why)
     return {k: replace(policy.parameter(k), value=new[k], assumption=why) for k in changes}
 
 

@@ -374,7 +374,7 @@ def test_chances_are_those_of_the_engine() -> None:
 @pytest.mark.parametrize("name", ["shanghai-2025", "jiading-2025", "jinshan-2025", "minhang-2023"])
 def test_chances_of_the_plans_are_those_of_their_engine_without_the_rule_score(name: str) -> None:
     _, data, end = small()
-    plan = load(name).reform({"scoring.rule_gradient": 0.0}, name=name)
+    plan = load(name).reform({"scoring.rule_gradient": 0.0}, name=f"flat {name}")
     alive = end.alive()
     scores = scored(data).set_index("enterprise_id").reindex(end.ids[alive]).reset_index()
     done = run(end, plan, 1, scores=scores)
