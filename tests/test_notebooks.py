@@ -298,15 +298,15 @@ assert DAY.isoformat() == "2024-12-30"
 assert [percent(rates[one], 1) for one in ("all", "trigger", "random")] == ["13.0%", "26.2%", "10.2%"]
 assert f"{inside} / {len(bins)}" == "5 / 5"
 assert f"{model.manifest['risk']['metrics']['test']['auc']:.2f}" == "0.70"
-assert [percent(share[one], 1) for one in ("T1", "T4")] == ["40.2%", "6.1%"]
+assert [percent(share[one], 1) for one in ("T1", "T4")] == ["40.4%", "5.4%"]
 assert (f"{added:.2f}", percent(why.risk_probability, 1)) == ("2.95", "38.7%")
 told = [percent(x, 1, sign=True) for x in changes.loc["shanghai-2025", shown]]
-assert told == ["−43.0%", "+41.1%", "−19.5%", "+1.2%", "+0.8%"]
+assert told == ["−43.1%", "+41.3%", "−19.5%", "+1.2%", "+0.7%"]
 assert [percent(trigger[one]) for one in ("legacy", "shanghai-2025")] == ["21%", "37%"]
-assert [percent(x, 1, sign=True) for x in harm.loc[260]] == ["+1.0%", "+4.0%", "+8.0%"]
+assert [percent(x, 1, sign=True) for x in harm.loc[260]] == ["+1.0%", "+3.9%", "+8.2%"]
 effect = reform.table().set_index(["policy", "measure"]).loc[("closer", "findings")]
 assert signed(effect["difference"], 0) == "+15"
-assert interval(*effect[["difference_low", "difference_high"]], 0, sign=True) == "[+11, +18]"
+assert interval(*effect[["difference_low", "difference_high"]], 0, sign=True) == "[+12, +18]"
 """
 """What the quick start shows as it is committed."""
 
