@@ -19,7 +19,7 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of `known_records`."""
 _YEAR, _TWO_YEARS = pd.Timedelta(days=365), pd.Timedelta(days=730)
-"""Spans over which the catalogue counts: complaints as such and signals; all else but open records."""
+"""Spans over which the catalogue counts: signals; all else but open records."""
 
 
 def register(known: Known, ids: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -58,8 +58,8 @@ def known_records(
         ``kind`` the channel of an inspection or complaint, the kind of a credit event or signal, the policy
         of a past tier; ``outcome`` the finding, the severity, ``true`` or ``false`` for a complaint that was
         looked into, the tier; ``outcome_on`` when that was decided; ``counts_until`` the last day on which
-        a count that a model reads still holds the record if nothing more is known of it, missing for tiers;
-        a complaint by a heavy complainant counts only once it is substantiated.
+        a count that a model reads still holds the record if nothing more is known of it, missing for tiers
+        and for complaints that nobody found true.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def _complaints(rows: pd.DataFrame) -> pd.DataFrame:
         happened_on=rows["received_on"],
         known_on=rows["received_on"],
         outcome_on=rows["substantiated_on"],
-        counts_until=(rows["received_on"] + _YEAR).where(~true, rows["substantiated_on"] + _TWO_YEARS),
+        counts_until=(rows["substantiated_on"] + _TWO_YEARS).where(true),
     )
 
 
