@@ -79,6 +79,7 @@ class RiskModel(estimators.TwoClassEstimator):
 
     Examples
     --------
+    >>> import pandas as pd
     >>> rng = np.random.default_rng(0)
     >>> X = pd.DataFrame({"findings": rng.poisson(1, 2000), "age": rng.normal(size=2000)})
     >>> y = (rng.random(2000) < 0.1 + 0.1 * X["findings"].clip(upper=5)).astype(int)
