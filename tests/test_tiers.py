@@ -47,7 +47,7 @@ def rounded(policy):
             "lists.unmonitored.max_risk": 0.09,
             "lists.unmonitored.min_points": 600,
         },
-        name=policy.name,
+        name=f"{policy.name} in round numbers",
     )
 
 
@@ -477,7 +477,7 @@ def test_the_oracle_follows_the_truth_and_nobody_else_sees_it():
     assert out["tier"].tolist() == ["T4", "T1"]
     with pytest.raises(DataError, match="needs it"):
         assign(scores, POLICIES["oracle"])
-    with pytest.raises(DataError, match="is not for policy 'legacy'"):
+    with pytest.raises(DataError, match="is not for policy 'legacy in round numbers'"):
         assign(scores, ROUND["legacy"], oracle_probability=truth)
     with pytest.raises(DataError, match="is not a probability") as caught:
         assign(scores, POLICIES["oracle"], oracle_probability=truth.drop("e1"))
