@@ -66,3 +66,14 @@ def test_a_short_search_finds_no_fault(name: str, tmp_path: Path) -> None:
     done = subprocess.run([*map(str, asked)], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{name}: {cases} cases, 0 faults" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [1011, 1153])
+def test_damage_that_arrow_forgives_and_duckdb_does_not_is_read_alike(case: int, tmp_path: Path) -> None:
+    """A bit of the footer's inner structure: validation passed the table, and scoring could not read it."""
+    asked = [sys.executable, ROOT / "scripts/fuzz.py", "--target", "dataset", "--seed", 20261130]
+    asked += ["--first", case, "--cases", 1, "--keep", tmp_path]
+    done = subprocess.run([*map(str, asked)], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "dataset: 1 cases, 0 faults" in done.stdout

@@ -26,7 +26,7 @@ from tierkit.records.columns import Column, Table
 from tierkit.records.dataset import Dataset, Tables, arrow_table, empty, frame_of
 from tierkit.records.folder import Folder, open_folder, place_of, unreadable
 from tierkit.records.gate import InputError, day_of, days_of, ids_of, source_of
-from tierkit.records.parquet import parquet_schemas, parts
+from tierkit.records.parquet import is_sound_inside, parquet_schemas, parts
 from tierkit.records.places import Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import check_rows
@@ -164,6 +164,7 @@ class Known:
             }
         )
         self._errors = (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException)
+        self._any_error = duckdb.Error
         self._named: set[str] = set()
 
     @property
@@ -269,7 +270,10 @@ class Known:
                 if f"known_{name}" in sql or f"raw_{name}" in sql:
                     self._name(name)
             return fetch(self._base.sql(sql))
-        except self._errors as error:
+        except self._any_error as error:
+            # What DuckDB has no name for comes of a file whose inner structure is damaged.
+            if not isinstance(error, self._errors) and type(error) is not self._any_error:
+                raise
             reason = str(error).splitlines()[0]
             remedy = "Copy or make the dataset again."
             raise DataError([Problem("", "", 0, (), f"a table cannot be read: {reason}", remedy)]) from error
@@ -424,18 +428,19 @@ def _sources(data: Source) -> tuple[dict[str, Any], Folder | None]:
 
 
 def is_declared(path: Path, table: Table) -> bool:
-    """Return whether a file, or each part of a folder, is Parquet with the columns in the declared types."""
+    """Return whether a file, or each part of a folder, is sound Parquet in the declared types."""
     if path.suffix != ".parquet" and not path.is_dir():
         return False
     try:
         found = parquet_schemas(path)
     except UnreadableError as error:
         raise DataError([unreadable(table, path, error)]) from error
-    return all(
+    typed = all(
         schema.names.count(one.name) == 1 and _stored(schema.field(one.name).type) == _stored(one.arrow_type)
         for schema in found
         for one in table
     )
+    return typed and is_sound_inside(path)
 
 
 def _stored(kind: Any) -> Any:

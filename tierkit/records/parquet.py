@@ -7,6 +7,7 @@ are any, and what the footer says of rows is held against what is there.
 
 import hashlib
 import mmap
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
     "ROW_GROUP",
     "is_sealed",
     "is_sound",
+    "is_sound_inside",
     "parquet_schemas",
     "parts",
     "read_chunks",
@@ -160,6 +162,24 @@ def read_sealed(path: Path) -> tuple[Any, dict[str, str]]:
     except UnicodeDecodeError as error:
         raise UnreadableError("what it says of itself is not UTF-8") from error
     return table.replace_schema_metadata(own), told
+
+
+def is_sound_inside(path: Path) -> bool:
+    """Return whether DuckDB reads a table too, which refuses some damage that Arrow forgives."""
+    import duckdb
+
+    for part in parts(path):
+        try:
+            with duckdb.connect() as base:
+                name = re.sub(r"([*?[])", r"[\1]", str(part))  # a path is a pattern there
+                base.execute(
+                    "SELECT * FROM read_parquet(?, hive_partitioning = false) LIMIT 1", [name]
+                ).fetchall()
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error:
+            return False
+    return True
 
 
 def parts(path: Path) -> list[Path]:
