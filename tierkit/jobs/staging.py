@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from tierkit.folders import replacing
 from tierkit.records import (
     ROW_GROUP,
-    TABLES,
     DataError,
     Folder,
     Problem,
@@ -166,8 +165,8 @@ def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None)
         except DataError as error:
             problems += error.problems
             continue
-        as_it_lies = not rejected[name] and is_declared(folder.files[name], TABLES[name])
-        files[name] = folder.files[name] if as_it_lies else work / f"{name}.parquet"
+        kept = work / f"{name}.parquet"  # none is left of a table that is used as it lies
+        files[name] = kept if kept.exists() else folder.files[name]
     if problems:
         raise DataError(problems)
     return Staged(files, rows, rejected)

@@ -9,7 +9,6 @@ when is taken from the schema, and from nowhere else: `known_sql` is the one rul
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
@@ -26,7 +25,7 @@ from tierkit.records.columns import Column, Table
 from tierkit.records.dataset import Dataset, Tables, arrow_table, empty, frame_of
 from tierkit.records.folder import Folder, open_folder, place_of, unreadable
 from tierkit.records.gate import InputError, day_of, days_of, ids_of, source_of
-from tierkit.records.parquet import is_sound_inside, parquet_schemas, parts
+from tierkit.records.parquet import is_sound_inside, literal_path, parquet_schemas, parts
 from tierkit.records.places import Place
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import check_rows
@@ -397,7 +396,7 @@ def _raw_sql(path: Path, table: Table) -> str:
     Infinite numbers were refused before. DuckDB takes ``isnan`` for false where statistics name no NaN. It
     takes a path for a pattern, and ``sector=food`` in it for the values of a column, unless told otherwise.
     """
-    literal = [re.sub(r"([*?[])", r"[\1]", str(part)).replace("'", "''") for part in parts(path)]
+    literal = [literal_path(part).replace("'", "''") for part in parts(path)]
     files = ", ".join(f"'{one}'" for one in literal)
     columns = ", ".join(
         f'CASE WHEN isfinite("{one.name}") THEN "{one.name}" END AS "{one.name}"'

@@ -25,6 +25,7 @@ __all__ = [
     "is_sealed",
     "is_sound",
     "is_sound_inside",
+    "literal_path",
     "parquet_schemas",
     "parts",
     "read_chunks",
@@ -168,18 +169,27 @@ def is_sound_inside(path: Path) -> bool:
     """Return whether DuckDB reads a table too, which refuses some damage that Arrow forgives."""
     import duckdb
 
-    for part in parts(path):
-        try:
-            with duckdb.connect() as base:
-                name = re.sub(r"([*?[])", r"[\1]", str(part))  # a path is a pattern there
-                base.execute(
-                    "SELECT * FROM read_parquet(?, hive_partitioning = false) LIMIT 1", [name]
-                ).fetchall()
-        except duckdb.InterruptException:
-            raise
-        except duckdb.Error:
-            return False
+    try:
+        with duckdb.connect(config={"threads": 1}) as base:
+            for part in parts(path):
+                query = "SELECT * FROM read_parquet(?, hive_partitioning = false) LIMIT 1"
+                base.execute(query, [literal_path(part)]).fetchall()
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error:
+        return False
     return True
+
+
+def literal_path(path: Path) -> str:
+    """Return a path for DuckDB, which takes one for a pattern.
+
+    Examples
+    --------
+    >>> literal_path(Path("a[1]*.parquet"))
+    'a[[]1][*].parquet'
+    """
+    return re.sub(r"([*?[])", r"[\1]", str(path))
 
 
 def parts(path: Path) -> list[Path]:
