@@ -493,7 +493,7 @@ def sealed_anew(folder: Path, change: Callable[[dict[str, Any]], object]) -> Non
     said = json.loads(file.read_text("utf-8"))
     change(said)
     said["files"] = {
-        name: folders._sha256(folder / name) for name in said["files"] if (folder / name).exists()
+        name: folders.file_sha256(folder / name) for name in said["files"] if (folder / name).exists()
     }
     said["seal"] = folders._seal_of(said)
     file.write_text(json.dumps(said), "utf-8")

@@ -16,6 +16,7 @@ __all__ = [
     "IN_DEMO",
     "WRITERS",
     "check_replaceable",
+    "file_sha256",
     "flush",
     "kind_of",
     "read_sealed_folder",
@@ -36,7 +37,6 @@ WRITERS = {
     "evaluation": "evaluate",
 }
 """Kind of a folder → the command that writes it."""
-_SUMMARY = "summary.json"
 IN_DEMO = {"dataset": "data", "model": "model", "run": "run"}
 """Kind of a folder → where a demo holds one."""
 _LISTED = {
@@ -44,8 +44,13 @@ _LISTED = {
     "model": ("manifest.json",),
 }
 """Kinds whose manifest lists files in a form of its own → the files that are theirs beside those."""
-_SIGNED = {"run": "run.json"} | dict.fromkeys(_LISTED, "manifest.json")
+_ABOUT = {"run": "run.json"} | dict.fromkeys(_LISTED, "manifest.json")
 """Kind → the file by which it is known, where that is not ``summary.json``; it lists all others."""
+
+
+def _about(folder: Path, kind: str) -> Path:
+    """Return the file by which a folder of a kind is known."""
+    return folder / _ABOUT.get(kind, "summary.json")
 
 
 def kind_of(folder: Path) -> str | None:
@@ -123,15 +128,15 @@ _NOT_OURS = "holds files that tierkit did not write"
 
 def _held(folder: Path, kind: str) -> Iterator[str]:
     """Yield the names of the files that the command of a kind left in a folder."""
-    signed = _SIGNED.get(kind, _SUMMARY)
-    said = _signed(folder / signed)
+    file = _about(folder, kind)
+    said = _signed(file)
     if kind == "dataset":
         tables = said.get("tables")
         for entry in tables.values() if isinstance(tables, dict) else ():
             yield str(entry.get("file")) if isinstance(entry, dict) else ""
     elif isinstance(said.get("files"), dict):
         yield from said["files"]
-    yield from _LISTED.get(kind, (signed,))
+    yield from _LISTED.get(kind, (file.name,))
     if kind == "demo":
         for inner, name in IN_DEMO.items():
             yield from (f"{name}/{one}" for one in _held(folder / name, inner))
@@ -151,7 +156,7 @@ def _is_known(file: Path, folder: Path, known: Collection[str]) -> bool:
 
 def _seal(draft: Path, kind: str) -> None:
     """Write the hash of every file of a folder, and one of all that it says, into its signed file."""
-    file = draft / _SIGNED.get(kind, _SUMMARY)
+    file = _about(draft, kind)
     if kind in _LISTED or not file.is_file():
         return
     inner = tuple(f"{name}/" for name in IN_DEMO.values()) if kind == "demo" else ()
@@ -159,7 +164,7 @@ def _seal(draft: Path, kind: str) -> None:
     for one in sorted(draft.rglob("*")):
         name = one.relative_to(draft).as_posix()
         if one.is_file() and one != file and not name.startswith(inner):
-            files[name] = _sha256(one)
+            files[name] = file_sha256(one)
     said = read_json(file) | {"files": files}
     said["seal"] = _seal_of(said)
     file.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -170,7 +175,8 @@ def _seal_of(said: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sha256(file: Path) -> str:
+def file_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
@@ -201,7 +207,7 @@ def read_sealed_folder(folder: Path, kind: str) -> dict[str, Any]:
     ...
     tierkit.bounds.UnreadableError: 'a.txt' was altered after it was written: its SHA-256 differs
     """
-    file = folder / _SIGNED.get(kind, _SUMMARY)
+    file = _about(folder, kind)
     said: dict[str, Any] = read_json(file)
     files = said.get("files") if isinstance(said, dict) else None
     if not isinstance(files, dict) or said.get("seal") != _seal_of(said):
@@ -210,7 +216,7 @@ def read_sealed_folder(folder: Path, kind: str) -> dict[str, Any]:
         inside = folder / name
         if ".." in Path(name).parts or inside.is_symlink() or not inside.is_file():
             raise UnreadableError(f"{name!r} is missing")
-        if _sha256(inside) != listed:
+        if file_sha256(inside) != listed:
             raise UnreadableError(f"{name!r} was altered after it was written: its SHA-256 differs")
     return said
 

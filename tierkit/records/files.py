@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierkit.bounds import UnreadableError
+from tierkit.folders import file_sha256
 from tierkit.records.columns import Table
 from tierkit.records.csv_files import Malformed, read_csv, write_csv
 from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP, parts, read_chunks
@@ -47,8 +48,7 @@ def sha256(path: Path) -> str:
     if path.is_dir():
         listed = "".join(f"{part.name} {sha256(part)}\n" for part in found)
         return hashlib.sha256(listed.encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def save_file(data: Any, table: Table, path: Path, format: str) -> None:
