@@ -166,3 +166,17 @@ def test_bands_of_points_that_are_tied_are_as_those_of_levels() -> None:
         assert sorted(one.counts)[-2:] == [500, 9500]
     constant = Bands.of(np.full(50, 600.0))
     assert Bands.of([599.0, 600.0, 601.0], constant.edges).counts == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("edges", "counts"),
+    [((2.0, 1.0), (1, 1, 1)), ((1.0,), (1,)), ((1.0,), (0, 0)), ((1.0,), (1, 0.5)), ((1.0,), (-1, 2))],
+)
+def test_bands_that_cannot_be_are_refused_when_they_are_made(edges, counts) -> None:
+    with pytest.raises(ValueError, match=r"'?(edges|counts)'?"):
+        Bands(edges, counts)
+
+
+def test_a_set_of_values_is_no_sample() -> None:
+    with pytest.raises(ValueError, match="'other' must be an array of values"):
+        metrics.psi([1, 2], {1, 2})

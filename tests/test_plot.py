@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import warnings
 from collections.abc import Callable
@@ -464,6 +465,36 @@ def test_transitions_write_every_share_with_its_interval(report_run: RunReport) 
     assert ax.get_yticklabels()[3].get_text() == "T4  n = 500"
     with pytest.raises(KeyError, match=r"no moves under 'jinshan-2025' at kappa = 0\.5"):
         plot.transitions(moved, "jinshan-2025", kappa=0.5)
+
+
+DRAWN = sorted(
+    set(plot.__all__)
+    - {"COLORS", "canvas", "horizon", "policy_color", "policy_label", "stacked_bars", "style", "tier_label"}
+)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_cannot_be_drawn_is_refused_in_a_sentence_that_names_the_argument(name: str) -> None:
+    draw = getattr(plot, name)
+    first, *others = inspect.signature(draw).parameters.values()
+    rest = [one for one in others if one.default is one.empty]
+    given = ["legacy" for one in rest if one.kind is not one.KEYWORD_ONLY]
+    named = {one.name: "x" for one in rest if one.kind is one.KEYWORD_ONLY}
+    for wrong in (None, [], 3, "scores", pd.DataFrame(), pd.DataFrame({"x": [1]}), {"measure": "harm"}):
+        with pytest.raises(ValueError, match=rf"'{first.name}'|no records|finite"):
+            draw(wrong, *given, **named)
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"low": [0.2, 0.08, np.nan]}, {"n": [9, np.nan, 4]}, {"value": [np.inf, 0.1, 0.2]}, {"label": None}],
+)
+def test_estimates_that_cannot_be_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"'(low|n|value|label)'"):
+        plot.estimates(ESTIMATES.assign(**change), title="t", axis="a")
+    with pytest.raises(ValueError, match="'truth'"):
+        plot.estimates(ESTIMATES, title="t", axis="a", truth=np.nan)
 
 
 def test_triggers_show_the_shielded_beside_the_others(summary: pd.DataFrame) -> None:

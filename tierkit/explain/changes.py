@@ -54,8 +54,7 @@ def effects(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame) -> dict[s
 def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Return mean, low and high of Student's 95 % interval of each column; none with fewer than two rows.
 
-    Nor is there one of rows that are all the same, yet not zero: they show no spread to make it from. What is
-    zero in every row is what did not change, and certain.
+    Nor is there one of rows that are all the same, be it zero: they show no spread to make it from.
 
     Examples
     --------
@@ -67,7 +66,7 @@ def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
     if n < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
-    half = np.where((np.ptp(values, axis=0) == 0) & (mean != 0), np.nan, half)
+    half = np.where(np.ptp(values, axis=0) == 0, np.nan, half)
     return mean, mean - half, mean + half
 
 

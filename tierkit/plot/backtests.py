@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from tierkit import texts
 from tierkit.plot.style import COLORS, INK, canvas, style
+from tierkit.records.arguments import instance_of
 
 if TYPE_CHECKING:
     from tierkit.evaluate.backtest import Backtest
@@ -33,6 +34,11 @@ def backtest(result: Backtest, *, lang: str = "en") -> Axes:
     -------
     Axes
 
+    Raises
+    ------
+    InputError
+        If the result is something else.
+
     Examples
     --------
     >>> import datetime as dt
@@ -42,6 +48,9 @@ def backtest(result: Backtest, *, lang: str = "en") -> Axes:
     >>> ax.get_ylabel()
     'inspections in the cell'
     """
+    from tierkit.evaluate.backtest import Backtest
+
+    instance_of(result, Backtest, "result", "what tierkit.backtest returned")
     cells = result.table()
     cells = cells[cells["judged"]].sort_values("predicted", ascending=False, kind="stable")
     at = np.arange(len(cells))

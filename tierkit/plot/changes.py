@@ -9,14 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from tierkit import texts
-from tierkit.plot.effects import caption, counted, effects, horizon, intervals, policy_label
+from tierkit.plot.effects import SUMMARY, caption, counted, effects, horizon, intervals, policy_label
+from tierkit.plot.given import frame_of
 from tierkit.plot.labels import PercentTicks, halo, place_labels, spread
 from tierkit.plot.style import INK, AxesRow, canvas, policy_color, style, whiskers
-from tierkit.records.gate import instance_of
 
 __all__ = ["kappa", "outcomes", "trade_off"]
 
-"""Axes side by side."""
 _STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -230,7 +229,7 @@ def kappa(summary: pd.DataFrame, *, measure: str = "harm", lang: str = "en") -> 
     >>> [ax.get_title(loc="left") for ax in axes]
     ['over 1 year', 'in year 5']
     """
-    instance_of(summary, pd.DataFrame, "summary", "a frame, as comparison.summary")
+    frame_of(summary, "summary", *SUMMARY, give="comparison.summary")
     rows = summary[(summary["measure"] == measure) & (summary["group"] == "all")]
     horizons = sorted(int(w) for w in rows["weeks"].unique())
     kappas = sorted(float(k) for k in rows["kappa"].unique())

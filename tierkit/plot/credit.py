@@ -13,6 +13,7 @@ from tierkit.features import FEATURES
 from tierkit.plot.effects import policy_label
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, AxesRow, canvas, policy_color, style, whiskers
+from tierkit.records.arguments import instance_of
 from tierkit.scores.monitoring import CUSTOM, SCORE, Monitoring
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ def monitoring(result: Monitoring, *, lang: str = "en") -> Axes:
     -------
     Axes
 
+    Raises
+    ------
+    InputError
+        If the result is something else.
+
     Examples
     --------
     >>> import pandas as pd
@@ -46,6 +52,7 @@ def monitoring(result: Monitoring, *, lang: str = "en") -> Axes:
     >>> [label.get_text() for label in monitoring(monitor(card, X.iloc[200:])).get_yticklabels()]
     ['open records: penalty']
     """
+    instance_of(result, Monitoring, "result", "what tierkit.scores.monitoring.monitor returned")
     table = result.table.iloc[::-1].reset_index(drop=True)
     labels = {feature.name: feature.label.text(lang) for feature in FEATURES}
     labels[SCORE] = texts.text("figure.monitoring.score", lang)
@@ -97,6 +104,11 @@ def tier_stability(result: Stability, *, lang: str = "en") -> AxesRow:
     -------
     array of Axes, shape (3,)
 
+    Raises
+    ------
+    InputError
+        If the result is something else.
+
     Examples
     --------
     >>> from datetime import date
@@ -110,6 +122,9 @@ def tier_stability(result: Stability, *, lang: str = "en") -> AxesRow:
     >>> [ax.get_title(loc="left") for ax in tier_stability(found)]
     ['change tier in a month', 'change back', 'held against the scores']
     """
+    from tierkit.evaluate import Stability
+
+    instance_of(result, Stability, "result", "what tierkit.evaluate.tier_stability returned")
     table = result.table
     settings, policies = table["setting"].unique()[::-1], list(table["policy"].unique())
     offsets = np.linspace(0.16, -0.16, len(policies)) if len(policies) > 1 else np.zeros(1)

@@ -10,10 +10,13 @@ from matplotlib.axes import Axes
 
 from tierkit import texts
 from tierkit.compare.intervals import relative_ends
-from tierkit.records.gate import instance_of
+from tierkit.plot.given import frame_of
 from tierkit.texts import policy_label
 
 __all__ = ["caption", "counted", "effects", "horizon", "intervals", "policy_axis", "policy_label"]
+
+SUMMARY = ("policy", "baseline", "group", "level", "measure", "kappa", "weeks")
+"""Columns of `Comparison.summary` by which a figure finds its rows."""
 
 
 def effects(
@@ -51,7 +54,7 @@ def effects(
     KeyError
         If the summary has no such rows; the message lists those it has.
     InputError
-        If the summary is no frame, the comparison itself for instance.
+        If the summary is no frame, the comparison itself for instance, or lacks a column.
 
     Examples
     --------
@@ -61,7 +64,7 @@ def effects(
     >>> effects(pd.DataFrame([row]), "harm")[["policy", "value", "relative_low"]].values.tolist()
     [['b', 10.0, nan], ['p', 8.0, -0.3]]
     """
-    instance_of(summary, pd.DataFrame, "summary", "a frame, as comparison.summary")
+    frame_of(summary, "summary", *SUMMARY, give="comparison.summary")
     chosen = summary[
         (summary["measure"] == measure)
         & (summary["group"] == group)

@@ -8,8 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import Formatter, FuncFormatter
 
 from tierkit import texts
+from tierkit.plot.given import rows_of
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, style
+from tierkit.records.arguments import InputError
+from tierkit.scores.checked import is_number
 
 __all__ = ["estimates"]
 
@@ -46,6 +49,12 @@ def estimates(
     -------
     Axes
 
+    Raises
+    ------
+    ValueError
+        If there are no rows, a column is missing or holds what it cannot, an interval ends before it begins,
+        or the truth is no number.
+
     Examples
     --------
     >>> rows = {"label": ["naive", "random"], "value": [0.15, 0.1], "low": [0.14, 0.08], "high": [0.16, 0.12]}
@@ -53,6 +62,14 @@ def estimates(
     >>> [text.get_text() for text in ax.get_yticklabels()]
     ['naive\nn = 900', 'random\nn = 90']
     """
+    kinds = {"value": "values", "low": "values", "high": "values", "n": "amounts"}
+    frame = rows_of(frame, "frame", kinds, {"label": None})
+    if (frame["low"] > frame["high"]).any():
+        raise InputError("'low' of the 'frame' must not be above 'high'. Correct these rows.")
+    if truth is not None and not (is_number(truth) and np.isfinite(truth)):
+        raise InputError(
+            f"The 'truth' must be a finite number, or None where it is not known. Got {truth!r}."
+        )
     at = np.arange(len(frame))
     caption = texts.text("caption.estimates" if truth is None else "caption.estimates_truth", lang)
     with style():

@@ -12,7 +12,32 @@ from tierkit.arrays import Floats
 from tierkit.records.arguments import InputError, instance_of
 from tierkit.scores.checked import checked, checked_whole
 
-__all__ = ["ascending", "rows_of"]
+__all__ = ["ascending", "frame_of", "rows_of"]
+
+
+def frame_of(table: Any, name: str, *columns: str, give: str = "a DataFrame") -> pd.DataFrame:
+    """Return a table as it came, once it is known to be a frame with some columns.
+
+    Raises
+    ------
+    ValueError
+        If it is no frame or lacks a column.
+
+    Examples
+    --------
+    >>> frame_of(pd.DataFrame({"tier": ["T1"]}), "tiers", "tier", "policy")
+    Traceback (most recent call last):
+    ...
+    tierkit.records.arguments.InputError: The 'tiers' has no column 'policy'. Give a DataFrame with it.
+    """
+    frame = instance_of(table, pd.DataFrame, name, give)
+    lacking = [column for column in columns if column not in frame]
+    if lacking:
+        them = "it" if len(lacking) == 1 else "them"
+        raise InputError(
+            f"The '{name}' has no column {', '.join(map(repr, lacking))}. Give {give} with {them}."
+        )
+    return frame
 
 
 def rows_of(
@@ -55,11 +80,8 @@ def rows_of(
          n tier
     0  2.0   T1
     """
-    frame = instance_of(table, pd.DataFrame, name, "a DataFrame")
     levels = levels or {}
-    lacking = [column for column in (*numbers, *levels) if column not in frame]
-    if lacking:
-        raise InputError(f"The '{name}' has no column {', '.join(map(repr, lacking))}. Add it.")
+    frame = frame_of(table, name, *numbers, *levels)
     if not len(frame) and not may_be_empty:
         raise InputError(f"The '{name}' has no rows, so there is nothing to draw. Give one at least.")
     arrays = checked(**{column: (kind, frame[column]) for column, kind in numbers.items()})

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from tierkit import texts
 from tierkit.compare.intervals import relative_ends
 from tierkit.plot.effects import caption, counted, effects, intervals, policy_axis, policy_label
+from tierkit.plot.given import frame_of
 from tierkit.plot.labels import PercentTicks, spread
 from tierkit.plot.style import COLORS, INK, AxesRow, canvas, is_dark, policy_color, style, whiskers
 
@@ -21,6 +22,11 @@ __all__ = ["FEWEST", "drift", "transitions", "triggers"]
 
 FEWEST = 30
 """Of fewer enterprises in a tier the drift is not drawn."""
+_YEARLY = (
+    *("policy", "baseline", "group", "level", "measure", "kappa", "year", "n", "replicates"),
+    *("baseline_value", "difference", "difference_low", "difference_high"),
+)
+_MOVED = ("policy", "first", "last", "kappa", "weeks", "n", "share", "low", "high", "replicates")
 
 
 def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence", lang: str = "en") -> AxesRow:
@@ -45,6 +51,8 @@ def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence",
     ------
     KeyError
         If there are no such rows of a plan with 30 enterprises in the tier.
+    ValueError
+        If the years are no frame or lack a column.
 
     Examples
     --------
@@ -52,6 +60,7 @@ def drift(years: pd.DataFrame, *, tier: str = "T1", measure: str = "prevalence",
     >>> [ax.get_title(loc="left") for ax in axes]
     ['κ = 0', 'κ = 0.1', 'κ = 0.25']
     """
+    frame_of(years, "years", *_YEARLY, give="comparison.years")
     within = years[(years["group"] == "tier") & (years["level"] == tier)]
     within = within.assign(policy=within["policy"].astype(str), baseline=within["baseline"].astype(str))
     counts = within[(within["measure"] == "inspections") & (within["policy"] != within["baseline"])]
@@ -138,6 +147,8 @@ def transitions(
     ------
     KeyError
         If the frame has no such run.
+    ValueError
+        If it is no frame or lacks a column.
 
     Examples
     --------
@@ -145,6 +156,7 @@ def transitions(
     >>> ax.get_xticklabels()[-1].get_text()
     'left'
     """
+    frame_of(moved, "moved", *_MOVED, give="comparison.transitions")
     own = moved[
         (moved["policy"].astype(str) == policy)
         & np.isclose(moved["kappa"].astype(float), kappa)

@@ -14,6 +14,7 @@ from tierkit.features import BY_NAME
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
 from tierkit.records import LEVELS
+from tierkit.records.arguments import instance_of
 
 __all__ = ["near_boundary", "tier_marks", "tier_moves"]
 
@@ -61,7 +62,13 @@ def tier_marks(portraits: Portraits, axis: str = "risk", *, lang: str = "en", to
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    InputError
+        If the portraits are something else.
     """
+    instance_of(portraits, Portraits, "portraits", "what tierkit.portraits returned")
     found = {tier: portraits.strongest(tier, axis, top) for tier in portraits.tiers["tier"]}
     groups = []
     for tier, rows in found.items():
@@ -104,7 +111,13 @@ def tier_moves(changes: Changes, axis: str = "risk", *, lang: str = "en", top: i
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    InputError
+        If the changes are something else.
     """
+    instance_of(changes, Changes, "changes", "what tierkit.explain.changes returned")
     found = {one: changes.strongest(one, axis, top) for one in DIRECTIONS}
     groups, counts = [], []
     for direction, rows in found.items():
@@ -150,7 +163,13 @@ def near_boundary(portraits: Portraits, *, lang: str = "en") -> Axes:
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    InputError
+        If the portraits are something else.
     """
+    instance_of(portraits, Portraits, "portraits", "what tierkit.portraits returned")
     near: pd.DataFrame = portraits.near[portraits.near["band"] == BANDS[0]]
     tiers = portraits.tiers["tier"].tolist()
     shifts = {"risk": -0.2, "credit": 0.0, "certainty": 0.2}

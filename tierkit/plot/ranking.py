@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from tierkit import texts
 from tierkit.plot.style import COLORS, INK, canvas, style
+from tierkit.records.arguments import instance_of
 
 if TYPE_CHECKING:
     from tierkit.evaluate import Ranking
@@ -37,6 +38,11 @@ def found(result: Ranking, *, lang: str = "en") -> Axes:
     -------
     Axes
 
+    Raises
+    ------
+    InputError
+        If the result is something else.
+
     Examples
     --------
     >>> from tierkit.evaluate import ranking
@@ -45,6 +51,9 @@ def found(result: Ranking, *, lang: str = "en") -> Axes:
     >>> ax.get_xlabel()
     'days since 2024-01-01'
     """
+    from tierkit.evaluate import Ranking
+
+    instance_of(result, Ranking, "result", "what tierkit.evaluate.ranking returned")
     course, row = result.course, result.row("days_earlier")
     day = (course["date"] - course["date"].iloc[0]).dt.days.to_numpy(np.float64)
     orders = [name for name in _LINES if name in course]

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from tierkit import texts
 from tierkit.plot.bars import stacked_bars
 from tierkit.plot.effects import policy_label
-from tierkit.plot.given import ascending, rows_of
+from tierkit.plot.given import ascending, frame_of, rows_of
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, is_dark, style, whiskers
 from tierkit.records import GRADES, LEVELS, TIERS
@@ -60,7 +60,7 @@ def tier_sizes(tiers: pd.DataFrame, *, lang: str = "en") -> Axes:
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['改革前']
     """
-    numbers = {"enterprises": "amounts"} if "enterprises" in tiers else {}
+    numbers = {"enterprises": "amounts"} if "enterprises" in frame_of(tiers, "tiers") else {}
     counted = rows_of(tiers, "tiers", numbers, {"policy": None, "tier": TIERS})
     if not numbers:
         counted = counted.assign(enterprises=1)

@@ -10,16 +10,35 @@ from matplotlib.axes import Axes
 
 from tierkit import texts
 from tierkit.plot.effects import policy_label
+from tierkit.plot.given import frame_of
 from tierkit.plot.labels import PercentTicks, halo
 from tierkit.plot.style import COLORS, INK, AxesRow, canvas, style, whiskers
 
 __all__ = ["screening", "tornado"]
 
-"""Axes side by side."""
 _ENDS = {"low": COLORS["channel"]["commitment"], "high": COLORS["channel"]["trigger"]}
+_SHARED = ("measure", "parameter", "enterprises", "weeks", "replicates")
+_COLUMNS = {
+    "screening": (
+        *_SHARED,
+        "rank",
+        "mu_star",
+        "mu_star_conf",
+        "noise",
+        "sigma",
+        "stands_out",
+        "trajectories",
+    ),
+    "tornado": (
+        *(*_SHARED, "change_low", "change_high"),
+        *("base_relative", "base_relative_low", "base_relative_high"),
+    ),
+}
+"""What a figure takes of the frame."""
 
 
 def _rows(frame: pd.DataFrame, measure: str, kind: str) -> tuple[pd.DataFrame, dict[Any, Any]]:
+    frame_of(frame, "frame", *_COLUMNS[kind], give=f"the frame of a {kind}")
     chosen = frame[frame["measure"] == measure]
     if chosen.empty:
         known = ", ".join(dict.fromkeys(frame["measure"]))
@@ -50,6 +69,8 @@ def screening(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en
     ------
     KeyError
         If the frame does not hold the measure.
+    ValueError
+        If it is no frame or lacks a column.
 
     Examples
     --------
@@ -123,6 +144,8 @@ def tornado(frame: pd.DataFrame, *, measure: str = "findings", lang: str = "en",
     ------
     KeyError
         If the frame does not hold the measure.
+    ValueError
+        If it is no frame or lacks a column.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from tierkit import texts
 from tierkit.plot.labels import PercentTicks
 from tierkit.plot.style import COLORS, INK, canvas, style, whiskers
+from tierkit.records.arguments import instance_of
 
 if TYPE_CHECKING:  # figures draw what they are given, and load no model for it
     from tierkit.evaluate import Fairness, Feedback
@@ -48,6 +49,8 @@ def equal_visits(result: Fairness, group: str = "ownership", *, lang: str = "en"
     ------
     KeyError
         If the result does not have the group.
+    InputError
+        If the result is something else.
 
     Examples
     --------
@@ -61,6 +64,9 @@ def equal_visits(result: Fairness, group: str = "ownership", *, lang: str = "en"
     >>> ax.get_xscale()
     'log'
     """
+    from tierkit.evaluate import Fairness
+
+    instance_of(result, Fairness, "result", "what tierkit.evaluate.fairness returned")
     rows = result.visits[(result.visits["group"] == group) & (result.visits["n"] > 0)]
     if rows.empty:
         have = ", ".join(result.visits["group"].unique())
@@ -122,6 +128,11 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
     -------
     array of Axes, shape (n,)
 
+    Raises
+    ------
+    InputError
+        If the result is something else.
+
     Examples
     --------
     >>> from tierkit.evaluate import runaway
@@ -130,6 +141,9 @@ def feedback(result: Feedback, measures: Sequence[str] = _SHOWN, *, lang: str = 
     >>> len(feedback(short, ["never"], lang="en")[0].lines)
     1
     """
+    from tierkit.evaluate import Feedback
+
+    instance_of(result, Feedback, "result", "what tierkit.evaluate.runaway returned")
     means = result.summary()
     rows = (len(measures) + 1) // 2
     words = {"n": result.enterprises, "seeds": result.seeds}

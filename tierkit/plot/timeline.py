@@ -11,6 +11,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.lines import Line2D
 
 from tierkit import texts
+from tierkit.plot.given import frame_of
 from tierkit.plot.style import COLORS, INK, canvas, is_dark, style
 from tierkit.records import LEVELS, MERITS
 from tierkit.records.gate import day_of
@@ -19,6 +20,7 @@ __all__ = ["timeline"]
 
 _MOST = 8
 """Credit events that get a row each."""
+_COLUMNS = ("table", "kind", "outcome", "happened_on", "known_on", "counts_until", "repaired_on")
 _LANES = ("inspections", "complaints", "signals", "tiers")
 _FOUND = {"none": INK["paper"], "minor": "#f2bd6b", "moderate": "#d9822b", "serious": "#8f2d12"}
 _STATES = {"open": "#c4512b", "repaired": "#2c6a9a", "lapsed": "#9aa5b1", "honour": "#1f8a70"}
@@ -42,7 +44,7 @@ def timeline(records: pd.DataFrame, as_of: date | str, *, lang: str = "en") -> A
     Raises
     ------
     ValueError
-        If there are no records.
+        If there are no records, or they are no frame or lack a column.
 
     Examples
     --------
@@ -53,6 +55,7 @@ def timeline(records: pd.DataFrame, as_of: date | str, *, lang: str = "en") -> A
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['inspections (2)']
     """
+    frame_of(records, "records", *_COLUMNS, give="what tierkit.report.known_records returned")
     if records.empty:
         raise ValueError("There are no records to draw. Leave the figure out.")
     end = pd.Timestamp(day_of(as_of))

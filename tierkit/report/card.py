@@ -45,7 +45,7 @@ def figures(found: Assessment) -> Mapping[str, Callable[[str], Any]]:
     """
     draw: dict[str, Callable[[str], Any]] = {}
     table = found.tables.get("scores.calibration_random")
-    if table is not None:
+    if table is not None and len(table):
         draw["calibration"] = lambda lang: plot.calibration(table, lang=lang)
     results = found.results
     if "ranking" in results:

@@ -11,12 +11,15 @@ Equal values are never parted. A value that holds as many rows as a bin should i
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from tierkit.arrays import Floats, Ints
+from tierkit.records.arguments import described
 from tierkit.scores.checked import checked, checked_count, checked_share, is_number, unmasked
 from tierkit.scores.inputs import column_of
 
@@ -718,6 +721,10 @@ def psi(reference: ArrayLike, other: ArrayLike, bins: int = 10) -> float:
 
 def _sample(name: str, values: ArrayLike) -> pd.Series:
     """Return a sample as numbers, or as the texts of its levels; refuse what is neither, as a model does."""
+    if isinstance(values, Set | Mapping):
+        raise ValueError(
+            f"'{name}' must be an array of values, each as often as it occurs. Got {described(values)}."
+        )
     given = pd.Series(unmasked(values)).reset_index(drop=True)
     if given.dtype.kind == "O" and not isinstance(given.dtype, pd.CategoricalDtype):
         given = given.astype(object)

@@ -30,7 +30,7 @@ from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2
 
 from tierkit.arrays import Floats
-from tierkit.scores.checked import checked, checked_share
+from tierkit.scores.checked import checked, checked_share, checked_whole
 from tierkit.scores.metrics import psi_parts, quantile_edges
 from tierkit.scores.scorecard import BASE, CreditScorecard
 from tierkit.texts import number
@@ -53,11 +53,28 @@ class Bands:
     edges : tuple of float
         Ascending; a band holds its lower edge and not its upper one.
     counts : tuple of int
-        One more than edges.
+        One more than edges, not all 0.
+
+    Raises
+    ------
+    ValueError
+        If edges are not finite or do not ascend, or counts are not whole, not one more than edges or all 0.
     """
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Check both."""
+        ends, counts = checked(edges=("scores", self.edges))[0], checked(counts=("amounts", self.counts))[0]
+        if not (np.diff(ends) > 0).all():
+            raise ValueError(f"The 'edges' must ascend, each above the one before. Got {ends.tolist()}.")
+        checked_whole("counts", counts)
+        if len(counts) != len(ends) + 1 or not counts.any():
+            raise ValueError(
+                f"The 'counts' must be one more than the {len(ends)} edges, with a row in one band at least. "
+                f"Got {counts.tolist()}."
+            )
 
     @classmethod
     def of(cls, points: ArrayLike, edges: Sequence[float] | None = None, bands: int = 10) -> Self:
@@ -76,7 +93,7 @@ class Bands:
         Raises
         ------
         ValueError
-            If points are not finite, edges do not ascend, or there are neither points nor edges.
+            If points are not finite, edges do not ascend, or there are no points.
 
         Examples
         --------
@@ -85,8 +102,6 @@ class Bands:
         """
         [values] = checked(points=("scores", points))
         [ends] = checked(edges=("scores", quantile_edges(values, bands) if edges is None else edges))
-        if not (np.diff(ends) > 0).all():
-            raise ValueError(f"The 'edges' must ascend, each above the one before. Got {ends.tolist()}.")
         return cls(tuple(ends.tolist()), tuple(_banded(values, ends).tolist()))
 
     def to_dict(self) -> dict[str, Any]:
