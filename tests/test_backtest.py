@@ -54,6 +54,7 @@ def test_at_the_end_of_the_records_it_is_the_world_that_goes_on() -> None:
             np.testing.assert_array_equal(values, other[name], err_msg=name)
 
 
+@pytest.mark.long
 def test_the_load_falls_inside_its_interval_in_90_to_99_percent_of_cells() -> None:
     found = [result_of(seed).coverage for seed in SEEDS]
     cells, inside = (sum(one[key] for one in found) for key in ("cells", "inside"))
@@ -64,6 +65,7 @@ def test_the_load_falls_inside_its_interval_in_90_to_99_percent_of_cells() -> No
         assert one["low"] < one["share"] <= one["high"]
 
 
+@pytest.mark.long
 def test_a_wrong_policy_is_caught() -> None:
     data, _ = city()
     right = estimate(data, NEW_YEAR)
@@ -75,6 +77,7 @@ def test_a_wrong_policy_is_caught() -> None:
     assert not result.table(["channel"]).set_index("channel").loc["routine", "inside"]
 
 
+@pytest.mark.long
 def test_intervals_hold_the_error_of_estimation() -> None:
     data, _ = city()
     frame = world_at(data, NEW_YEAR)

@@ -187,7 +187,8 @@ def test_policy_list_names_every_preset(tierkit: Tierkit) -> None:
     assert ended.status == 0
     assert ended.err == ""
     assert [one["policy"] for one in ended.data["policies"]] == list(presets())
-    assert all(name in tierkit("policy", "list").out for name in presets())
+    listed = tierkit("policy", "list").out
+    assert all(name in listed for name in presets())
 
 
 def test_policy_ladder_lays_policies_side_by_side_and_warns(tierkit: Tierkit, tmp_path: Path) -> None:

@@ -267,6 +267,7 @@ def test_many_replicates_follow_the_normal_formula():
     assert replicates_for(row_with(0.0, 5), 0.01) == (2, 2, 2, 0)
 
 
+@pytest.mark.long
 def test_the_interval_of_that_number_covers_the_truth():
     rng = np.random.default_rng(11)
     wanted = replicates_for(row_with(1.0, 1000), 0.4).needed

@@ -3,12 +3,11 @@
 ``.venv/bin/python tests/test_docs.py`` writes what the commands print into all of them again.
 """
 
+import contextlib
 import importlib.util
-import os
+import io
 import platform
 import re
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +22,7 @@ from make_dataset import make_dataset
 from shared import model_folder
 from typer.main import get_command
 
+from tierkit.cli import main
 from tierkit.cli.app import app
 from tierkit.features import building, catalogue
 from tierkit.jobs.demo import FIVE_YEARS
@@ -335,21 +335,17 @@ def make_demo(folder: Path) -> None:
 
 def run_all(folder: Path) -> dict[str, str]:
     """Return what every line of all pages prints, run in a folder in their order."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
     said = {}
-    for line in dict.fromkeys(line for page in PAGES for lang in ENDINGS for line in lines(page, lang)):
-        if not line.startswith(ELSEWHERE):
-            assert line.startswith("tierkit "), line
-            ended = subprocess.run(
-                [sys.executable, "-m", *line.split()],
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                encoding="utf-8",
-                check=False,
-            )
-            assert ended.returncode == 0, f"{line}\n{ended.stdout}{ended.stderr}"
-            said[line] = ended.stdout
+    with contextlib.chdir(folder):
+        for line in dict.fromkeys(line for page in PAGES for lang in ENDINGS for line in lines(page, lang)):
+            if not line.startswith(ELSEWHERE):
+                name, *words = line.split()
+                assert name == "tierkit", line
+                printed = io.StringIO()
+                with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as left:
+                    main(words)
+                assert left.value.code == 0, f"{line}\n{printed.getvalue()}"
+                said[line] = printed.getvalue()
     return said
 
 

@@ -75,6 +75,7 @@ def plain_level(n: int, repeats: int, seed: int) -> tuple[TrainingRows, Split]:
     return TrainingRows(X, y, np.ones(len(y)), rows), time_split(pd.Series(days))
 
 
+@pytest.mark.long
 def test_the_spread_is_the_sampling_error_of_whole_enterprises() -> None:
     # Nothing but the level is learnt, so the spread of the log-odds is 1 / sqrt(n p (1 - p)), n enterprises.
     n, p = 300, 0.2

@@ -170,6 +170,7 @@ def test_holm_is_the_closed_test_of_bonferroni(p: list[float]) -> None:
 # The whole
 
 
+@pytest.mark.long
 def test_groups_that_differ_by_risk_alone_are_visited_alike_at_equal_risk() -> None:
     hits, more = 0, 0
     for seed in range(40):

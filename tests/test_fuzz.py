@@ -61,7 +61,7 @@ def test_a_chain_that_is_broken_is_known_without_the_reader(fuzz: ModuleType, tm
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_short_search_finds_no_fault(name: str, tmp_path: Path) -> None:
-    cases = 40 if name == "model" else 15
+    cases = 20 if name == "model" else 8
     asked = [sys.executable, ROOT / "scripts/fuzz.py", "--target", name, "--cases", cases, "--keep", tmp_path]
     done = subprocess.run([*map(str, asked)], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

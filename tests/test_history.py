@@ -66,6 +66,7 @@ def errors(history: History) -> pd.DataFrame:
         "disposition.penalised.serious", "disposition.sealed_share",
     ],
 )  # fmt: skip
+@pytest.mark.long
 def test_known_rates_are_recovered_within_four_standard_errors(path: str) -> None:
     assert abs(found().policy[path] - OTHER[path]) < 4 * errors(found())[path]
 
@@ -145,6 +146,7 @@ def test_draws_are_spread_as_the_intervals_say_and_keyed() -> None:
         assert abs(values.mean() - used["value"][path]) < 0.5 * values.std()
 
 
+@pytest.mark.long
 def test_more_records_make_narrower_intervals() -> None:
     one, two = (
         errors(estimate(city(), until))["frequency.random_floor"] for until in (NEW_YEAR, "2024-12-30")

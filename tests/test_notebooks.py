@@ -254,12 +254,8 @@ def test_without_its_files_a_notebook_says_so_and_goes_on(
     assert seen[0][1].count("is not there") == len(NEEDS_FILES[name])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=[] if path.stem.startswith("01") else pytest.mark.long) for path in NOTEBOOKS],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.long
+@ALL
 def test_runs_in_a_fresh_kernel_and_says_the_same_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not all((REAL / folder).is_dir() for folder in NEEDS_FILES.get(path.stem, ())):
         pytest.skip("the public files are not here; set TIERKIT_REALDATA")

@@ -514,6 +514,7 @@ def test_potential_of_a_dataset_is_that_of_its_own_past() -> None:
 # Coverage, in short: the long form is ``python -m benchmarks.coverage``
 
 
+@pytest.mark.long
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     """Ten worlds: at 95 %, fewer than seven hits come once in a thousand times."""
     rows = [
@@ -764,6 +765,7 @@ def one_lot(found: np.ndarray, kept: int = 400) -> Logged:
     return Logged(base, seen.iloc[:kept], np.zeros((n, 1)), weeks)
 
 
+@pytest.mark.long
 def test_a_score_of_noise_promises_nothing_by_swapping() -> None:
     rng = np.random.default_rng(5)
     changes, clear = [], 0

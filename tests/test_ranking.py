@@ -114,6 +114,7 @@ def sample(n: int = 400, seed: int = 1) -> pd.DataFrame:
     )
 
 
+@pytest.mark.long
 def test_the_keyed_lot_agrees_with_the_expectation_over_ties_on_average() -> None:
     """The second way: the inspections are really dealt out, many times, and counted."""
     rows = sample()
@@ -147,6 +148,7 @@ def test_the_lot_follows_the_ids_and_not_the_rows() -> None:
     assert not reordered(rows["strict"], dates, rows["id"], seed=1).equals(pd.Series(one.to_numpy()))
 
 
+@pytest.mark.long
 def test_a_random_order_gains_what_the_closed_form_says() -> None:
     """Drawn without replacement: mean K/n of all, variance K S² (1 - K/n); Mann and Whitney for the AUC."""
     rows = sample()
@@ -218,6 +220,7 @@ def test_a_gain_that_is_only_the_inspector_is_none_when_each_keeps_their_dates()
     assert result.row("auc", "within")["value"] == pytest.approx(0.5)
 
 
+@pytest.mark.long
 def test_the_interval_covers_and_shuffled_scores_reject_as_often_as_they_say() -> None:
     """Where violations come at random with rate r, a score gains nothing but what random order gains."""
     inside, small = 0, 0

@@ -392,13 +392,13 @@ def test_the_interval_of_an_auc_is_what_newcombes_equation_says() -> None:
         assert tables.auc_interval(1 - auc, m, n) == pytest.approx((1 - high, 1 - low), abs=1e-9)
 
 
-def test_a_weak_model_is_said_to_be_weak(report_run: report.RunReport, tmp_path: Path) -> None:
+def test_a_weak_model_is_said_to_be_weak(bare_run: report.RunReport, tmp_path: Path) -> None:
     strong = {"n": 4000, "events": 400, "auc": 0.7}
     weak = {"n": 1572, "events": 53, "auc": 0.52}
     metrics = {"risk": weak, "credit": strong}
     assert [name for name, *_ in tables.weak_models(metrics)] == ["risk"]
     shown = Page(
-        report.index(dataclasses.replace(report_run, metrics=metrics), tmp_path).read_text("utf-8")
+        report.index(dataclasses.replace(bare_run, metrics=metrics), tmp_path).read_text("utf-8")
     ).text
     assert "Risk: an AUC of 0.520" in shown
     assert "Credit: an AUC" not in shown
@@ -703,6 +703,7 @@ def test_a_model_is_weak_by_what_whole_enterprises_tell() -> None:
     assert tables.weak_models({"risk": model | {"auc": float("nan")}}) == []
 
 
+@pytest.mark.long
 def test_a_model_without_signal_is_seldom_told_apart_where_rows_share_enterprises() -> None:
     rng, told, runs = np.random.default_rng(0), np.zeros(2), 200
     for _ in range(runs):
@@ -715,11 +716,11 @@ def test_a_model_without_signal_is_seldom_told_apart_where_rows_share_enterprise
     assert told[1] / runs < 0.06
 
 
-def test_what_tells_the_error_of_a_model_is_no_column(report_run: report.RunReport, tmp_path: Path) -> None:
+def test_what_tells_the_error_of_a_model_is_no_column(bare_run: report.RunReport, tmp_path: Path) -> None:
     model = {"n": 4000, "events": 400, "auc": 0.54}
     plain, more = (
         Page(
-            report.index(dataclasses.replace(report_run, metrics=one), tmp_path / name).read_text("utf-8")
+            report.index(dataclasses.replace(bare_run, metrics=one), tmp_path / name).read_text("utf-8")
         ).text
         for name, one in (
             ("a", {"risk": model, "credit": model}),

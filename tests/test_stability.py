@@ -212,6 +212,7 @@ def test_who_is_outside_the_scope_is_left_out() -> None:
     assert cells(found, "change_share", "enterprises") == dict.fromkeys(SETTINGS, 25)
 
 
+@pytest.mark.long
 def test_intervals_cover_with_enterprises_as_clusters() -> None:
     # Each enterprise swings with a spread of its own, so that its months belong together; the share of a city
     # of 20,000 stands for the truth. Taken month by month as independent, intervals are too short.
