@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -25,7 +26,7 @@ from tierkit.compare.agencies import MEASURES as SCOREBOARD
 from tierkit.explain import Reason, Reasons
 from tierkit.policy import Policy
 from tierkit.records import Label
-from tierkit.report import RunReport, Sheet
+from tierkit.report import RunReport, Sheet, index
 
 mpl.use("Agg")
 
@@ -414,6 +415,12 @@ def bare_run(report_run: RunReport) -> RunReport:
     return RunReport(summary=rows, policies=report_run.policies)
 
 
+@pytest.fixture(scope="session")
+def run_page(report_run: RunReport) -> Path:
+    """Return the folder of the page of the run to report; read it, and write nothing into it."""
+    return shared.once("run-page", lambda folder: index(report_run, folder))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Set up the folder that the workers of a run share; it goes when the process that made it ends."""
     if shared.PLACE not in os.environ:
@@ -441,5 +448,6 @@ def _examples(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.node.dtest.name.startswith("tierkit.report"):
             whole, bare = (request.getfixturevalue(name) for name in ("report_run", "bare_run"))
             request.node.dtest.globs["run"] = dataclasses.replace(bare, cases=whole.cases)
+            Path("build").mkdir(exist_ok=True)  # where they write, as after `make demo`
     yield
     plt.close("all")

@@ -21,10 +21,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser, Page, sync_playwright
+from shared import once
 
 from benchmarks.pages import FLAGS, rows_of_a_city
 from benchmarks.pages import browser as find_browser
-from tierkit import report
 from tierkit.cli import main
 from tierkit.report import City, city_page
 
@@ -83,10 +83,9 @@ HOSTILE = {
 """Names of the enterprises of the watched tiers, as a stranger might have registered them."""
 
 
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The small city with hostile names, a model, scores, a page of all and dossiers of some, by commands."""
-    folder = tmp_path_factory.mktemp("town")
+def make_town(folder: Path) -> None:
+    """Make the small city with hostile names, a model, scores, a page of all and some dossiers, by commands."""
+    folder.mkdir()
     data, model, scores = folder / "data", folder / "model", folder / "scores.parquet"
     shutil.copytree(ROOT / "data" / "synthetic", data)
     (data / "manifest.json").unlink()
@@ -103,8 +102,19 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     command(*scoring)  # anew, since a page is refused for records that are not those that were scored
     made = ["--dossiers", len(ids), "--lang", "both", "--out", folder / "page"]
     command("report", scores, "--data", data, "--model", model, *made)
-    found = {"city": folder / "page" / "index.html", "scores": scores, "data": data}
-    for kind, one in zip(HOSTILE, ids, strict=True):
+
+
+@pytest.fixture(scope="module")
+def town() -> dict[str, Path]:
+    """Return what `make_town` made, by what it is."""
+    folder = once("hostile-town", make_town)
+    found = {
+        "city": folder / "page" / "index.html",
+        "scores": folder / "scores.parquet",
+        "data": folder / "data",
+    }
+    register = pd.read_parquet(found["data"] / "enterprises.parquet").set_index("name")["enterprise_id"]
+    for kind, one in ((kind, register[name]) for kind, name in HOSTILE.items()):
         for lang in ("zh", "en"):
             found[f"{kind}-{lang}"] = folder / "page" / "dossiers" / f"{one}.{lang}.html"
     return found
@@ -117,14 +127,10 @@ def command(*arguments: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def pages(
-    report_run: report.RunReport, town: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
+def pages(run_page: Path, town: dict[str, Path]) -> dict[str, Path]:
     """One page of each kind."""
-    folder = tmp_path_factory.mktemp("pages")
-    run = report.index(report_run, folder / "run")
     dossiers = {f"dossier-{lang}": town[f"markup-{lang}"] for lang in ("zh", "en")}
-    return {"run": run, "city": town["city"], **dossiers}
+    return {"run": run_page / "index.html", "city": town["city"], **dossiers}
 
 
 SEEN = [

@@ -312,10 +312,8 @@ def test_the_report_warns_of_a_breach_and_of_nothing_else(run: report.RunReport,
     assert "no floor then" in page
 
 
-def test_plans_within_the_floor_get_the_table_and_no_warning(
-    report_run: report.RunReport, tmp_path: Path
-) -> None:
-    page = report.index(report_run, tmp_path).read_text("utf-8")
+def test_plans_within_the_floor_get_the_table_and_no_warning(run_page: Path) -> None:
+    page = (run_page / "index.html").read_text("utf-8")
     assert '<section id="floor">' in page
     assert 'class="warning"' not in page
 

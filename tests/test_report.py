@@ -35,13 +35,8 @@ TEMPLATES = Path(texts.__file__).parent / "report" / "templates"
 
 
 @pytest.fixture(scope="module")
-def site(report_run: report.RunReport, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report.index(report_run, tmp_path_factory.mktemp("site")).parent
-
-
-@pytest.fixture(scope="module")
-def html(site: Path) -> str:
-    return (site / "index.html").read_text("utf-8")
+def html(run_page: Path) -> str:
+    return (run_page / "index.html").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -459,11 +454,13 @@ def test_policies_that_are_not_the_summarys_are_refused(report_run: report.RunRe
         dataclasses.replace(report_run, policies=report_run.policies[1:])
 
 
-def test_summary_json_is_strict_json_and_holds_the_results(report_run: report.RunReport, site: Path) -> None:
+def test_summary_json_is_strict_json_and_holds_the_results(
+    report_run: report.RunReport, run_page: Path
+) -> None:
     def refuse(word: str) -> None:
         raise AssertionError(f"{word} is no JSON")
 
-    data = json.loads((site / "summary.json").read_text("utf-8"), parse_constant=refuse)
+    data = json.loads((run_page / "summary.json").read_text("utf-8"), parse_constant=refuse)
     assert len(data["results"]) == 6 * (6 * 18 + 1)
     assert data["policies"][3]["hash"] == report_run.policies[3].hash
     assert sum(data["tiers"]["jiading-2025"].values()) == 4000
