@@ -84,7 +84,7 @@ HOSTILE = {
 
 
 def make_town(folder: Path) -> None:
-    """Make the small city with hostile names, a model, scores, a page of all and some dossiers, by commands."""
+    """Make the small city with hostile names, a model, scores, a page and some dossiers, by commands."""
     folder.mkdir()
     data, model, scores = folder / "data", folder / "model", folder / "scores.parquet"
     shutil.copytree(ROOT / "data" / "synthetic", data)
