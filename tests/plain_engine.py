@@ -321,9 +321,9 @@ class PlainEngine:
         rows = []
         for e in np.flatnonzero(here & (kind < len(r.adverse)) & ((week + slots) % 4 == 0)):
             k = int(kind[e])
-            until = week + r.display
+            until = week + int(r.adverse_display[week, k])
             if not r.merit[k] and y[1, e] < r.take_up:
-                until = min(until, week + r.adverse_earliest + r.repair_delay[y[2, e] >> 24])
+                until = min(until, week + int(r.adverse_earliest[week, k] + r.repair_delay[y[2, e] >> 24]))
             s.adverse_until[e, k] = max(s.adverse_until[e, k], until)
             self._remember(e, EVENTS[FIRST_RECORD + k], week)
             rows.append([week, e, k, until])
@@ -493,6 +493,8 @@ class PlainEngine:
             if check.channel not in (COMMITMENT, ROUTINE) or not check.coded:
                 continue
             level = int(level_of[check.agency])
+            if not self.rules.cap_level[level]:
+                continue
             visit = (level, True) if check.shares else (check.agency, False)
             if visit in visiting:
                 continue
@@ -601,9 +603,9 @@ class PlainEngine:
         self._remember(e, ("found_minor", "found_moderate", "found_serious")[severity - 1], week)
         until = 0
         if disposition in (PENALISED, SEALED):
-            until = week + r.display
+            until = week + int(r.display[week, severity])
             if z[0] < r.take_up:
-                until = min(until, week + int(r.earliest[severity]) + int(r.repair_delay[z[1] >> 24]))
+                until = min(until, week + int(r.earliest[week, severity]) + int(r.repair_delay[z[1] >> 24]))
             s.record_week[i], s.record_severity[i], s.record_until[i] = week, severity, until
             self._remember(e, "penalty", week)
         if check.channel == TRIGGER and check.cause - 1 in (TRUE, MISTAKEN, PROFESSIONAL):

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from tests.test_theory import EQUAL, FLAT, agrees, bare, weekly, with_hazard, world
-from tests.worlds import ALL_ON, LEGACY, busy_world, policy_of, with_parameters
-from tierkit.city.engine import TALLY, Run, compile_rules, run
+from tests.worlds import ALL_ON, LEGACY, busy_world, plain_world, policy_of, with_parameters
+from tierkit.city.engine import TALLY, Run, compile_rules, repair_terms, run
 from tierkit.city.parameters import parameters
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR, log_index, rate_table
 from tierkit.policy import INSTRUMENTS, SPEC, Policy, PolicyWarning, without
-from tierkit.records import SHANGHAI
+from tierkit.records import AGENCY_LEVELS, SHANGHAI
 
 AGENCIES = SHANGHAI.ids("agency")
 SECTORS = SHANGHAI.ids("sector")
@@ -73,7 +73,8 @@ def _followed_up(done: Run) -> int:
 
 def _repaired(done: Run) -> int:
     fined = done.log[done.log[:, 5] >= 3]
-    return int((fined[:, 15] < fined[:, 0] + done.policy["repair.display_weeks"]).sum())
+    ends = fined[:, 0] + repair_terms(done.start.origin).display[fined[:, 0], fined[:, 4]]
+    return int((fined[:, 15] < ends).sum())
 
 
 @pytest.fixture(scope="module")
@@ -287,3 +288,49 @@ def test_a_successor_takes_over_violations_and_no_records() -> None:
         events = done.events[(done.events[:, 1] == old) & (done.events[:, 0] >= week)]
         assert len(events) == 0
     assert took > 0
+
+
+# The cap by level of government
+
+
+def _planned_visits(done: Run) -> Any:
+    """Return the visits that planned checks with a code led to: enterprise, week, level, and who made them."""
+    fixed, log = done.start.fixed, done.table()
+    log = log[(log["mode"] < 2) & (log["channel"] >= 4) & (log["coded"] == 1)]
+    agency = fixed.agency[log["obligation"]]
+    level = fixed.agency_level[agency].astype(int)
+    # a joint visit is one a level, any other one an agency
+    by = np.where(log["visit"] == 0, -1, agency)
+    told = log.assign(e=fixed.enterprise[log["obligation"]], level=level, by=by)
+    return told[["e", "week", "level", "by"]].drop_duplicates()
+
+
+@pytest.mark.parametrize("levels", [[], ["district"], ["municipal"]])
+@pytest.mark.parametrize("cap", [1, 2])
+def test_no_enterprise_has_more_planned_visits_than_the_cap_by_the_agencies_that_it_binds(
+    levels: list[str], cap: int
+) -> None:
+    frame = busy_world()
+    given = np.where(np.arange(len(AGENCIES)) % 3 == 0, 0, 1).astype(np.uint8)  # some of either level
+    frame = dataclasses.replace(frame, fixed=frame.fixed._replace(agency_level=given))
+    changes = {"cap.planned_visits": cap, "cap.levels": levels, "cap.period_weeks": 52}
+    done = run(frame, policy_of(ALL_ON | changes), 52)
+    most = _planned_visits(done).groupby(["level", "e"]).size().groupby("level").max()
+    for at, name in enumerate(AGENCY_LEVELS):
+        if name in levels or not levels:
+            assert most[at] == cap
+        else:
+            assert most[at] > cap
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_enterprise_of_jinshan_has_more_planned_visits_than_its_cap(seed: int) -> None:
+    frame, jinshan = plain_world(1500, seed), Policy.load("jinshan-2025")
+    done = run(frame, jinshan, 52)
+    visits = _planned_visits(done)
+    assert set(visits["level"]) == {AGENCY_LEVELS.index("district")}, "each agency is a district's here"
+    assert visits.groupby("e").size().max() <= jinshan["cap.planned_visits"]
+    free = _planned_visits(run(frame, without(jinshan, "cap"), 52))
+    assert free.groupby("e").size().max() > jinshan["cap.planned_visits"], (
+        "without the cap it would be passed"
+    )

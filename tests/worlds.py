@@ -16,7 +16,7 @@ from tierkit.city.population import draw, items
 from tierkit.city.synth import make
 from tierkit.city.world import World
 from tierkit.policy import Policy, PolicyWarning
-from tierkit.records import GRADES, SHANGHAI, TIERS
+from tierkit.records import AGENCY_LEVELS, GRADES, SHANGHAI, TIERS
 
 AGENCIES = SHANGHAI.ids("agency")
 SECTORS = SHANGHAI.ids("sector")
@@ -194,7 +194,11 @@ def changes(draw_: st.DrawFn) -> dict[str, Any]:
             "check_code.unregistered_share": _chance,
         },
         {"joint.sectors": _some(SECTORS), "joint.window_weeks": st.sampled_from([0, 3, 12])},
-        {"cap.planned_visits": st.integers(1, 4), "cap.period_weeks": st.sampled_from([5, 26, 52])},
+        {
+            "cap.planned_visits": st.integers(1, 4),
+            "cap.levels": _some(AGENCY_LEVELS),
+            "cap.period_weeks": st.sampled_from([5, 26, 52]),
+        },
         {"frequency.schedule": st.just("interval")},
         {"frequency.override": _chance},
         {"strata.tags": _some(SECTORS)} | {f"strata.tier.{t}": _multiple for t in TIERS},
@@ -244,7 +248,6 @@ def changes(draw_: st.DrawFn) -> dict[str, Any]:
         {
             "repair.take_up": _chance,
             "repair.mean_delay_weeks": st.sampled_from([0.0, 4.0]),
-            "repair.display_weeks": st.just(60),
         },
     ]
     out = draw_(st.fixed_dictionaries(one))

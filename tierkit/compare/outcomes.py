@@ -494,7 +494,7 @@ def _at_the_cap(
     done: Run, week: NDArray[np.int64], who: NDArray[np.int64], number: NDArray[np.int64],
     level: NDArray[np.int64], agency: NDArray[np.int64],
 ) -> NDArray[np.bool_]:  # fmt: skip
-    """Return who had as many planned visits at one level in one period as the cap allows, shape (E,)."""
+    """Return who had as many planned visits at a level that the cap binds as it allows, shape (E,)."""
     n, cap = done.start.enterprises, int(done.policy["cap.planned_visits"])
     if cap == 0:
         return np.zeros(n, np.bool_)
@@ -502,6 +502,10 @@ def _at_the_cap(
     # A joint visit counts once a level, any other once an agency, which its number tells.
     visit = np.unique(((who * 8192 + week) * 32 + number) * len(AGENCY_LEVELS) + level)
     of, level = np.divmod(visit, len(AGENCY_LEVELS))
+    bound = [
+        i for i, name in enumerate(AGENCY_LEVELS) if name in (done.policy["cap.levels"] or AGENCY_LEVELS)
+    ]
+    of, level = of[np.isin(level, bound)], level[np.isin(level, bound)]
     of, at = of // 32 // 8192, of // 32 % 8192
     period, count = np.unique(
         (of * 8192 + (at - done.start.week) // weeks) * len(AGENCY_LEVELS) + level, return_counts=True

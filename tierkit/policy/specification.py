@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tierkit.records import (
+    AGENCY_LEVELS,
     CREDIT_EVENTS,
     EVENT_KINDS,
     GRADES,
@@ -369,6 +370,10 @@ _VISITS = (
          Label("每户每层级一个周期内计划入企次数上限；零为不设",
                "most planned visits to one enterprise in a period; zero means no cap"),
          0, 100),
+    Spec("cap.levels", "names", "names", Label("上限约束的层级", "levels under the cap"),
+         Label("计划入企受上限约束的执法部门层级；空为各级",
+               "levels of government whose agencies' planned visits the cap binds; empty means all"),
+         levels=AGENCY_LEVELS),
     _weeks("cap.period_weeks", ("上限周期", "period of the cap"),
            ("上限按几周计算", "weeks over which the cap counts"), 1),
     _share("offsite.coverage", ("非现场覆盖", "off-site coverage"),
@@ -418,10 +423,6 @@ _AFTERWARDS = (
             ("两书同达时修复时延", "repair delay with two letters"),
             ("两书同达时可修复到修复的平均周数",
              "mean weeks from the earliest date to the repair where the letter came along"), 0, 520),
-    _weeks("repair.earliest_weeks.<severity>", ("最早修复", "earliest repair"),
-           ("处罚后最早可修复的周数", "weeks after a penalty from which it can be repaired")),
-    _weeks("repair.display_weeks", ("公示期", "display period"),
-           ("未修复记录公示的周数", "weeks for which a record that is not repaired stands"), 1),
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from scipy.special import logit
 from tierkit.city.engine.kernels import LOG, TALLY, advance, bind, reregister, review, set_offsets, settle
 from tierkit.city.engine.rules import Rules, compile_rules
 from tierkit.city.keyed_random import Block, draws
-from tierkit.city.limits import MAX_SEED
+from tierkit.city.limits import LAST_WEEK, MAX_SEED
 from tierkit.city.population import cells, violation_weeks
 from tierkit.city.world import LOG_MIN, LOG_ONE, State, World
 from tierkit.policy import Policy
@@ -279,8 +279,8 @@ def run(
         If an argument is out of range, scores do not fit the world, the policy is of another place, or the
         run would outlast the calendar.
     """
-    if weeks < 1 or world.week + weeks > 5_000:
-        raise ValueError(f"The 'weeks' must be in 1 … {5_000 - world.week}. Got {weeks}.")
+    if weeks < 1 or world.week + weeks > LAST_WEEK:
+        raise ValueError(f"The 'weeks' must be in 1 … {LAST_WEEK - world.week}. Got {weeks}.")
     seed = world.seed if seed is None else seed
     for name, value in (("seed", seed), ("replicate", replicate)):
         if not 0 <= value <= MAX_SEED:

@@ -268,10 +268,11 @@ def _adverse(
         lean = -np.int64(world.adverse[e]) if rules.merit[kind] == 1 else np.int64(world.adverse[e])
         reach += np.int64(rules.fall[min(max(np.int64(rules.adverse[kind]) + lean, 1), TOP_INDEX)])
         if y0 < reach:
-            until = week + rules.display
+            until = week + np.int64(rules.adverse_display[week, kind])
             if rules.merit[kind] == 0 and y1 < rules.take_up:
                 # The top byte of the draw chooses one of 256 quantiles of the delay.
-                until = min(until, week + rules.adverse_earliest + rules.repair_delay[y2 >> 24])
+                first = week + np.int64(rules.adverse_earliest[week, kind])
+                until = min(until, first + rules.repair_delay[y2 >> 24])
             # A record that is open for longer stays open for longer.
             state.adverse_until[e, kind] = max(until, np.int64(state.adverse_until[e, kind]))
             _add_event(
@@ -709,6 +710,8 @@ def _propose(
                     continue
                 agency = plan[r, 6]
                 level = world.agency_level[agency]
+                if rules.cap_level[level] == 0:
+                    continue
                 fresh = seen[level, 1] == 0 if plan[r, 3] == SHARES else seen_agency[agency] == 0
                 if fresh:
                     if np.int64(state.visits[e, level]) + extra[level] >= rules.cap:
@@ -853,9 +856,10 @@ def _inspect(
                     False,
                 )
                 if disposition >= 3:
-                    until = week + rules.display
+                    until = week + np.int64(rules.display[week, v])
                     if z0 < rules.take_up:
-                        until = min(until, week + rules.earliest[v] + rules.repair_delay[z1 >> 24])
+                        from_week = week + np.int64(rules.earliest[week, v])
+                        until = min(until, from_week + rules.repair_delay[z1 >> 24])
                     state.record_week[i] = week
                     state.record_severity[i] = v
                     state.record_until[i] = until
