@@ -143,6 +143,7 @@ class PlainEngine:
         )
         self.quiet = self.rules.quiet_item[self.world.item] == 1
         self.ratio = np.full(4, ONE)
+        self.owed = np.zeros(len(self.rules.capacity), int)
         self._begin(frame, policy, scores)
 
     # Scores and tiers
@@ -514,6 +515,10 @@ class PlainEngine:
             queue = [check for check in checks if check.goes and check.agency == agency]
             for check in queue:
                 now.demanded[agency, check.channel] += 1
+                opened = check.cause == 1 + ALERT and check.age == 0
+                self.owed[agency] += opened and self.rules.alerts_replace
+            self._replace(now, agency, queue)
+            queue = [check for check in queue if check.goes]
             room = max(self.rules.capacity[agency], now.demanded[agency, RANDOM])
             if len(queue) > room:
                 waiting = np.array([check.obligation for check in queue])
@@ -524,6 +529,17 @@ class PlainEngine:
                     now.count(agency, self._put_off(check, now.number))
             for check in queue:
                 now.served[agency, check.channel] += check.goes
+
+    def _replace(self, now: Week, agency: int, queue: list[Check]) -> None:
+        """Let the checks that alerts opened take the place of routine ones, those that the lot puts last."""
+        routine = [check for check in queue if check.channel == ROUTINE]
+        fewer = min(int(self.owed[agency]), len(routine))
+        if fewer:
+            lots = self._draw(Block.DEMAND, now.number, np.array([check.obligation for check in routine]))[2]
+            for k in np.argsort(lots, kind="stable")[len(routine) - fewer :]:
+                routine[k].goes = False
+                now.count(agency, "replaced")
+            self.owed[agency] -= fewer
 
     def _put_off(self, check: Check, week: int) -> str:
         if check.age + 1 > self.rules.max_postpone:

@@ -294,7 +294,7 @@ def test_a_successor_takes_over_violations_and_no_records() -> None:
 
 
 def _planned_visits(done: Run) -> Any:
-    """Return the visits that planned checks with a code led to: enterprise, week, level, and who made them."""
+    """Return the visits of planned checks with a code: enterprise, week, level, and who made them."""
     fixed, log = done.start.fixed, done.table()
     log = log[(log["mode"] < 2) & (log["channel"] >= 4) & (log["coded"] == 1)]
     agency = fixed.agency[log["obligation"]]
@@ -334,3 +334,42 @@ def test_no_enterprise_of_jinshan_has_more_planned_visits_than_its_cap(seed: int
     assert free.groupby("e").size().max() > jinshan["cap.planned_visits"], (
         "without the cap it would be passed"
     )
+
+
+# Off-site alerts in the place of routine checks
+
+
+def _made(done: Run) -> int:
+    return int((done.log[:, 3] < 2).sum())
+
+
+def test_alerts_in_the_place_of_routine_checks_leave_fewer_inspections() -> None:
+    frame, plan = plain_world(3000), Policy.load("shanghai-2025")
+    assert plan["offsite.alerts_replace"]
+    none, on_top, replacing = [], [], []
+    for replicate in range(4):
+        none.append(_made(run(frame, without(plan, "offsite"), 52, replicate=replicate)))
+        added = run(frame, plan.reform({"offsite.alerts_replace": False}), 52, replicate=replicate)
+        on_top.append(_made(added))
+        replacing.append(_made(run(frame, plan, 52, replicate=replicate)))
+    assert all(fewer < more for fewer, more in zip(replacing, on_top, strict=True))
+    assert np.mean(replacing) <= np.mean(none) < np.mean(on_top), "on top of routine checks alerts add visits"
+
+
+def test_an_agency_replaces_as_many_routine_checks_as_alerts_opened_and_no_others() -> None:
+    frame = busy_world()
+    changes = {"capacity.multiplier": 1000.0, "alert.true": 3.0}
+    frame = with_parameters(frame, {"alert.true": changes.pop("alert.true")})
+    done = run(frame, policy_of(ALL_ON | changes), 60)
+    agency = frame.fixed.agency[done.log[:, 1]]
+    opened = (done.log[:, 13] == 5) & (done.log[:, 12] == 0)
+    by_week = np.zeros(done.tally.shape[:2], int)
+    np.add.at(by_week, (done.log[opened, 0] - frame.week, agency[opened]), 1)
+    replaced = done.tally[:, :, TALLY.index("replaced")]
+    assert (replaced.cumsum(axis=0) <= by_week.cumsum(axis=0)).all()
+    assert replaced.sum() > 0
+    turned = done.demanded - done.served
+    np.testing.assert_array_equal(turned[:, :, ROUTINE], replaced), "and nothing else is turned away"
+    assert turned[:, :, :ROUTINE].sum() == 0
+    owed = by_week.cumsum(axis=0) - replaced.cumsum(axis=0)
+    assert (owed[done.served[:, :, ROUTINE] > 0] == 0).all(), "who owes makes no routine check"

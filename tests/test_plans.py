@@ -96,7 +96,7 @@ def test_a_changed_value_changes_the_page():
     policy = Policy.load("jinshan-2025").reform({"cap.planned_visits": 3})
     row = next(one for one in plans._ROWS if one.name.en == "cap")
     said = plans._cell(row, policy, Policy.load("legacy"), plans._Say("en"))
-    assert said.startswith("3 planned visits a level")
+    assert said.startswith("3 planned visits of district agencies")
     assert said.endswith("[†]")
 
 

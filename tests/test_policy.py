@@ -465,7 +465,7 @@ def test_all_problems_stand_in_one_message():
         ("frequency.tier.D.key", "'frequency.tier' has T1, T2, T3, T4", "has T1, T2, T3, T4"),
         ("frequncy.tier.T4.key", "did you mean 'frequency.tier.T4.key'?", "did you mean 'frequency'?"),
         ("frequency.tier.T4.kye", "did you mean 'frequency.tier.T4.key'?", "'frequency.tier.T4.key'?"),
-        ("cap.random_flor", "'cap' has planned_visits, period_weeks", "'cap' has planned"),
+        ("cap.random_flor", "'cap' has planned_visits, levels, period_weeks", "'cap' has planned"),
     ],
 )
 def test_an_unknown_name_gets_the_nearest_or_those_that_there_are(legacy, tmp_path, given, hint, in_file):

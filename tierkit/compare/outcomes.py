@@ -444,7 +444,7 @@ def measure(
         parts["channel"] = pd.DataFrame(told | {"n": told["inspections"]}, index=list(CHANNELS))
     tally = done.tally[first - world.week : last - world.week].sum(axis=0).astype(np.float64)
     for name, fates in (
-        ("offsite", [TALLY.index("offsite")]),
+        ("offsite", [TALLY.index("offsite"), TALLY.index("replaced")]),
         ("suppressed", _SUPPRESSED),
         ("put_off", [TALLY.index("put_off")]),
     ):

@@ -386,6 +386,10 @@ _VISITS = (
     _probability("offsite.false_alarm", ("非现场误报", "off-site false alarms"),
                  ("未违法时非现场误报的概率",
                   "probability that an off-site check of a compliant obligation raises an alarm")),
+    _flag("offsite.alerts_replace", ("预警顶替计划检查", "alerts in place of routine checks"),
+          ("非现场预警引发的一次检查，顶替该部门下一次计划检查；否则另行增加",
+           "a check that an off-site alert opens takes the place of the agency's next routine check; "
+           "otherwise it comes on top")),
     _names("offsite.sectors", "sector", ("非现场行业", "off-site sectors"),
            ("实行非现场检查的行业；空为全部", "sectors with off-site checks; empty means all")),
     _names("offsite.agencies", "agency", ("非现场部门", "off-site agencies"),

@@ -53,7 +53,7 @@ class Run:
         2 a check was arranged already), recognised as professional.
     events : int32 array of shape (events, 4)
         Week, slot, kind, week in which the record is closed.
-    tally : int64 array of shape (weeks, agencies, 12)
+    tally : int64 array of shape (weeks, agencies, 13)
         Inspections by week, agency and what became of them, as in `tierkit.city.engine.TALLY`.
     counts : int64 array of shape (weeks, 4, 2, 4)
         Obligation-weeks by tier, item class and compliance state.
@@ -306,6 +306,8 @@ def run(
     demanded = np.zeros((weeks, agencies, len(CHANNELS)), np.int64)
     served = np.zeros_like(demanded)
     saved = np.zeros(weeks, np.int64)
+    # Routine checks of each agency whose place alerts' checks are still to take.
+    owed = np.zeros(agencies, np.int64)
     # No week has been seen yet: the perceived rate is the reference rate.
     ratio = np.full(len(TIERS), _PERCEIVED_ONE, np.int64)
     logs: list[NDArray[np.int32]] = []
@@ -369,6 +371,7 @@ def run(
                 demanded[at],
                 served[at],
                 inspected,
+                owed,
             )
             # Inspections over reference rates, in 2**-16. Below 2**23 inspections a week and tier, the shift
             # fits 63 bits.

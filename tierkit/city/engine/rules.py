@@ -124,6 +124,7 @@ class Rules(NamedTuple):
     substitution: int
     sensitivity: int
     false_alarm: int
+    alerts_replace: int
     code: int  # 0 none, 1 merge, 2 refuse
     window: int
     joint_sector: NDArray[np.uint8]
@@ -424,6 +425,7 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         substitution=_certain(policy["offsite.substitution"]),
         sensitivity=_certain(policy["offsite.sensitivity"]),
         false_alarm=_certain(policy["offsite.false_alarm"]),
+        alerts_replace=int(policy["offsite.alerts_replace"]),
         code=("none", "merge", "refuse").index(policy["check_code.action"]),
         window=int(policy["check_code.window_weeks"]),
         joint_sector=_flags(sectors, policy["joint.sectors"], 0),

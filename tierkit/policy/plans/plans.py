@@ -224,9 +224,13 @@ def _offsite(policy: Policy, say: _Say) -> str:
     covered, replaced = _percent(policy["offsite.coverage"]), _percent(policy["offsite.substitution"])
     sectors = policy["offsite.sectors"]
     where = say(f"（{say.names('sector', sectors)}）", f" ({say.names('sector', sectors)})")
+    alerts = ("", "")
+    if policy["offsite.alerts_replace"]:
+        alerts = ("，预警引发的检查顶替计划检查", "; checks that alerts open take the place of routine ones")
+    at = where if sectors else ""
     return say(
-        f"覆盖 {covered}{where if sectors else ''}，其中 {replaced} 先做非现场",
-        f"{covered} covered{where if sectors else ''}, of which {replaced} are checked off site first",
+        f"覆盖 {covered}{at}，其中 {replaced} 先做非现场{alerts[0]}",
+        f"{covered} covered{at}, of which {replaced} are checked off site first{alerts[1]}",
     )
 
 
