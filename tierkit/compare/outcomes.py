@@ -24,6 +24,7 @@ from tierkit.policy import Policy
 from tierkit.records import (
     AGENCY_LEVELS,
     CHANNELS,
+    DISPOSITIONS,
     FIRST_PENALTY,
     MODES,
     SEVERITIES,
@@ -93,6 +94,7 @@ MEASURES = (
     Measure("repeat_visits_30d", "visits", "repeats", groups=_BY_AGENCY),
     Measure("multi_agency_30d", "visits", "multi_agency", groups=_BY_AGENCY),
     Measure("penalties", "penalties", "penalties", groups=_BY_CHANNEL),
+    Measure("seizures", "measures", "seizures", groups=_BY_CHANNEL),
     Measure("random_audits", "inspections", "audits", groups=_BY_AGENCY),
     Measure("random_finding_rate", "findings/inspection", "audit_findings", "audits", groups=_BY_AGENCY),
     Measure("uncoded", "inspections", "uncoded", groups=_BY_AGENCY),
@@ -133,6 +135,7 @@ def levels_of(place: Place) -> Mapping[str, tuple[str, ...]]:
 
 
 _DRAWN = [CHANNELS.index(name) for name in ("random", "routine")]
+_SEALED = DISPOSITIONS.index("sealed")
 _SUPPRESSED = [TALLY.index(name) for name in SUPPRESSED]
 _RANDOM, _TRIGGER, _FOLLOWUP = (CHANNELS.index(name) for name in ("random", "trigger", "followup"))
 _CAMPAIGN = CHANNELS.index("campaign")
@@ -235,6 +238,7 @@ PART_UNITS: Mapping[str, str] = {
     "harm": "harm units",
     "detection_weeks": "weeks",
     "penalties": "penalties",
+    "seizures": "measures",
     "changes": "changes",
     "flips": "changes",
 }
@@ -362,6 +366,7 @@ def measure(
         "triggered_findings": triggered & found,
         "detection_weeks": np.where(found, week - column["since"], 0),
         "penalties": column["disposition"] >= FIRST_PENALTY,
+        "seizures": column["disposition"] == _SEALED,
         "audits": channel == _RANDOM,
         "audit_findings": (channel == _RANDOM) & found,
     }
