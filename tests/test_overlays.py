@@ -325,7 +325,7 @@ def test_a_policy_that_should_have_been_meant_is_told_once(
     path = _file(tmp_path, "dark", 'baseline = "shanghai-2025"', dark)
     status, out, err = _said(capsys, "check", str(path))
     assert (status, err) == (0, "")
-    assert "without random audits" in out
+    assert "without equal-chance audits" in out
     assert f"under {NATIONAL}" in out
     with pytest.warns(PolicyWarning):
         Policy.load(path)

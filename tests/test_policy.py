@@ -54,7 +54,7 @@ PLANS = {
 
 
 def load(name):
-    """Load a preset; one that draws no random audits warns of it, and is meant."""
+    """Load a preset; one that draws no equal-chance audits warns of it, and is meant."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PolicyWarning)
         return Policy.load(name)
@@ -681,7 +681,7 @@ def test_a_ground_that_shows_nothing_is_none(key, blank):
 
 
 def test_zero_random_floor_is_a_warned_choice(legacy):
-    with pytest.warns(PolicyWarning, match="without random audits"):
+    with pytest.warns(PolicyWarning, match="without equal-chance audits"):
         assert legacy.reform({"frequency.random_floor": 0})["frequency.random_floor"] == 0
     with pytest.raises(PolicyError, match="needs an assumption"):
         legacy.reform(

@@ -250,7 +250,7 @@ _SCORING = (
 
 _EFFORT = (
     _number("frequency.base_rate", "inspections/enterprise-year", ("基准频次", "base rate"),
-            ("倍数为一时平均每户每年计划检查次数（不含随机抽查）",
+            ("倍数为一时平均每户每年计划检查次数（不含基准抽样）",
              "routine inspections of the average enterprise at multiple 1"),
             0, 50),
     _number("frequency.sector.<sector>", "multiple", ("行业频次", "sector frequency"),
@@ -281,9 +281,9 @@ _EFFORT = (
     _number("agency_table.tier.<tier>", "multiple", ("部门分级频次", "frequency by the agency's table"),
             ("这些部门对该等级的频次再乘以多少",
              "what further multiplies the frequency of the tier at these agencies"), 0, 100),
-    _probability("frequency.random_floor", ("随机抽查下限", "random floor"),
-                 ("每一监管关系每年随机抽查次数，不因等级而异",
-                  "random audits a year of every obligation, whatever its tier"),
+    _probability("frequency.random_floor", ("基准抽样下限", "random floor"),
+                 ("每一监管关系每年基准抽样次数，不因等级而异",
+                  "equal-chance audits a year of every obligation, whatever its tier"),
                  "draws/obligation-year"),
     _number("depth.tier.<tier>", "odds ratio", ("检查深度", "depth"),
             ("该等级发现违法的几率乘以多少",
@@ -501,7 +501,7 @@ INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
         "inspectors": _instrument("检查人员差异", "spread between inspectors", {"depth.inspector_sd": 0.0}),
         "list": _instrument("无感监测清单", "unmonitored list", {"lists.unmonitored.enabled": False}),
         "items": _instrument("无事不扰事项", "no-disturb items", {"lists.no_disturb.items": []}),
-        "random_floor": _instrument("随机抽查下限", "random floor", {"frequency.random_floor": 0.0}),
+        "random_floor": _instrument("基准抽样下限", "random floor", {"frequency.random_floor": 0.0}),
         "triggers": _instrument(
             "触发式检查",
             "triggers",

@@ -62,7 +62,7 @@ LEVELS: Mapping[str, Mapping[str, Label]] = MappingProxyType(
             key     | 重点事项 | key
         """),
         "channel": _labels("""
-            random     | 双随机   | random audit
+            random     | 基准抽样 | equal-chance audit
             trigger    | 触发式   | trigger
             followup   | 复查     | follow-up
             campaign   | 上级部署 | campaign

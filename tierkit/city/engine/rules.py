@@ -54,7 +54,7 @@ EVENTS = tuple(SCORE_EVENTS)
 NO_TIER_RATE = -30_000
 """Logarithmic multiplier of a rate that is zero."""
 REFERENCE_DEPTH = len(TIERS)
-"""Row of the detection table that random audits use."""
+"""Row of the detection table that equal-chance audits use."""
 FADE_WEEKS = 1024
 MAX_SHIFT = 1.5
 """Most by which what the records tell may raise or lower the logarithm of a routine rate."""

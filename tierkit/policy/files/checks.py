@@ -271,7 +271,7 @@ def _windows(values: Mapping[str, Any]) -> Iterator[Clash]:
     if values["capacity.multiplier"] == 0:
         yield Clash(
             "capacity.multiplier",
-            "'capacity.multiplier' = 0: no agency makes any inspection but random audits",
+            "'capacity.multiplier' = 0: no agency makes any inspection but equal-chance audits",
             "give the share of today's capacity, unless it is meant",
             warning=True,
         )
@@ -282,7 +282,7 @@ def _floor(values: Mapping[str, Any]) -> Iterator[Clash]:
         return
     yield Clash(
         "frequency.random_floor",
-        "'frequency.random_floor' = 0: without random audits nothing shows what the inspected do not",
+        "'frequency.random_floor' = 0: without equal-chance audits nothing shows what the inspected do not",
         "set a floor (0.01 is usual), or keep 0 knowing that no estimate of missed violations will be sound",
         warning=True,
     )
