@@ -143,6 +143,7 @@ class PlainEngine:
         )
         self.quiet = self.rules.quiet_item[self.world.item] == 1
         self.ratio = np.full(4, ONE)
+        self.owed = np.zeros(len(self.rules.capacity), int)
         self._begin(frame, policy, scores)
 
     # Scores and tiers
@@ -321,9 +322,9 @@ class PlainEngine:
         rows = []
         for e in np.flatnonzero(here & (kind < len(r.adverse)) & ((week + slots) % 4 == 0)):
             k = int(kind[e])
-            until = week + r.display
+            until = week + int(r.adverse_display[week, k])
             if not r.merit[k] and y[1, e] < r.take_up:
-                until = min(until, week + r.adverse_earliest + r.repair_delay[y[2, e] >> 24])
+                until = min(until, week + int(r.adverse_earliest[week, k] + r.repair_delay[y[2, e] >> 24]))
             s.adverse_until[e, k] = max(s.adverse_until[e, k], until)
             self._remember(e, EVENTS[FIRST_RECORD + k], week)
             rows.append([week, e, k, until])
@@ -493,6 +494,8 @@ class PlainEngine:
             if check.channel not in (COMMITMENT, ROUTINE) or not check.coded:
                 continue
             level = int(level_of[check.agency])
+            if not self.rules.cap_level[level]:
+                continue
             visit = (level, True) if check.shares else (check.agency, False)
             if visit in visiting:
                 continue
@@ -512,6 +515,10 @@ class PlainEngine:
             queue = [check for check in checks if check.goes and check.agency == agency]
             for check in queue:
                 now.demanded[agency, check.channel] += 1
+                opened = check.cause == 1 + ALERT and check.age == 0
+                self.owed[agency] += opened and self.rules.alerts_replace
+            self._replace(now, agency, queue)
+            queue = [check for check in queue if check.goes]
             room = max(self.rules.capacity[agency], now.demanded[agency, RANDOM])
             if len(queue) > room:
                 waiting = np.array([check.obligation for check in queue])
@@ -522,6 +529,17 @@ class PlainEngine:
                     now.count(agency, self._put_off(check, now.number))
             for check in queue:
                 now.served[agency, check.channel] += check.goes
+
+    def _replace(self, now: Week, agency: int, queue: list[Check]) -> None:
+        """Let the checks that alerts opened take the place of routine ones, those that the lot puts last."""
+        routine = [check for check in queue if check.channel == ROUTINE]
+        fewer = min(int(self.owed[agency]), len(routine))
+        if fewer:
+            lots = self._draw(Block.DEMAND, now.number, np.array([check.obligation for check in routine]))[2]
+            for k in np.argsort(lots, kind="stable")[len(routine) - fewer :]:
+                routine[k].goes = False
+                now.count(agency, "replaced")
+            self.owed[agency] -= fewer
 
     def _put_off(self, check: Check, week: int) -> str:
         if check.age + 1 > self.rules.max_postpone:
@@ -601,9 +619,9 @@ class PlainEngine:
         self._remember(e, ("found_minor", "found_moderate", "found_serious")[severity - 1], week)
         until = 0
         if disposition in (PENALISED, SEALED):
-            until = week + r.display
+            until = week + int(r.display[week, severity])
             if z[0] < r.take_up:
-                until = min(until, week + int(r.earliest[severity]) + int(r.repair_delay[z[1] >> 24]))
+                until = min(until, week + int(r.earliest[week, severity]) + int(r.repair_delay[z[1] >> 24]))
             s.record_week[i], s.record_severity[i], s.record_until[i] = week, severity, until
             self._remember(e, "penalty", week)
         if check.channel == TRIGGER and check.cause - 1 in (TRUE, MISTAKEN, PROFESSIONAL):

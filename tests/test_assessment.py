@@ -147,7 +147,7 @@ def test_evaluate_writes_tables_figures_and_the_card(
     assert kept["n"].tolist() == found.tables["scores.levels"]["n"].tolist()
     again = tierkit(*asked, "--out", out)  # an evaluation is replaced
     assert again.status == 0
-    assert "random audits" in again.out
+    assert "equal-chance audits" in again.out
     late = tierkit(*asked[:3], "--as-of", "2024-07-17", "--out", tmp_path / "none")
     assert late.status == 2
     assert "no Monday" in late.err

@@ -738,7 +738,7 @@ def test_train_shows_how_good_the_models_are_and_makes_the_same_folder_again(
 ) -> None:
     ended = tierkit("train", town, "--as-of", AS_OF, "--out", tmp_path / "again")
     assert ended.status == 0, ended.err
-    for said in ("auc", "calibration error", "random audits", "credit", "95 % intervals", *BASELINES):
+    for said in ("auc", "calibration error", "equal-chance audits", "credit", "95 % intervals", *BASELINES):
         assert said in ended.out
     assert files(tmp_path / "again") == files(model)
 
@@ -754,7 +754,7 @@ def test_train_tries_settings_and_keeps_an_ensemble_when_asked(tierkit: Tierkit,
 def test_train_says_when_there_is_too_little_to_judge_by(tierkit: Tierkit, tmp_path: Path) -> None:
     ended = tierkit("train", "data/synthetic", "--as-of", AS_OF, "--out", tmp_path / "model")
     assert ended.status == 0, ended.err
-    assert re.search(r"Too few to judge by: risk, later random audits \(\d events\)\.", ended.out)
+    assert re.search(r"Too few to judge by: risk, later equal-chance audits \(\d events\)\.", ended.out)
 
 
 @pytest.mark.parametrize("day", ["2024-12-31", "2030-01-01"])

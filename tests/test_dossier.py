@@ -207,7 +207,8 @@ def _records(count: int = 4, name: str = "E1") -> pd.DataFrame:
     """Return records of every table, `count` of them inspections."""
     rows: list[dict[str, Any]] = [
         {"table": "credit_events", "record_id": name, "kind": "penalty", "outcome": "serious",
-         "happened_on": "2023-03-01", "known_on": "2023-04-20", "counts_until": "2026-04-19",
+         "happened_on": "2023-03-01", "known_on": "2023-04-20", "counts_until": "2026-04-20",
+         "published_until": "2026-04-20",
          "repairable_from": "2024-04-20"},
         {"table": "credit_events", "record_id": "E2", "kind": "tax_arrears", "outcome": "minor",
          "happened_on": "2022-03-01", "known_on": "2022-03-02", "counts_until": "2024-03-01",

@@ -11,7 +11,6 @@ from tierkit.features import (
     FEATURES,
     GROUPS,
     NEVER_DAYS,
-    RECORD_DAYS,
     build,
     build_rows,
     features_sql,
@@ -21,6 +20,7 @@ from tierkit.features import (
 )
 from tierkit.records import GRAVITY, REPAIRABLE_KINDS, SHANGHAI, TABLES, DataError, Dataset, write_dataset
 from tierkit.records.known import TIMED, known
+from tierkit.records.repair_rules import published_until
 
 BY_NAME = {feature.name: feature for feature in FEATURES}
 AS_OF = pd.Timestamp("2023-10-01")
@@ -62,7 +62,8 @@ def plain_features(data: Dataset, enterprise: str, as_of: pd.Timestamp) -> dict[
     grave = seen[seen["finding"].isin(["moderate", "serious"])]["inspected_on"]
     decided = seen[(seen["decided_on"] < as_of) & seen["disposition"].isin(["penalised", "sealed"])]
     true = said[(said["substantiated_on"] < as_of) & said["substantiated"].fillna(False)]["substantiated_on"]
-    stands = events[~(events["repaired_on"] < as_of) & (events["known_on"] >= as_of - days(RECORD_DAYS))]
+    until = published_until(events["known_on"], events["kind"], events["severity"])
+    stands = events[~(events["repaired_on"] < as_of) & (until >= as_of.to_datetime64())]
     held = held[~(held["valid_to"] < as_of)]
     firm = data["enterprises"].set_index("enterprise_id").loc[enterprise]
     since = [NEVER_DAYS if not len(d) else min(NEVER_DAYS, (as_of - d.max()).days) for d in (bad, clean)]
@@ -244,7 +245,8 @@ def test_standing_names_the_gravest_open_kind(data) -> None:
     events = data["credit_events"]
     for enterprise, kind in zip(ids, found, strict=True):
         mine = events[(events["enterprise_id"] == enterprise) & (events["known_on"] < AS_OF)]
-        mine = mine[~(mine["repaired_on"] < AS_OF) & (mine["known_on"] >= AS_OF - days(RECORD_DAYS))]
+        until = published_until(mine["known_on"], mine["kind"], mine["severity"])
+        mine = mine[~(mine["repaired_on"] < AS_OF) & (until >= AS_OF.to_datetime64())]
         expected = next((k for k in GRAVITY if (mine["kind"] == k).any()), None)
         assert (expected is None and pd.isna(kind)) or kind == expected
     assert found.nunique() >= 3

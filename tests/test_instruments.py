@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from tests.test_theory import EQUAL, FLAT, agrees, bare, weekly, with_hazard, world
-from tests.worlds import ALL_ON, LEGACY, busy_world, policy_of, with_parameters
-from tierkit.city.engine import TALLY, Run, compile_rules, run
+from tests.worlds import ALL_ON, LEGACY, busy_world, plain_world, policy_of, with_parameters
+from tierkit.city.engine import TALLY, Run, compile_rules, repair_terms, run
 from tierkit.city.parameters import parameters
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR, log_index, rate_table
 from tierkit.policy import INSTRUMENTS, SPEC, Policy, PolicyWarning, without
-from tierkit.records import SHANGHAI
+from tierkit.records import AGENCY_LEVELS, SHANGHAI
 
 AGENCIES = SHANGHAI.ids("agency")
 SECTORS = SHANGHAI.ids("sector")
@@ -73,7 +73,8 @@ def _followed_up(done: Run) -> int:
 
 def _repaired(done: Run) -> int:
     fined = done.log[done.log[:, 5] >= 3]
-    return int((fined[:, 15] < fined[:, 0] + done.policy["repair.display_weeks"]).sum())
+    ends = fined[:, 0] + repair_terms(done.start.origin).display[fined[:, 0], fined[:, 4]]
+    return int((fined[:, 15] < ends).sum())
 
 
 @pytest.fixture(scope="module")
@@ -287,3 +288,88 @@ def test_a_successor_takes_over_violations_and_no_records() -> None:
         events = done.events[(done.events[:, 1] == old) & (done.events[:, 0] >= week)]
         assert len(events) == 0
     assert took > 0
+
+
+# The cap by level of government
+
+
+def _planned_visits(done: Run) -> Any:
+    """Return the visits of planned checks with a code: enterprise, week, level, and who made them."""
+    fixed, log = done.start.fixed, done.table()
+    log = log[(log["mode"] < 2) & (log["channel"] >= 4) & (log["coded"] == 1)]
+    agency = fixed.agency[log["obligation"]]
+    level = fixed.agency_level[agency].astype(int)
+    # a joint visit is one a level, any other one an agency
+    by = np.where(log["visit"] == 0, -1, agency)
+    told = log.assign(e=fixed.enterprise[log["obligation"]], level=level, by=by)
+    return told[["e", "week", "level", "by"]].drop_duplicates()
+
+
+@pytest.mark.parametrize("levels", [[], ["district"], ["municipal"]])
+@pytest.mark.parametrize("cap", [1, 2])
+def test_no_enterprise_has_more_planned_visits_than_the_cap_by_the_agencies_that_it_binds(
+    levels: list[str], cap: int
+) -> None:
+    frame = busy_world()
+    given = np.where(np.arange(len(AGENCIES)) % 3 == 0, 0, 1).astype(np.uint8)  # some of either level
+    frame = dataclasses.replace(frame, fixed=frame.fixed._replace(agency_level=given))
+    changes = {"cap.planned_visits": cap, "cap.levels": levels, "cap.period_weeks": 52}
+    done = run(frame, policy_of(ALL_ON | changes), 52)
+    most = _planned_visits(done).groupby(["level", "e"]).size().groupby("level").max()
+    for at, name in enumerate(AGENCY_LEVELS):
+        if name in levels or not levels:
+            assert most[at] == cap
+        else:
+            assert most[at] > cap
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_enterprise_of_jinshan_has_more_planned_visits_than_its_cap(seed: int) -> None:
+    frame, jinshan = plain_world(1500, seed), Policy.load("jinshan-2025")
+    done = run(frame, jinshan, 52)
+    visits = _planned_visits(done)
+    assert set(visits["level"]) == {AGENCY_LEVELS.index("district")}, "each agency is a district's here"
+    assert visits.groupby("e").size().max() <= jinshan["cap.planned_visits"]
+    free = _planned_visits(run(frame, without(jinshan, "cap"), 52))
+    assert free.groupby("e").size().max() > jinshan["cap.planned_visits"], (
+        "without the cap it would be passed"
+    )
+
+
+# Off-site alerts in the place of routine checks
+
+
+def _made(done: Run) -> int:
+    return int((done.log[:, 3] < 2).sum())
+
+
+def test_alerts_in_the_place_of_routine_checks_leave_fewer_inspections() -> None:
+    frame, plan = plain_world(3000), Policy.load("shanghai-2025")
+    assert plan["offsite.alerts_replace"]
+    none, on_top, replacing = [], [], []
+    for replicate in range(4):
+        none.append(_made(run(frame, without(plan, "offsite"), 52, replicate=replicate)))
+        added = run(frame, plan.reform({"offsite.alerts_replace": False}), 52, replicate=replicate)
+        on_top.append(_made(added))
+        replacing.append(_made(run(frame, plan, 52, replicate=replicate)))
+    assert all(fewer < more for fewer, more in zip(replacing, on_top, strict=True))
+    assert np.mean(replacing) <= np.mean(none) < np.mean(on_top), "on top of routine checks alerts add visits"
+
+
+def test_an_agency_replaces_as_many_routine_checks_as_alerts_opened_and_no_others() -> None:
+    frame = busy_world()
+    changes = {"capacity.multiplier": 1000.0, "alert.true": 3.0}
+    frame = with_parameters(frame, {"alert.true": changes.pop("alert.true")})
+    done = run(frame, policy_of(ALL_ON | changes), 60)
+    agency = frame.fixed.agency[done.log[:, 1]]
+    opened = (done.log[:, 13] == 5) & (done.log[:, 12] == 0)
+    by_week = np.zeros(done.tally.shape[:2], int)
+    np.add.at(by_week, (done.log[opened, 0] - frame.week, agency[opened]), 1)
+    replaced = done.tally[:, :, TALLY.index("replaced")]
+    assert (replaced.cumsum(axis=0) <= by_week.cumsum(axis=0)).all()
+    assert replaced.sum() > 0
+    turned = done.demanded - done.served
+    np.testing.assert_array_equal(turned[:, :, ROUTINE], replaced), "and nothing else is turned away"
+    assert turned[:, :, :ROUTINE].sum() == 0
+    owed = by_week.cumsum(axis=0) - replaced.cumsum(axis=0)
+    assert (owed[done.served[:, :, ROUTINE] > 0] == 0).all(), "who owes makes no routine check"

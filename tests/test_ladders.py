@@ -208,8 +208,8 @@ def test_the_table_lays_policies_side_by_side_in_both_languages() -> None:
                                    ("zh", "全部行业", "食品生产销售")):  # fmt: skip
         table = ladders.ladder_table(policies, lang)
         assert table.index.tolist() == [policy.name for policy in policies]
-        assert table.loc["shanghai-2025"].tolist()[1:6] == ["0.057", "0.142", "0.285", "0.285", everywhere]
-        assert table.loc["chongming-2025"].tolist()[1] == "0 / 0.285"
+        assert table.loc["shanghai-2025"].tolist()[1:6] == ["0.047", "0.117", "0.235", "0.235", everywhere]
+        assert table.loc["chongming-2025"].tolist()[1] == "0 / 0.235"
         assert table.loc["chongqing-2024"].tolist()[1:6] == ["0.03", "0.04", "0.05", "0.06", food]
         assert table.loc["chongqing-2024"].tolist()[-2:] == ["0.0354", "0.0345"]
         assert table.columns.is_unique

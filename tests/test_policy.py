@@ -54,7 +54,7 @@ PLANS = {
 
 
 def load(name):
-    """Load a preset; one that draws no random audits warns of it, and is meant."""
+    """Load a preset; one that draws no equal-chance audits warns of it, and is meant."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PolicyWarning)
         return Policy.load(name)
@@ -128,7 +128,7 @@ TABLE = {
     "shanghai-2025": {
         "scoring.logic": "composite", "frequency.tier.T1.general": 0.2, "frequency.tier.T2.key": 0.5,
         "frequency.tier.T3.key": 1.0, "frequency.tier.T4.key": 1.0, "depth.tier.T4": 1.5,
-        "lists.unmonitored.target_share": 0.22, "lists.no_disturb.target_share": 0.20, "campaign.rate": 0.0,
+        "lists.unmonitored.target_share": 0.22, "lists.no_disturb.target_share": 0.20, "campaign.rate": 0.05,
         "cap.planned_visits": 0, "check_code.unregistered_share": 0.02, "check_code.window_weeks": 4,
         "offsite.substitution": 0.8, "offsite.coverage": 0.1, "depth.inspector_sd": 0.1,
         "lenience.minor_waiver": 0.8, "repair.letters_take_up": 0.65, "repair.letters_mean_delay_weeks": 4.0,
@@ -154,7 +154,7 @@ TABLE = {
     "jinshan-2025": {
         "scoring.logic": "composite", "frequency.tier.T1.key": 0.1, "frequency.tier.T2.key": 0.5,
         "frequency.tier.T3.key": 1.3, "frequency.tier.T4.key": 2.5, "depth.tier.T4": 1.5,
-        "lists.unmonitored.target_share": 0.3, "lists.no_disturb.target_share": 0.3, "campaign.rate": 0.02,
+        "lists.unmonitored.target_share": 0.3, "lists.no_disturb.target_share": 0.3, "campaign.rate": 0.05,
         "cap.planned_visits": 2, "check_code.unregistered_share": 0.0, "check_code.window_weeks": 9,
         "lenience.rectify_first": True, "professional_filter.recall": 0.7,
         "professional_filter.false_positive": 0.03, "commitment.check_share": 0.4,
@@ -163,7 +163,7 @@ TABLE = {
         "scoring.logic": "matrix", "frequency.tier.T1.key": 0.7, "frequency.tier.T2.key": 1.0,
         "frequency.tier.T3.key": 1.2, "frequency.tier.T4.key": 1.5, "depth.tier.T4": 1.0,
         "scoring.scope_sectors": ("labour_dispatch", "ecology"), "lists.unmonitored.enabled": False,
-        "campaign.rate": 0.05, "check_code.action": "none", "check_code.unregistered_share": 0.15,
+        "campaign.rate": 0.0, "check_code.action": "none", "check_code.unregistered_share": 0.15,
         "offsite.substitution": 0.4, "offsite.coverage": 0.05, "depth.inspector_sd": 0.12,
         "lenience.minor_waiver": 0.6, "repair.take_up": 0.35, "repair.two_letters": False,
         "repair.mean_delay_weeks": 26.0, "professional_filter.recall": 0.0, "commitment.check_share": 0.6,
@@ -465,7 +465,7 @@ def test_all_problems_stand_in_one_message():
         ("frequency.tier.D.key", "'frequency.tier' has T1, T2, T3, T4", "has T1, T2, T3, T4"),
         ("frequncy.tier.T4.key", "did you mean 'frequency.tier.T4.key'?", "did you mean 'frequency'?"),
         ("frequency.tier.T4.kye", "did you mean 'frequency.tier.T4.key'?", "'frequency.tier.T4.key'?"),
-        ("cap.random_flor", "'cap' has planned_visits, period_weeks", "'cap' has planned"),
+        ("cap.random_flor", "'cap' has planned_visits, levels, period_weeks", "'cap' has planned"),
     ],
 )
 def test_an_unknown_name_gets_the_nearest_or_those_that_there_are(legacy, tmp_path, given, hint, in_file):
@@ -681,7 +681,7 @@ def test_a_ground_that_shows_nothing_is_none(key, blank):
 
 
 def test_zero_random_floor_is_a_warned_choice(legacy):
-    with pytest.warns(PolicyWarning, match="without random audits"):
+    with pytest.warns(PolicyWarning, match="without equal-chance audits"):
         assert legacy.reform({"frequency.random_floor": 0})["frequency.random_floor"] == 0
     with pytest.raises(PolicyError, match="needs an assumption"):
         legacy.reform(

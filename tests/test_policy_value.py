@@ -430,7 +430,7 @@ def test_from_records_to_a_value() -> None:
     assert told.opportunities == pytest.approx(1000 * one.obligations["target"].mean())
     assert "obligations of" in repr(told)
     assert "<table" in told._repr_html_()
-    assert told.shown("zh").loc[1, "label"] == "仅随机抽查"
+    assert told.shown("zh").loc[1, "label"] == "仅基准抽样"
     assert told.shown()["value"].tolist() == told.summary()["value"].tolist()
     plain = told.to_dict()
     assert plain["table"][1]["estimator"] == "random"

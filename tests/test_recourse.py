@@ -22,6 +22,7 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.records import SHANGHAI, TIERS, DataError, Dataset, read_dataset
 from tierkit.records.known import known
+from tierkit.records.repair_rules import published_until
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
@@ -323,7 +324,8 @@ def by_hand(city: City, one: str, last: pd.Timestamp) -> list[Step]:
     rows = {name: frame[frame["enterprise_id"] == one] for name, frame in city.known.items()}
     words = {what.event: name for name, what in STEPS.items() if what.event}
     for event in rows["credit_events"].itertuples():
-        counts = event.known_on + 1095 * DAY >= city.as_of and pd.isna(event.repaired_on)
+        ends = published_until(event.known_on, event.kind, event.severity)
+        counts = pd.Timestamp(str(ends)) >= city.as_of and pd.isna(event.repaired_on)
         if counts and event.kind in words and pd.notna(event.repairable_from):
             on = max(event.repairable_from, city.as_of)
             steps += [asked(words[event.kind], event.event_id, on)] if on < last else []

@@ -12,6 +12,7 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import assign, sentences
 from tierkit.records import REPAIRABLE_KINDS, DataError, Dataset, conform
 from tierkit.records.known import known
+from tierkit.records.repair_rules import published_until
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
@@ -83,7 +84,7 @@ def test_an_open_record_ends_by_itself_after_three_years(data, model) -> None:
     mine = events((one, "tax_arrears", "2021-02-15", None, None))
     given = Dataset({**data, "credit_events": mine})
     last = open_records(given, AS_OF)["open_until"].item()
-    assert last == pd.Timestamp("2021-02-15") + pd.Timedelta(days=1095)
+    assert last == pd.Timestamp("2024-02-15")
     path = credit_path(model, given, AS_OF, [one], months=3).query("case == 'none'").set_index("as_of")
     assert (path["open_records"] == (path.index <= last)).all()
     assert path["open_records"].nunique() == 2
@@ -124,7 +125,8 @@ def test_only_open_records_of_the_enterprises_asked_about_are_listed(data) -> No
     day = AS_OF
     mine = table[
         table["kind"].isin(REPAIRABLE_KINDS) & (table["known_on"] < day)
-        & (table["known_on"] >= day - pd.Timedelta(days=1095)) & ~(table["repaired_on"] < day)
+        & (published_until(table["known_on"], table["kind"], table["severity"]) >= day.to_datetime64())
+        & ~(table["repaired_on"] < day)
     ]  # fmt: skip
     found = open_records(data, day)
     assert sorted(found["event_id"]) == sorted(mine["event_id"])

@@ -95,6 +95,13 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, int]] = {
         "legacy", {}, {"disposition.penalised.moderate": 1.0, "disposition.penalised.minor": 0.9},
         "penalties", +1,
     ),
+    "fewer seizures, which plans ask for": (
+        "legacy", {"disposition.penalised.serious": 1.0, **BUSY, "disposition.sealed_share": 0.1},
+        {"disposition.sealed_share": 0.05}, "seizures", -1,
+    ),
+    "off-site alerts in the place of routine checks, fewer inspections": (
+        "legacy", {"offsite.coverage": 1.0}, {"offsite.alerts_replace": True}, "inspections", -1,
+    ),
     "more commitments verified, more planned inspections": (
         "legacy", {"commitment.check_share": 0.0}, {"commitment.check_share": 1.0}, PLANNED, +1,
     ),

@@ -8,6 +8,7 @@ PRESETS = sorted((ROOT / "tierkit" / "policy" / "presets").glob("*.toml"))
 OVERLAYS = sorted((ROOT / "tierkit" / "policy" / "overlays").glob("*.toml"))
 PARAMETERS = [
     ROOT / "tierkit" / "city" / "world.toml",
+    ROOT / "tierkit" / "records" / "repair_rules.toml",
     ROOT / "tierkit" / "compare" / "sensitivity" / "uncertain.toml",
 ]
 CODE = re.compile(r"\b[CI]\d{1,2}\b")

@@ -13,9 +13,9 @@ from tierkit import texts
 from tierkit.evaluate.assessment import PARTS
 from tierkit.explain.evidence import KEYS
 from tierkit.explain.recourse.steps import STEPS
-from tierkit.policy import presets
+from tierkit.policy import SPEC, presets
 from tierkit.policy.overlays.rules import CONDITIONS
-from tierkit.records import SHANGHAI
+from tierkit.records import LEVELS, SHANGHAI
 from tierkit.report.sheet_records import TOLD
 
 PACKAGE = Path(texts.__file__).parent
@@ -178,3 +178,12 @@ def test_what_is_cut_for_a_figure_looks_like_no_number() -> None:
     )
     assert texts.short("企业" * 8, 16) == "企业" * 3 + "企…"
     assert texts.short("好\u202e坏", 40) == "好[U+202E]坏"
+
+
+def test_the_audit_of_equal_chances_is_called_so_and_never_a_double_random_draw() -> None:
+    """Plans raise the ratio of 双随机 by class; an audit with the same chance for all is none of these."""
+    label = LEVELS["channel"]["random"]
+    assert (label.zh, label.en) == ("基准抽样", "equal-chance audit")
+    said = [str(texts._catalogue(lang)[1][text_id]) for lang in LANGUAGES for text_id in texts.ids("en")]
+    said += [f"{spec.label.zh}{spec.about.zh}{spec.label.en}{spec.about.en}" for spec in SPEC.values()]
+    assert [text for text in said if "双随机" in text or "random audit" in text.lower()] == []

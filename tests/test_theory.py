@@ -28,6 +28,7 @@ RANDOM, TRIGGER, FOLLOWUP, CAMPAIGN, COMMITMENT, ROUTINE = range(len(CHANNELS))
 BARE: dict[str, Any] = {
     "scoring.rule_gradient": 0.0,
     "frequency.random_floor": 0.0,
+    "campaign.rate": 0.0,
     "commitment.check_share": 0.0,
     "capacity.multiplier": 1000.0,
     "depth.inspector_sd": 0.0,

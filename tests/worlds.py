@@ -16,7 +16,7 @@ from tierkit.city.population import draw, items
 from tierkit.city.synth import make
 from tierkit.city.world import World
 from tierkit.policy import Policy, PolicyWarning
-from tierkit.records import GRADES, SHANGHAI, TIERS
+from tierkit.records import AGENCY_LEVELS, GRADES, SHANGHAI, TIERS
 
 AGENCIES = SHANGHAI.ids("agency")
 SECTORS = SHANGHAI.ids("sector")
@@ -83,6 +83,7 @@ ALL_ON: dict[str, Any] = {
     "cap.planned_visits": 3,
     "offsite.coverage": 0.4,
     "offsite.substitution": 0.7,
+    "offsite.alerts_replace": True,
     "frequency.override": 0.25,
     "strata.tags": ["retail", "food"],
     "strata.tier.T1": 0.7,
@@ -194,7 +195,11 @@ def changes(draw_: st.DrawFn) -> dict[str, Any]:
             "check_code.unregistered_share": _chance,
         },
         {"joint.sectors": _some(SECTORS), "joint.window_weeks": st.sampled_from([0, 3, 12])},
-        {"cap.planned_visits": st.integers(1, 4), "cap.period_weeks": st.sampled_from([5, 26, 52])},
+        {
+            "cap.planned_visits": st.integers(1, 4),
+            "cap.levels": _some(AGENCY_LEVELS),
+            "cap.period_weeks": st.sampled_from([5, 26, 52]),
+        },
         {"frequency.schedule": st.just("interval")},
         {"frequency.override": _chance},
         {"strata.tags": _some(SECTORS)} | {f"strata.tier.{t}": _multiple for t in TIERS},
@@ -211,6 +216,7 @@ def changes(draw_: st.DrawFn) -> dict[str, Any]:
             "offsite.substitution": _chance,
             "offsite.sensitivity": _chance,
             "offsite.false_alarm": _chance,
+            "offsite.alerts_replace": st.booleans(),
             "offsite.sectors": _some(SECTORS),
             "offsite.agencies": _some(AGENCIES),
         },
@@ -244,7 +250,6 @@ def changes(draw_: st.DrawFn) -> dict[str, Any]:
         {
             "repair.take_up": _chance,
             "repair.mean_delay_weeks": st.sampled_from([0.0, 4.0]),
-            "repair.display_weeks": st.just(60),
         },
     ]
     out = draw_(st.fixed_dictionaries(one))

@@ -62,7 +62,9 @@ class Block(IntEnum):
 
     # The numbers are part of every draw: one that is changed or given to another decision changes all
     # results.
-    WEEK = 0  # fall or mend · routine draw · random audit (from below) or campaign (from above) · signal
+    WEEK = (
+        0  # fall or mend · routine draw · equal-chance audit (from below) or campaign (from above) · signal
+    )
     SEVERITY = 1  # severity of a new violation · a check that was stopped is made as a trigger
     SIGNAL = 2  # opens a check · recognised as professional · complainant · day
     DEMAND = 3  # goes off site · off-site result · lot among equals · escapes the register

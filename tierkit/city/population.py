@@ -473,6 +473,9 @@ def _reference_rates(
 ) -> tuple[NDArray[np.float64], float]:
     """Return planned inspections a year of each enterprise under the reference, and triggered ones."""
     rate = base_rates(reference, p)
+    only = reference["campaign.sectors"]
+    ordered = np.array([not only or name in only for name in p.place.ids("sector")])
+    rate = rate + reference["campaign.rate"] * ordered[:, None]
     return rate[sector, size], float(p["reference_rate.triggered"])
 
 

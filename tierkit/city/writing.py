@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from tierkit.city.engine import Run, compile_rules
+from tierkit.city.engine import Run, compile_rules, repair_terms
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, draws, uniform
 from tierkit.city.world import World, probability_table
 from tierkit.records import (
@@ -35,6 +35,7 @@ from tierkit.records import (
     UNINSPECTED_KINDS,
     conform,
 )
+from tierkit.records.repair_rules import repairable_from
 
 __all__ = ["state_columns", "write_records"]
 
@@ -170,8 +171,7 @@ def _inspections(run: Run, calendar: _Calendar) -> tuple[pd.DataFrame, pd.DataFr
 
 def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.DataFrame:
     policy, fixed, ids = run.policy, run.start.fixed, run.start.ids
-    earliest = np.array([0, *(policy[f"repair.earliest_weeks.{s}"] for s in FINDINGS[1:])], np.int64)
-    display = int(policy["repair.display_weeks"])
+    terms = repair_terms(run.start.origin)
     fined = facts[facts["disposition"] >= FIRST_PENALTY]
     obligation = fined["obligation"].to_numpy(np.int64)
     decided = fined["decided"].to_numpy("datetime64[D]")
@@ -185,9 +185,8 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
             "severity": _levels(FINDINGS, severity),
             "happened": fined["inspected"].to_numpy("datetime64[D]"),
             "known": decided + np.timedelta64(7, "D"),
-            "repairable": calendar.day(week + earliest[severity], 0),
             "repaired": calendar.day(until, 0),
-            "is_repaired": until < week + display,
+            "is_repaired": until < week + terms.display[week, severity],
             "letter": decided,
         }
     )
@@ -205,20 +204,16 @@ def _credit_events(run: Run, calendar: _Calendar, facts: pd.DataFrame) -> pd.Dat
             "severity": [CREDIT_EVENTS[name].severity for name in names],
             "happened": happened,
             "known": happened + _whole(words[1], 0, 30).astype("timedelta64[D]"),
-            "repairable": np.where(
-                merit, np.datetime64("NaT", "D"), calendar.day(events[:, 0] + earliest[1], 0)
-            ),
             "repaired": calendar.day(events[:, 3], 0),
-            "is_repaired": (events[:, 3] < events[:, 0] + display) & ~merit,
+            "is_repaired": (events[:, 3] < events[:, 0] + terms.adverse_display[events[:, 0], kind]) & ~merit,
             "letter": np.full(len(events), np.datetime64("NaT", "D")),
         }
     )
     both = pd.concat([penalties, others], ignore_index=True)
     both = both[both["known"].to_numpy("datetime64[D]") < calendar.end].reset_index(drop=True)
     known = both["known"].to_numpy("datetime64[D]")
-    # A record is published some weeks after the check; it cannot be repaired before that.
-    repairable = np.maximum(both["repairable"].to_numpy("datetime64[D]"), known)
-    repairable = np.where(both["kind"].isin(MERITS), np.datetime64("NaT", "D"), repairable)
+    # A record is published some weeks after the check, and its terms are counted from then.
+    repairable = repairable_from(known, both["kind"], both["severity"])
     repaired = np.maximum(both["repaired"].to_numpy("datetime64[D]"), repairable)
     letter = both["letter"].to_numpy("datetime64[D]")
     two_letters = bool(policy["repair.two_letters"])

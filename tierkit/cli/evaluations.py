@@ -71,7 +71,7 @@ def _levels(tables: Any) -> list[str]:
         return []
     rows = [
         {
-            "inspections": {"all": "all on site", "random": "random audits"}[row["set"]],
+            "inspections": {"all": "all on site", "random": "equal-chance audits"}[row["set"]],
             "n": row["n"],
             "findings": row["findings"],
             "rate": "too few findings"

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.city.engine import LOG, TALLY, Run
-from tierkit.records import CHANNELS, FINDINGS, FIRST_PENALTY, ITEM_CLASSES, MODES, TIERS
+from tierkit.records import CHANNELS, DISPOSITIONS, FINDINGS, FIRST_PENALTY, ITEM_CLASSES, MODES, TIERS
 
 __all__ = ["demand", "inspections", "obligation_weeks"]
 
@@ -35,6 +35,7 @@ _INSPECTION_UNITS = {
     "moderate": "findings",
     "serious": "findings",
     "penalties": "penalties",
+    "seizures": "measures",
     "detection_weeks": "weeks",
 }
 
@@ -53,8 +54,8 @@ def inspections(run: Run) -> pd.DataFrame:
     DataFrame
         ``policy``, ``kappa``, ``replicate``, ``week`` (counted as in the log), ``agency``, ``tier``,
         ``item_class``, ``channel``, ``mode``, and the counts ``inspections``, ``findings`` and those by
-        severity, ``penalties``, and ``detection_weeks`` (the sum over findings of weeks since the violation
-        began). Cells without an inspection are left out.
+        severity, ``penalties``, ``seizures``, and ``detection_weeks`` (the sum over findings of weeks since
+        the violation began). Cells without an inspection are left out.
 
     Examples
     --------
@@ -84,6 +85,7 @@ def inspections(run: Run) -> pd.DataFrame:
         "findings": finding > 0,
         **{name: finding == k for k, name in enumerate(FINDINGS) if k},
         "penalties": column["disposition"] >= FIRST_PENALTY,
+        "seizures": column["disposition"] == DISPOSITIONS.index("sealed"),
         "detection_weeks": np.where(finding > 0, column["week"] - column["since"], 0),
     }
     summed = {name: np.bincount(cell, weights=row, minlength=len(key)) for name, row in counts.items()}

@@ -24,6 +24,7 @@ from tierkit.policy import Policy
 from tierkit.records import (
     AGENCY_LEVELS,
     CHANNELS,
+    DISPOSITIONS,
     FIRST_PENALTY,
     MODES,
     SEVERITIES,
@@ -93,6 +94,7 @@ MEASURES = (
     Measure("repeat_visits_30d", "visits", "repeats", groups=_BY_AGENCY),
     Measure("multi_agency_30d", "visits", "multi_agency", groups=_BY_AGENCY),
     Measure("penalties", "penalties", "penalties", groups=_BY_CHANNEL),
+    Measure("seizures", "measures", "seizures", groups=_BY_CHANNEL),
     Measure("random_audits", "inspections", "audits", groups=_BY_AGENCY),
     Measure("random_finding_rate", "findings/inspection", "audit_findings", "audits", groups=_BY_AGENCY),
     Measure("uncoded", "inspections", "uncoded", groups=_BY_AGENCY),
@@ -133,6 +135,7 @@ def levels_of(place: Place) -> Mapping[str, tuple[str, ...]]:
 
 
 _DRAWN = [CHANNELS.index(name) for name in ("random", "routine")]
+_SEALED = DISPOSITIONS.index("sealed")
 _SUPPRESSED = [TALLY.index(name) for name in SUPPRESSED]
 _RANDOM, _TRIGGER, _FOLLOWUP = (CHANNELS.index(name) for name in ("random", "trigger", "followup"))
 _CAMPAIGN = CHANNELS.index("campaign")
@@ -235,6 +238,7 @@ PART_UNITS: Mapping[str, str] = {
     "harm": "harm units",
     "detection_weeks": "weeks",
     "penalties": "penalties",
+    "seizures": "measures",
     "changes": "changes",
     "flips": "changes",
 }
@@ -362,6 +366,7 @@ def measure(
         "triggered_findings": triggered & found,
         "detection_weeks": np.where(found, week - column["since"], 0),
         "penalties": column["disposition"] >= FIRST_PENALTY,
+        "seizures": column["disposition"] == _SEALED,
         "audits": channel == _RANDOM,
         "audit_findings": (channel == _RANDOM) & found,
     }
@@ -444,7 +449,7 @@ def measure(
         parts["channel"] = pd.DataFrame(told | {"n": told["inspections"]}, index=list(CHANNELS))
     tally = done.tally[first - world.week : last - world.week].sum(axis=0).astype(np.float64)
     for name, fates in (
-        ("offsite", [TALLY.index("offsite")]),
+        ("offsite", [TALLY.index("offsite"), TALLY.index("replaced")]),
         ("suppressed", _SUPPRESSED),
         ("put_off", [TALLY.index("put_off")]),
     ):
@@ -494,7 +499,7 @@ def _at_the_cap(
     done: Run, week: NDArray[np.int64], who: NDArray[np.int64], number: NDArray[np.int64],
     level: NDArray[np.int64], agency: NDArray[np.int64],
 ) -> NDArray[np.bool_]:  # fmt: skip
-    """Return who had as many planned visits at one level in one period as the cap allows, shape (E,)."""
+    """Return who had as many planned visits at a level that the cap binds as it allows, shape (E,)."""
     n, cap = done.start.enterprises, int(done.policy["cap.planned_visits"])
     if cap == 0:
         return np.zeros(n, np.bool_)
@@ -502,6 +507,10 @@ def _at_the_cap(
     # A joint visit counts once a level, any other once an agency, which its number tells.
     visit = np.unique(((who * 8192 + week) * 32 + number) * len(AGENCY_LEVELS) + level)
     of, level = np.divmod(visit, len(AGENCY_LEVELS))
+    bound = [
+        i for i, name in enumerate(AGENCY_LEVELS) if name in (done.policy["cap.levels"] or AGENCY_LEVELS)
+    ]
+    of, level = of[np.isin(level, bound)], level[np.isin(level, bound)]
     of, at = of // 32 // 8192, of // 32 % 8192
     period, count = np.unique(
         (of * 8192 + (at - done.start.week) // weeks) * len(AGENCY_LEVELS) + level, return_counts=True

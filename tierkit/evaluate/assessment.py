@@ -178,7 +178,7 @@ def assess(
         The policy to be valued; the model's own if absent.
     practice : Policy, name or path, optional
         The policy in force in the window; the preset that most of the window's inspections name if absent.
-        Without one, random audits alone tell the policy's value.
+        Without one, equal-chance audits alone tell the policy's value.
     months : int
         Monthly assignments before the date, over which the stability of tiers is counted.
     worlds : int
@@ -282,7 +282,7 @@ def _practice(window: pd.DataFrame) -> Policy | None:
 
 
 def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
-    """Compare risk probabilities with the findings of on-site inspections: all, and random audits alone."""
+    """Compare risk probabilities with the findings of on-site inspections: all, and equal-chance audits."""
     rows = window[on_site(window)].merge(scored[["enterprise_id", "risk_probability"]], on="enterprise_id")
     told = []
     for name, channels in _SETS.items():
@@ -336,7 +336,7 @@ def _value(
     unknown = given.inspections["channel"].eq("random") & given.inspections["propensity"].isna()
     if unknown.any():
         book.notes.append(
-            f"Random audits without the chance of their draw are not used: {int(unknown.sum())}."
+            f"Equal-chance audits without the chance of their draw are not used: {int(unknown.sum())}."
         )
     found = policy_value(given)
     book.results["policy_value"] = found
@@ -362,11 +362,11 @@ def _audits(book: _Book, window: pd.DataFrame) -> None:
     found = int(hit.sum())
     if found < FEWEST_FINDINGS:
         raise ValueError(
-            f"The random audits hold {found} findings, under {FEWEST_FINDINGS}; their rate is not told."
+            f"The equal-chance audits hold {found} findings, under {FEWEST_FINDINGS}; their rate is not told."
         )
     *_, size = rate_interval(hit, groups=audits["enterprise_id"].astype(str))
     if not size:
-        raise ValueError("The random audits are all of one enterprise; their rate is not told.")
+        raise ValueError("The equal-chance audits are all of one enterprise; their rate is not told.")
     rate, effect = found / len(audits), len(audits) / size
     rows = [
         {"half_width": w, "rate": rate, "audits": audits_for_rate(rate, w, design_effect=effect)}

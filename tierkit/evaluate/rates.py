@@ -28,11 +28,11 @@ def finding_rates(data: Source | Known, as_of: date | str | None, *, threads: in
     Returns
     -------
     DataFrame of shape (3, 5), indexed by scheme
-        ``naive`` (every on-site inspection as it comes), ``random`` (random audits alone) and ``weighted``
-        (random audits and routine inspections, by one over the probability of their draw): ``value``, ``low``
-        and ``high`` (Wilson, 95 %, at the effective size), ``n`` and ``effective``, the rows and the
-        independent trials that they are worth, as weights differ and rows of one enterprise are alike. Rows
-        of the first half year of records are left out, as in training.
+        ``naive`` (every on-site inspection as it comes), ``random`` (equal-chance audits alone) and
+        ``weighted`` (equal-chance audits and routine inspections, by one over the probability of their
+        draw): ``value``, ``low`` and ``high`` (Wilson, 95 %, at the effective size), ``n`` and
+        ``effective``, the rows and the independent trials that they are worth, as weights differ and rows of
+        one enterprise are alike. Rows of the first half year of records are left out, as in training.
 
     Raises
     ------

@@ -7,9 +7,10 @@ from datetime import date
 
 import pandas as pd
 
-from tierkit.features.catalogue import FEATURES, RECORD_DAYS, Feature
+from tierkit.features.catalogue import FEATURES, Feature
 from tierkit.records import GRAVITY
 from tierkit.records.known import About, Known, Source, opened
+from tierkit.records.repair_rules import open_sql
 
 __all__ = [
     "build",
@@ -91,7 +92,7 @@ def standing(known: Known, about: About = None) -> pd.Series:
     rank = " ".join(f"WHEN '{kind}' THEN {i}" for i, kind in enumerate(GRAVITY))
     sql = f"""SELECT min(CASE k.kind {rank} END) AS gravest
         FROM asked a LEFT JOIN known_credit_events k ON k."row" = a."row"
-            AND k.repaired_on IS NULL AND k.known_on >= a.as_of - {RECORD_DAYS}
+            AND {open_sql("k.", "a.as_of")}
         GROUP BY a."row" ORDER BY a."row" """
     return known.query(sql, about)["gravest"].map(dict(enumerate(GRAVITY))).astype("str")
 

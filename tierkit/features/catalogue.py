@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tierkit.records import GRAVITY, MERITS, SHANGHAI, TABLES, Label, Place
+from tierkit.records.repair_rules import open_sql
 
 __all__ = [
     "BY_NAME",
@@ -39,7 +40,7 @@ Sign = Literal[-1, 0, 1]
 NEVER_DAYS = 3650.0
 """Days since something that never happened: ten years, longer than records are kept."""
 RECORD_DAYS = 1095
-"""Days for which a record that is not repaired counts as open: three years, the longest time of display."""
+"""Days over which the share of records that were repaired is taken: three years."""
 HEAVY_COMPLAINTS = 10
 """Complaints in the city within a year from which a complainant counts as heavy (7,880 did in Shanghai)."""
 
@@ -141,7 +142,7 @@ _COUNT = "count(*) FILTER (WHERE {where})"
 def _read() -> tuple[Feature, ...]:
     """Read the catalogue; a key that is not known, or missing, is an error of ours and shows at import."""
     words = {
-        "open": f"repaired_on IS NULL AND known_on >= as_of - {RECORD_DAYS}",
+        "open": open_sql(),
         "adverse": ", ".join(f"'{kind}'" for kind in GRAVITY),
         "merits": ", ".join(f"'{kind}'" for kind in MERITS),
         "heavy": HEAVY_COMPLAINTS,

@@ -49,7 +49,7 @@ class Training:
         """How good the models are: what was tested on → its measures."""
         return {
             "risk, later inspections": self.manifest["risk"]["metrics"]["test"],
-            "risk, later random audits": self.manifest["risk"]["metrics"]["test_random_audits"],
+            "risk, later equal-chance audits": self.manifest["risk"]["metrics"]["test_random_audits"],
             "credit, enterprises held out": self.manifest["credit"]["metrics"],
         }
 

@@ -116,7 +116,8 @@ def _state(row: pd.Series, end: pd.Timestamp) -> tuple[str, pd.Timestamp]:
         return "honour", min(row["counts_until"], end)
     if pd.notna(row["repaired_on"]):
         return "repaired", row["repaired_on"]
-    return ("open", end) if row["counts_until"] >= end else ("lapsed", row["counts_until"])
+    ends = row["published_until"]
+    return ("open", end) if ends >= end else ("lapsed", ends)
 
 
 def _events(ax: Axes, events: pd.DataFrame, end: pd.Timestamp) -> set[str]:

@@ -419,8 +419,8 @@ def realised(summary: pd.DataFrame) -> pd.DataFrame:
     """Return how often each tier was inspected by plan in the runs of a comparison.
 
     It is not what a ladder declares: sectors and sizes are spread unevenly over the tiers, inspectors lean
-    towards bad records, lists and items left alone take away, and random audits, campaigns and commitment
-    checks add.
+    towards bad records, lists and items left alone take away, and equal-chance audits, campaigns and
+    commitment checks add.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tierkit.records import (
+    AGENCY_LEVELS,
     CREDIT_EVENTS,
     EVENT_KINDS,
     GRADES,
@@ -249,7 +250,7 @@ _SCORING = (
 
 _EFFORT = (
     _number("frequency.base_rate", "inspections/enterprise-year", ("基准频次", "base rate"),
-            ("倍数为一时平均每户每年计划检查次数（不含随机抽查）",
+            ("倍数为一时平均每户每年计划检查次数（不含基准抽样）",
              "routine inspections of the average enterprise at multiple 1"),
             0, 50),
     _number("frequency.sector.<sector>", "multiple", ("行业频次", "sector frequency"),
@@ -280,9 +281,9 @@ _EFFORT = (
     _number("agency_table.tier.<tier>", "multiple", ("部门分级频次", "frequency by the agency's table"),
             ("这些部门对该等级的频次再乘以多少",
              "what further multiplies the frequency of the tier at these agencies"), 0, 100),
-    _probability("frequency.random_floor", ("随机抽查下限", "random floor"),
-                 ("每一监管关系每年随机抽查次数，不因等级而异",
-                  "random audits a year of every obligation, whatever its tier"),
+    _probability("frequency.random_floor", ("基准抽样下限", "random floor"),
+                 ("每一监管关系每年基准抽样次数，不因等级而异",
+                  "equal-chance audits a year of every obligation, whatever its tier"),
                  "draws/obligation-year"),
     _number("depth.tier.<tier>", "odds ratio", ("检查深度", "depth"),
             ("该等级发现违法的几率乘以多少",
@@ -369,6 +370,10 @@ _VISITS = (
          Label("每户每层级一个周期内计划入企次数上限；零为不设",
                "most planned visits to one enterprise in a period; zero means no cap"),
          0, 100),
+    Spec("cap.levels", "names", "names", Label("上限约束的层级", "levels under the cap"),
+         Label("计划入企受上限约束的执法部门层级；空为各级",
+               "levels of government whose agencies' planned visits the cap binds; empty means all"),
+         levels=AGENCY_LEVELS),
     _weeks("cap.period_weeks", ("上限周期", "period of the cap"),
            ("上限按几周计算", "weeks over which the cap counts"), 1),
     _share("offsite.coverage", ("非现场覆盖", "off-site coverage"),
@@ -381,6 +386,10 @@ _VISITS = (
     _probability("offsite.false_alarm", ("非现场误报", "off-site false alarms"),
                  ("未违法时非现场误报的概率",
                   "probability that an off-site check of a compliant obligation raises an alarm")),
+    _flag("offsite.alerts_replace", ("预警顶替计划检查", "alerts in place of routine checks"),
+          ("非现场预警引发的一次检查，顶替该部门下一次计划检查；否则另行增加",
+           "a check that an off-site alert opens takes the place of the agency's next routine check; "
+           "otherwise it comes on top")),
     _names("offsite.sectors", "sector", ("非现场行业", "off-site sectors"),
            ("实行非现场检查的行业；空为全部", "sectors with off-site checks; empty means all")),
     _names("offsite.agencies", "agency", ("非现场部门", "off-site agencies"),
@@ -402,8 +411,8 @@ _AFTERWARDS = (
                  ("该程度违法（未获免罚）受处罚的概率",
                   "probability that a violation not waived is penalised")),
     _share("disposition.sealed_share", ("查封扣押占比", "sealed share"),
-           ("严重违法处罚中查封扣押的占比",
-            "share of penalties for serious violations that come with sealing")),
+           ("严重违法受处罚的，同时采取查封扣押措施的占比",
+            "share of penalties for serious violations beside which premises or goods are sealed or seized")),
     _probability("repair.take_up", ("修复申请率", "repair take-up"),
                  ("未两书同达、可修复时申请修复的概率",
                   "probability that a repairable record is repaired without the letter")),
@@ -418,10 +427,6 @@ _AFTERWARDS = (
             ("两书同达时修复时延", "repair delay with two letters"),
             ("两书同达时可修复到修复的平均周数",
              "mean weeks from the earliest date to the repair where the letter came along"), 0, 520),
-    _weeks("repair.earliest_weeks.<severity>", ("最早修复", "earliest repair"),
-           ("处罚后最早可修复的周数", "weeks after a penalty from which it can be repaired")),
-    _weeks("repair.display_weeks", ("公示期", "display period"),
-           ("未修复记录公示的周数", "weeks for which a record that is not repaired stands"), 1),
 )  # fmt: skip
 
 
@@ -496,7 +501,7 @@ INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
         "inspectors": _instrument("检查人员差异", "spread between inspectors", {"depth.inspector_sd": 0.0}),
         "list": _instrument("无感监测清单", "unmonitored list", {"lists.unmonitored.enabled": False}),
         "items": _instrument("无事不扰事项", "no-disturb items", {"lists.no_disturb.items": []}),
-        "random_floor": _instrument("随机抽查下限", "random floor", {"frequency.random_floor": 0.0}),
+        "random_floor": _instrument("基准抽样下限", "random floor", {"frequency.random_floor": 0.0}),
         "triggers": _instrument(
             "触发式检查",
             "triggers",

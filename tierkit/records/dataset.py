@@ -172,7 +172,7 @@ class Dataset(Mapping[str, pd.DataFrame]):
         Examples
         --------
         >>> Dataset({}).labels("channel", "zh")["random"]
-        '双随机'
+        '基准抽样'
         """
         levels = self._place.levels
         if name not in levels:

@@ -62,7 +62,7 @@ LEVELS: Mapping[str, Mapping[str, Label]] = MappingProxyType(
             key     | 重点事项 | key
         """),
         "channel": _labels("""
-            random     | 双随机   | random audit
+            random     | 基准抽样 | equal-chance audit
             trigger    | 触发式   | trigger
             followup   | 复查     | follow-up
             campaign   | 上级部署 | campaign
@@ -90,7 +90,7 @@ LEVELS: Mapping[str, Mapping[str, Label]] = MappingProxyType(
             warned    | 警示告诫     | warned
             rectified | 责令改正     | rectified
             penalised | 行政处罚     | penalised
-            sealed    | 查封扣押     | sealed
+            sealed    | 行政处罚并查封扣押 | penalised, with seizure
         """),
         "event_kind": MappingProxyType({one.kind: one.label for one in CREDIT_EVENTS.values()}),
         "signal_kind": _labels("""

@@ -293,7 +293,7 @@ def _records(records: pd.DataFrame, as_of: str, lang: str, place: Place) -> list
     rows = []
     if not records.empty:
         open_ = records["table"].eq("credit_events") & records["repaired_on"].isna()
-        open_ &= ~records["kind"].isin(MERITS) & ~(records["counts_until"] < pd.Timestamp(as_of))
+        open_ &= ~records["kind"].isin(MERITS) & (records["published_until"] >= pd.Timestamp(as_of))
         records = pd.concat([records[open_], records[~open_]])
     for row in records.to_dict("records"):
         until = row["counts_until"]
@@ -356,7 +356,7 @@ def _repair(row: Mapping[Any, Any], as_of: str, lang: str) -> str:
         return ""
     if not pd.isna(row["repaired_on"]):
         return texts.text("dossier.repair.done", lang, on=_day(row["repaired_on"]))
-    if row["counts_until"] < pd.Timestamp(as_of):
+    if row["published_until"] < pd.Timestamp(as_of):
         return ""
     if pd.isna(row["repairable_from"]):
         return texts.text("dossier.repair.never", lang)

@@ -7,15 +7,15 @@ from datetime import date
 
 import pandas as pd
 
-from tierkit.features import RECORD_DAYS
 from tierkit.records import REPAIRABLE_KINDS
 from tierkit.records.known import Known, Source, opened
+from tierkit.records.repair_rules import published_until
 
 __all__ = ["COLUMNS", "TOLD", "known_records", "register"]
 
 COLUMNS = (
     "enterprise_id", "table", "record_id", "kind", "agency", "outcome", "disposition", "happened_on",
-    "known_on", "outcome_on", "counts_until", "repairable_from", "repaired_on",
+    "known_on", "outcome_on", "counts_until", "published_until", "repairable_from", "repaired_on",
 )  # fmt: skip
 """Columns of `known_records`."""
 _YEAR, _TWO_YEARS = pd.Timedelta(days=365), pd.Timedelta(days=730)
@@ -59,7 +59,8 @@ def known_records(
         of a past tier; ``outcome`` the finding, the severity, ``true`` or ``false`` for a complaint that was
         looked into, the tier; ``outcome_on`` when that was decided; ``counts_until`` the last day on which
         a count that a model reads still holds the record if nothing more is known of it, missing for tiers
-        and for complaints that nobody found true.
+        and for complaints that nobody found true; ``published_until`` the last day on which a credit event
+        against the enterprise that is not repaired stands open, by the rules in force.
 
     Examples
     --------
@@ -106,11 +107,14 @@ def _inspections(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _credit_events(rows: pd.DataFrame) -> pd.DataFrame:
     stays = rows["kind"].isin(REPAIRABLE_KINDS) & rows["repaired_on"].isna()
-    long = rows["known_on"] + pd.Timedelta(days=RECORD_DAYS)
+    last = published_until(rows["known_on"], rows["kind"], rows["severity"])
+    ends = pd.Series(last.astype("datetime64[us]"), index=rows.index).where(stays)
+    counted = rows["known_on"] + _TWO_YEARS
     return rows.assign(
         record_id=rows["event_id"],
         outcome=rows["severity"],
-        counts_until=long.where(stays, rows["known_on"] + _TWO_YEARS),
+        counts_until=counted.where(~(ends > counted), ends),
+        published_until=ends,
     )
 
 

@@ -1,7 +1,7 @@
 """Fit the risk model: its default settings, and the rows that set the level of its probabilities.
 
 The trees learn who is riskier from the rows of a scheme; the calibration says how risky. Rows that were
-chosen by what the records do not hold give a level that no weight can mend, but the random audits are a
+chosen by what the records do not hold give a level that no weight can mend, but the equal-chance audits are a
 fair sample whatever the choice of the rest. So the level may be taken from them alone: those of the
 calibration part, scored by the model, and those of the training part, each scored by a model that was grown
 without its enterprise (cross-fitting, in five lots), so that few audits need not become fewer.

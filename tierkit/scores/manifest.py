@@ -58,7 +58,7 @@ _BESIDE = record(
 
 
 def _parts(of: Form) -> Form:
-    """Return the form of what is told of the test part, and of the random audits in it."""
+    """Return the form of what is told of the test part, and of the equal-chance audits in it."""
     return record(test=of, test_random_audits=of)
 
 

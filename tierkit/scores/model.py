@@ -97,7 +97,7 @@ class Model(Result):
     ensemble: Ensemble | None = None
 
     def to_frame(self) -> pd.DataFrame:
-        """Return how good both scores were on what was held back, a row each; risk on random audits, too."""
+        """Return how good both scores were on what was held back; risk on equal-chance audits, too."""
         about = {name: self.manifest.get(name, {}).get("metrics", {}) for name in ("risk", "credit")}
         held = {
             "risk": about["risk"].get("test"),
@@ -253,8 +253,8 @@ class Model(Result):
         bins : int
             Largest number of bins of equal counts.
         channel : str, optional
-            Inspections of one channel, ``"random"`` for random audits, which are drawn by lot; each then
-            counts alike. All that the model's scheme takes, with its weights, if absent.
+            Inspections of one channel, ``"random"`` for equal-chance audits, which are drawn by lot; each
+            then counts alike. All that the model's scheme takes, with its weights, if absent.
         threads : int
             Does not change the result.
 

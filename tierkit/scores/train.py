@@ -88,7 +88,7 @@ def train(
     scheme : {"naive", "random", "weighted"}
         Rows and weights of the risk model; see `tierkit.scores.training_rows`.
     level : {"scheme", "audits"}
-        What sets the level of the risk: the scheme's rows, or random audits alone; see
+        What sets the level of the risk: the scheme's rows, or equal-chance audits alone; see
         `tierkit.scores.fitting`.
     budget : int
         Settings to try beside the stated ones, at rolling origins in the training part; see

@@ -2,7 +2,7 @@
 
 **Risk.** A row is an on-site inspection; its features are those known before its date, its outcome is whether
 at least a minor violation was found. Who is inspected is not everybody alike, so a scheme says which rows
-stand for everybody: ``random`` takes the random audits alone; ``weighted`` takes them and the routine
+stand for everybody: ``random`` takes the equal-chance audits alone; ``weighted`` takes them and the routine
 inspections, each weighted by one over the probability with which it was drawn and served; ``naive`` takes
 every row as it comes, triggered ones too, as is commonly done, and is kept for comparison.
 

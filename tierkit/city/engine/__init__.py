@@ -8,7 +8,7 @@ policies meet the same draws, and threads or slices change nothing.
 from tierkit.city.engine.engine import Run, oracle_scores, run
 from tierkit.city.engine.kernels import LOG, SUPPRESSED, TALLY
 from tierkit.city.engine.potential import potential_detections
-from tierkit.city.engine.rules import compile_rules, tier_rates
+from tierkit.city.engine.rules import compile_rules, repair_terms, tier_rates
 
 __all__ = [
     "LOG",
@@ -18,6 +18,7 @@ __all__ = [
     "compile_rules",
     "oracle_scores",
     "potential_detections",
+    "repair_terms",
     "run",
     "tier_rates",
 ]

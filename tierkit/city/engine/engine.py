@@ -17,7 +17,7 @@ from scipy.special import logit
 from tierkit.city.engine.kernels import LOG, TALLY, advance, bind, reregister, review, set_offsets, settle
 from tierkit.city.engine.rules import Rules, compile_rules
 from tierkit.city.keyed_random import Block, draws
-from tierkit.city.limits import MAX_SEED
+from tierkit.city.limits import LAST_WEEK, MAX_SEED
 from tierkit.city.population import cells, violation_weeks
 from tierkit.city.world import LOG_MIN, LOG_ONE, State, World
 from tierkit.policy import Policy
@@ -53,7 +53,7 @@ class Run:
         2 a check was arranged already), recognised as professional.
     events : int32 array of shape (events, 4)
         Week, slot, kind, week in which the record is closed.
-    tally : int64 array of shape (weeks, agencies, 12)
+    tally : int64 array of shape (weeks, agencies, 13)
         Inspections by week, agency and what became of them, as in `tierkit.city.engine.TALLY`.
     counts : int64 array of shape (weeks, 4, 2, 4)
         Obligation-weeks by tier, item class and compliance state.
@@ -279,8 +279,8 @@ def run(
         If an argument is out of range, scores do not fit the world, the policy is of another place, or the
         run would outlast the calendar.
     """
-    if weeks < 1 or world.week + weeks > 5_000:
-        raise ValueError(f"The 'weeks' must be in 1 … {5_000 - world.week}. Got {weeks}.")
+    if weeks < 1 or world.week + weeks > LAST_WEEK:
+        raise ValueError(f"The 'weeks' must be in 1 … {LAST_WEEK - world.week}. Got {weeks}.")
     seed = world.seed if seed is None else seed
     for name, value in (("seed", seed), ("replicate", replicate)):
         if not 0 <= value <= MAX_SEED:
@@ -306,6 +306,8 @@ def run(
     demanded = np.zeros((weeks, agencies, len(CHANNELS)), np.int64)
     served = np.zeros_like(demanded)
     saved = np.zeros(weeks, np.int64)
+    # Routine checks of each agency whose place alerts' checks are still to take.
+    owed = np.zeros(agencies, np.int64)
     # No week has been seen yet: the perceived rate is the reference rate.
     ratio = np.full(len(TIERS), _PERCEIVED_ONE, np.int64)
     logs: list[NDArray[np.int32]] = []
@@ -369,6 +371,7 @@ def run(
                 demanded[at],
                 served[at],
                 inspected,
+                owed,
             )
             # Inspections over reference rates, in 2**-16. Below 2**23 inspections a week and tier, the shift
             # fits 63 bits.

@@ -35,6 +35,8 @@ ONSITE, JOINT, OFFSITE = range(3)
 ALONE_WITH_CODE, SHARES, WITHOUT_CODE = range(3)
 RELABELLED = 6
 """Cause of a planned check that is made under the name of a trigger."""
+ALERTED = 5
+"""Cause of a check that an off-site alert opened."""
 GUIDANCE = 3
 """Kind of last finding of an obligation that was clean and given guidance."""
 FIRST_WEEKS = 104
@@ -55,7 +57,7 @@ LOG = (
 """Columns of an inspection's row."""
 TALLY = (
     "new", "carried_in", "alone", "joint", "offsite", "list", "item", "window", "cap", "duplicate", "lapsed",
-    "put_off",
+    "put_off", "replaced",
 )  # fmt: skip
 """What becomes of a demanded inspection, by week and agency."""
 SUPPRESSED = ("list", "item", "window", "cap", "duplicate", "lapsed")
@@ -73,6 +75,7 @@ SUPPRESSED = ("list", "item", "window", "cap", "duplicate", "lapsed")
     BY_DUPLICATE,
     LAPSED,
     PUT_OFF,
+    BY_ALERT,
 ) = range(len(TALLY))
 
 _FOUND, _CLEAN, _PENALTY, _SUBSTANTIATED, _ADVERSE = 0, 3, 4, 5, 6
@@ -268,10 +271,11 @@ def _adverse(
         lean = -np.int64(world.adverse[e]) if rules.merit[kind] == 1 else np.int64(world.adverse[e])
         reach += np.int64(rules.fall[min(max(np.int64(rules.adverse[kind]) + lean, 1), TOP_INDEX)])
         if y0 < reach:
-            until = week + rules.display
+            until = week + np.int64(rules.adverse_display[week, kind])
             if rules.merit[kind] == 0 and y1 < rules.take_up:
                 # The top byte of the draw chooses one of 256 quantiles of the delay.
-                until = min(until, week + rules.adverse_earliest + rules.repair_delay[y2 >> 24])
+                first = week + np.int64(rules.adverse_earliest[week, kind])
+                until = min(until, first + rules.repair_delay[y2 >> 24])
             # A record that is open for longer stays open for longer.
             state.adverse_until[e, kind] = max(until, np.int64(state.adverse_until[e, kind]))
             _add_event(
@@ -709,6 +713,8 @@ def _propose(
                     continue
                 agency = plan[r, 6]
                 level = world.agency_level[agency]
+                if rules.cap_level[level] == 0:
+                    continue
                 fresh = seen[level, 1] == 0 if plan[r, 3] == SHARES else seen_agency[agency] == 0
                 if fresh:
                     if np.int64(state.visits[e, level]) + extra[level] >= rules.cap:
@@ -730,35 +736,61 @@ def _propose(
 
 
 @njit(cache=True, nogil=True)
+def _queue(
+    world: Any, k0: Any, k1: Any, week: Any, plan: Any, n_plan: Any, agency: Any, channel: Any, total: Any
+) -> Any:  # pragma: no cover
+    """Return an agency's rows of the plan that go ahead, of one channel or of all (-1), and their order."""
+    rows = np.empty(total, np.int64)
+    keys = np.empty(total, np.int64)
+    k = 0
+    for r in range(n_plan):
+        if plan[r, 7] == 1 and plan[r, 6] == agency and (channel < 0 or plan[r, 1] == channel):
+            i = plan[r, 0]
+            _y0, _y1, y2, _y3 = _block(k0, k1, world.enterprise[i], world.local[i], _B_DEMAND, week)
+            rows[k] = r
+            # Channel above, lot below: one sort serves by priority and draws lots among equals.
+            keys[k] = (np.int64(plan[r, 1]) << 32) | y2
+            k += 1
+    return rows, keys
+
+
+@njit(cache=True, nogil=True)
 def _ration(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, plan: Any, n_plan: Any,
-    tally: Any, demanded: Any, served: Any,
+    tally: Any, demanded: Any, served: Any, owed: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
-    """Apply capacity: serve audits by lot, then others by channel and lot; postpone the rest."""
+    """Let alerts' checks replace routine ones; then apply capacity and postpone the rest.
+
+    Capacity serves audits by lot, then others by channel and lot. ``owed`` holds how many routine checks of
+    each agency are still to be replaced.
+    """
     for r in range(n_plan):
         if plan[r, 7] == 1:
             demanded[plan[r, 6], plan[r, 1]] += 1
+            # What was put off has been counted in the week in which it was opened.
+            if rules.alerts_replace == 1 and plan[r, 5] == ALERTED and plan[r, 2] == 0:
+                owed[plan[r, 6]] += 1
     for agency in range(demanded.shape[0]):
         total = np.int64(0)
         for channel in range(6):
             total += demanded[agency, channel]
             served[agency, channel] = demanded[agency, channel]
+        fewer = min(owed[agency], demanded[agency, ROUTINE])
+        if fewer > 0:
+            rows, keys = _queue(world, k0, k1, week, plan, n_plan, agency, ROUTINE, demanded[agency, ROUTINE])
+            order = np.argsort(keys, kind="mergesort")
+            for k in range(len(rows) - fewer, len(rows)):
+                plan[rows[order[k]], 7] = 0
+            tally[agency, BY_ALERT] += fewer
+            served[agency, ROUTINE] -= fewer
+            owed[agency] -= fewer
+            total -= fewer
         # Audits by lot are all made, however small the capacity, so that their probability is the declared
         # one.
         room = max(rules.capacity[agency], demanded[agency, RANDOM])
         if total <= room:
             continue
-        rows = np.empty(total, np.int64)
-        keys = np.empty(total, np.int64)
-        k = 0
-        for r in range(n_plan):
-            if plan[r, 7] == 1 and plan[r, 6] == agency:
-                i = plan[r, 0]
-                _y0, _y1, y2, _y3 = _block(k0, k1, world.enterprise[i], world.local[i], _B_DEMAND, week)
-                rows[k] = r
-                # Channel above, lot below: one sort serves by priority and draws lots among equals.
-                keys[k] = (np.int64(plan[r, 1]) << 32) | y2
-                k += 1
+        rows, keys = _queue(world, k0, k1, week, plan, n_plan, agency, -1, total)
         # Stable: equal keys stay in the order of obligations, on every machine.
         order = np.argsort(keys, kind="mergesort")
         for k in range(room, total):
@@ -853,9 +885,10 @@ def _inspect(
                     False,
                 )
                 if disposition >= 3:
-                    until = week + rules.display
+                    until = week + np.int64(rules.display[week, v])
                     if z0 < rules.take_up:
-                        until = min(until, week + rules.earliest[v] + rules.repair_delay[z1 >> 24])
+                        from_week = week + np.int64(rules.earliest[week, v])
+                        until = min(until, from_week + rules.repair_delay[z1 >> 24])
                     state.record_week[i] = week
                     state.record_severity[i] = v
                     state.record_until[i] = until
@@ -944,14 +977,14 @@ def _inspect(
 @njit(cache=True, nogil=True)
 def settle(
     world: Any, state: Any, rules: Any, k0: Any, k1: Any, week: Any, who: Any, mask: Any, n: Any,
-    plan: Any, log: Any, tally: Any, demanded: Any, served: Any, inspected: Any,
+    plan: Any, log: Any, tally: Any, demanded: Any, served: Any, inspected: Any, owed: Any,
 ) -> Any:  # fmt: skip  # pragma: no cover
     """Pass a week's demand through the policy, inspect, and draw the consequences.
 
     Returns the number of rows written to ``log`` and the visits that joint inspections saved.
     """
     n_plan, n_log = _propose(world, state, rules, k0, k1, week, who, mask, n, plan, log, tally)
-    _ration(world, state, rules, k0, k1, week, plan, n_plan, tally, demanded, served)
+    _ration(world, state, rules, k0, k1, week, plan, n_plan, tally, demanded, served, owed)
     return _inspect(world, state, rules, k0, k1, week, plan, n_plan, log, n_log, tally, inspected)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from tierkit.city.keyed_random import threshold
-from tierkit.city.limits import MAX_KAPPA
+from tierkit.city.limits import LAST_WEEK, MAX_KAPPA
 from tierkit.city.population import base_rates, cells, items
 from tierkit.city.world import (
     LOG_ONE,
@@ -24,6 +26,7 @@ from tierkit.policy import HALF_LIVES, Policy
 from tierkit.policy.specification import SCORE_EVENTS
 from tierkit.policy.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
 from tierkit.records import (
+    AGENCY_LEVELS,
     CREDIT_EVENTS,
     EVENT_KINDS,
     ITEM_CLASSES,
@@ -32,6 +35,7 @@ from tierkit.records import (
     UNINSPECTED_KINDS,
     Place,
 )
+from tierkit.records.repair_rules import published_until, repairable_from
 
 __all__ = [
     "EVENTS",
@@ -40,6 +44,7 @@ __all__ = [
     "REFERENCE_DEPTH",
     "Rules",
     "compile_rules",
+    "repair_terms",
     "tier_rates",
 ]
 
@@ -49,10 +54,12 @@ EVENTS = tuple(SCORE_EVENTS)
 NO_TIER_RATE = -30_000
 """Logarithmic multiplier of a rate that is zero."""
 REFERENCE_DEPTH = len(TIERS)
-"""Row of the detection table that random audits use."""
+"""Row of the detection table that equal-chance audits use."""
 FADE_WEEKS = 1024
 MAX_SHIFT = 1.5
 """Most by which what the records tell may raise or lower the logarithm of a routine rate."""
+HONOUR_WEEKS = 156
+"""Weeks for which an honour adds its points: three years, an assumption; no rule ends it."""
 ADVERSE_EVERY = 4
 """Weeks between two draws of an enterprise's adverse events."""
 
@@ -86,7 +93,8 @@ class Rules(NamedTuple):
     adverse: NDArray[np.int16]  # (K) log index of the rate over ADVERSE_EVERY weeks
     merit: NDArray[np.uint8]  # (K) likelier where latent propensity is low, and not to be repaired
     permit_only: NDArray[np.uint8]  # (K) only of those who hold a permit by commitment
-    adverse_earliest: int
+    adverse_earliest: NDArray[np.int16]  # (weeks, K) by week of the record: weeks until it can be repaired
+    adverse_display: NDArray[np.int16]  # (weeks, K) weeks until its publication ends
     # planned demand
     rate: NDArray[np.int16]  # (O) log index of the base rate
     tier_rate: NDArray[np.int16]  # (5, 4, 2) stratum, tier, item class: log multiplier
@@ -116,12 +124,14 @@ class Rules(NamedTuple):
     substitution: int
     sensitivity: int
     false_alarm: int
+    alerts_replace: int
     code: int  # 0 none, 1 merge, 2 refuse
     window: int
     joint_sector: NDArray[np.uint8]
     joint_window: int
     unregistered: int
     cap: int
+    cap_level: NDArray[np.uint8]  # by level of government: whether the cap binds it
     cap_period: int
     capacity: NDArray[np.int64]  # (A)
     max_postpone: int
@@ -138,8 +148,8 @@ class Rules(NamedTuple):
     follow_weeks: int
     take_up: int
     repair_delay: NDArray[np.int16]  # (256) quantiles
-    earliest: NDArray[np.int16]  # (4)
-    display: int
+    earliest: NDArray[np.int16]  # (weeks, 4) of penalties, by severity of the finding
+    display: NDArray[np.int16]  # (weeks, 4)
     # review
     cadence: int
     dwell: int
@@ -253,6 +263,58 @@ def tier_rates(policy: Policy) -> NDArray[np.float64]:
     return np.concatenate([np.zeros((1, *own.shape)), inside])
 
 
+class RepairTerms(NamedTuple):
+    """Weeks from a record to its earliest repair and to the end of publication, by week of the record."""
+
+    earliest: NDArray[np.int16]  # (weeks, 4) of penalties, by severity
+    display: NDArray[np.int16]
+    adverse_earliest: NDArray[np.int16]  # (weeks, K) of the kinds that no inspection bears
+    adverse_display: NDArray[np.int16]
+
+
+@lru_cache(8)
+def repair_terms(origin: dt.date) -> RepairTerms:
+    """Return the terms of records by the week in which they are made, from the rules in force.
+
+    Parameters
+    ----------
+    origin : datetime.date
+        First day of week 0.
+
+    Examples
+    --------
+    >>> terms = repair_terms(dt.date(2023, 5, 1))
+    >>> terms.earliest[0].tolist(), terms.display[0].tolist()
+    ([0, 13, 26, 52], [0, 156, 156, 156])
+    >>> terms.display[160].tolist()
+    [0, 13, 52, 157]
+    """
+    days = np.datetime64(origin, "D") + 7 * np.arange(LAST_WEEK + 1)
+
+    def weeks(term: Any, kind: str, severity: str) -> NDArray[np.int16]:
+        ahead: NDArray[np.int64] = (term(days, kind, severity) - days).astype(np.int64)
+        return np.rint(ahead / 7).astype(np.int16)
+
+    def of_penalties(term: Any) -> NDArray[np.int16]:
+        none = np.zeros(len(days), np.int16)
+        return np.stack([none, *(weeks(term, "penalty", severity) for severity in SEVERITIES)], axis=1)
+
+    def of_others(term: Any, honours: int) -> NDArray[np.int16]:
+        kinds = (CREDIT_EVENTS[kind] for kind in UNINSPECTED_KINDS)
+        merit = np.full(len(days), honours, np.int16)
+        return np.stack(
+            [merit if one.nature == "merit" else weeks(term, one.kind, str(one.severity)) for one in kinds],
+            axis=1,
+        )
+
+    return RepairTerms(
+        of_penalties(repairable_from),
+        of_penalties(published_until),
+        of_others(repairable_from, 0),
+        of_others(published_until, HONOUR_WEEKS),
+    )
+
+
 def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
     """Return the policy as the engine's integers.
 
@@ -298,6 +360,7 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
     quantile = -np.log1p(-(np.arange(256) + 0.5) / 256) * policy[f"repair.{letters}mean_delay_weeks"]
     interval = policy["frequency.schedule"] == "interval"
     tier_rule = TierRule.of(policy)
+    terms = repair_terms(world.origin)
     return Rules(
         fall=probability_table(),
         # Cumulative: two ends are enough, the rest is serious.
@@ -324,7 +387,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         ).astype(np.int16),
         merit=np.array([CREDIT_EVENTS[kind].nature == "merit" for kind in UNINSPECTED_KINDS], np.uint8),
         permit_only=np.array([CREDIT_EVENTS[kind].permit_only for kind in UNINSPECTED_KINDS], np.uint8),
-        adverse_earliest=int(policy["repair.earliest_weeks.minor"]),
+        adverse_earliest=terms.adverse_earliest,
+        adverse_display=terms.adverse_display,
         rate=log_index(yearly / WEEKS_A_YEAR).astype(np.int16)[fixed.enterprise],
         tier_rate=np.where(np.isfinite(tier_rate), np.rint(tier_rate * LOG_ONE), NO_TIER_RATE).astype(
             np.int16
@@ -361,12 +425,14 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         substitution=_certain(policy["offsite.substitution"]),
         sensitivity=_certain(policy["offsite.sensitivity"]),
         false_alarm=_certain(policy["offsite.false_alarm"]),
+        alerts_replace=int(policy["offsite.alerts_replace"]),
         code=("none", "merge", "refuse").index(policy["check_code.action"]),
         window=int(policy["check_code.window_weeks"]),
         joint_sector=_flags(sectors, policy["joint.sectors"], 0),
         joint_window=int(policy["joint.window_weeks"]),
         unregistered=_certain(policy["check_code.unregistered_share"]),
         cap=int(policy["cap.planned_visits"]),
+        cap_level=_flags(AGENCY_LEVELS, policy["cap.levels"], 1),
         cap_period=int(policy["cap.period_weeks"]),
         capacity=np.floor(fixed.capacity * policy["capacity.multiplier"]).astype(np.int64),
         max_postpone=int(policy["capacity.max_postpone_weeks"]),
@@ -382,8 +448,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         follow_weeks=int(policy["trigger.followup_weeks"]),
         take_up=_certain(policy[f"repair.{letters}take_up"]),
         repair_delay=np.rint(quantile).astype(np.int16),
-        earliest=np.array([0, *(policy[f"repair.earliest_weeks.{s}"] for s in SEVERITIES)], np.int16),
-        display=int(policy["repair.display_weeks"]),
+        earliest=terms.earliest,
+        display=terms.display,
         cadence=int(policy["review.cadence_weeks"]),
         dwell=tier_rule.dwell,
         slack_margin=tier_rule.slack_margin,

@@ -1,12 +1,12 @@
-"""Compare how groups of enterprises are tiered and inspected at equal risk, as random audits measure it.
+"""Compare how groups of enterprises are tiered and inspected at equal risk, as audits by lot measure it.
 
 Enterprises were scored and put into tiers as of a day; the records from that day on say who was inspected and
-what random audits found. Groups are compared **at equal risk**: within bands of the scored risk, by a
+what equal-chance audits found. Groups are compared **at equal risk**: within bands of the scored risk, by a
 Mantel-Haenszel ratio of planned inspections a year, group against the rest. It needs no model of how visits
 depend on risk, holds with many small strata, and a calibration that keeps ranks cannot change it. The score
-itself may be unfair; so what the random audits found is held against what it said, group by group. A rule may
-inspect a sector or a size more by intent, and groups differ in these; ``like`` is the ratio at equal risk,
-sector and size.
+itself may be unfair; so what the equal-chance audits found is held against what it said, group by group. A
+rule may inspect a sector or a size more by intent, and groups differ in these; ``like`` is the ratio at
+equal risk, sector and size.
 
 Ratios of fewer than ten inspections and rates of fewer than ten findings are refused, in words. Liu and Li
 (2015, C41) found state firms less sampled and failing as often; why labels of those inspected cannot settle
@@ -56,12 +56,13 @@ class Fairness(Result):
         ``no_difference`` or ``too_few``. Where one level gets more, the others get a little less than a
         rest that holds it; read the level that is farthest out first.
     audits : DataFrame
-        Random audits: ``audits``, ``enterprises`` audited, ``findings``, ``rate`` with ``low`` and ``high``,
-        ``predicted`` (mean scored risk of the audited), ``over_predicted`` (rate over predicted) with
-        ``over_low`` and ``over_high``, and ``note``: ``""`` or ``too_few``.
+        Equal-chance audits: ``audits``, ``enterprises`` audited, ``findings``, ``rate`` with ``low`` and
+        ``high``, ``predicted`` (mean scored risk of the audited), ``over_predicted`` (rate over predicted)
+        with ``over_low`` and ``over_high``, and ``note``: ``""`` or ``too_few``.
     false_t4 : DataFrame
         Of the compliant, who is in T4: ``n`` compliant, ``in_t4``, ``share``, ``low``, ``high``, ``basis``:
-        ``audits`` (no random audit of theirs found anything, which misses what audits miss) or ``truth``.
+        ``audits`` (no equal-chance audit of theirs found anything, which misses what audits miss) or
+        ``truth``.
     missed : DataFrame
         ``obligations``, ``uninspected`` share, and ``missed`` with ``low`` and ``high``: violations that a
         standard audit would find and nobody looked for, per 1,000 obligations; ``note`` as above.
@@ -185,7 +186,7 @@ def fairness(
     repeats: int = 200,
     seed: int = 0,
 ) -> Fairness:
-    """Compare tiers and inspections of groups with the risk that random audits show.
+    """Compare tiers and inspections of groups with the risk that equal-chance audits show.
 
     Parameters
     ----------
@@ -336,8 +337,9 @@ def _missed(seen: Observed, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
 def _cost(seen: Observed, code: Ints, band: Ints, repeats: int, seed: int) -> pd.DataFrame:
     """Return the change of expected findings if visits were equal at equal risk and each band kept its load.
 
-    A cell's visits find at its mean scored risk, times what random audits found over what was predicted: of
-    its group with ten findings or more, of everybody with fewer. Enterprises are drawn anew, audits and all.
+    A cell's visits find at its mean scored risk, times what equal-chance audits found over what was
+    predicted: of its group with ten findings or more, of everybody with fewer. Enterprises are drawn anew,
+    audits and all.
     """
     known = code >= 0
     levels, n_bands = int(code.max(initial=0)) + 1, int(band.max(initial=0)) + 1

@@ -1,4 +1,4 @@
-"""Exposure, planned inspections and random audits of scored enterprises, from the records of a window."""
+"""Exposure, planned inspections and equal-chance audits of scored enterprises, from a window of records."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ says what the model learns from and whether there is a random floor:
 ``inspected``
     The inspections as they come, triggered ones too, with whether they found something.
 ``audits``
-    Random audits alone, the fair sample; needs a floor.
+    Equal-chance audits alone, the fair sample; needs a floor.
 
 **What it shows.** Whether a way of learning goes on to look at the same enterprises, what then stands unseen
 at the others, and what a floor mends: in a synthetic world with known truth, under equal draws, at about
@@ -96,14 +96,14 @@ scoring (the score of ``discovered`` is read as its users read it, as risk).
 
 
 class Arm(NamedTuple):
-    """One way of training, with or without a floor of random audits.
+    """One way of training, with or without a floor of equal-chance audits.
 
     Attributes
     ----------
     name : str
     learn : {"discovered", "inspected", "audits"}
     floor : float
-        Random audits per obligation-year.
+        Equal-chance audits per obligation-year.
     """
 
     name: str
@@ -409,7 +409,7 @@ def runaway(
     Raises
     ------
     ValueError
-        If an arm cannot learn: random audits without a floor, a floor above the load, one outcome only.
+        If an arm cannot learn: equal-chance audits without a floor, a floor above the load, one outcome only.
 
     Notes
     -----
@@ -428,7 +428,9 @@ def runaway(
         raise ValueError(f"The 'arms' must have different names, one at least. Got {names}.")
     for arm in chosen:
         if arm.learn == "audits" and arm.floor == 0:
-            raise ValueError(f"Arm '{arm.name}' learns from random audits and has no floor. Give it one.")
+            raise ValueError(
+                f"Arm '{arm.name}' learns from equal-chance audits and has no floor. Give it one."
+            )
     if rounds < 1 or not len(seeds):
         raise ValueError("There must be at least one round and one seed.")
     total, count = len(seeds) * len(chosen) * rounds, 0

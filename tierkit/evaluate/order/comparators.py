@@ -1,4 +1,4 @@
-"""Comparisons of a score with practice that need no random audits, and the assumptions they make instead.
+"""Comparisons of a score with practice that need no equal-chance audits, and what they assume instead.
 
 **Contraction** (Lakkaraju, Kleinberg, Leskovec, Ludwig and Mullainathan 2017). Whoever inspects the largest
 share of a caseload holds outcomes of the most cases. Leaving out those that a score puts last tells what the
@@ -47,8 +47,8 @@ def cases(given: Logged, score: pd.Series, group: str = "agency") -> pd.DataFram
     Returns
     -------
     DataFrame
-        ``enterprise_id``, ``group``, ``score``, ``inspected`` (by a planned inspection, random audits and
-        triggered checks apart) and ``found``, one row per obligation.
+        ``enterprise_id``, ``group``, ``score``, ``inspected`` (by a planned inspection, equal-chance audits
+        and triggered checks apart) and ``found``, one row per obligation.
     """
     base, seen = given.obligations, given.inspections
     planned = seen[seen["channel"].isin(_PLANNED)]

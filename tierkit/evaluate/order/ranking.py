@@ -214,8 +214,8 @@ def rank_inspections(
     by : str
         Column of the score; higher is inspected earlier.
     channels : sequence of str
-        Channels whose day the agency sets: by default routine checks and random audits. Triggered checks
-        cannot be put off.
+        Channels whose day the agency sets: by default routine checks and equal-chance audits. Triggered
+        checks cannot be put off.
     capacity, replicates, seed
         As in `ranking`.
 

@@ -1,4 +1,4 @@
-"""The number of random audits that a wanted precision needs, and the precision of a given number."""
+"""The number of equal-chance audits that a wanted precision needs, and the precision of a given number."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def audits_for_rate(rate: float, wanted: float, confidence: float = 0.95, design
 
 
 def audits_for_value(found: PolicyValue, wanted: float, estimator: str = "random") -> int:
-    """Return how many random audits give a policy's value an interval of the wanted half-width.
+    """Return how many equal-chance audits give a policy's value an interval of the wanted half-width.
 
     Widths shrink with the square root of the number of inspections, the policy, the population and the
     mixture of channels staying as they are: half the width takes four times as many.

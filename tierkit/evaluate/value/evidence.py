@@ -91,7 +91,7 @@ def logged(
         A Monday, so that the window holds whole weeks.
     practice : Policy, optional
         The policy in force in the window. It says where routine inspections were possible at all; without
-        it random audits alone are used.
+        it equal-chance audits alone are used.
     days : int
     on_records : bool, optional
         Whether inspectors chose on nothing but what the records hold. Taken from the practice's

@@ -39,8 +39,8 @@ class OverlapError(ValueError):
 
     Examples
     --------
-    >>> print(OverlapError([Gap("random audits", "there are none", "set a random floor")]))
-    random audits: there are none; set a random floor  (1 problem)
+    >>> print(OverlapError([Gap("equal-chance audits", "there are none", "set a random floor")]))
+    equal-chance audits: there are none; set a random floor  (1 problem)
     """
 
     def __init__(self, gaps: list[Gap]) -> None:
@@ -103,5 +103,5 @@ def overlap(
         what = (
             f"{len(weights)} inspections are worth {size:.1f} of equal weight, under {FEWEST_EFFECTIVE:.0f}"
         )
-        gaps.append(Gap("weights", what, "use a longer window, more random audits or a nearer policy"))
+        gaps.append(Gap("weights", what, "use a longer window, more equal-chance audits or a nearer policy"))
     return told, gaps

@@ -14,8 +14,8 @@ finds at least a minor violation; after an enterprise has left the register, not
 that the policy changes nobody's conduct: states are those that went with the practice in force. What the
 policy would bring about by itself, deterrence and all, is simulation.
 
-**From what.** Every inspection of the window has a channel; random audits and routine inspections have the
-weekly probability q of their draw and the share s of draws that were served. In each week the draw is
+**From what.** Every inspection of the window has a channel; equal-chance audits and routine inspections have
+the weekly probability q of their draw and the share s of draws that were served. In each week the draw is
 independent of the state it meets, so with ``w = λ / (T q s)`` and T weeks, the sum of ``w · found`` over the
 inspections of i has expectation μ_i (`tierkit.evaluate.value.weighting`). λ shares an obligation out between
 its channels, by their effective sizes, where both could draw it. A routine draw that meets an audit's in the
@@ -24,7 +24,7 @@ obligation was open, which is known by its end.
 
 ==================  ==========================================================================
 naive               finding rate of all on-site inspections of the tier, however they came about
-random              Σ target·found / Σ target over the random audits, times the mean of target·there
+random              Σ target·found / Σ target over the equal-chance audits, times the mean of target·there
 ipw                 Σ target·w·found (Horvitz and Thompson 1952)
 self_normalised     Σ target·w·found / Σ target·w, times the mean of target·there (Hájek 1971)
 doubly_robust       Σ target·there·m(x) over everybody + Σ target·w·(found − m(x)) over the inspected, m
@@ -88,7 +88,7 @@ class PolicyValue(Result):
         selection``, ``design``, ``records``, ``not claimed``) and ``refused`` (why there is no number; empty
         where there is one).
     strata : DataFrame
-        By tier: obligations, opportunities, random audits and their findings, their finding rate with
+        By tier: obligations, opportunities, equal-chance audits and their findings, their finding rate with
         Wilson's interval (refused under ten findings), and the rate of all inspections beside it.
     overlap : DataFrame
         By set of channels: what `tierkit.evaluate.value.overlap` tells.
@@ -188,7 +188,8 @@ def policy_value(
     Raises
     ------
     OverlapError
-        If neither the random audits alone nor those together with routine inspections can tell the value.
+        If neither the equal-chance audits alone nor those together with routine inspections can tell the
+        value.
 
     Examples
     --------
@@ -220,7 +221,7 @@ def policy_value(
         gaps[name] += _not_standing(name, weight, float(sample.target @ sample.there))
         few = int(sample.found[weight > 0].sum())
         if few < FEWEST_FINDINGS:
-            remedy = "use a longer window or more random audits"
+            remedy = "use a longer window or more equal-chance audits"
             gaps[name].append(Gap(name, f"{few} findings, under {FEWEST_FINDINGS}", remedy))
     if all(gaps.values()):
         raise OverlapError(list(dict.fromkeys(gap for some in gaps.values() for gap in some)))

@@ -47,7 +47,7 @@ class Sample:
         self.most = 1000 * float((self.target * self.there).mean())
 
     def audits(self) -> Floats:
-        """Return the weight of each random audit, one over its probability; 0 for other inspections."""
+        """Return the weight of each equal-chance audit, one over its probability; 0 for other inspections."""
         out: Floats = np.zeros(len(self.chance))
         usable = self.audit & (self.chance > 0)
         out[usable] = 1 / self.chance[usable]
@@ -128,7 +128,7 @@ class Sample:
         return gaps
 
     def strata(self, confidence: float) -> pd.DataFrame:
-        """Return the random audits of each tier, and the rate of all inspections beside theirs."""
+        """Return the equal-chance audits of each tier, and the rate of all inspections beside theirs."""
         rows = []
         for tier in sorted(set(self.tier)):
             here, mine = self.tier == tier, self.tier[self.place] == tier

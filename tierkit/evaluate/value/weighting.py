@@ -23,7 +23,7 @@ class Weighed(NamedTuple):
 
 
 def weigh(given: Logged) -> Weighed:
-    """Return ``λ / (T q s)`` of each random audit and, where they can be used, of routine inspections.
+    """Return ``λ / (T q s)`` of each equal-chance audit and, where they can be used, of routine inspections.
 
     Routine inspections are used if the practice in force is known and each of them has a propensity. An
     obligation that one channel alone could draw is that channel's; else the channels share it by the

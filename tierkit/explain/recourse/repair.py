@@ -1,9 +1,10 @@
 """Credit repair: open records, the days from which they can be repaired, and the points regained.
 
-A record that is not repaired is open for three years; one that is repaired is open no longer, and its points
-are back on the next day. The earliest day is the record's own (``repairable_from``). Here records are edited
-and features taken from them anew as of later days, so that what comes back is what the scorecard would really
-say then, ages and counts of other records moving on as they do. Nothing new is assumed to happen.
+A record that is not repaired is open until its publication ends, by the rule in force on the day; one that
+is repaired is open no longer, and its points are back on the next day. The earliest day is the record's own
+(``repairable_from``). Here records are edited and features taken from them anew as of later days, so that
+what comes back is what the scorecard would really say then, ages and counts of other records moving on as
+they do. Nothing new is assumed to happen.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import numpy as np
 import pandas as pd
 
 from tierkit.explain.recourse.editing import known_tables
-from tierkit.features import RECORD_DAYS, features_of, standing
+from tierkit.features import features_of, standing
 from tierkit.records import REPAIRABLE_KINDS, Tables
 from tierkit.records.gate import day_of
 from tierkit.records.known import Known, Source, known, opened
+from tierkit.records.repair_rules import open_sql, published_until
 from tierkit.scores.model import ModelLike, model_of
 
 __all__ = ["credit_path", "open_records", "repaired"]
@@ -61,7 +63,8 @@ def open_records(
 
 
 def _open(events: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
-    until = events["known_on"] + pd.Timedelta(days=RECORD_DAYS)
+    last = published_until(events["known_on"], events["kind"], events["severity"])
+    until = pd.Series(last.astype("datetime64[us]"), index=events.index)
     here = events["kind"].isin(REPAIRABLE_KINDS) & ~(events["repaired_on"] < day) & (until >= day)
     here &= events["known_on"] < day
     columns = ["enterprise_id", "event_id", "kind", "severity", "known_on", "repairable_from"]
@@ -156,8 +159,7 @@ def credit_path(
 
 
 _LISTED = ", ".join(f"'{kind}'" for kind in REPAIRABLE_KINDS)
-_OPEN = f"""SELECT count(*) FILTER (WHERE k.kind IN ({_LISTED}) AND k.repaired_on IS NULL
-        AND k.known_on >= a.as_of - {RECORD_DAYS}) AS open
+_OPEN = f"""SELECT count(*) FILTER (WHERE k.kind IN ({_LISTED}) AND {open_sql("k.", "a.as_of")}) AS open
     FROM asked a LEFT JOIN known_credit_events k ON k."row" = a."row"
     GROUP BY a."row" ORDER BY a."row" """
 

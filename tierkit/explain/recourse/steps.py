@@ -18,8 +18,8 @@ from typing import Any, Literal, TypeAlias
 import pandas as pd
 
 from tierkit import texts
-from tierkit.features import RECORD_DAYS
 from tierkit.records import SHANGHAI, Place
+from tierkit.records.repair_rules import published_until
 
 __all__ = [
     "DAY",
@@ -157,8 +157,8 @@ def is_open(event: Row, day: pd.Timestamp) -> bool:
 
 def ends_after(event: Row) -> pd.Timestamp:
     """Return the last day on which a credit event that is not repaired counts as open."""
-    last: pd.Timestamp = event["known_on"] + RECORD_DAYS * DAY
-    return last
+    last = published_until(event["known_on"], event["kind"], event["severity"])
+    return pd.Timestamp(str(last))
 
 
 def possible(rows: Mapping[str, Sequence[Row]], day: pd.Timestamp, last: pd.Timestamp) -> list[list[Step]]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tierkit.policy.specification import SCORE_EVENTS, Spec
-from tierkit.records import SEVERITIES, TIERS
+from tierkit.records import TIERS
 from tierkit.records.problems import suggestion
 from tierkit.texts import is_text
 
@@ -169,7 +169,7 @@ def clashes(values: Mapping[str, Any]) -> Iterator[Clash]:
         All parameters, each already allowed by its own declaration. Where one is missing, the checks
         that need it are passed over.
     """
-    for check in (_matrix_shape, _composite_weights, _shares, _half_lives, _repair_dates, _floor, _windows):
+    for check in (_matrix_shape, _composite_weights, _shares, _half_lives, _floor, _windows):
         try:
             yield from check(values)
         except KeyError:  # a parameter that was refused on its own has its message already
@@ -271,29 +271,9 @@ def _windows(values: Mapping[str, Any]) -> Iterator[Clash]:
     if values["capacity.multiplier"] == 0:
         yield Clash(
             "capacity.multiplier",
-            "'capacity.multiplier' = 0: no agency makes any inspection but random audits",
+            "'capacity.multiplier' = 0: no agency makes any inspection but equal-chance audits",
             "give the share of today's capacity, unless it is meant",
             warning=True,
-        )
-
-
-def _repair_dates(values: Mapping[str, Any]) -> Iterator[Clash]:
-    weeks = [values[f"repair.earliest_weeks.{severity}"] for severity in SEVERITIES]
-    display = values["repair.display_weeks"]
-    if weeks != sorted(weeks):
-        yield Clash(
-            "repair.earliest_weeks",
-            f"'repair.earliest_weeks' must not fall with severity: {', '.join(map(str, weeks))}",
-            "let a graver record wait at least as long",
-            warning=False,
-        )
-    if max(weeks) > display:
-        yield Clash(
-            "repair.earliest_weeks",
-            f"'repair.earliest_weeks' reaches {max(weeks)}, past 'repair.display_weeks' = {display}, so a "
-            "record would be gone before it can be repaired",
-            "lengthen the display or repair earlier",
-            warning=False,
         )
 
 
@@ -302,7 +282,7 @@ def _floor(values: Mapping[str, Any]) -> Iterator[Clash]:
         return
     yield Clash(
         "frequency.random_floor",
-        "'frequency.random_floor' = 0: without random audits nothing shows what the inspected do not",
+        "'frequency.random_floor' = 0: without equal-chance audits nothing shows what the inspected do not",
         "set a floor (0.01 is usual), or keep 0 knowing that no estimate of missed violations will be sound",
         warning=True,
     )

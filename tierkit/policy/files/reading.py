@@ -365,7 +365,7 @@ def _check_ground(given: str, path: str, leaf: Mapping[str, Any], reading: Readi
     elif path == "frequency.random_floor" and leaf.get("value") == 0 and "assumption" not in leaf:
         reading.note(
             given,
-            f"'{given}' = 0 needs an assumption: no document orders an end to random audits",
+            f"'{given}' = 0 needs an assumption: no document orders an end to equal-chance audits",
             'say why in assumption = "…", or set a floor',
         )
 

@@ -32,7 +32,8 @@ class Finding(NamedTuple):
     requirement : Requirement
     standing : str
         ``broken``; ``kept``, as far as a policy shows it; ``unshown`` where nothing in a policy shows any of
-        it; ``later`` where it is not yet in force.
+        it, or where it goes on with what existed before the rule and cites no document for it; ``later``
+        where it is not yet in force.
     values : tuple
         The value of the parameter of each condition.
     held : tuple of bool
@@ -232,8 +233,8 @@ def check_overlays(
     >>> [(one.requirement.id, one.values) for one in late.broken]
     [('yearly-cap', (0, 52))]
     >>> print(late.sentences("en")[0])
-    shanghai-2025 on 2025-07-01 under national-2025. Requirements kept as far as a policy shows: 4; broken: 1;
-    not shown at all: 0; not yet in force: 0.
+    shanghai-2025 on 2025-07-01 under national-2025. Requirements kept as far as a policy shows: 3; broken: 1;
+    not shown at all: 1; not yet in force: 0.
     """
     policy = policy_of(policy)
     day = policy.meta.date if on is None else day_of(on, "on")
@@ -269,4 +270,7 @@ def _held(rule: Overlay, requirement: Requirement, policy: Policy, day: date) ->
         standing = "unshown"
     else:
         standing = "kept" if (any if requirement.either else all)(held) else "broken"
+        failed = [one for one, holds in zip(requirement.conditions, held, strict=True) if not holds]
+        if standing == "broken" and all(one.existing(policy.parameters, requirement.from_) for one in failed):
+            standing = "unshown"
     return Finding(rule, requirement, standing, values, held)

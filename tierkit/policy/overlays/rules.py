@@ -106,6 +106,17 @@ class Condition:
             for paths in _by_tier(self.parameter, parameters)
         )
 
+    def existing(self, parameters: Mapping[str, Parameter], since: date) -> bool:
+        """Return whether it asks for the document of a value that was in force before a day without one.
+
+        Such a value is existing practice. A policy that goes on with it shows neither that it keeps the rule
+        nor that it breaks it.
+        """
+        if self.kind != "cited":
+            return False
+        one = parameters[self.parameter]
+        return one.source is None and one.from_ is not None and one.from_ < since
+
     def value(self, parameters: Mapping[str, Parameter]) -> Any:
         """Return the value of the parameter, or the different values of the family."""
         if CONDITIONS[self.kind].of != (_FAMILY,):

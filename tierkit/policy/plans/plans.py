@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tierkit.policy.core import Policy
 from tierkit.policy.plans.covering import REFERENCES, STANDINGS, clauses, coverage, coverage_summary
 from tierkit.policy.specification import SPEC
-from tierkit.records import GRADES, SHANGHAI, Label
+from tierkit.records import GRADES, LEVELS, SHANGHAI, Label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,9 +199,11 @@ def _uncoded(policy: Policy, say: _Say) -> str:
 
 def _cap(policy: Policy, say: _Say) -> str:
     visits, period = policy["cap.planned_visits"], policy["cap.period_weeks"]
+    levels = [LEVELS["agency_level"][name] for name in policy["cap.levels"]]
+    at = f"of {', '.join(one.en for one in levels)} agencies" if levels else ""
     shown = say(
-        f"每层级每 {period} 周 {visits} 次计划入企",
-        f"{visits} planned visits a level in {period} weeks",
+        f"{'、'.join(one.zh for one in levels) or '每层级'}部门每 {period} 周 {visits} 次计划入企",
+        f"{visits} planned visits {at or 'a level'} in {period} weeks",
     )
     return shown if visits else _no(say)
 
@@ -222,9 +224,13 @@ def _offsite(policy: Policy, say: _Say) -> str:
     covered, replaced = _percent(policy["offsite.coverage"]), _percent(policy["offsite.substitution"])
     sectors = policy["offsite.sectors"]
     where = say(f"（{say.names('sector', sectors)}）", f" ({say.names('sector', sectors)})")
+    alerts = ("", "")
+    if policy["offsite.alerts_replace"]:
+        alerts = ("，预警引发的检查顶替计划检查", "; checks that alerts open take the place of routine ones")
+    at = where if sectors else ""
     return say(
-        f"覆盖 {covered}{where if sectors else ''}，其中 {replaced} 先做非现场",
-        f"{covered} covered{where if sectors else ''}, of which {replaced} are checked off site first",
+        f"覆盖 {covered}{at}，其中 {replaced} 先做非现场{alerts[0]}",
+        f"{covered} covered{at}, of which {replaced} are checked off site first{alerts[1]}",
     )
 
 
