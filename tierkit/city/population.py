@@ -571,6 +571,8 @@ def first_state(fixed: Fixed, seed: int, odds: NDArray[np.float64], p: Parameter
         perceived0=np.full(n, 1 << 16, np.int64),
         fear=np.zeros(n, np.int16),
         adverse_until=np.full((n, len(UNINSPECTED_KINDS)), LONG_AGO, np.int16),
+        adverse_week=np.full((n, len(UNINSPECTED_KINDS)), LONG_AGO, np.int16),
+        recorded=np.zeros(n, np.uint8),
         changes=np.zeros(n, np.uint8),
         flips=np.zeros(n, np.uint8),
         spells=np.zeros(n, np.uint16),

@@ -181,6 +181,9 @@ def _starting_scores(state: State, world: World, policy: Policy, scores: pd.Data
         raise ValueError("The 'scores' hold none of the enterprises of this world; score the same dataset.")
     if ((risk <= 0) | (risk >= 1)).any() or np.isinf(points).any():
         raise ValueError("A 'risk_probability' must be in (0, 1) and 'credit_points' finite.")
+    if "adverse_record" in aligned:
+        untold = (state.recorded == 2) & aligned["adverse_record"].notna().to_numpy()
+        state.recorded[untold] = aligned["adverse_record"].to_numpy()[untold].astype(np.uint8)
     # An enterprise without a score, as one still to enter, starts at the mean of its sector.
     # The mean is taken on the grid and rounded again, so that whoever starts at it stands on the grid as
     # well.
@@ -259,7 +262,8 @@ def run(
         Strength of general deterrence, log hazard per log perceived rate.
     scores : DataFrame, optional
         ``enterprise_id``, ``risk_probability``, ``credit_points`` as of the start, for policies whose
-        tiers rest on models. Without it the rule score stands in.
+        tiers rest on models. Without it the rule score stands in. In a world that knows of no records,
+        ``adverse_record`` says who had one.
     threads : int
         Threads that share the slices of a week; the result does not depend on it.
     chunk_obligations : int

@@ -12,6 +12,7 @@ from tierkit.policy.tiers.rule import (
     place,
     point_steps,
 )
+from tierkit.policy.tiers.standing import RecordRule, Standing
 
 __all__ = [
     "MARGIN_ONE",
@@ -19,6 +20,8 @@ __all__ = [
     "POINT_ONE",
     "REASONS",
     "Previous",
+    "RecordRule",
+    "Standing",
     "TierRule",
     "assign",
     "margin_steps",
