@@ -182,6 +182,7 @@ class PlainEngine:
         here = self._registered(week)
         s.spells[:] = np.bincount(self.owner[(s.violation > 0) & here[self.owner]], minlength=self.size)
         self.review(week, here, fresh=True)
+        self.fill_lists(week)
 
     def _registered(self, week: int) -> Flags:
         return (self.world.entered <= week) & (week < self.state.left)
@@ -290,7 +291,10 @@ class PlainEngine:
             s.tier_week[w] = np.where(moved, week, s.tier_week[w])
         s.tier[w], s.risk_level[w], s.grade[w] = tier, level, grade
         fits = (margin <= r.list_margin) & (points >= r.list_points)
-        s.listed[w] = (r.list_on == 1) & scoped & fits & ~red & (least == 0)
+        if r.list_on <= 1 or fresh:
+            s.listed[w] = (r.list_on == 1) & scoped & fits & ~red & (least == 0)
+            mine = who[self.owner]
+            s.unseen[mine] = s.listed[self.owner[mine]]
 
         # The routine draw: the base rate, moved by tier, by recorded conduct and by what nobody recorded.
         lean = np.zeros(self.size, np.int64)
@@ -305,6 +309,32 @@ class PlainEngine:
         hunch = (self.world.hunch[o] * r.hidden >> 16) - r.hidden_shift
         s.known_rate[o] = np.where(drawn, known, 0)
         s.routine[o] = np.where(drawn, r.chance[np.clip(known + hunch, MOST_RARE, MOST_FREQUENT)], 0)
+
+    def fill_lists(self, week: int) -> None:
+        """List those of the least risk for each agency, up to its share, where lists are filled so."""
+        s, r = self.state, self.rules
+        if r.list_on <= 1:
+            return
+        here = self._registered(week) & self.in_scope
+        margin, points = s.margin0 - s.offset[:, 0], s.points0 - s.offset[:, 1]
+        added, earned = self._earned(np.flatnonzero(here), week)
+        margin[here] += added
+        points[here] += earned
+        fined = np.bincount(self.owner[week < s.record_until], minlength=self.size) > 0
+        barred = (margin >= r.risk_cut[-1]) | fined | ((week < s.adverse_until) & (r.merit == 0)).any(axis=1)
+        lists: dict[tuple[int, int], dict[int, None]] = {}
+        for i in np.flatnonzero(here[self.owner]):
+            e = int(self.owner[i])
+            field = self.world.sector[e] if r.list_on == 3 else 0
+            lists.setdefault((int(self.world.agency[i]), int(field)), {})[e] = None
+        s.unseen[:], s.listed[:] = 0, 0
+        for (agency, _), members in lists.items():
+            room = len(members) * round(r.list_share * 10**6) // 10**6
+            fit = sorted((margin[e], -points[e], e) for e in members if not barred[e])
+            for *_, e in fit[:room]:
+                mine = np.arange(self.world.start[e], self.world.start[e + 1])
+                s.unseen[mine[self.world.agency[mine] == agency]] = 1
+                s.listed[e] = 1
 
     # The week of every enterprise by itself
 
@@ -449,7 +479,7 @@ class PlainEngine:
             reason = None
             if s.due_week[i] != NEVER:
                 reason = "duplicate"
-            elif s.listed[e]:
+            elif s.unseen[i]:
                 reason = "list"
             elif self.quiet[i]:
                 reason = "item"
@@ -488,7 +518,9 @@ class PlainEngine:
         reach = max(r.window if merges else 0, r.joint_window if r.joint_sector[world.sector[e]] == 1 else 0)
         ahead = np.arange(week + 1, min(week + reach, s.left[e] - 1) + 1)
         for i in range(world.start[e], world.start[e + 1]):
-            if i in asked or s.due_week[i] != NEVER or self.quiet[i] or self.covered[i] or not len(ahead):
+            if s.unseen[i] or self.quiet[i] or self.covered[i]:
+                continue
+            if i in asked or s.due_week[i] != NEVER or not len(ahead):
                 continue
             lot = self._routine_lot(self._draw(Block.WEEK, ahead, np.full(len(ahead), i))[1], i, ahead)
             drawn = ahead[(lot < s.routine[i]) & (ahead > s.merged_until[i])]
@@ -659,6 +691,7 @@ class PlainEngine:
                 s.visits[:] = 0
             if at % self.rules.cadence == 0:
                 self.review(week, registered, fresh=False)
+                self.fill_lists(week)
         here = registered[self.owner]
         self.perceive(week, registered)
         expected = np.zeros(4, np.int64)

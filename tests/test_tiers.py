@@ -23,6 +23,8 @@ from tierkit.policy.tiers import (
     Standing,
     TierRule,
     assign,
+    by_quota,
+    listed,
     margin_steps,
     place,
     point_steps,
@@ -509,7 +511,7 @@ def test_a_record_of_the_kinds_named_brings_a_tier_whatever_the_risk():
 
 
 def test_a_red_line_to_a_tier_has_no_age_and_keeps_off_the_list():
-    policy = ROUND["jiading-2025"].reform({"lists.unmonitored.max_risk": 0.2})
+    policy = ROUND["jiading-2025"].reform({"lists.unmonitored.by": "rule", "lists.unmonitored.max_risk": 0.2})
     standing = ["serious_dishonesty:155", "court_default:1", ""]
     out = assign(frame([0.05] * 3, 650, standing=standing), policy)
     assert out["tier"].tolist() == ["T4", "T1", "T1"]
@@ -552,7 +554,7 @@ def test_sector_offsets_move_grades():
 
 
 def test_the_unmonitored_list_asks_for_both_scores():
-    policy = ROUND["shanghai-2025"]
+    policy = ROUND["shanghai-2025"].reform({"lists.unmonitored.by": "rule"})
     out = assign(
         frame(
             [0.09, 0.0902, 0.05, 0.05],
@@ -563,6 +565,61 @@ def test_the_unmonitored_list_asks_for_both_scores():
     )
     assert out["unmonitored"].tolist() == [True, False, False, False]
     assert not assign(frame([0.01], 900), ROUND["legacy"])["unmonitored"].any()
+
+
+def supervised_by(agencies):
+    return pd.DataFrame([(one, agency) for agency, ids in agencies.items() for one in ids],
+                        columns=["enterprise_id", "agency"])  # fmt: skip
+
+
+def test_each_agency_lists_those_of_least_risk_up_to_its_share():
+    policy = ROUND["shanghai-2025"].reform({"lists.unmonitored.target_share": 0.5})
+    risk = [0.05, 0.20, 0.10, 0.01, 0.30, 0.12]
+    standing = ["", "", "", "penalty:150", "", ""]
+    scores = frame(risk, [650, 600, 600, 700, 650, 600], standing=standing)
+    pairs = supervised_by({"fire": [f"e{k}" for k in range(6)], "health": ["e1", "e4", "e3", "e5"]})
+    found = listed(scores, policy, pd.concat([pairs, pairs, supervised_by({"fire": ["nobody"]})]))
+    on = found[found["listed"]]
+    # of six three, of four two; e3 has an open record, e4 is in the highest risk level
+    assert sorted(on.loc[on["agency"] == "fire", "enterprise_id"]) == ["e0", "e2", "e5"]
+    assert sorted(on.loc[on["agency"] == "health", "enterprise_id"]) == ["e1", "e5"]
+    assert len(found) == 10
+    # looking at rows one by one says nothing of it
+    assert not assign(scores, policy)["unmonitored"].any()
+    # by sector as well: half of each sector of each agency
+    scores["sector"] = ["gas", "gas", "gas", "gas", "retail", "retail"]
+    by_sector = listed(scores, policy.reform({"lists.unmonitored.by": "agency_sector"}), pairs)
+    on = by_sector[by_sector["listed"] & (by_sector["agency"] == "fire")]
+    assert sorted(on["enterprise_id"]) == ["e0", "e2", "e5"]
+    on = by_sector[by_sector["listed"] & (by_sector["agency"] == "health")]
+    assert sorted(on["enterprise_id"]) == ["e1", "e5"]
+    # equal risks: more points first, then as they stand
+    even = listed(frame([0.1] * 4, [600, 650, 600, 600]), policy, pairs)
+    assert even.loc[even["listed"] & (even["agency"] == "fire"), "enterprise_id"].tolist() == ["e0", "e1"]
+    # by one rule, everybody's agencies have the same
+    rule = listed(scores, policy.reform({"lists.unmonitored.by": "rule"}), pairs)
+    assert set(rule[rule["listed"]]["enterprise_id"]) == {"e0", "e3"}
+    # outside the scope nobody is listed, or counted
+    scope = policy.reform({"scoring.scope_sectors": ["retail"]})
+    assert listed(scores, scope, pairs).query("listed")["enterprise_id"].tolist() == ["e5", "e5"]
+    off = policy.reform({"lists.unmonitored.enabled": False})
+    assert not listed(scores, off, pairs)["listed"].any()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if by_quota(POLICIES[name])])
+def test_the_plans_lists_come_within_two_points_of_their_share(name):
+    rng = np.random.default_rng(3)
+    n = 3000
+    scores = frame(rng.beta(2, 15, n), rng.normal(600, 30, n), sector=rng.choice(list(SECTORS), n),
+                   standing=np.where(rng.random(n) < 0.1, "tax_arrears:9", ""))  # fmt: skip
+    pairs = supervised_by(
+        {agency: scores["enterprise_id"][rng.random(n) < 0.2] for agency in SHANGHAI.agencies}
+    )
+    found = listed(scores, POLICIES[name], pairs)
+    shares = found.groupby("agency")["listed"].mean()
+    assert (abs(shares - POLICIES[name]["lists.unmonitored.target_share"]) < 0.02).all()
+    record = scores.loc[scores["standing_records"] != "", "enterprise_id"]
+    assert not found.loc[found["enterprise_id"].isin(record), "listed"].any()
 
 
 def test_a_previous_level_that_the_policy_does_not_have_counts_as_none():

@@ -552,6 +552,7 @@ def first_state(fixed: Fixed, seed: int, odds: NDArray[np.float64], p: Parameter
         phase=np.zeros(m, np.uint32),
         bound=np.zeros(m, np.uint32),
         known_rate=np.zeros(m, np.int16),
+        unseen=np.zeros(m, np.uint8),
         left=fixed.left.copy(),
         tier=np.zeros(n, np.uint8),
         before=np.zeros(n, np.uint8),

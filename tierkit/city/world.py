@@ -141,6 +141,7 @@ class State(NamedTuple):
     routine: NDArray[np.uint32]  # (O) weekly threshold of the routine draw
     phase: NDArray[np.uint32]  # (O) where in its interval a routine inspection is, if intervals are fixed
     bound: NDArray[np.uint32]  # (O) weekly threshold of a fall, specific deterrence apart
+    unseen: NDArray[np.uint8]  # (O) 1 if the enterprise is on the unmonitored list of its agency
     known_rate: NDArray[np.int16]  # (O) log index of that rate as the records explain it
     left: NDArray[np.int16]  # (E) first week no longer in the register
     tier: NDArray[np.uint8]  # (E) 0 = T1
@@ -148,7 +149,7 @@ class State(NamedTuple):
     risk_level: NDArray[np.uint8]  # (E) 0 = level 1
     grade: NDArray[np.uint8]  # (E) 0 = A
     tier_week: NDArray[np.int16]  # (E) week of the last change of tier
-    listed: NDArray[np.uint8]  # (E) 1 if on the unmonitored list
+    listed: NDArray[np.uint8]  # (E) 1 if on the unmonitored list of any agency
     margin0: NDArray[np.int32]  # (E) starting margin
     points0: NDArray[np.int32]  # (E) starting points
     conduct: NDArray[np.int32]  # (E, 4, 2) fading sums of events, by half-life: margin, points

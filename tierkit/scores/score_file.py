@@ -52,6 +52,7 @@ def score_schema(reasons: int, certainty: bool) -> Any:
         "distance_credit": number,
         "buffered": yes,
         "unmonitored": yes,
+        "unmonitored_by": text,
         "held": yes,
         "changed": yes,
         "composite_points": number,

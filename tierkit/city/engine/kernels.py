@@ -25,6 +25,7 @@ __all__ = [
     "TALLY",
     "advance",
     "bind",
+    "candidates",
     "reregister",
     "review",
     "set_offsets",
@@ -595,7 +596,7 @@ def _propose(
                     tally[agency, BY_DUPLICATE] += 1
                     continue
                 stop = -1
-                if state.listed[e] == 1:
+                if state.unseen[i] == 1:
                     stop = BY_LIST
                 elif rules.quiet_item[world.item[i]] == 1:
                     stop = BY_ITEM
@@ -668,6 +669,7 @@ def _propose(
                     continue
                 if (
                     state.due_week[i] != NEVER
+                    or state.unseen[i] == 1
                     or rules.quiet_item[world.item[i]] == 1
                     or _covered(
                         world.offsite[i],
@@ -1012,6 +1014,31 @@ def set_offsets(world: Any, state: Any, rules: Any, week: Any, offset: Any) -> N
 
 
 @njit(cache=True, nogil=True)
+def candidates(
+    world: Any, state: Any, rules: Any, week: Any, margin: Any, points: Any, may: Any
+) -> None:  # pragma: no cover
+    """Write margin and points of every enterprise, and whether it may be listed: 2 yes, 1 no, 0 not there."""
+    for e in range(len(world.entered)):
+        may[e] = 0
+        if week < world.entered[e] or week >= state.left[e] or rules.scope_sector[world.sector[e]] == 0:
+            continue
+        first, last = world.start[e], world.start[e + 1]
+        added, earned = _sums(
+            state.conduct, state.conduct_week, rules.fade, state.record_until, state.adverse_until,
+            rules.update, e, first, last, week,
+        )  # fmt: skip
+        margin[e] = np.int64(state.margin0[e]) + added - state.offset[e, 0]
+        points[e] = np.int64(state.points0[e]) + earned - state.offset[e, 1]
+        may[e] = 2 if margin[e] < rules.risk_cut[-1] else 1
+        for i in range(first, last):
+            if week < state.record_until[i]:
+                may[e] = 1
+        for kind in range(len(rules.merit)):
+            if rules.merit[kind] == 0 and week < state.adverse_until[e, kind]:
+                may[e] = 1
+
+
+@njit(cache=True, nogil=True)
 def reregister(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any) -> None:  # pragma: no cover
     """Let those who enter in slots ``lo`` to ``hi`` take over from a predecessor of the worst grade.
 
@@ -1157,7 +1184,10 @@ def review(
             and least == 0
             and not red
         )
-        state.listed[e] = 1 if listed else 0
+        if rules.list_on <= 1 or fresh:
+            state.listed[e] = 1 if listed else 0
+            for i in range(first, last):
+                state.unseen[i] = state.listed[e]
         shift = np.int64(0)
         if gradient != 0:
             # `>>` rounds down, below zero as well; another engine has to do the same.

@@ -51,6 +51,7 @@ NO_TIER_RATE = -30_000
 REFERENCE_DEPTH = len(TIERS)
 """Row of the detection table that random audits use."""
 FADE_WEEKS = 1024
+_LISTS = ("rule", "agency", "agency_sector")
 _INSPECTED = tuple(kind for kind in EVENT_KINDS if kind not in UNINSPECTED_KINDS)
 MAX_SHIFT = 1.5
 """Most by which what the records tell may raise or lower the logarithm of a routine rate."""
@@ -107,7 +108,8 @@ class Rules(NamedTuple):
     scope_sector: NDArray[np.uint8]  # (S)
     scope_agency: NDArray[np.uint8]  # (A)
     # lists, off-site, code, joint, cap, capacity
-    list_on: int
+    list_on: int  # 1 by rule; filled to list_share by agency (2) or by agency and sector (3)
+    list_share: float
     list_margin: int
     list_points: int
     quiet_item: NDArray[np.uint8]  # (I)
@@ -361,7 +363,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         permit_cycle=int(p["commitment.renewal"]),
         scope_sector=tier_rule.in_scope.astype(np.uint8),
         scope_agency=_flags(agencies, policy["scoring.scope_agencies"], 1),
-        list_on=int(tier_rule.list_enabled),
+        list_on=policy["lists.unmonitored.enabled"] * (1 + _LISTS.index(policy["lists.unmonitored.by"])),
+        list_share=float(policy["lists.unmonitored.target_share"]),
         list_margin=tier_rule.list_margin,
         list_points=tier_rule.list_points,
         quiet_item=_quiet(policy, world.place),

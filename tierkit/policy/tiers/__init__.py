@@ -1,6 +1,7 @@
 """Tiers from scores by a deterministic rule, with the reason and the distance to the next tier."""
 
 from tierkit.policy.tiers.assignment import assign
+from tierkit.policy.tiers.lists import by_quota, listed
 from tierkit.policy.tiers.reasons import REASONS, sentences
 from tierkit.policy.tiers.rule import (
     MARGIN_ONE,
@@ -24,6 +25,8 @@ __all__ = [
     "Standing",
     "TierRule",
     "assign",
+    "by_quota",
+    "listed",
     "margin_steps",
     "place",
     "point_steps",

@@ -55,7 +55,9 @@ def assign(
         ``credit_grade`` (capped); ``tier_reason`` (an id of `REASONS`); ``distance_risk`` (log-odds) and
         ``distance_credit`` (points), signed moves to the nearest boundary that changes the tier, NaN where
         there is none; ``buffered`` (whether the hysteresis is part of them: it is for those with a last
-        assignment, and the new are told the way to the cut-off itself); ``unmonitored``; ``held`` (whether
+        assignment, and the new are told the way to the cut-off itself); ``unmonitored`` (by
+        rule; lists that are filled to a share depend on everybody, and `tierkit.policy.tiers.listed` gives
+        them); ``held`` (whether
         hysteresis or dwell keeps the tier from what the scores alone give); ``changed`` (whether the tier
         differs from the last one; true for the new, so
         that ``assigned_on`` is this day where it is true and the last one where not); ``composite_points``

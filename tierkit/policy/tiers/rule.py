@@ -25,9 +25,10 @@ the grid once, so the same records give the same tier on every machine and in ev
    an open record states.
 6. **Scope.** Outside the policy's sectors the tier is `NEUTRAL_TIER`, whatever the scores.
 
-An enterprise is on the unmonitored list if the list is enabled, its sector is in scope, its margin is at
-most, its points are at least what the list asks, no red line caps its grade, and no open record states a tier
-worse than T1.
+An enterprise is on the unmonitored list by rule if that is how the list is made, the list is enabled, its
+sector is in scope, its margin is at most, its points are at least what the list asks, no red line caps its
+grade, and no open record states a tier worse than T1. Lists that are filled to a share depend on everybody:
+`tierkit.policy.tiers.lists`.
 """
 
 from dataclasses import dataclass
@@ -226,7 +227,7 @@ class TierRule:
             in_scope=np.array([sector in scope for sector in sectors] or [True]),
             caps=np.array([*caps, 0]),
             by_records=RecordRule.of(policy, credit_cuts),
-            list_enabled=policy["lists.unmonitored.enabled"],
+            list_enabled=policy["lists.unmonitored.enabled"] and policy["lists.unmonitored.by"] == "rule",
             list_margin=int(margin_steps(policy["lists.unmonitored.max_risk"])),
             list_points=int(point_steps(policy["lists.unmonitored.min_points"])),
             sectors=sectors,
