@@ -23,7 +23,7 @@ from scipy.special import logit
 
 from tierkit.city.synth import make
 from tierkit.policy import Policy, PolicyWarning, amend
-from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import assign, listed
 from tierkit.records import SHANGHAI, TIERS, Parameter
 from tierkit.scores.train import train
 
@@ -59,20 +59,21 @@ def main() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PolicyWarning)
             path.write_text(amend(text, restated(policy, changes, why)), encoding="utf-8")
-            shown = assign(scored, Policy.load(path.stem)) if not policy.oracle else pd.DataFrame()
+            policy = Policy.load(path.stem)
+            shown = assign(scored, policy) if not policy.oracle else pd.DataFrame()
         if len(shown):
-            print(f"{path.stem}: {dict(changes)}\n  {realised(policy, shown)}")
+            on = listed(scored, policy, data["obligations"])["listed"].mean()
+            print(f"{path.stem}: {dict(changes)}\n  {realised(policy, shown, on)}")
     print(f"done on {dt.date.today().isoformat()}")
 
 
-def realised(policy: Policy, shown: pd.DataFrame) -> str:
+def realised(policy: Policy, shown: pd.DataFrame, on: float) -> str:
     """Return the shares that the cut-offs give beside those aimed at; where many points tie they differ."""
     share = shown["tier"].value_counts(normalize=True).reindex(TIERS, fill_value=0).round(3).tolist()
     aimed = [float(policy[f"scoring.target_shares.{tier}"]) for tier in TIERS]
-    listed = (
-        f"listed {shown['unmonitored'].mean():.3f} of {policy['lists.unmonitored.target_share']:.3f} aimed at"
-    )
-    return f"tiers {share} of {aimed} aimed at, {listed}"
+    aim = policy["lists.unmonitored.target_share"]
+    told = f"listed {on:.3f} of {aim:.3f} aimed at"
+    return f"tiers {share} of {aimed} aimed at, {told}"
 
 
 def restated(policy: Policy, changes: dict[str, Any], why: str) -> dict[str, Parameter]:
@@ -106,7 +107,7 @@ def cutoffs(policy: Policy, risk: NDArray[np.float64], points: NDArray[np.float6
         "scoring.composite_cutoffs": worst_first(composite, four),
     }
     target = float(policy["lists.unmonitored.target_share"])
-    if policy["lists.unmonitored.enabled"] and target > 0:
+    if policy["lists.unmonitored.enabled"] and policy["lists.unmonitored.by"] == "rule" and target > 0:
 
         def excess(q: float) -> float:
             listed = (risk <= np.quantile(risk, q)) & (points >= np.quantile(points, 1 - q))

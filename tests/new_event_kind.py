@@ -121,7 +121,7 @@ def main(target: str) -> dict[str, Any]:
     recent = mine[(mine["known_on"] < day) & (mine["known_on"] >= day - pd.Timedelta(days=730))]
     told["adverse_2y"] = int(X["adverse_2y"].sum()) == int(recent["enterprise_id"].isin(X.index).sum()) > 0
     with known(data, day) as seen:
-        red = standing(seen, X.index)
+        red = standing(seen, X.index)["red_line"]
     told["standing"] = bool((red.notna().to_numpy() == (counts > 0).to_numpy()).all()) and set(
         red.dropna()
     ) == {KIND}

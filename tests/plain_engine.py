@@ -166,6 +166,12 @@ class PlainEngine:
                 column = (column * one).round()
                 of_sector = column.groupby(self.world.sector).transform("mean").fillna(column.mean())
                 start[:] = column.fillna(of_sector).round()
+            if "adverse_record" in own:
+                told = own["adverse_record"].to_numpy()
+                s.recorded[:] = [
+                    int(now) if known == 2 and not pd.isna(now) else known
+                    for known, now in zip(s.recorded, told, strict=True)
+                ]
             everybody = np.arange(self.size)
             s.offset[:] = np.stack(self._earned(everybody, week), axis=1)
         s.perceived0[:] = s.perceived
@@ -177,6 +183,7 @@ class PlainEngine:
         here = self._registered(week)
         s.spells[:] = np.bincount(self.owner[(s.violation > 0) & here[self.owner]], minlength=self.size)
         self.review(week, here, fresh=True)
+        self.fill_lists(week)
 
     def _registered(self, week: int) -> Flags:
         return (self.world.entered <= week) & (week < self.state.left)
@@ -187,7 +194,8 @@ class PlainEngine:
         earned = self._earned(np.array([e]), week)[1][0]
         points = s.points0[e] + earned - s.offset[e, 1] + r.sector_offset[self.world.sector[e]]
         capped = (week < s.adverse_until[e]) & (r.red_line >= len(r.credit_cut))
-        return bool(points < r.credit_cut[0] or capped.any())
+        spared = r.record_needed and not s.recorded[e] and len(r.credit_cut) > 1
+        return bool((points < r.credit_cut[0] and not spared) or capped.any())
 
     def reregister(self, week: int) -> None:
         """Let enterprises of the worst grade close and go on, without records, in the slots kept for them."""
@@ -227,6 +235,15 @@ class PlainEngine:
         points = points + open_records @ update[FIRST_RECORD:, 1]
         return margin, points
 
+    def _least(self, who: Ints, week: int) -> Ints:
+        """Return the best tier that open records allow."""
+        s, r = self.state, self.rules
+        is_open, young = week < s.adverse_until[who], week - s.adverse_week[who] <= r.rising_weeks
+        by_kind = np.where(is_open, np.maximum(r.red_tier, young * r.rising_tier), 0)
+        fined = (week < s.record_until) & (week - s.record_week <= r.rising_weeks)
+        any_fined = np.bincount(self.owner[fined], minlength=self.size)[who] > 0
+        return np.maximum(by_kind.max(axis=1), any_fined * r.rising_penalty)
+
     def review(self, week: int, who: Flags, *, fresh: bool) -> None:
         """Give enterprises their tier, their place on the list and their rate of routine inspections."""
         s, r = self.state, self.rules
@@ -244,25 +261,29 @@ class PlainEngine:
             return sure if fresh else np.clip(held, sure, perhaps)
 
         level = place(margin, r.risk_cut, r.slack_margin, s.risk_level[w])
-        grade = grades - place(points, r.credit_cut, r.slack_points, grades - s.grade[w])
+        spared = (r.record_needed == 1) & (s.recorded[w] == 0)
+        counted = np.where(spared, np.maximum(points, r.sound_points), points)
+        grade = grades - place(counted, r.credit_cut, r.slack_points, grades - s.grade[w])
+        grade = np.where(spared, np.minimum(grade, 1), grade)
         cap = np.where(week < s.adverse_until[w], r.red_line, 0).max(axis=1)
         red, scoped = cap > 0, self.in_scope[w]
         capped = np.maximum(grade, np.minimum(cap, grades))
         if r.composite:
-            score = r.credit_weight * points - r.risk_weight * margin >> 10
+            score = r.credit_weight * counted - r.risk_weight * margin >> 10
             by_rule = tiers - place(score, r.composite_cut, r.slack_points, tiers - s.tier[w])
             by_rule = np.maximum(by_rule, np.minimum(cap, tiers))
             grade = capped
         else:
             by_rule = r.matrix[level, capped]
             grade = np.where(scoped, capped, grade)
-        tier = np.where(scoped, by_rule, r.neutral)
+        least = np.where(scoped, self._least(w, week), 0)
+        tier = np.maximum(np.where(scoped, by_rule, r.neutral), least)
         old = s.tier[w]
         if fresh:
             s.before[w], s.tier_week[w] = tier, week
         else:
             held = (week - s.tier_week[w] < r.dwell) & ~red
-            tier = np.where(held, old, tier)
+            tier = np.where(held, np.maximum(old, least), tier)
             moved = tier != old
             back = moved & (tier == s.before[w]) & (week - s.tier_week[w] <= 26)
             s.changes[w] = np.minimum(s.changes[w] + moved, 255)
@@ -271,7 +292,10 @@ class PlainEngine:
             s.tier_week[w] = np.where(moved, week, s.tier_week[w])
         s.tier[w], s.risk_level[w], s.grade[w] = tier, level, grade
         fits = (margin <= r.list_margin) & (points >= r.list_points)
-        s.listed[w] = (r.list_on == 1) & scoped & fits & ~red
+        if r.list_on <= 1 or fresh:
+            s.listed[w] = (r.list_on == 1) & scoped & fits & ~red & (least == 0)
+            mine = who[self.owner]
+            s.unseen[mine] = s.listed[self.owner[mine]]
 
         # The routine draw: the base rate, moved by tier, by recorded conduct and by what nobody recorded.
         lean = np.zeros(self.size, np.int64)
@@ -286,6 +310,32 @@ class PlainEngine:
         hunch = (self.world.hunch[o] * r.hidden >> 16) - r.hidden_shift
         s.known_rate[o] = np.where(drawn, known, 0)
         s.routine[o] = np.where(drawn, r.chance[np.clip(known + hunch, MOST_RARE, MOST_FREQUENT)], 0)
+
+    def fill_lists(self, week: int) -> None:
+        """List those of the least risk for each agency, up to its share, where lists are filled so."""
+        s, r = self.state, self.rules
+        if r.list_on <= 1:
+            return
+        here = self._registered(week) & self.in_scope
+        margin, points = s.margin0 - s.offset[:, 0], s.points0 - s.offset[:, 1]
+        added, earned = self._earned(np.flatnonzero(here), week)
+        margin[here] += added
+        points[here] += earned
+        fined = np.bincount(self.owner[week < s.record_until], minlength=self.size) > 0
+        barred = (margin >= r.risk_cut[-1]) | fined | ((week < s.adverse_until) & (r.merit == 0)).any(axis=1)
+        lists: dict[tuple[int, int], dict[int, None]] = {}
+        for i in np.flatnonzero(here[self.owner]):
+            e = int(self.owner[i])
+            field = self.world.sector[e] if r.list_on == 3 else 0
+            lists.setdefault((int(self.world.agency[i]), int(field)), {})[e] = None
+        s.unseen[:], s.listed[:] = 0, 0
+        for (agency, _), members in lists.items():
+            room = len(members) * round(r.list_share * 10**6) // 10**6
+            fit = sorted((margin[e], -points[e], e) for e in members if not barred[e])
+            for *_, e in fit[:room]:
+                mine = np.arange(self.world.start[e], self.world.start[e + 1])
+                s.unseen[mine[self.world.agency[mine] == agency]] = 1
+                s.listed[e] = 1
 
     # The week of every enterprise by itself
 
@@ -326,6 +376,8 @@ class PlainEngine:
             if not r.merit[k] and y[1, e] < r.take_up:
                 until = min(until, week + int(r.adverse_earliest[week, k] + r.repair_delay[y[2, e] >> 24]))
             s.adverse_until[e, k] = max(s.adverse_until[e, k], until)
+            s.adverse_week[e, k] = week
+            s.recorded[e] = s.recorded[e] or not r.merit[k]
             self._remember(e, EVENTS[FIRST_RECORD + k], week)
             rows.append([week, e, k, until])
         renewed = (world.permit_phase >= 0) & (week % r.permit_cycle == world.permit_phase)
@@ -428,7 +480,7 @@ class PlainEngine:
             reason = None
             if s.due_week[i] != NEVER:
                 reason = "duplicate"
-            elif s.listed[e]:
+            elif s.unseen[i]:
                 reason = "list"
             elif self.quiet[i]:
                 reason = "item"
@@ -467,7 +519,9 @@ class PlainEngine:
         reach = max(r.window if merges else 0, r.joint_window if r.joint_sector[world.sector[e]] == 1 else 0)
         ahead = np.arange(week + 1, min(week + reach, s.left[e] - 1) + 1)
         for i in range(world.start[e], world.start[e + 1]):
-            if i in asked or s.due_week[i] != NEVER or self.quiet[i] or self.covered[i] or not len(ahead):
+            if s.unseen[i] or self.quiet[i] or self.covered[i]:
+                continue
+            if i in asked or s.due_week[i] != NEVER or not len(ahead):
                 continue
             lot = self._routine_lot(self._draw(Block.WEEK, ahead, np.full(len(ahead), i))[1], i, ahead)
             drawn = ahead[(lot < s.routine[i]) & (ahead > s.merged_until[i])]
@@ -623,6 +677,7 @@ class PlainEngine:
             if z[0] < r.take_up:
                 until = min(until, week + int(r.earliest[week, severity]) + int(r.repair_delay[z[1] >> 24]))
             s.record_week[i], s.record_severity[i], s.record_until[i] = week, severity, until
+            s.recorded[self.owner[i]] = 1
             self._remember(e, "penalty", week)
         if check.channel == TRIGGER and check.cause - 1 in (TRUE, MISTAKEN, PROFESSIONAL):
             self._remember(e, "complaint_substantiated", week)
@@ -654,6 +709,7 @@ class PlainEngine:
                 s.visits[:] = 0
             if at % self.rules.cadence == 0:
                 self.review(week, registered, fresh=False)
+                self.fill_lists(week)
         here = registered[self.owner]
         self.perceive(week, registered)
         expected = np.zeros(4, np.int64)

@@ -57,6 +57,8 @@ def test_scores_of_everybody_on_the_register(model, data) -> None:
         "credit_points",
         "credit_probability",
         "red_line",
+        "standing_records",
+        "adverse_record",
         "flags",
     ]
     risk, credit = X[read_by("risk")], X[read_by("credit")]

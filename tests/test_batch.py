@@ -18,7 +18,7 @@ from tierkit.jobs.checks import BadInputError
 from tierkit.jobs.scoring import codes_path, rejects_path, score
 from tierkit.jobs.staging import parquet_writer
 from tierkit.policy import Policy
-from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import assign, listed
 from tierkit.records import DataError, Dataset, write_dataset
 from tierkit.records.parquet import write_sealed
 from tierkit.scores.model import Model
@@ -46,7 +46,7 @@ def policy(data, model) -> Policy:
         "scoring.credit_cutoffs": [round(float(q), 1) for q in scores["credit_points"].quantile([0.2, 0.6])],
     }
     return Policy.load("jiading-2025").reform(
-        cuts, name="near", assumption="the quantiles of these enterprises"
+        cuts | {"lists.unmonitored.by": "rule"}, name="near", assumption="the quantiles of these enterprises"
     )
 
 
@@ -84,6 +84,28 @@ def test_the_output_is_scores_and_tiers(model, policy, data, whole) -> None:
     assert left(out.parent) == {"scores.parquet", "scores.rejects.parquet"}
     assert report.tiers == found["tier"].value_counts().to_dict()
     assert len(report.tiers) >= 3
+
+
+def test_lists_of_agencies_are_filled_over_the_whole_city(model, policy, data, folder, tmp_path) -> None:
+    quota = policy.reform(
+        {"lists.unmonitored.enabled": True, "lists.unmonitored.by": "agency",
+         "lists.unmonitored.target_share": 0.4},
+        name="quota",
+    )  # fmt: skip
+    outs = [tmp_path / f"{size}.parquet" for size in (67, 400)]
+    for out, size in zip(outs, (67, 400), strict=True):
+        score(model, folder, AS_OF, quota, out, chunk_rows=size)
+    found, again = (pd.read_parquet(out).set_index("enterprise_id") for out in outs)
+    pd.testing.assert_frame_equal(found, again)
+    rows = data["obligations"]
+    rows = rows[(rows["valid_from"] < AS_OF) & ~(rows["valid_to"] < AS_OF)]
+    wanted = listed(model.score(data, AS_OF), quota, rows)
+    told = found["unmonitored_by"].reindex(wanted["enterprise_id"])
+    on = [agency in by.split(";") for by, agency in zip(told, wanted["agency"], strict=True)]
+    assert on == wanted["listed"].tolist()
+    assert found["unmonitored"].tolist() == (found["unmonitored_by"] != "").tolist()
+    assert 0 < wanted["listed"].mean() <= 0.4  # few have no open record
+    assert found["unmonitored_by"].str.contains(";").any()
 
 
 def test_counts_add_up(data, whole) -> None:

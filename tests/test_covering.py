@@ -1,7 +1,6 @@
 """Clauses: every one is mapped, every reference exists, and presets and clauses name each other."""
 
 import json
-import math
 import re
 import tomllib
 import unicodedata
@@ -269,19 +268,10 @@ def test_what_is_off_counts_as_not_set():
 
 
 @pytest.mark.parametrize("name", [name for name in PLANS if load(name)["lists.unmonitored.enabled"]])
-def test_whoever_is_on_the_unmonitored_list_meets_the_terms_of_t1(name):
-    # D2, D4 and D7 say so
-    plan = load(name)
-    risk, points = plan["lists.unmonitored.max_risk"], plan["lists.unmonitored.min_points"]
-    if plan["scoring.logic"] == "composite":
-        lowest = plan["scoring.composite_credit_weight"] * points - plan[
-            "scoring.composite_risk_weight"
-        ] * math.log(risk / (1 - risk))
-        assert lowest >= max(plan["scoring.composite_cutoffs"])
-    else:
-        assert risk <= min(plan["scoring.risk_cutoffs"])
-        assert points >= max(plan["scoring.credit_cutoffs"])
-        assert plan["scoring.matrix"][0][0] == "T1"
+def test_the_plans_with_a_list_fill_it_for_each_agency(name):
+    # D1, D3, D4 and D7 say so
+    assert load(name)["lists.unmonitored.by"] == "agency"
+    assert load(name).parameters["lists.unmonitored.by"].source
 
 
 @pytest.mark.parametrize("path", sorted({*SPEC, "frequency", "frequency.tier", "lists", "repair"}))

@@ -27,7 +27,7 @@ from tierkit.city.engine import TALLY, Run, engine, oracle_scores, run
 from tierkit.city.limits import MAX_SEED
 from tierkit.city.world import NEVER, State, World
 from tierkit.policy import Policy, presets
-from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import assign, listed
 from tierkit.records import CHANNELS, EVENT_KINDS, GRAVITY, SHANGHAI, TIERS, UNINSPECTED_KINDS
 
 AGENCIES = SHANGHAI.ids("agency")
@@ -569,6 +569,13 @@ def test_lenience_keeps_its_word() -> None:
 # Scores and tiers
 
 
+def alive_only(frame: World, here: NDArray[np.bool_]) -> World:
+    """Return the world without those who are not there now."""
+    state = frame.state.copy()
+    state.left[~here] = np.minimum(state.left[~here], frame.week)
+    return dataclasses.replace(frame, state=state)
+
+
 @pytest.mark.parametrize("preset", [name for name in presets() if not load(name).oracle])
 def test_starting_tiers_are_those_that_the_tier_rule_assigns(preset: str) -> None:
     frame = busy_world(200, 1)
@@ -577,23 +584,44 @@ def test_starting_tiers_are_those_that_the_tier_rule_assigns(preset: str) -> Non
     policy = policy_of({"scoring.basis": "model", "red_lines.tax_arrears": "C"}, load(preset))
     done, seen = watched(frame, policy, 1, "risk_level", "grade", "listed", scores=scores)
     adverse = [kind for kind in UNINSPECTED_KINDS if kind in GRAVITY]
-    until = frame.state.adverse_until[here][:, [UNINSPECTED_KINDS.index(kind) for kind in adverse]]
+    columns = [UNINSPECTED_KINDS.index(kind) for kind in adverse]
+    state, week, w = frame.state, frame.week, frame.fixed
+    until = state.adverse_until[here][:, columns]
     caps = np.array(["ABCD".index(policy[f"red_lines.{kind}"]) for kind in adverse])
-    capped = np.where(until > frame.week, caps, 0)
+    capped = np.where(until > week, caps, 0)
     gravest = np.array(adverse, object)[capped.argmax(axis=1)]
     assert set(gravest) <= set(EVENT_KINDS)
+    standing: list[str] = []
+    for e in np.flatnonzero(here):
+        ages = {kind: week - state.adverse_week[e, k] for kind, k in zip(adverse, columns, strict=True)
+                if week < state.adverse_until[e, k]}  # fmt: skip
+        mine = slice(w.start[e], w.start[e + 1])
+        fined = state.record_week[mine][week < state.record_until[mine]]
+        ages |= {"penalty": week - fined.max()} if len(fined) else {}
+        standing.append(";".join(f"{kind}:{age}" for kind, age in ages.items()))
     given_ = scores.set_index("enterprise_id").loc[frame.ids[here]].reset_index()
     given_ = given_.assign(
-        sector=pd.Series(frame.fixed.sector[here]).map(dict(enumerate(frame.place.ids("sector")))),
+        sector=pd.Series(w.sector[here]).map(dict(enumerate(frame.place.ids("sector")))),
         red_line=np.where(capped.max(axis=1) > 0, gravest, None),
+        standing_records=standing,
+        adverse_record=state.recorded[here] == 1,
     )
     wanted = assign(given_, policy)
     assert (capped > 0).any()
     assert np.array_equal(wanted["tier"].cat.codes, done.first_tier[here])
     assert np.array_equal(wanted["risk_level"] - 1, seen["risk_level"][0][here])
-    assert np.array_equal(wanted["unmonitored"], seen["listed"][0][here] == 1)
     if not policy["scoring.scope_sectors"]:
         assert np.array_equal(wanted["credit_grade"].cat.codes, seen["grade"][0][here])
+    # who has no score is on the engine's lists as well, so that everybody has one here
+    frame = alive_only(frame, here)
+    done, seen = watched(frame, policy, 1, "listed", "unseen", scores=scores)
+    agencies = np.array(frame.place.ids("agency"))[w.agency]
+    pairs = pd.DataFrame({"enterprise_id": frame.ids[w.enterprise], "agency": agencies})
+    on = listed(given_, policy, pairs).set_index(["enterprise_id", "agency"])["listed"]
+    mine = here[w.enterprise]
+    names = pd.MultiIndex.from_frame(pairs[mine].astype("str"))
+    assert np.array_equal(on.reindex(names).to_numpy(bool), seen["unseen"][0][mine] == 1)
+    assert seen["listed"][0][here].any() == on.any()
 
 
 def test_tiers_move_at_reviews_only_and_after_their_dwell() -> None:

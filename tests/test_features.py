@@ -18,7 +18,15 @@ from tierkit.features import (
     read_by,
     standing,
 )
-from tierkit.records import GRAVITY, REPAIRABLE_KINDS, SHANGHAI, TABLES, DataError, Dataset, write_dataset
+from tierkit.records import (
+    GRAVITY,
+    REPAIRABLE_KINDS,
+    SHANGHAI,
+    TABLES,
+    DataError,
+    Dataset,
+    write_dataset,
+)
 from tierkit.records.known import TIMED, known
 from tierkit.records.repair_rules import published_until
 
@@ -238,18 +246,25 @@ def test_a_repair_gives_everything_back_to_credit(data, everybody) -> None:
         check_signs(open_, mended, "risk", worse=False)
 
 
-def test_standing_names_the_gravest_open_kind(data) -> None:
+def test_standing_tells_what_the_tier_rule_asks_of_records(data) -> None:
     ids = data["enterprises"]["enterprise_id"]
     with known(data, AS_OF) as seen:
         found = standing(seen, ids)
     events = data["credit_events"]
-    for enterprise, kind in zip(ids, found, strict=True):
-        mine = events[(events["enterprise_id"] == enterprise) & (events["known_on"] < AS_OF)]
+    events = events[events["kind"].isin(REPAIRABLE_KINDS) & (events["known_on"] < AS_OF)]
+    for enterprise, row in zip(ids, found.to_dict("records"), strict=True):
+        mine = events[events["enterprise_id"] == enterprise]
+        assert row["adverse_record"] == (len(mine) > 0)
         until = published_until(mine["known_on"], mine["kind"], mine["severity"])
         mine = mine[~(mine["repaired_on"] < AS_OF) & (until >= AS_OF.to_datetime64())]
-        expected = next((k for k in GRAVITY if (mine["kind"] == k).any()), None)
-        assert (expected is None and pd.isna(kind)) or kind == expected
-    assert found.nunique() >= 3
+        gravest = next((k for k in GRAVITY if (mine["kind"] == k).any()), None)
+        assert (gravest is None and pd.isna(row["red_line"])) or row["red_line"] == gravest
+        youngest = mine.groupby("kind")["known_on"].max()
+        weeks = {k: (AS_OF - youngest[k]).days // 7 for k in REPAIRABLE_KINDS if k in youngest}
+        assert row["standing_records"] == ";".join(f"{kind}:{age}" for kind, age in weeks.items())
+    assert found["red_line"].nunique() >= 3
+    assert found["standing_records"].str.contains(";").any()
+    assert (found["adverse_record"] & (found["standing_records"] == "")).any()
 
 
 def test_the_catalogue_is_whole() -> None:

@@ -13,9 +13,10 @@ from tierkit.city.engine import TALLY, Run, compile_rules, repair_terms, run
 from tierkit.city.parameters import parameters
 from tierkit.city.population import base_rates
 from tierkit.city.synth import make
-from tierkit.city.world import WEEKS_A_YEAR, log_index, rate_table
+from tierkit.city.world import WEEKS_A_YEAR, State, log_index, rate_table
 from tierkit.policy import INSTRUMENTS, SPEC, Policy, PolicyWarning, without
 from tierkit.records import AGENCY_LEVELS, SHANGHAI
+from tierkit.records import UNINSPECTED_KINDS as KINDS
 
 AGENCIES = SHANGHAI.ids("agency")
 SECTORS = SHANGHAI.ids("sector")
@@ -55,6 +56,9 @@ PROBES: dict[str, Callable[[Run], Any]] = {
     "agency_tables": lambda done: rules("own_table")(done).sum(),
     "override": lambda done: done.policy["frequency.override"],
     "red_lines": lambda done: rules("red_line")(done).sum(),
+    "red_line_tier": lambda done: rules("red_tier")(done).sum(),
+    "escalation": lambda done: rules("rising_tier")(done).sum() + rules("rising_penalty")(done),
+    "record_needed": lambda done: rules("record_needed")(done),
     "hysteresis": lambda done: rules("dwell")(done) + rules("slack_margin")(done),
     "lenience": lambda done: (done.log[:, 5] == 1).sum(),
     "two_letters": lambda done: rules("take_up")(done) - round(done.policy["repair.take_up"] * 2**32),
@@ -228,10 +232,67 @@ def test_guidance_is_given_where_a_commitment_check_finds_nothing() -> None:
     assert (run(frame, policy_of(given | {"commitment.guidance": False}), 20).end.state.found_kind != 3).all()
 
 
+def test_open_records_bring_their_tier_at_each_review_and_only_while_they_are_young() -> None:
+    frame = busy_world(400, 3)
+    given = {
+        "red_line_tier.kinds": ["court_default"], "red_line_tier.tier": "T3",
+        "escalation.kinds": ["penalty", "tax_arrears"], "escalation.tier": "T2", "escalation.max_weeks": 20,
+        "scoring.risk_cutoffs": [0.999997, 0.999998, 0.999999], "scoring.credit_cutoffs": [1, 2, 3],
+        "red_lines.serious_dishonesty": "A", "review.cadence_weeks": 1,
+        "lists.unmonitored.enabled": True, "lists.unmonitored.max_risk": 1.0,
+        "lists.unmonitored.min_points": 0,
+    }  # fmt: skip
+    seen: list[set[int]] = [set(), set(), set()]
+
+    def look(week: int, state: State) -> None:
+        there = (frame.fixed.entered < week) & (week < state.left)
+        if week == frame.week:
+            return
+        # as of the review, which comes before the week's own events
+        court, tax = (KINDS.index(kind) for kind in ("court_default", "tax_arrears"))
+        new = (state.adverse_week == week).any(axis=1)
+        owners = frame.fixed.enterprise
+        new |= np.bincount(owners[state.record_week == week], minlength=len(new)) > 0
+        young = (week < state.record_until) & (week - state.record_week <= 20)
+        rises = np.bincount(owners[young], minlength=len(new)) > 0
+        rises |= (week < state.adverse_until[:, tax]) & (week - state.adverse_week[:, tax] <= 20)
+        least = np.where(week < state.adverse_until[:, court], 2, np.where(rises, 1, 0))
+        sure = there & ~new
+        assert np.array_equal(state.tier[sure], least[sure])
+        assert np.array_equal(state.listed[sure] == 1, least[sure] == 0)
+        for tier in range(3):
+            seen[tier].update(np.flatnonzero(sure & (state.tier == tier)).tolist())
+
+    run(frame, policy_of(given | {"review.dwell_weeks": 0}), 40, observe=look)
+    assert min(map(len, seen)) > 5
+    assert seen[0] & seen[1]  # some came and some went
+
+
+def test_the_engine_grades_nobody_worse_than_b_without_a_record() -> None:
+    frame = busy_world(400, 3)
+    worst = policy_of(
+        {"scoring.credit_cutoffs": [997, 998, 999], "scoring.matrix": [["T1", "T2", "T3", "T4"]] * 4}
+    )
+    done = run(frame, worst, 30)
+    state = done.end.state
+    there = (frame.fixed.entered <= frame.week) & (state.left > frame.week + 30)
+    reviewed = frame.week + 26
+    old = there & (state.recorded == 1) & (state.adverse_week.max(axis=1) < reviewed)
+    old &= np.bincount(frame.fixed.enterprise, state.record_week >= reviewed, len(there)) == 0
+    none = there & (state.recorded == 0)
+    assert none.sum() > 50
+    assert old.sum() > 50
+    assert set(state.tier[none]) == {1}
+    assert set(state.tier[old]) == {3}
+    off = run(frame, worst.reform({"scoring.record_needed": False}), 1)
+    assert set(off.first_tier[there]) == {3}
+
+
 def test_those_of_the_worst_grade_re_register_at_their_rate() -> None:
     rate = 0.10
     frame = make(20_000, 4, params=parameters().replace({"turnover.reregister": rate}))[1]
     worst = policy_of({f"red_lines.{kind}": "A" for kind in ("serious_dishonesty", "abnormal_list")})
+    worst = worst.reform({"scoring.record_needed": False}, name="record or none")
     # everybody has the worst grade: below a cut-off that nobody reaches
     worst = worst.reform({"scoring.credit_cutoffs": [997, 998, 999]}, name="worst")
     done = run(frame, worst, 52)

@@ -141,6 +141,8 @@ def at_random(frame: World, seed: int) -> World:
     state.found_week[:] = ago(0, 1, 103, 104, 105, 106, 1022, 1023, 1024, 2000)
     state.found_kind[:] = rng.integers(0, 4, m)
     state.record_until[:] = ago(-10, -4, -1, 0, 1, 50)
+    state.record_week[:] = ago(0, 1, 29, 30, 31, 1000)
+    state.recorded[:] = rng.integers(0, 2, n)
     state.merged_until[:] = ago(-6, -2, -1, 0, 1, 1000)
     state.due_week[:] = np.where(rng.random(m) < 0.2, week + rng.integers(0, 6, m), NEVER)
     channel = rng.integers(0, 6, m)
@@ -151,8 +153,28 @@ def at_random(frame: World, seed: int) -> World:
     state.perceived[:] = rng.choice([1 << 10, (1 << 10) + 5, 2047, 2048, 1 << 16, (1 << 22) - 5, 1 << 22], n)
     state.last_visit[:] = ago(0, 1, 2, 3, 4, 20_000, size=n)
     state.last_agency[:] = rng.integers(0, 12, n)
+    state.adverse_week[:] = ago(0, 1, 29, 30, 31, 1000, size=state.adverse_week.shape)
     state.adverse_until[:] = ago(-9, -4, -1, 0, 1, size=state.adverse_until.shape)
     return dataclasses.replace(frame, state=state)
+
+
+@pytest.mark.parametrize("by", ["agency", "agency_sector"])
+def test_same_bits_with_lists_that_are_filled(by: str) -> None:
+    frame = at_random(busy_world(seed=4), 4)
+    state = frame.state
+    few = np.random.default_rng(1).random(frame.enterprises) < 0.7  # most may be listed
+    state.adverse_until[few] = 0
+    state.record_until[few[frame.fixed.enterprise]] = 0
+    given = {
+        "lists.unmonitored.by": by, "lists.unmonitored.target_share": 0.15, "review.cadence_weeks": 9,
+        "scoring.scope_sectors": ["retail", "catering", "construction", "ict"], "scoring.basis": "model",
+    }  # fmt: skip
+    fast = both(frame, policy_of(ALL_ON | given), 42, scores=scores_of(frame, 4))
+    held = fast.end.state
+    by_enterprise = np.bincount(frame.fixed.enterprise, held.unseen, frame.enterprises)
+    counts = np.bincount(frame.fixed.enterprise, minlength=frame.enterprises)
+    assert ((by_enterprise > 0) & (by_enterprise < counts)).any()  # listed by some agencies, not by others
+    assert np.array_equal(by_enterprise > 0, held.listed == 1)
 
 
 @pytest.mark.parametrize("action", ["none", "merge", "refuse"])

@@ -131,3 +131,18 @@ def test_everything_wrong_with_a_table_is_told_at_once() -> None:
         assert part in str(told.value)
     with pytest.raises(ValueError, match=r"'detection' must be in \(0, 1\]. Got 0"):
         world_from_scores(rows, DAY, detection=0.0)
+
+
+def test_scores_say_who_had_a_record_where_the_world_knows_of_none() -> None:
+    rows = pd.DataFrame(
+        {
+            "enterprise_id": ["a", "b", "c"], "sector": "food", "size": "micro", "agency": "fire",
+            "item_class": "general", "risk_probability": 0.1,
+        }
+    )  # fmt: skip
+    frame = world_from_scores(rows, DAY)
+    scores = rows[["enterprise_id", "risk_probability"]].assign(
+        credit_points=300.0, adverse_record=pd.array([True, False, None], "boolean")
+    )
+    by_credit = policy_of({"scoring.basis": "model", "scoring.matrix": [["T1", "T2", "T3", "T4"]] * 4})
+    assert run(frame, by_credit, 1, scores=scores).first_tier.tolist() == [3, 1, 3]

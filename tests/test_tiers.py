@@ -19,8 +19,12 @@ from tierkit.policy.tiers import (
     POINT_ONE,
     REASONS,
     Previous,
+    RecordRule,
+    Standing,
     TierRule,
     assign,
+    by_quota,
+    listed,
     margin_steps,
     place,
     point_steps,
@@ -59,7 +63,7 @@ NAMES = [name for name in presets() if name != "oracle"]
 RULES = {name: TierRule.of(policy) for name, policy in POLICIES.items()}
 
 
-def frame(risk, points, *, sector="retail", red_line=None):
+def frame(risk, points, *, sector="retail", red_line=None, standing="", record=None):
     risk, points = np.broadcast_arrays(np.asarray(risk, float), np.asarray(points, float))
     ids = [f"e{k}" for k in range(len(risk))]
     return pd.DataFrame(
@@ -69,6 +73,8 @@ def frame(risk, points, *, sector="retail", red_line=None):
             "risk_probability": risk,
             "credit_points": points,
             "red_line": red_line,
+            "standing_records": standing,
+            "adverse_record": record,
         }
     )
 
@@ -95,15 +101,28 @@ def kept(cuts, score, slack, old):
     return min(max(old, count(cuts, score - slack)), count(cuts, score + slack))
 
 
-def slowly(rule, margin, points, sector, red_line, old):
+def slowly(rule, margin, points, sector, standing, old):
     """Return tier, level, grade, whether listed, and the tier before the dwell of one enterprise."""
-    points += int(rule.sector_offset[sector])
+    red_line, weeks, clean = standing
+    points = listing = points + int(rule.sector_offset[sector])
     cap = int(rule.caps[red_line])
     worst = len(rule.credit_cuts)
+    by = rule.by_records
+    spared = by.needed and clean
+    if spared and worst > 1:
+        points = max(points, int(rule.credit_cuts[-2]))
+    least = 0
+    for kind, age in enumerate(weeks):
+        if age >= 0 and by.red_kinds[kind]:
+            least = max(least, by.red_tier)
+        if 0 <= age <= by.rising_weeks and by.rising_kinds[kind]:
+            least = max(least, by.rising_tier)
     if old is not None and (old[1] > len(rule.risk_cuts) or old[2] > worst):
         old = None
     level = kept(rule.risk_cuts, margin, rule.slack_margin, old and old[1])
     grade = worst - kept(rule.credit_cuts, points, rule.slack_points, old and worst - old[2])
+    if spared:
+        grade = min(grade, GRADES.index("B"))
     grade = max(grade, min(cap, worst))
     if rule.composite:
         score = rule.credit_weight * points - rule.risk_weight * margin
@@ -111,14 +130,14 @@ def slowly(rule, margin, points, sector, red_line, old):
         tier = max(3 - at, cap)
     else:
         tier = int(rule.matrix[level, grade])
-    candidate = tier
+    candidate = tier = max(tier, least)
     if old is not None and tier != old[0] and old[3] < rule.dwell and cap == 0:
-        tier = old[0]
+        tier = max(old[0], least)
     inside = bool(rule.in_scope[sector])
     if not inside:
         tier = candidate = TIERS.index(NEUTRAL_TIER)
-    listed = rule.list_enabled and inside and cap == 0
-    listed = listed and margin <= rule.list_margin and points >= rule.list_points
+    listed = rule.list_enabled and inside and cap == 0 and least == 0
+    listed = listed and margin <= rule.list_margin and listing >= rule.list_points
     return tier, level, grade, listed, candidate
 
 
@@ -151,6 +170,15 @@ def rules(draw):
         sector_offset=np.array(draw(st.lists(st.integers(-320, 320), min_size=16, max_size=16))),
         in_scope=np.array(draw(st.lists(st.booleans(), min_size=16, max_size=16))),
         caps=np.array([*draw(st.lists(st.integers(0, 3), min_size=8, max_size=8)), 0]),
+        by_records=RecordRule(
+            needed=draw(st.booleans()),
+            sound_points=int(credit[-2]) if len(credit) > 1 else -(10**7),
+            red_kinds=np.array(draw(st.lists(st.booleans(), min_size=8, max_size=8))),
+            red_tier=draw(st.integers(0, 3)),
+            rising_kinds=np.array(draw(st.lists(st.booleans(), min_size=8, max_size=8))),
+            rising_tier=draw(st.integers(0, 3)),
+            rising_weeks=draw(st.integers(1, 20)),
+        ),
         list_enabled=draw(st.booleans()),
     )
 
@@ -169,13 +197,17 @@ def enterprises(draw, rule):
     def codes(low, high):
         return np.array(draw(st.lists(st.integers(low, high), min_size=n, max_size=n)), np.int64)
 
+    red_line, clean = codes(-1, 7), codes(0, 1) > 0
+    some = codes(0, 1) > 0
+    weeks = np.stack([np.where(some, codes(-1, 25), -1) for _ in EVENT_KINDS], axis=1)
+    standing = Standing(red_line, weeks, clean)
     known = codes(0, 2) > 0
     old = Previous(*(np.where(known, codes(0, high), -1) for high in (3, 3, 3, 25)))
     return (
         near(rule.risk_cuts, -4000, 2000),
         near(rule.credit_cuts, 2000, 14_000),
         codes(0, 15),
-        codes(-1, 7),
+        standing,
         old,
     )
 
@@ -184,11 +216,11 @@ def enterprises(draw, rule):
 @given(st.data())
 def test_the_fast_rule_is_the_slow_one(data):
     rule = data.draw(rules())
-    margin, points, sector, red_line, old = data.draw(enterprises(rule))
-    placed = place(rule, margin, points, sector, red_line, old)
+    margin, points, sector, standing, old = data.draw(enterprises(rule))
+    placed = place(rule, margin, points, sector, standing, old)
     for k in range(len(margin)):
         before = None if old.tier[k] < 0 else tuple(int(one[k]) for one in old)
-        wanted = slowly(rule, int(margin[k]), int(points[k]), sector[k], red_line[k], before)
+        wanted = slowly(rule, int(margin[k]), int(points[k]), sector[k], [one[k] for one in standing], before)
         got = (placed.tier, placed.level, placed.grade, placed.unmonitored, placed.candidate)
         assert tuple(int(one[k]) for one in got) == tuple(map(int, wanted))
 
@@ -197,9 +229,9 @@ def test_the_fast_rule_is_the_slow_one(data):
 @given(st.data())
 def test_distances_are_the_shortest_moves_that_a_search_finds(data):
     rule = replace(data.draw(rules()), list_enabled=False)
-    margin, points, sector, red_line, old = data.draw(enterprises(rule))
-    placed = place(rule, margin, points, sector, red_line, old)
-    to_risk, to_credit = distances(rule, margin, points, sector, red_line, placed)
+    margin, points, sector, standing, old = data.draw(enterprises(rule))
+    placed = place(rule, margin, points, sector, standing, old)
+    to_risk, to_credit = distances(rule, margin, points, sector, standing, placed)
     reach = 25_000
     moves = np.arange(-reach, reach + 1)
     order = np.argsort(np.abs(moves), kind="stable")
@@ -212,7 +244,12 @@ def test_distances_are_the_shortest_moves_that_a_search_finds(data):
 
         def tiers(by_margin, by_points, k=k, same=same, now=now):
             return place(
-                free, margin[k] + by_margin, points[k] + by_points, sector[same], red_line[same], now
+                free,
+                margin[k] + by_margin,
+                points[k] + by_points,
+                sector[same],
+                Standing(*(one[same] for one in standing)),
+                now,
             )
 
         for found, one, result, better in (
@@ -234,11 +271,12 @@ def test_distances_are_the_shortest_moves_that_a_search_finds(data):
 def test_the_search_can_fail():
     rule = RULES["legacy"]
     margin, points, zero = margin_steps([0.1]), point_steps([610.0]), np.array([0])
-    placed = place(rule, margin, points, zero, zero - 1, none_before(1))
-    to_risk, _ = distances(rule, margin, points, zero, zero - 1, placed)
+    nothing = Standing.nothing(1)
+    placed = place(rule, margin, points, zero, nothing, none_before(1))
+    to_risk, _ = distances(rule, margin, points, zero, nothing, placed)
     moved = place(
         replace(rule, dwell=0), margin + round(to_risk[0] * MARGIN_ONE) - int(np.sign(to_risk[0])),
-        points, zero, zero - 1, Previous(placed.tier, placed.level, placed.grade, zero),
+        points, zero, nothing, Previous(placed.tier, placed.level, placed.grade, zero),
     )  # fmt: skip
     assert moved.tier == placed.tier  # one step less does not do
 
@@ -428,6 +466,75 @@ def test_a_red_line_caps_the_grade_and_says_so():
     ].tolist() == ["C"]
 
 
+def test_without_an_adverse_record_nobody_is_graded_worse_than_b():
+    policy = ROUND["legacy"]
+    told = frame([0.05] * 4, [300, 300, 535, 300], record=[False, True, False, None])
+    out = assign(told, policy)
+    assert out["credit_grade"].tolist() == ["B", "D", "B", "D"]
+    assert out["tier"].tolist() == ["T1", "T3", "T1", "T3"]
+    assert out["tier_reason"].tolist() == ["record_needed", "matrix", "record_needed", "matrix"]
+    assert out["without_record"].tolist() == [True, False, True, False]
+    # points are what counts of a composite: no fewer than the cut-off of B
+    both = assign(told, ROUND["shanghai-2025"])["composite_points"]
+    assert both[0] - both[1] == 540 - 300
+    # an open record is one, whatever the column says
+    open_now = frame([0.05], 300, standing=["penalty:3"], record=[False])
+    assert assign(open_now, policy)["credit_grade"].tolist() == ["D"]
+    # a grade from before is not held against it
+    old = previous_of(assign(frame([0.05], 300), policy))
+    assert assign(frame([0.05], 300, record=[False]), policy, old)["credit_grade"].tolist() == ["B"]
+    off = policy.reform({"scoring.record_needed": False})
+    assert assign(told, off)["credit_grade"].tolist() == ["D", "D", "C", "D"]
+    said = sentences(assign(frame([0.5], 300, record=[False]), policy), policy, "en").iloc[0]
+    assert said.endswith("There is no adverse record, so credit counts as grade B at worst.")
+
+
+def test_a_record_of_the_kinds_named_brings_a_tier_whatever_the_risk():
+    policy = ROUND["legacy"].reform(
+        {"escalation.kinds": ["penalty", "tax_arrears"], "escalation.tier": "T3", "escalation.max_weeks": 52}
+    )
+    standing = ["penalty:52", "penalty:53", "court_default:1", "", "court_default:2;tax_arrears:5"]
+    out = assign(frame([0.05] * 5, 650, standing=standing), policy)
+    assert out["tier"].tolist() == ["T3", "T1", "T1", "T1", "T3"]
+    assert out["tier_record"].astype(object).where(out["tier_record"].notna(), None).tolist() == [
+        "penalty", None, None, None, "tax_arrears",
+    ]  # fmt: skip
+    # a worse tier by the scores stays, and says why
+    worse = assign(frame([0.5], 300, standing=["penalty:1"]), policy)
+    assert worse[["tier", "tier_reason"]].to_numpy().tolist() == [["T4", "matrix"]]
+    # no dwell holds a better tier against a record, and none of those is left undisturbed
+    old = previous_of(assign(frame([0.05], 650), policy), weeks_ago=1)
+    assert assign(frame([0.05], 650, standing=["penalty:0"]), policy, old)["tier"].tolist() == ["T3"]
+    # no move of the scores leads to a better tier while it is open
+    least = assign(frame([0.05], 650, standing=["penalty:0"]), policy.reform({"escalation.tier": "T4"}))
+    assert least[["distance_risk", "distance_credit"]].iloc[0].isna().all()
+
+
+def test_a_red_line_to_a_tier_has_no_age_and_keeps_off_the_list():
+    policy = ROUND["jiading-2025"].reform({"lists.unmonitored.by": "rule", "lists.unmonitored.max_risk": 0.2})
+    standing = ["serious_dishonesty:155", "court_default:1", ""]
+    out = assign(frame([0.05] * 3, 650, standing=standing), policy)
+    assert out["tier"].tolist() == ["T4", "T1", "T1"]
+    assert out["tier_reason"].tolist() == ["red_line_tier", "matrix", "matrix"]
+    assert out["unmonitored"].tolist() == [False, True, True]
+    # told by the gravest kind alone
+    assert assign(frame([0.05], 650, red_line="serious_dishonesty"), policy)["tier"].tolist() == ["T4"]
+    # it goes before escalation where both state the same tier
+    both = policy.reform({"escalation.kinds": ["penalty"]})
+    assert assign(frame([0.05], 650, standing=["penalty:1;serious_dishonesty:9"]), both)[
+        "tier_reason"
+    ].tolist() == ["red_line_tier"]
+
+
+def test_what_is_said_of_records_is_checked():
+    wrong = frame([0.1] * 4, 600, standing=["penalty", "rumour:3", "penalty:1;penalty:2", "penalty:1"])
+    wrong["adverse_record"] = [True, "yes", None, False]
+    with pytest.raises(DataError) as refused:
+        assign(wrong, ROUND["legacy"])
+    counts = {one.column: one.rows for one in refused.value.problems}
+    assert counts == {"standing_records": 3, "adverse_record": 1}
+
+
 def test_outside_the_scope_everybody_is_in_the_neutral_tier():
     scores = frame(
         np.linspace(0.01, 0.9, len(SECTORS)), 300, sector=list(SECTORS), red_line="serious_dishonesty"
@@ -447,7 +554,7 @@ def test_sector_offsets_move_grades():
 
 
 def test_the_unmonitored_list_asks_for_both_scores():
-    policy = ROUND["shanghai-2025"]
+    policy = ROUND["shanghai-2025"].reform({"lists.unmonitored.by": "rule"})
     out = assign(
         frame(
             [0.09, 0.0902, 0.05, 0.05],
@@ -458,6 +565,61 @@ def test_the_unmonitored_list_asks_for_both_scores():
     )
     assert out["unmonitored"].tolist() == [True, False, False, False]
     assert not assign(frame([0.01], 900), ROUND["legacy"])["unmonitored"].any()
+
+
+def supervised_by(agencies):
+    return pd.DataFrame([(one, agency) for agency, ids in agencies.items() for one in ids],
+                        columns=["enterprise_id", "agency"])  # fmt: skip
+
+
+def test_each_agency_lists_those_of_least_risk_up_to_its_share():
+    policy = ROUND["shanghai-2025"].reform({"lists.unmonitored.target_share": 0.5})
+    risk = [0.05, 0.20, 0.10, 0.01, 0.30, 0.12]
+    standing = ["", "", "", "penalty:150", "", ""]
+    scores = frame(risk, [650, 600, 600, 700, 650, 600], standing=standing)
+    pairs = supervised_by({"fire": [f"e{k}" for k in range(6)], "health": ["e1", "e4", "e3", "e5"]})
+    found = listed(scores, policy, pd.concat([pairs, pairs, supervised_by({"fire": ["nobody"]})]))
+    on = found[found["listed"]]
+    # of six three, of four two; e3 has an open record, e4 is in the highest risk level
+    assert sorted(on.loc[on["agency"] == "fire", "enterprise_id"]) == ["e0", "e2", "e5"]
+    assert sorted(on.loc[on["agency"] == "health", "enterprise_id"]) == ["e1", "e5"]
+    assert len(found) == 10
+    # looking at rows one by one says nothing of it
+    assert not assign(scores, policy)["unmonitored"].any()
+    # by sector as well: half of each sector of each agency
+    scores["sector"] = ["gas", "gas", "gas", "gas", "retail", "retail"]
+    by_sector = listed(scores, policy.reform({"lists.unmonitored.by": "agency_sector"}), pairs)
+    on = by_sector[by_sector["listed"] & (by_sector["agency"] == "fire")]
+    assert sorted(on["enterprise_id"]) == ["e0", "e2", "e5"]
+    on = by_sector[by_sector["listed"] & (by_sector["agency"] == "health")]
+    assert sorted(on["enterprise_id"]) == ["e1", "e5"]
+    # equal risks: more points first, then as they stand
+    even = listed(frame([0.1] * 4, [600, 650, 600, 600]), policy, pairs)
+    assert even.loc[even["listed"] & (even["agency"] == "fire"), "enterprise_id"].tolist() == ["e0", "e1"]
+    # by one rule, everybody's agencies have the same
+    rule = listed(scores, policy.reform({"lists.unmonitored.by": "rule"}), pairs)
+    assert set(rule[rule["listed"]]["enterprise_id"]) == {"e0", "e3"}
+    # outside the scope nobody is listed, or counted
+    scope = policy.reform({"scoring.scope_sectors": ["retail"]})
+    assert listed(scores, scope, pairs).query("listed")["enterprise_id"].tolist() == ["e5", "e5"]
+    off = policy.reform({"lists.unmonitored.enabled": False})
+    assert not listed(scores, off, pairs)["listed"].any()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if by_quota(POLICIES[name])])
+def test_the_plans_lists_come_within_two_points_of_their_share(name):
+    rng = np.random.default_rng(3)
+    n = 3000
+    scores = frame(rng.beta(2, 15, n), rng.normal(600, 30, n), sector=rng.choice(list(SECTORS), n),
+                   standing=np.where(rng.random(n) < 0.1, "tax_arrears:9", ""))  # fmt: skip
+    pairs = supervised_by(
+        {agency: scores["enterprise_id"][rng.random(n) < 0.2] for agency in SHANGHAI.agencies}
+    )
+    found = listed(scores, POLICIES[name], pairs)
+    shares = found.groupby("agency")["listed"].mean()
+    assert (abs(shares - POLICIES[name]["lists.unmonitored.target_share"]) < 0.02).all()
+    record = scores.loc[scores["standing_records"] != "", "enterprise_id"]
+    assert not found.loc[found["enterprise_id"].isin(record), "listed"].any()
 
 
 def test_a_previous_level_that_the_policy_does_not_have_counts_as_none():
@@ -627,10 +789,16 @@ def test_every_reason_reads_as_a_sentence_in_both_languages():
     jiading = ROUND["jiading-2025"]
     first = assign(frame([0.05], 650), jiading)
     just_past = frame([0.091], 650)
+    red = jiading.reform({"red_line_tier.kinds": ["serious_dishonesty"], "red_line_tier.tier": "T3"})
+    capped = jiading.reform({"red_line_tier.kinds": []})
+    rising = jiading.reform({"escalation.kinds": ["penalty"], "escalation.tier": "T3"})
     cases = {
         "matrix": (first, jiading),
         "composite": (assign(frame([0.05], 650), ROUND["shanghai-2025"]), ROUND["shanghai-2025"]),
-        "red_line": (assign(frame([0.05], 650, red_line="serious_dishonesty"), jiading), jiading),
+        "red_line": (assign(frame([0.05], 650, red_line="serious_dishonesty"), capped), capped),
+        "red_line_tier": (assign(frame([0.05], 650, standing=["serious_dishonesty:80"]), red), red),
+        "escalated": (assign(frame([0.05], 650, standing=["penalty:9"]), rising), rising),
+        "record_needed": (assign(frame([0.3], 300, record=False), jiading), jiading),
         "held_by_margin": (assign(just_past, jiading, previous_of(first)), jiading),
         "held_by_dwell": (assign(frame([0.9], 650), jiading, previous_of(first, 1)), jiading),
         "out_of_scope": (assign(frame([0.05], 650), ROUND["minhang-2023"]), ROUND["minhang-2023"]),
@@ -643,5 +811,9 @@ def test_every_reason_reads_as_a_sentence_in_both_languages():
             assert text.endswith(end)
             assert "{" not in text
             assert str(assigned["tier"].iloc[0]) in text
-    red = sentences(cases["red_line"][0], jiading, "zh").iloc[0]
-    assert red == "存在红线记录（严重违法失信），信用等次不高于D级，列为T2（低频监管）。"
+    told = sentences(cases["escalated"][0], rising, "zh").iloc[0]
+    assert told.startswith(
+        "存在未了结的不良记录（行政处罚），发生未超过156周，不论风险高低，按规定列为T3或更严的等级"
+    )
+    told = sentences(cases["red_line"][0], capped, "zh").iloc[0]
+    assert told == "存在红线记录（严重违法失信），信用等次不高于D级，列为T2（低频监管）。"

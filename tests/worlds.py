@@ -16,7 +16,7 @@ from tierkit.city.population import draw, items
 from tierkit.city.synth import make
 from tierkit.city.world import World
 from tierkit.policy import Policy, PolicyWarning
-from tierkit.records import AGENCY_LEVELS, GRADES, SHANGHAI, TIERS
+from tierkit.records import AGENCY_LEVELS, GRADES, GRAVITY, REPAIRABLE_KINDS, SHANGHAI, TIERS
 
 AGENCIES = SHANGHAI.ids("agency")
 SECTORS = SHANGHAI.ids("sector")
@@ -65,6 +65,10 @@ ALL_ON: dict[str, Any] = {
     "depth.tier.T3": 1.3,
     "depth.tier.T4": 2.0,
     "red_lines.tax_arrears": "C",
+    "red_line_tier.kinds": ["court_default"],
+    "red_line_tier.tier": "T3",
+    "escalation.kinds": ["penalty", "abnormal_list"],
+    "escalation.max_weeks": 30,
     "lists.unmonitored.enabled": True,
     "lists.unmonitored.max_risk": 0.1,
     "lists.no_disturb.items": ["fire-g3", "labour-g1", "market_regulation-k2"],
@@ -183,8 +187,18 @@ def changes(draw_: st.DrawFn) -> dict[str, Any]:
         | {"depth.detection": _chance, "depth.inspector_sd": st.just(0.2)},
         {
             "lists.unmonitored.enabled": st.just(True),
+            "lists.unmonitored.by": st.sampled_from(["rule", "agency", "agency_sector"]),
+            "lists.unmonitored.target_share": st.sampled_from([0.0, 0.3, 1.0]),
             "lists.unmonitored.max_risk": st.sampled_from([0.1, 0.3, 1.0]),
             "lists.unmonitored.min_points": st.sampled_from([0, 560, 600]),
+        },
+        {
+            "red_line_tier.kinds": _some(GRAVITY),
+            "red_line_tier.tier": st.sampled_from(TIERS),
+            "escalation.kinds": _some(REPAIRABLE_KINDS),
+            "escalation.tier": st.sampled_from(TIERS),
+            "escalation.max_weeks": st.sampled_from([1, 8, 52]),
+            "scoring.record_needed": st.booleans(),
         },
         {"lists.no_disturb.items": _some(tuple(items()["item"]))},
         {"campaign.rate": st.sampled_from([0.5, 5.0]), "campaign.sectors": _some(SECTORS)},

@@ -209,6 +209,7 @@ def world_from_scores(
     )
     known = int(p["calendar.burn_in_weeks"])
     state = first_state(world, seed, np.log(odds), p)
+    state.recorded[:] = 2  # the scores of a run may say
     return World(world, state, known, day - dt.timedelta(weeks=known), ids.to_numpy(object), seed, p, known)
 
 

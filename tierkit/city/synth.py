@@ -184,6 +184,8 @@ def _without_records(frame: World) -> World:
     state.record_severity[:] = 0
     state.record_until[:] = LONG_AGO
     state.adverse_until[:] = LONG_AGO
+    state.adverse_week[:] = LONG_AGO
+    state.recorded[:] = 0
     state.last_visit[:] = LONG_AGO
     return World(
         frame.fixed,

@@ -141,6 +141,7 @@ class State(NamedTuple):
     routine: NDArray[np.uint32]  # (O) weekly threshold of the routine draw
     phase: NDArray[np.uint32]  # (O) where in its interval a routine inspection is, if intervals are fixed
     bound: NDArray[np.uint32]  # (O) weekly threshold of a fall, specific deterrence apart
+    unseen: NDArray[np.uint8]  # (O) 1 if the enterprise is on the unmonitored list of its agency
     known_rate: NDArray[np.int16]  # (O) log index of that rate as the records explain it
     left: NDArray[np.int16]  # (E) first week no longer in the register
     tier: NDArray[np.uint8]  # (E) 0 = T1
@@ -148,7 +149,7 @@ class State(NamedTuple):
     risk_level: NDArray[np.uint8]  # (E) 0 = level 1
     grade: NDArray[np.uint8]  # (E) 0 = A
     tier_week: NDArray[np.int16]  # (E) week of the last change of tier
-    listed: NDArray[np.uint8]  # (E) 1 if on the unmonitored list
+    listed: NDArray[np.uint8]  # (E) 1 if on the unmonitored list of any agency
     margin0: NDArray[np.int32]  # (E) starting margin
     points0: NDArray[np.int32]  # (E) starting points
     conduct: NDArray[np.int32]  # (E, 4, 2) fading sums of events, by half-life: margin, points
@@ -161,6 +162,8 @@ class State(NamedTuple):
     perceived0: NDArray[np.int64]  # (E) the same at the start of the run
     fear: NDArray[np.int16]  # (E) shift of the log hazard by general deterrence
     adverse_until: NDArray[np.int16]  # (E, K) week in which a record of each uninspected kind is closed
+    adverse_week: NDArray[np.int16]  # (E, K) week of the last record of each uninspected kind
+    recorded: NDArray[np.uint8]  # (E) whether there ever was an adverse record: 0 no, 1 yes, 2 nobody knows
     changes: NDArray[np.uint8]  # (E) changes of tier in this run
     flips: NDArray[np.uint8]  # (E) of these, back to where it was within half a year
     spells: NDArray[np.uint16]  # (E) violations that existed at some time in this run

@@ -20,9 +20,8 @@ from scipy.stats import t as student
 
 from tierkit.arrays import Floats
 from tierkit.policy import Policy
-from tierkit.policy.tiers import Previous, TierRule, margin_steps, place, point_steps
-from tierkit.policy.tiers.inputs import check_inputs
-from tierkit.records import EVENT_KINDS
+from tierkit.policy.tiers import Previous, Standing, TierRule, margin_steps, place, point_steps
+from tierkit.policy.tiers.inputs import check_inputs, standing_of
 from tierkit.records.gate import day_of
 from tierkit.results import Result
 from tierkit.scores.metrics import clustered_interval, effective_size, wilson_interval
@@ -200,7 +199,7 @@ class _Day(NamedTuple):
     margin: NDArray[np.int64]
     points: NDArray[np.int64]
     sector: NDArray[np.int64]
-    red_line: NDArray[np.int64]
+    standing: Standing
 
 
 def _read(scores: Mapping[date, pd.DataFrame], policy: Policy) -> tuple[list[_Day], int]:
@@ -210,7 +209,6 @@ def _read(scores: Mapping[date, pd.DataFrame], policy: Policy) -> tuple[list[_Da
     ids = pd.Index(pd.concat([frame["enterprise_id"] for frame in scores.values()]).unique())
     days = []
     for day, frame in scores.items():
-        kinds = frame["red_line"] if "red_line" in frame else pd.Series(pd.NA, index=frame.index)
         days.append(
             _Day(
                 day,
@@ -218,7 +216,7 @@ def _read(scores: Mapping[date, pd.DataFrame], policy: Policy) -> tuple[list[_Da
                 margin_steps(frame["risk_probability"].to_numpy(np.float64)),
                 point_steps(frame["credit_points"].to_numpy(np.float64)),
                 TierRule.of(policy).sector_codes(frame["sector"]),
-                pd.Categorical(kinds, list(EVENT_KINDS)).codes.astype(np.int64),
+                standing_of(frame),
             )
         )
     return days, len(ids)
@@ -230,11 +228,11 @@ def _follow(days: list[_Day], size: int, rule: TierRule, within: int) -> tuple[_
     since, moved_on = (np.full(size, np.datetime64("NaT", "D")) for _ in range(2))
     tally = {name: np.zeros(size, np.int64) for name in _COUNTS}
     months = []
-    for day, at, margin, points, sector, red_line in days:
+    for day, at, margin, points, sector, standing in days:
         today = np.datetime64(day, "D")
         weeks = np.where(tier[at] < 0, -1, (today - since[at]).astype(np.int64) // 7)
         placed = place(
-            rule, margin, points, sector, red_line, Previous(tier[at], level[at], grade[at], weeks)
+            rule, margin, points, sector, standing, Previous(tier[at], level[at], grade[at], weeks)
         )
         known = (tier[at] >= 0) & placed.in_scope
         changed = placed.tier != tier[at]

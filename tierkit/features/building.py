@@ -8,7 +8,7 @@ from datetime import date
 import pandas as pd
 
 from tierkit.features.catalogue import FEATURES, Feature
-from tierkit.records import GRAVITY
+from tierkit.records import GRAVITY, REPAIRABLE_KINDS
 from tierkit.records.known import About, Known, Source, opened
 from tierkit.records.repair_rules import open_sql
 
@@ -81,20 +81,34 @@ def on_register(known: Known, about: About = None) -> pd.Series:
     return known.query(sql, about)["here"]
 
 
-def standing(known: Known, about: About = None) -> pd.Series:
-    """Return the gravest open adverse kind of credit event of each enterprise asked about, or missing.
+def standing(known: Known, about: About = None) -> pd.DataFrame:
+    """Return what the tier rule asks of the records of each enterprise asked about.
 
     Returns
     -------
-    Series of str
-        One of `GRAVITY` or missing, in the order asked.
+    DataFrame of shape (n, 3)
+        In the order asked: ``red_line``, the gravest adverse kind of credit event that stands open, or
+        missing; ``standing_records``, each kind that stands open with the weeks since its youngest record,
+        such as ``penalty:12;court_default:80``, empty if none does; ``adverse_record``, whether any adverse
+        record was ever known, open or not.
     """
     rank = " ".join(f"WHEN '{kind}' THEN {i}" for i, kind in enumerate(GRAVITY))
-    sql = f"""SELECT min(CASE k.kind {rank} END) AS gravest
+    is_open = open_sql("k.", "a.as_of")
+    kinds = ", ".join(f"'{kind}'" for kind in REPAIRABLE_KINDS)
+    told = ", ".join(
+        f"'{kind}:' || min((a.as_of - k.known_on) // 7) FILTER (k.kind = '{kind}' AND {is_open})"
+        for kind in REPAIRABLE_KINDS
+    )
+    sql = f"""SELECT min(CASE k.kind {rank} END) FILTER ({is_open}) AS red_line,
+            concat_ws(';', {told}) AS standing_records,
+            coalesce(bool_or(k.kind IN ({kinds})), FALSE) AS adverse_record
         FROM asked a LEFT JOIN known_credit_events k ON k."row" = a."row"
-            AND {open_sql("k.", "a.as_of")}
         GROUP BY a."row" ORDER BY a."row" """
-    return known.query(sql, about)["gravest"].map(dict(enumerate(GRAVITY))).astype("str")
+    found = known.query(sql, about)
+    return found.assign(
+        red_line=found["red_line"].map(dict(enumerate(GRAVITY))).astype("str"),
+        standing_records=found["standing_records"].astype("str"),
+    )
 
 
 def build(

@@ -192,7 +192,7 @@ def _made(
 
     policies = [Policy.load(name) for name in ("legacy", *PLANS)]
     scores = model.score(data, as_of)
-    tiers = tiers_under(scores, policies)
+    tiers = tiers_under(scores, policies, data)
     write_sealed(scores, folder / "scores.parquet")
     clock.done("scores and tiers")
 

@@ -27,7 +27,7 @@ from tierkit.folders.claims import OutputError, plain_path, unbroken
 from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, column_problems, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
-from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import assign, by_quota, listed
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder
 from tierkit.records.dataset import frame_of
@@ -58,6 +58,9 @@ __all__ = [
 CHUNK_ROWS = 1 << 16
 _REJECTS = ".rejects.parquet"
 _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
+_TO_LIST = [
+    "enterprise_id", "sector", "risk_probability", "credit_points", "standing_records", "adverse_record",
+]  # fmt: skip
 _LAST = replace(
     TABLES["tiers"],
     name="previous",
@@ -165,7 +168,8 @@ def score(
 
     The file holds the scores of `tierkit.scores.model.Model.score` and the tiers of
     `tierkit.policy.tiers.assign`, one row per enterprise in the order of their table, and ``assigned_on``,
-    the day since which the tier stands. Rows that break the contract go to a reject file beside it; with
+    the day since which the tier stands, and ``unmonitored_by``, the agencies on whose lists an enterprise is
+    where each agency fills its own. Rows that break the contract go to a reject file beside it; with
     reason codes comes a code book. All appear whole, under their names, at the end; what another command
     wrote there is not replaced.
 
@@ -285,12 +289,26 @@ def _run(job: _Job, folder: Folder, target: Path, parts: _Parts, threads: int, p
                 parts.keep(number, table, counts)
             tally.update(counts)
             progress("scoring", min(start + size, len(ids)), len(ids))
+        lists = _lists(job.policy, seen, parts, len(starts)) if by_quota(job.policy) else None
     report = _report(target, staged, tally, job.reasons)
     if not report.scored:
         raise DataError([_nobody(report, parts.work)])
-    _assemble(target, parts, len(starts), report)
+    _assemble(target, parts, len(starts), report, lists)
     shutil.rmtree(parts.work)
     return report
+
+
+def _lists(policy: Policy, seen: Known, parts: _Parts, count: int) -> Mapping[str, str]:
+    """Return the agencies on whose lists each enterprise is, where lists are filled over the whole city."""
+    tables = []
+    for part in range(count):
+        with _taken_up(parts.work):
+            tables.append(read_sealed(parts.path(part))[0].select(_TO_LIST).to_pandas())
+    sql = """SELECT DISTINCT a.enterprise_id, o.agency FROM asked a
+        JOIN known_obligations o ON o."row" = a."row" WHERE o.valid_to IS NULL ORDER BY ALL"""
+    found = listed(pd.concat(tables, ignore_index=True), policy, seen.query(sql))
+    on = found[found["listed"]].groupby("enterprise_id")["agency"].agg(";".join)
+    return dict(zip(on.index.astype(str), on, strict=True))
 
 
 def _check_replaceable(target: Path) -> None:
@@ -575,7 +593,7 @@ class _Job:
         if self.certainty and self.model.ensemble is not None:
             sure = self.model.certainty_of(scored, self.policy, last)
             parts.append(sure[["tier_agreement", "low", "high"]].set_axis(list(CERTAINTY), axis=1))
-        whole = pd.concat(parts, axis=1).assign(policy=self.policy.name)
+        whole = pd.concat(parts, axis=1).assign(policy=self.policy.name, unmonitored_by="")
         table = _arrow(whole, score_schema(self.reasons, self.certainty))
         counts = {
             "closed": int((scored.registered & ~scored.here).sum()),
@@ -593,6 +611,15 @@ class _Job:
             return today
         before = last.set_index("enterprise_id")["assigned_on"].reindex(tiers["enterprise_id"]).to_numpy()
         return today.where(tiers["changed"].to_numpy(), pd.Series(before, index=tiers.index))
+
+
+def _with_lists(part: Any, lists: Mapping[str, str]) -> Any:
+    """Return a part with the lists on which its enterprises are."""
+    by = [lists.get(one, "") for one in part["enterprise_id"].to_pylist()]
+    for name, values in (("unmonitored_by", by), ("unmonitored", [one != "" for one in by])):
+        at = part.schema.get_field_index(name)
+        part = part.set_column(at, part.schema.field(at), pa.array(values, part.schema.field(at).type))
+    return part
 
 
 def _arrow(frame: pd.DataFrame, schema: Any) -> Any:
@@ -633,7 +660,9 @@ def _report(target: Path, staged: Staged, tally: Counter[str], reasons: int) -> 
     return report
 
 
-def _assemble(target: Path, parts: _Parts, count: int, report: Tally) -> None:
+def _assemble(
+    target: Path, parts: _Parts, count: int, report: Tally, lists: Mapping[str, str] | None = None
+) -> None:
     """Write the parts as one file, whatever their size was, and put all files into their places."""
     work, key = parts.work, parts.key
     about = {name: value for name, value in key.items() if name != "chunk_rows"}
@@ -647,7 +676,7 @@ def _assemble(target: Path, parts: _Parts, count: int, report: Tally) -> None:
             with _taken_up(work):
                 part, _ = read_sealed(parts.path(number))
             rows += part.num_rows
-            write(part)
+            write(part if lists is None else _with_lists(part, lists))
     if rows != report.scored:
         raise RuntimeError(f"The file does not hold the {report.scored} rows that were scored.")
     if report.codes:

@@ -26,6 +26,7 @@ from tierkit.policy import Policy, PolicyWarning, presets
 from tierkit.policy.files.reading import parse, read_file
 from tierkit.policy.ladders import FloorCheck
 from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import listed as on_lists
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset, read_dataset
 from tierkit.report import RunReport, floor_checks, index
@@ -313,10 +314,27 @@ def report_of(
     )
 
 
-def tiers_under(scores: pd.DataFrame, policies: Iterable[Policy]) -> pd.DataFrame | None:
-    """Return everybody's tier under each policy whose tiers rest on models, if there is such a policy."""
-    tiers = [assign(scores, one)[_TIERS].assign(policy=one.name) for one in _on_models(policies)]
+def tiers_under(scores: pd.DataFrame, policies: Iterable[Policy], data: Dataset) -> pd.DataFrame | None:
+    """Return everybody's tier under each policy whose tiers rest on models, if there is such a policy.
+
+    With it goes who is on a list: ``unmonitored`` (of any agency), ``agencies`` (how many supervise it) and
+    ``listed_by`` (how many of these have it on their list).
+    """
+    day, rows = pd.Timestamp(data.manifest["as_of"]), data["obligations"]
+    supervised = rows[(rows["valid_from"] < day) & ~(rows["valid_to"] <= day)]
+    tiers = [_with_lists(assign(scores, one), scores, one, supervised) for one in _on_models(policies)]
     return pd.concat(tiers, ignore_index=True) if tiers else None
+
+
+def _with_lists(
+    tiers: pd.DataFrame, scores: pd.DataFrame, policy: Policy, supervised: pd.DataFrame
+) -> pd.DataFrame:
+    """Return tiers under a policy with who is on the lists of how many agencies."""
+    by_enterprise = on_lists(scores, policy, supervised).groupby("enterprise_id")["listed"]
+    own = pd.DataFrame({"agencies": by_enterprise.size(), "listed_by": by_enterprise.sum()})
+    own = own.reindex(tiers["enterprise_id"], fill_value=0).set_axis(tiers.index)
+    on = tiers["unmonitored"] | (own["listed_by"] > 0)
+    return pd.concat([tiers.assign(unmonitored=on)[_TIERS], own], axis=1).assign(policy=policy.name)
 
 
 def headline_rows(summary: pd.DataFrame) -> pd.DataFrame:
@@ -445,4 +463,4 @@ def _scored(
         warn_of_rule_scores(policies)
         return None, None
     scores = Model.load(model).score(data, str(data.manifest["as_of"]), threads=threads)
-    return scores, tiers_under(scores, policies)
+    return scores, tiers_under(scores, policies, data)

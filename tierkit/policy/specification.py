@@ -15,6 +15,7 @@ from tierkit.records import (
     GRADES,
     GRAVITY,
     LEVELS,
+    REPAIRABLE_KINDS,
     SHANGHAI,
     TIERS,
     UNINSPECTED_KINDS,
@@ -22,7 +23,17 @@ from tierkit.records import (
     Place,
 )
 
-__all__ = ["INSTRUMENTS", "RENAMED", "SCORE_EVENTS", "SPEC", "UNITS", "Instrument", "Spec", "spec_of"]
+__all__ = [
+    "ANY_KIND",
+    "INSTRUMENTS",
+    "RENAMED",
+    "SCORE_EVENTS",
+    "SPEC",
+    "UNITS",
+    "Instrument",
+    "Spec",
+    "spec_of",
+]
 
 UNITS: Mapping[str, Label] = MappingProxyType(
     {
@@ -61,6 +72,9 @@ SCORE_EVENTS: Mapping[str, Label] = MappingProxyType(
     }
 )
 """Event that moves scores in the simulator → its label, in the engine's order."""
+
+ANY_KIND = "any"
+"""Name that stands for every kind of adverse record."""
 
 _FAMILIES: Mapping[str, Mapping[str, Label]] = {
     "adverse_kind": {kind: CREDIT_EVENTS[kind].label for kind in EVENT_KINDS if kind in GRAVITY},
@@ -162,6 +176,10 @@ def _names(path: str, of_place: str, label: tuple[str, str], about: tuple[str, s
     return Spec(path, "names", "names", Label(*label), Label(*about), of_place=of_place)
 
 
+def _kinds(path: str, kinds: tuple[str, ...], label: tuple[str, str], about: tuple[str, str]) -> Spec:
+    return Spec(path, "names", "names", Label(*label), Label(*about), levels=kinds)
+
+
 def _numbers(
     path: str, unit: str, lengths: tuple[int, ...], low: float | None, high: float | None,
     label: tuple[str, str], about: tuple[str, str], *, inside: bool = False,
@@ -210,6 +228,10 @@ _SCORING = (
     _number("scoring.sector_offset.<sector>", "points", ("行业信用加分", "sector offset"),
             ("分级前加到该行业信用分上",
              "added to the credit points of the sector before grading"), -500, 500, neutral=0.0),
+    _flag("scoring.record_needed", ("差评须有不良记录", "bad grade needs a record"),
+          ("没有不良信用记录的，信用等次不低于B，综合分中的信用分不低于B的分界",
+           "without any adverse record the credit grade is B at worst, and a composite counts no fewer "
+           "points than B's cut-off")),
     _number("scoring.rule_gradient", "log-odds/SD", ("规则选择强度", "rule gradient"),
             ("记录在案的行为每一标准差使被抽中几率提高多少",
              "log-odds of being drawn per SD of recorded conduct"),
@@ -246,6 +268,21 @@ _SCORING = (
     _choice("red_lines.<adverse_kind>", GRADES, ("红线", "red line"),
             ("有此记录时信用等次的上限；A为不设限",
              "best grade while the record stands; A caps nothing"), "grade"),
+    _kinds("red_line_tier.kinds", GRAVITY, ("定级红线", "red lines to a tier"),
+           ("有这些未了结记录的，等级不优于规定等级，也不列入无感监测清单；空为无",
+            "open records of these kinds bring the tier below and keep off the unmonitored list; "
+            "empty means none")),
+    _choice("red_line_tier.tier", TIERS, ("红线等级", "tier of a red line"),
+            ("有定级红线记录时至多列为该等级", "best tier while such a record is open"), "tier"),
+    _kinds("escalation.kinds", (ANY_KIND, *REPAIRABLE_KINDS), ("从严记录", "records that escalate"),
+           ("有这些未了结记录的，不论风险高低都从严定级；any为各种不良记录，空为无",
+            "open records of these kinds bring the tier below whatever the risk; any means every kind, "
+            "empty none")),
+    _choice("escalation.tier", TIERS, ("从严等级", "tier of an escalation"),
+            ("有从严记录时至多列为该等级", "best tier while such a record is open and not older than that"),
+            "tier"),
+    _weeks("escalation.max_weeks", ("从严记录时限", "oldest record that escalates"),
+           ("记录超过此周数不再从严", "weeks after which a record no longer escalates"), 1),
 )  # fmt: skip
 
 _EFFORT = (
@@ -296,12 +333,18 @@ _EFFORT = (
              "SD of the detection probability between groups of inspectors"), 0, 0.25),
     _flag("lists.unmonitored.enabled", ("无感监测清单", "unmonitored list"),
           ("清单内对象只做触发式检查", "listed enterprises get triggered inspections only")),
+    _choice("lists.unmonitored.by", ("rule", "agency", "agency_sector"),
+            ("清单产生方式", "how the list is made"),
+            ("按统一条件，或按部门（或部门×行业）在没有未了结不良记录的对象中由风险低者起列满目标占比",
+             "by one rule for all, or filled to the target share for each agency (or agency and sector) "
+             "with those of the least risk among whoever has no open adverse record")),
     _probability("lists.unmonitored.max_risk", ("清单风险上限", "list: highest risk"),
                  ("风险概率不高于此值方可列入", "highest risk probability on the list")),
     _number("lists.unmonitored.min_points", "points", ("清单信用下限", "list: fewest points"),
             ("信用分不低于此值方可列入", "fewest credit points on the list"), 0, 1000),
     _share("lists.unmonitored.target_share", ("清单目标占比", "list: target share"),
-           ("设定清单条件时应占的比例", "share of enterprises that the conditions were set to list")),
+           ("清单应占的比例：按条件产生的，为设定条件时所求；按部门产生的，为各部门所列满的比例",
+            "share to list: that the conditions were set to give, or to which each agency's list is filled")),
     _names("lists.no_disturb.items", "item", ("无事不扰事项", "no-disturb items"),
            ("清单内事项不做计划检查；空为无", "items without planned inspections; empty means none")),
     _share("lists.no_disturb.target_share", ("事项清单目标占比", "item list: target share"),
@@ -528,6 +571,11 @@ INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
         "agency_tables": _instrument("部门自有分级", "agencies' own tables", {"agency_table.agencies": []}),
         "override": _instrument("检查人员自主选择", "inspectors' override", {"frequency.override": 0.0}),
         "red_lines": _instrument("红线", "red lines", _family("red_lines.", "A")),
+        "red_line_tier": _instrument("定级红线", "red lines to a tier", {"red_line_tier.kinds": []}),
+        "escalation": _instrument("不良记录从严", "escalation by record", {"escalation.kinds": []}),
+        "record_needed": _instrument(
+            "差评须有不良记录", "bad grade needs a record", {"scoring.record_needed": False}
+        ),
         "hysteresis": _instrument(
             "缓冲与停留",
             "hysteresis and dwell",

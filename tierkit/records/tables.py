@@ -360,6 +360,11 @@ _ENTERPRISE_STATE = (
         (f"adverse_until_{k}", f"记录关闭周{k}", f"week in which a record of kind {k} closes", "week", 16)
         for k in range(len(UNINSPECTED_KINDS))
     ),
+    *(
+        (f"adverse_week_{k}", f"记录产生周{k}", f"week of the last record of kind {k}", "week", 16)
+        for k in range(len(UNINSPECTED_KINDS))
+    ),
+    ("recorded", "有无不良记录", "an adverse record ever: 0 no, 1 yes, 2 not known", "code", 8),
 )
 
 

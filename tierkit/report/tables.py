@@ -18,6 +18,7 @@ from tierkit.compare.comparison import IN_SHORT
 from tierkit.compare.outcomes import SHARES
 from tierkit.policy import UNITS, Policy, diff, spec_of
 from tierkit.policy.ladders import FloorCheck, check_floor
+from tierkit.policy.tiers import by_quota
 from tierkit.records import LEVELS, TIERS, Label, Parameter, Place
 from tierkit.report.run_report import RunReport
 
@@ -241,10 +242,17 @@ def tier_table(run: RunReport) -> list[TierRow]:
 
 
 def listed_shares(run: RunReport) -> list[tuple[str, float, float]]:
-    """Return the policies with an unmonitored list: the share listed at the start, and its target."""
+    """Return the policies with an unmonitored list: the share listed at the start, and its target.
+
+    Lists that are filled for each agency are counted by whom the agencies supervise, others by enterprise.
+    """
     if run.tiers is None or "unmonitored" not in run.tiers:
         return []
     shares = run.tiers.groupby(run.tiers["policy"].astype(str))["unmonitored"].mean()
+    if "listed_by" in run.tiers:
+        sums = run.tiers.groupby(run.tiers["policy"].astype(str))[["listed_by", "agencies"]].sum()
+        quota = [policy.name for policy in run.policies if by_quota(policy) and policy.name in shares]
+        shares[quota] = (sums["listed_by"] / sums["agencies"].clip(lower=1))[quota]
     return [
         (policy.name, float(shares[policy.name]), float(policy["lists.unmonitored.target_share"]))
         for policy in run.policies

@@ -48,7 +48,7 @@ class Scored:
         Whether each of them was registered before the day, and whether it was on the register then.
     X : DataFrame of shape (n, n_features)
         Features of those on the register, indexed by ``enterprise_id``.
-    scores : DataFrame of shape (n, 8)
+    scores : DataFrame of shape (n, 10)
         Their scores, as of `Model.score`, indexed from 0.
     """
 
@@ -165,11 +165,13 @@ class Model(Result):
 
         Returns
         -------
-        DataFrame of shape (n, 8)
+        DataFrame of shape (n, 10)
             ``enterprise_id``, ``sector``, ``risk_margin`` (log-odds), ``risk_probability``,
             ``credit_points``, ``credit_probability`` (of a new adverse event within 12 months),
-            ``red_line`` (the gravest adverse kind that stands open, or NA) and ``flags`` (what the models
-            never saw at fit, codes joined by ``;``). Enterprises that were not on the register are left out.
+            ``red_line`` (the gravest adverse kind that stands open, or NA), ``standing_records`` (each kind
+            that stands open, with the weeks since its youngest record), ``adverse_record`` (whether any was
+            ever known) and ``flags`` (what the models never saw at fit, codes joined by ``;``). Enterprises
+            that were not on the register are left out.
         """
         with opened(data, as_of, threads=threads) as known:
             return self.scored(known, ids).scores
@@ -193,7 +195,7 @@ class Model(Result):
         here = on_register(known, asked)
         features = features_of(known, asked)
         X = features[here].set_axis(pd.Index(asked[here], name="enterprise_id"))
-        scores = self.score_features(X, X.index, standing(known, asked)[here].to_numpy())
+        scores = self.score_features(X, X.index, standing(known, asked)[here])
         return Scored(known.day, asked, features["sector"].notna(), here, X, scores)
 
     def certainty(
@@ -311,7 +313,7 @@ class Model(Result):
         return monitor(self.credit, X, Bands.from_dict(self.manifest["credit"]["bands"]))
 
     def score_features(
-        self, X: pd.DataFrame, ids: pd.Series | pd.Index, red_line: Any = None
+        self, X: pd.DataFrame, ids: pd.Series | pd.Index, records: pd.DataFrame | None = None
     ) -> pd.DataFrame:
         """Score enterprises whose features are given, with the columns of `score`.
 
@@ -320,13 +322,18 @@ class Model(Result):
         X : DataFrame of shape (n, n_features)
             As from `tierkit.features.build`.
         ids : array of str, shape (n,)
-        red_line : array of str, shape (n,), optional
-            As from `tierkit.features.standing`; none stands if absent.
+        records : DataFrame of shape (n, 3), optional
+            As from `tierkit.features.standing`, row by row; if absent none stands, and whether there ever
+            was one is not known.
         """
         of_risk, of_credit = X[list(self.risk.inputs_.names)], X[list(self.credit.inputs_.names)]
         margin = self.risk.margin(of_risk)
         points, log_odds = self.credit.points_and_log_odds(of_credit)
         flags = pd.concat([self.risk.check(of_risk), self.credit.check(of_credit)], axis=1)
+        if records is None:
+            records = pd.DataFrame(
+                {"red_line": None, "standing_records": "", "adverse_record": pd.NA}, index=X.index
+            )
         return pd.DataFrame(
             {
                 "enterprise_id": pd.Series(ids, dtype="str").to_numpy(),
@@ -335,10 +342,12 @@ class Model(Result):
                 "risk_probability": self.risk.calibration_.probability(margin),
                 "credit_points": points,
                 "credit_probability": expit(log_odds),
-                "red_line": pd.Categorical([None] * len(X) if red_line is None else red_line, list(GRAVITY)),
+                "red_line": pd.Categorical(records["red_line"].to_numpy(), list(GRAVITY)),
+                "standing_records": records["standing_records"].to_numpy(),
+                "adverse_record": pd.array(records["adverse_record"].to_numpy(), "boolean"),
                 "flags": flag_text(flags.loc[:, ~flags.columns.duplicated()]).to_numpy(),
             }
-        ).astype({"enterprise_id": "str", "flags": "str"})
+        ).astype({"enterprise_id": "str", "standing_records": "str", "flags": "str"})
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the model folder, completely or not at all.

@@ -14,14 +14,25 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from tierkit.city.engine.kernels import LOG, TALLY, advance, bind, reregister, review, set_offsets, settle
+from tierkit.city.engine.kernels import (
+    LOG,
+    TALLY,
+    advance,
+    bind,
+    candidates,
+    reregister,
+    review,
+    set_offsets,
+    settle,
+)
 from tierkit.city.engine.rules import Rules, compile_rules
 from tierkit.city.keyed_random import Block, draws
 from tierkit.city.limits import LAST_WEEK, MAX_SEED
 from tierkit.city.population import cells, violation_weeks
-from tierkit.city.world import LOG_MIN, LOG_ONE, State, World
+from tierkit.city.world import LOG_MIN, LOG_ONE, Fixed, State, World
 from tierkit.policy import Policy
 from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
+from tierkit.policy.tiers.lists import filled
 from tierkit.records import CHANNELS, TIERS
 from tierkit.scores.gate import check_scores
 
@@ -181,6 +192,9 @@ def _starting_scores(state: State, world: World, policy: Policy, scores: pd.Data
         raise ValueError("The 'scores' hold none of the enterprises of this world; score the same dataset.")
     if ((risk <= 0) | (risk >= 1)).any() or np.isinf(points).any():
         raise ValueError("A 'risk_probability' must be in (0, 1) and 'credit_points' finite.")
+    if "adverse_record" in aligned:
+        untold = (state.recorded == 2) & aligned["adverse_record"].notna().to_numpy()
+        state.recorded[untold] = aligned["adverse_record"].to_numpy()[untold].astype(np.uint8)
     # An enterprise without a score, as one still to enter, starts at the mean of its sector.
     # The mean is taken on the grid and rounded again, so that whoever starts at it stands on the grid as
     # well.
@@ -225,7 +239,32 @@ def _prepare(
     there &= ((fixed.entered <= world.week) & (world.week < state.left))[fixed.enterprise]
     state.spells[:] = np.bincount(world.fixed.enterprise[there], minlength=n)
     review(world.fixed, state, rules, world.week, 0, n, True)
+    _fill_lists(world.fixed, state, rules, world.week)
     return state
+
+
+def _fill_lists(world: Fixed, state: State, rules: Rules, week: int) -> None:
+    """List those of the least risk for each agency, where lists are filled to a share."""
+    if rules.list_on <= 1:
+        return
+    n = len(world.entered)
+    margin, points, may = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.uint8)
+    candidates(world, state, rules, week, margin, points, may)
+    rank = np.empty(n, np.int64)
+    rank[np.lexsort((-points, margin))] = np.arange(n)
+    rank[may < 2] = -1
+    # An enterprise's obligations with one agency stand side by side.
+    owner, agency = world.enterprise.astype(np.int64), world.agency.astype(np.int64)
+    pair = np.cumsum(np.r_[True, (np.diff(owner) != 0) | (np.diff(agency) != 0)]) - 1
+    first = np.flatnonzero(np.r_[True, np.diff(pair) != 0])
+    who, cell = owner[first], agency[first]
+    if rules.list_on == 3:
+        cell = cell * len(rules.scope_sector) + world.sector[who]
+    there = np.flatnonzero(may[who] > 0)
+    on = np.zeros(len(first), np.uint8)
+    on[there] = filled(cell[there], rank[who[there]], rules.list_share)
+    state.unseen[:] = on[pair]
+    state.listed[:] = np.bincount(who[on == 1], minlength=n) > 0
 
 
 def run(
@@ -259,7 +298,8 @@ def run(
         Strength of general deterrence, log hazard per log perceived rate.
     scores : DataFrame, optional
         ``enterprise_id``, ``risk_probability``, ``credit_points`` as of the start, for policies whose
-        tiers rest on models. Without it the rule score stands in.
+        tiers rest on models. Without it the rule score stands in. In a world that knows of no records,
+        ``adverse_record`` says who had one.
     threads : int
         Threads that share the slices of a week; the result does not depend on it.
     chunk_obligations : int
@@ -344,6 +384,7 @@ def run(
             here = [part for part in slices if fixed.entered[part[0]] <= week] or slices[:1]
             if at and at % rules.cadence == 0:
                 _map(pool, partial(look, week), here)
+                _fill_lists(fixed, state, rules, week)
             parts = _map(pool, partial(work, week), here)
             who, mask, signals, events = (np.concatenate([part[k] for part in parts]) for k in range(4))
             # Whole numbers add up to the same in any order, so slices and threads change nothing.

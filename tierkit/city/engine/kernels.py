@@ -16,6 +16,7 @@ from numba import njit
 from tierkit.city.engine.rules import ADVERSE_EVERY, FADE_WEEKS, MAX_SHIFT, NO_TIER_RATE, REFERENCE_DEPTH
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, philox
 from tierkit.city.world import LOG_ONE, NEVER
+from tierkit.policy.tiers.standing import SOUND_GRADE
 
 __all__ = [
     "LOG",
@@ -24,6 +25,7 @@ __all__ = [
     "TALLY",
     "advance",
     "bind",
+    "candidates",
     "reregister",
     "review",
     "set_offsets",
@@ -278,6 +280,9 @@ def _adverse(
                 until = min(until, first + rules.repair_delay[y2 >> 24])
             # A record that is open for longer stays open for longer.
             state.adverse_until[e, kind] = max(until, np.int64(state.adverse_until[e, kind]))
+            state.adverse_week[e, kind] = week
+            if rules.merit[kind] == 0:
+                state.recorded[e] = 1
             _add_event(
                 state.conduct,
                 state.conduct_week,
@@ -595,7 +600,7 @@ def _propose(
                     tally[agency, BY_DUPLICATE] += 1
                     continue
                 stop = -1
-                if state.listed[e] == 1:
+                if state.unseen[i] == 1:
                     stop = BY_LIST
                 elif rules.quiet_item[world.item[i]] == 1:
                     stop = BY_ITEM
@@ -668,6 +673,7 @@ def _propose(
                     continue
                 if (
                     state.due_week[i] != NEVER
+                    or state.unseen[i] == 1
                     or rules.quiet_item[world.item[i]] == 1
                     or _covered(
                         world.offsite[i],
@@ -892,6 +898,7 @@ def _inspect(
                     state.record_week[i] = week
                     state.record_severity[i] = v
                     state.record_until[i] = until
+                    state.recorded[e] = 1
                     _add_event(
                         state.conduct,
                         state.conduct_week,
@@ -1040,6 +1047,31 @@ def set_offsets(world: Any, state: Any, rules: Any, week: Any, offset: Any) -> N
 
 
 @njit(cache=True, nogil=True)
+def candidates(
+    world: Any, state: Any, rules: Any, week: Any, margin: Any, points: Any, may: Any
+) -> None:  # pragma: no cover
+    """Write margin and points of every enterprise, and whether it may be listed: 2 yes, 1 no, 0 not there."""
+    for e in range(len(world.entered)):
+        may[e] = 0
+        if week < world.entered[e] or week >= state.left[e] or rules.scope_sector[world.sector[e]] == 0:
+            continue
+        first, last = world.start[e], world.start[e + 1]
+        added, earned = _sums(
+            state.conduct, state.conduct_week, rules.fade, state.record_until, state.adverse_until,
+            rules.update, e, first, last, week,
+        )  # fmt: skip
+        margin[e] = np.int64(state.margin0[e]) + added - state.offset[e, 0]
+        points[e] = np.int64(state.points0[e]) + earned - state.offset[e, 1]
+        may[e] = 2 if margin[e] < rules.risk_cut[-1] else 1
+        for i in range(first, last):
+            if week < state.record_until[i]:
+                may[e] = 1
+        for kind in range(len(rules.merit)):
+            if rules.merit[kind] == 0 and week < state.adverse_until[e, kind]:
+                may[e] = 1
+
+
+@njit(cache=True, nogil=True)
 def reregister(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any) -> None:  # pragma: no cover
     """Let those who enter in slots ``lo`` to ``hi`` take over from a predecessor of the worst grade.
 
@@ -1057,6 +1089,8 @@ def reregister(world: Any, state: Any, rules: Any, week: Any, lo: Any, hi: Any) 
         )  # fmt: skip
         points = np.int64(state.points0[old]) + earned - state.offset[old, 1]
         worst = points + rules.sector_offset[world.sector[old]] < rules.credit_cut[0]
+        # Without an adverse record nobody has the worst of more than two grades.
+        worst = worst and not (rules.record_needed == 1 and state.recorded[old] == 0 and cuts > 1)
         for kind in range(len(rules.red_line)):
             if week < state.adverse_until[old, kind] and rules.red_line[kind] >= cuts:
                 worst = True
@@ -1092,6 +1126,9 @@ def review(
     known_rate, routine = state.known_rate, state.routine
     conduct, conduct_week, fade, update = state.conduct, state.conduct_week, rules.fade, rules.update
     record_until, adverse_until = state.record_until, state.adverse_until
+    record_week, adverse_week = state.record_week, state.adverse_week
+    red_tier, rising_tier, rising_penalty = rules.red_tier, rules.rising_tier, rules.rising_penalty
+    rising_weeks = rules.rising_weeks
     for e in range(lo, hi):
         if week >= left[e] or week < entered[e]:
             continue
@@ -1105,10 +1142,23 @@ def review(
         level = _place(
             margin, rules.risk_cut, rules.slack_margin, -1 if fresh else np.int64(state.risk_level[e])
         )
+        spared = rules.record_needed == 1 and state.recorded[e] == 0
+        counted = max(points, rules.sound_points) if spared else points
         good = _place(
-            points, rules.credit_cut, rules.slack_points, -1 if fresh else cuts - np.int64(state.grade[e])
+            counted, rules.credit_cut, rules.slack_points, -1 if fresh else cuts - np.int64(state.grade[e])
         )
-        grade = cuts - good
+        grade = min(cuts - good, SOUND_GRADE) if spared else cuts - good
+        # The best tier that open records allow.
+        least = np.int64(0)
+        for kind in range(len(red_tier)):
+            if week < adverse_until[e, kind]:
+                least = max(least, np.int64(red_tier[kind]))
+                if week - np.int64(adverse_week[e, kind]) <= rising_weeks:
+                    least = max(least, np.int64(rising_tier[kind]))
+        if least < rising_penalty:
+            for i in range(first, last):
+                if week < record_until[i] and week - np.int64(record_week[i]) <= rising_weeks:
+                    least = np.int64(rising_penalty)
         red = False
         worst = np.int64(0)
         for kind in range(len(rules.red_line)):
@@ -1122,7 +1172,7 @@ def review(
             # Cut-offs are in 1/16 point here, and 1024 times that in `TierRule`. Rounding down first moves
             # nobody: x >> 10 >= cut exactly where x >= 1024 cut. Weights are below 2**17, so the products are
             # below 2**50.
-            score = (rules.credit_weight * points - rules.risk_weight * margin) >> 10
+            score = (rules.credit_weight * counted - rules.risk_weight * margin) >> 10
             tier = tops - _place(
                 score,
                 rules.composite_cut,
@@ -1136,11 +1186,13 @@ def review(
             tier = np.int64(rules.matrix[level, grade])
         if red and rules.composite == 1:
             grade = max(grade, min(worst, cuts))
+        if scoped:
+            tier = max(tier, least)
         old = np.int64(state.tier[e])
         if not fresh and tier != old:
             if week - np.int64(state.tier_week[e]) < rules.dwell and not red:
-                tier = old
-            else:
+                tier = max(old, least) if scoped else old
+            if tier != old:
                 if state.changes[e] < 255:
                     state.changes[e] += 1
                 if (
@@ -1162,9 +1214,13 @@ def review(
             and scoped
             and margin <= rules.list_margin
             and points >= rules.list_points
+            and least == 0
             and not red
         )
-        state.listed[e] = 1 if listed else 0
+        if rules.list_on <= 1 or fresh:
+            state.listed[e] = 1 if listed else 0
+            for i in range(first, last):
+                state.unseen[i] = state.listed[e]
         shift = np.int64(0)
         if gradient != 0:
             # `>>` rounds down, below zero as well; another engine has to do the same.

@@ -56,6 +56,8 @@ NO_TIER_RATE = -30_000
 REFERENCE_DEPTH = len(TIERS)
 """Row of the detection table that equal-chance audits use."""
 FADE_WEEKS = 1024
+_LISTS = ("rule", "agency", "agency_sector")
+_INSPECTED = tuple(kind for kind in EVENT_KINDS if kind not in UNINSPECTED_KINDS)
 MAX_SHIFT = 1.5
 """Most by which what the records tell may raise or lower the logarithm of a routine rate."""
 HONOUR_WEEKS = 156
@@ -114,7 +116,8 @@ class Rules(NamedTuple):
     scope_sector: NDArray[np.uint8]  # (S)
     scope_agency: NDArray[np.uint8]  # (A)
     # lists, off-site, code, joint, cap, capacity
-    list_on: int
+    list_on: int  # 1 by rule; filled to list_share by agency (2) or by agency and sector (3)
+    list_share: float
     list_margin: int
     list_points: int
     quiet_item: NDArray[np.uint8]  # (I)
@@ -165,6 +168,12 @@ class Rules(NamedTuple):
     neutral: int
     sector_offset: NDArray[np.int64]  # (S) point steps
     red_line: NDArray[np.uint8]  # (K) best grade while the record is open; 0 caps nothing
+    record_needed: int
+    sound_points: int  # cut-off of grade B
+    red_tier: NDArray[np.uint8]  # (K) best tier while the record is open; 0 states nothing
+    rising_tier: NDArray[np.uint8]  # (K) the same while it is not older than rising_weeks
+    rising_penalty: int  # the same of a penalty
+    rising_weeks: int
     update: NDArray[np.int32]  # (events, 2) by event: margin, points
     bucket: NDArray[np.uint8]  # (events) by event: row of fade
     fade: NDArray[np.int64]  # (HALF_LIVES, FADE_WEEKS) 2**-16
@@ -361,6 +370,11 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
     interval = policy["frequency.schedule"] == "interval"
     tier_rule = TierRule.of(policy)
     terms = repair_terms(world.origin)
+    by_records = tier_rule.by_records
+
+    def stated(kinds: NDArray[np.bool_], tier: int, columns: tuple[str, ...]) -> NDArray[np.uint8]:
+        return np.array([kinds[EVENT_KINDS.index(one)] * tier for one in columns], np.uint8)
+
     return Rules(
         fall=probability_table(),
         # Cumulative: two ends are enough, the rest is serious.
@@ -413,7 +427,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         permit_cycle=int(p["commitment.renewal"]),
         scope_sector=tier_rule.in_scope.astype(np.uint8),
         scope_agency=_flags(agencies, policy["scoring.scope_agencies"], 1),
-        list_on=int(tier_rule.list_enabled),
+        list_on=policy["lists.unmonitored.enabled"] * (1 + _LISTS.index(policy["lists.unmonitored.by"])),
+        list_share=float(policy["lists.unmonitored.target_share"]),
         list_margin=tier_rule.list_margin,
         list_points=tier_rule.list_points,
         quiet_item=_quiet(policy, world.place),
@@ -466,5 +481,11 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         neutral=TIERS.index(NEUTRAL_TIER),
         sector_offset=tier_rule.sector_offset,
         red_line=np.array([tier_rule.caps[EVENT_KINDS.index(kind)] for kind in UNINSPECTED_KINDS], np.uint8),
+        record_needed=int(by_records.needed),
+        sound_points=by_records.sound_points,
+        red_tier=stated(by_records.red_kinds, by_records.red_tier, UNINSPECTED_KINDS),
+        rising_tier=stated(by_records.rising_kinds, by_records.rising_tier, UNINSPECTED_KINDS),
+        rising_penalty=int(stated(by_records.rising_kinds, by_records.rising_tier, _INSPECTED).max()),
+        rising_weeks=by_records.rising_weeks,
         **_score_update(policy),
     )

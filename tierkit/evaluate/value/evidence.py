@@ -17,7 +17,7 @@ from tierkit.evaluate.value.opportunities import open_obligations, weekly_chance
 from tierkit.evaluate.value.overlap import Gap, OverlapError
 from tierkit.evaluate.windows import check_window
 from tierkit.policy import Policy
-from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import assign, listed
 from tierkit.records.gate import day_of
 from tierkit.scores.gate import check_scores
 
@@ -181,8 +181,12 @@ def true_value(given: Logged, potential: pd.DataFrame) -> float:
 
 def _placed(rows: pd.DataFrame, scored: pd.DataFrame, policy: Policy) -> pd.DataFrame:
     """Return the obligations with tier and list under a policy."""
-    tiers = assign(scored, policy).set_index("enterprise_id")[["tier", "unmonitored"]]
-    return rows.join(tiers, on="enterprise_id")
+    tiers = assign(scored, policy).set_index("enterprise_id")[["tier"]]
+    keys = ["enterprise_id", "agency"]
+    on = listed(scored, policy, rows).set_index(keys)["listed"].rename("unmonitored")
+    placed = rows.join(tiers, on="enterprise_id")
+    names = pd.MultiIndex.from_frame(placed[keys].astype("str"))
+    return placed.assign(unmonitored=on.reindex(names, fill_value=False).to_numpy(bool))
 
 
 def _inspected(

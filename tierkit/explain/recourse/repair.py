@@ -151,7 +151,7 @@ def credit_path(
         if case == "earliest":
             events = repaired(events, day)
         with known(Tables({**now, "credit_events": events}, now.place)) as later:
-            X, red = features_of(later, pairs), standing(later, pairs)
+            X, red = features_of(later, pairs), standing(later, pairs)["red_line"]
             counts = later.query(_OPEN, pairs)["open"]
         points = card.points(X[list(card.inputs_.names)])
         parts.append(pairs.assign(case=case, points=points, red_line=red, open_records=counts))

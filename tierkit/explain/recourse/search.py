@@ -150,29 +150,29 @@ def answers(
                 rows.append(sheet.row(question.enterprise_id, own, day) if own else base)
     pairs = pd.DataFrame(list(sheet.pairs), columns=["enterprise_id", "as_of"])
     with known(edited(tables, sheet.copies, policy.name), threads=threads) as seen:
-        parts, red = features_of(seen, pairs), standing(seen, pairs)
+        parts, records = features_of(seen, pairs), standing(seen, pairs)
     X = pd.concat(
         [parts[names].take(numbers[source]).reset_index(drop=True) for source, names in _SOURCES.items()],
         axis=1,
     )[parts.columns]
     out = pd.DataFrame(asked, columns=["question", "steps", "on"])
     out["cost"] = [sum(step.cost for step in steps) for steps in out["steps"]]
-    red = red.take(numbers["credit_events"]).reset_index(drop=True)
+    records = records.take(numbers["credit_events"]).reset_index(drop=True)
     stands = [questions[place] for place in out["question"]]
-    return pd.concat([out, placed(model, X, red, stands, out["on"], policy)], axis=1)
+    return pd.concat([out, placed(model, X, records, stands, out["on"], policy)], axis=1)
 
 
 def placed(
     model: Model,
     X: pd.DataFrame,
-    red: pd.Series,
+    records: pd.DataFrame,
     stands: Sequence[Question],
     on: pd.Series,
     policy: Policy,
 ) -> pd.DataFrame:
     """Return scores and tiers of rows of features, each on its day after the tier that stands."""
     ids = pd.Series(np.arange(len(X))).astype("str")
-    scores = model.score_features(X, ids, red)
+    scores = model.score_features(X, ids, records)
     since = pd.Series([question.since for question in stands])
     previous = pd.DataFrame({
         "enterprise_id": ids,

@@ -263,8 +263,8 @@ def _bounds(
     taken = {question.enterprise_id: question.sets[-1] for question in stuck}  # the last set is all steps
     pairs = pd.DataFrame({"enterprise_id": list(taken), "as_of": last})
     with known(spotless(tables, taken, policy.name), threads=threads) as seen:
-        X, red = features_of(seen, pairs), standing(seen, pairs)
-    return dict(zip(taken, placed(model, X, red, stuck, pairs["as_of"], policy)["tier"], strict=True))
+        X, records = features_of(seen, pairs), standing(seen, pairs)
+    return dict(zip(taken, placed(model, X, records, stuck, pairs["as_of"], policy)["tier"], strict=True))
 
 
 def _obstacles(
@@ -283,8 +283,9 @@ def _obstacles(
         given = event["repairable_from"] is not None
         until: pd.Timestamp = min(ends_after(event), event["repairable_from"]) if given else ends_after(event)
         if is_open(event, day) and until >= last:
-            capped = policy["red_lines"].get(event["kind"], GRADES[0]) != GRADES[0]
-            code = "red_line" if capped else "not_before" if given else "never"
+            barred = policy["red_lines"].get(event["kind"], GRADES[0]) != GRADES[0]
+            barred |= event["kind"] in policy["red_line_tier.kinds"]
+            code = "red_line" if barred else "not_before" if given else "never"
             found.append(Obstacle(code, event["event_id"], event["kind"], f"{until:%Y-%m-%d}"))
     again = question.since + 7 * policy["review.dwell_weeks"] * DAY
     if again > last:

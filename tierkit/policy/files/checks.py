@@ -188,6 +188,8 @@ def stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Clash
     """
     for share, made_by in _SETTINGS.items():
         changed = [path for path in after if path.startswith(share) and after[path] != before.get(path)]
+        if share.startswith("lists.unmonitored") and after["lists.unmonitored.by"] != "rule":
+            continue  # the share itself fills the lists
         if changed and all(after[path] == before.get(path) for path in made_by):
             yield Clash(
                 changed[0],

@@ -1,6 +1,7 @@
 """Tiers from scores by a deterministic rule, with the reason and the distance to the next tier."""
 
 from tierkit.policy.tiers.assignment import assign
+from tierkit.policy.tiers.lists import by_quota, listed
 from tierkit.policy.tiers.reasons import REASONS, sentences
 from tierkit.policy.tiers.rule import (
     MARGIN_ONE,
@@ -12,6 +13,7 @@ from tierkit.policy.tiers.rule import (
     place,
     point_steps,
 )
+from tierkit.policy.tiers.standing import RecordRule, Standing
 
 __all__ = [
     "MARGIN_ONE",
@@ -19,8 +21,12 @@ __all__ = [
     "POINT_ONE",
     "REASONS",
     "Previous",
+    "RecordRule",
+    "Standing",
     "TierRule",
     "assign",
+    "by_quota",
+    "listed",
     "margin_steps",
     "place",
     "point_steps",

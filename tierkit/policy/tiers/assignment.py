@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tierkit.policy import PolicyLike, policy_of
 from tierkit.policy.tiers.distance import distances
-from tierkit.policy.tiers.inputs import check_inputs
+from tierkit.policy.tiers.inputs import check_inputs, standing_of
 from tierkit.policy.tiers.reasons import REASONS, reason_codes
 from tierkit.policy.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
 from tierkit.records import EVENT_KINDS, GRADES, TIERS
@@ -33,8 +33,11 @@ def assign(
     Parameters
     ----------
     scores : pandas.DataFrame
-        ``enterprise_id``, ``sector``, ``risk_probability`` (in [0, 1]), ``credit_points`` and, where there
-        are such records, ``red_line`` (the gravest kind of credit event that stands, or NA).
+        ``enterprise_id``, ``sector``, ``risk_probability`` (in [0, 1]), ``credit_points`` and, as
+        far as records are known, ``red_line`` (the gravest kind of credit event that stands, or NA),
+        ``standing_records`` (the open records with their weeks, such as ``penalty:12;court_default:80``)
+        and ``adverse_record`` (whether any was ever known; whoever has NA is not spared a bad grade for
+        having none).
     policy : Policy, name or path
     previous : pandas.DataFrame, optional
         The last assignment: ``enterprise_id``, ``tier``, ``risk_level``, ``credit_grade`` and either
@@ -52,11 +55,15 @@ def assign(
         ``credit_grade`` (capped); ``tier_reason`` (an id of `REASONS`); ``distance_risk`` (log-odds) and
         ``distance_credit`` (points), signed moves to the nearest boundary that changes the tier, NaN where
         there is none; ``buffered`` (whether the hysteresis is part of them: it is for those with a last
-        assignment, and the new are told the way to the cut-off itself); ``unmonitored``; ``held`` (whether
+        assignment, and the new are told the way to the cut-off itself); ``unmonitored`` (by
+        rule; lists that are filled to a share depend on everybody, and `tierkit.policy.tiers.listed` gives
+        them); ``held`` (whether
         hysteresis or dwell keeps the tier from what the scores alone give); ``changed`` (whether the tier
         differs from the last one; true for the new, so
         that ``assigned_on`` is this day where it is true and the last one where not); ``composite_points``
-        (NaN under a matrix); ``red_line`` (the kind where it caps the grade, else NA).
+        (NaN under a matrix); ``red_line`` (the kind where it caps the grade, else NA); ``tier_record`` (the
+        kind of open record for which the policy states a tier, else NA); ``without_record`` (whether the
+        credit counts as grade B although the points are fewer, as there never was an adverse record).
 
     Raises
     ------
@@ -82,15 +89,14 @@ def assign(
     risk = scores["risk_probability"]
     if policy.oracle and oracle_probability is not None:
         risk = oracle_probability.reindex(scores["enterprise_id"])
-    kinds = scores["red_line"] if "red_line" in scores else pd.Series(pd.NA, index=scores.index)
     rule = TierRule.of(policy)
     margin = margin_steps(risk.to_numpy(np.float64))
     points = point_steps(scores["credit_points"].to_numpy(np.float64))
-    sector, red_line = rule.sector_codes(scores["sector"]), _codes(kinds, EVENT_KINDS)
+    sector, standing = rule.sector_codes(scores["sector"]), standing_of(scores)
     last = _previous(scores["enterprise_id"], previous, as_of)
-    placed = place(rule, margin, points, sector, red_line, last)
-    to_risk, to_credit = distances(rule, margin, points, sector, red_line, placed)
-    capping = (rule.caps[red_line] > 0) & placed.in_scope
+    placed = place(rule, margin, points, sector, standing, last)
+    to_risk, to_credit = distances(rule, margin, points, sector, standing, placed)
+    capping = (rule.caps[standing.red_line] > 0) & placed.in_scope
     return pd.DataFrame(
         {
             "enterprise_id": scores["enterprise_id"].astype("str"),
@@ -105,7 +111,9 @@ def assign(
             "held": placed.tier != placed.fresh,
             "changed": placed.tier != last.tier,
             "composite_points": placed.composite / POINT_ONE if rule.composite else np.nan,
-            "red_line": _category(np.where(capping, red_line, -1), EVENT_KINDS),
+            "red_line": _category(np.where(capping, standing.red_line, -1), EVENT_KINDS),
+            "tier_record": _category(placed.record, EVENT_KINDS),
+            "without_record": placed.without_record,
         },
         index=scores.index,
     )

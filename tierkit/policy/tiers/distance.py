@@ -15,6 +15,7 @@ from tierkit.policy.tiers.rule import (
     Steps,
     TierRule,
 )
+from tierkit.policy.tiers.standing import SOUND_GRADE, Standing
 from tierkit.records import TIERS
 
 __all__ = ["distances"]
@@ -24,7 +25,7 @@ _POINT_STEPS = POINT_LIMIT * POINT_ONE
 
 
 def distances(
-    rule: TierRule, margin: Steps, points: Steps, sector: Steps, red_line: Steps, placed: Placement
+    rule: TierRule, margin: Steps, points: Steps, sector: Steps, standing: Standing, placed: Placement
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the smallest moves of margin and of points that change the tier.
 
@@ -46,13 +47,13 @@ def distances(
     Of two moves as long as each other the one to the better tier is given: less risk, more points.
     """
     points = points + rule.sector_offset[sector]
-    cap = rule.caps[red_line]
+    cap, spared = rule.caps[standing.red_line], rule.by_records.spared(standing)
     if rule.composite:
-        risk, credit = _along_composite(rule, margin, points, cap, placed)
+        risk, credit = _along_composite(rule, margin, points, cap, spared, placed)
     else:
         risk = _nearest(_along_risk(rule, margin, placed), placed.tier, margin, _MARGIN_STEPS, better=-1)
         credit = _nearest(
-            _along_credit(rule, points, cap, placed), placed.tier, points, _POINT_STEPS, better=1
+            _along_credit(rule, points, cap, spared, placed), placed.tier, points, _POINT_STEPS, better=1
         )
     return _final(risk, placed) / MARGIN_ONE, _final(credit, placed) / POINT_ONE
 
@@ -72,36 +73,54 @@ def _along_risk(rule: TierRule, margin: Steps, placed: Placement) -> Iterator[Cr
     for k, cut in enumerate(rule.risk_cuts):
         up = placed.level <= k
         move = np.where(up, cut + slack, cut - slack - 1) - margin
-        yield move, np.full(len(margin), True), rule.matrix[np.where(up, k + 1, k), placed.grade]
+        tier = rule.matrix[np.where(up, k + 1, k), placed.grade]
+        yield move, np.full(len(margin), True), np.maximum(tier, placed.floor)
 
 
-def _along_credit(rule: TierRule, points: Steps, cap: Steps, placed: Placement) -> Iterator[Crossing]:
+def _along_credit(
+    rule: TierRule, points: Steps, cap: Steps, spared: NDArray[np.bool_], placed: Placement
+) -> Iterator[Crossing]:
     worst, slack = rule.grades - 1, rule.slack_points * placed.known
     for k, cut in enumerate(rule.credit_cuts):
         up = worst - placed.grade <= k
         move = np.where(up, cut + slack, cut - slack - 1) - points
-        grade = np.maximum(worst - np.where(up, k + 1, k), np.minimum(cap, worst))
-        yield move, np.full(len(points), True), rule.matrix[placed.level, grade]
+        grade = worst - np.where(up, k + 1, k)
+        grade = np.where(spared, np.minimum(grade, SOUND_GRADE), grade)
+        tier = rule.matrix[placed.level, np.maximum(grade, np.minimum(cap, worst))]
+        yield move, np.full(len(points), True), np.maximum(tier, placed.floor)
 
 
 def _along_composite(
-    rule: TierRule, margin: Steps, points: Steps, cap: Steps, placed: Placement
+    rule: TierRule,
+    margin: Steps,
+    points: Steps,
+    cap: Steps,
+    spared: NDArray[np.bool_],
+    placed: Placement,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the moves of each axis that carry the weighted sum past a cut-off."""
     top, tier = len(TIERS) - 1, placed.tier
-    score, slack = rule.weighted(margin, points), rule.slack_points * WEIGHT_ONE * placed.known
+    # Points below the cut-off of B count as that cut-off: from there the first steps up change nothing, and
+    # no step down does.
+    counted = np.where(spared, np.maximum(points, rule.by_records.sound_points), points)
+    score, slack = rule.weighted(margin, counted), rule.slack_points * WEIGHT_ONE * placed.known
 
     def crossings(weight: int, sign: int) -> Iterator[Crossing]:
         for k, cut in enumerate(rule.composite_cuts):
             up = top - tier <= k
             need = np.where(up, cut + slack - score, score - (cut - slack) + 1)
             steps = -(-need // max(weight, 1))  # rounded up: the first step that is past the cut-off
-            target = np.maximum(top - np.where(up, k + 1, k), cap)
+            target = np.maximum(np.maximum(top - np.where(up, k + 1, k), cap), placed.floor)
             yield np.where(up, sign, -sign) * steps, np.full(len(tier), weight > 0), target
+
+    def of_points() -> Iterator[Crossing]:
+        for move, possible, target in crossings(rule.credit_weight, 1):
+            lasting = ~spared | (counted + move >= rule.by_records.sound_points)
+            yield move + counted - points, possible & lasting, target
 
     return (
         _nearest(crossings(rule.risk_weight, -1), tier, margin, _MARGIN_STEPS, better=-1),
-        _nearest(crossings(rule.credit_weight, 1), tier, points, _POINT_STEPS, better=1),
+        _nearest(of_points(), tier, points, _POINT_STEPS, better=1),
     )
 
 

@@ -1,5 +1,6 @@
 """Checks of scores and previous tiers; one error lists all problems."""
 
+import re
 from datetime import date
 from decimal import Decimal
 from numbers import Real
@@ -10,11 +11,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.policy import Policy
-from tierkit.records import EVENT_KINDS, GRADES, TIERS, DataError, Problem
+from tierkit.policy.tiers.standing import Standing
+from tierkit.records import EVENT_KINDS, GRADES, REPAIRABLE_KINDS, TIERS, DataError, Problem
 
-__all__ = ["check_inputs"]
+__all__ = ["check_inputs", "standing_of"]
 
 _SCORES = ("enterprise_id", "sector", "risk_probability", "credit_points")
+_RECORD = re.compile(r"(\w+):(\d{1,4})")
 _PREVIOUS = ("enterprise_id", "tier", "risk_level", "credit_grade")
 
 
@@ -119,7 +122,62 @@ def _score_problems(scores: pd.DataFrame, policy: Policy) -> list[Problem]:
     problems += _problem(scores, "scores", "risk_probability", outside, "is outside [0, 1]", remedy)
     if "red_line" in scores:
         problems += _unknown(scores, "scores", "red_line", EVENT_KINDS, may_lack=True)
+    if "standing_records" in scores:
+        texts = scores["standing_records"]
+        wrong = {one for one in texts.dropna().unique() if _records(one) is None}
+        message = "is not kinds of open records with their weeks, such as 'penalty:12;court_default:80'"
+        remedy = f"Use {', '.join(REPAIRABLE_KINDS)}, or leave it empty."
+        problems += _problem(scores, "scores", "standing_records", texts.isin(wrong), message, remedy)
+    if "adverse_record" in scores:
+        levels, remedy = (True, False), "Say true or false, or leave it empty if nobody knows."
+        told = scores["adverse_record"]
+        other = ~told.isin(levels) & told.notna()
+        problems += _problem(scores, "scores", "adverse_record", other, "is neither true nor false", remedy)
     return problems
+
+
+def _records(text: Any) -> dict[str, int] | None:
+    """Return kind and weeks of what `standing_records` says of an enterprise; None if it is no such text."""
+    if not isinstance(text, str):
+        return None
+    found: dict[str, int] = {}
+    for part in filter(None, text.split(";")):
+        one = _RECORD.fullmatch(part)
+        if one is None or one[1] not in REPAIRABLE_KINDS or one[1] in found:
+            return None
+        found[one[1]] = int(one[2])
+    return found
+
+
+def standing_of(scores: pd.DataFrame) -> Standing:
+    """Return what the tier rule asks of records, from scores that were checked.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"standing_records": ["penalty:12", ""], "adverse_record": [True, False]})
+    >>> found = standing_of(scores)
+    >>> found.weeks[:, EVENT_KINDS.index("penalty")].tolist(), found.clean.tolist()
+    ([12, -1], [False, True])
+    """
+    out = Standing.nothing(len(scores))
+    if "red_line" in scores:
+        codes = pd.Categorical(scores["red_line"], categories=list(EVENT_KINDS)).codes.astype(np.int64)
+        out = out._replace(red_line=codes)
+    if "standing_records" in scores:
+        # Most have none, and of the rest many are alike.
+        place, texts = pd.factorize(scores["standing_records"])
+        weeks = np.full((len(texts) + 1, len(EVENT_KINDS)), -1, np.int64)  # the last for what is missing
+        for row, text in enumerate(texts):
+            for kind, since in (_records(text) or {}).items():
+                weeks[row, EVENT_KINDS.index(kind)] = since
+        out = out._replace(weeks=weeks[place])
+    # A red line that is told without its age is taken to be new.
+    untold = np.flatnonzero((out.red_line >= 0) & (out.weeks.max(axis=1) < 0))
+    out.weeks[untold, out.red_line[untold]] = 0
+    if "adverse_record" in scores:
+        never = np.asarray(scores["adverse_record"].isin([False]), np.bool_)
+        out = out._replace(clean=never & (out.weeks.max(axis=1) < 0))
+    return out
 
 
 def _previous_problems(previous: pd.DataFrame, as_of: date | None) -> list[Problem]:

@@ -29,6 +29,22 @@ REASONS: Mapping[str, Label] = MappingProxyType(
             "A record that is a red line ({red_line}) caps the credit grade at {cap}, "
             "which makes tier {tier} ({tier_label}).",
         ),
+        "red_line_tier": Label(
+            "存在未了结的红线记录（{record}），按规定列为{least}或更严的等级，现列为{tier}（{tier_label}）。",
+            "A record that is a red line ({record}) is open, for which the policy states tier {least} or a "
+            "worse one: tier {tier} ({tier_label}).",
+        ),
+        "escalated": Label(
+            "存在未了结的不良记录（{record}），发生未超过{escalation_weeks}周，不论风险高低，按规定列为{least}或更严的"
+            "等级，现列为{tier}（{tier_label}）。",
+            "An adverse record ({record}) is open and not older than {escalation_weeks} weeks, for which the "
+            "policy states tier {least} or a worse one whatever the risk: tier {tier} ({tier_label}).",
+        ),
+        "record_needed": Label(
+            "没有不良信用记录，信用按不低于B级计，列为{tier}（{tier_label}）。",
+            "There is no adverse record, so credit counts as grade B at worst, which makes tier {tier} "
+            "({tier_label}).",
+        ),
         "held_by_margin": Label(
             "评分刚越过分界，未超出缓冲（风险{hysteresis_margin}、信用{hysteresis_points}分），"
             "等级保持{tier}（{tier_label}）。",
@@ -48,6 +64,16 @@ REASONS: Mapping[str, Label] = MappingProxyType(
 """Id of a rule → sentence with placeholders, in Chinese and English; the order is that of the codes."""
 
 _ORDER = tuple(REASONS)
+_WITHOUT_RECORD = Label(
+    "没有不良信用记录，信用按不低于B级计。",
+    "There is no adverse record, so credit counts as grade B at worst.",
+)
+
+
+_DECIDING = (
+    "out_of_scope", "held_by_dwell", "red_line_tier", "escalated", "red_line", "held_by_margin",
+    "record_needed",
+)  # fmt: skip
 
 
 def reason_codes(placed: Placement, composite: bool) -> NDArray[np.int8]:
@@ -57,10 +83,13 @@ def reason_codes(placed: Placement, composite: bool) -> NDArray[np.int8]:
         [
             ~placed.in_scope,
             placed.tier != placed.candidate,
+            placed.by_record & placed.red_tier,
+            placed.by_record,
             placed.by_red_line,
             placed.candidate != placed.fresh,
+            placed.by_need & placed.without_record,
         ],
-        [_ORDER.index(one) for one in ("out_of_scope", "held_by_dwell", "red_line", "held_by_margin")],
+        [_ORDER.index(one) for one in _DECIDING],
         plain,
     ).astype(np.int8)
 
@@ -94,6 +123,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
         "hysteresis_margin": f"{policy['review.hysteresis_margin']:g}",
         "hysteresis_points": f"{policy['review.hysteresis_points']:g}",
         "dwell_weeks": policy["review.dwell_weeks"],
+        "escalation_weeks": policy["escalation.max_weeks"],
     }
     texts = []
     for row in assigned.to_dict("records"):
@@ -103,5 +133,14 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
         facts["composite_points"] = f"{row['composite_points']:.1f}"
         if not pd.isna(kind):
             facts |= {"red_line": LEVELS["event_kind"][kind].text(lang), "cap": policy[f"red_lines.{kind}"]}
-        texts.append(REASONS[row["tier_reason"]].text(lang).format_map(facts))
+        if not pd.isna(row["tier_record"]):
+            least = "red_line_tier" if row["tier_reason"] == "red_line_tier" else "escalation"
+            facts |= {
+                "record": LEVELS["event_kind"][row["tier_record"]].text(lang),
+                "least": policy[f"{least}.tier"],
+            }
+        said = [REASONS[row["tier_reason"]].text(lang).format_map(facts)]
+        if row["without_record"] and row["tier_reason"] != "record_needed":
+            said.append(_WITHOUT_RECORD.text(lang))
+        texts.append((" " if lang == "en" else "").join(said))
     return pd.Series(texts, index=assigned.index, dtype="str", name="reason")

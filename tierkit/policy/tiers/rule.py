@@ -11,17 +11,24 @@ the grid once, so the same records give the same tier on every machine and in ev
    ``score >= cut + slack`` and ``high`` that with ``score >= cut - slack``. The place is the previous one,
    raised to ``low`` or lowered to ``high`` where it lies outside: a cut-off must be passed by the slack.
    Previous places that this policy's cut-offs do not have count as none.
-3. **Red line.** While a record caps the grade, the grade is that cap or worse. A cap that the policy has
+3. **Red line, and the need of a record.** Where the policy asks for a record behind a bad grade, whoever is
+   known to have had no adverse record is graded B at worst, and its points count as no fewer than the
+   cut-off of B. While a record caps the grade, the grade is that cap or worse. A cap that the policy has
    no grade for means its worst one.
 4. **Tier.** By matrix: the entry of risk level and (capped) grade. By composite: the place of
    ``credit weight × points − risk weight × margin`` among the composite cut-offs, T1 on top, with the
    points' slack and the previous tier as the previous place; a cap of A, B, C, D is a cap of T1, T2, T3, T4.
+   While a record is open that is a red line to a tier, or that escalates and is not older than that, the
+   tier is the one that the policy states for it, or a worse one.
 5. **Dwell.** If the tier differs from the previous one, which is younger than the dwell, and no red line
-   caps the grade, the previous tier stays (level and grade move all the same).
+   caps the grade, the previous tier stays (level and grade move all the same), but never above the tier that
+   an open record states.
 6. **Scope.** Outside the policy's sectors the tier is `NEUTRAL_TIER`, whatever the scores.
 
-An enterprise is on the unmonitored list if the list is enabled, its sector is in scope, its margin is at
-most, its points are at least what the list asks, and no red line caps its grade.
+An enterprise is on the unmonitored list by rule if that is how the list is made, the list is enabled, its
+sector is in scope, its margin is at most, its points are at least what the list asks, no red line caps its
+grade, and no open record states a tier worse than T1. Lists that are filled to a share depend on everybody:
+`tierkit.policy.tiers.lists`.
 """
 
 from dataclasses import dataclass
@@ -33,6 +40,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tierkit.arrays import Ints
 from tierkit.policy import Policy
+from tierkit.policy.tiers.standing import SOUND_GRADE, RecordRule, Standing
 from tierkit.records import EVENT_KINDS, GRADES, TIERS
 
 __all__ = [
@@ -136,7 +144,19 @@ class Placement(NamedTuple):
     fresh: Steps
     """Tier that the scores alone would give: no previous one, but red lines."""
     by_red_line: NDArray[np.bool_]
-    """Whether the candidate would be another but for a red line."""
+    """Whether the candidate would be another but for a red line on the grade."""
+    by_record: NDArray[np.bool_]
+    """Whether the candidate would be another but for the tier that an open record states."""
+    red_tier: NDArray[np.bool_]
+    """Whether the record that states a tier is a red line; otherwise it escalates."""
+    record: Steps
+    """Event kind of the record that states a tier; -1 where none states one worse than T1."""
+    floor: Steps
+    """Best tier that open records allow."""
+    without_record: NDArray[np.bool_]
+    """Whether grade or points are better than the points alone give, as there is no adverse record."""
+    by_need: NDArray[np.bool_]
+    """Whether the candidate would be another but for that."""
     known: NDArray[np.bool_]
     """Whether there was a last assignment that counts, and so hysteresis and dwell."""
 
@@ -169,6 +189,7 @@ class TierRule:
     in_scope: NDArray[np.bool_]
     caps: Steps
     """Cap of the grade by event kind, with 0 for none and a last entry of 0 for no record."""
+    by_records: RecordRule
     list_enabled: bool
     list_margin: int
     list_points: int
@@ -190,10 +211,11 @@ class TierRule:
         composite = policy["scoring.logic"] == "composite"
         matrix = [["T1"]] if composite else policy["scoring.matrix"]  # one not used need not fit the cut-offs
         risk_weight = policy["scoring.composite_risk_weight"] * POINT_ONE / MARGIN_ONE * WEIGHT_ONE
+        credit_cuts = point_steps(policy["scoring.credit_cutoffs"])
         return cls(
             composite=composite,
             risk_cuts=margin_steps(policy["scoring.risk_cutoffs"]),
-            credit_cuts=point_steps(policy["scoring.credit_cutoffs"]),
+            credit_cuts=credit_cuts,
             composite_cuts=point_steps(policy["scoring.composite_cutoffs"]) * WEIGHT_ONE,
             matrix=np.array([[TIERS.index(tier) for tier in row] for row in matrix]),
             risk_weight=round(risk_weight),
@@ -204,7 +226,8 @@ class TierRule:
             sector_offset=point_steps(offsets or [0.0]),
             in_scope=np.array([sector in scope for sector in sectors] or [True]),
             caps=np.array([*caps, 0]),
-            list_enabled=policy["lists.unmonitored.enabled"],
+            by_records=RecordRule.of(policy, credit_cuts),
+            list_enabled=policy["lists.unmonitored.enabled"] and policy["lists.unmonitored.by"] == "rule",
             list_margin=int(margin_steps(policy["lists.unmonitored.max_risk"])),
             list_points=int(point_steps(policy["lists.unmonitored.min_points"])),
             sectors=sectors,
@@ -243,7 +266,7 @@ def _place(score: Steps, cuts: Steps, slack: int, previous: Steps) -> Steps:
 
 
 def place(
-    rule: TierRule, margin: Steps, points: Steps, sector: Steps, red_line: Steps, previous: Previous
+    rule: TierRule, margin: Steps, points: Steps, sector: Steps, standing: Standing, previous: Previous
 ) -> Placement:
     """Apply steps 1 to 6 of the rule in this module's docstring.
 
@@ -254,52 +277,70 @@ def place(
         Grid steps; points without the sector's offset.
     sector : ndarray of int, shape (n,)
         Codes as of `TierRule.sector_codes`.
-    red_line : ndarray of int, shape (n,)
-        Codes of `tierkit.records.EVENT_KINDS`, -1 where there is no such record.
+    standing : Standing
     previous : Previous
     """
     points = points + rule.sector_offset[sector]
-    cap = rule.caps[red_line]
+    counted, spared = rule.by_records.counted(points, standing), rule.by_records.spared(standing)
+    cap = rule.caps[standing.red_line]
+    floor, record, red_tier = rule.by_records.stated(standing)
     # A policy with fewer levels or grades than that of the last assignment has no such place to keep.
     known = (previous.tier != _NONE) & (previous.level < rule.levels) & (previous.grade < rule.grades)
     last = Previous(*(np.where(known, one, _NONE) for one in previous))
     nobody = Previous(*(np.full_like(margin, _NONE) for _ in previous))
+    uncapped, unspared = np.zeros_like(cap), np.zeros_like(spared)
 
-    # Four times, with and without the red line and with and without what was before: the differences are the
+    # With and without the red line, the need of a record and what was before: the differences are the
     # reasons. What decides is the first.
-    level, grade, candidate = _steps_1_to_4(rule, margin, points, cap, last)
-    _, _, uncapped = _steps_1_to_4(rule, margin, points, np.zeros_like(cap), last)
-    _, _, fresh = _steps_1_to_4(rule, margin, points, cap, nobody)
-    _, _, plain = _steps_1_to_4(rule, margin, points, np.zeros_like(cap), nobody)
+    level, grade, own = _steps_1_to_4(rule, margin, counted, cap, spared, last)
+    fresh = _steps_1_to_4(rule, margin, counted, cap, spared, nobody)[2]
+    others = [
+        tuple(_steps_1_to_4(rule, margin, values, caps, sound, before)[2] for before in (last, nobody))
+        for values, caps, sound in ((counted, uncapped, spared), (points, cap, unspared))
+    ]
+    candidate, first = np.maximum(own, floor), np.maximum(fresh, floor)
     dwells = known & (candidate != previous.tier) & (previous.weeks < rule.dwell) & (cap == 0)
     in_scope = rule.in_scope[sector]
     neutral = TIERS.index(NEUTRAL_TIER)
-    listed = (margin <= rule.list_margin) & (points >= rule.list_points) & (cap == 0) & in_scope
+    listed = (margin <= rule.list_margin) & (points >= rule.list_points) & (cap == 0) & (floor == 0)
+
+    def made(without: tuple[Steps, ...], now: Steps, anew: Steps) -> NDArray[np.bool_]:
+        """Return where what was left out decides: in the candidate, or where that is what comes anew."""
+        # The second part: hysteresis may hold the tier where this, too, has put it; then both are the reason.
+        decides: NDArray[np.bool_] = (now != without[0]) | ((now == anew) & (anew != without[1]))
+        return decides
+
     return Placement(
-        tier=np.where(in_scope, np.where(dwells, previous.tier, candidate), neutral),
+        tier=np.where(in_scope, np.maximum(np.where(dwells, previous.tier, candidate), floor), neutral),
         level=level,
         grade=grade,
-        composite=rule.weighted(margin, points) // WEIGHT_ONE,
-        unmonitored=listed & rule.list_enabled,
+        composite=rule.weighted(margin, counted) // WEIGHT_ONE,
+        unmonitored=listed & in_scope & rule.list_enabled,
         in_scope=in_scope,
         candidate=np.where(in_scope, candidate, neutral),
-        fresh=np.where(in_scope, fresh, neutral),
-        # The second part: hysteresis may hold the tier where the cap, too, has put it; then both are the
-        # reason.
-        by_red_line=(candidate != uncapped) | ((candidate == fresh) & (fresh != plain)),
+        fresh=np.where(in_scope, first, neutral),
+        by_red_line=made(others[0], own, fresh),
+        by_record=made((own, fresh), candidate, first),
+        red_tier=red_tier,
+        record=np.where(in_scope, record, -1),
+        floor=floor,
+        without_record=spared & in_scope & (points < rule.by_records.sound_points),
+        by_need=made(others[1], own, fresh),
         known=known,
     )
 
 
 def _steps_1_to_4(
-    rule: TierRule, margin: Steps, points: Steps, cap: Steps, last: Previous
+    rule: TierRule, margin: Steps, points: Steps, cap: Steps, spared: NDArray[np.bool_], last: Previous
 ) -> tuple[Steps, Steps, Steps]:
-    """Return level, capped grade and tier."""
+    """Return level, capped grade and the tier that both give."""
     worst = rule.grades - 1
     level = _place(margin, rule.risk_cuts, rule.slack_margin, last.level)
     old_rank = np.where(last.grade == _NONE, _NONE, worst - last.grade)
     # Places count upwards from the worst points, grades downwards from A.
     grade = worst - _place(points, rule.credit_cuts, rule.slack_points, old_rank)
+    # The points alone do not do it: a grade from before may be held within the slack.
+    grade = np.where(spared, np.minimum(grade, SOUND_GRADE), grade)
     grade = np.maximum(grade, np.minimum(cap, worst))
     if not rule.composite:
         return level, grade, rule.matrix[level, grade]
