@@ -10,13 +10,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two workers share two cores; more thr
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SLOW = {
-    "test_artifact", "test_assessment", "test_backtest", "test_batch", "test_benchmarks", "test_browser",
-    "test_cli", "test_cli_city", "test_compare", "test_correction", "test_credit_events", "test_docs",
-    "test_dossier", "test_ensemble", "test_evidence", "test_fairness", "test_feedback", "test_history",
-    "test_jobs", "test_ladders", "test_place", "test_plain_engine", "test_plot", "test_policy_value",
-    "test_polish", "test_population", "test_portraits", "test_ranking", "test_recourse", "test_rentsafe",
-    "test_report", "test_results", "test_revocation", "test_sense", "test_sensitivity", "test_stability",
-    "test_theory", "test_writers",
+    "test_accounts", "test_architecture", "test_artifact", "test_assessment", "test_backtest", "test_batch",
+    "test_benchmarks", "test_browser", "test_cli", "test_cli_city", "test_compare", "test_compiled",
+    "test_correction", "test_credit_events", "test_docs", "test_dossier", "test_engine", "test_ensemble",
+    "test_evidence", "test_fairness", "test_feedback", "test_files", "test_founded", "test_history",
+    "test_instruments", "test_jobs", "test_ladders", "test_parquet", "test_place", "test_plain_engine",
+    "test_plot", "test_policy_value", "test_polish", "test_population", "test_portraits", "test_ranking",
+    "test_recourse", "test_rentsafe", "test_repair", "test_report", "test_results", "test_reviews",
+    "test_revocation", "test_score_file", "test_scorecard", "test_sense", "test_sensitivity",
+    "test_stability", "test_synth", "test_theory", "test_training", "test_validation", "test_writers",
 }  # fmt: skip
 """Files whose tests take many seconds of processor time together: `make quick` leaves them out."""
 

@@ -46,6 +46,7 @@ def test_noise_still_gives_a_strictly_increasing_map() -> None:
     assert (np.diff(found.log_odds(np.linspace(-5, 5, 100))) > 0).all()
 
 
+@pytest.mark.slow
 def test_a_slope_that_the_data_hardly_see_stays_near_one() -> None:
     # All margins far below 0: the slope above 0 is anybody's guess, and must not be a wild one.
     rng = np.random.default_rng(3)

@@ -146,6 +146,7 @@ def test_who_is_told_about(data) -> None:
     assert build(data, AS_OF, ids=[]).shape == (0, len(FEATURES))
 
 
+@pytest.mark.slow
 def test_frames_files_threads_and_chunks_give_the_same_bits(data, tmp_path) -> None:
     expected = build(data, AS_OF)
     write_dataset(data, tmp_path / "p")
@@ -233,6 +234,7 @@ def test_a_heavy_complainant_moves_no_score_unless_found_true(data, everybody) -
     assert after["complaints_1y"].sum() == everybody["complaints_1y"].sum() + 1
 
 
+@pytest.mark.slow
 def test_a_repair_gives_everything_back_to_credit(data, everybody) -> None:
     for kind in REPAIRABLE_KINDS:
         cells = {"enterprise_id": everybody.index[0], "kind": kind, "known_on": LAST_MONTH}

@@ -35,6 +35,7 @@ def test_importing_it_loads_no_heavy_library() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_a_verb_stays_the_verb_after_its_room_is_imported() -> None:
     said = (
         "import tierkit.compare.comparison, tierkit.explain, tierkit.features.building, tierkit as tk\n"

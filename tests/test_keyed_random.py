@@ -89,6 +89,7 @@ def distinct(columns: NDArray[np.uint64]) -> int:
     return 1 + int((ordered[:, 1:] != ordered[:, :-1]).any(axis=0).sum())
 
 
+@pytest.mark.slow
 def test_no_two_decisions_of_a_large_grid_share_a_counter_or_a_draw() -> None:
     # enterprises × obligations and the enterprise itself × all blocks × weeks over two years × indices
     axes = (

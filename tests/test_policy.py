@@ -352,6 +352,7 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_reform_within_the_ranges_round_trips(data):

@@ -206,6 +206,7 @@ def test_set_up_adds_what_the_benchmarks_need_only_for_them(
     assert locks[2:] == ["requirements-bench.lock"]
 
 
+@pytest.mark.slow
 def test_set_up_tells_why_it_stopped(
     set_up: ModuleType, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def test_without_the_constraint_the_property_fails() -> None:
     assert (bound >= 0).all()
 
 
+@pytest.mark.slow
 def test_threads_change_no_bit(model) -> None:
     other = clone(model).set_params(num_threads=2).fit(*rows()).calibrate(*rows(3000, 1))
     X, _ = rows(1000, 4)

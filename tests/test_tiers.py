@@ -212,6 +212,7 @@ def enterprises(draw, rule):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_the_fast_rule_is_the_slow_one(data):
@@ -225,6 +226,7 @@ def test_the_fast_rule_is_the_slow_one(data):
         assert tuple(int(one[k]) for one in got) == tuple(map(int, wanted))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_distances_are_the_shortest_moves_that_a_search_finds(data):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,15 +15,16 @@ from numpy.typing import NDArray
 
 from tierkit.city.engine import Run, run
 from tierkit.city.world import WEEKS_A_YEAR, World
-from tierkit.compare.intervals import Replicates, mean_interval, relative_ends, replicates_for
+from tierkit.compare.inputs import check_policies, check_world_scores
+from tierkit.compare.intervals import Replicates, mean_interval, replicates_for
 from tierkit.compare.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
-from tierkit.policy import Policy, PolicyLike, diff, policies_of, policy_of
+from tierkit.compare.showing import change_of, html_of
+from tierkit.policy import Policy, PolicyLike, policies_of, policy_of
 from tierkit.progress import in_threads
 from tierkit.records import SHANGHAI, TIERS, Place
 from tierkit.records.gate import InputError, count_of, described, instance_of, scores_of
 from tierkit.results import Result
-from tierkit.scores.gate import check_scores
-from tierkit.texts import interval, join, number, percent, policy_label, signed, text
+from tierkit.texts import join, policy_label, text
 
 if TYPE_CHECKING:
     from tierkit.compare.agencies import Scoreboard
@@ -163,7 +163,7 @@ class Comparison(Result):
         said = [self._head(lang, policy_label(self.baseline, lang))]
         for policy in self.policies[1:]:
             rows = self.table(measures=IN_SHORT).query("policy == @policy").to_dict("records")
-            changes = join((_change(row, lang) for row in rows), lang)
+            changes = join((change_of(row, lang) for row in rows), lang)
             said.append(text("comparison.policy", lang, policy=policy_label(policy, lang), changes=changes))
         return said
 
@@ -263,53 +263,7 @@ class Comparison(Result):
         )
 
     def _repr_html_(self) -> str:
-        table = self.table()
-        head = "".join(f"<th>{html.escape(text(f'measure.{name}', 'en'))}</th>" for name in HEADLINE)
-        body = []
-        for policy in self.policies:
-            mine = table[table["policy"] == policy]  # in the order of the headline
-            cells = "".join(f"<td>{_cell(row)}</td>" for row in mine.to_dict("records"))
-            body.append(f"<tr><th>{html.escape(policy)}</th>{cells}</tr>")
-        return (
-            f"<p>{html.escape(self._head('en', self.baseline))}</p>"
-            f"<table><tr><th></th>{head}</tr>{''.join(body)}</table>"
-        )
-
-
-def _cell(row: Mapping[Any, Any]) -> str:
-    """Return a value and below it its difference from the baseline, as a cell of a page."""
-    share = row["measure"] in SHARES
-    value = percent(row["value"], 1) if share else number(row["value"])
-    if row["policy"] == row["baseline"]:
-        return value
-    scale, digits = (100, 1) if share else (1, 0)
-    change, low, high = (scale * row[key] for key in ("difference", "difference_low", "difference_high"))
-    ends = f" {interval(low, high, digits, sign=True)}" if np.isfinite(low) else ""
-    return f"{value}<br><small>{signed(change, digits)}{ends}</small>"
-
-
-def _change(row: Mapping[Any, Any], lang: str) -> str:
-    """Return a measure's change with its interval: of a share in points, of others relative."""
-    measure = text(f"measure.{row['measure']}", lang)
-    change, ends = row["difference"], (row["difference_low"], row["difference_high"])
-    share = row["measure"] in SHARES
-    if not share:
-        base = row["baseline_value"]
-        change, ends = change / (base or np.nan), relative_ends(*ends, base)
-    if not np.isfinite(change):
-        return f"{measure} {number(None)}"
-    low, high = (100 * end for end in ends)
-    told = text(
-        "comparison.points" if share else "comparison.change",
-        lang,
-        measure=measure,
-        change=signed(100 * change, 1),
-        interval=interval(low, high, 1, sign=True) if np.isfinite(low) else "",
-    )
-    return told.rstrip()
-
-
-_MOST_UNSCORED = 0.1  # above this share, scores are probably those of another city
+        return f"<p>{html.escape(self._head('en', self.baseline))}</p>{html_of(self.table(), self.policies)}"
 
 
 class _Case(NamedTuple):
@@ -413,11 +367,11 @@ def compare(
     instance_of(world, World, "world", "a World, as tk.world_of(data) gives it")
     given = [policy_of(baseline, "baseline"), *policies_of(reforms, "reforms")]
     baseline, *_ = policies = [policy.at(world.place, world.date) for policy in given]
-    _check_policies(policies)
+    check_policies(policies)
     headline, cases = _cases(weeks, kappa, over, by_year, replicates, beside)
     count_of(threads, "threads")
     if scores is not None:
-        _check_scores(world, scores_of(scores))
+        check_world_scores(world, scores_of(scores))
     steps = [case.replicates * len(policies) * case.weeks for case in cases]
 
     def run_one(at: int) -> _Frames:
@@ -540,42 +494,9 @@ def _run_case(
     )
 
 
-def _check_policies(policies: Sequence[Policy]) -> None:
-    baseline, *reforms = policies
-    names = [policy.name for policy in policies]
-    if len(set(names)) < len(names):
-        raise InputError(f"Policies to compare need different names. Got {names}.")
-    for policy in reforms:
-        if policy.hash == baseline.hash or diff(baseline, policy).empty:
-            raise InputError(
-                f"Policy '{policy.name}' does not differ from its baseline '{baseline.name}'; "
-                "nothing to compare."
-            )
-
-
 def _several(value: Any) -> list[Any]:
     """Return one value, or several, as a list; a text is one."""
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-
-
-def _check_scores(world: World, scores: pd.DataFrame) -> None:
-    """Refuse scores that cannot be used on a world, and warn if many of its enterprises have none."""
-    missing = [one for one in ("enterprise_id", "risk_probability", "credit_points") if one not in scores]
-    if missing:
-        raise InputError(
-            f"The 'scores' lack the columns {', '.join(missing)}; "
-            "give the frame that model.score(data, as_of) returns."
-        )
-    sectors = np.array(world.place.ids("sector"))[world.fixed.sector]
-    check_scores(scores, pd.Series(sectors, index=world.ids))
-    here = world.ids[world.alive()]
-    without = int((~pd.Index(here).isin(scores["enterprise_id"])).sum())
-    if without > _MOST_UNSCORED * len(here):
-        warnings.warn(
-            f"The 'scores' lack {without:,} of {len(here):,} enterprises in the register; these start at the "
-            "mean of their sector.",
-            stacklevel=4,
-        )
 
 
 class _Told(NamedTuple):
