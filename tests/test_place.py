@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tierkit.city.engine import run
 from tierkit.city.parameters import parameters
-from tierkit.city.population import agency_levels, cells, item_ranges
+from tierkit.city.population import agency_levels, cells, item_ranges, items
 from tierkit.city.synth import make, world_of
 from tierkit.city.world import World
 from tierkit.cli.app import app
@@ -387,3 +387,61 @@ def test_every_command_runs_on_the_place(tmp_path: Path) -> None:
         assert "eel smoking" in text
         # The legal floor of Shanghai's own plans is told of on the page of a run, whatever the place.
         assert set(shanghai_words(text)) <= {"市场监管"}
+
+
+# Legal basis of items
+
+LAW = re.compile(r"《[^》]*(?:法|条例|规定|办法|决定)》(?:第[一二三四五六七八九十百]+条)?")
+"""A law, a regulation, a rule or a decision, and an article of it."""
+
+
+def test_items_rest_on_laws_regulations_rules_and_decisions_and_on_nothing_else() -> None:
+    given = {name: one.basis for name, one in SHANGHAI.items.items() if one.basis}
+    for name, basis in given.items():
+        assert all(LAW.fullmatch(part) for part in basis.split("；")), name
+        assert "国办发" not in basis, "a notice gives no power to inspect"
+        assert "府办发" not in basis
+    by_agency = {SHANGHAI.items[name].agency for name in given}
+    assert by_agency >= {"market_regulation", "fire", "emergency", "ecology", "construction", "transport"}
+    assert SHANGHAI.items["fire-k2"].basis == SHANGHAI.items["fire-g1"].basis
+    assert SHANGHAI.items["market_regulation-g1"].basis != SHANGHAI.items["market_regulation-k1"].basis
+
+
+def test_what_has_no_basis_is_told_so_in_the_language_of_the_place() -> None:
+    told = items(SHANGHAI).set_index("item")["legal_basis"]
+    assert told["market_regulation-g2"] == "未载明"
+    assert told["fire-g1"] == SHANGHAI.items["fire-g1"].basis
+    assert (told.eq("未载明") == [not one.basis for one in SHANGHAI.items.values()]).all()
+    plain = LOWMERE.to_toml().replace(', basis = "Byelaw 1"', "")
+    assert (
+        items(Place.loads(plain))
+        .set_index("item")["legal_basis"]
+        .filter(like="-papers")
+        .eq("not given")
+        .all()
+    )
+
+
+def test_the_basis_of_an_agency_goes_before_that_of_an_item_everywhere() -> None:
+    agency, other = LOWMERE.ids("agency")[:2]
+    made = Place.loads(LOWMERE.to_toml() + f'\n[basis]\n{agency} = {{ hulls = "A", all = "B" }}\n')
+    assert [made.items[f"{agency}-{key}"].basis for key in ("papers", "hulls", "fires")] == ["B", "A", "B"]
+    assert made.items[f"{other}-hulls"].basis == "Byelaw 2"
+    assert made.hash == LOWMERE.hash, "a corrected basis makes no other place"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("[basis]\nnobody = { all = 'A' }", "is not an agency of the place"),
+        ("[basis]\nharbour_board = { hull = 'A' }", "did you mean"),
+        ("[basis]\nharbour_board = { hulls = 3 }", "must be a text"),
+        ("[basis]\nharbour_board = 'A'", "must be a table"),
+        ("basis = 3", "must be a table"),
+    ],
+)
+def test_a_basis_that_cannot_be_is_refused(given: str, told: str) -> None:
+    text = LOWMERE.to_toml()
+    text = f"{given}\n{text}" if given.startswith("basis") else f"{text}\n{given}\n"
+    with pytest.raises(PlaceError, match=re.escape(told)):
+        Place.loads(text)

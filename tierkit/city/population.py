@@ -35,6 +35,7 @@ from tierkit.records import (
     conform,
     credit_code,
 )
+from tierkit.records.places.entries import NO_BASIS
 
 __all__ = [
     "MOST_ENTERPRISES",
@@ -49,6 +50,7 @@ __all__ = [
     "item_ranges",
     "items",
     "professional_limits",
+    "reference_rates",
     "towns",
     "violation_weeks",
 ]
@@ -114,6 +116,7 @@ def items(place: Place = SHANGHAI) -> pd.DataFrame:
     >>> items().groupby("item_class", observed=True).size().to_dict()
     {'general': 36, 'key': 24}
     """
+    not_given = NO_BASIS.text(place.language)
     rows = [
         {
             "item": name,
@@ -124,7 +127,7 @@ def items(place: Place = SHANGHAI) -> pd.DataFrame:
             "minutes": one.minutes,
             "offsite": one.offsite,
             "sectors": [],
-            "legal_basis": one.basis,
+            "legal_basis": one.basis or not_given,
         }
         for name, one in place.items.items()
     ]
@@ -345,7 +348,7 @@ def _draw(
     can_offsite = items(place)["offsite"].to_numpy(bool)[item]
     rank = np.minimum(uniform(words[4]) * 65_534, 65_533).astype(np.uint16)
 
-    planned, triggered = _reference_rates(reference, p, sector, size)
+    planned, triggered = reference_rates(reference, p, sector, size)
     per = WEEKS_A_YEAR * np.maximum(counts, 1)
     # Those of the records alone, so that slots for later entrants change nothing.
     demand = np.where(slots < enterprises, (planned + triggered) / per, 0.0)
@@ -468,10 +471,13 @@ def _obligations(
     return np.concatenate(owners), np.concatenate(numbers), np.concatenate(values, axis=1)
 
 
-def _reference_rates(
+def reference_rates(
     reference: Policy, p: Parameters, sector: NDArray[np.uint8], size: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float64], float]:
-    """Return planned inspections a year of each enterprise under the reference, and triggered ones."""
+    """Return planned inspections a year of each enterprise under the reference, and triggered ones.
+
+    Planned are the routine ones and those of campaigns.
+    """
     rate = base_rates(reference, p)
     only = reference["campaign.sectors"]
     ordered = np.array([not only or name in only for name in p.place.ids("sector")])

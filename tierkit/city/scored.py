@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Domain, draws, uniform
 from tierkit.city.parameters import Parameters, parameters
-from tierkit.city.population import base_rates, first_state, items, professional_limits, violation_weeks
+from tierkit.city.population import first_state, items, professional_limits, reference_rates, violation_weeks
 from tierkit.city.world import NEVER, WEEKS_A_YEAR, Fixed, World, log_index
 from tierkit.policy import Policy
 from tierkit.records import ITEM_CLASSES, Place
@@ -180,7 +180,8 @@ def world_from_scores(
     slots = np.arange(len(ids))
     phase = uniform(draws(seed, 0, slots, ENTERPRISE_LEVEL, _PERMIT_BLOCK, domain=Domain.POPULATION))[3]
     permit = table["commitment"].to_numpy(bool)[first] if "commitment" in table else np.zeros(len(ids), bool)
-    rate = base_rates(policy, p)[sector, size] + float(p["reference_rate.triggered"])
+    planned, triggered = reference_rates(policy, p, sector, size)
+    rate = planned + triggered
     room = [int((capacity or {}).get(name, ROOM_FOR_ALL)) for name in place.agencies]
     world = Fixed(
         start=start.astype(np.int64),

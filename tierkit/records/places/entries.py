@@ -4,7 +4,11 @@ from typing import NamedTuple
 
 from tierkit.records.label import Label
 
-__all__ = ["Agency", "District", "Item", "Names", "Sector"]
+__all__ = ["NO_BASIS", "Agency", "District", "Item", "Names", "Sector"]
+
+
+NO_BASIS = Label("未载明", "not given")
+"""What stands for the legal basis of an item for which a place gives none."""
 
 
 class District(NamedTuple):
@@ -35,7 +39,7 @@ class Sector(NamedTuple):
 
 
 class Item(NamedTuple):
-    """An item of one agency: label, class, minutes of one check, off site or not, legal basis."""
+    """An item of one agency: label, class, minutes of one check, off site or not, legal basis if any."""
 
     label: Label
     agency: str

@@ -81,10 +81,13 @@ _ENTRIES: Mapping[str, Mapping[str, Field]] = {
             "a whole number from 1 to 10080", lambda value: type(value) is int and 1 <= value <= 10080
         ),
         "offsite": _FLAG,
-        "basis": _TEXT,
+        "basis": _OPTIONAL_TEXT,
     },
 }
 """Table of a place file → what each of its entries holds."""
+
+_ALL = "all"
+"""In a table of bases: the items of the agency that are not named."""
 
 _SINGLE: Mapping[str, Mapping[str, Field]] = {
     "place": {
@@ -222,7 +225,7 @@ def read(text: str, file: str) -> Content:
     except UnreadableError as error:
         raise PlaceError([Problem(file, "", 0, (), f"cannot be read: {error}", error.remedy)]) from error
     reading = _Reading(text, file)
-    known = (*_SINGLE, *_ENTRIES, "city")
+    known = (*_SINGLE, *_ENTRIES, "basis", "city")
     for table in tree:
         if table not in known:
             reading.note(
@@ -233,6 +236,7 @@ def read(text: str, file: str) -> Content:
     _check_ids(single["ids"], entries["district"], reading)
     _check_names(single["names"], reading)
     _check_items(entries["item"], reading)
+    bases = _bases(tree.get("basis", {}), entries, reading)
     city = tree.get("city", {})
     if not isinstance(city, Mapping):
         reading.note(
@@ -240,7 +244,7 @@ def read(text: str, file: str) -> Content:
         )
     if reading.problems:
         raise PlaceError(reading.problems)
-    return _content(single, entries, city)
+    return _content(single, entries, bases, city)
 
 
 def _entries(table: str, tree: Any, reading: _Reading) -> dict[str, dict[str, Any]]:
@@ -320,6 +324,25 @@ def _check_items(items: Mapping[str, Mapping[str, Any]], reading: _Reading) -> N
             reading.note("item", f"has none of class {item_class}", "Give each class at least one item")
 
 
+def _bases(
+    tree: Any, entries: Mapping[str, Mapping[str, Any]], reading: _Reading
+) -> dict[str, dict[str, str]]:
+    """Return agency → item, or `all` for the rest of its items → the legal basis."""
+    if not isinstance(tree, Mapping):
+        reading.note("basis", "must be a table of agencies", 'Give [basis] with fire = { all = "…" }')
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for agency, given in tree.items():
+        path = f"basis.{agency}"
+        if agency not in entries["agency"]:
+            hint = suggestion(agency, list(entries["agency"]))
+            reading.note(path, f"is not an agency of the place{hint}", "Use the ids of [agency]")
+            continue
+        wanted = dict.fromkeys((_ALL, *entries["item"]), _OPTIONAL_TEXT)
+        found[agency] = {key: text for key, text in reading.fields(path, given, wanted).items() if text}
+    return found
+
+
 def _label(entry: Mapping[str, Any]) -> Label:
     return Label(entry["zh"], entry["en"])
 
@@ -327,6 +350,7 @@ def _label(entry: Mapping[str, Any]) -> Label:
 def _content(
     single: Mapping[str, Mapping[str, Any]],
     entries: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    bases: Mapping[str, Mapping[str, str]],
     city: Mapping[str, Any],
 ) -> Content:
     names = single["names"]
@@ -344,7 +368,7 @@ def _content(
             for k, one in entries["sector"].items()
         },
         items={
-            f"{name}-{key}": _item(name, agency, one)
+            f"{name}-{key}": _item(name, agency, one, _basis(key, one, bases.get(name, {})))
             for name, agency in agencies.items()
             for key, one in _general_first(entries["item"])
         },
@@ -359,6 +383,11 @@ def _general_first(items: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str
     return sorted(items.items(), key=lambda one: order.index(one[1]["class"]))
 
 
-def _item(name: str, agency: Agency, one: Mapping[str, Any]) -> Item:
+def _basis(key: str, one: Mapping[str, Any], of_agency: Mapping[str, str]) -> str:
+    """Return the legal basis of an agency's item: its own, the agency's, or that of the item everywhere."""
+    return of_agency.get(key) or of_agency.get(_ALL) or one["basis"]
+
+
+def _item(name: str, agency: Agency, one: Mapping[str, Any], basis: str) -> Item:
     label = Label(f"{agency.label.zh}·{one['zh']}", f"{agency.label.en}: {one['en']}")
-    return Item(label, name, one["class"], one["minutes"], one["offsite"], one["basis"])
+    return Item(label, name, one["class"], one["minutes"], one["offsite"], basis)
