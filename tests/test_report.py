@@ -298,9 +298,13 @@ def test_intervals_that_lie_apart_are_told_apart_without_the_replicates(bare_run
 def test_the_share_on_the_list_stands_beside_its_target(report_run: report.RunReport, tmp_path: Path) -> None:
     assert report_run.tiers is not None
     assert tables.listed_shares(report_run) == []
-    tiers = report_run.tiers.assign(unmonitored=np.arange(len(report_run.tiers)) % 20 == 0)
+    every = np.arange(len(report_run.tiers))
+    tiers = report_run.tiers.assign(unmonitored=every % 20 == 0)
     run = dataclasses.replace(report_run, tiers=tiers)
     assert tables.listed_shares(run)[0] == ("shanghai-2025", 0.05, 0.22)
+    # where agencies fill lists of their own, of those whom they supervise
+    own = tiers.assign(agencies=4, listed_by=every % 2)
+    assert tables.listed_shares(dataclasses.replace(run, tiers=own))[0] == ("shanghai-2025", 0.125, 0.22)
     assert "minhang-2023" not in [name for name, _, _ in tables.listed_shares(run)]
     shown = Page(report.index(run, tmp_path).read_text("utf-8")).text
     assert "Shanghai 2025 5.0% (target 22.0%)" in shown
