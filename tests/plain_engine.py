@@ -313,7 +313,7 @@ class PlainEngine:
         s, r, world = self.state, self.rules, self.world
         slots = np.arange(self.size)
         y = draws(*self.key, slots, ENTERPRISE_LEVEL, Block.ENTERPRISE, week).astype(np.int64)
-        lean = np.where(r.merit == 1, -1, 1)[:, None] * world.adverse
+        lean = r.slope[:, None] * world.latent.astype(np.int64) >> 16
         chance = r.fall[np.clip(r.adverse[:, None] + lean, MOST_RARE, MOST_FREQUENT)]
         chance[r.adverse == 0] = 0
         chance[(r.permit_only == 1)[:, None] & (world.permit_phase < 0)] = 0
@@ -321,7 +321,7 @@ class PlainEngine:
         rows = []
         for e in np.flatnonzero(here & (kind < len(r.adverse)) & ((week + slots) % 4 == 0)):
             k = int(kind[e])
-            until = week + r.display
+            until = week + r.term[k]
             if not r.merit[k] and y[1, e] < r.take_up:
                 until = min(until, week + r.adverse_earliest + r.repair_delay[y[2, e] >> 24])
             s.adverse_until[e, k] = max(s.adverse_until[e, k], until)

@@ -193,7 +193,7 @@ def world_from_scores(
         district=code["district"][first].astype(np.uint8),
         permit_phase=np.where(permit, phase * p["commitment.renewal"], -1).astype(np.int16),
         professional=professional_limits(sector.astype(np.uint8), counts, p),
-        adverse=np.zeros(len(ids), np.int16),
+        latent=np.zeros(len(ids), np.int16),
         base_rate=np.rint(rate / WEEKS_A_YEAR * 2**24).astype(np.uint32),
         enterprise=owner.astype(np.uint32),
         local=number.astype(np.uint8),

@@ -27,6 +27,7 @@ from tierkit.records import (
     CREDIT_EVENTS,
     EVENT_KINDS,
     ITEM_CLASSES,
+    MERIT_DAYS,
     SEVERITIES,
     TIERS,
     UNINSPECTED_KINDS,
@@ -84,7 +85,9 @@ class Rules(NamedTuple):
     delay: int
     # the K kinds of credit event that no inspection bears
     adverse: NDArray[np.int16]  # (K) log index of the rate over ADVERSE_EVERY weeks
-    merit: NDArray[np.uint8]  # (K) likelier where latent propensity is low, and not to be repaired
+    slope: NDArray[np.int64]  # (K) of that log rate on latent propensity, 2**-16
+    term: NDArray[np.int16]  # (K) weeks that a record counts if it is not repaired
+    merit: NDArray[np.uint8]  # (K) speaks for the enterprise, so that there is nothing to repair
     permit_only: NDArray[np.uint8]  # (K) only of those who hold a permit by commitment
     adverse_earliest: int
     # planned demand
@@ -163,6 +166,12 @@ class Rules(NamedTuple):
 def _weekly(rate: Any) -> NDArray[np.uint32]:
     """Threshold of an event of a yearly rate within one week."""
     return threshold(-np.expm1(-np.asarray(rate, np.float64) / WEEKS_A_YEAR)).astype(np.uint32)
+
+
+def _terms(display: int) -> NDArray[np.int16]:
+    """Return the weeks that a record of each kind counts: a merit as declared, the others while displayed."""
+    days = (MERIT_DAYS.get(kind) for kind in UNINSPECTED_KINDS)
+    return np.array([display if one is None else round(one / 7) for one in days], np.int16)
 
 
 def _certain(probability: float) -> int:
@@ -322,6 +331,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         adverse=log_index(
             [p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in UNINSPECTED_KINDS]
         ).astype(np.int16),
+        slope=np.rint([p[f"slope.{kind}"] * 65536 for kind in UNINSPECTED_KINDS]).astype(np.int64),
+        term=_terms(int(policy["repair.display_weeks"])),
         merit=np.array([CREDIT_EVENTS[kind].nature == "merit" for kind in UNINSPECTED_KINDS], np.uint8),
         permit_only=np.array([CREDIT_EVENTS[kind].permit_only for kind in UNINSPECTED_KINDS], np.uint8),
         adverse_earliest=int(policy["repair.earliest_weeks.minor"]),
