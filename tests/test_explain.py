@@ -137,7 +137,7 @@ def test_shapley_values_are_those_of_brute_force(last: str) -> None:
 @pytest.mark.parametrize("over", [None, 50])
 def test_a_merit_is_a_bonus_and_having_none_is_no_reason(over: int | None, X: pd.DataFrame) -> None:
     rng = np.random.default_rng(8)
-    good = X["honours_2y"] + X["certificates_3y"] + X["self_checks_1y"]
+    good = X["honours_2y"] + X["certificates_3y"] + X["self_check_1y"]
     y = (rng.random(N) < 1 / (1 + np.exp(1.0 + 1.5 * good - X["findings_1y"] - X["penalties_open"]))).astype(
         int
     )
@@ -147,7 +147,7 @@ def test_a_merit_is_a_bonus_and_having_none_is_no_reason(over: int | None, X: pd
     values, base = contributions(risk, X, background)
     effects = pd.DataFrame(values, index=X.index, columns=list(risk.inputs_.names))
     lost = points_lost(credit, X).lost
-    assert list(BONUSES) == ["honours_2y", "certificates_3y", "self_checks_1y"]
+    assert list(BONUSES) == ["honours_2y", "certificates_3y", "self_check_1y"]
     for name, none in BONUSES.items():
         has = X[name] > none
         assert not effects.loc[~has, name].any()

@@ -64,7 +64,7 @@ def wild() -> City:
     X = build(data, "2024-03-01")
     bad = (
         0.9 * X["penalties_open"] + 0.6 * X["adverse_open"] + 0.9 * X["late_annual_report_open"]
-        + 0.9 * X["address_unreachable_open"] - 0.7 * X["self_checks_1y"] - 0.7 * X["certificates_3y"]
+        + 0.9 * X["address_unreachable_open"] - 0.7 * X["self_check_1y"] - 0.7 * X["certificates_3y"]
     )  # fmt: skip
     seen = 0.7 * X["findings_1y"] - 0.9 * X["clean_checks_1y"] + 0.5 * X["ordinary_complaints_1y"]
     y, late = (rng.random(len(X)) < expit(margin) for margin in (bad + seen - 1, 1.5 * bad - 2))

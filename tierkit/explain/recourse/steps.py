@@ -127,7 +127,7 @@ class Step:
 
         Examples
         --------
-        >>> Step("file_self_check", None, ("self_checks_1y",), "2024-07-02", 2.0).sentence("en")
+        >>> Step("file_self_check", None, ("self_check_1y",), "2024-07-02", 2.0).sentence("en")
         '2024-07-02: file a self-check report, about 2 working days.'
         """
         name = texts.plain(self.record_id or "", 40)
