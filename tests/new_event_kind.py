@@ -21,6 +21,7 @@ gravity = {{gravity}}
 credit_target = {{target}}
 severity = "moderate"
 rate = {{{{ value = 3.0, unit = "1/enterprise-year", assumption = "often, so that a test sees it" }}}}
+slope = {{{{ value = 0.5, unit = "log-rate/SD", assumption = "a trial" }}}}
 """
 POLICY = {
     "[red_lines]\n": f'[red_lines]\n{KIND} = {{ value = "D", unit = "grade", assumption = "a trial" }}\n',
@@ -91,9 +92,7 @@ def main(target: str) -> dict[str, Any]:
     from tierkit.records.known import known
     from tierkit.scores.training_rows import credit_frame
 
-    quiet = {
-        name: 0.0 for name in parameters() if name.startswith("adverse.") and not name.endswith("latent")
-    }
+    quiet = {name: 0.0 for name in parameters() if name.startswith("adverse.")}
     alone = parameters().replace({**quiet, f"adverse.{KIND}": parameters()[f"adverse.{KIND}"]})
     data, world = make(60, 3, params=alone)
     events = data["credit_events"]

@@ -364,7 +364,7 @@ class PlainEngine:
         s, r, world = self.state, self.rules, self.world
         slots = np.arange(self.size)
         y = draws(*self.key, slots, ENTERPRISE_LEVEL, Block.ENTERPRISE, week).astype(np.int64)
-        lean = np.where(r.merit == 1, -1, 1)[:, None] * world.adverse
+        lean = r.slope[:, None] * world.latent.astype(np.int64) >> 16
         chance = r.fall[np.clip(r.adverse[:, None] + lean, MOST_RARE, MOST_FREQUENT)]
         chance[r.adverse == 0] = 0
         chance[(r.permit_only == 1)[:, None] & (world.permit_phase < 0)] = 0

@@ -7,6 +7,7 @@ from shared import CITY, DAY, model_folder
 
 import tierkit as tk
 from tierkit.explain import background, reason_codes
+from tierkit.features import BONUSES
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,10 @@ def test_both_accounts_add_up_for_everybody(model: tk.Model, parts) -> None:
     assert parts.risk.index.tolist() == scores.index.tolist()
     assert (parts.risk_base + parts.risk.sum(axis=1) - scores["risk_margin"]).abs().max() < 1e-9
     assert (parts.credit_best + parts.credit.sum(axis=1) - scores["credit_points"]).abs().max() < 1e-9
-    assert (parts.credit <= 0).all(axis=None)
+    merits = parts.credit.columns.intersection(list(BONUSES))
+    assert len(merits)
+    assert (parts.credit[merits] >= 0).all(axis=None)
+    assert (parts.credit.drop(columns=merits) <= 0).all(axis=None)
 
 
 def test_some_have_the_account_that_they_have_among_all(model: tk.Model, parts) -> None:

@@ -329,6 +329,16 @@ def test_outside_the_limits_lightgbm_serves_and_a_warning_says_why() -> None:
     contributions(model, X.iloc[:200])  # says it once
 
 
+def test_outside_the_limits_a_warning_says_that_merits_are_no_longer_a_bonus() -> None:
+    X, y = drawn(4000)
+    X = X.rename(columns={"a": "honours_2y"})
+    model = RiskModel(n_trees=3, num_threads=1).fit(X, y)
+    deep = grow(model.matrix(X), np.arange(4000) % 97, 1, objective="regression", num_leaves=67)
+    model.booster_ = lgb.Booster(model_str=deep.model_to_string())
+    with pytest.warns(UserWarning, match=r"64 inner nodes.* They measure merits, too, against the average\."):
+        contributions(model, X.iloc[:200])
+
+
 def test_where_the_check_fails_lightgbm_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = drawn(500)
     model = RiskModel(n_trees=3, num_threads=1).fit(X, y)

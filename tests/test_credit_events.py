@@ -146,14 +146,22 @@ def test_the_lists_are_those_of_the_declaration() -> None:
     [
         (
             'nature = "adverse"\nseverity = "minor"',
-            "'x' needs 'credit_target'; 'x' needs 'gravity'; 'x' needs 'rate'",
+            "'x' needs 'credit_target'; 'x' needs 'gravity'; 'x' needs 'rate'; 'x' needs 'slope'",
         ),
         ('nature = "bad"', "'x' needs a nature, one of inspected, adverse, merit"),
         ('nature = "inspected"\ngravity = 7', "'x' is inspected and cannot have 'gravity'"),
         ('nature = "inspected"', "only one kind can be born of inspections"),
         (
+            'nature = "merit"\nseverity = "minor"\n'
+            'rate = { value = 0.1, unit = "1/year", assumption = "a trial" }\n'
+            'slope = { value = 0.5, unit = "log-rate/SD", assumption = "a trial" }\n'
+            'counts_for = { value = 365, unit = "days", assumption = "a trial" }',
+            "'x' needs a 'slope' below 0",
+        ),
+        (
             'nature = "adverse"\ncredit_target = true\nseverity = "minor"\ngravity = 6\n'
-            'rate = { value = 0.1, unit = "1/year", assumption = "a trial" }',
+            'rate = { value = 0.1, unit = "1/year", assumption = "a trial" }\n'
+            'slope = { value = 0.5, unit = "log-rate/SD", assumption = "a trial" }',
             re.escape(f"{sorted([*range(1, len(GRAVITY) + 1), 6])}, not 1 to {len(GRAVITY) + 1}"),
         ),
     ],

@@ -47,7 +47,7 @@ def model(data: Dataset) -> Model:
     y = (X["complaints_1y"] > 0).to_numpy()
     read = ["findings_2y", "days_since_clean_check", "age_years", "obligations", "penalties_2y"]
     risks = [RiskModel(n_trees=8).fit(X[read], np.roll(y, k)) for k in range(4)]
-    credit = CreditScorecard().fit(X[["adverse_open", "tag_self_check_filed"]], X["findings_2y"] > 0)
+    credit = CreditScorecard().fit(X[["adverse_open", "self_check_1y"]], X["findings_2y"] > 0)
     return Model(risks[0], credit, JIADING, {"sha256": "ab" * 32}, Ensemble(tuple(risks[1:])))
 
 
@@ -112,7 +112,7 @@ def test_a_record_counts_until_the_day_that_is_told_and_no_longer(data: Dataset)
     }
     counts = [
         f.name for f in FEATURES
-        if f.name.endswith(("_1y", "_2y", "_open")) and (f.risk is not None or f.credit is not None)
+        if f.name.endswith(("_1y", "_2y", "_3y", "_open")) and (f.risk is not None or f.credit is not None)
     ]  # fmt: skip
     untrue = (found["table"] == "complaints") & (found["outcome"] != "true")
     assert untrue.sum() > 20

@@ -23,7 +23,7 @@ from tierkit.explain import (
     reasons,
 )
 from tierkit.explain import shap_explanation as shap_values
-from tierkit.features import FEATURES, read_by
+from tierkit.features import BONUSES, FEATURES, monotone, read_by
 from tierkit.plot import fonts
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
@@ -80,10 +80,13 @@ def scores(X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]) -> pd.Dat
 def test_shapley_values_are_shaps_and_add_up(
     X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
 ) -> None:
-    risk, _ = models
+    # What is a bonus starts from having none, which shap's own values know nothing of.
+    plain = X[[name for name in read_by("risk") if name not in BONUSES]]
+    y = models[0].predict_proba(X[read_by("risk")])[:, 1] > np.random.default_rng(7).random(N)
+    risk = RiskModel(n_trees=40).fit(plain, y.astype(int))
     explanation = shap_values(risk, X)
-    margin = risk.margin(X[read_by("risk")])
-    oracle = shap.TreeExplainer(risk.booster_)(risk.matrix(X[read_by("risk")]))
+    margin = risk.margin(plain)
+    oracle = shap.TreeExplainer(risk.booster_)(risk.matrix(plain))
     ours, theirs = (np.asarray(one.values) for one in (explanation, oracle))
     np.testing.assert_allclose(ours, theirs, atol=1e-9)
     np.testing.assert_allclose(ours.sum(axis=1) + explanation.base_values, margin, atol=1e-9)
@@ -92,10 +95,12 @@ def test_shapley_values_are_shaps_and_add_up(
     assert explanation.game == "path-dependent"
 
 
-def test_shapley_values_are_those_of_brute_force() -> None:
+@pytest.mark.parametrize("last", ["d", "honours_2y"])
+def test_shapley_values_are_those_of_brute_force(last: str) -> None:
     rng = np.random.default_rng(2)
-    X = pd.DataFrame(rng.normal(size=(400, 4)), columns=list("abcd"))
-    y = (X["a"] * X["b"] + X["c"] > 0.2).astype(int)
+    X = pd.DataFrame(rng.normal(size=(400, 4)), columns=["a", "b", "c", last])
+    X[last] = rng.poisson(0.8, 400).astype(float)
+    y = (X["a"] * X["b"] + X["c"] - X[last] > -0.4).astype(int)
     model = RiskModel(n_trees=3, n_leaves=6).fit(X, y)
     trees = model.booster_.dump_model()["tree_info"]
 
@@ -105,6 +110,8 @@ def test_shapley_values_are_those_of_brute_force() -> None:
         left, right = node["left_child"], node["right_child"]
         if node["split_feature"] in known:
             return expected(left if row[node["split_feature"]] <= node["threshold"] else right, row, known)
+        if X.columns[node["split_feature"]] in BONUSES:  # who has none stands in for what is not known
+            return expected(left if node["threshold"] >= 0 else right, row, known)
         weights = [child.get("internal_count", child.get("leaf_count")) for child in (left, right)]
         values = [expected(child, row, known) for child in (left, right)]
         return float(np.average(values, weights=weights))
@@ -112,8 +119,9 @@ def test_shapley_values_are_those_of_brute_force() -> None:
     def game(row: np.ndarray, known: frozenset[int]) -> float:
         return sum(expected(tree["tree_structure"], row, known) for tree in trees)
 
-    values, base = contributions(model, X.iloc[:5])
-    for i in range(5):
+    assert any("'split_feature': 3" in str(tree) for tree in trees)
+    values, base = contributions(model, X.iloc[:8])
+    for i in range(8):
         row = X.iloc[i].to_numpy()
         assert base == pytest.approx(game(row, frozenset()), abs=1e-9)
         for j in range(4):
@@ -124,6 +132,53 @@ def test_shapley_values_are_those_of_brute_force() -> None:
                 for chosen in itertools.combinations(others, size):
                     total += weight * (game(row, frozenset({*chosen, j})) - game(row, frozenset(chosen)))
             assert values[i, j] == pytest.approx(total, abs=1e-9)
+
+
+@pytest.mark.parametrize("over", [None, 50])
+def test_a_merit_is_a_bonus_and_having_none_is_no_reason(over: int | None, X: pd.DataFrame) -> None:
+    rng = np.random.default_rng(8)
+    good = X["honours_2y"] + X["certificates_3y"] + X["self_check_1y"]
+    y = (rng.random(N) < 1 / (1 + np.exp(1.0 + 1.5 * good - X["findings_1y"] - X["penalties_open"]))).astype(
+        int
+    )
+    risk = RiskModel(monotone("risk"), n_trees=40).fit(X[read_by("risk")], y).calibrate(X[read_by("risk")], y)
+    credit = CreditScorecard(monotone=monotone("credit")).fit(X[read_by("credit")], y)
+    background = None if over is None else X.iloc[:over]
+    values, base = contributions(risk, X, background)
+    effects = pd.DataFrame(values, index=X.index, columns=list(risk.inputs_.names))
+    lost = points_lost(credit, X).lost
+    assert list(BONUSES) == ["honours_2y", "certificates_3y", "self_check_1y"]
+    for name, none in BONUSES.items():
+        has = X[name] > none
+        assert not effects.loc[~has, name].any()
+        assert (effects.loc[has, name] < 0).all()
+        assert not lost.loc[~has, name].any()
+        assert (lost.loc[has, name] < 0).all()
+    bare = X.assign(**BONUSES)
+    start = risk.margin((bare if background is None else background.assign(**BONUSES))[read_by("risk")])
+    if background is not None:
+        assert base == pytest.approx(start.mean(), abs=1e-9)
+    best = points_lost(credit, bare)
+    assert best.best == points_lost(credit, X).best
+    assert (best.lost.to_numpy() >= 0).all()
+    scores = pd.DataFrame({
+        "enterprise_id": X.index, "sector": X["sector"].to_numpy(),
+        "risk_probability": risk.predict_proba(X[read_by("risk")])[:, 1],
+        "credit_points": credit.points(X[read_by("credit")]),
+    })  # fmt: skip
+    policy = Policy.load("jiading-2025")
+    assigned = assign(scores, policy)
+    without = {one.none.text(lang) for one in FEATURES if one.bonus and one.none for lang in ("zh", "en")}
+    for one in X.index[:: N // 12]:
+        why = reasons(risk, credit, X, assigned, policy, one, background=background)
+        said = " ".join([*why.sentences("zh", top=60), *why.sentences("en", top=60)])
+        assert not [sentence for sentence in without if sentence.rstrip("。.") in said]
+        gained = sum(reason.effect for reason in why.of("credit") if reason.effect > 0)
+        assert (
+            ("另加" in why.credit_sentence("zh"))
+            == (gained > 0)
+            == bool((X.loc[one, list(BONUSES)] > 0).any())
+        )
 
 
 @pytest.mark.parametrize("shift", [1e-6, -1e-6, np.nan, np.inf])
@@ -152,7 +207,7 @@ def test_points_lost_lead_from_the_best_to_the_own_points(
     odd = X.copy()
     odd.loc[odd.index[:5], "arrears_open"] = np.nan  # missing where none was at fit
     losses = points_lost(credit, odd)
-    assert (losses.lost.to_numpy() >= 0).all()
+    assert (losses.lost.drop(columns=list(BONUSES), errors="ignore").to_numpy() >= 0).all()
     np.testing.assert_allclose(
         losses.best - losses.lost.sum(axis=1), credit.points(odd[read_by("credit")]), atol=1e-9
     )
@@ -195,7 +250,8 @@ def test_reason_codes_are_the_strongest_with_their_effects(
         np.testing.assert_array_equal(
             codes.iloc[i][["risk_effect_1", "risk_effect_2"]].astype(float), values[i, order]
         )
-    assert (codes["credit_effect_1"].dropna() < 0).all()
+    lost = ~codes["credit_reason_1"].isin(list(BONUSES))
+    assert (codes.loc[lost, "credit_effect_1"].dropna() < 0).all()
     assert codes["credit_reason_1"].isna().equals(codes["credit_effect_1"].isna())
     assert set(codes["risk_reason_1"].dropna()) <= set(code_book("zh")["code"])
     assert code_book("zh")["code"].tolist() == code_book("en")["code"].tolist()

@@ -375,7 +375,8 @@ def test_every_command_runs_on_the_place(tmp_path: Path) -> None:
     command("validate", data)
     command("train", data, "--as-of", DAY, "--out", model, "--policy", PLAN)
     command("score", model, data, "--as-of", DAY, "--policy", PLAN, "--out", scores, "--reasons", 2)
-    one = pd.read_parquet(scores).sort_values("risk_probability")["enterprise_id"].iloc[-1]
+    scored = pd.read_parquet(scores).sort_values("risk_probability")
+    one = scored.loc[scored["sector"] == "eel_smoking", "enterprise_id"].iloc[-1]
     pages: Sequence[Path] = (tmp_path / "one.html", tmp_path / "run-page", tmp_path / "city")
     command("explain", model, data, "--as-of", DAY, "--enterprise", one, "--out", pages[0], "--lang", "en")
     options = ("--replicates", 2, "--weeks", 8, "--kappa", 0.1)

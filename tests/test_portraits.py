@@ -414,7 +414,7 @@ def test_marks_without_any_spread_have_no_interval() -> None:
 
 @pytest.mark.parametrize("lang", sorted(texts.LANGUAGES))
 def test_a_mark_without_any_spread_is_said_to_have_no_interval(model, X, tiers, found, lang: str) -> None:
-    row = found.strongest("T1", "risk").iloc[0].copy()
+    row = found.strongest("T2", "risk").iloc[0].copy()
     row["low"] = row["high"] = np.nan
     said = found.mark(row, lang)
     assert texts.text("portrait.few", lang) in said

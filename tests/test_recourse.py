@@ -20,7 +20,7 @@ from tierkit.explain.recourse.steps import STEPS, Step
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.records import SHANGHAI, TIERS, DataError, Dataset, read_dataset
+from tierkit.records import MERITS, SHANGHAI, TIERS, DataError, Dataset, read_dataset
 from tierkit.records.known import known
 from tierkit.records.repair_rules import published_until
 from tierkit.scores.model import Model
@@ -58,19 +58,14 @@ def wild() -> City:
     """Records that fall anywhere, so that every kind of step is met, several of a kind and red lines too."""
     data = make_dataset(300, seed=5, records=900)
     rng = np.random.default_rng(1)
-    tags = [what.tag for what in STEPS.values() if what.tag]
-    firms = data["enterprises"].assign(
-        tags=[list(rng.choice(tags, rng.integers(0, 4), replace=False)) for _ in range(300)]
-    )
     events = data["credit_events"]
     later = events["known_on"] + pd.to_timedelta(rng.integers(0, 500, len(events)), unit="D")
     events = events.assign(repairable_from=later.mask(rng.random(len(events)) < 0.15))
-    data = Dataset({**data, "enterprises": firms, "credit_events": events})
+    data = Dataset({**data, "credit_events": events})
     X = build(data, "2024-03-01")
     bad = (
-        0.9 * X["penalties_open"] + 0.6 * X["adverse_open"] + 0.9 * X["tag_late_annual_report"]
-        + 0.9 * X["tag_address_unreachable"] - 0.7 * X["tag_self_check_filed"]
-        - 0.7 * X["tag_certified_management"]
+        0.9 * X["penalties_open"] + 0.6 * X["adverse_open"] + 0.9 * X["late_annual_report_open"]
+        + 0.9 * X["address_unreachable_open"] - 0.7 * X["self_check_1y"] - 0.7 * X["certificates_3y"]
     )  # fmt: skip
     seen = 0.7 * X["findings_1y"] - 0.9 * X["clean_checks_1y"] + 0.5 * X["ordinary_complaints_1y"]
     y, late = (rng.random(len(X)) < expit(margin) for margin in (bad + seen - 1, 1.5 * bad - 2))
@@ -105,9 +100,7 @@ def edited(
 ) -> dict[str, pd.DataFrame]:
     """Return the records as enterprises' steps make them, by plain pandas, cell by cell."""
     events = known["credit_events"].set_index("event_id", drop=False)
-    days, checks, held = events["repaired_on"].to_dict(), [], known["obligations"]
-    firms = known["enterprises"]
-    tags = {one: set(own) for one, own in zip(firms["enterprise_id"], firms["tags"], strict=True)}
+    days, checks, merits, held = events["repaired_on"].to_dict(), [], [], known["obligations"]
     for one, steps in paths.items():
         for step in steps:
             on = pd.Timestamp(step.on)
@@ -131,15 +124,21 @@ def edited(
                     "inspector": "i",
                 })  # fmt: skip
             else:
-                assert (what.tag in tags[one]) == (what.edit == "drop")
-                tags[one] = tags[one] ^ {what.tag}
+                assert step.record_id is None
+                assert what.event in MERITS
+                merits.append({
+                    "event_id": f"new-{one}-{what.event}", "enterprise_id": one, "kind": what.event,
+                    "severity": "minor", "happened_on": on, "known_on": on,
+                })  # fmt: skip
     repaired = pd.Series(list(days.values()), index=events.index, dtype="datetime64[us]")
     seen = [known["inspections"], *([pd.DataFrame(checks)] if checks else [])]
     return {
         **known,
-        "enterprises": firms.assign(tags=[sorted(own) for own in tags.values()]),
         "inspections": pd.concat(seen, ignore_index=True),
-        "credit_events": events.assign(repaired_on=repaired).reset_index(drop=True),
+        "credit_events": pd.concat(
+            [events.assign(repaired_on=repaired), *([pd.DataFrame(merits)] if merits else [])],
+            ignore_index=True,
+        ),
     }
 
 
@@ -203,6 +202,7 @@ IMMUTABLE = {
     "registered_capital",
     "commitment",
     "in_park",
+    "tags",
     "tag_chain_brand",
     "tag_platform_seller",
     "tag_night_trade",
@@ -217,7 +217,7 @@ def test_no_step_moves_what_an_enterprise_is(city: City, found: dict[str, Recour
     for what in STEPS.values():
         assert set(what.moves) <= names - IMMUTABLE
     structure = {feature.name for feature in FEATURES if feature.group == "structure"}
-    assert structure - {"tags"} <= IMMUTABLE
+    assert structure <= IMMUTABLE
     kinds = {
         step.kind: (one.enterprise_id, step) for one in found.values() for p in one.paths for step in p.steps
     }
@@ -322,17 +322,18 @@ def by_hand(city: City, one: str, last: pd.Timestamp) -> list[Step]:
 
     steps = []
     rows = {name: frame[frame["enterprise_id"] == one] for name, frame in city.known.items()}
-    words = {what.event: name for name, what in STEPS.items() if what.event}
+    words = {what.event: name for name, what in STEPS.items() if what.edit == "repair"}
     for event in rows["credit_events"].itertuples():
         ends = published_until(event.known_on, event.kind, event.severity)
         counts = pd.Timestamp(str(ends)) >= city.as_of and pd.isna(event.repaired_on)
         if counts and event.kind in words and pd.notna(event.repairable_from):
-            on = max(event.repairable_from, city.as_of)
+            on = max(event.repairable_from, city.as_of) + STEPS[words[event.kind]].lead * DAY
             steps += [asked(words[event.kind], event.event_id, on)] if on < last else []
-    tags = set(rows["enterprises"]["tags"].iloc[0])
-    for name, what in STEPS.items():
-        if what.edit in ("drop", "add") and (what.tag in tags) == (what.edit == "drop"):
-            steps.append(asked(name, None, city.as_of + what.lead * DAY))
+    own = rows["credit_events"]
+    for name, days in {"file_self_check": 365, "certify_management": 1095}.items():
+        mine = own[own["kind"] == STEPS[name].event]
+        if not (mine["known_on"] + days * DAY >= city.as_of).any():
+            steps.append(asked(name, None, city.as_of + STEPS[name].lead * DAY))
     held = rows["obligations"][rows["obligations"]["valid_to"].isna()]
     if len(held):
         name = f"{held['agency'].iloc[0]}/{held['item_class'].iloc[0]}"

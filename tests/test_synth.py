@@ -91,7 +91,7 @@ def test_a_very_small_world_is_valid() -> None:
 
 def test_a_world_without_events_has_valid_empty_tables() -> None:
     quiet = {name: 0.0 for name in P if name.startswith(("complaint.true", "incident.", "alert."))}
-    quiet |= {name: 0.0 for name in P if name.startswith("adverse.") and name != "adverse.latent"}
+    quiet |= {name: 0.0 for name in P if name.startswith("adverse.")}
     quiet |= {"complaint.mistaken": 0.0, "complaint.professional": 0.0}
     nothing = policy_of(
         {"frequency.base_rate": 0.0, "frequency.random_floor": 0.0, "commitment.check_share": 0.0}

@@ -46,6 +46,10 @@ BUSY = {
     "adverse.commitment_breach": 0.3,
     "adverse.serious_dishonesty": 0.2,
     "adverse.honour": 0.3,
+    "adverse.late_annual_report": 0.2,
+    "adverse.address_unreachable": 0.1,
+    "adverse.certified_management": 0.2,
+    "adverse.self_check_filed": 0.3,
     "calendar.history_weeks": 30,
     "calendar.burn_in_weeks": 10,
 }
@@ -135,7 +139,7 @@ def plain_world(enterprises: int = 400, seed: int = 1) -> World:
 def closed_world(enterprises: int, seed: int = 1) -> World:
     """Return a world in week 0 that nobody enters or leaves, and in which nothing but violations happens."""
     quiet = {name: 0.0 for name in parameters() if name.startswith(("complaint.true", "incident.", "alert."))}
-    quiet |= {name: 0.0 for name in parameters() if name.startswith("adverse.") and name != "adverse.latent"}
+    quiet |= {name: 0.0 for name in parameters() if name.startswith("adverse.")}
     quiet |= {"complaint.mistaken": 0.0, "complaint.professional": 0.0}
     quiet |= {
         "turnover.entry": 0.0,

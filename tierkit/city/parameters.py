@@ -181,7 +181,8 @@ def _of_place(place: Place, world: Mapping[str, Parameter]) -> dict[str, Paramet
 def parameters(place: Place = SHANGHAI) -> Parameters:
     """Return the default parameters of the world of a place.
 
-    They are those of ``world.toml``, the rates of credit events and the ``[city]`` table of the place.
+    They are those of ``world.toml``, the rates and slopes of credit events, and the ``[city]`` table of the
+    place.
 
     Raises
     ------
@@ -190,10 +191,11 @@ def parameters(place: Place = SHANGHAI) -> Parameters:
     """
     text = files("tierkit.city").joinpath("world.toml").read_text("utf-8")
     tree = tomllib.loads(text)
-    tree["adverse"] |= {
-        kind: {"value": rate.value, "unit": rate.unit, "source": rate.source, "assumption": rate.assumption}
-        for kind in UNINSPECTED_KINDS
-        if (rate := CREDIT_EVENTS[kind].rate) is not None
-    }
+    for group, field in (("adverse", "rate"), ("slope", "slope")):
+        tree[group] = {
+            kind: {"value": one.value, "unit": one.unit, "source": one.source, "assumption": one.assumption}
+            for kind in UNINSPECTED_KINDS
+            if (one := getattr(CREDIT_EVENTS[kind], field)) is not None
+        }
     world = dict(_leaves(tree, "world.toml"))
     return Parameters(world | _of_place(place, world), place)

@@ -372,7 +372,7 @@ def _draw(
         district=district,
         permit_phase=phase.astype(np.int16),
         professional=professional_limits(sector, counts, p),
-        adverse=np.rint(p["adverse.latent"] * latent * LOG_ONE).astype(np.int16),
+        latent=np.rint(latent * LOG_ONE).astype(np.int16),
         base_rate=np.rint((planned + triggered) / WEEKS_A_YEAR * 2**24).astype(np.uint32),
         enterprise=owner,
         local=number,
@@ -642,14 +642,8 @@ def _facts(
     middle = np.log(np.array([p[f"capital.median.{s}"] for s in SIZES]))[fixed.size]
     capital = np.round(np.exp(middle + p["capital.latent"] * latent + p["capital.sd"] * ndtri(u[3][0])), 1)
     tag_odds = p.group("tag")
-    tag_u = uniform(draws(world.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 8, domain=Domain.POPULATION))
-    tag_v = uniform(draws(world.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 9, domain=Domain.POPULATION))
-    has = np.stack(
-        [
-            w < expit(a + b * latent)
-            for w, (a, b) in zip(np.vstack([tag_u, tag_v]), tag_odds.values(), strict=True)
-        ]
-    )
+    tag_u = uniform(draws(world.seed, 0, np.arange(n), ENTERPRISE_LEVEL, 9, domain=Domain.POPULATION))
+    has = np.stack([w < expit(a + b * latent) for w, (a, b) in zip(tag_u, tag_odds.values(), strict=True)])
     names = list(tag_odds)
     tags = [[name for name, yes in zip(names, row, strict=True) if yes] for row in has.T]
     section = np.array([one.section for one in place.sectors.values()], object)[fixed.sector]

@@ -194,7 +194,7 @@ def world_from_scores(
         district=code["district"][first].astype(np.uint8),
         permit_phase=np.where(permit, phase * p["commitment.renewal"], -1).astype(np.int16),
         professional=professional_limits(sector.astype(np.uint8), counts, p),
-        adverse=np.zeros(len(ids), np.int16),
+        latent=np.zeros(len(ids), np.int16),
         base_rate=np.rint(rate / WEEKS_A_YEAR * 2**24).astype(np.uint32),
         enterprise=owner.astype(np.uint32),
         local=number.astype(np.uint8),
@@ -211,7 +211,19 @@ def world_from_scores(
     known = int(p["calendar.burn_in_weeks"])
     state = first_state(world, seed, np.log(odds), p)
     state.recorded[:] = 2  # the scores of a run may say
-    return World(world, state, known, day - dt.timedelta(weeks=known), ids.to_numpy(object), seed, p, known)
+    begun = day - dt.timedelta(weeks=known)
+    return World(world, state, known, begun, ids.to_numpy(object), seed, _alike(p), known)
+
+
+def _alike(p: Parameters) -> Parameters:
+    """Return parameters under which everybody has the mean rate of each kind of credit event.
+
+    Nobody's latent propensity is known here; over a standard normal one the mean of exp(slope z) is
+    exp(slope² / 2).
+    """
+    slopes = p.group("slope")
+    rates = {f"adverse.{kind}": p[f"adverse.{kind}"] * np.exp(slope**2 / 2) for kind, slope in slopes.items()}
+    return p.replace(rates | {f"slope.{kind}": 0.0 for kind in slopes})
 
 
 def _items(table: pd.DataFrame, agency: Any, item_class: Any, order: Any, where: Place) -> NDArray[np.uint8]:

@@ -109,7 +109,7 @@ class Fixed(NamedTuple):
     district: NDArray[np.uint8]  # (E)
     permit_phase: NDArray[np.int16]  # (E) week of the permit's cycle in which it is renewed; -1 without one
     professional: NDArray[np.uint32]  # (E) weekly draw threshold of a professional complaint
-    adverse: NDArray[np.int16]  # (E) shift of the log rate of adverse events
+    latent: NDArray[np.int16]  # (E) latent propensity, SD in log steps
     base_rate: NDArray[np.uint32]  # (E) expected inspections a week under the reference, in 2**-24
     enterprise: NDArray[np.uint32]  # (O) slot
     local: NDArray[np.uint8]  # (O) number within the enterprise

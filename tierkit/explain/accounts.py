@@ -36,9 +36,10 @@ class Contributions(Result):
     risk_base : float
         The average margin that they start from.
     credit : DataFrame of shape (n, features)
-        Points lost against the best there is, 0 or negative. With `credit_best` they add up to the points.
+        Points lost against the best there is, 0 or negative; of a merit points added, 0 or positive. With
+        `credit_best` they add up to the points.
     credit_best : float
-        The most points that anybody can have.
+        The most points that anybody without a merit can have.
     X : DataFrame
         The features, in the same order.
     model : Model

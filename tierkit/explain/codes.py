@@ -41,8 +41,8 @@ def reason_codes(
     DataFrame of shape (n, 4 k)
         With the index of ``X``: ``risk_reason_1`` (a feature's id, see `code_book`), ``risk_effect_1``
         (log-odds, positive where it raises the risk), …, ``credit_reason_1``, ``credit_effect_1`` (points,
-        negative: what was lost), …, the strongest first; ties in the order of the features. A reason
-        without any effect is missing.
+        negative: what was lost; positive: what a merit added), …, the strongest first; ties in the order of
+        the features. A reason without any effect is missing.
 
     Raises
     ------

@@ -44,7 +44,8 @@ class Reason:
     value : float or str or None
         The fact's value in the feature's unit, or the id of a level.
     effect : float
-        Log-odds added to the risk margin, or points taken off the credit (0 or less).
+        Log-odds added to the risk margin; or points taken off the credit (below 0), or added by a merit
+        (above 0).
     composite : float or None
         The same in points of the composite score, where the policy has one.
     records : tuple of Record
@@ -87,7 +88,8 @@ class Reason:
         if self.axis == "risk":
             direction = "reason.raises" if self.effect > 0 else "reason.lowers"
             return texts.text(direction, lang, value=texts.number(abs(self.effect), 2))
-        return texts.text("reason.costs", lang, value=texts.number(-self.effect, 1))
+        change = "reason.adds" if self.effect > 0 else "reason.costs"
+        return texts.text(change, lang, value=texts.number(abs(self.effect), 1))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -113,7 +115,7 @@ class Reasons(Result):
     risk_boundaries : tuple of float
         Margins at which the policy's risk level changes.
     credit_best, credit_points : float
-        Points of an enterprise that loses none, and own points.
+        Points of an enterprise that loses none and has no merit, and own points.
     credit_boundaries : tuple of float
         Points at which the policy's credit grade changes in the enterprise's sector.
     composite : tuple of float or None
@@ -249,8 +251,12 @@ class Reasons(Result):
     def credit_sentence(self, lang: str) -> str:
         """Return the credit in one sentence."""
         points, best = texts.number(self.credit_points, 1), texts.number(self.credit_best, 1)
-        lost = texts.number(self.credit_best - self.credit_points, 1)
-        return texts.text("reason.credit", lang, points=points, grade=self.credit_grade, best=best, lost=lost)
+        gained = sum(reason.effect for reason in self.of("credit") if reason.effect > 0)
+        said = {"points": points, "grade": self.credit_grade, "best": best}
+        said["lost"] = texts.number(self.credit_best + gained - self.credit_points, 1)
+        if gained:
+            return texts.text("reason.credit.merits", lang, gained=texts.number(gained, 1), **said)
+        return texts.text("reason.credit", lang, **said)
 
     def distance_sentence(self, axis: str, lang: str) -> str:
         """Return the distance of one score from the nearest change of tier, in words."""

@@ -2,6 +2,7 @@
 
 from tierkit.features.building import build, build_rows, features_of, features_sql, on_register, standing
 from tierkit.features.catalogue import (
+    BONUSES,
     BY_NAME,
     FEATURES,
     GROUPS,
@@ -14,6 +15,7 @@ from tierkit.features.catalogue import (
 )
 
 __all__ = [
+    "BONUSES",
     "BY_NAME",
     "FEATURES",
     "GROUPS",

@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tierkit.records import GRAVITY, MERITS, SHANGHAI, TABLES, Label, Place
+from tierkit.records import EVENT_KINDS, GRAVITY, MERIT_DAYS, MERITS, SHANGHAI, TABLES, Label, Place
 from tierkit.records.repair_rules import open_sql
 
 __all__ = [
+    "BONUSES",
     "BY_NAME",
     "FEATURES",
     "GROUPS",
@@ -86,6 +87,9 @@ class Feature:
         Sentence for the value ``absent``, where a number would read oddly.
     levels : str or None
         Level set of a place, for a feature that is no number.
+    bonus : bool
+        Whether it can only speak for an enterprise: accounts of a score start from the value ``absent``, so
+        that having none is never a reason.
     """
 
     name: str
@@ -103,6 +107,7 @@ class Feature:
     latest: bool = False
     none: Label | None = None
     levels: str | None = None
+    bonus: bool = False
 
     def sentence(self, value: object, lang: str = "zh", place: Place = SHANGHAI) -> str:
         """Return the value in words.
@@ -141,10 +146,13 @@ _COUNT = "count(*) FILTER (WHERE {where})"
 
 def _read() -> tuple[Feature, ...]:
     """Read the catalogue; a key that is not known, or missing, is an error of ours and shows at import."""
+    terms = " ".join(f"WHEN '{kind}' THEN {days}" for kind, days in MERIT_DAYS.items())
     words = {
         "open": open_sql(),
         "adverse": ", ".join(f"'{kind}'" for kind in GRAVITY),
         "merits": ", ".join(f"'{kind}'" for kind in MERITS),
+        "kinds": ", ".join(f"'{kind}'" for kind in EVENT_KINDS),
+        "counts": f"known_on >= as_of - CASE kind {terms} END",
         "heavy": HEAVY_COMPLAINTS,
         "never": int(NEVER_DAYS),
         "record_days": RECORD_DAYS,
@@ -165,6 +173,10 @@ def _read() -> tuple[Feature, ...]:
 FEATURES: tuple[Feature, ...] = _read()
 """All features, in the order of their columns."""
 BY_NAME: Mapping[str, Feature] = MappingProxyType({feature.name: feature for feature in FEATURES})
+BONUSES: Mapping[str, float] = MappingProxyType(
+    {one.name: one.absent or 0.0 for one in FEATURES if one.bonus}
+)
+"""Features that can only speak for an enterprise, with the value of one that has none."""
 
 
 def read_by(model: Literal["risk", "credit"]) -> list[str]:

@@ -32,12 +32,17 @@ _NOT_FINITE = ("nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity
 
 
 class Fault(NamedTuple):
-    """Rows of one column that break one rule; ``lost`` if the declared type cannot hold their values."""
+    """Rows of one column that break one rule.
+
+    It is ``lost`` if the declared type cannot hold their values, and ``unread`` if nothing reads what is
+    wrong, so that the row can be used as it is.
+    """
 
     rows: Mask
     message: str
     remedy: str
     lost: bool = False
+    unread: bool = False
 
 
 class Cells(NamedTuple):
@@ -333,6 +338,11 @@ def _list(raw: Any, column: Column, as_of: date | None) -> tuple[Any, list[Fault
     if kind == "text":
         remedy = "Take it out: it parts the entries of a list in CSV"
         faults.append(Fault(_mask(pc.match_substring(entries, "|")), "holds '|'", remedy))
+    if column.dated:
+        known = _mask(pc.is_in(entries, value_set=pa.array(column.dated, entries.type)))
+        remedy = "Take it out, and give each as a row of credit_events, with its days"
+        message = "is a kind of credit event, of which nobody would know since when"
+        faults.append(Fault(known, message, remedy, unread=True))
     listed = []
     for fault in faults:
         rows = np.zeros(len(raw), dtype=np.bool_)

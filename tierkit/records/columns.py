@@ -69,6 +69,8 @@ class Column:
         Regular expression that an id must match; empty for any visible characters.
     credit_code : bool
         Whether an id is a unified social credit code whose check character is verified here.
+    dated : tuple of str
+        Kinds of credit event, for a list of texts that must name none: they have a day, and a list has none.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Column:
     future: bool = False
     pattern: str = ""
     credit_code: bool = False
+    dated: tuple[str, ...] = ()
 
     @property
     def label(self) -> Label:

@@ -22,6 +22,7 @@ __all__ = [
     "EVENT_KINDS",
     "GRAVITY",
     "MERITS",
+    "MERIT_DAYS",
     "REPAIRABLE_KINDS",
     "UNINSPECTED_KINDS",
     "CreditEvent",
@@ -33,8 +34,8 @@ Nature = Literal["inspected", "adverse", "merit"]
 # What a declaration holds beside label and nature, by nature; `permit_only` may be left out.
 _FIELDS: Mapping[Nature, frozenset[str]] = {
     "inspected": frozenset(),
-    "adverse": frozenset({"gravity", "credit_target", "severity", "rate"}),
-    "merit": frozenset({"severity", "rate"}),
+    "adverse": frozenset({"gravity", "credit_target", "severity", "rate", "slope"}),
+    "merit": frozenset({"severity", "rate", "slope", "counts_for"}),
 }
 
 
@@ -58,7 +59,12 @@ class CreditEvent:
     severity : str or None
         Severity that synthetic records state; None where that of the finding decides.
     rate : Parameter or None
-        Events an enterprise-year in the synthetic city; None where the engine's inspections decide.
+        Events an enterprise-year in the synthetic city, at average latent propensity; None where the engine's
+        inspections decide.
+    slope : Parameter or None
+        Change of the log of that rate by standard deviation of latent propensity.
+    counts_for : Parameter or None
+        Days after it became known for which a merit counts.
     """
 
     kind: str
@@ -69,6 +75,8 @@ class CreditEvent:
     permit_only: bool = False
     severity: str | None = None
     rate: Parameter | None = None
+    slope: Parameter | None = None
+    counts_for: Parameter | None = None
 
     @property
     def score_event(self) -> str:
@@ -103,6 +111,11 @@ def declared_events(text: str) -> Mapping[str, CreditEvent]:
         problems += [f"'{kind}' is {row['nature']} and cannot have '{name}'" for name in extra]
         if not lacks and not extra:
             events[kind] = _event(kind, row)
+    problems += [
+        f"'{kind}' needs a 'slope' {'below' if one.nature == 'merit' else 'above'} 0"
+        for kind, one in events.items()
+        if one.slope and (one.slope.value >= 0 if one.nature == "merit" else one.slope.value <= 0)
+    ]
     ranks = sorted(one.gravity for one in events.values() if one.gravity is not None)
     if not problems and ranks != list(range(1, len(ranks) + 1)):
         problems.append(f"the ranks of gravity are {ranks}, not 1 to {len(ranks)}")
@@ -115,8 +128,8 @@ def declared_events(text: str) -> Mapping[str, CreditEvent]:
 
 
 def _event(kind: str, row: Mapping[str, Any]) -> CreditEvent:
-    rate = Parameter(**row["rate"]) if "rate" in row else None
-    return CreditEvent(kind=kind, **{**row, "label": Label(*row["label"]), "rate": rate})
+    numbers = {name: Parameter(**row[name]) for name in ("rate", "slope", "counts_for") if name in row}
+    return CreditEvent(kind=kind, **{**row, "label": Label(*row["label"]), **numbers})
 
 
 CREDIT_EVENTS: Mapping[str, CreditEvent] = declared_events(
@@ -131,6 +144,10 @@ GRAVITY = tuple(one.kind for one in sorted(_ALL, key=lambda one: one.gravity or 
 """Adverse kinds, which can be red lines, the gravest first."""
 MERITS = tuple(one.kind for one in _ALL if one.nature == "merit")
 """Kinds that speak for the enterprise."""
+MERIT_DAYS: Mapping[str, int] = MappingProxyType(
+    {one.kind: int(one.counts_for.value) for one in _ALL if one.counts_for is not None}
+)
+"""Kind that speaks for the enterprise → days after it became known for which it counts."""
 REPAIRABLE_KINDS = tuple(one.kind for one in _ALL if one.nature != "merit")
 """Kinds that stand against the enterprise until they are repaired or no longer shown."""
 UNINSPECTED_KINDS = tuple(one.kind for one in _ALL if one.nature != "inspected")

@@ -45,6 +45,7 @@ class _Words:
     future: str
     above: str
     entries: str
+    dated: str
     levels: str
     level_head: tuple[str, ...]
     stop: str
@@ -76,6 +77,7 @@ that a spreadsheet would take for a formula or a number; reading takes it away a
         future="may be after `as_of`",
         above="above {low} to {high}",
         entries="entries: {levels}",
+        dated="no [`event_kind`](#event_kind), which has a day and is a row of `credit_events`",
         levels="Levels",
         level_head=("id", "English", "Chinese"),
         stop=" ",
@@ -105,6 +107,7 @@ CSV 为带字节顺序标记的 UTF-8，列表以 `|` 相连；
         future="可晚于 `as_of`",
         above="大于 {low} 至 {high}",
         entries="各项取自 {levels}",
+        dated="不得写入 [`event_kind`](#event_kind)；该类信息应按日期记入 `credit_events`",
         levels="取值",
         level_head=("代码", "中文", "英文"),
         stop="",
@@ -174,6 +177,8 @@ def _values(column: Column, words: _Words, lang: str) -> str:
     if column.levels:
         levels = f"[`{column.levels}`](#{column.levels})"
         parts.append(words.entries.format(levels=levels) if column.kind == "texts" else levels)
+    if column.dated:
+        parts.append(words.dated)
     if column.high is not None:
         low, high = f"{column.low or 0:,.15g}", f"{column.high:,.15g}"
         parts.append(words.above.format(low=low, high=high) if column.positive else f"{low}–{high}")

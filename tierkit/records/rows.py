@@ -132,7 +132,8 @@ def row_problems(
 ) -> "pd.Series[str]":
     """Return, for each row, what is wrong with it by itself; an empty text if nothing is.
 
-    Keys that repeat and references that lead nowhere concern more than the row; `validate` finds those.
+    Keys that repeat and references that lead nowhere concern more than the row, and some values are wrong
+    that nothing reads; `validate` finds those.
 
     Parameters
     ----------
@@ -167,7 +168,7 @@ def row_problems(
         raise DataError(rows.problems)
     reasons = np.full(rows.size, "", dtype=object)
     for columns, fault in row_faults(rows):
-        if fault.rows.any():
+        if fault.rows.any() and not fault.unread:
             text = f"{columns[0]}: {fault.message}"
             reasons[fault.rows] = [f"{before}; {text}" if before else text for before in reasons[fault.rows]]
     index = frame.index if isinstance(frame, pd.DataFrame) else None

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tierkit.records.columns import Column, Reference, Table
-from tierkit.records.credit_events import UNINSPECTED_KINDS
+from tierkit.records.credit_events import EVENT_KINDS, UNINSPECTED_KINDS
 from tierkit.records.label import Label
 from tierkit.records.places import SHANGHAI, Place
 
@@ -75,7 +75,7 @@ def _enterprises() -> Table:
                 high=1e9,
             ),
             Column("employees", "int", "从业人数", "employees", k, unit="persons", low=0, high=5e6, bits=32),
-            Column("tags", "texts", "特色标签", "tags", k),
+            Column("tags", "texts", "特色标签", "tags", k, dated=EVENT_KINDS),
             Column("commitment", "flag", "告知承诺许可", "holds a permit by notification and commitment", k),
             Column("closed_on", "date", "注销日期", "closed on", "closed_on", nullable=True),
         ],

@@ -7,7 +7,7 @@ from datetime import date
 
 import pandas as pd
 
-from tierkit.records import REPAIRABLE_KINDS
+from tierkit.records import MERIT_DAYS, REPAIRABLE_KINDS
 from tierkit.records.known import Known, Source, opened
 from tierkit.records.repair_rules import published_until
 
@@ -18,8 +18,9 @@ COLUMNS = (
     "known_on", "outcome_on", "counts_until", "published_until", "repairable_from", "repaired_on",
 )  # fmt: skip
 """Columns of `known_records`."""
+_TERMS = {kind: pd.Timedelta(days=days) for kind, days in MERIT_DAYS.items()}
 _YEAR, _TWO_YEARS = pd.Timedelta(days=365), pd.Timedelta(days=730)
-"""Spans over which the catalogue counts: signals; all else but open records."""
+"""Spans over which the catalogue counts: signals; all else but open records and merits."""
 
 
 def register(known: Known, ids: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -109,7 +110,8 @@ def _credit_events(rows: pd.DataFrame) -> pd.DataFrame:
     stays = rows["kind"].isin(REPAIRABLE_KINDS) & rows["repaired_on"].isna()
     last = published_until(rows["known_on"], rows["kind"], rows["severity"])
     ends = pd.Series(last.astype("datetime64[us]"), index=rows.index).where(stays)
-    counted = rows["known_on"] + _TWO_YEARS
+    term = rows["kind"].astype("str").map(_TERMS).astype("timedelta64[us]")
+    counted = rows["known_on"] + term.fillna(_TWO_YEARS)
     return rows.assign(
         record_id=rows["event_id"],
         outcome=rows["severity"],

@@ -269,8 +269,7 @@ def _adverse(
     for kind in range(len(rules.adverse)):
         if rules.adverse[kind] == 0 or (rules.permit_only[kind] == 1 and world.permit_phase[e] < 0):
             continue
-        # Whoever leans towards adverse events leans away from honours.
-        lean = -np.int64(world.adverse[e]) if rules.merit[kind] == 1 else np.int64(world.adverse[e])
+        lean = (np.int64(world.latent[e]) * rules.slope[kind]) >> 16
         reach += np.int64(rules.fall[min(max(np.int64(rules.adverse[kind]) + lean, 1), TOP_INDEX)])
         if y0 < reach:
             until = week + np.int64(rules.adverse_display[week, kind])
@@ -399,7 +398,7 @@ def advance(
     fall, mend, deterrence = rules.fall, rules.mend, rules.deterrence
     memory, kappa, floor = rules.memory, rules.kappa, rules.floor
     mantissa, two, severity = rules.log_mantissa, rules.log_two, rules.severity
-    adverse, adverse_rate, merit, sector = world.adverse, rules.adverse, rules.merit, world.sector
+    latent, adverse_rate, slope, sector = world.latent, rules.adverse, rules.slope, world.sector
     permit_cycle, commitment, campaign_limit, mistaken = (
         rules.permit_cycle,
         rules.commitment,
@@ -437,7 +436,7 @@ def advance(
             for kind in range(len(adverse_rate)):
                 # One-sided, as `_mark`: kinds that cannot happen to it are counted in. `_adverse` asks again,
                 # exactly.
-                lean = -np.int64(adverse[e]) if merit[kind] == 1 else np.int64(adverse[e])
+                lean = (np.int64(latent[e]) * slope[kind]) >> 16
                 reach += np.int64(fall[min(max(np.int64(adverse_rate[kind]) + lean, 1), TOP_INDEX)])
             if y0 < reach:
                 n_events = _adverse(world, state, rules, k0, k1, week, e, events, n_events)

@@ -30,6 +30,7 @@ from tierkit.records import (
     CREDIT_EVENTS,
     EVENT_KINDS,
     ITEM_CLASSES,
+    MERIT_DAYS,
     SEVERITIES,
     TIERS,
     UNINSPECTED_KINDS,
@@ -60,8 +61,6 @@ _LISTS = ("rule", "agency", "agency_sector")
 _INSPECTED = tuple(kind for kind in EVENT_KINDS if kind not in UNINSPECTED_KINDS)
 MAX_SHIFT = 1.5
 """Most by which what the records tell may raise or lower the logarithm of a routine rate."""
-HONOUR_WEEKS = 156
-"""Weeks for which an honour adds its points: three years, an assumption; no rule ends it."""
 ADVERSE_EVERY = 4
 """Weeks between two draws of an enterprise's adverse events."""
 
@@ -93,10 +92,11 @@ class Rules(NamedTuple):
     delay: int
     # the K kinds of credit event that no inspection bears
     adverse: NDArray[np.int16]  # (K) log index of the rate over ADVERSE_EVERY weeks
-    merit: NDArray[np.uint8]  # (K) likelier where latent propensity is low, and not to be repaired
+    slope: NDArray[np.int64]  # (K) of that log rate on latent propensity, 2**-16
+    merit: NDArray[np.uint8]  # (K) speaks for the enterprise, so that there is nothing to repair
     permit_only: NDArray[np.uint8]  # (K) only of those who hold a permit by commitment
     adverse_earliest: NDArray[np.int16]  # (weeks, K) by week of the record: weeks until it can be repaired
-    adverse_display: NDArray[np.int16]  # (weeks, K) weeks until its publication ends
+    adverse_display: NDArray[np.int16]  # (weeks, K) weeks until its publication, or a merit, ends
     # planned demand
     rate: NDArray[np.int16]  # (O) log index of the base rate
     tier_rate: NDArray[np.int16]  # (5, 4, 2) stratum, tier, item class: log multiplier
@@ -308,19 +308,23 @@ def repair_terms(origin: dt.date) -> RepairTerms:
         none = np.zeros(len(days), np.int16)
         return np.stack([none, *(weeks(term, "penalty", severity) for severity in SEVERITIES)], axis=1)
 
-    def of_others(term: Any, honours: int) -> NDArray[np.int16]:
-        kinds = (CREDIT_EVENTS[kind] for kind in UNINSPECTED_KINDS)
-        merit = np.full(len(days), honours, np.int16)
+    def of_others(term: Any) -> NDArray[np.int16]:
+        """Return the weeks by kind; a merit counts for a time of its own, and there is nothing to repair."""
         return np.stack(
-            [merit if one.nature == "merit" else weeks(term, one.kind, str(one.severity)) for one in kinds],
+            [
+                np.full(len(days), round(MERIT_DAYS[kind] / 7), np.int16)
+                if kind in MERIT_DAYS
+                else weeks(term, kind, str(CREDIT_EVENTS[kind].severity))
+                for kind in UNINSPECTED_KINDS
+            ],
             axis=1,
         )
 
     return RepairTerms(
         of_penalties(repairable_from),
         of_penalties(published_until),
-        of_others(repairable_from, 0),
-        of_others(published_until, HONOUR_WEEKS),
+        of_others(repairable_from),
+        of_others(published_until),
     )
 
 
@@ -399,6 +403,7 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         adverse=log_index(
             [p[f"adverse.{kind}"] * ADVERSE_EVERY / WEEKS_A_YEAR for kind in UNINSPECTED_KINDS]
         ).astype(np.int16),
+        slope=np.rint([p[f"slope.{kind}"] * 65536 for kind in UNINSPECTED_KINDS]).astype(np.int64),
         merit=np.array([CREDIT_EVENTS[kind].nature == "merit" for kind in UNINSPECTED_KINDS], np.uint8),
         permit_only=np.array([CREDIT_EVENTS[kind].permit_only for kind in UNINSPECTED_KINDS], np.uint8),
         adverse_earliest=terms.adverse_earliest,

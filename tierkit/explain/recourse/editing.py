@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from tierkit.explain.recourse.steps import STEPS, Step
-from tierkit.records import MERITS, Tables
+from tierkit.records import CREDIT_EVENTS, MERITS, Tables
 from tierkit.records.known import TIMED, Known
 
 __all__ = ["EDITED", "edited", "known_tables", "spotless"]
 
 
-EDITED = ("enterprises", "inspections", "credit_events")
+EDITED = ("inspections", "credit_events")
 """Tables that a step can change."""
 
 
@@ -73,25 +73,27 @@ def edited(tables: Tables, variants: Mapping[str, tuple[str, Sequence[Step]]], p
     of_table: dict[str, dict[str, str]] = {table: {} for table in EDITED}
     for copy, (enterprise, steps) in variants.items():
         of_table[steps[0].table][copy] = enterprise
-    firms, seen, events = (
-        _copies(tables[table], own if table == "enterprises" else of_table[table]) for table in EDITED
-    )
-    tags = dict(zip(firms["enterprise_id"], firms["tags"], strict=True))
+    firms = _copies(tables["enterprises"], own)
+    seen, events = (_copies(tables[table], of_table[table]) for table in EDITED)
     repairs: dict[tuple[str, str | None], pd.Timestamp] = {}
-    checks = []
+    checks, merits = [], []
     for copy, (_, steps) in variants.items():
         for step in steps:
-            if step.table == "credit_events":
+            edit = STEPS[step.kind].edit
+            if edit == "repair":
                 repairs[copy, step.record_id] = pd.Timestamp(step.on)
-            elif step.table == "inspections":
+            elif edit == "check":
                 checks.append(passed_check(step, copy, policy))
             else:
-                tags[copy] = retagged(tags[copy], step)
-    firms["tags"] = [tags[copy] for copy in firms["enterprise_id"]]
+                merits.append(earned(step, copy))
     keys = zip(events["enterprise_id"], events["event_id"], strict=True)
     mended = pd.Series([repairs.get(key) for key in keys], index=events.index, dtype="datetime64[us]")
     events["repaired_on"] = events["repaired_on"].fillna(mended)
-    added = {"enterprises": [firms], "inspections": [seen, pd.DataFrame(checks)], "credit_events": [events]}
+    added = {
+        "enterprises": [firms],
+        "inspections": [seen, pd.DataFrame(checks)],
+        "credit_events": [events, pd.DataFrame(merits)],
+    }
     whole = {
         table: pd.concat([frame, *(more for more in added.get(table, []) if len(more))], ignore_index=True)
         for table, frame in tables.items()
@@ -117,11 +119,13 @@ def passed_check(step: Step, enterprise_id: str, policy: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def retagged(tags: Iterable[str], step: Step) -> list[str]:
-    """Return an enterprise's tags after a step."""
-    what = STEPS[step.kind]
-    kept = [str(tag) for tag in tags if tag != what.tag]
-    return [*kept, str(what.tag)] if what.edit == "add" else kept
+def earned(step: Step, enterprise_id: str) -> dict[str, Any]:
+    """Return the row of the merit that a step earns."""
+    kind, on = str(STEPS[step.kind].event), pd.Timestamp(step.on)
+    return {
+        "event_id": f"recourse-{enterprise_id}-{kind}", "enterprise_id": enterprise_id, "kind": kind,
+        "severity": CREDIT_EVENTS[kind].severity, "happened_on": on, "known_on": on,
+    }  # fmt: skip
 
 
 def spotless(tables: Tables, taken: Mapping[str, Sequence[Step]], policy: str) -> Tables:
@@ -140,20 +144,20 @@ def spotless(tables: Tables, taken: Mapping[str, Sequence[Step]], policy: str) -
         name: tables[name][tables[name]["enterprise_id"].isin(list(taken))].reset_index(drop=True)
         for name in ("enterprises", "obligations", "inspections", "credit_events")
     }
-    firms, seen, events = (own[table] for table in EDITED)
-    tags = dict(zip(firms["enterprise_id"], firms["tags"], strict=True))
-    checks = []
+    seen, events = (own[table] for table in EDITED)
+    checks, merits = [], []
     for enterprise, steps in taken.items():
         for step in steps:
-            if step.table == "enterprises":
-                tags[enterprise] = retagged(tags[enterprise], step)
-            elif step.table == "inspections":
+            edit = STEPS[step.kind].edit
+            if edit == "check":
                 checks.append(passed_check(step, enterprise, policy))
-    clean = seen[seen["finding"] == "none"]
+            elif edit == "earn":
+                merits.append(earned(step, enterprise))
+    clean, held = seen[seen["finding"] == "none"], events[events["kind"].isin(MERITS)]
     kept = {
-        "enterprises": firms.assign(tags=[tags[one] for one in firms["enterprise_id"]]),
+        "enterprises": own["enterprises"],
         "obligations": own["obligations"],
         "inspections": pd.concat([clean, pd.DataFrame(checks)] if checks else [clean], ignore_index=True),
-        "credit_events": events[events["kind"].isin(MERITS)].reset_index(drop=True),
+        "credit_events": pd.concat([held, pd.DataFrame(merits)] if merits else [held], ignore_index=True),
     }
     return Tables(kept, tables.place)

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 import pandas as pd
 
 from tierkit import texts
-from tierkit.records import SHANGHAI, Place
+from tierkit.records import MERIT_DAYS, SHANGHAI, Place
 from tierkit.records.repair_rules import published_until
 
 __all__ = [
@@ -47,7 +47,7 @@ class StepKind:
     Attributes
     ----------
     name : str
-    edit : {"repair", "drop", "add", "check"}
+    edit : {"repair", "earn", "check"}
         What it does to the records.
     cost : float
         Working days of the enterprise, an assumption as ``cost_note`` says.
@@ -55,24 +55,23 @@ class StepKind:
         Days from asking to effect, likewise.
     moves : tuple of str
         Features that it may change.
-    event, tag : str or None
-        Kind of credit event that is repaired; tag that is taken away or given.
+    event : str or None
+        Kind of credit event that is repaired or earned.
     """
 
     name: str
-    edit: Literal["repair", "drop", "add", "check"]
+    edit: Literal["repair", "earn", "check"]
     cost: float
     cost_note: str
     lead: int
     lead_note: str
     moves: tuple[str, ...]
     event: str | None = None
-    tag: str | None = None
 
     @property
     def table(self) -> str:
         """The table whose rows it edits."""
-        return {"repair": "credit_events", "check": "inspections"}.get(self.edit, "enterprises")
+        return "inspections" if self.edit == "check" else "credit_events"
 
 
 def _read() -> Mapping[str, StepKind]:
@@ -102,7 +101,8 @@ class Step:
     kind : str
         One of `STEPS`.
     record_id : str or None
-        The credit event that is repaired, or the obligation (``agency/item_class``) that is checked.
+        The credit event that is repaired, or the obligation (``agency/item_class``) that is checked; None of
+        a record that is new.
     features : tuple of str
         Features that it may move.
     on : str
@@ -127,7 +127,7 @@ class Step:
 
         Examples
         --------
-        >>> Step("file_self_check", None, ("tag_self_check_filed", "tags"), "2024-07-02", 2.0).sentence("en")
+        >>> Step("file_self_check", None, ("self_check_1y",), "2024-07-02", 2.0).sentence("en")
         '2024-07-02: file a self-check report, about 2 working days.'
         """
         name = texts.plain(self.record_id or "", 40)
@@ -161,6 +161,11 @@ def ends_after(event: Row) -> pd.Timestamp:
     return pd.Timestamp(str(last))
 
 
+def _counts(event: Row, day: pd.Timestamp) -> bool:
+    """Return whether a merit, as known before a day, counts on it."""
+    return bool(event["known_on"] + MERIT_DAYS[event["kind"]] * DAY >= day)
+
+
 def possible(rows: Mapping[str, Sequence[Row]], day: pd.Timestamp, last: pd.Timestamp) -> list[list[Step]]:
     """Return the steps that one enterprise can take from a day, grouped where only their number matters.
 
@@ -186,12 +191,12 @@ def possible(rows: Mapping[str, Sequence[Row]], day: pd.Timestamp, last: pd.Time
             alone = str(event["event_id"]) if ends_after(event) < last else ""
             if on < last:
                 groups.setdefault((what.name, alone), []).append(_step(what, str(event["event_id"]), on))
-    held = set(rows["enterprises"][0]["tags"])
+    held = {one["kind"] for one in rows["credit_events"] if one["kind"] in MERIT_DAYS and _counts(one, day)}
     for what in STEPS.values():
         on = day + what.lead * DAY
         checked = _to_check(rows) if what.edit == "check" else None
-        apt = checked if what.edit == "check" else (what.tag in held) == (what.edit == "drop")
-        if apt and what.edit != "repair" and on < last:
+        apt = checked if what.edit == "check" else what.edit == "earn" and what.event not in held
+        if apt and on < last:
             groups[what.name, ""] = [_step(what, checked, on)]
     return [sorted(group, key=lambda step: (step.on, step.record_id)) for group in groups.values()]
 

@@ -55,6 +55,9 @@ def background(X: pd.DataFrame, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     asks what goes with risk among those inspected may take the first, which needs no choice. Neither says
     what would happen if the enterprise changed.
 
+    Merits (`tierkit.features.BONUSES`) are the exception in both: what stands in for one that is not known is
+    to have none. So whoever has none gets 0 for it, and the base is the average with no merit counted.
+
     How many rows do, and how far the two kinds of values lie apart, is in ``benchmarks/results.md``. Tables
     take hardly longer to fill for many rows: a city of tens of thousands can be its own background.
 

@@ -9,10 +9,11 @@ fill the tables: the path-dependent one, and the interventional one over backgro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import repeat
+from types import MappingProxyType
 from typing import Self
 
 import lightgbm as lgb
@@ -84,17 +85,23 @@ class CompiledTrees:
 
     @classmethod
     def checked(
-        cls, booster: lgb.Booster, background: Floats | None = None, weight: Floats | None = None
+        cls,
+        booster: lgb.Booster,
+        background: Floats | None = None,
+        weight: Floats | None = None,
+        given: Mapping[int, float] = MappingProxyType({}),
     ) -> Self:
         """Compile a model and verify it against LightGBM on rows around its thresholds.
 
         Path-dependent values are compared with LightGBM's own. LightGBM has no interventional values: there
         the sum of each row is compared with its margin, and the mean of each feature over the background
-        with 0, which fails if rows and background rows are read differently.
+        with 0, which fails if rows and background rows are read differently. Nor has it values that start
+        from given ones: there the path-dependent values are compared first, then the sums with the margins,
+        and what has its given value must get 0.
 
         Parameters
         ----------
-        booster, background, weight
+        booster, background, weight, given
             As in `of`.
 
         Raises
@@ -102,10 +109,18 @@ class CompiledTrees:
         UnsupportedTreesError
             If the model is outside the limits, or a value differs by more than 1e-9.
         """
-        compiled = cls.of(booster, background, weight)
+        if given:
+            cls.checked(booster)
+        compiled = cls.of(booster, background, weight, given)
         rows = compiled.probes()
         own = np.column_stack([compiled.values(rows), np.full(len(rows), compiled.base)])
-        if background is None:
+        if given:
+            at = rows.copy()
+            at[:, list(given)] = list(given.values())
+            off = own.sum(axis=1) - np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
+            apart = np.abs([*off, *compiled.values(at)[:, list(given)].ravel()]).max()
+            what = "Its values from given ones miss its margins"
+        elif background is None:
             apart = np.abs(own - np.asarray(booster.predict(rows, pred_contrib=True, num_threads=1))).max()
             what = "Its contributions differ from LightGBM's"
         else:
@@ -119,7 +134,13 @@ class CompiledTrees:
         return compiled
 
     @classmethod
-    def of(cls, booster: lgb.Booster, background: Floats | None = None, weight: Floats | None = None) -> Self:
+    def of(
+        cls,
+        booster: lgb.Booster,
+        background: Floats | None = None,
+        weight: Floats | None = None,
+        given: Mapping[int, float] = MappingProxyType({}),
+    ) -> Self:
         """Compile a model.
 
         Parameters
@@ -131,6 +152,9 @@ class CompiledTrees:
             given.
         weight : float array of shape (n,), optional
             Of the background rows; all alike if not given.
+        given : mapping of int to float
+            Without a background: numbers of features, and the value that stands in for each where it is not
+            known, so that it gets 0 where it has that value.
 
         Returns
         -------
@@ -161,7 +185,7 @@ class CompiledTrees:
             raise UnsupportedTreesError(f"The model cannot be compiled: {error}") from None
         if any(one.feature.size > _MOST_NODES for one in model.trees):
             raise UnsupportedTreesError(f"A tree has more than {_MOST_NODES} inner nodes.")
-        trees = [read(one, one.root) for one in model.trees]
+        trees = [read(one, one.root, given=given) for one in model.trees]
         by_tree = [list(fragments(tree)) for tree in trees]
         pieces = [piece for own in by_tree for piece in own]
         if 8 * sum(piece.cells for piece in pieces) > _MOST_BYTES:

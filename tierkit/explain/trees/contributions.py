@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tierkit.arrays import Floats
 from tierkit.explain.trees import tables
-from tierkit.features import BY_NAME
+from tierkit.features import BONUSES, BY_NAME
 from tierkit.records import SHANGHAI, Place
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import BASE, CreditScorecard
@@ -98,9 +98,12 @@ def contributions(
     """Return the exact Shapley values of the risk margin, and the margin that they start from.
 
     Without a background they are path-dependent, with one interventional: the notes of `background` say what
-    each of them answers. A model is compiled into tables once, and once more for each background, of which
-    the last four are kept. Path-dependent values of a model outside the limits of `CompiledTrees` are left to
-    LightGBM, with a warning. The values of a row do not depend on other rows or on threads.
+    each of them answers. A feature that is a bonus (`tierkit.features.BONUSES`) starts, in both, from the
+    value of one that has none: who has none gets 0 for it, and the base is that of nobody having any.
+
+    A model is compiled into tables once, and once more for each background, of which the last four are kept.
+    Path-dependent values of a model outside the limits of `CompiledTrees` are left to LightGBM, with a
+    warning. The values of a row do not depend on other rows or on threads.
 
     Parameters
     ----------
@@ -117,7 +120,7 @@ def contributions(
     values : float array of shape (n, k)
         In log-odds, in the order of the model's features.
     base : float
-        The average margin: over the training rows, or over the background.
+        The average margin without any bonus: over the training rows, or over the background.
 
     Raises
     ------
@@ -145,16 +148,21 @@ def contributions(
     matrix = model.matrix(own)
     if not len(matrix):
         return np.empty((0, matrix.shape[1])), float("nan")
+    names = list(model.inputs_.names)
+    given = {names.index(name): none for name, none in BONUSES.items() if name in names}
     if background is None:
-        compiled = tables.path_dependent(model.booster_)
+        compiled = tables.path_dependent(model.booster_, given)
     else:
         over = model.matrix(_own(model, background))
+        over[:, list(given)] = list(given.values())
         compiled = tables.interventional(model.booster_, over, weight)
     if compiled is None:
         both = model.booster_.predict(matrix, pred_contrib=True, num_threads=model.threads)
         values, base = np.asarray(both, np.float64)[:, :-1], float(np.asarray(both)[0, -1])
     else:
         values, base = compiled.values(matrix, model.threads), compiled.base
+        for place, none in given.items():  # over a background it is 0 but for rounding
+            values[matrix[:, place] == none, place] = 0.0
     check_additivity(values, base, model.margin(own))
     return values, base
 
@@ -255,17 +263,25 @@ class Losses:
     Attributes
     ----------
     best : float
-        Points of an enterprise in the best bin of everything, whatever other rows there are.
+        Points of an enterprise in the best bin of everything that is no bonus, whatever other rows there are.
     lost : DataFrame of shape (n, k)
-        Points lost, at least 0, with the index of the rows; one column per feature that carries points.
+        Points lost, with the index of the rows; one column per feature that carries points. At least 0; of a
+        bonus (`tierkit.features.BONUSES`) at most 0, as it is measured from having none.
     """
 
     best: float
     lost: pd.DataFrame
 
 
+def _points_at(rows: pd.DataFrame, value: float) -> float:
+    """Return the points of a value, from the rows of its feature in a table."""
+    low, high = rows["lower"].fillna(-np.inf), rows["upper"].fillna(np.inf)
+    mine = rows[(rows["kind"] == "interval") & (low <= value) & (value < high)]
+    return float(mine["points"].iloc[0])
+
+
 def points_lost(card: CreditScorecard, X: pd.DataFrame) -> Losses:
-    """Return the credit points that each feature loses against its best bin.
+    """Return the credit points that each feature loses against its best bin, or a bonus adds to having none.
 
     Parameters
     ----------
@@ -295,6 +311,8 @@ def points_lost(card: CreditScorecard, X: pd.DataFrame) -> Losses:
     points = table["points"].to_numpy(np.float64)
     rows = card.bin_rows(own)
     best_of = table[table["kind"] != "base"].groupby("feature")["points"].max()
+    for name in best_of.index.intersection(list(BONUSES)):
+        best_of[name] = _points_at(table[table["feature"] == name], BONUSES[name])
     lost = pd.DataFrame(
         {str(name): best_of[str(name)] - points[rows[name].to_numpy()] for name in rows}, index=rows.index
     )

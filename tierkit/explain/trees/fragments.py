@@ -19,9 +19,10 @@ Gauss-Legendre quadrature with ⌈|U| / 2⌉ nodes is exact. Another game of a l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +68,7 @@ class Node:
     nan_left: bool
     words: NDArray[np.uint32]
     sides: tuple[Node | float, Node | float]  # left, right; a leaf is its value
-    shares: tuple[float, float]  # of the training rows that went there
+    shares: tuple[float, float]  # of the training rows that went there, or 1 where a given value goes
     below: int  # inner nodes of its subtree, with itself
 
 
@@ -89,7 +90,9 @@ Game = Callable[[Way, float], Floats]
 first tests them, for every pattern of answers, shape (m, 2^m)."""
 
 
-def read(tree: trees.Tree, child: int, number: int = 0) -> Tree:
+def read(
+    tree: trees.Tree, child: int, number: int = 0, given: Mapping[int, float] = MappingProxyType({})
+) -> Tree:
     """Return a tree, or a part of one, from checked arrays.
 
     Parameters
@@ -99,6 +102,9 @@ def read(tree: trees.Tree, child: int, number: int = 0) -> Tree:
         Its node or leaf to begin with, numbered as in its arrays.
     number : int
         Of the first node.
+    given : mapping of int to float
+        By number of a feature, the value that stands in for it where it is not known: of its splits the side
+        of that value has the share 1. Of other features it is the share of the training rows.
 
     Raises
     ------
@@ -112,22 +118,24 @@ def read(tree: trees.Tree, child: int, number: int = 0) -> Tree:
     by_level = bool(tree.by_level[child])
     threshold = 0.0 if by_level else float(tree.threshold[child])
     children = int(tree.left[child]), int(tree.right[child])
-    left = read(tree, children[0], number + 1)
-    right = read(tree, children[1], number + 1 + size(left))
+    left = read(tree, children[0], number + 1, given)
+    right = read(tree, children[1], number + 1 + size(left), given)
     # Counts of rows and not sums of weights, since LightGBM's own contributions are taken over counts.
     counts = [tree.rows(one) for one in children]
     if min(counts) < 1:
         raise UnsupportedTreesError("A side of a split has no training rows.")
     knows_missing = tree.missing[child] == trees.NAN
+    feature = int(tree.feature[child])
+    share = counts[0] / sum(counts) if feature not in given else float(given[feature] <= threshold)
     return Node(
         number=number,
-        feature=int(tree.feature[child]),
+        feature=feature,
         threshold=threshold,
         # Where none was missing at fit, LightGBM reads a missing number as 0. A missing level goes right.
         nan_left=not by_level and (bool(tree.default_left[child]) if knows_missing else threshold >= 0),
         words=tree.levels[int(tree.threshold[child])] if by_level else np.empty(0, np.uint32),
         sides=(left, right),
-        shares=(counts[0] / sum(counts), counts[1] / sum(counts)),
+        shares=(share, counts[1] / sum(counts) if feature not in given else 1 - share),
         below=1 + size(left) + size(right),
     )
 
@@ -243,10 +251,12 @@ def by_shares(way: Way, value: float) -> Floats:
     holds = ((np.arange(1 << m) >> np.arange(m)[:, None]) & 1).astype(np.float64)
     out = np.zeros(holds.shape)
     for time, weight in zip(*quadrature(m), strict=True):
-        # The product over all features but one is the product over all, divided by that one's factor. No
-        # factor is 0, since a share is above 0 and the times of the quadrature lie inside (0, 1).
         factors = holds * time + share * (1 - time)
-        out += weight * factors.prod(axis=0) / factors
+        # The product over all features but one: those before it, and those after it. A factor may be 0.
+        ends = np.ones((1, factors.shape[1]))
+        before = np.vstack([ends, factors[:-1]]).cumprod(axis=0)
+        after = np.vstack([factors[1:], ends])[::-1].cumprod(axis=0)[::-1]
+        out += weight * before * after
     values: Floats = out * value * (holds - share)
     return values
 

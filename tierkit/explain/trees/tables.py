@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
 import lightgbm as lgb
@@ -19,25 +21,37 @@ if TYPE_CHECKING:
 
 __all__ = ["interventional", "path_dependent"]
 
+Given: TypeAlias = tuple[tuple[int, float], ...]
 
 _MOST = 4  # backgrounds of a model whose tables are kept
 # Weak keys: the tables of a model go when the model goes.
-_OF_PATHS: WeakKeyDictionary[lgb.Booster, CompiledTrees | None] = WeakKeyDictionary()
+_OF_PATHS: WeakKeyDictionary[lgb.Booster, dict[Given, CompiledTrees | None]] = WeakKeyDictionary()
 _OVER: WeakKeyDictionary[lgb.Booster, dict[bytes, CompiledTrees]] = WeakKeyDictionary()
 
 
-def path_dependent(booster: lgb.Booster) -> CompiledTrees | None:
-    """Return the cached tables of a model; None, with a warning, if it is outside the limits."""
-    if booster not in _OF_PATHS:
+def path_dependent(
+    booster: lgb.Booster, given: Mapping[int, float] = MappingProxyType({})
+) -> CompiledTrees | None:
+    """Return the cached tables of a model; None, with a warning, if it is outside the limits.
+
+    Parameters
+    ----------
+    booster : lightgbm.Booster
+    given : mapping of int to float
+        As in `CompiledTrees.of`.
+    """
+    kept, key = _OF_PATHS.setdefault(booster, {}), tuple(given.items())
+    if key not in kept:
         # Imported here, since the compiler takes a second, and points lost do without it.
         from tierkit.explain.trees.compiled import CompiledTrees
 
         try:
-            _OF_PATHS[booster] = CompiledTrees.checked(booster)
+            kept[key] = CompiledTrees.checked(booster, given=given)
         except UnsupportedTreesError as error:
-            _OF_PATHS[booster] = None
-            warnings.warn(f"{error} LightGBM's own, slower contributions are used.", stacklevel=3)
-    return _OF_PATHS[booster]
+            kept[key] = None
+            average = " They measure merits, too, against the average." if given else ""
+            warnings.warn(f"{error} LightGBM's own, slower contributions are used.{average}", stacklevel=3)
+    return kept[key]
 
 
 def interventional(booster: lgb.Booster, background: Floats, weight: ArrayLike | None) -> CompiledTrees:
