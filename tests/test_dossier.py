@@ -402,6 +402,29 @@ def test_facts_beyond_those_shown_are_one_row_and_the_sum_stays(
     assert total[2:] == [texts.signed(sum(r.effect for r in many), 2), "–"]
 
 
+def test_the_sheet_prints_the_law_that_inspections_of_each_item_rest_on(
+    full: report.Sheet, report_run: report.RunReport
+) -> None:
+    place = full.reasons.place
+    case = dataclasses.replace(full, items=("fire-k1", "market_regulation-g2"))
+    for lang, none in (("zh", "未载明"), ("en", "not given")):
+        rows = _table(report.dossier(case, JIADING, as_of="2024-12-30", lang=lang), "caption-items")[1:]
+        assert [row[2] for row in rows] == [place.items["fire-k1"].basis, none]
+        assert [row[0] for row in rows] == [place.items[one].label.text(lang) for one in case.items]
+    assert report.Sheet.from_dict(case.to_dict(), place).items == case.items
+    bare = dataclasses.replace(full, items=None)
+    assert "caption-items" not in report.dossier(bare, JIADING, as_of="2024-12-30")
+
+
+def test_a_sheet_names_the_items_that_the_enterprise_holds_on_the_day(data: Dataset, model: Model) -> None:
+    one = _busiest(data, 1)
+    [case] = report.sheets(model, data, AS_OF, one, recourse=False)
+    held = data["obligations"].query("enterprise_id == @one[0] and valid_from < @AS_OF")
+    held = held[~(held["valid_to"] < pd.Timestamp(AS_OF))]
+    assert sorted(case.items or ()) == sorted(held["item"])
+    assert len(held) > 0
+
+
 def test_what_is_missing_is_said_to_be_missing(full: report.Sheet, report_run: report.RunReport) -> None:
     bare = report.Sheet(reasons=full.reasons, enterprise={"name": "A"})
     shown = _page(bare, report_run).text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tierkit.folders import whole_file
 from tierkit.policy import Policy
 from tierkit.records import LEVELS, MERITS, TIERS, Place
 from tierkit.records.gate import day_of
+from tierkit.records.places.entries import NO_BASIS
 from tierkit.report.page import Words, figure, render
 from tierkit.report.sheets import Sheet
 from tierkit.report.waterfall import waterfall
@@ -113,6 +114,7 @@ def dossier(
         anchors={row["id"]: f"record-{k}" for k, row in enumerate(rows[:_RECORDS])},
         known_when=_known_when(records, lang),
         has_records=case.records is not None,
+        items=None if case.items is None else _items(case.items, lang, reasons.place),
         recourse=_recourse(case, lang),
         appeal=None if appeal is None else appeal.sentences(lang),
         reviews=None if case.reviews is None else case.reviews.to_dict("records"),
@@ -311,6 +313,18 @@ def _records(records: pd.DataFrame, as_of: str, lang: str, place: Place) -> list
             }
         )
     return rows
+
+
+def _items(ids: Sequence[str], lang: str, place: Place) -> list[tuple[str, str, str]]:
+    """Return each item in words, its class and the law that inspections of it rest on."""
+    return [
+        (
+            one.label.text(lang),
+            LEVELS["item_class"][one.item_class].text(lang),
+            one.basis or NO_BASIS.text(lang),
+        )
+        for one in (place.items[name] for name in ids if name in place.items)
+    ]
 
 
 def _what(row: Mapping[Any, Any], lang: str, place: Place) -> str:

@@ -47,6 +47,8 @@ class Sheet:
         Decisions on it so far, as `tierkit.policy.reviews.read_log` gives them; None where no log was given.
     facts : mapping of str to object
         Versions and hashes of what all this was taken from.
+    items : tuple of str, optional
+        The items on which it can be inspected; None where no obligations came.
     """
 
     reasons: Reasons
@@ -56,6 +58,7 @@ class Sheet:
     recourse: Recourse | None = None
     reviews: pd.DataFrame | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    items: tuple[str, ...] | None = None
 
     def in_force(self, lang: str) -> str:
         """Return the decision in force under the policy of the reasons, in a sentence; nothing without one.
@@ -83,6 +86,7 @@ class Sheet:
             "recourse": None if self.recourse is None else self.recourse.to_dict(),
             "reviews": _laid_down(self.reviews),
             "facts": dict(self.facts),
+            "items": None if self.items is None else list(self.items),
         }
 
     @classmethod
@@ -97,6 +101,7 @@ class Sheet:
             recourse=Recourse.from_dict(known["recourse"], place) if known.get("recourse") else None,
             reviews=_taken_up(known.get("reviews")),
             facts=known.get("facts") or {},
+            items=None if known.get("items") is None else tuple(known["items"]),
         )
 
 
@@ -223,6 +228,8 @@ def sheets(
         )  # fmt: skip
         there = [one.reasons.enterprise_id for one in told]
         rows, records = register(known, there), known_records(known, ids=there)
+        held = known.rows("obligations", there)
+        held = held[held["valid_to"].isna()]
         day = known.day
     facts_known = {
         "version": __version__,
@@ -245,4 +252,5 @@ def sheets(
             recourse=way,
             reviews=None if decided is None else decided.reset_index(drop=True),
             facts=versions,
+            items=tuple(held.loc[held["enterprise_id"] == one, "item"].astype(str)),
         )
