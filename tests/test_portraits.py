@@ -390,7 +390,7 @@ def test_one_tier_alone_is_the_city(model, X, tiers) -> None:
     alone = tiers[1].assign(tier="T2")
     found = portraits(model.risk, model.credit, X[1], alone)
     assert (found.marks["difference"] == 0).all()
-    assert found.sentences("en")[0].startswith("T2 light watch")
+    assert found.sentences("en")[0].startswith("T2 second tier")
     plot.tier_marks(found)
     plt.close("all")
 

@@ -104,7 +104,7 @@ def web_font(text: str) -> bytes:
 
     Examples
     --------
-    >>> web_font("无事不扰")[:4]
+    >>> web_font("第一级")[:4]
     b'wOFF'
     """
     wanted = frozenset(text) | frozenset(map(chr, range(0x20, 0x7F)))

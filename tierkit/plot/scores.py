@@ -30,7 +30,7 @@ def tier_label(tier: str, lang: str) -> str:
     Examples
     --------
     >>> tier_label("T4", "zh")
-    'T4 重点关注'
+    'T4 第四级'
     """
     return f"{tier} {LEVELS['tier'][tier].text(lang)}"
 

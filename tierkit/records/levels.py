@@ -114,10 +114,10 @@ LEVELS: Mapping[str, Mapping[str, Label]] = MappingProxyType(
             D | D级 | D
         """),
         "tier": _labels("""
-            T1 | 无事不扰 | undisturbed
-            T2 | 低频监管 | light watch
-            T3 | 常规监管 | regular watch
-            T4 | 重点关注 | close watch
+            T1 | 第一级 | first tier
+            T2 | 第二级 | second tier
+            T3 | 第三级 | third tier
+            T4 | 第四级 | fourth tier
         """),
         "decision": _labels("""
             agree    | 同意     | agree

@@ -97,7 +97,7 @@ def listed(scores: pd.DataFrame, policy: PolicyLike, supervised: pd.DataFrame) -
     Examples
     --------
     >>> scores = pd.DataFrame({"enterprise_id": ["a", "b", "c", "d"], "sector": "gas",
-    ...                        "risk_probability": [0.4, 0.2, 0.1, 0.3], "credit_points": 600.0,
+    ...                        "risk_probability": [0.08, 0.05, 0.02, 0.06], "credit_points": 600.0,
     ...                        "standing_records": ["", "", "penalty:3", ""]})
     >>> supervised = pd.DataFrame({"enterprise_id": list("abcdab"), "agency": ["fire"] * 4 + ["health"] * 2})
     >>> half = Policy.load("shanghai-2025").reform({"lists.unmonitored.target_share": 0.5})
