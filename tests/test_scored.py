@@ -13,7 +13,7 @@ from tierkit.city.scored import MOST_VIOLATING, ROOM_FOR_ALL, table_of, world_fr
 from tierkit.city.synth import make
 from tierkit.city.world import LOG_ONE
 from tierkit.policy import Policy
-from tierkit.records import SHANGHAI
+from tierkit.records import SHANGHAI, UNINSPECTED_KINDS
 
 AGENCIES = SHANGHAI.ids("agency")
 
@@ -63,6 +63,21 @@ def test_audits_find_what_the_risks_say() -> None:
         found = (audits.loc[group.isin(which), "finding"] > 0).to_numpy()
         assert abs(found.mean() - risk) < 4 * np.sqrt(risk * (1 - risk) / len(found))
         assert len(found) > 1000
+
+
+def test_credit_events_are_as_frequent_as_in_a_city_whose_propensities_are_known() -> None:
+    n, weeks, kind = 20_000, 104, "late_annual_report"
+    rows = pd.DataFrame(
+        {
+            "enterprise_id": [f"c{k}" for k in range(n)], "sector": "retail", "size": "micro",
+            "agency": "fire", "item_class": "general", "risk_probability": 0.1,
+        }
+    )  # fmt: skip
+    done = run(world_from_scores(rows, DAY), Policy.load("legacy"), weeks)
+    seen = (done.events[:, 2] == UNINSPECTED_KINDS.index(kind)).sum()
+    z = np.random.default_rng(0).normal(size=10**6)
+    yearly = parameters()[f"adverse.{kind}"] * np.exp(parameters()[f"slope.{kind}"] * z).mean()
+    assert abs(seen - yearly * weeks / 52 * n) < 5 * np.sqrt(yearly * weeks / 52 * n)
 
 
 def test_rows_come_in_any_order_and_levels_arrive() -> None:

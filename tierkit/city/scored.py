@@ -209,7 +209,19 @@ def world_from_scores(
     )
     known = int(p["calendar.burn_in_weeks"])
     state = first_state(world, seed, np.log(odds), p)
-    return World(world, state, known, day - dt.timedelta(weeks=known), ids.to_numpy(object), seed, p, known)
+    origin = day - dt.timedelta(weeks=known)
+    return World(world, state, known, origin, ids.to_numpy(object), seed, _alike(p), known)
+
+
+def _alike(p: Parameters) -> Parameters:
+    """Return parameters under which everybody has the mean rate of each kind of credit event.
+
+    Nobody's latent propensity is known here; over a standard normal one the mean of exp(slope z) is
+    exp(slope² / 2).
+    """
+    slopes = p.group("slope")
+    rates = {f"adverse.{kind}": p[f"adverse.{kind}"] * np.exp(slope**2 / 2) for kind, slope in slopes.items()}
+    return p.replace(rates | {f"slope.{kind}": 0.0 for kind in slopes})
 
 
 def _items(table: pd.DataFrame, agency: Any, item_class: Any, order: Any, where: Place) -> NDArray[np.uint8]:
