@@ -38,7 +38,7 @@ def at(frame: pd.DataFrame, arm: str, measure: str, k: int = ROUNDS) -> pd.Serie
 
 def test_in_a_world_of_equals_the_loop_keeps_its_own_and_random_audits_do_not() -> None:
     means, paired = result().summary(), result().differences("fair")
-    assert at(means, "loop", "kept")["value"] > 0.35  # a lot would keep 13 in a hundred
+    assert at(means, "loop", "kept")["value"] > 0.3  # a lot would keep 13 in a hundred
     assert at(means, "fair", "kept")["value"] < 0.25
     assert at(paired, "loop", "kept")["low"] > 0.1
     assert at(paired, "loop", "never")["low"] > 0.05

@@ -211,8 +211,8 @@ def world_from_scores(
     known = int(p["calendar.burn_in_weeks"])
     state = first_state(world, seed, np.log(odds), p)
     state.recorded[:] = 2  # the scores of a run may say
-    begun = day - dt.timedelta(weeks=known)
-    return World(world, state, known, begun, ids.to_numpy(object), seed, _alike(p), known)
+    origin = day - dt.timedelta(weeks=known)
+    return World(world, state, known, origin, ids.to_numpy(object), seed, _alike(p), known)
 
 
 def _alike(p: Parameters) -> Parameters:
