@@ -385,7 +385,7 @@ def ladder_table(policies: Iterable[Policy], lang: str = "zh") -> pd.DataFrame:
     --------
     >>> table = ladder_table([Policy.load("chongming-2025"), Policy.load("henan-2021")], "en")
     >>> table.iloc[:, 1].tolist()
-    ['0 / 0.285', '0.01']
+    ['0 / 0.235', '0.01']
     """
     import pandas as pd
 

@@ -294,7 +294,7 @@ def repair_terms(origin: dt.date) -> RepairTerms:
     --------
     >>> terms = repair_terms(dt.date(2023, 5, 1))
     >>> terms.earliest[0].tolist(), terms.display[0].tolist()
-    ([0, 13, 26, 52], [0, 156, 156, 156])
+    ([0, 13, 26, 52], [0, 152, 152, 157])
     >>> terms.display[160].tolist()
     [0, 13, 52, 157]
     """
