@@ -20,7 +20,7 @@ from tierkit.explain.recourse.steps import STEPS, Step
 from tierkit.features import FEATURES, build, features_of, monotone, read_by, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
-from tierkit.records import MERITS, SHANGHAI, TIERS, DataError, Dataset, read_dataset
+from tierkit.records import MERITS, REPAIRABLE_KINDS, SHANGHAI, TIERS, DataError, Dataset, read_dataset
 from tierkit.records.known import known
 from tierkit.records.repair_rules import published_until
 from tierkit.scores.model import Model
@@ -433,6 +433,25 @@ def test_why_nothing_helps_is_said_with_its_date(wild: City) -> None:
     freed = recourse(wild.model, soon, wild.as_of, [one], wild.policy)[one]
     repair = next(step for path in freed.paths for step in path.steps if step.kind == "regain_honesty")
     assert (repair.record_id, repair.on) == ("line", f"{wild.as_of + 40 * DAY:%Y-%m-%d}")
+
+
+def test_no_path_ends_above_the_tier_that_an_open_record_states(synthetic: City) -> None:
+    policy = synthetic.policy.reform({"escalation.kinds": ["any"], "escalation.tier": "T4"}, name="rises")
+    model, known_, day = synthetic.model, synthetic.known, synthetic.as_of
+    tiers = assign(model.score(known_, day), policy)
+    [rises] = tiers.query("tier_reason == 'escalated' and distance_risk.isna()")["enterprise_id"][:1]
+    ways = recourse(model, known_, day, [rises], policy, months=12)[rises]
+    events = known_["credit_events"]
+    mine = events[(events["enterprise_id"] == rises) & events["kind"].isin(REPAIRABLE_KINDS)]
+    until = pd.to_datetime(published_until(mine["known_on"], mine["kind"], mine["severity"]))
+    mine = mine[mine["repaired_on"].isna() & (until >= day)]
+    assert len(mine)
+    for path in ways.paths:
+        taken = {step.record_id for step in path.steps}
+        left_open = mine[~mine["event_id"].isin(taken)]
+        age = (pd.Timestamp(path.on) - left_open["known_on"]).dt.days // 7
+        assert (age > policy["escalation.max_weeks"]).all()
+    assert ways.paths or ways.obstacles
 
 
 def test_outside_the_scope_of_a_policy_nothing_moves_the_tier(synthetic: City) -> None:

@@ -815,7 +815,7 @@ def test_every_reason_reads_as_a_sentence_in_both_languages():
             assert str(assigned["tier"].iloc[0]) in text
     told = sentences(cases["escalated"][0], rising, "zh").iloc[0]
     assert told.startswith(
-        "存在未了结的不良记录（行政处罚），发生未超过156周，不论风险高低，按规定列为T3或更严的等级"
+        "存在未了结的不良记录（行政处罚），发生未超过156周，不论风险高低，等级按规定不得优于T3"
     )
     told = sentences(cases["red_line"][0], capped, "zh").iloc[0]
     assert told == "存在红线记录（严重违法失信），信用等次不高于D级，列为T2（第二级）。"

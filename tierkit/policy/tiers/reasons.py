@@ -30,15 +30,15 @@ REASONS: Mapping[str, Label] = MappingProxyType(
             "which makes tier {tier} ({tier_label}).",
         ),
         "red_line_tier": Label(
-            "存在未了结的红线记录（{record}），按规定列为{least}或更严的等级，现列为{tier}（{tier_label}）。",
-            "A record that is a red line ({record}) is open, for which the policy states tier {least} or a "
-            "worse one: tier {tier} ({tier_label}).",
+            "存在未了结的红线记录（{record}），等级按规定不得优于{least}，列为{tier}（{tier_label}）。",
+            "A record that is a red line ({record}) is open, under which the policy allows no tier better "
+            "than {least}: tier {tier} ({tier_label}).",
         ),
         "escalated": Label(
-            "存在未了结的不良记录（{record}），发生未超过{escalation_weeks}周，不论风险高低，按规定列为{least}或更严的"
-            "等级，现列为{tier}（{tier_label}）。",
-            "An adverse record ({record}) is open and not older than {escalation_weeks} weeks, for which the "
-            "policy states tier {least} or a worse one whatever the risk: tier {tier} ({tier_label}).",
+            "存在未了结的不良记录（{record}），发生未超过{escalation_weeks}周，不论风险高低，"
+            "等级按规定不得优于{least}，列为{tier}（{tier_label}）。",
+            "An adverse record ({record}) is open and not older than {escalation_weeks} weeks, under which "
+            "the policy allows no tier better than {least} whatever the risk: tier {tier} ({tier_label}).",
         ),
         "record_needed": Label(
             "没有不良信用记录，信用按不低于B级计，列为{tier}（{tier_label}）。",
