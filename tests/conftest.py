@@ -11,6 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two workers share two cores; more thr
 
 SLOW = {
     "test_artifact", "test_assessment", "test_backtest", "test_batch", "test_benchmarks", "test_browser",
+    "test_calibrated_file",
     "test_cli", "test_cli_city", "test_compare", "test_correction", "test_credit_events", "test_docs",
     "test_dossier", "test_ensemble", "test_evidence", "test_fairness", "test_feedback", "test_history",
     "test_jobs", "test_ladders", "test_place", "test_plain_engine", "test_plot", "test_policy_value",

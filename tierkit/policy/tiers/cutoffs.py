@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tierkit.arrays import Floats
 from tierkit.policy.core import Policy
 from tierkit.policy.tiers.rule import (
     MARGIN_LIMIT,
@@ -55,8 +56,6 @@ NEAR, SLACK = 1.0, 0.002
 _THREE = {(0.62, 0.25, 0.10, 0.03): (0.62, 0.28, 0.10)}
 """Shares of four tiers → those of three levels, where it is not the two worst taken together."""
 _MOST_DIGITS = 12
-
-Floats = NDArray[np.float64]
 
 
 class Aims(NamedTuple):
