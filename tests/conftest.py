@@ -11,7 +11,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two workers share two cores; more thr
 
 SLOW = {
     "test_accounts", "test_architecture", "test_artifact", "test_assessment", "test_backtest", "test_batch",
-    "test_benchmarks", "test_browser", "test_cli", "test_cli_city", "test_compare", "test_compiled",
+    "test_benchmarks", "test_browser", "test_calibrated_file", "test_cli", "test_cli_city", "test_compare",
+    "test_compiled",
     "test_correction", "test_credit_events", "test_docs", "test_dossier", "test_engine", "test_ensemble",
     "test_evidence", "test_fairness", "test_feedback", "test_files", "test_founded", "test_history",
     "test_instruments", "test_jobs", "test_ladders", "test_parquet", "test_place", "test_plain_engine",

@@ -78,6 +78,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Comparison": lambda: tk.compare(
         tk.world_of(data()), "legacy", ["jiading-2025", "jinshan-2025"], replicates=2, weeks=6
     ),
+    "CutoffCalibration": lambda: tk.policy.calibrate("jiading-2025", model().score(data(), DAY), as_of=DAY),
     "Fairness": lambda: assessed().results["fairness"],
     "Feedback": lambda: runaway(150, seeds=(1, 2), rounds=2),
     "Model": model,

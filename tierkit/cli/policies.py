@@ -1,6 +1,7 @@
-"""``tierkit policy``: list, show, compare and check policies, and map the clauses of the plans."""
+"""``tierkit policy``: list, show, compare, check and calibrate policies, and map the clauses of the plans."""
 
 import warnings
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from tierkit.jobs.checks import BadInputError, Checks
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List, show, compare and check policies.", no_args_is_help=True)
+app = typer.Typer(help="List, show, compare, check and calibrate policies.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="POLICY", help="A preset's name or a TOML file.")]
 
@@ -213,6 +214,80 @@ def clause_coverage(
     shown = [{labels.get(key, key): value for key, value in row.items()} for row in counts]
     text += f"\n\n{table(shown, right=list(shown[0])[1:])}\n\n{_EXTRA}"
     return Answer({"clauses": rows, "summary": counts}, text)
+
+
+@command(app, "calibrate")
+def calibrate_cutoffs(
+    policy: Name,
+    scores: Annotated[Path, typer.Argument(metavar="SCORES", help="A file that score wrote.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to write the policy, FILE.toml; its name is FILE.")
+    ],
+    shares: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S1,S2,S3,S4",
+            help="Shares of T1 to T4 to aim at; the policy's own target shares if not given.",
+        ),
+    ] = None,
+    risk_cutoffs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P1,P2,...", help="Probabilities from which risk levels begin; credit goes by shares."
+        ),
+    ] = None,
+    worst: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="At most N enterprises in T4, or that share of them if N is below 1."),
+    ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="SCORES", help="Tell the shares on these scores, too; of another day, say."),
+    ] = None,
+    place: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="Name or file of the scores' place, for a policy of any place."),
+    ] = None,
+    lang: Annotated[str, typer.Option(metavar="LANG", help="zh or en.")] = "en",
+) -> Answer:
+    """Set a policy's cut-offs on scores of one's own city, and write them as a policy."""
+    from tierkit.jobs import calibration
+
+    checks = Checks()
+    checks.one_of("--lang", lang, ("zh", "en"))
+    four = _numbers(checks, "--shares", shares)
+    given = _numbers(checks, "--risk-cutoffs", risk_cutoffs)
+    checks.settle()
+    done = calibration.calibrate(
+        policy, scores, out, also=also or (), shares=four, risk_cutoffs=given, worst=worst, place=place
+    )
+    result = done.result
+    wrote = "Replaced" if done.replaced else "Wrote"
+    shown = [
+        {
+            "scores": one.scores,
+            "": f"{one.kind.replace('_', ' ')} {one.level}",
+            "enterprises": one.enterprises,
+            "share": f"{one.share:.1%}",
+            "95 % interval": f"[{one.low:.1%}, {one.high:.1%}]",
+            "aimed at": "" if one.target != one.target else f"{one.target:.1%}",
+        }
+        for one in result.shares
+    ]
+    right = ["enterprises", "share", "aimed at"]
+    parts = [*result.sentences(lang), table(shown, right=right), f"{wrote} '{out}'."]
+    return Answer(done.to_dict(), "\n\n".join(parts))
+
+
+def _numbers(checks: Checks, place: str, given: str | None) -> list[float] | None:
+    """Return numbers that commas part; record a problem if they are none."""
+    if given is None:
+        return None
+    try:
+        return [float(one) for one in given.split(",")]
+    except ValueError:
+        checks.note(place, f"'{given}' is not a list of numbers", "Give numbers with commas between them.")
+        return None
 
 
 _EXTRA = "Extra clauses are not counted; they are here because a policy file cites them."

@@ -28,6 +28,7 @@ from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, column_problems, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign, by_quota, listed
+from tierkit.policy.tiers.drift import counts_of, unheeded, warn_of_shares
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder
 from tierkit.records.dataset import frame_of
@@ -57,6 +58,8 @@ __all__ = [
 
 CHUNK_ROWS = 1 << 16
 _REJECTS = ".rejects.parquet"
+_SHARE = "share "
+"""How the counts begin from which the shares of a whole city are told."""
 _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
 _TO_LIST = [
     "enterprise_id", "sector", "risk_probability", "credit_points", "standing_records", "adverse_record",
@@ -285,7 +288,8 @@ def _run(job: _Job, folder: Folder, target: Path, parts: _Parts, threads: int, p
         for number, start in enumerate(starts):
             counts = parts.kept(number)
             if counts is None:
-                table, counts = job.chunk(seen, ids.iloc[start : start + size])
+                with unheeded():  # a chunk is no city; of the whole it is told below
+                    table, counts = job.chunk(seen, ids.iloc[start : start + size])
                 parts.keep(number, table, counts)
             tally.update(counts)
             progress("scoring", min(start + size, len(ids)), len(ids))
@@ -293,6 +297,8 @@ def _run(job: _Job, folder: Folder, target: Path, parts: _Parts, threads: int, p
     report = _report(target, staged, tally, job.reasons)
     if not report.scored:
         raise DataError([_nobody(report, parts.work)])
+    shares = {key.removeprefix(_SHARE): n for key, n in tally.items() if key.startswith(_SHARE)}
+    warn_of_shares(job.policy, shares, stacklevel=3)
     _assemble(target, parts, len(starts), report, lists)
     shutil.rmtree(parts.work)
     return report
@@ -600,6 +606,7 @@ class _Job:
             "not_registered": int((~scored.registered).sum()),
             "scored": len(X),
             "flagged": int((scores["flags"] != "").sum()),
+            **{f"{_SHARE}{one}": n for one, n in counts_of(self.policy, scores["sector"], tiers).items()},
             **{f"tier_{tier}": int(n) for tier, n in tiers["tier"].value_counts(sort=False).items() if n},
         }
         return table, counts

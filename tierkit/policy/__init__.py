@@ -1,5 +1,6 @@
 """Policies as data: frozen, dated, cited; a reform is only its difference from a baseline."""
 
+from tierkit.policy.calibration import CutoffCalibration, calibrate
 from tierkit.policy.core import Policy, PolicyLike, check, diff, policies_of, policy_of
 from tierkit.policy.editing import amend
 from tierkit.policy.files.checks import HALF_LIVES
@@ -24,6 +25,7 @@ __all__ = [
     "STANDINGS",
     "STATUSES",
     "UNITS",
+    "CutoffCalibration",
     "Overlay",
     "OverlayCheck",
     "Policy",
@@ -31,6 +33,7 @@ __all__ = [
     "PolicyLike",
     "PolicyWarning",
     "amend",
+    "calibrate",
     "check",
     "check_floor",
     "check_overlays",

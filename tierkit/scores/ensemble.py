@@ -22,6 +22,7 @@ from scipy.stats import poisson
 from tierkit.arrays import Floats
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
+from tierkit.policy.tiers.drift import unheeded
 from tierkit.scores.content import anything, known, mapping, read_json, record, refuse, series, text
 from tierkit.scores.fitting import SETTINGS, Level, fit_risk
 from tierkit.scores.metrics import wilson_interval
@@ -145,7 +146,8 @@ class Ensemble:
         level, tier = np.zeros(len(scores)), np.zeros(len(scores))
         for k in range(told.shape[1]):
             moved = scores.assign(risk_probability=expit(told[:, k]))
-            other = assign(moved, policy, previous, as_of=as_of)
+            with unheeded():
+                other = assign(moved, policy, previous, as_of=as_of)
             level += (other["risk_level"] == own["risk_level"]).to_numpy()
             tier += (other["tier"] == own["tier"]).to_numpy()
         n = told.shape[1]

@@ -19,6 +19,7 @@ from tierkit.explain.recourse.steps import DAY, Step
 from tierkit.features import FEATURES, features_of, standing
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
+from tierkit.policy.tiers.drift import unheeded
 from tierkit.records import Tables
 from tierkit.records.known import known
 from tierkit.scores.model import Model
@@ -181,7 +182,8 @@ def placed(
         "credit_grade": [question.credit_grade for question in stands],
         "weeks_ago": (on - since).dt.days // 7,
     })  # fmt: skip
-    tiers = assign(scores, policy, previous)
+    with unheeded():  # these rows are what some might be, and no city
+        tiers = assign(scores, policy, previous)
     return pd.concat([scores, tiers.drop(columns=["enterprise_id", "red_line"])], axis=1).astype(
         {"tier": "str", "credit_grade": "str"}
     )

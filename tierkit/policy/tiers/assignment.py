@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tierkit.policy import PolicyLike, policy_of
 from tierkit.policy.tiers.distance import distances
+from tierkit.policy.tiers.drift import counts_of, warn_of_shares
 from tierkit.policy.tiers.inputs import check_inputs, standing_of
 from tierkit.policy.tiers.reasons import REASONS, reason_codes
 from tierkit.policy.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
@@ -71,6 +72,12 @@ def assign(
         With all problems: a missing column, an unknown level, a duplicate id, a score that is NaN or
         infinite, a probability outside [0, 1]. Finite points of any size are allowed.
 
+    Warns
+    -----
+    SharesWarning
+        With figures, if the scores are of a whole city and the cut-offs give it other shares than those for
+        which they were set (`tierkit.policy.tiers.drift`); `tierkit.policy.calibrate` sets them anew.
+
     Examples
     --------
     >>> import tierkit as tk
@@ -97,7 +104,7 @@ def assign(
     placed = place(rule, margin, points, sector, standing, last)
     to_risk, to_credit = distances(rule, margin, points, sector, standing, placed)
     capping = (rule.caps[standing.red_line] > 0) & placed.in_scope
-    return pd.DataFrame(
+    told = pd.DataFrame(
         {
             "enterprise_id": scores["enterprise_id"].astype("str"),
             "tier": _category(placed.tier, TIERS),
@@ -117,6 +124,8 @@ def assign(
         },
         index=scores.index,
     )
+    warn_of_shares(policy, counts_of(policy, scores["sector"], told))
+    return told
 
 
 def _codes(levels: pd.Series, known: tuple[str, ...]) -> Steps:
