@@ -50,8 +50,8 @@ def main() -> None:
             path.write_text(amend(text, restated(policy, changes, why)), encoding="utf-8")
             policy = Policy.load(path.stem)
             shown = assign(scored, policy) if not policy.oracle else pd.DataFrame()
+            on = listed(scored, policy, data["obligations"])["listed"].mean() if len(shown) else 0.0
         if len(shown):
-            on = listed(scored, policy, data["obligations"])["listed"].mean()
             print(f"{path.stem}: {dict(changes)}\n  {realised(policy, shown, on)}")
     print(f"done on {dt.date.today().isoformat()}")
 

@@ -16,7 +16,7 @@ from tierkit.city.writing import write_records
 from tierkit.explain.recourse.repair import open_records
 from tierkit.explain.recourse.steps import ends_after, is_open
 from tierkit.features import build, standing
-from tierkit.records import SEVERITIES, UNINSPECTED_KINDS, Dataset, conform
+from tierkit.records import MERIT_DAYS, SEVERITIES, UNINSPECTED_KINDS, Dataset, conform
 from tierkit.records.known import known
 from tierkit.records.repair_rules import (
     REPAIR_RULES,
@@ -176,7 +176,7 @@ def test_the_engine_counts_the_weeks_of_the_rule_in_force_in_the_week_of_the_rec
     assert (terms.display[: change - 13, 1] > 13).all(), "until the new rule begins"
     assert (terms.display[change + 1 : 200, 1] == 13).all()
     honour = UNINSPECTED_KINDS.index("honour")
-    assert set(terms.adverse_display[:, honour]) == {156}
+    assert set(terms.adverse_display[:, honour]) == {round(MERIT_DAYS["honour"] / 7)}
 
 
 def test_records_of_a_simulated_city_close_sooner_once_the_new_rule_is_in_force() -> None:
