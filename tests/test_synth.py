@@ -94,7 +94,12 @@ def test_a_world_without_events_has_valid_empty_tables() -> None:
     quiet |= {name: 0.0 for name in P if name.startswith("adverse.")}
     quiet |= {"complaint.mistaken": 0.0, "complaint.professional": 0.0}
     nothing = policy_of(
-        {"frequency.base_rate": 0.0, "frequency.random_floor": 0.0, "commitment.check_share": 0.0}
+        {
+            "frequency.base_rate": 0.0,
+            "frequency.random_floor": 0.0,
+            "campaign.rate": 0.0,
+            "commitment.check_share": 0.0,
+        }
     )
     data, _ = make(40, 3, policy=nothing, params=P.replace(quiet))
     assert [len(data[name]) for name in RECORDS[:4]] == [0, 0, 0, 0]
