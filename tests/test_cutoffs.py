@@ -260,14 +260,14 @@ def test_the_presets_say_that_their_cut_offs_come_from_target_shares() -> None:
 
 def test_tiers_of_a_city_that_is_not_the_cut_offs_own_come_with_a_warning() -> None:
     ours = calibrate("shanghai-2025", city(), called="ours.parquet").policy
-    tk.assign(city(seed=2), ours)  # of the same city: no warning, which would be an error
-    other = city(shift=1.0)
+    tk.assign(city(6000, 2), ours)  # of the same city: no warning, which would be an error
+    other = city(6000, shift=1.0)
     with pytest.warns(SharesWarning) as caught:
         tk.assign(other, ours)
     (said,) = (str(one.message) for one in caught)
     with unheeded():
         share = (tk.assign(other, ours)["tier"] == "T1").mean()
-    assert f"under calibrated {share:.1%} of 4,000 enterprises are in T1" in said
+    assert f"under calibrated {share:.1%} of 6,000 enterprises are in T1" in said
     assert f"set to put 62.0% there: {100 * (share - 0.62):.1f} points apart" in said
     assert "4,000 enterprises of Shanghai, ours.parquet" in said
     assert caught[0].filename == __file__
@@ -276,7 +276,7 @@ def test_tiers_of_a_city_that_is_not_the_cut_offs_own_come_with_a_warning() -> N
 
 def test_the_warning_leaves_out_what_it_cannot_judge() -> None:
     ours = calibrate("jiading-2025", city()).policy
-    other = city(shift=1.0)
+    other = city(6000, shift=1.0)
     with pytest.warns(SharesWarning, match="in (grade A|level 1)"):
         tk.assign(other, ours)
     tk.assign(other.head(LEAST - 1), ours)  # too few

@@ -17,10 +17,11 @@ from tierkit.records import GRADES, TIERS
 __all__ = ["FAR", "LEAST", "Gap", "SharesWarning", "counts_of", "gaps", "unheeded", "warn_of_shares"]
 
 FAR = 0.15
-"""Difference of a share from its target that is told; many may have the very same points, and so a share may
-miss its target by 12 points on the very scores on which the cut-offs were set."""
-LEAST = 2500
-"""Fewest enterprises in scope of whom it is told: of fewer, some 75 at most are to be in the worst tier."""
+"""Difference of a share from its target that is told. Many may have the very same points, and so a share may
+miss its target by 12 points on the very scores on which the cut-offs of a preset were set."""
+LEAST = 5000
+"""Fewest enterprises in scope of whom it is told: from the records of fewer no model has learned enough for
+shares to settle."""
 
 
 class SharesWarning(PolicyWarning):
