@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.city.engine import Run, run
+from tierkit.city.engine import run
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.inputs import check_policies, check_world_scores
 from tierkit.compare.intervals import Replicates, mean_interval, replicates_for
-from tierkit.compare.outcomes import GROUPS, SHARES, Outcome, run_and_measure_windows
+from tierkit.compare.outcomes import GROUPS, SHARES, run_and_measure_windows
 from tierkit.compare.showing import change_of, html_of
+from tierkit.compare.told import Told, tell, transitions_of
 from tierkit.policy import Policy, PolicyLike, policies_of, policy_of
 from tierkit.progress import in_threads
-from tierkit.records import SHANGHAI, TIERS, Place
+from tierkit.records import SHANGHAI, Place
 from tierkit.records.gate import InputError, count_of, described, instance_of, scores_of
 from tierkit.results import Result
 from tierkit.texts import join, policy_label, text
@@ -49,8 +50,6 @@ HEADLINE = (
 """Measures that are always shown together."""
 IN_SHORT = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
 """Those of them that a sentence, or a table of several strengths of deterrence, has room for."""
-LAST = (*TIERS, "left")
-"""Where an enterprise may be at the end of a run."""
 LARGE_WORLD = 5_000_000
 """Obligations from which a run has the memory to itself."""
 _KEYS = ["group", "level", "measure", "unit"]
@@ -457,7 +456,7 @@ def _run_case(
     }  # fmt: skip
     cohorts = [run(world, policy, 1, **options).first_tier for policy in policies[1:]]
 
-    def one(which: int, replicate: int, step: Callable[[], None]) -> _Told:
+    def one(which: int, replicate: int, step: Callable[[], None]) -> Told:
         finished, outcomes = run_and_measure_windows(
             world,
             policies[which],
@@ -472,7 +471,7 @@ def _run_case(
             first[names[which]] = finished.first_tier
             seen = outcomes[0].visits_per_enterprise
             visits[names[which]] = np.bincount(seen[seen >= 0])
-        return _tell(finished, outcomes, cohorts if which == 0 else [])
+        return tell(finished, outcomes, cohorts if which == 0 else [])
 
     jobs = [
         partial(one, which, replicate)
@@ -487,8 +486,8 @@ def _run_case(
     return _Frames(
         frames[0],
         pd.concat(years, ignore_index=True) if years else frames[0].iloc[:0].assign(year=0),
-        _transitions(told, names, common),
-        _by_replicate(told, names, common),
+        transitions_of(told, names, common),
+        by_replicate_of(told, names, common, HEADLINE),
         {name: first[name] for name in names},  # runs end in any order
         {name: visits[name] for name in names},
     )
@@ -499,30 +498,8 @@ def _several(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
-class _Told(NamedTuple):
-    """The values and counts of one run of one policy, by window and row."""
-
-    keys: list[pd.DataFrame]
-    told: list[NDArray[np.float64]]
-    counts: list[NDArray[np.float64]]
-    cohorts: list[list[NDArray[np.float64]]]  # by window and reform: the rows by tier, for its tiers
-    moved: NDArray[np.int64]  # enterprises by tier at the start and at the end
-
-
-def _tell(done: Run, outcomes: Sequence[Outcome], cohorts: Sequence[NDArray[np.uint8]]) -> _Told:
-    numbers = [outcome.numbers() for outcome in outcomes]
-    by_tier = [[outcome.by_tier(tier).numbers()[0] for tier in cohorts] for outcome in outcomes]
-    alive = done.start.alive()
-    end = done.start.week + done.weeks
-    last = np.where(done.end.state.left < end, np.int64(len(TIERS)), done.end.state.tier)
-    cell = done.first_tier[alive].astype(np.int64) * len(LAST) + last[alive]
-    moved = np.bincount(cell, minlength=len(TIERS) * len(LAST)).reshape(len(TIERS), len(LAST))
-    rows = [outcome.rows for outcome in outcomes]
-    return _Told(rows, [value for value, _ in numbers], [n for _, n in numbers], by_tier, moved)
-
-
 def _summarise(
-    told: Sequence[Sequence[_Told]], names: Sequence[str], at: int, common: Mapping[str, Any]
+    told: Sequence[Sequence[Told]], names: Sequence[str], at: int, common: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return the summary rows of one window: each policy and its paired difference from the baseline."""
     keys = told[0][0].keys[at]
@@ -561,58 +538,3 @@ def _summarise(
     summary = pd.concat(rows, ignore_index=True)
     front = ["policy", "baseline", *_KEYS, "kappa", "weeks", "over"]
     return summary[front + [c for c in summary.columns if c not in front]]
-
-
-def _by_replicate(
-    told: Sequence[Sequence[_Told]], names: Sequence[str], common: Mapping[str, Any]
-) -> pd.DataFrame:
-    """Return the headline measures of each policy in each replicate."""
-    keys = told[0][0].keys[0]
-    kept = np.flatnonzero((keys["group"] == "all") & keys["measure"].isin(HEADLINE))
-    measures = keys["measure"].iloc[kept].astype(str)
-    frames = [
-        pd.DataFrame(
-            {
-                "policy": name,
-                "measure": measures.to_numpy(object),
-                "kappa": common["kappa"],
-                "weeks": common["weeks"],
-                "replicate": replicate,
-                "value": one.told[0][kept],
-            }
-        )
-        for runs, name in zip(told, names, strict=True)
-        for replicate, one in enumerate(runs)
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _transitions(
-    told: Sequence[Sequence[_Told]], names: Sequence[str], common: Mapping[str, Any]
-) -> pd.DataFrame:
-    """Return how many enterprises moved from each first tier to each last tier."""
-    frames = []
-    for runs, name in zip(told, names, strict=True):
-        moved = np.stack([one.moved for one in runs]).astype(np.float64)
-        n = moved.sum(axis=2).mean(axis=0)  # the same in every replicate
-        mean, low, high = mean_interval(moved)
-        low, high = (np.clip(end, 0.0, n[:, None]) for end in (low, high))
-        share = np.divide(mean, n[:, None], out=np.full_like(mean, np.nan), where=n[:, None] > 0)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "policy": name,
-                    "kappa": common["kappa"],
-                    "weeks": common["weeks"],
-                    "first": np.repeat(TIERS, len(LAST)),
-                    "last": np.tile(LAST, len(TIERS)),
-                    "enterprises": mean.ravel(),
-                    "low": low.ravel(),
-                    "high": high.ravel(),
-                    "share": share.ravel(),
-                    "replicates": len(moved),
-                    "n": np.repeat(n.astype(np.int64), len(LAST)),
-                }
-            )
-        )
-    return pd.concat(frames, ignore_index=True)
