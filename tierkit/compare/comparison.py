@@ -19,7 +19,7 @@ from tierkit.compare.inputs import check_policies, check_world_scores
 from tierkit.compare.intervals import Replicates, mean_interval, replicates_for
 from tierkit.compare.outcomes import GROUPS, SHARES, run_and_measure_windows
 from tierkit.compare.showing import change_of, html_of
-from tierkit.compare.told import Told, tell, transitions_of
+from tierkit.compare.told import Told, by_replicate_of, tell, transitions_of
 from tierkit.policy import Policy, PolicyLike, policies_of, policy_of
 from tierkit.progress import in_threads
 from tierkit.records import SHANGHAI, Place
