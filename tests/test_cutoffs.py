@@ -22,7 +22,7 @@ from tierkit.policy.tiers.cutoffs import (
     cutoffs,
     quantile_interval,
 )
-from tierkit.policy.tiers.drift import FAR, LEAST, SharesWarning, counts_of, gaps, unheeded
+from tierkit.policy.tiers.drift import FAR, LEAST, SharesWarning, counts_of, gaps, unheeded, warn_of_shares
 from tierkit.records import TIERS, DataError
 from tierkit.records.arguments import InputError
 
@@ -267,9 +267,9 @@ def test_tiers_of_a_city_that_is_not_the_cut_offs_own_come_with_a_warning() -> N
     (said,) = (str(one.message) for one in caught)
     with unheeded():
         share = (tk.assign(other, ours)["tier"] == "T1").mean()
-    assert f"under calibrated {share:.1%} of 6,000 enterprises are in T1" in said
-    assert f"set to put 62.0% there: {100 * (share - 0.62):.1f} points apart" in said
-    assert "4,000 enterprises of Shanghai, ours.parquet" in said
+    assert f"Under calibrated {share:.1%} of 6,000 enterprises are in T1" in said
+    assert "set to put 62.0% there, on 4,000 enterprises of Shanghai, ours.parquet" in said
+    assert f": {100 * (share - 0.62):.1f} points apart" in said
     assert caught[0].filename == __file__
     assert issubclass(SharesWarning, PolicyWarning)
 
@@ -286,7 +286,7 @@ def test_the_warning_leaves_out_what_it_cannot_judge() -> None:
         tiers = tk.assign(other, ours)
     counts = counts_of(ours, other["sector"], tiers)
     assert counts["n"] == len(other)
-    assert sum(counts[tier] for tier in TIERS) == len(other)
+    assert sum(counts[f"tier {tier}"] for tier in TIERS) == len(other)
     far = gaps(ours, counts)
     assert all(abs(one.share - one.target) > FAR for one in far)
     assert [abs(one.share - one.target) for one in far] == sorted(
@@ -297,15 +297,35 @@ def test_the_warning_leaves_out_what_it_cannot_judge() -> None:
 def test_what_does_not_decide_about_tiers_is_not_told() -> None:
     counts = {
         "n": 10_000,
-        "level 1": 10_000,
-        "grade A": 6200,
-        "grade B": 2500,
-        "grade C": 1000,
-        "grade D": 300,
+        "risk_level 1": 10_000,
+        "credit_grade A": 6200,
+        "credit_grade B": 2500,
+        "credit_grade C": 1000,
+        "credit_grade D": 300,
     }
     assert gaps(Policy.load("chongqing-2024"), counts) == []  # its matrix has the same row for every level
     (one, *_) = gaps(Policy.load("legacy"), counts)
-    assert (one.levels, one.share, one.target) == ("level 1", 1.0, 0.62)
+    assert (one.levels("en"), one.share, one.target) == ("level 1", 1.0, 0.62)
+    assert one.sentence(Policy.load("legacy"), "zh").startswith("按legacy，10,000户中风险1级占100.0%")
+
+
+def test_the_presets_cut_offs_elsewhere_are_told_of_by_every_share_that_is_off() -> None:
+    shares = {
+        "n": 10_000,
+        "risk_level 1": 6800,
+        "risk_level 2": 2200,
+        "risk_level 3": 750,
+        "risk_level 4": 250,
+    }
+    counts = shares | {
+        f"credit_grade {one}": n for one, n in zip("ABCD", (6200, 2500, 1000, 300), strict=True)
+    }
+    assert gaps(Policy.load("legacy"), counts) == []
+    here = Policy.load(LOWMERE.with_name("lowmere-plan.toml"))
+    with pytest.warns(SharesWarning, match=r"68\.0% .* in level 1; .*, and not in Lowmere: 6\.0 points"):
+        warn_of_shares(here, counts)
+    own = here.reform({"scoring.reference": "10,000 enterprises of Lowmere"}, name="own")
+    assert gaps(own, counts) == []
 
 
 def test_a_result_is_one_of_the_family() -> None:
