@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import tomllib
 import warnings
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -326,6 +331,41 @@ def test_the_presets_cut_offs_elsewhere_are_told_of_by_every_share_that_is_off()
         warn_of_shares(here, counts)
     own = here.reform({"scoring.reference": "10,000 enterprises of Lowmere"}, name="own")
     assert gaps(own, counts) == []
+
+
+def test_the_script_writes_into_the_presets_what_the_package_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(__file__).resolve().parent.parent
+    spec = importlib.util.spec_from_file_location("set_cutoffs", root / "scripts" / "set_cutoffs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for name in ("legacy", "jiading-2025", "henan-2021"):
+        shutil.copy(script.FOLDER / f"{name}.toml", tmp_path)
+    before = (tmp_path / "henan-2021.toml").read_text("utf-8")
+    scores = city()
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    monkeypatch.setattr(script, "make", lambda n, seed: (None, SimpleNamespace(date=date(2024, 12, 30))))
+    monkeypatch.setattr(
+        script, "train", lambda data, day, seed: SimpleNamespace(score=lambda data, day: scores)
+    )
+    script.main()
+    assert "jiading-2025: {'scoring.risk_cutoffs'" in capsys.readouterr().out
+    own = calibrate("jiading-2025", scores).policy
+    text = (tmp_path / "jiading-2025.toml").read_text("utf-8")
+    written = tomllib.loads(text)
+    for path in (*CUTS[:2], "lists.unmonitored.max_risk", "lists.unmonitored.min_points"):
+        node: Any = written
+        for part in path.split("."):
+            node = node[part]
+        assert np.array_equal(node["value"], own[path]), path
+        assert node["assumption"].startswith(f"{AIMED}the reference world of 20,000 enterprises, seed 2024")
+        assert node["source"] == Policy.load("jiading-2025").parameter(path).source
+    assert "composite_cutoffs" not in text, "only what a preset states itself is set"
+    assert 'reference = { value = "20,000 enterprises' in (tmp_path / "legacy.toml").read_text("utf-8")
+    assert (tmp_path / "henan-2021.toml").read_text("utf-8") == before, "it states no cut-off of its own"
 
 
 def test_a_result_is_one_of_the_family() -> None:

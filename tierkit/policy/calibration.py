@@ -258,11 +258,12 @@ def calibrate(
     Examples
     --------
     >>> import tierkit as tk
-    >>> data = tk.synth(600, seed=1)
-    >>> scores = tk.train(data, "2024-12-30").score(data, "2024-12-30")
-    >>> done = tk.policy.calibrate("shanghai-2025", scores, as_of="2024-12-30")
-    >>> done.n, len(done.policy["scoring.composite_cutoffs"])
-    (520, 3)
+    >>> scores = tk.train("data/synthetic", "2024-12-30").score("data/synthetic", "2024-12-30")
+    >>> done = tk.policy.calibrate("jiading-2025", scores, as_of="2024-12-30")
+    >>> done.n, len(done.policy["scoring.risk_cutoffs"])
+    (1742, 2)
+    >>> round(float(done.shares_frame()["share"][0]), 2)  # of risk level 1, which is to have 0.62
+    0.62
     """
     from tierkit.policy.tiers import cutoffs as setting
     from tierkit.records.gate import scores_of
