@@ -152,6 +152,8 @@ def test_a_capacity_is_kept_and_used(name: str, worst: float) -> None:
     held = int((tk.assign(scores, done.policy)["tier"] == "T4").sum())
     assert most * 0.6 - 5 <= held <= most
     assert done.asked == "worst"
+    said = done.policy.parameter("scoring.target_shares.T4").assumption
+    assert said == f"asked for: at most {worst if worst >= 1 else '0.1 of all'} enterprises in T4"
     assert sum(done.policy[f"scoring.target_shares.{tier}"] for tier in TIERS) == pytest.approx(1, abs=1e-9)
     by_level = [one for one in done.shares if one.kind == "risk_level"]
     for one in by_level:
