@@ -381,3 +381,14 @@ def test_a_result_is_one_of_the_family() -> None:
     )
     assert "<table" in done._repr_html_()
     assert any("later" in line for line in done.sentences("zh"))
+
+
+def test_the_pages_say_from_when_on_a_share_is_told() -> None:
+    pages = Path(__file__).resolve().parent.parent / "docs"
+    for name, points in (
+        ("changing_a_policy.md", "{} points"),
+        ("changing_a_policy.zh-CN.md", "{} 个百分点"),
+    ):
+        text = (pages / name).read_text("utf-8")
+        assert points.format(round(100 * FAR)) in text
+        assert f"{LEAST:,}" in text
