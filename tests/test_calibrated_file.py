@@ -15,6 +15,7 @@ from tierkit.cli import main
 from tierkit.jobs import scoring
 from tierkit.jobs.calibration import CalibratedPolicy, calibrate
 from tierkit.jobs.checks import BadInputError
+from tierkit.jobs.city_page import city_page
 from tierkit.policy import Policy
 from tierkit.policy.tiers import drift
 from tierkit.records import DataError
@@ -183,8 +184,28 @@ def test_score_warns_once_of_a_whole_city_however_it_is_cut(
         (one,) = caught
         whole = pd.read_parquet(tmp_path / "far.parquet")
         share = (whole["risk_level"] == 1).mean()
-        assert f"under far {share:.1%} of {len(whole):,} enterprises are in level 1" in str(one.message)
+        assert f"Under far {share:.1%} of {len(whole):,} enterprises are in level 1" in str(one.message)
         assert "set to put 62.0% there" in str(one.message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         scoring.score(*asked, ours, tmp_path / "ours.parquet", chunk_rows=400)
+
+
+def test_the_page_of_everybody_tells_of_the_share_that_is_farthest(
+    scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiers = pd.read_parquet(scores)
+    share = (tiers["credit_grade"] == "A").mean()
+    assert share - 0.62 > 0.2, "the small city is one that the preset's cut-offs do not fit"
+    model = model_folder("jiading-2025")  # with which the page knows the policy
+    city_page(scores, CITY, tmp_path / "quiet", model=model)
+    monkeypatch.setattr(drift, "LEAST", 300)
+    monkeypatch.setattr(drift, "FAR", 0.2)
+    city_page(scores, CITY, tmp_path / "page", model=model)
+    told = (tmp_path / "page" / "index.html").read_text("utf-8")
+    for said in (
+        f"Under jiading-2025 {share:.1%} of {len(tiers):,} enterprises are in grade A",
+        f"信用A等占{share:.1%}",
+    ):
+        assert said in told
+        assert said not in (tmp_path / "quiet" / "index.html").read_text("utf-8")

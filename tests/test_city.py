@@ -203,3 +203,13 @@ def test_last_decisions_are_shown_with_the_assignment_they_are_on() -> None:
     }
     assert 'id="decided"' in page
     assert 'id="decided"' not in page_of(rows)
+
+
+def test_a_share_far_from_its_target_is_told_in_both_languages() -> None:
+    rows = scored()
+    far = {"zh": "按<甲>，占97.7%。", "en": "Under <a> 97.7% are in T1."}
+    page = page_of(rows, far=far)
+    for told in far.values():
+        assert told.replace("<", "&lt;").replace(">", "&gt;") in page
+    assert 'class="warning"><span class="zh"' in page
+    assert 'class="warning"><span class="zh" lang="zh-CN">按' not in page_of(rows)

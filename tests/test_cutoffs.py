@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import tomllib
 import warnings
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +27,7 @@ from tierkit.policy.tiers.cutoffs import (
     cutoffs,
     quantile_interval,
 )
-from tierkit.policy.tiers.drift import FAR, LEAST, SharesWarning, counts_of, gaps, unheeded
+from tierkit.policy.tiers.drift import FAR, LEAST, SharesWarning, counts_of, gaps, unheeded, warn_of_shares
 from tierkit.records import TIERS, DataError
 from tierkit.records.arguments import InputError
 
@@ -147,6 +152,8 @@ def test_a_capacity_is_kept_and_used(name: str, worst: float) -> None:
     held = int((tk.assign(scores, done.policy)["tier"] == "T4").sum())
     assert most * 0.6 - 5 <= held <= most
     assert done.asked == "worst"
+    said = done.policy.parameter("scoring.target_shares.T4").assumption
+    assert said == f"asked for: at most {worst if worst >= 1 else '0.1 of all'} enterprises in T4"
     assert sum(done.policy[f"scoring.target_shares.{tier}"] for tier in TIERS) == pytest.approx(1, abs=1e-9)
     by_level = [one for one in done.shares if one.kind == "risk_level"]
     for one in by_level:
@@ -267,9 +274,9 @@ def test_tiers_of_a_city_that_is_not_the_cut_offs_own_come_with_a_warning() -> N
     (said,) = (str(one.message) for one in caught)
     with unheeded():
         share = (tk.assign(other, ours)["tier"] == "T1").mean()
-    assert f"under calibrated {share:.1%} of 6,000 enterprises are in T1" in said
-    assert f"set to put 62.0% there: {100 * (share - 0.62):.1f} points apart" in said
-    assert "4,000 enterprises of Shanghai, ours.parquet" in said
+    assert f"Under calibrated {share:.1%} of 6,000 enterprises are in T1" in said
+    assert "set to put 62.0% there, on 4,000 enterprises of Shanghai, ours.parquet" in said
+    assert f": {100 * (share - 0.62):.1f} points apart" in said
     assert caught[0].filename == __file__
     assert issubclass(SharesWarning, PolicyWarning)
 
@@ -286,7 +293,7 @@ def test_the_warning_leaves_out_what_it_cannot_judge() -> None:
         tiers = tk.assign(other, ours)
     counts = counts_of(ours, other["sector"], tiers)
     assert counts["n"] == len(other)
-    assert sum(counts[tier] for tier in TIERS) == len(other)
+    assert sum(counts[f"tier {tier}"] for tier in TIERS) == len(other)
     far = gaps(ours, counts)
     assert all(abs(one.share - one.target) > FAR for one in far)
     assert [abs(one.share - one.target) for one in far] == sorted(
@@ -297,15 +304,70 @@ def test_the_warning_leaves_out_what_it_cannot_judge() -> None:
 def test_what_does_not_decide_about_tiers_is_not_told() -> None:
     counts = {
         "n": 10_000,
-        "level 1": 10_000,
-        "grade A": 6200,
-        "grade B": 2500,
-        "grade C": 1000,
-        "grade D": 300,
+        "risk_level 1": 10_000,
+        "credit_grade A": 6200,
+        "credit_grade B": 2500,
+        "credit_grade C": 1000,
+        "credit_grade D": 300,
     }
     assert gaps(Policy.load("chongqing-2024"), counts) == []  # its matrix has the same row for every level
     (one, *_) = gaps(Policy.load("legacy"), counts)
-    assert (one.levels, one.share, one.target) == ("level 1", 1.0, 0.62)
+    assert (one.levels("en"), one.share, one.target) == ("level 1", 1.0, 0.62)
+    assert one.sentence(Policy.load("legacy"), "zh").startswith("按legacy，10,000户中风险1级占100.0%")
+
+
+def test_the_presets_cut_offs_elsewhere_are_told_of_by_every_share_that_is_off() -> None:
+    shares = {
+        "n": 10_000,
+        "risk_level 1": 6800,
+        "risk_level 2": 2200,
+        "risk_level 3": 750,
+        "risk_level 4": 250,
+    }
+    counts = shares | {
+        f"credit_grade {one}": n for one, n in zip("ABCD", (6200, 2500, 1000, 300), strict=True)
+    }
+    assert gaps(Policy.load("legacy"), counts) == []
+    here = Policy.load(LOWMERE.with_name("lowmere-plan.toml"))
+    with pytest.warns(SharesWarning, match=r"68\.0% .* in level 1; .*, and not in Lowmere: 6\.0 points"):
+        warn_of_shares(here, counts)
+    own = here.reform({"scoring.reference": "10,000 enterprises of Lowmere"}, name="own")
+    assert gaps(own, counts) == []
+
+
+def test_the_script_writes_into_the_presets_what_the_package_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(__file__).resolve().parent.parent
+    spec = importlib.util.spec_from_file_location("set_cutoffs", root / "scripts" / "set_cutoffs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for name in ("legacy", "jiading-2025", "henan-2021"):
+        shutil.copy(script.FOLDER / f"{name}.toml", tmp_path)
+    before = (tmp_path / "henan-2021.toml").read_text("utf-8")
+    scores = city()
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    monkeypatch.setattr(script, "make", lambda n, seed: (None, SimpleNamespace(date=date(2024, 12, 30))))
+    monkeypatch.setattr(
+        script, "train", lambda data, day, seed: SimpleNamespace(score=lambda data, day: scores)
+    )
+    script.main()
+    assert "jiading-2025: {'scoring.risk_cutoffs'" in capsys.readouterr().out
+    own = calibrate("jiading-2025", scores).policy
+    text = (tmp_path / "jiading-2025.toml").read_text("utf-8")
+    written = tomllib.loads(text)
+    for path in (*CUTS[:2], "lists.unmonitored.max_risk", "lists.unmonitored.min_points"):
+        node: Any = written
+        for part in path.split("."):
+            node = node[part]
+        assert np.array_equal(node["value"], own[path]), path
+        assert node["assumption"].startswith(f"{AIMED}the reference world of 20,000 enterprises, seed 2024")
+        assert node["source"] == Policy.load("jiading-2025").parameter(path).source
+    assert "composite_cutoffs" not in text, "only what a preset states itself is set"
+    assert 'reference = { value = "20,000 enterprises' in (tmp_path / "legacy.toml").read_text("utf-8")
+    assert (tmp_path / "henan-2021.toml").read_text("utf-8") == before, "it states no cut-off of its own"
 
 
 def test_a_result_is_one_of_the_family() -> None:
@@ -319,3 +381,14 @@ def test_a_result_is_one_of_the_family() -> None:
     )
     assert "<table" in done._repr_html_()
     assert any("later" in line for line in done.sentences("zh"))
+
+
+def test_the_pages_say_from_when_on_a_share_is_told() -> None:
+    pages = Path(__file__).resolve().parent.parent / "docs"
+    for name, points in (
+        ("changing_a_policy.md", "{} points"),
+        ("changing_a_policy.zh-CN.md", "{} 个百分点"),
+    ):
+        text = (pages / name).read_text("utf-8")
+        assert points.format(round(100 * FAR)) in text
+        assert f"{LEAST:,}" in text

@@ -24,7 +24,8 @@ Scores
     what they rest on, and `score_folder` scores a whole city in chunks.
 Policies
     ``Policy.presets()`` are their names; ``Policy.load``, ``policy.reform`` and `diff`. `assign` turns
-    scores into tiers. The room `policy` has what the plans say, their ladders, and their instruments.
+    scores into tiers. The room `policy` has what the plans say, their ladders, and their instruments, and
+    ``policy.calibrate`` sets cut-offs on scores of one's own.
 Reasons
     `explain` one enterprise (`Reasons`), what it can do (`recourse`, a `Recourse` each), what its tier
     would be without some records (`revoked`), and how its points come back over a year (`credit_path`);

@@ -23,6 +23,7 @@ from tierkit.jobs.scoring import last_assignment, model_digest, previous_digest
 from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
 from tierkit.policy import Policy, presets
 from tierkit.policy.reviews import read_log
+from tierkit.policy.tiers.drift import counts_of, gaps
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, TIERS, Tables, open_folder
 from tierkit.records.parquet import read_whole
@@ -426,7 +427,7 @@ def _page(
     city = City(
         rows=chosen, scored=len(scored.rows), as_of=about["as_of"], policy=about["policy_name"], facts=facts,
         portraits=shown, dossiers=made, decisions=decisions, explain=command,
-        place=scored.files.place,
+        place=scored.files.place, far=_far(scored),
     )  # fmt: skip
     write_page(city, draft / "index.html")
     tiers = chosen["tier"].value_counts().sort_index()
@@ -444,6 +445,14 @@ def _page(
     (draft / "summary.json").write_text(text + "\n", encoding="utf-8")
     scored.progress("writing the page", 1, 1)
     return summary
+
+
+def _far(scored: _Scored) -> dict[str, str]:
+    """Return by language the share of the whole city that is far from its target, if one is."""
+    if scored.policy is None:
+        return {}
+    far = gaps(scored.policy, counts_of(scored.policy, scored.rows["sector"], scored.rows))
+    return {lang: far[0].sentence(scored.policy, lang) for lang in LANGUAGES} if far else {}
 
 
 def _portraits(checks: Checks, scored: _Scored, previous: Location | None) -> Portraits | None:

@@ -254,15 +254,17 @@ def calibrate(
     The interval of a cut-off is that of the quantile over draws of enterprises, from order statistics, exact
     by the binomial (David and Nagaraja, Order Statistics, 2003, 7.1); it says nothing of what a model trained
     on other records would give. Under a capacity it is that of the quantile at the share that was found.
+    A file of scores names red lines only where they cap a grade under the policy that it was scored with.
 
     Examples
     --------
     >>> import tierkit as tk
-    >>> data = tk.synth(600, seed=1)
-    >>> scores = tk.train(data, "2024-12-30").score(data, "2024-12-30")
-    >>> done = tk.policy.calibrate("shanghai-2025", scores, as_of="2024-12-30")
-    >>> done.n, len(done.policy["scoring.composite_cutoffs"])
-    (520, 3)
+    >>> scores = tk.train("data/synthetic", "2024-12-30").score("data/synthetic", "2024-12-30")
+    >>> done = tk.policy.calibrate("jiading-2025", scores, as_of="2024-12-30")
+    >>> done.n, len(done.policy["scoring.risk_cutoffs"])
+    (1742, 2)
+    >>> round(float(done.shares_frame()["share"][0]), 2)  # of risk level 1, which is to have 0.62
+    0.62
     """
     from tierkit.policy.tiers import cutoffs as setting
     from tierkit.records.gate import scores_of
@@ -309,7 +311,10 @@ def calibrate(
         given = f"given as probabilities; they were held against {reference}"
         changes[setting.RISK] = replace(changes[setting.RISK], source=None, assumption=given)
     if aims != setting.aims_of(base):
-        asked_for = "asked for when the cut-offs were set" if worst is None else f"at most {worst:g} in T4"
+        asked_for = "asked for when the cut-offs were set"
+        if worst is not None:
+            most = f"{int(worst):,}" if worst >= 1 else f"{worst:.4g} of all"
+            asked_for = f"asked for: at most {most} enterprises in T4"
         four = {f"scoring.target_shares.{tier}": share for tier, share in zip(TIERS, aims.tiers, strict=True)}
         changes |= {path: replace(one, source=None) for path, one in restated(base, four, asked_for).items()}
     new = base.reform(changes, name=name)

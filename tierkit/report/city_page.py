@@ -60,6 +60,9 @@ class City:
         policy is shown.
     place : Place
         The place of the enterprises.
+    far : mapping of str to str
+        Language → the share that is farthest from that for which the policy's cut-offs were set, beside it;
+        empty where none is far.
     """
 
     rows: pd.DataFrame
@@ -72,6 +75,7 @@ class City:
     explain: tuple[str, ...] = ()
     decisions: pd.DataFrame | None = None
     place: Place = SHANGHAI
+    far: Mapping[str, str] = field(default_factory=dict)
 
 
 def select(
