@@ -64,7 +64,7 @@ ORDERED_OFF = {
 
 def load(name):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PolicyWarning)  # ladders without random audits are meant
+        warnings.simplefilter("ignore", PolicyWarning)  # ladders without equal-chance audits are meant
         return Policy.load(name)
 
 

@@ -139,7 +139,9 @@ def test_features_standing_recourse_and_sheets_close_a_record_on_the_same_day(
         assert (build(data, day, [one], closed=True)[name].item() == 1) == open_
         assert len(open_records(data, day, [one])) == open_
         with known(data, day) as seen:
-            assert pd.notna(standing(seen, [one]).item()) == (open_ and event["kind"] != "penalty")
+            assert pd.notna(standing(seen, [one])["red_line"].item()) == (
+                open_ and event["kind"] != "penalty"
+            )
         if event["kind"] != "penalty":
             assert is_open({**event, "repaired_on": None}, day) == open_
 

@@ -35,7 +35,7 @@ from tierkit.records import EVENT_KINDS, GRADES, SHANGHAI, TIERS, DataError
 
 SECTORS = SHANGHAI.ids("sector")
 
-with warnings.catch_warnings():  # a ladder without random audits warns of it
+with warnings.catch_warnings():  # a ladder without equal-chance audits warns of it
     warnings.simplefilter("ignore", PolicyWarning)
     POLICIES = {name: Policy.load(name) for name in presets()}
 

@@ -20,6 +20,8 @@ from tierkit.city.engine.kernels import (
     advance,
     bind,
     candidates,
+    fill,
+    members,
     reregister,
     review,
     set_offsets,
@@ -32,7 +34,7 @@ from tierkit.city.population import cells, violation_weeks
 from tierkit.city.world import LOG_MIN, LOG_ONE, Fixed, State, World
 from tierkit.policy import Policy
 from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
-from tierkit.policy.tiers.lists import filled
+from tierkit.policy.tiers.lists import room_of
 from tierkit.records import CHANNELS, TIERS
 from tierkit.scores.gate import check_scores
 
@@ -250,21 +252,10 @@ def _fill_lists(world: Fixed, state: State, rules: Rules, week: int) -> None:
     n = len(world.entered)
     margin, points, may = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.uint8)
     candidates(world, state, rules, week, margin, points, may)
-    rank = np.empty(n, np.int64)
-    rank[np.lexsort((-points, margin))] = np.arange(n)
-    rank[may < 2] = -1
-    # An enterprise's obligations with one agency stand side by side.
-    owner, agency = world.enterprise.astype(np.int64), world.agency.astype(np.int64)
-    pair = np.cumsum(np.r_[True, (np.diff(owner) != 0) | (np.diff(agency) != 0)]) - 1
-    first = np.flatnonzero(np.r_[True, np.diff(pair) != 0])
-    who, cell = owner[first], agency[first]
-    if rules.list_on == 3:
-        cell = cell * len(rules.scope_sector) + world.sector[who]
-    there = np.flatnonzero(may[who] > 0)
-    on = np.zeros(len(first), np.uint8)
-    on[there] = filled(cell[there], rank[who[there]], rules.list_share)
-    state.unseen[:] = on[pair]
-    state.listed[:] = np.bincount(who[on == 1], minlength=n) > 0
+    sectors = len(rules.scope_sector) if rules.list_on == 3 else 1
+    count = np.zeros(sectors * (1 + int(world.agency.max(initial=0))), np.int64)
+    members(world, may, sectors, count)
+    fill(world, state, may, np.lexsort((-points, margin)), sectors, room_of(rules.list_share, count))
 
 
 def run(

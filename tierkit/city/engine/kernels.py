@@ -26,6 +26,8 @@ __all__ = [
     "advance",
     "bind",
     "candidates",
+    "fill",
+    "members",
     "reregister",
     "review",
     "set_offsets",
@@ -1068,6 +1070,35 @@ def candidates(
         for kind in range(len(rules.merit)):
             if rules.merit[kind] == 0 and week < state.adverse_until[e, kind]:
                 may[e] = 1
+
+
+@njit(cache=True, nogil=True)
+def members(world: Any, may: Any, sectors: Any, count: Any) -> None:  # pragma: no cover
+    """Count who could be on each list; with ``sectors`` above 1 a list is of an agency and sector."""
+    for e in range(len(world.entered)):
+        if may[e] == 0:
+            continue
+        field = np.int64(world.sector[e]) if sectors > 1 else 0
+        for i in range(world.start[e], world.start[e + 1]):
+            # An enterprise's obligations with one agency stand side by side.
+            if i == world.start[e] or world.agency[i] != world.agency[i - 1]:
+                count[np.int64(world.agency[i]) * sectors + field] += 1
+
+
+@njit(cache=True, nogil=True)
+def fill(world: Any, state: Any, may: Any, order: Any, sectors: Any, room: Any) -> None:  # pragma: no cover
+    """Put enterprises on the lists in an order, while a list has room."""
+    for e in order:
+        state.listed[e] = 0
+        field = np.int64(world.sector[e]) if sectors > 1 else 0
+        on = np.uint8(0)
+        for i in range(world.start[e], world.start[e + 1]):
+            if i == world.start[e] or world.agency[i] != world.agency[i - 1]:
+                cell = np.int64(world.agency[i]) * sectors + field
+                on = np.uint8(may[e] == 2 and room[cell] > 0)
+                room[cell] -= on
+            state.unseen[i] = on
+            state.listed[e] |= on
 
 
 @njit(cache=True, nogil=True)
