@@ -291,18 +291,18 @@ assert moved["difference_low"] > 0
 FIGURES = """
 from tierkit.texts import interval, percent, signed
 assert DAY.isoformat() == "2024-12-30"
-assert [percent(rates[one], 1) for one in ("all", "trigger", "random")] == ["13.0%", "26.2%", "10.2%"]
-assert f"{inside} / {len(bins)}" == "5 / 5"
-assert f"{model.manifest['risk']['metrics']['test']['auc']:.2f}" == "0.70"
-assert [percent(share[one], 1) for one in ("T1", "T4")] == ["40.4%", "5.4%"]
-assert (f"{added:.2f}", percent(why.risk_probability, 1)) == ("2.95", "38.7%")
+assert [percent(rates[one], 1) for one in ("all", "trigger", "random")] == ["13.5%", "26.3%", "10.1%"]
+assert f"{inside} / {len(bins)}" == "4 / 5"
+assert f"{model.manifest['risk']['metrics']['test']['auc']:.2f}" == "0.72"
+assert [percent(share[one], 1) for one in ("T1", "T4")] == ["20.3%", "10.8%"]
+assert (f"{added:.2f}", percent(why.risk_probability, 1)) == ("2.59", "33.0%")
 told = [percent(x, 1, sign=True) for x in changes.loc["shanghai-2025", shown]]
-assert told == ["−43.1%", "+41.3%", "−19.5%", "+1.2%", "+0.7%"]
-assert [percent(trigger[one]) for one in ("legacy", "shanghai-2025")] == ["21%", "37%"]
-assert [percent(x, 1, sign=True) for x in harm.loc[260]] == ["+1.0%", "+3.9%", "+8.2%"]
+assert told == ["−34.4%", "+31.0%", "−14.1%", "+0.9%", "+0.5%"]
+assert [percent(trigger[one]) for one in ("legacy", "shanghai-2025")] == ["21%", "32%"]
+assert [percent(x, 1, sign=True) for x in harm.loc[260]] == ["+0.7%", "+3.0%", "+6.7%"]
 effect = reform.table().set_index(["policy", "measure"]).loc[("closer", "findings")]
-assert signed(effect["difference"], 0) == "+15"
-assert interval(*effect[["difference_low", "difference_high"]], 0, sign=True) == "[+12, +18]"
+assert signed(effect["difference"], 0) == "+18"
+assert interval(*effect[["difference_low", "difference_high"]], 0, sign=True) == "[+14, +23]"
 """
 """What the quick start shows as it is committed."""
 
