@@ -374,7 +374,7 @@ def test_a_result_is_one_of_the_family() -> None:
     done = calibrate("shanghai-2025", city(), as_of="2025-06-30", also={"later": city(seed=3)})
     told = done.to_dict()
     assert told["cutoffs"][0] == done.to_frame().iloc[0].to_dict()
-    assert len(told["shares"]) == len(done.shares_frame()) == 2 * (4 + 4 + 4 + 1)
+    assert len(told["shares"]) == len(done.shares_frame()) == 2 * (4 + 4 + 4)
     assert (told["policy"], told["baseline"], told["as_of"]) == ("calibrated", "shanghai-2025", "2025-06-30")
     assert repr(done).startswith(
         "CutoffCalibration(calibrated is shanghai-2025 with cut-offs set from target"

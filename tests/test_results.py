@@ -39,7 +39,7 @@ def tiers() -> pd.DataFrame:
 
 
 def watched() -> str:
-    return str(tiers().loc[tiers()["tier"] == "T4", "enterprise_id"].iloc[0])
+    return str(tiers().sort_values("tier", kind="stable")["enterprise_id"].iloc[-1])
 
 
 def appeal() -> Result:
