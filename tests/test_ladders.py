@@ -111,7 +111,7 @@ def test_a_ladder_loads_and_compares_against_legacy(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["henan-2021", "huashan-2021", "customs-2019"])
 def test_what_is_drawn_is_what_the_ladder_declares(name: str) -> None:
-    _, world = make(4000, seed=7)
+    _, world = make(6000, seed=7)
     policy = load(name)
     done = run_simulation(world, policy, 13)  # up to the first review, so that tiers stay
     stays = (world.fixed.entered <= world.week) & (world.fixed.left > world.week + 13)

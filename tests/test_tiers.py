@@ -169,13 +169,19 @@ def rules(draw):
         dwell=draw(st.integers(0, 20)),
         sector_offset=np.array(draw(st.lists(st.integers(-320, 320), min_size=16, max_size=16))),
         in_scope=np.array(draw(st.lists(st.booleans(), min_size=16, max_size=16))),
-        caps=np.array([*draw(st.lists(st.integers(0, 3), min_size=8, max_size=8)), 0]),
+        caps=np.array(
+            [*draw(st.lists(st.integers(0, 3), min_size=len(EVENT_KINDS), max_size=len(EVENT_KINDS))), 0]
+        ),
         by_records=RecordRule(
             needed=draw(st.booleans()),
             sound_points=int(credit[-2]) if len(credit) > 1 else -(10**7),
-            red_kinds=np.array(draw(st.lists(st.booleans(), min_size=8, max_size=8))),
+            red_kinds=np.array(
+                draw(st.lists(st.booleans(), min_size=len(EVENT_KINDS), max_size=len(EVENT_KINDS)))
+            ),
             red_tier=draw(st.integers(0, 3)),
-            rising_kinds=np.array(draw(st.lists(st.booleans(), min_size=8, max_size=8))),
+            rising_kinds=np.array(
+                draw(st.lists(st.booleans(), min_size=len(EVENT_KINDS), max_size=len(EVENT_KINDS)))
+            ),
             rising_tier=draw(st.integers(0, 3)),
             rising_weeks=draw(st.integers(1, 20)),
         ),

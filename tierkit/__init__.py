@@ -3,7 +3,7 @@
 Begin with records, real or synthetic, and end with a policy held against another:
 
 >>> import tierkit as tk
->>> data = tk.synth(600, seed=1)
+>>> data = tk.synth(600, seed=3)
 >>> model = tk.train(data, "2024-12-30", policy="shanghai-2025")
 >>> scores = model.score(data, "2024-12-30")
 >>> tiers = tk.assign(scores, "shanghai-2025")

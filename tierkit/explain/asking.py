@@ -74,7 +74,7 @@ def explain(
     >>> riskiest = scores.loc[scores["risk_probability"].idxmax(), "enterprise_id"]
     >>> why = tk.explain(model, "data/synthetic", "2024-12-30", riskiest, "jiading-2025")
     >>> why.tier, why.risk_level
-    ('T3', 3)
+    ('T2', 3)
     """
     found, one = model_of(model), id_of(enterprise_id)
     one_of(lang, texts.LANGUAGES, "lang")

@@ -262,7 +262,7 @@ def calibrate(
     >>> scores = tk.train("data/synthetic", "2024-12-30").score("data/synthetic", "2024-12-30")
     >>> done = tk.policy.calibrate("jiading-2025", scores, as_of="2024-12-30")
     >>> done.n, len(done.policy["scoring.risk_cutoffs"])
-    (1742, 2)
+    (1743, 2)
     >>> round(float(done.shares_frame()["share"][0]), 2)  # of risk level 1, which is to have 0.62
     0.62
     """

@@ -174,7 +174,7 @@ def estimate(
     >>> data, world = make(300, seed=1)
     >>> found = estimate(data, "2024-01-01")
     >>> found.policy.parameter("frequency.base_rate").assumption
-    'estimated from 103 inspections of 2023-01-02..2023-12-31'
+    'estimated from 108 inspections of 2023-01-02..2023-12-31'
     """
     missing = [
         name
