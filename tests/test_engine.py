@@ -628,7 +628,8 @@ def test_starting_tiers_are_those_that_the_tier_rule_assigns(preset: str) -> Non
 def test_tiers_move_at_reviews_only_and_after_their_dwell() -> None:
     frame = staying(busy_world(200, 1))
     reform = {"review.cadence_weeks": 6, "review.dwell_weeks": 10, "red_lines.tax_arrears": "A"}
-    reform |= {"red_lines.serious_dishonesty": "A"}
+    # What an open record states for a tier or a grade waits for no dwell.
+    reform |= {"red_lines.serious_dishonesty": "A", "escalation.kinds": [], "red_line_tier.kinds": []}
     done, seen = watched(frame, policy_of(ALL_ON | reform), 80, "tier", "changes", "flips")
     here = frame.alive()
     path = seen["tier"][:, here]

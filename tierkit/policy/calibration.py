@@ -500,7 +500,7 @@ def _cutoffs(
     nan = float("nan")
     for path, values, below in setting.scores_for(policy, risk, points, aims):
         ordered = np.sort(values)
-        for k, (value, share) in enumerate(zip(found[path], below, strict=True)):
+        for k, (value, share) in enumerate(zip(found.get(path, ()), below, strict=False)):
             if given and path == setting.RISK:
                 yield Cutoff(path, k + 1, value, nan, nan, nan)
             else:

@@ -198,6 +198,7 @@ def baselines(
         low, high = bootstrap_interval(draws, len(owners), against=against)
         if name in known and len(owners) > 1:  # by definition, and no accident of the sample
             low[alike] = high[alike] = known[name]
+            value = np.where(alike, known[name], value)
         table[name], table[f"{name}_low"], table[f"{name}_high"] = value, low, high
     table["enough"] = table["events"] >= FEW_EVENTS
     return table

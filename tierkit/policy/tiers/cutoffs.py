@@ -123,7 +123,8 @@ def placed(policy: Policy, scores: pd.DataFrame) -> Placement:
 def cutoffs(policy: Policy, risk: Floats, points: Floats, aims: Aims | None = None) -> dict[str, Any]:
     """Return the cut-offs that give shares, those of the policy if none are given, by parameter.
 
-    Those of the unmonitored list are among them where it is enabled and has a target share.
+    Those of the unmonitored list are among them where it is enabled, goes by rule and has a target share.
+    Where a composite decides, cut-offs of grades that would fall together are left out, and so stay.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def cutoffs(policy: Policy, risk: Floats, points: Floats, aims: Aims | None = No
     Raises
     ------
     DataError
-        If so many have the very same score that two cut-offs fall together.
+        If so many have the very same score that two cut-offs which decide about tiers fall together.
     """
     aims = aims or aims_of(policy)
     mixed = _composite(policy, risk, points)
@@ -144,13 +145,15 @@ def cutoffs(policy: Policy, risk: Floats, points: Floats, aims: Aims | None = No
         CREDIT: _worst_first(points, aims.credit, 0.0, 1000.0),
         COMPOSITE: _worst_first(mixed, aims.tiers, -np.inf, np.inf),
     }
-    columns = {RISK: ("risk_probability", risk), CREDIT: ("credit_points", points)}
-    needed = {COMPOSITE: ("composite of risk and credit", mixed)} if _is_composite(policy) else {}
-    problems = [
-        _fallen_together(path, column, out[path], values)
-        for path, (column, values) in (columns | needed).items()
-        if any(b <= a for a, b in zip(out[path], out[path][1:], strict=False))
-    ]
+    levels = {RISK: ("risk_probability", risk), CREDIT: ("credit_points", points)}
+    mixture = {COMPOSITE: ("composite of risk and credit", mixed)}
+    problems = []
+    for path, (column, values) in (levels | mixture).items():
+        if any(b <= a for a, b in zip(out[path], out[path][1:], strict=False)):
+            if path == CREDIT and _is_composite(policy):
+                del out[path]
+            elif path != COMPOSITE or _is_composite(policy):
+                problems.append(_fallen_together(path, column, out[path], values))
     if problems:
         raise DataError(problems)
     target = float(policy["lists.unmonitored.target_share"])
