@@ -91,7 +91,7 @@ def city(request) -> City:
 def found(city: City) -> dict[str, Recourse]:
     # those who have something to gain first
     ids = city.tiers.sort_values("tier", ascending=False, kind="stable")["enterprise_id"]
-    ids = ids.iloc[: N if len(ids) > N else 130]
+    ids = ids.iloc[: N if len(ids) > N else 80]
     return recourse(city.model, city.data, city.as_of, ids, city.policy)
 
 
