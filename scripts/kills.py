@@ -270,6 +270,11 @@ def pair(
     shutil.rmtree(folder)
 
 
+def _before_python(run: Run) -> bool:
+    """Return whether a run was stopped while the interpreter set itself up, before a line of ours."""
+    return run.status == -signal.SIGINT or (run.status == 1 and "init_import_site" in run.said())
+
+
 def kill(
     command: Command, wholes: dict[str, str], seconds: float, place: Path, faults: Faults, draw: random.Random
 ) -> None:
@@ -290,7 +295,7 @@ def kill(
     what = f"{how.name} to {command.name} after {moment:.2f} of {seconds:.2f} s over '{before}'"
     if run.status == 0:
         faults.seen["kills that came too late"] += 1
-    elif how == signal.SIGINT and own and moment < 0.1 and run.status == -signal.SIGINT:
+    elif how == signal.SIGINT and own and moment < 0.1 and _before_python(run):
         faults.seen["Ctrl-C before Python hears it"] += 1
     else:
         faults.seen[how.name] += 1
