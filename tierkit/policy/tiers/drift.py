@@ -134,7 +134,7 @@ def warn_of_shares(policy: Policy, counts: Mapping[str, int], stacklevel: int = 
     if not found:
         return
     first, *others = found
-    more = f" ({len(others)} more shares are off)" if others else ""
+    more = f" (so far off are {1 + len(others)} shares)" if others else ""
     place = policy.place
     where = f", and not in {place.label.en}" if place and _of_another_place(policy) else ""
     points = 100 * abs(first.share - first.target)
