@@ -267,6 +267,7 @@ def calibrate(
     0.62
     """
     from tierkit.policy.tiers import cutoffs as setting
+    from tierkit.policy.tiers.rule import is_composite
     from tierkit.records.gate import scores_of
 
     base = policy_of(policy)
@@ -294,10 +295,10 @@ def calibrate(
     if worst is not None:
         _check_enough(called, n, min(aims.tiers[:-1]))
         aims = _within(base, used, worst, called)
-    _check_enough(called, n, min(*aims.risk, *aims.credit, *(aims.tiers if _composite(base) else ())))
+    _check_enough(called, n, min(*aims.risk, *aims.credit, *(aims.tiers if is_composite(base) else ())))
     risk, points = setting.values_of(base, used)
     found = setting.cutoffs(base, risk, points, aims)
-    if not _composite(base):
+    if not is_composite(base):
         del found[setting.COMPOSITE]
     if risk_cutoffs is not None:
         found[setting.RISK] = [float(one) for one in risk_cutoffs]
@@ -353,10 +354,6 @@ def restated(policy: Policy, changes: Mapping[str, Any], why: str) -> dict[str, 
     return told
 
 
-def _composite(policy: Policy) -> bool:
-    return bool(policy["scoring.logic"] == "composite")
-
-
 def _place(policy: Policy, place: Place | str | os.PathLike[str] | None) -> Place | None:
     """Return the place of the scores, which must be the policy's where it has one."""
     if place is None:
@@ -375,6 +372,8 @@ def faults_of(
     >>> list(faults_of(Policy.load("jiading-2025"), worst=0))
     [('worst', '0 (int) is no number of enterprises and no share', 'Give 200 or 0.02, say.')]
     """
+    from tierkit.policy.tiers.rule import is_composite
+
     if worst is not None and (shares is not None or risk_cutoffs is not None):
         yield "worst", "it sets the shares, which `shares` or `risk_cutoffs` set too", "Give one of them."
     if shares is not None:
@@ -393,7 +392,7 @@ def faults_of(
         if not real or (worst >= 1 and worst != int(worst)):
             message = f"{described(worst)} is no number of enterprises and no share"
             yield "worst", message, "Give 200 or 0.02, say."
-        elif not _composite(policy) and not any("T4" in row for row in policy["scoring.matrix"]):
+        elif not is_composite(policy) and not any("T4" in row for row in policy["scoring.matrix"]):
             yield "worst", f"'{policy.name}' gives T4 to nobody", "Give a policy that has a worst tier."
 
 
@@ -451,9 +450,10 @@ def _check_enough(called: str, n: int, least_share: float) -> None:
 def _within(policy: Policy, scores: pd.DataFrame, worst: float, called: str) -> Any:
     """Return the largest aims under which T4 holds at most so many, the proportions of the others kept."""
     from tierkit.policy.tiers import cutoffs as setting
+    from tierkit.policy.tiers.rule import is_composite
 
     most = int(worst) if worst >= 1 else int(worst * len(scores))
-    fewest = min(len(policy[one]) + 1 for one in ((setting.COMPOSITE,) if _composite(policy) else
+    fewest = min(len(policy[one]) + 1 for one in ((setting.COMPOSITE,) if is_composite(policy) else
                                                   (setting.RISK, setting.CREDIT)))  # fmt: skip
     own = setting.aims_of(policy).tiers
     best, last = own[: fewest - 1], own[fewest - 1 :]
@@ -524,16 +524,17 @@ def _shares(policy: Policy, scores: pd.DataFrame, called: str, aims: Any, given:
     import numpy as np
 
     from tierkit.policy.tiers import cutoffs as setting
+    from tierkit.policy.tiers.rule import is_composite, lists_by_rule
 
     placed = setting.placed(policy, scores)
     here = placed.in_scope
     n = int(here.sum())
     levels = [str(k + 1) for k in range(len(aims.risk))]
-    listed = [policy["lists.unmonitored.target_share"]] if setting.lists_by_rule(policy) else []
+    listed = [policy["lists.unmonitored.target_share"]] if lists_by_rule(policy) else []
     for kind, codes, names, targets in (
         ("risk_level", placed.level, levels, () if given else aims.risk),
         ("credit_grade", placed.grade, GRADES[: len(aims.credit)], aims.credit),
-        ("tier", placed.tier, TIERS, aims.tiers if _composite(policy) else ()),
+        ("tier", placed.tier, TIERS, aims.tiers if is_composite(policy) else ()),
         ("unmonitored", np.where(placed.unmonitored, 0, 1), ("yes",) * len(listed), listed),
     ):
         for k, level in enumerate(names):

@@ -17,11 +17,13 @@ from tierkit.arrays import Floats
 from tierkit.policy.core import Policy
 from tierkit.policy.tiers.inputs import standing_of
 from tierkit.policy.tiers.rule import (
-    MARGIN_LIMIT,
     Placement,
     Previous,
     TierRule,
+    is_composite,
+    lists_by_rule,
     margin_steps,
+    margins,
     place,
     point_steps,
 )
@@ -39,7 +41,6 @@ __all__ = [
     "binomial_interval",
     "cutoffs",
     "in_scope",
-    "lists_by_rule",
     "placed",
     "quantile_interval",
     "scores_for",
@@ -150,9 +151,9 @@ def cutoffs(policy: Policy, risk: Floats, points: Floats, aims: Aims | None = No
     problems = []
     for path, (column, values) in (levels | mixture).items():
         if any(b <= a for a, b in zip(out[path], out[path][1:], strict=False)):
-            if path == CREDIT and _is_composite(policy):
+            if path == CREDIT and is_composite(policy):
                 del out[path]
-            elif path != COMPOSITE or _is_composite(policy):
+            elif path != COMPOSITE or is_composite(policy):
                 problems.append(_fallen_together(path, column, out[path], values))
     if problems:
         raise DataError(problems)
@@ -162,17 +163,12 @@ def cutoffs(policy: Policy, risk: Floats, points: Floats, aims: Aims | None = No
     return out
 
 
-def lists_by_rule(policy: Policy) -> bool:
-    """Return whether the unmonitored list follows from cut-offs; others are filled to their share."""
-    return bool(policy["lists.unmonitored.enabled"]) and policy["lists.unmonitored.by"] == "rule"
-
-
 def scores_for(
     policy: Policy, risk: Floats, points: Floats, aims: Aims
 ) -> list[tuple[str, Floats, list[float]]]:
     """Return each list of cut-offs of tiers with the scores that it cuts and the shares below each."""
     rising = {RISK: (risk, aims.risk), CREDIT: (points, aims.credit[::-1])}
-    if _is_composite(policy):
+    if is_composite(policy):
         rising[COMPOSITE] = (_composite(policy, risk, points), aims.tiers[::-1])
     return [(path, v, [float(one) for one in np.cumsum(s)[:-1]]) for path, (v, s) in rising.items()]
 
@@ -220,15 +216,9 @@ def binomial_interval(count: int, n: int) -> tuple[float, float]:
     return low, float(beta.ppf(1 - tail, count + 1, n - count)) if count < n else 1.0
 
 
-def _is_composite(policy: Policy) -> bool:
-    return bool(policy["scoring.logic"] == "composite")
-
-
 def _composite(policy: Policy, risk: Floats, points: Floats) -> Floats:
-    with np.errstate(divide="ignore"):
-        margin = np.clip(np.log(risk) - np.log1p(-risk), -MARGIN_LIMIT, MARGIN_LIMIT)
     weighted: Floats = policy["scoring.composite_credit_weight"] * points
-    weighted = weighted - policy["scoring.composite_risk_weight"] * margin
+    weighted = weighted - policy["scoring.composite_risk_weight"] * margins(risk)
     return weighted
 
 

@@ -13,6 +13,7 @@ from tierkit import texts
 from tierkit.policy.core import Policy
 from tierkit.policy.files.problems import PolicyWarning
 from tierkit.policy.tiers.cutoffs import AIMED, COMPOSITE, CREDIT, RISK, aims_of, binomial_interval, in_scope
+from tierkit.policy.tiers.rule import is_composite
 from tierkit.records import GRADES, SHANGHAI, TIERS
 
 __all__ = ["FAR", "LEAST", "Gap", "SharesWarning", "counts_of", "gaps", "unheeded", "warn_of_shares"]
@@ -107,7 +108,7 @@ def _of_another_place(policy: Policy) -> bool:
 def _targets(policy: Policy) -> Iterator[tuple[str, Sequence[str], tuple[float, ...]]]:
     """Yield the levels that decide about tiers, from the best, with the shares that they were to have."""
     aims = aims_of(policy)
-    if policy["scoring.logic"] == "composite":
+    if is_composite(policy):
         if _aimed(policy, COMPOSITE):
             yield "tier", TIERS, aims.tiers
         return

@@ -38,7 +38,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tierkit.arrays import Ints
+from tierkit.arrays import Floats, Ints
 from tierkit.policy import Policy
 from tierkit.policy.tiers.standing import SOUND_GRADE, RecordRule, Standing
 from tierkit.records import EVENT_KINDS, GRADES, TIERS
@@ -53,7 +53,10 @@ __all__ = [
     "Placement",
     "Previous",
     "TierRule",
+    "is_composite",
+    "lists_by_rule",
     "margin_steps",
+    "margins",
     "place",
     "point_steps",
 ]
@@ -81,6 +84,31 @@ Steps = Ints
 """Numbers on the grid."""
 
 
+def is_composite(policy: Policy) -> bool:
+    """Return whether a sum of risk and credit decides, and not a matrix of levels and grades."""
+    return bool(policy["scoring.logic"] == "composite")
+
+
+def lists_by_rule(policy: Policy) -> bool:
+    """Return whether the unmonitored list follows from cut-offs; others are filled to their share."""
+    return bool(policy["lists.unmonitored.enabled"]) and policy["lists.unmonitored.by"] == "rule"
+
+
+def margins(probability: ArrayLike) -> Floats:
+    """Return the margins of probabilities, 0 and 1 at the limit.
+
+    Examples
+    --------
+    >>> margins([0.0, 0.5]).tolist()
+    [-30.0, 0.0]
+    """
+    # log1p keeps the digits of 1 - p where p is small.
+    p = np.asarray(probability, np.float64)
+    with np.errstate(divide="ignore"):
+        found: Floats = np.clip(np.log(p) - np.log1p(-p), -MARGIN_LIMIT, MARGIN_LIMIT)
+    return found
+
+
 def margin_steps(probability: ArrayLike) -> Steps:
     """Return the margins of probabilities in grid steps, 0 and 1 at the limit.
 
@@ -94,12 +122,9 @@ def margin_steps(probability: ArrayLike) -> Steps:
     >>> margin_steps([0.0, 0.5, 0.75]).tolist()
     [-30720, 0, 1125]
     """
-    # log1p keeps the digits of 1 - p where p is small. Rounding comes last, and once: a cut-off goes through
-    # this same function, so a score equal to a cut-off in the policy's file is equal to it on the grid.
-    p = np.asarray(probability, np.float64)
-    with np.errstate(divide="ignore"):
-        margin = np.log(p) - np.log1p(-p)
-    steps: Steps = np.rint(np.clip(margin, -MARGIN_LIMIT, MARGIN_LIMIT) * MARGIN_ONE).astype(np.int64)
+    # Rounding comes last, and once: a cut-off goes through this same function, so a score equal to a cut-off
+    # in the policy's file is equal to it on the grid.
+    steps: Steps = np.rint(margins(probability) * MARGIN_ONE).astype(np.int64)
     return steps
 
 
@@ -208,7 +233,7 @@ class TierRule:
         scope = policy["scoring.scope_sectors"] or sectors
         offsets = [policy[f"scoring.sector_offset.{sector}"] for sector in sectors]
         caps = [GRADES.index(policy["red_lines"].get(kind, "A")) for kind in EVENT_KINDS]
-        composite = policy["scoring.logic"] == "composite"
+        composite = is_composite(policy)
         matrix = [["T1"]] if composite else policy["scoring.matrix"]  # one not used need not fit the cut-offs
         risk_weight = policy["scoring.composite_risk_weight"] * POINT_ONE / MARGIN_ONE * WEIGHT_ONE
         credit_cuts = point_steps(policy["scoring.credit_cutoffs"])
@@ -227,7 +252,7 @@ class TierRule:
             in_scope=np.array([sector in scope for sector in sectors] or [True]),
             caps=np.array([*caps, 0]),
             by_records=RecordRule.of(policy, credit_cuts),
-            list_enabled=policy["lists.unmonitored.enabled"] and policy["lists.unmonitored.by"] == "rule",
+            list_enabled=lists_by_rule(policy),
             list_margin=int(margin_steps(policy["lists.unmonitored.max_risk"])),
             list_points=int(point_steps(policy["lists.unmonitored.min_points"])),
             sectors=sectors,
