@@ -14,6 +14,7 @@ from make_dataset import make_dataset
 from scipy import stats
 
 from tierkit import plot, texts
+from tierkit.compare.intervals import mean_interval
 from tierkit.explain import (
     BANDS,
     Changes,
@@ -26,7 +27,7 @@ from tierkit.explain import (
     portraits,
 )
 from tierkit.explain.bands import way
-from tierkit.explain.changes import ABSENT, mean_t
+from tierkit.explain.changes import ABSENT
 from tierkit.explain.portraits import _marks, _median
 from tierkit.features import FEATURES, build, read_by
 from tierkit.policy import Policy
@@ -216,7 +217,7 @@ def _added(risk: object, credit: object, X: pd.DataFrame) -> dict[str, pd.DataFr
 
 
 def _by_hand(monkeypatch, last, held, now, tiers=("T2", "T3"), ids=("a", "b")) -> Changes:
-    monkeypatch.setattr(sys.modules[mean_t.__module__], "effects", _added)
+    monkeypatch.setattr(sys.modules[Changes.__module__], "effects", _added)
     frames = [pd.DataFrame({"findings_2y": one}, index=list(ids)).astype(float) for one in (last, held, now)]
     before, after = (pd.DataFrame({"enterprise_id": list(ids), "tier": tier}) for tier in tiers)
     return changes(None, None, after, frames[2], before, frames[0], frames[1], before="x", after="y")  # type: ignore[arg-type]
@@ -396,7 +397,7 @@ def test_one_tier_alone_is_the_city(model, X, tiers) -> None:
 
 
 def test_changes_that_are_all_alike_have_no_interval() -> None:
-    mean, low, high = mean_t(np.column_stack([np.full(6, 0.1), np.zeros(6), np.arange(6.0)]))
+    mean, low, high = mean_interval(np.column_stack([np.full(6, 0.1), np.zeros(6), np.arange(6.0)]))
     assert np.isnan([low[:2], high[:2]]).all()
     assert low[2] < mean[2] < high[2]
 

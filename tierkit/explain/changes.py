@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from tierkit import texts
-from tierkit.arrays import Floats
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, build
 from tierkit.records import TIERS
@@ -22,7 +20,7 @@ from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 
-__all__ = ["ABSENT", "DIRECTIONS", "Changes", "changes", "effects", "features_held", "mean_t", "span"]
+__all__ = ["ABSENT", "DIRECTIONS", "Changes", "changes", "effects", "features_held", "span"]
 
 
 ABSENT = ("new", "gone")
@@ -49,25 +47,6 @@ def effects(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame) -> dict[s
         "risk": pd.DataFrame(values, index=X.index, columns=list(risk.inputs_.names)),
         "credit": -points_lost(credit, X).lost,
     }
-
-
-def mean_t(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return mean, low and high of Student's 95 % interval of each column; none with fewer than two rows.
-
-    Nor is there one of rows that are all the same, be it zero: they show no spread to make it from.
-
-    Examples
-    --------
-    >>> [round(float(one[0]), 2) for one in mean_t(np.array([[1.0], [2.0], [3.0]]))]
-    [2.0, -0.48, 4.48]
-    """
-    n = len(values)
-    mean = values.mean(axis=0) if n else np.full(values.shape[1], np.nan)
-    if n < 2:
-        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    half = stats.t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
-    half = np.where(np.ptp(values, axis=0) == 0, np.nan, half)
-    return mean, mean - half, mean + half
 
 
 def span(low: float, high: float, digits: int, lang: str, *, share: bool = False, sign: bool = False) -> str:
@@ -275,6 +254,8 @@ def _moved(
     held_X: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return the mean differences of contributions of some enterprises."""
+    from tierkit.compare.intervals import mean_interval  # here: a batch of reasons needs no simulator
+
     columns = ["direction", "axis", "feature", "part", "n", "mean", "low", "high"]
     if not len(ids):
         return pd.DataFrame(columns=columns)
@@ -287,7 +268,7 @@ def _moved(
             "time": between[axis] - start[axis],
         }
         for part, step in steps.items():
-            mean, low, high = mean_t(step.to_numpy(np.float64))
+            mean, low, high = mean_interval(step.to_numpy(np.float64))
             told = {"feature": list(step), "mean": mean, "low": low, "high": high}
             parts.append(pd.DataFrame(told).assign(direction=direction, axis=axis, part=part, n=len(ids)))
     return pd.concat(parts, ignore_index=True)[columns]

@@ -225,7 +225,7 @@ def repairable_from(known_on: ArrayLike, kind: ArrayLike, severity: ArrayLike) -
     Returns
     -------
     datetime64 array
-        Days; none for honours, which nobody repairs.
+        Days; none for merits, which nobody repairs.
 
     Examples
     --------

@@ -114,20 +114,20 @@ class CompiledTrees:
         compiled = cls.of(booster, background, weight, given)
         rows = compiled.probes()
         own = np.column_stack([compiled.values(rows), np.full(len(rows), compiled.base)])
-        if given:
-            at = rows.copy()
-            at[:, list(given)] = list(given.values())
-            off = own.sum(axis=1) - np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
-            apart = np.abs([*off, *compiled.values(at)[:, list(given)].ravel()]).max()
-            what = "Its values from given ones miss its margins"
-        elif background is None:
+        if background is None and not given:
             apart = np.abs(own - np.asarray(booster.predict(rows, pred_contrib=True, num_threads=1))).max()
             what = "Its contributions differ from LightGBM's"
         else:
             off = own.sum(axis=1) - np.asarray(booster.predict(rows, raw_score=True, num_threads=1))
-            level = np.average(compiled.values(background), axis=0, weights=weight)
-            apart = np.abs([*off, *level]).max()
-            what = "Its interventional values miss its margins"
+            if background is None:
+                at = rows.copy()
+                at[:, list(given)] = list(given.values())
+                none = compiled.values(at)[:, list(given)].ravel()
+                what = "Its values from given ones miss its margins"
+            else:
+                none = np.average(compiled.values(background), axis=0, weights=weight)
+                what = "Its interventional values miss its margins"
+            apart = np.abs([*off, *none]).max()
         # `not <=` and not `>`, so that NaN is refused too.
         if not apart <= _TOLERANCE:
             raise UnsupportedTreesError(f"{what} by {apart:.1e}.")
