@@ -158,6 +158,9 @@ def prepare(place: Path) -> list[Command]:
     do("train", city, "--as-of", AS_OF, "--policy", "jiading-2025", "--out", model)
     do("train", city, "--as-of", OLDER, "--out", older)
     do("score", model, city, "--as-of", AS_OF, "--policy", "jiading-2025", "--out", scores)
+    do("train", CITY, "--as-of", AS_OF, "--policy", "jiading-2025", "--out", made / "larger")
+    on = [CITY, "--as-of", AS_OF, "--policy", "jiading-2025"]
+    do("score", made / "larger", *on, "--out", made / "larger.parquet")
     simulate = ["simulate", "--enterprises", "150", "--weeks", "8", "--replicates", "2", "--policy"]
     do(*simulate, "uniform-3pct", "--out", made / "run")
     do(*simulate, "chongming-2025", "--out", made / "other")
@@ -177,6 +180,7 @@ def _decide(made: Path) -> None:
 
 def _commands(made: Path, simulate: list[str]) -> list[Command]:
     city, model, older, scores = (str(made / one) for one in ("city", "model", "older", "scores.parquet"))
+    larger = str(made / "larger.parquet")
     on = [city, "--as-of", AS_OF]
     out = ["--out", "out"]
     screen = ["sensitivity", "--policy", "uniform-3pct", "--enterprises", "300", "--weeks", "8"]
@@ -202,6 +206,11 @@ def _commands(made: Path, simulate: list[str]) -> list[Command]:
             ["zh"], ["en"],
         ),
         both("review", ["review", "--log", "log.jsonl"], [f"{made}/a.csv"], [f"{made}/b.csv"], adds=True),
+        both(
+            "calibrate",  # cuts scores that differ: those of a larger city
+            ["policy", "calibrate", "jiading-2025", larger, "--out", "mine.toml", "--shares"],
+            ["0.4,0.4,0.15,0.05"], ["0.5,0.3,0.15,0.05"],
+        ),
         both("simulate", [*simulate, "uniform-3pct", *out], ["--seed", "1"], ["--seed", "2"]),
         both("report", ["report", *out], [f"{made}/run"], [f"{made}/other"]),
         both(
@@ -341,7 +350,9 @@ def main(words: list[str]) -> int:
         draw.shuffle(cases)
         alone: dict[str, tuple[dict[str, str], float]] = {}
         deadline = time.monotonic() + 60 * float(asked["minutes"])
-        for case, command in cases:
+        for done, (case, command) in enumerate(cases):
+            if done % 20 == 0:
+                print(f"{done} of {len(cases)} cases, {len(faults.told)} faults", flush=True)
             if time.monotonic() > deadline:
                 faults.seen["cases left out, as time was up"] += 1
                 continue

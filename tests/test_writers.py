@@ -266,6 +266,39 @@ def test_ctrl_c_that_a_library_makes_another_error_of_ends_with_130(
     assert left.value.code == 0, "the next command knows nothing of it"
 
 
+def ended(program: str) -> tuple[int, str]:
+    """Run a program in a process of its own; return how it ended and what it said of errors."""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    return run.returncode, run.stderr
+
+
+def test_ctrl_c_in_code_that_is_run_from_text_ends_with_130() -> None:
+    """Python then ends itself by the signal, though the exception was caught; dataclasses are run so."""
+    program = """
+import signal, sys, types
+from tierkit.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+run = "import signal; signal.raise_signal(signal.SIGINT)"
+sys.modules["tierkit.cli.app"] = types.SimpleNamespace(main=lambda _: exec(run))
+main()
+"""
+    assert ended(program) == (130, "")
+
+
+def test_ctrl_c_while_python_ends_changes_nothing() -> None:
+    program = """
+import atexit, signal, sys
+from tierkit.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(signal.raise_signal, signal.SIGINT)
+sys.argv = ["tierkit", "--version"]
+main()
+"""
+    assert ended(program) == (0, "")
+
+
 def test_threads_stop_when_the_one_that_waits_is_interrupted() -> None:
     from tierkit.progress import in_threads
 
