@@ -266,15 +266,15 @@ def test_ctrl_c_that_a_library_makes_another_error_of_ends_with_130(
     assert left.value.code == 0, "the next command knows nothing of it"
 
 
-def ended(program: str) -> tuple[int, str]:
-    """Run a program in a process of its own; return how it ended and what it said of errors."""
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+def ended(program: str, place: Path) -> tuple[int, str]:
+    """Run a program as ``python -m``; return how it ended and what it said of errors."""
+    (place / "begun.py").write_text(program)
+    command = [sys.executable, "-m", "begun"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=place)
     return run.returncode, run.stderr
 
 
-def test_ctrl_c_in_code_that_is_run_from_text_ends_with_130() -> None:
+def test_ctrl_c_in_code_that_is_run_from_text_ends_with_130(tmp_path: Path) -> None:
     """Python then ends itself by the signal, though the exception was caught; dataclasses are run so."""
     program = """
 import signal, sys, types
@@ -284,10 +284,10 @@ run = "import signal; signal.raise_signal(signal.SIGINT)"
 sys.modules["tierkit.cli.app"] = types.SimpleNamespace(main=lambda _: exec(run))
 main()
 """
-    assert ended(program) == (130, "")
+    assert ended(program, tmp_path) == (130, "")
 
 
-def test_ctrl_c_while_python_ends_changes_nothing() -> None:
+def test_ctrl_c_while_python_ends_changes_nothing(tmp_path: Path) -> None:
     program = """
 import atexit, signal, sys
 from tierkit.cli import main
@@ -296,7 +296,7 @@ atexit.register(signal.raise_signal, signal.SIGINT)
 sys.argv = ["tierkit", "--version"]
 main()
 """
-    assert ended(program) == (0, "")
+    assert ended(program, tmp_path) == (0, "")
 
 
 def test_threads_stop_when_the_one_that_waits_is_interrupted() -> None:
