@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tierkit.records import CREDIT_TARGET, DataError, Dataset, read_dataset
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
+from tierkit.scores.train import train
 
 MODELS = [RiskModel(num_threads=1), CreditScorecard()]
 both = pytest.mark.parametrize("model", MODELS, ids=["risk", "credit"])
@@ -25,6 +27,33 @@ def events(n: int, share: int = 4) -> np.ndarray:
 def test_one_class_is_refused(model) -> None:
     with pytest.raises(ValueError, match=r"The target holds one class only: 0"):
         fitted(model, pd.DataFrame({"x": np.arange(100.0)}), np.zeros(100, int))
+
+
+def test_records_without_what_a_model_predicts_are_refused_by_name_with_what_they_hold() -> None:
+    data = read_dataset("data/synthetic")
+    events, checks = data["credit_events"], data["inspections"]
+    penalties = events[events["kind"] == "penalty"]
+    late = (penalties["known_on"] >= "2023-12-30") & (penalties["known_on"] < "2024-12-30")
+    clean = checks.assign(finding="none", disposition="none")
+    with pytest.raises(DataError) as told:
+        train(Dataset({**data, "credit_events": penalties, "inspections": clean}), "2024-12-30")
+    risk, credit = told.value.problems
+    assert (risk.table, risk.column, credit.table, credit.column) == (
+        "inspections",
+        "finding",
+        "credit_events",
+        "kind",
+    )
+    assert "the risk model" in risk.message
+    assert "found nothing" in risk.message
+    assert "the credit scorecard" in credit.message
+    assert (
+        f"It predicts {', '.join(CREDIT_TARGET)}; what the table holds since then is penalty "
+        in credit.message
+    )
+    assert credit.message.endswith(f"penalty {late.sum()}")
+    with pytest.raises(DataError, match="no events"):
+        train(Dataset({**data, "credit_events": events[:0]}), "2024-12-30")
 
 
 @both

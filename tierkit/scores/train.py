@@ -29,6 +29,7 @@ from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP
 from tierkit.scores.baselines import baselines
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.fitting import SETTINGS, Level, fit_risk
+from tierkit.scores.learnable import check_learnable
 from tierkit.scores.metrics import measures
 from tierkit.scores.model import Model
 from tierkit.scores.model_folder import FORMAT, plain
@@ -157,7 +158,9 @@ def _trained(
     progress("training", 0, 4)
     with known(data, day, threads=threads) as seen:
         rows, snapshots = training_frame(seen, day, scheme), credit_frame(seen, day)
-    split = time_split(rows.rows["as_of"])
+        split = time_split(rows.rows["as_of"])
+        held = hold_out(snapshots.rows["enterprise_id"], seed=seed)
+        check_learnable(rows, split, snapshots, held, seen)
     progress("training", 1, 4)
     tuning = tune(rows, budget, split, seed=seed, threads=threads) if budget else None
     settings = tuning.chosen if tuning else SETTINGS
@@ -176,7 +179,6 @@ def _trained(
         for name, part in (("test", split.test), ("test_random_audits", audits))
     }
     progress("training", 2, 4)
-    held = hold_out(snapshots.rows["enterprise_id"], seed=seed)
     signs = monotone("credit")
     trial = CreditScorecard(monotone=signs).fit(snapshots.X[~held], snapshots.y[~held])
     trusted = measures(snapshots.y[held], trial.predict_proba(snapshots.X[held])[:, 1])
