@@ -157,16 +157,21 @@ def stage(folder: Folder, work: Path, rejects: Rejects, only: str | None = None)
     files = Tables({}, folder.place)
     rows: dict[str, int] = {}
     rejected: dict[str, int] = {}
-    for name in names:
-        if name not in folder.files:
-            continue
-        try:
-            rows[name], rejected[name] = _sort(folder, folder.tables[name], work, rejects, only)
-        except DataError as error:
-            problems += error.problems
-            continue
-        kept = work / f"{name}.parquet"  # none is left of a table that is used as it lies
-        files[name] = kept if kept.exists() else folder.files[name]
+    import duckdb
+
+    with duckdb.connect(config={"threads": 1}) as base:
+        for name in names:
+            if name not in folder.files:
+                continue
+            table = folder.tables[name]
+            try:
+                usable = is_declared(folder.files[name], table, base)
+                rows[name], rejected[name] = _sort(folder, table, work, rejects, only, usable=usable)
+            except DataError as error:
+                problems += error.problems
+                continue
+            kept = work / f"{name}.parquet"  # none is left of a table that is used as it lies
+            files[name] = kept if kept.exists() else folder.files[name]
     if problems:
         raise DataError(problems)
     return Staged(files, rows, rejected)
@@ -205,10 +210,11 @@ def stage_one(folder: Folder, work: Path, enterprise_id: str) -> tuple[Staged, A
     return staged, read_sealed(work / "rejects.parquet")[0].to_pandas()
 
 
-def _sort(folder: Folder, table: Table, work: Path, rejects: Rejects, only: str | None) -> tuple[int, int]:
+def _sort(
+    folder: Folder, table: Table, work: Path, rejects: Rejects, only: str | None, *, usable: bool
+) -> tuple[int, int]:
     """Write the rows of a table that keep the contract, if it cannot be used as it lies."""
     twice = _repeated(folder, table) if table.name == "enterprises" else None
-    usable = is_declared(folder.files[table.name], table)
     size = bad = 0
     malformed: list[Malformed] = []
     # Most tables are clean and are only read; one that turns out not to be is read again and written.

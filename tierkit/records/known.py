@@ -296,7 +296,7 @@ class Known:
         source = self._tables.get(table)
         if isinstance(source, Path) and not isinstance(self.source, Tables):  # which were sorted before
             folder = self._folder or Folder(source.parent, {table: source}, {}, (), self.place)
-            if is_declared(source, TABLES[table]):
+            if is_declared(source, TABLES[table], self._base):
                 folder.check(folder.tables[table])  # DuckDB reads it then, and verifies no checksum
             else:
                 source = folder.read(folder.tables[table])
@@ -426,8 +426,11 @@ def _sources(data: Source) -> tuple[dict[str, Any], Folder | None]:
     return {name: folder.files[name] for name in _VIEWED if name in folder.files}, folder
 
 
-def is_declared(path: Path, table: Table) -> bool:
-    """Return whether a file, or each part of a folder, is sound Parquet in the declared types."""
+def is_declared(path: Path, table: Table, base: Any) -> bool:
+    """Return whether a file, or each part of a folder, is sound Parquet in the declared types.
+
+    ``base`` is a connection of DuckDB's.
+    """
     if path.suffix != ".parquet" and not path.is_dir():
         return False
     try:
@@ -439,7 +442,7 @@ def is_declared(path: Path, table: Table) -> bool:
         for schema in found
         for one in table
     )
-    return typed and is_sound_inside(path)
+    return typed and is_sound_inside(path, base)
 
 
 def _stored(kind: Any) -> Any:
