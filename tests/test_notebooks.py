@@ -307,12 +307,12 @@ assert interval(*effect[["difference_low", "difference_high"]], 0, sign=True) ==
 """What the quick start shows as it is committed."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("given", "claims"),
     [
         pytest.param("ENTERPRISES, SEED = 3_000, 5", CLAIMS, id="another city"),
-        pytest.param("", CLAIMS + FIGURES, id="as committed", marks=pytest.mark.long),
+        pytest.param("", CLAIMS + FIGURES, id="as committed"),
     ],
 )
 def test_the_quick_start_says_what_holds(given: str, claims: str, monkeypatch: pytest.MonkeyPatch) -> None:
