@@ -1,12 +1,11 @@
 """Credit codes: published codes verify, made codes are valid, and every single slip of the pen is caught."""
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared import calls
 
 from tierkit.records import SHANGHAI, credit_code
 from tierkit.records.credit_code import (
@@ -139,8 +138,6 @@ def test_check_character_refuses_what_is_no_code() -> None:
         check_character("IO" + "0" * 15)
 
 
-def test_a_million_codes_take_no_time() -> None:
-    codes = make(np.arange(1_000_000))
-    started = time.perf_counter()
-    assert valid_mask(codes).all()
-    assert time.perf_counter() - started < 2.0  # 0.1 s on an idle core; a loop in Python takes 10 s
+def test_codes_are_checked_without_a_loop_over_them() -> None:
+    few, many = make(np.arange(1_000)), make(np.arange(100_000))
+    assert calls(lambda: valid_mask(few).all()) == calls(lambda: valid_mask(many).all())

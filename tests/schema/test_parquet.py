@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -340,10 +340,10 @@ def test_parts_that_do_not_fit_are_told(folder: Path) -> None:
 def test_a_frame_of_very_many_columns_is_checked_in_linear_time() -> None:
     def seconds(columns: int) -> float:
         frame = pd.DataFrame(np.zeros((1, columns)), columns=[f"c{k}" for k in range(columns)])
-        began = perf_counter()
+        began = process_time()
         problems = validate({"signals": frame})
         assert sum(one.message == "is not a declared column" for one in problems) == columns
-        return perf_counter() - began
+        return process_time() - began
 
     seconds(100)
     assert seconds(40_000) < 40 * max(seconds(4_000), 0.01)  # the square would be 100 times
