@@ -1,10 +1,11 @@
-"""Set the cut-offs of the presets from their target shares on the dated reference world.
+"""Set the cut-offs of the presets from their target shares on the dated reference worlds.
 
 Cut-offs are absolute: probabilities and points that stay as they are until somebody runs this again, so
 that nobody's tier depends on how others score tonight. Run it after a change of the world's parameters, the
-features or the models: ``.venv/bin/python scripts/set_cutoffs.py``. It rewrites the values in
-``tierkit/policy/presets`` and prints the shares that they give. The records of the world were made under the
-tiers of the policy legacy, so a second run may move a value by a tenth.
+features or the models: ``.venv/bin/python scripts/set_cutoffs.py`` (two minutes). It rewrites the values in
+``tierkit/policy/presets`` and prints the shares that they give. Several worlds are taken together, since the
+level of one model may be far from that of another. The records of the worlds were made under the tiers of
+the policy legacy, so a second run may move a value by a tenth.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from tierkit.records import TIERS
 from tierkit.scores.train import train
 
 FOLDER = Path(__file__).parent.parent / "tierkit" / "policy" / "presets"
-ENTERPRISES, SEED = 20_000, 2024
+ENTERPRISES, SEEDS = 20_000, range(2015, 2025)
 
 
 def main() -> None:
-    """Score the reference world, set each policy's cut-offs, and print the shares of those in its scope."""
-    data, world = make(ENTERPRISES, SEED)
-    scores = train(data, world.date, seed=SEED).score(data, world.date)
-    reference = f"{ENTERPRISES:,} enterprises, seed {SEED}, as of {world.date.isoformat()}"
-    why = f"{AIMED}the reference world of {reference}"
+    """Score the reference worlds, set each policy's cut-offs, and print the shares of those in its scope."""
+    scores, obligations, day = worlds()
+    each = f"{len(SEEDS)} worlds of {ENTERPRISES:,} enterprises, seeds {SEEDS[0]} to {SEEDS[-1]}"
+    reference = f"{each}, as of {day.isoformat()}"
+    why = f"{AIMED}{reference}"
     for path in sorted(FOLDER.glob("*.toml")):
         text = path.read_text("utf-8")
         with warnings.catch_warnings():
@@ -50,10 +51,26 @@ def main() -> None:
             path.write_text(amend(text, restated(policy, changes, why)), encoding="utf-8")
             policy = Policy.load(path.stem)
             shown = assign(scored, policy) if not policy.oracle else pd.DataFrame()
-            on = listed(scored, policy, data["obligations"])["listed"].mean() if len(shown) else 0.0
+            on = listed(scored, policy, obligations)["listed"].mean() if len(shown) else 0.0
         if len(shown):
             print(f"{path.stem}: {dict(changes)}\n  {realised(policy, shown, on)}")
     print(f"done on {dt.date.today().isoformat()}")
+
+
+def worlds() -> tuple[pd.DataFrame, pd.DataFrame, dt.date]:
+    """Return the scores and obligations of all reference worlds, one below the other, and their day."""
+    scores: list[pd.DataFrame] = []
+    obligations: list[pd.DataFrame] = []
+    days = set()
+    for seed in SEEDS:
+        data, world = make(ENTERPRISES, seed)
+        found = train(data, world.date, seed=seed).score(data, world.date)
+        for frame, kept in ((found, scores), (data["obligations"], obligations)):
+            kept.append(frame.assign(enterprise_id=f"{seed} " + frame["enterprise_id"].astype("str")))
+        days.add(world.date)
+        print(f"{seed}: scored", flush=True)
+    [day] = days
+    return pd.concat(scores, ignore_index=True), pd.concat(obligations, ignore_index=True), day
 
 
 def realised(policy: Policy, shown: pd.DataFrame, on: float) -> str:

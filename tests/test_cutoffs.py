@@ -363,16 +363,20 @@ def test_the_script_writes_into_the_presets_what_the_package_sets(
     assert "jiading-2025: {'scoring.risk_cutoffs'" in capsys.readouterr().out
     own = calibrate("jiading-2025", scores).policy
     text = (tmp_path / "jiading-2025.toml").read_text("utf-8")
-    written = tomllib.loads(text)
+    written, worlds = tomllib.loads(text), "10 worlds of 20,000 enterprises"
     for path in CUTS[:2]:
         node: Any = written
         for part in path.split("."):
             node = node[part]
         assert np.array_equal(node["value"], own[path]), path
-        assert node["assumption"].startswith(f"{AIMED}the reference world of 20,000 enterprises, seed 2024")
+        assert node["assumption"].startswith(
+            f"{AIMED}10 worlds of 20,000 enterprises, seeds 2015 to 2024, as of "
+        )
         assert node["source"] == Policy.load("jiading-2025").parameter(path).source
     assert "composite_cutoffs" not in text, "only what a preset states itself is set"
-    assert 'reference = { value = "20,000 enterprises' in (tmp_path / "legacy.toml").read_text("utf-8")
+    assert 'reference = { value = "10 worlds of 20,000 enterprises' in (tmp_path / "legacy.toml").read_text(
+        "utf-8"
+    )
     assert (tmp_path / "henan-2021.toml").read_text("utf-8") == before, "it states no cut-off of its own"
 
 
