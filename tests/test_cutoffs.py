@@ -369,9 +369,7 @@ def test_the_script_writes_into_the_presets_what_the_package_sets(
         for part in path.split("."):
             node = node[part]
         assert np.array_equal(node["value"], own[path]), path
-        assert node["assumption"].startswith(
-            f"{AIMED}10 worlds of 20,000 enterprises, seeds 2015 to 2024, as of "
-        )
+        assert node["assumption"].startswith(f"{AIMED}{worlds}, seeds 2015 to 2024, as of ")
         assert node["source"] == Policy.load("jiading-2025").parameter(path).source
     assert "composite_cutoffs" not in text, "only what a preset states itself is set"
     assert 'reference = { value = "10 worlds of 20,000 enterprises' in (tmp_path / "legacy.toml").read_text(
