@@ -11,6 +11,7 @@ the policy legacy, so a second run may move a value by a tenth.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from tierkit.city.synth import make
 from tierkit.policy import Policy, PolicyWarning, amend
 from tierkit.policy.calibration import restated
 from tierkit.policy.tiers import assign, listed
-from tierkit.policy.tiers.cutoffs import AIMED, cutoffs, in_scope, values_of
+from tierkit.policy.tiers.cutoffs import AIMED, CREDIT, cutoffs, in_scope, values_of
 from tierkit.records import TIERS
 from tierkit.scores.train import train
 
@@ -32,6 +33,7 @@ ENTERPRISES, SEEDS = 20_000, range(2015, 2025)
 def main() -> None:
     """Score the reference worlds, set each policy's cut-offs, and print the shares of those in its scope."""
     scores, obligations, day = worlds()
+    common = most_common(scores)
     each = f"{len(SEEDS)} worlds of {ENTERPRISES:,} enterprises, seeds {SEEDS[0]} to {SEEDS[-1]}"
     reference = f"{each}, as of {day.isoformat()}"
     why = f"{AIMED}{reference}"
@@ -44,6 +46,8 @@ def main() -> None:
         changes = {k: v for k, v in cutoffs(policy, *values_of(policy, scored)).items() if stated(text, k)}
         if not changes:
             continue
+        if CREDIT in changes:
+            changes[CREDIT] = [below_all(value, common) for value in changes[CREDIT]]
         if path.stem == "legacy":
             changes["scoring.reference"] = reference
         with warnings.catch_warnings():
@@ -71,6 +75,20 @@ def worlds() -> tuple[pd.DataFrame, pd.DataFrame, dt.date]:
         print(f"{seed}: scored", flush=True)
     [day] = days
     return pd.concat(scores, ignore_index=True), pd.concat(obligations, ignore_index=True), day
+
+
+def most_common(scores: pd.DataFrame) -> list[float]:
+    """Return the points that most enterprises of each world have: of those of whom nothing is recorded."""
+    worlds = scores["enterprise_id"].str.split(" ").str[0]
+    return [float(points.mode().iloc[0]) for _, points in scores.groupby(worlds)["credit_points"]]
+
+
+def below_all(value: float, common: list[float]) -> float:
+    """Return a cut-off, below the most common points of all worlds if it lies between those of some.
+
+    Else the level of a model would decide which grade they get against whom nothing is recorded.
+    """
+    return math.floor(10 * min(common)) / 10 if min(common) <= value <= max(common) else value
 
 
 def realised(policy: Policy, shown: pd.DataFrame, on: float) -> str:
