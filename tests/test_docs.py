@@ -358,7 +358,7 @@ def shown(page: str, lang: str) -> list[tuple[list[str], Block]]:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_commands_print_what_the_pages_show(tmp_path: Path) -> None:
     make_demo(tmp_path)
     said = run_all(tmp_path)
