@@ -63,6 +63,7 @@ _SHARE = "share "
 _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
 _TO_LIST = [
     "enterprise_id", "sector", "risk_probability", "credit_points", "standing_records", "adverse_record",
+    "serious_finding_weeks", "risk_level",
 ]  # fmt: skip
 _LAST = replace(
     TABLES["tiers"],

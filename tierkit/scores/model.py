@@ -165,13 +165,14 @@ class Model(Result):
 
         Returns
         -------
-        DataFrame of shape (n, 10)
+        DataFrame of shape (n, 11)
             ``enterprise_id``, ``sector``, ``risk_margin`` (log-odds), ``risk_probability``,
             ``credit_points``, ``credit_probability`` (of a new adverse event within 12 months),
             ``red_line`` (the gravest adverse kind that stands open, or NA), ``standing_records`` (each kind
             that stands open, with the weeks since its youngest record), ``adverse_record`` (whether any was
-            ever known) and ``flags`` (what the models never saw at fit, codes joined by ``;``). Enterprises
-            that were not on the register are left out.
+            ever known), ``serious_finding_weeks`` (since the last serious finding, or NA) and ``flags`` (what
+            the models never saw at fit, codes joined by ``;``). Enterprises that were not on the register are
+            left out.
         """
         with opened(data, as_of, threads=threads) as known:
             return self.scored(known, ids).scores
@@ -322,9 +323,9 @@ class Model(Result):
         X : DataFrame of shape (n, n_features)
             As from `tierkit.features.build`.
         ids : array of str, shape (n,)
-        records : DataFrame of shape (n, 3), optional
-            As from `tierkit.features.standing`, row by row; if absent none stands, and whether there ever
-            was one is not known.
+        records : DataFrame of shape (n, 4), optional
+            As from `tierkit.features.standing`, row by row; if absent none stands, nor a serious finding, and
+            whether there ever was an adverse record is not known.
         """
         of_risk, of_credit = X[list(self.risk.inputs_.names)], X[list(self.credit.inputs_.names)]
         margin = self.risk.margin(of_risk)
@@ -332,7 +333,13 @@ class Model(Result):
         flags = pd.concat([self.risk.check(of_risk), self.credit.check(of_credit)], axis=1)
         if records is None:
             records = pd.DataFrame(
-                {"red_line": None, "standing_records": "", "adverse_record": pd.NA}, index=X.index
+                {
+                    "red_line": None,
+                    "standing_records": "",
+                    "adverse_record": pd.NA,
+                    "serious_finding_weeks": pd.NA,
+                },
+                index=X.index,
             )
         return pd.DataFrame(
             {
@@ -345,6 +352,7 @@ class Model(Result):
                 "red_line": pd.Categorical(records["red_line"].to_numpy(), list(GRAVITY)),
                 "standing_records": records["standing_records"].to_numpy(),
                 "adverse_record": pd.array(records["adverse_record"].to_numpy(), "boolean"),
+                "serious_finding_weeks": pd.array(records["serious_finding_weeks"].to_numpy(), "Int32"),
                 "flags": flag_text(flags.loc[:, ~flags.columns.duplicated()]).to_numpy(),
             }
         ).astype({"enterprise_id": "str", "standing_records": "str", "flags": "str"})
