@@ -48,7 +48,7 @@ def model(data: Dataset) -> Model:
     read = ["findings_2y", "days_since_clean_check", "age_years", "obligations", "penalties_2y"]
     risks = [RiskModel(n_trees=8).fit(X[read], np.roll(y, k)) for k in range(4)]
     credit = CreditScorecard().fit(X[["adverse_open", "self_check_1y"]], X["findings_2y"] > 0)
-    return Model(risks[0], credit, JIADING, {"sha256": "ab" * 32}, Ensemble(tuple(risks[1:])))
+    return Model(risks[0], credit, JIADING, {"sha256": "ab" * 32}, Ensemble(tuple(risks[1:]), (credit,) * 3))
 
 
 def _busiest(data: Dataset, count: int = 3) -> list[str]:

@@ -30,6 +30,7 @@ from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.training_rows import training_frame
+from tierkit.scores.worth import check_worth, useless
 from tierkit.texts import number, policy_label, text
 
 __all__ = ["Model", "ModelLike", "Scored", "model_of"]
@@ -48,7 +49,7 @@ class Scored:
         Whether each of them was registered before the day, and whether it was on the register then.
     X : DataFrame of shape (n, n_features)
         Features of those on the register, indexed by ``enterprise_id``.
-    scores : DataFrame of shape (n, 10)
+    scores : DataFrame of shape (n, 11)
         Their scores, as of `Model.score`, indexed from 0.
     """
 
@@ -88,6 +89,9 @@ class Model(Result):
         Versions, dates, split, metrics and hashes.
     ensemble : Ensemble, optional
         Measures how certain levels and tiers are; it is not used for the scores.
+    insist : bool
+        Whether to score anybody even if a model is no better than chance on what was kept back; otherwise
+        `score` refuses (`tierkit.scores.worth`). It is not saved.
     """
 
     risk: RiskModel
@@ -95,6 +99,7 @@ class Model(Result):
     policy: Policy
     manifest: Mapping[str, Any]
     ensemble: Ensemble | None = None
+    insist: bool = False
 
     def to_frame(self) -> pd.DataFrame:
         """Return how good both scores were on what was held back; risk on equal-chance audits, too."""
@@ -119,7 +124,7 @@ class Model(Result):
             n = {"n": number(row["n"]), "events": number(row["events"])}
             auc = number(row["auc"], 2)
             said.append(text(f"model.{row['score']}", lang, auc=auc, **n))
-        return said
+        return [*said, *(one.sentence(lang) for one in useless(self.manifest))]
 
     @property
     def place(self) -> Place:
@@ -190,7 +195,10 @@ class Model(Result):
         ------
         DataError
             If the dataset does not have one of them.
+        InputError
+            If a model is no better than chance, and nobody insists.
         """
+        check_worth(self.manifest, self.insist)
         self.check_place(known.place)
         asked = known.ids(ids)
         here = on_register(known, asked)
@@ -222,7 +230,7 @@ class Model(Result):
 
         Returns
         -------
-        DataFrame of shape (n, 9)
+        DataFrame of shape (n, 12)
             As from `tierkit.scores.ensemble.Ensemble.certainty`.
 
         Raises
@@ -241,8 +249,9 @@ class Model(Result):
     ) -> pd.DataFrame:
         """Return `certainty` of enterprises that this model scored; it must have an ensemble."""
         assert self.ensemble is not None
-        of_risk = scored.X[list(self.risk.inputs_.names)]
-        return self.ensemble.certainty(of_risk, scored.scores, policy, previous, as_of=scored.day)
+        return self.ensemble.certainty(
+            scored.X, scored.scores, policy, previous, card=self.credit, as_of=scored.day
+        )
 
     def calibration(
         self, data: Source, bins: int = 5, *, channel: str | None = None, threads: int = 1
@@ -389,8 +398,14 @@ class Model(Result):
         return target
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
+    def load(cls, folder: str | os.PathLike[str], *, insist: bool = False) -> Self:
         """Load a model folder after checking all its files.
+
+        Parameters
+        ----------
+        folder : path
+        insist : bool
+            Whether it may score anybody even if it is no better than chance.
 
         Raises
         ------
@@ -400,7 +415,7 @@ class Model(Result):
             If a file is altered, cut short, missing, new or not what it should be; all are named.
         """
         root = path_of(folder, "folder", "the path of a model folder")
-        return cls(**read_parts(root))
+        return cls(**read_parts(root), insist=insist)
 
     def __repr__(self) -> str:
         """Name the date, the scheme and the policy."""

@@ -212,9 +212,9 @@ def _chunk(
         if one["tier_reason"] == "out_of_scope":
             blocked = (Obstacle("out_of_scope"),)
         elif name in bounds:
-            own = rows[name]
+            mine = rows[name]
             blocked = _obstacles(
-                own["credit_events"], own["inspections"], question, bounds[name], policy, day, last
+                mine["credit_events"], mine["inspections"], question, bounds[name], policy, day, last
             )
         yield Recourse(
             enterprise_id=name, as_of=f"{day:%Y-%m-%d}", policy=policy.name, tier=question.tier,
