@@ -125,20 +125,21 @@ def test_a_manifest_without_tests_is_not_judged() -> None:
 def test_a_policy_says_where_its_cut_offs_come_from_and_cites_no_text_that_does_not_hold_them() -> None:
     jiading = Policy.load("jiading-2025")
     [told] = origin(jiading, "en")
-    assert told.startswith("The cut-offs are no numbers of jiading-2025: tierkit set them from target shares")
+    assert told.startswith(
+        "jiading-2025 holds no numbers for risk cut-offs, credit cut-offs: tierkit set them"
+    )
     assert re.search(r"a synthetic city, [\d,]+ enterprises, seed \d+, as of \d{4}-\d\d-\d\d\.$", told)
     [told] = origin(jiading, "zh")
     assert "tierkit 按目标占比设定" in told
     assert "enterprises" not in told
     own = jiading.reform({"scoring.risk_cutoffs": [0.1, 0.3]}, name="own", assumption="a round number")
     assert origin(own, "en") == [
-        "The cut-offs of own rest on an assumption: a round number.",
-        origin(jiading, "en")[0].replace("jiading-2025", "own"),
+        "The numbers of own for risk cut-offs rest on an assumption: a round number.",
+        origin(jiading, "en")[0].replace("jiading-2025", "own").replace("risk cut-offs, ", ""),
     ]
     cited = Parameter([0.1, 0.3], "probability", source="article 3")
-    grades = replace(cited, value=[500.0, 560.0], unit="points")
-    stated = jiading.reform({"scoring.risk_cutoffs": cited, "scoring.credit_cutoffs": grades}, name="stated")
-    assert origin(stated, "en") == ["The cut-offs stand in the text of stated (article 3)."]
+    stated = jiading.reform({"scoring.risk_cutoffs": cited}, name="stated")
+    assert origin(stated, "en")[0] == "The text of stated holds the numbers for risk cut-offs (article 3)."
     # calibrated on scores of one's own, the file and the day are named
     mine = "9,000 enterprises of Shanghai, scores.parquet, as of 2025-06-30"
     why = f"{AIMED}{mine}"

@@ -13,6 +13,7 @@ import pandas as pd
 from tierkit import texts
 from tierkit.policy.core import Policy
 from tierkit.policy.files.problems import PolicyWarning
+from tierkit.policy.specification import spec_of
 from tierkit.policy.tiers.cutoffs import AIMED, COMPOSITE, CREDIT, RISK, aims_of, binomial_interval, in_scope
 from tierkit.policy.tiers.rule import is_composite
 from tierkit.records import GRADES, SHANGHAI, TIERS
@@ -140,22 +141,28 @@ def origin(policy: Policy, lang: str) -> list[str]:
     Examples
     --------
     >>> print(*origin(Policy.load("jiading-2025"), "en"))
-    The cut-offs are no numbers of jiading-2025: tierkit set them from target shares, on a synthetic city, ...
+    jiading-2025 holds no numbers for risk cut-offs, credit cut-offs: tierkit set them from target shares, ...
     """
     paths = [COMPOSITE] if is_composite(policy) else [RISK, CREDIT]
+    known = spec_of(policy.place)
+    found: dict[tuple[str, str], list[str]] = {}
+    for path in paths:
+        one = policy.parameter(path)
+        ground = (one.assumption or "", "" if one.assumption else one.source or "")
+        found.setdefault(ground, []).append(known[path].label.text(lang))
     told = []
-    for parameter in map(policy.parameter, paths):
-        why = parameter.assumption or ""
+    for (why, source), names in found.items():
+        about = {"policy": policy.name, "what": texts.join(names, lang)}
         if why.startswith(AIMED):
             on = _reference(why.removeprefix(AIMED), lang)
-            told.append(texts.text("cutoffs.origin.aimed", lang, policy=policy.name, reference=on))
+            told.append(texts.text("cutoffs.origin.aimed", lang, reference=on, **about))
         elif why:
-            told.append(texts.text("cutoffs.origin.given", lang, policy=policy.name, why=why))
+            told.append(texts.text("cutoffs.origin.given", lang, why=why, **about))
         else:
-            told.append(texts.text("cutoffs.origin.text", lang, policy=policy.name, source=parameter.source))
+            told.append(texts.text("cutoffs.origin.text", lang, source=source, **about))
     if from_elsewhere(policy) and policy.place is not None:
         told.append(texts.text("cutoffs.origin.elsewhere", lang, place=policy.place.label.text(lang)))
-    return list(dict.fromkeys(told))
+    return told
 
 
 def _reference(why: str, lang: str) -> str:
