@@ -212,10 +212,9 @@ def _chunk(
         if one["tier_reason"] == "out_of_scope":
             blocked = (Obstacle("out_of_scope"),)
         elif name in bounds:
-            mine = rows[name]
-            blocked = _obstacles(
-                mine["credit_events"], mine["inspections"], question, bounds[name], policy, day, last
-            )
+            known_rows = rows[name]
+            events, checks = known_rows["credit_events"], known_rows["inspections"]
+            blocked = _obstacles(events, checks, question, bounds[name], policy, day, last)
         yield Recourse(
             enterprise_id=name, as_of=f"{day:%Y-%m-%d}", policy=policy.name, tier=question.tier,
             months=months, paths=tuple(paths.get(place, ())), tried=len(question.sets),
