@@ -166,6 +166,10 @@ class PlainEngine:
                 column = (column * one).round()
                 of_sector = column.groupby(self.world.sector).transform("mean").fillna(column.mean())
                 start[:] = column.fillna(of_sector).round()
+            if "serious_finding_weeks" in own:
+                for e, ago in enumerate(own["serious_finding_weeks"]):
+                    if s.recorded[e] == 2 and not pd.isna(ago) and ago <= 1000:
+                        s.serious_week[e] = week - int(ago)
             if "adverse_record" in own:
                 told = own["adverse_record"].to_numpy()
                 s.recorded[:] = [
@@ -244,6 +248,13 @@ class PlainEngine:
         any_fined = np.bincount(self.owner[fined], minlength=self.size)[who] > 0
         return np.maximum(by_kind.max(axis=1), any_fined * r.rising_penalty)
 
+    def _barred(self, who: Ints, week: int, level: Ints) -> Flags:
+        """Tell whom a floor keeps from the best tier and from lists."""
+        s, r = self.state, self.rules
+        riskiest = (level == len(r.risk_cut)) & (r.floor_risk == 1)
+        lately = week - s.serious_week[who] <= r.floor_weeks
+        return riskiest | lately | ((week < s.adverse_until[who]) & (r.floor_kind == 1)).any(axis=1)
+
     def review(self, week: int, who: Flags, *, fresh: bool) -> None:
         """Give enterprises their tier, their place on the list and their rate of routine inspections."""
         s, r = self.state, self.rules
@@ -276,7 +287,7 @@ class PlainEngine:
         else:
             by_rule = r.matrix[level, capped]
             grade = np.where(scoped, capped, grade)
-        least = np.where(scoped, self._least(w, week), 0)
+        least = np.where(scoped, np.maximum(self._least(w, week), self._barred(w, week, level)), 0)
         tier = np.maximum(np.where(scoped, by_rule, r.neutral), least)
         old = s.tier[w]
         if fresh:
@@ -323,6 +334,7 @@ class PlainEngine:
         points[here] += earned
         fined = np.bincount(self.owner[week < s.record_until], minlength=self.size) > 0
         barred = (margin >= r.risk_cut[-1]) | fined | ((week < s.adverse_until) & (r.merit == 0)).any(axis=1)
+        barred |= self._barred(np.arange(self.size), week, s.risk_level)
         lists: dict[tuple[int, int], dict[int, None]] = {}
         for i in np.flatnonzero(here[self.owner]):
             e = int(self.owner[i])
@@ -670,6 +682,8 @@ class PlainEngine:
             disposition = SEALED if severity == 3 and z[3] < r.sealed else PENALISED
         s.violation[i], s.found_week[i] = 0, week
         s.found_kind[i] = 2 if disposition in (PENALISED, SEALED) else 1
+        if severity == 3:
+            s.serious_week[e] = week
         self._remember(e, ("found_minor", "found_moderate", "found_serious")[severity - 1], week)
         until = 0
         if disposition in (PENALISED, SEALED):

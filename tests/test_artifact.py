@@ -59,6 +59,7 @@ def test_scores_of_everybody_on_the_register(model, data) -> None:
         "red_line",
         "standing_records",
         "adverse_record",
+        "serious_finding_weeks",
         "flags",
     ]
     risk, credit = X[read_by("risk")], X[read_by("credit")]

@@ -26,7 +26,7 @@ from tests.worlds import (
 from tierkit.city.engine import TALLY, Run, engine, oracle_scores, run
 from tierkit.city.limits import MAX_SEED
 from tierkit.city.world import NEVER, State, World
-from tierkit.policy import Policy, presets
+from tierkit.policy import INSTRUMENTS, Policy, presets
 from tierkit.policy.tiers import assign, listed
 from tierkit.records import CHANNELS, EVENT_KINDS, GRAVITY, SHANGHAI, TIERS, UNINSPECTED_KINDS
 
@@ -606,6 +606,9 @@ def test_starting_tiers_are_those_that_the_tier_rule_assigns(preset: str) -> Non
         red_line=np.where(capped.max(axis=1) > 0, gravest, None),
         standing_records=standing,
         adverse_record=state.recorded[here] == 1,
+        serious_finding_weeks=np.where(
+            state.serious_week[here] >= 0, week - state.serious_week[here], np.nan
+        ),
     )
     wanted = assign(given_, policy)
     assert (capped > 0).any()
@@ -628,7 +631,8 @@ def test_starting_tiers_are_those_that_the_tier_rule_assigns(preset: str) -> Non
 def test_tiers_move_at_reviews_only_and_after_their_dwell() -> None:
     frame = staying(busy_world(200, 1))
     reform = {"review.cadence_weeks": 6, "review.dwell_weeks": 10, "red_lines.tax_arrears": "A"}
-    # What an open record states for a tier or a grade waits for no dwell.
+    # What an open record or a floor states for a tier or a grade waits for no dwell.
+    reform |= INSTRUMENTS["floors"].off
     reform |= {"red_lines.serious_dishonesty": "A", "escalation.kinds": [], "red_line_tier.kinds": []}
     done, seen = watched(frame, policy_of(ALL_ON | reform), 80, "tier", "changes", "flips")
     here = frame.alive()

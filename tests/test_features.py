@@ -264,6 +264,11 @@ def test_standing_tells_what_the_tier_rule_asks_of_records(data) -> None:
         youngest = mine.groupby("kind")["known_on"].max()
         weeks = {k: (AS_OF - youngest[k]).days // 7 for k in REPAIRABLE_KINDS if k in youngest}
         assert row["standing_records"] == ";".join(f"{kind}:{age}" for kind, age in weeks.items())
+        serious = data["inspections"].query("enterprise_id == @enterprise and finding == 'serious'")
+        last = serious.loc[serious["inspected_on"] < AS_OF, "inspected_on"].max()
+        assert row["serious_finding_weeks"] == (AS_OF - last).days // 7 or pd.isna(last)
+        assert pd.isna(row["serious_finding_weeks"]) == pd.isna(last)
+    assert found["serious_finding_weeks"].notna().any()
     assert found["red_line"].nunique() >= 3
     assert found["standing_records"].str.contains(";").any()
     assert (found["adverse_record"] & (found["standing_records"] == "")).any()

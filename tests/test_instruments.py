@@ -59,6 +59,9 @@ PROBES: dict[str, Callable[[Run], Any]] = {
     "red_line_tier": lambda done: rules("red_tier")(done).sum(),
     "escalation": lambda done: rules("rising_tier")(done).sum() + rules("rising_penalty")(done),
     "record_needed": lambda done: rules("record_needed")(done),
+    "floors": lambda done: (
+        rules("floor_risk")(done) + rules("floor_weeks")(done) + 1 + rules("floor_kind")(done).sum()
+    ),
     "hysteresis": lambda done: rules("dwell")(done) + rules("slack_margin")(done),
     "lenience": lambda done: (done.log[:, 5] == 1).sum(),
     "two_letters": lambda done: rules("take_up")(done) - round(done.policy["repair.take_up"] * 2**32),
@@ -241,6 +244,7 @@ def test_open_records_bring_their_tier_at_each_review_and_only_while_they_are_yo
         "red_lines.serious_dishonesty": "A", "review.cadence_weeks": 1,
         "lists.unmonitored.enabled": True, "lists.unmonitored.max_risk": 1.0,
         "lists.unmonitored.min_points": 0,
+        **INSTRUMENTS["floors"].off,
     }  # fmt: skip
     seen: list[set[int]] = [set(), set(), set()]
 
@@ -435,3 +439,28 @@ def test_an_agency_replaces_as_many_routine_checks_as_alerts_opened_and_no_other
     assert turned[:, :, :ROUTINE].sum() == 0
     owed = by_week.cumsum(axis=0) - replaced.cumsum(axis=0)
     assert (owed[done.served[:, :, ROUTINE] > 0] == 0).all(), "who owes makes no routine check"
+
+
+def test_a_serious_finding_and_an_open_red_line_bar_from_the_best_tier_and_from_lists() -> None:
+    frame = busy_world(400, 3)
+    given = {
+        "scoring.risk_cutoffs": [0.999997, 0.999998, 0.999999], "scoring.credit_cutoffs": [1, 2, 3],
+        "red_lines.serious_dishonesty": "A", "red_lines.tax_arrears": "B", "review.cadence_weeks": 1,
+        "scoring.matrix": [["T1"] * 4] * 4, "review.dwell_weeks": 0, "floors.serious_weeks": 12,
+        "lists.unmonitored.enabled": True, "lists.unmonitored.max_risk": 1.0,
+        "lists.unmonitored.min_points": 0,
+    }  # fmt: skip
+    counts = np.zeros(3, int)
+
+    def look(week: int, state: State) -> None:
+        there = (frame.fixed.entered < week) & (week < state.left) & (week > frame.week)
+        # as of the review, which comes before the week's own events
+        tax = KINDS.index("tax_arrears")
+        sure = there & (state.serious_week < week) & (state.adverse_week < week).all(axis=1)
+        lately, opened = week - state.serious_week <= 12, week < state.adverse_until[:, tax]
+        assert np.array_equal(state.tier[sure] > 0, (lately | opened)[sure])
+        assert not state.listed[sure & (lately | opened)].any()
+        counts[:] += [(sure & one).sum() for one in (lately, opened, ~lately & ~opened)]
+
+    run(frame, policy_of(given), 25, observe=look)
+    assert (counts > 50).all()

@@ -277,8 +277,14 @@ def test_what_stands_beside_the_trees_is_held_against_its_form(risk: RiskModel, 
         RiskModel.from_parts(text, rest)
 
 
-def test_a_member_of_an_ensemble_is_named(risk: RiskModel) -> None:
-    data = Ensemble((risk, risk)).to_dict()
+def test_a_member_of_an_ensemble_is_named(risk: RiskModel, card: CreditScorecard) -> None:
+    data = Ensemble((risk, risk), (card, card)).to_dict()
+    with pytest.raises(ContentError, match="cards: must be as many as the members, 2"):
+        Ensemble.from_json(json_text({**data, "cards": data["cards"][:1]}))
+    other = json.loads(data["cards"][1])
+    other["table"][1]["points"] = 9.0
+    with pytest.raises(ContentError, match=r"cards\[1\]: table\[1\]\.points: are not those of the log-odds"):
+        Ensemble.from_json(json_text({**data, "cards": [data["cards"][0], json.dumps(other)]}))
     data["members"][1]["trees"] = change(data["members"][1]["trees"], "left_child", put(0, 0), 2)
     with pytest.raises(ContentError, match=r"members\[1\]: tree 2, left_child: node 0 leads to node 0"):
         Ensemble.from_json(json_text(data))

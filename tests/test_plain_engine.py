@@ -155,6 +155,7 @@ def at_random(frame: World, seed: int) -> World:
     state.last_agency[:] = rng.integers(0, 12, n)
     state.adverse_week[:] = ago(0, 1, 29, 30, 31, 1000, size=state.adverse_week.shape)
     state.adverse_until[:] = ago(-9, -4, -1, 0, 1, size=state.adverse_until.shape)
+    state.serious_week[:] = ago(0, 1, 51, 52, 53, 1000, size=n)
     return dataclasses.replace(frame, state=state)
 
 

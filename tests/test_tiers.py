@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierkit.policy import Policy, PolicyWarning, presets
+from tierkit.policy import Policy, PolicyWarning, presets, without
 from tierkit.policy.tiers import (
     MARGIN_ONE,
     NEUTRAL_TIER,
@@ -31,13 +31,20 @@ from tierkit.policy.tiers import (
     sentences,
 )
 from tierkit.policy.tiers.distance import distances
-from tierkit.records import EVENT_KINDS, GRADES, SHANGHAI, TIERS, DataError
+from tierkit.policy.tiers.inputs import standing_of
+from tierkit.policy.tiers.standing import FloorRule
+from tierkit.records import EVENT_KINDS, GRADES, GRAVITY, REPAIRABLE_KINDS, SHANGHAI, TIERS, DataError
 
 SECTORS = SHANGHAI.ids("sector")
 
 with warnings.catch_warnings():  # a ladder without equal-chance audits warns of it
     warnings.simplefilter("ignore", PolicyWarning)
     POLICIES = {name: Policy.load(name) for name in presets()}
+    FREE = {name: without(policy, "floors") for name, policy in POLICIES.items()}
+    LATELY = {
+        name: policy.reform({"floors.highest_risk": False, "floors.red_line": False})
+        for name, policy in POLICIES.items()
+    }
 
 
 def rounded(policy):
@@ -59,6 +66,7 @@ ROUND = {
     name: rounded(POLICIES[name])
     for name in ("legacy", *(n for n in POLICIES if n.endswith(("-2025", "-2023"))))
 }
+TOP = [["T1", "T1", "T2"], ["T1", "T2", "T3"], ["T2", "T3", "T4"]]
 NAMES = [name for name in presets() if name != "oracle"]
 RULES = {name: TierRule.of(policy) for name, policy in POLICIES.items()}
 
@@ -103,7 +111,7 @@ def kept(cuts, score, slack, old):
 
 def slowly(rule, margin, points, sector, standing, old):
     """Return tier, level, grade, whether listed, and the tier before the dwell of one enterprise."""
-    red_line, weeks, clean = standing
+    red_line, weeks, clean, serious = standing
     points = listing = points + int(rule.sector_offset[sector])
     cap = int(rule.caps[red_line])
     worst = len(rule.credit_cuts)
@@ -130,7 +138,15 @@ def slowly(rule, margin, points, sector, standing, old):
         tier = max(3 - at, cap)
     else:
         tier = int(rule.matrix[level, grade])
-    candidate = tier = max(tier, least)
+    tier = max(tier, least)
+    floors = rule.floors
+    barred = floors.risk and level == len(rule.risk_cuts)
+    barred |= 0 <= serious <= floors.serious_weeks
+    barred |= any(age >= 0 and floors.kinds[kind] for kind, age in enumerate(weeks))
+    barred |= red_line >= 0 and floors.kinds[red_line]
+    if barred:
+        tier, least = max(tier, 1), max(least, 1)
+    candidate = tier
     if old is not None and tier != old[0] and old[3] < rule.dwell and cap == 0:
         tier = max(old[0], least)
     inside = bool(rule.in_scope[sector])
@@ -185,6 +201,13 @@ def rules(draw):
             rising_tier=draw(st.integers(0, 3)),
             rising_weeks=draw(st.integers(1, 20)),
         ),
+        floors=FloorRule(
+            risk=draw(st.booleans()),
+            serious_weeks=draw(st.sampled_from([-1, 1, 20])),
+            kinds=np.array(
+                [*draw(st.lists(st.booleans(), min_size=len(EVENT_KINDS), max_size=len(EVENT_KINDS))), False]
+            ),
+        ),
         list_enabled=draw(st.booleans()),
     )
 
@@ -206,7 +229,7 @@ def enterprises(draw, rule):
     red_line, clean = codes(-1, 7), codes(0, 1) > 0
     some = codes(0, 1) > 0
     weeks = np.stack([np.where(some, codes(-1, 25), -1) for _ in EVENT_KINDS], axis=1)
-    standing = Standing(red_line, weeks, clean)
+    standing = Standing(red_line, weeks, clean, np.where(codes(0, 2) > 1, codes(-1, 25), -1))
     known = codes(0, 2) > 0
     old = Previous(*(np.where(known, codes(0, high), -1) for high in (3, 3, 3, 25)))
     return (
@@ -429,7 +452,7 @@ def test_hysteresis_keeps_a_tier_until_the_cutoff_is_passed_by_the_margin():
 
 
 def test_dwell_keeps_a_tier_for_its_weeks_but_not_against_a_red_line():
-    policy = ROUND["jiading-2025"]
+    policy = without(ROUND["jiading-2025"], "floors")
     first = assign(frame([0.05], 650), policy)
     worse = frame([0.5], 400)
     young = assign(worse, policy, previous_of(first, weeks_ago=12))
@@ -446,7 +469,7 @@ def test_dwell_keeps_a_tier_for_its_weeks_but_not_against_a_red_line():
 
 
 def test_weeks_are_counted_from_the_day_since_which_a_tier_stands():
-    policy = ROUND["jiading-2025"]
+    policy = without(ROUND["jiading-2025"], "floors")
     first = assign(frame([0.05, 0.05], 650), policy)
     old = (
         previous_of(first).drop(columns="weeks_ago").assign(assigned_on=[date(2025, 1, 6), date(2025, 1, 7)])
@@ -800,6 +823,10 @@ def test_every_reason_reads_as_a_sentence_in_both_languages():
     red = jiading.reform({"red_line_tier.kinds": ["serious_dishonesty"], "red_line_tier.tier": "T3"})
     capped = jiading.reform({"red_line_tier.kinds": []})
     rising = jiading.reform({"escalation.kinds": ["penalty"], "escalation.tier": "T3"})
+    barred, shanghai = (
+        capped.reform({"red_lines.serious_dishonesty": "B", "scoring.matrix": TOP}),
+        ROUND["shanghai-2025"],
+    )
     cases = {
         "matrix": (first, jiading),
         "composite": (assign(frame([0.05], 650), ROUND["shanghai-2025"]), ROUND["shanghai-2025"]),
@@ -808,7 +835,10 @@ def test_every_reason_reads_as_a_sentence_in_both_languages():
         "escalated": (assign(frame([0.05], 650, standing=["penalty:9"]), rising), rising),
         "record_needed": (assign(frame([0.3], 300, record=False), jiading), jiading),
         "held_by_margin": (assign(just_past, jiading, previous_of(first)), jiading),
-        "held_by_dwell": (assign(frame([0.9], 650), jiading, previous_of(first, 1)), jiading),
+        "held_by_dwell": (assign(frame([0.15], 500), jiading, previous_of(first, 1)), jiading),
+        "floor_red_line": (assign(frame([0.05], 650, standing=["serious_dishonesty:80"]), barred), barred),
+        "floor_serious": (assign(frame([0.05], 650).assign(serious_finding_weeks=9), jiading), jiading),
+        "floor_highest_risk": (assign(frame([0.3], 2000), shanghai), shanghai),
         "out_of_scope": (assign(frame([0.05], 650), ROUND["minhang-2023"]), ROUND["minhang-2023"]),
     }
     assert set(cases) == set(REASONS)
@@ -825,3 +855,80 @@ def test_every_reason_reads_as_a_sentence_in_both_languages():
     )
     told = sentences(cases["red_line"][0], capped, "zh").iloc[0]
     assert told == "存在红线记录（严重违法失信），信用等次不高于D级，列为T2（第二级）。"
+
+
+# Floors under T1
+
+
+def of_records(n, seed):
+    """Return random scores with random open records and findings, many of them near what a floor says."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice([*REPAIRABLE_KINDS], n)
+    ages = rng.integers(0, 200, n)
+    told = [
+        f"{kind}:{age}" if one else ""
+        for kind, age, one in zip(kinds, ages, rng.random(n) < 0.5, strict=True)
+    ]
+    red = [kind if text and kind in GRAVITY else None for kind, text in zip(kinds, told, strict=True)]
+    weeks = np.where(rng.random(n) < 0.5, rng.integers(0, 110, n), np.nan)
+    made = frame(rng.beta(1, 8, n), rng.normal(600, 150, n), red_line=red, standing=told)
+    return made.assign(sector=rng.choice(SECTORS, n), serious_finding_weeks=pd.array(weeks, "Int32"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nobody_whom_a_floor_bars_is_t1_or_listed_under_any_preset(name):
+    policy, scores = POLICIES[name], of_records(3000, 7)
+    red = {kind for kind in GRAVITY if policy["red_lines"][kind] != "A"} | set(policy["red_line_tier.kinds"])
+    scope = policy["scoring.scope_sectors"] or SECTORS
+    opened = scores["standing_records"].str.partition(":")[0].isin(red)
+    found = scores["serious_finding_weeks"].le(52).fillna(False).astype(bool)
+    out = assign(scores, policy)
+    for _ in range(2):  # anew, and after a last assignment within its dwell
+        highest = out["risk_level"] == 1 + len(policy["scoring.risk_cutoffs"])
+        barred = (opened | found | highest) & scores["sector"].isin(scope)
+        assert 10 < barred.sum() < len(scores) - 10
+        assert not (out["tier"] == "T1")[barred].any()
+        assert not out["unmonitored"][barred].any()
+        assert ((out["barred_by"] != "") == barred).all()
+        better = scores.assign(risk_probability=scores["risk_probability"] / 3, credit_points=700.0)
+        before = assign(better, FREE[name])
+        out = assign(scores, policy, previous_of(before, weeks_ago=1))
+    agencies = pd.DataFrame({"enterprise_id": scores["enterprise_id"], "agency": "fire"})
+    if policy["lists.unmonitored.enabled"]:
+        on = listed(scores.assign(risk_level=out["risk_level"]), policy, agencies)
+        assert not on["listed"][barred].any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_floors_switched_off_give_what_scores_and_records_alone_give(name):
+    scores, rule = of_records(300, 3), TierRule.of(FREE[name])
+    margin = margin_steps(scores["risk_probability"])
+    points = point_steps(scores["credit_points"])
+    sector, standing = rule.sector_codes(scores["sector"]), standing_of(scores)
+    out = assign(scores, FREE[name])
+    assert (out["barred_by"] == "").all()
+    for k in range(len(scores)):
+        own = [one[k] for one in standing._replace(serious=np.full(len(scores), -1))]
+        wanted = slowly(rule, int(margin[k]), int(points[k]), sector[k], own, None)
+        assert (TIERS.index(out["tier"].iloc[k]), bool(out["unmonitored"].iloc[k])) == (wanted[0], wanted[3])
+    # one floor alone bars no more than it says
+    moved = assign(scores, LATELY[name])["tier"] != out["tier"]
+    lately = scores["serious_finding_weeks"].le(52).fillna(False).astype(bool)
+    inside = scores["sector"].isin(POLICIES[name]["scoring.scope_sectors"] or SECTORS)
+    assert (moved == ((out["tier"] == "T1") & lately & inside)).all()
+
+
+def test_what_a_record_or_a_floor_lowers_is_not_said_to_be_kept_by_the_dwell():
+    policy = ROUND["jiading-2025"].reform({"escalation.kinds": ["penalty"], "escalation.tier": "T3"})
+    first = previous_of(assign(frame([0.05] * 3, 650), policy), weeks_ago=1)
+    worst = frame([0.5] * 3, 300, standing=["penalty:3", "", ""], record=True)
+    out = assign(worst.assign(serious_finding_weeks=pd.array([None, 4, None], "Int32")), policy, first)
+    assert out["tier"].tolist() == ["T3", "T2", "T2"]
+    assert out["tier_reason"].tolist() == ["escalated", "floor_serious", "floor_highest_risk"]
+
+
+def test_weeks_since_a_serious_finding_must_be_whole_numbers():
+    wrong = frame([0.1] * 5, 600).assign(serious_finding_weeks=[1, -1, 2.5, "soon", None])
+    with pytest.raises(DataError) as caught:
+        assign(wrong, "legacy")
+    assert {one.column: one.rows for one in caught.value.problems} == {"serious_finding_weeks": 3}

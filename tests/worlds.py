@@ -204,6 +204,11 @@ def changes(draw_: st.DrawFn) -> dict[str, Any]:
             "escalation.max_weeks": st.sampled_from([1, 8, 52]),
             "scoring.record_needed": st.booleans(),
         },
+        {
+            "floors.highest_risk": st.booleans(),
+            "floors.serious_weeks": st.sampled_from([0, 1, 30]),
+            "floors.red_line": st.booleans(),
+        },
         {"lists.no_disturb.items": _some(tuple(items()["item"]))},
         {"campaign.rate": st.sampled_from([0.5, 5.0]), "campaign.sectors": _some(SECTORS)},
         {"commitment.check_share": _chance},

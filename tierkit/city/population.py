@@ -583,6 +583,7 @@ def first_state(fixed: Fixed, seed: int, odds: NDArray[np.float64], p: Parameter
         adverse_until=np.full((n, len(UNINSPECTED_KINDS)), LONG_AGO, np.int16),
         adverse_week=np.full((n, len(UNINSPECTED_KINDS)), LONG_AGO, np.int16),
         recorded=np.zeros(n, np.uint8),
+        serious_week=np.full(n, LONG_AGO, np.int16),
         changes=np.zeros(n, np.uint8),
         flips=np.zeros(n, np.uint8),
         spells=np.zeros(n, np.uint16),

@@ -186,6 +186,7 @@ def _without_records(frame: World) -> World:
     state.adverse_until[:] = LONG_AGO
     state.adverse_week[:] = LONG_AGO
     state.recorded[:] = 0
+    state.serious_week[:] = LONG_AGO
     state.last_visit[:] = LONG_AGO
     return World(
         frame.fixed,

@@ -164,6 +164,7 @@ class State(NamedTuple):
     adverse_until: NDArray[np.int16]  # (E, K) week in which a record of each uninspected kind is closed
     adverse_week: NDArray[np.int16]  # (E, K) week of the last record of each uninspected kind
     recorded: NDArray[np.uint8]  # (E) whether there ever was an adverse record: 0 no, 1 yes, 2 nobody knows
+    serious_week: NDArray[np.int16]  # (E) week of the last serious finding
     changes: NDArray[np.uint8]  # (E) changes of tier in this run
     flips: NDArray[np.uint8]  # (E) of these, back to where it was within half a year
     spells: NDArray[np.uint16]  # (E) violations that existed at some time in this run

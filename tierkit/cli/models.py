@@ -10,9 +10,10 @@ from tierkit.cli.table import table
 from tierkit.jobs.checks import cores
 from tierkit.progress import show
 
-__all__ = ["add_to"]
+__all__ = ["INSIST", "add_to"]
 
 AsOf = Annotated[str, typer.Option(metavar="DATE", help="Only what was known before this day is used.")]
+INSIST = "Give tiers even if a model is no better than chance on what was kept back."
 Data = Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")]
 ModelFolder = Annotated[Path, typer.Argument(metavar="MODEL", help="What train wrote.")]
 Previous = Annotated[
@@ -95,6 +96,7 @@ def score(
     certainty: Annotated[
         bool, typer.Option("--certainty", help="Say how many bootstrap models give the same tier.")
     ] = False,
+    insist: Annotated[bool, typer.Option("--insist", help=INSIST)] = False,
     chunk_rows: Annotated[
         int, typer.Option(metavar="N", help="Enterprises at a time; fewer need less memory.")
     ] = 65_536,
@@ -106,7 +108,7 @@ def score(
     with show() as progress:
         done = scoring.score(
             model, data, as_of, policy, out, previous, reasons, chunk_rows, resume,
-            certainty=certainty, threads=cores(), progress=progress,
+            certainty=certainty, insist=insist, threads=cores(), progress=progress,
         )  # fmt: skip
     counts = ("rows_in", "scored", "rejected", "closed", "not_registered", "flagged")
     rows = [{"": name.replace("_", " "), "enterprises": getattr(done, name)} for name in counts]
@@ -122,6 +124,7 @@ def score(
     ]
     rejects = f", and what was rejected to '{done.rejects}'" if done.rejected or wrong else ""
     book = f", what the codes mean to '{done.codes}'" if done.codes else ""
+    parts.append(" ".join(done.grounds["en"]))
     return Answer(done.to_dict(), "\n\n".join([*parts, f"Wrote '{out}'{book}{rejects}."]))
 
 
@@ -148,6 +151,7 @@ def explain(
             metavar="ID", help="Also tell what would be without this record; may be given several times."
         ),
     ] = None,
+    insist: Annotated[bool, typer.Option("--insist", help=INSIST)] = False,
     background: Annotated[
         int, typer.Option(metavar="N", help="Measure risk against N enterprises of DIR, drawn at random.")
     ] = 0,
@@ -157,7 +161,7 @@ def explain(
 
     done = dossier.explain(
         model, data, as_of, enterprise, out, policy=policy, lang=lang, previous=previous, reviews=reviews,
-        without=without or (), background=background, threads=cores(),
+        without=without or (), background=background, insist=insist, threads=cores(),
     )  # fmt: skip
     return Answer(done.to_dict(), "\n".join([*done.sentences(), "", f"Wrote '{out}'."]))
 

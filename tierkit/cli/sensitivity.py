@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tierkit.cli.answers import Answer, command
+from tierkit.cli.models import INSIST
 from tierkit.jobs.checks import cores
 from tierkit.progress import show
 
@@ -27,6 +28,7 @@ def sensitivity(
             metavar="MODEL", help="Model whose scores set the tiers; a rule score sets them if not given."
         ),
     ] = None,
+    insist: Annotated[bool, typer.Option("--insist", help=INSIST)] = False,
     enterprises: Annotated[int, typer.Option(metavar="N", help="Enterprises of a city.")] = 5000,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the cities and of the design.")] = 0,
     measures: Annotated[
@@ -49,7 +51,7 @@ def sensitivity(
 
     with show() as progress:
         done = job.sensitivity(
-            policy, out, baseline=baseline, model=model, enterprises=enterprises, seed=seed,
+            policy, out, baseline=baseline, model=model, insist=insist, enterprises=enterprises, seed=seed,
             measures=measures or (), trajectories=trajectories, levels=levels, replicates=replicates,
             cities=cities, kappa=kappa, weeks=weeks, threads=cores(), progress=progress,
         )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierkit.cli.answers import Answer, command
+from tierkit.cli.models import INSIST
 from tierkit.cli.table import table
 from tierkit.jobs.checks import cores
 from tierkit.progress import show
@@ -56,6 +57,7 @@ def simulate(
             metavar="MODEL", help="Model whose scores set the tiers; a rule score sets them if not given."
         ),
     ] = None,
+    insist: Annotated[bool, typer.Option("--insist", help=INSIST)] = False,
     kappas: Annotated[
         list[float] | None,
         typer.Option(
@@ -75,7 +77,7 @@ def simulate(
 
     with show() as progress:
         done = simulation.simulate(
-            policies, out, data, enterprises=enterprises, baseline=baseline, model=model,
+            policies, out, data, enterprises=enterprises, baseline=baseline, model=model, insist=insist,
             kappas=kappas or simulation.KAPPAS, weeks=weeks, replicates=replicates, seed=seed,
             threads=cores(), progress=progress,
         )  # fmt: skip

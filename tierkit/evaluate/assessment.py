@@ -10,7 +10,7 @@ import html
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -207,7 +207,8 @@ def assess(
     >>> set(PARTS) <= {*there, *found.refused}
     True
     """
-    model, data, day = model_of(model), dataset_of(data), pd.Timestamp(day_of(as_of))
+    model = replace(model_of(model), insist=True)  # to measure a model is to give nobody a tier
+    data, day = dataset_of(data), pd.Timestamp(day_of(as_of))
     chosen = (model.policy if policy is None else policy_of(policy)).on(day.date())
     practice = None if practice is None else policy_of(practice, "practice").on(day.date())
     trained = str(model.manifest["as_of"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -152,7 +152,7 @@ def contributions(
     >>> bool(off.abs().max() < 1e-9), parts.codes(1).columns[0]
     (True, 'risk_reason_1')
     """
-    found = model_of(model)
+    found = replace(model_of(model), insist=True)  # what features add to a score is no tier
     over = background if isinstance(background, pd.DataFrame) else None
     with opened(data, as_of, threads=threads) as known:
         X = found.scored(known, ids).X

@@ -18,7 +18,10 @@ from tierkit.scores.model import Model
 
 __all__ = ["Explained", "explained"]
 
-_CERTAINTY = ("tier", "members", "tier_agreement", "low", "high", "level_agreement", "log_odds_sd")
+_CERTAINTY = (
+    "tier", "members", "tier_agreement", "low", "high", "level_agreement", "grade_agreement", "log_odds_sd",
+    "points_sd",
+)  # fmt: skip
 
 
 class Explained(NamedTuple):

@@ -86,11 +86,12 @@ def standing(known: Known, about: About = None) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (n, 3)
+    DataFrame of shape (n, 4)
         In the order asked: ``red_line``, the gravest adverse kind of credit event that stands open, or
         missing; ``standing_records``, each kind that stands open with the weeks since its youngest record,
         such as ``penalty:12;court_default:80``, empty if none does; ``adverse_record``, whether any adverse
-        record was ever known, open or not.
+        record was ever known, open or not; ``serious_finding_weeks`` since the last inspection with a serious
+        finding, or missing.
     """
     rank = " ".join(f"WHEN '{kind}' THEN {i}" for i, kind in enumerate(GRAVITY))
     is_open = open_sql("k.", "a.as_of")
@@ -105,9 +106,14 @@ def standing(known: Known, about: About = None) -> pd.DataFrame:
         FROM asked a LEFT JOIN known_credit_events k ON k."row" = a."row"
         GROUP BY a."row" ORDER BY a."row" """
     found = known.query(sql, about)
+    sql = """SELECT min((a.as_of - k.inspected_on) // 7) FILTER (k.finding = 'serious') AS weeks
+        FROM asked a LEFT JOIN known_inspections k ON k."row" = a."row"
+        GROUP BY a."row" ORDER BY a."row" """
+    weeks = known.query(sql, about)["weeks"]
     return found.assign(
         red_line=found["red_line"].map(dict(enumerate(GRAVITY))).astype("str"),
         standing_records=found["standing_records"].astype("str"),
+        serious_finding_weeks=pd.array(weeks.to_numpy(), "Int32"),
     )
 
 

@@ -185,7 +185,7 @@ def _write(folder: Path, done: Rerun, seed: int, replicates: int) -> None:
 def _world(checks: Checks, data: Dataset, model: Location, day: date, seed: int, threads: int) -> World:
     """Return the world of a model's scores on the day."""
     with checks.blame("model", "Give a model that was trained on records before `as_of`."):
-        loaded = Model.load(model)
+        loaded = Model.load(model, insist=True)  # to measure a model is to give nobody a tier
         trained = str(loaded.manifest["as_of"])
         if trained > day.isoformat():
             raise ValueError(f"the model was trained as of {trained} and has seen what it would predict")

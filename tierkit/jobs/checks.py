@@ -7,7 +7,7 @@ parameter that it is about, and other parameters in backticks, so that the comma
 
 import difflib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -150,6 +150,16 @@ class Checks:
             if hasattr(error, "problems"):
                 raise
             self.note(place, str(error), remedy)
+        self.settle()
+
+    def worth(self, place: str, manifest: Mapping[str, Any], insist: bool) -> None:
+        """Record a problem if a model is no better than chance and nobody insists, and settle."""
+        from tierkit.scores.worth import refusal  # with it comes what reads models
+
+        said = "" if insist else refusal(manifest)
+        if said:
+            remedy = "Train on more enterprises or longer records, or give `insist`: all pages will say so."
+            self.note(place, said.rstrip("."), remedy)
         self.settle()
 
     def path(self, place: str, given: Location) -> Path:

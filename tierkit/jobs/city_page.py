@@ -23,7 +23,7 @@ from tierkit.jobs.scoring import last_assignment, model_digest, previous_digest
 from tierkit.jobs.staging import REJECTS, Rejects, parquet_writer, stage
 from tierkit.policy import Policy, presets
 from tierkit.policy.reviews import read_log
-from tierkit.policy.tiers.drift import counts_of, gaps
+from tierkit.policy.tiers.drift import counts_of, gaps, origin
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, TIERS, Tables, open_folder
 from tierkit.records.parquet import read_whole
@@ -32,6 +32,7 @@ from tierkit.report import city_page as write_page
 from tierkit.report.city_page import MOST_ROWS, select
 from tierkit.scores.model import Model
 from tierkit.scores.score_file import read_scores
+from tierkit.scores.worth import age, useless
 from tierkit.texts import LANGUAGES
 
 __all__ = ["CityPage", "city_page"]
@@ -291,7 +292,7 @@ def _together(
 
 def _same_model(checks: Checks, folder: Path, about: Mapping[str, Any]) -> Model:
     """Return the model; record a problem if it is not the one that gave the scores."""
-    loaded = Model.load(folder)
+    loaded = Model.load(folder, insist=True)  # the tiers are there; the page says what they rest on
     if model_digest(loaded) != about["model"]:
         message = f"'{folder}' is not the model that gave these scores"
         checks.note("model", message, "Give that one, or score again with this one.")
@@ -427,7 +428,8 @@ def _page(
     city = City(
         rows=chosen, scored=len(scored.rows), as_of=about["as_of"], policy=about["policy_name"], facts=facts,
         portraits=shown, dossiers=made, decisions=decisions, explain=command,
-        place=scored.files.place, far=_far(scored),
+        place=scored.files.place, far=_far(scored), origin=_origin(scored),
+        useless=_useless(scored),
     )  # fmt: skip
     write_page(city, draft / "index.html")
     tiers = chosen["tier"].value_counts().sort_index()
@@ -445,6 +447,28 @@ def _page(
     (draft / "summary.json").write_text(text + "\n", encoding="utf-8")
     scored.progress("writing the page", 1, 1)
     return summary
+
+
+def _origin(scored: _Scored) -> dict[str, str]:
+    """Return by language where the cut-offs come from, where the policy is at hand."""
+    if scored.policy is None:
+        return {}
+    day = scored.about["as_of"]
+    trained = day if scored.model is None else scored.model.manifest.get("as_of", day)
+    return {
+        lang: ("" if lang == "zh" else " ").join([*origin(scored.policy, lang), *age(trained, day, lang)])
+        for lang in LANGUAGES
+    }
+
+
+def _useless(scored: _Scored) -> dict[str, str]:
+    """Return by language which models are no better than chance, with the figures, where one is."""
+    found = [] if scored.model is None else useless(scored.model.manifest)
+    if not found:
+        return {}
+    return {
+        lang: ("" if lang == "zh" else " ").join(one.sentence(lang) for one in found) for lang in LANGUAGES
+    }
 
 
 def _far(scored: _Scored) -> dict[str, str]:

@@ -185,6 +185,7 @@ def _made(
         Policy.load(PLANS[0]),
         out=folder / "model",
         seed=seed,
+        insist=True,  # the city may be small; the page says where a model is no better than chance
         threads=threads,
         progress=progress,
     )

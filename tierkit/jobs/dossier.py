@@ -89,6 +89,7 @@ def explain(
     reviews: Location | None = None,
     without: Sequence[str] = (),
     background: int = 0,
+    insist: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Dossier:
@@ -116,6 +117,8 @@ def explain(
         Ids of records: also tell what scores and tier would be without them.
     background : int
         Measure risk against so many enterprises of the records, drawn at random.
+    insist : bool
+        Whether to give the tier even if a model is no better than chance on what was kept back.
     threads : int
         Does not change the result.
     progress : Progress
@@ -167,9 +170,11 @@ def explain(
     parts = [f"--{name}={value}" for name, value in options.items() if value is not None]
     parts += [f"--without={one}" for one in listed(without)]
     parts += [f"--background={background}"] if background else []
+    parts += ["--insist"] if insist else []
     again = shlex.join(["tierkit", "explain", str(model), str(data), *parts])
     with checks.writing():
-        loaded = Model.load(model)
+        loaded = Model.load(model, insist=insist)
+        checks.worth("model", loaded.manifest, insist)
         chosen = checks.in_place("policy", meant or loaded.policy, loaded.place, day)
         checks.settle()
         assert chosen is not None

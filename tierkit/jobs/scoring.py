@@ -8,9 +8,9 @@ import os
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, column_problems, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
 from tierkit.policy.tiers import assign, by_quota, listed
-from tierkit.policy.tiers.drift import counts_of, unheeded, warn_of_shares
+from tierkit.policy.tiers.drift import counts_of, origin, unheeded, warn_of_shares
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder
 from tierkit.records.dataset import frame_of
@@ -40,8 +40,9 @@ from tierkit.results import Result
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.score_file import CERTAINTY, read_scores, score_schema
+from tierkit.scores.worth import age, useless
 from tierkit.spreadsheets import write_csv
-from tierkit.texts import join, number, text
+from tierkit.texts import LANGUAGES, join, number, text
 
 __all__ = [
     "CHUNK_ROWS",
@@ -63,6 +64,7 @@ _SHARE = "share "
 _PREVIOUS = ["enterprise_id", "assigned_on", "tier", "risk_level", "credit_grade"]
 _TO_LIST = [
     "enterprise_id", "sector", "risk_probability", "credit_points", "standing_records", "adverse_record",
+    "serious_finding_weeks", "risk_level",
 ]  # fmt: skip
 _LAST = replace(
     TABLES["tiers"],
@@ -97,6 +99,9 @@ class Tally(Result):
         For each other table its rows and how many were rejected.
     codes : str or None
         The code book, where there are reason codes.
+    grounds : mapping of str to sequence of str
+        Language → where the cut-offs come from, how much older the models are, and with their figures which
+        of them are no better than chance.
     """
 
     out: str
@@ -110,6 +115,7 @@ class Tally(Result):
     tiers: Mapping[str, int]
     records: Mapping[str, Mapping[str, int]]
     codes: str | None = None
+    grounds: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the counts as one row."""
@@ -121,7 +127,8 @@ class Tally(Result):
         names = ("rows_in", "scored", "rejected", "closed", "not_registered")
         tiers = join((f"{tier} {number(n)}" for tier, n in self.tiers.items()), lang)
         counts = {name: number(getattr(self, name)) for name in names}
-        return [text("tally.said", lang, **counts), text("tally.tiers", lang, tiers=tiers)]
+        said = [text("tally.said", lang, **counts), text("tally.tiers", lang, tiers=tiers)]
+        return [*said, *self.grounds.get(lang, ())]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -164,6 +171,7 @@ def score(
     resume: bool = False,
     *,
     certainty: bool = False,
+    insist: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Tally:
@@ -199,6 +207,8 @@ def score(
         Whether to say how many of the model's bootstrap models give the same tier, with Wilson's interval:
         ``tier_agreement``, ``agreement_low`` and ``agreement_high``, as
         `tierkit.scores.ensemble.Ensemble.certainty` compares them, the last assignment counted.
+    insist : bool
+        Whether to give tiers even if a model is no better than chance on what was kept back.
     threads : int
         Does not change the result.
     progress : Progress
@@ -245,6 +255,8 @@ def score(
         assert meant is not None
         target = plain_path(target)
         loaded = model if isinstance(model, Model) else Model.load(model)
+        loaded = replace(loaded, insist=insist or loaded.insist)
+        checks.worth("model", loaded.manifest, loaded.insist)
         if certainty and loaded.ensemble is None:
             what = "the model" if isinstance(model, Model) else f"'{model}'"
             remedy = "Train it again with --bootstrap 20, say, or leave out `certainty`."
@@ -294,7 +306,7 @@ def _run(job: _Job, folder: Folder, target: Path, parts: _Parts, threads: int, p
             tally.update(counts)
             progress("scoring", min(start + size, len(ids)), len(ids))
         lists = _lists(job.policy, seen, parts, len(starts)) if by_quota(job.policy) else None
-    report = _report(target, staged, tally, job.reasons)
+    report = replace(_report(target, staged, tally, job.reasons), grounds=_grounds(job))
     if not report.scored:
         raise DataError([_nobody(report, parts.work)])
     shares = {key.removeprefix(_SHARE): n for key, n in tally.items() if key.startswith(_SHARE)}
@@ -302,6 +314,19 @@ def _run(job: _Job, folder: Folder, target: Path, parts: _Parts, threads: int, p
     _assemble(target, parts, len(starts), report, lists)
     shutil.rmtree(parts.work)
     return report
+
+
+def _grounds(job: _Job) -> dict[str, list[str]]:
+    """Return by language what the tiers rest on."""
+    about = job.model.manifest
+    return {
+        lang: [
+            *origin(job.policy, lang),
+            *age(about.get("as_of", job.day), job.day, lang),
+            *(one.sentence(lang) for one in useless(about)),
+        ]
+        for lang in LANGUAGES
+    }
 
 
 def _lists(policy: Policy, seen: Known, parts: _Parts, count: int) -> Mapping[str, str]:
@@ -455,8 +480,8 @@ def _risk_text(risk: RiskModel) -> str:
 
 
 def _ensemble_digest(model: Model) -> str:
-    members = model.ensemble.members if model.ensemble else ()
-    return _digest("".join(map(_risk_text, members)))
+    members, cards = (model.ensemble.members, model.ensemble.cards) if model.ensemble else ((), ())
+    return _digest("".join([*map(_risk_text, members), *(one.to_json() for one in cards)]))
 
 
 def _digest(text: str) -> str:
@@ -631,14 +656,14 @@ def _with_lists(part: Any, lists: Mapping[str, str]) -> Any:
 
 def _arrow(frame: pd.DataFrame, schema: Any) -> Any:
     arrays = []
-    for field in schema:
-        values = frame[field.name]
-        if pa.types.is_string(field.type):
+    for column in schema:
+        values = frame[column.name]
+        if pa.types.is_string(column.type):
             values = values.astype("object")
-        elif pa.types.is_date(field.type):
+        elif pa.types.is_date(column.type):
             values = values.to_numpy().astype("datetime64[D]")
         # NaN is a missing number here: there is no boundary to be distant from, or no composite.
-        arrays.append(pa.array(values, field.type, from_pandas=True))
+        arrays.append(pa.array(values, column.type, from_pandas=True))
     return pa.table(arrays, schema=schema)
 
 
@@ -673,7 +698,7 @@ def _assemble(
     """Write the parts as one file, whatever their size was, and put all files into their places."""
     work, key = parts.work, parts.key
     about = {name: value for name, value in key.items() if name != "chunk_rows"}
-    counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects", "codes")}
+    counts = {k: v for k, v in report.to_dict().items() if k not in ("out", "rejects", "codes", "grounds")}
     metadata = {"tierkit": json.dumps({**about, **counts}, sort_keys=True)}
     rows = 0
     with parquet_writer(

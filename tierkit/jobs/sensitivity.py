@@ -66,6 +66,7 @@ def sensitivity(
     *,
     baseline: Policy | Location = "legacy",
     model: Location | None = None,
+    insist: bool = False,
     enterprises: int = 5000,
     seed: int = 0,
     measures: Sequence[str] = (),
@@ -89,6 +90,8 @@ def sensitivity(
     baseline : Policy, or name or path of one
     model : path, optional
         Folder of the model whose scores the tiers rest on; a rule score stands in if absent.
+    insist : bool
+        Whether to give tiers even if a model is no better than chance on what was kept back.
     enterprises : int
         Enterprises of a city.
     seed : int
@@ -155,7 +158,7 @@ def sensitivity(
             warn_of_rule_scores([base, reform])
         common: dict[str, Any] = {
             "measures": wanted, "seed": seed, "weeks": weeks, "kappa": kappa,
-            "score": None if model is None else _score(model), "threads": threads,
+            "score": None if model is None else _score(model, checks, insist), "threads": threads,
         }  # fmt: skip
         with checks.blame("enterprises", "Give more of them, more weeks, or another measure."):
             screening = screen(
@@ -191,9 +194,10 @@ def _measures(checks: Checks, asked: Sequence[str]) -> list[str]:
     return measures
 
 
-def _score(model: Location) -> Callable[[Dataset], pd.DataFrame]:
+def _score(model: Location, checks: Checks, insist: bool) -> Callable[[Dataset], pd.DataFrame]:
     """Return what gives a city's scores at the end of its records."""
-    loaded = Model.load(model)
+    loaded = Model.load(model, insist=insist)
+    checks.worth("model", loaded.manifest, insist)
     return lambda data: loaded.score(data, str(data.manifest["as_of"]), threads=1)
 
 

@@ -136,6 +136,7 @@ def simulate(
     enterprises: int | None = None,
     baseline: Policy | Location | None = None,
     model: Location | None = None,
+    insist: bool = False,
     kappas: Iterable[float] = KAPPAS,
     weeks: int = WEEKS_A_YEAR,
     replicates: int = 20,
@@ -159,6 +160,8 @@ def simulate(
         What to compare with; if absent, the baseline that the reforms name.
     model : path, optional
         Folder of the model whose scores the tiers rest on; a rule score stands in if absent.
+    insist : bool
+        Whether to give tiers even if a model is no better than chance on what was kept back.
     kappas : iterable of float
         Strengths of general deterrence; the one nearest to 0.1 is the headline's.
     weeks : int
@@ -215,7 +218,7 @@ def simulate(
         if len(chosen) == len(here):
             _check_that_they_differ(checks, chosen)  # on the day from which they run
         checks.settle()
-        scores, tiers = _scored(model, records, chosen, threads)
+        scores, tiers = _scored(model, records, chosen, threads, checks, insist)
         strengths = sorted(set(asked))
         headline = min(strengths, key=lambda one: abs(one - KAPPA))
         comparison = compare(
@@ -456,11 +459,18 @@ def _city(
 
 
 def _scored(
-    model: Location | None, data: Dataset | None, policies: Sequence[Policy], threads: int
+    model: Location | None,
+    data: Dataset | None,
+    policies: Sequence[Policy],
+    threads: int,
+    checks: Checks,
+    insist: bool,
 ) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
     """Return everybody's scores at the end of the records, and tier under each policy that rests on them."""
     if model is None or data is None:
         warn_of_rule_scores(policies)
         return None, None
-    scores = Model.load(model).score(data, str(data.manifest["as_of"]), threads=threads)
+    loaded = Model.load(model, insist=insist)
+    checks.worth("model", loaded.manifest, insist)
+    scores = loaded.score(data, str(data.manifest["as_of"]), threads=threads)
     return scores, tiers_under(scores, policies, data)

@@ -283,6 +283,16 @@ _SCORING = (
             "tier"),
     _weeks("escalation.max_weeks", ("从严记录时限", "oldest record that escalates"),
            ("记录超过此周数不再从严", "weeks after which a record no longer escalates"), 1),
+    _flag("floors.highest_risk", ("底线：风险最高级", "floor: highest risk level"),
+          ("风险最高级的，等级不得为T1，也不列入无感监测清单",
+           "whoever is of the highest risk level is neither T1 nor on an unmonitored list")),
+    _weeks("floors.serious_weeks", ("底线：严重问题", "floor: serious finding"),
+           ("检查发现严重问题未超过此周数的，等级不得为T1，也不列入无感监测清单；零为不设",
+            "weeks after a serious finding in which one is neither T1 nor on an unmonitored list; zero means "
+            "no such floor")),
+    _flag("floors.red_line", ("底线：红线记录", "floor: red-line record"),
+          ("红线记录未了结的，等级不得为T1，也不列入无感监测清单",
+           "whoever has an open record that is a red line is neither T1 nor on an unmonitored list")),
 )  # fmt: skip
 
 _EFFORT = (
@@ -575,6 +585,11 @@ INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
         "escalation": _instrument("不良记录从严", "escalation by record", {"escalation.kinds": []}),
         "record_needed": _instrument(
             "差评须有不良记录", "bad grade needs a record", {"scoring.record_needed": False}
+        ),
+        "floors": _instrument(
+            "T1底线",
+            "floors under T1",
+            {"floors.highest_risk": False, "floors.serious_weeks": 0, "floors.red_line": False},
         ),
         "hysteresis": _instrument(
             "缓冲与停留",

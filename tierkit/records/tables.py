@@ -365,6 +365,7 @@ _ENTERPRISE_STATE = (
         for k in range(len(UNINSPECTED_KINDS))
     ),
     ("recorded", "有无不良记录", "an adverse record ever: 0 no, 1 yes, 2 not known", "code", 8),
+    ("serious_week", "上次严重问题周", "week of the last serious finding", "week", 16),
 )
 
 

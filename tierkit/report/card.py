@@ -16,6 +16,7 @@ from tierkit.evaluate.assessment import PARTS, Assessment
 from tierkit.folders import whole_file
 from tierkit.report.page import Words, figure, render
 from tierkit.scores.model import Model
+from tierkit.scores.worth import useless
 
 __all__ = ["figures", "model_card"]
 
@@ -98,6 +99,7 @@ def model_card(model: Model, found: Assessment, out: str | Path | None = None) -
         title={lang: texts.text("card.title", lang) for lang in texts.LANGUAGES},
         found=found,
         trained=_trained(words, model),
+        useless=useless(model.manifest),
         sections=sections,
         limits=range(1, _LIMITS + 1),
         facts={**found.facts, "scheme": model.manifest["scheme"], "level": model.manifest["risk"]["level"]},

@@ -63,6 +63,10 @@ class City:
     far : mapping of str to str
         Language → the share that is farthest from that for which the policy's cut-offs were set, beside it;
         empty where none is far.
+    origin : mapping of str to str
+        Language → where the cut-offs of the policy come from; empty where the policy is not at hand.
+    useless : mapping of str to str
+        Language → which models are no better than chance, with the figures; empty where none is.
     """
 
     rows: pd.DataFrame
@@ -76,6 +80,8 @@ class City:
     decisions: pd.DataFrame | None = None
     place: Place = SHANGHAI
     far: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
+    useless: Mapping[str, str] = field(default_factory=dict)
 
 
 def select(

@@ -16,15 +16,19 @@ from tierkit.explain import Reason, Record, Revocation
 from tierkit.features import GROUPS
 from tierkit.folders import whole_file
 from tierkit.policy import Policy
+from tierkit.policy.tiers.drift import from_elsewhere, origin
 from tierkit.records import LEVELS, MERITS, TIERS, Place
 from tierkit.records.gate import day_of
 from tierkit.records.places.entries import NO_BASIS
 from tierkit.report.page import Words, figure, render
 from tierkit.report.sheets import Sheet
 from tierkit.report.waterfall import waterfall
+from tierkit.scores.worth import Worth, age
 
 __all__ = ["dossier", "write_dossiers"]
 
+_TOLD = ("trained", "useless")
+"""Facts that are told in a sentence."""
 _TOP = 7
 _FACTS = 8
 """Facts of a group that get a row each."""
@@ -100,6 +104,9 @@ def dossier(
         policy=policy,
         as_of=as_of,
         in_force=words.each(case.in_force),
+        origin=[*origin(policy, lang), *age(case.facts.get("trained") or as_of, as_of, lang)],
+        elsewhere=from_elsewhere(policy),
+        useless=[Worth(**one).sentence(lang) for one in case.facts.get("useless", ())],
         certainty=_certainty(case, lang),
         figure=waterfall(case, words, "waterfall", top=_TOP),
         composite=_composite(case, policy),
@@ -119,7 +126,12 @@ def dossier(
         appeal=None if appeal is None else appeal.sentences(lang),
         reviews=None if case.reviews is None else case.reviews.to_dict("records"),
         short_hash=_HASH,
-        facts={"policy": policy.name, "policy_hash": policy.hash, **case.facts, **(facts or {})},
+        facts={
+            "policy": policy.name,
+            "policy_hash": policy.hash,
+            **{name: value for name, value in case.facts.items() if name not in _TOLD},
+            **(facts or {}),
+        },
         tiers=TIERS,
         day=day_of(as_of),
         code=reasons.enterprise_id if _CODE.fullmatch(reasons.enterprise_id) else "",
@@ -250,6 +262,7 @@ def _certainty(case: Sheet, lang: str) -> list[str]:
             share=texts.percent(sure["tier_agreement"]),
             interval=texts.interval(sure["low"], sure["high"], share=True),
             level=round(sure["level_agreement"] * sure["members"]),
+            grade=round(sure["grade_agreement"] * sure["members"]),
         )
     ]
 

@@ -22,6 +22,7 @@ from tierkit.records.files import sha256
 from tierkit.records.known import Known, Source, opened
 from tierkit.report.sheet_records import known_records, register
 from tierkit.scores.model import Model
+from tierkit.scores.worth import useless
 
 __all__ = ["Sheet", "data_hash", "sheets"]
 
@@ -39,8 +40,9 @@ class Sheet:
     records : DataFrame, optional
         What was known of it: `tierkit.report.known_records`.
     certainty : mapping, optional
-        ``members``, ``tier``, ``tier_agreement`` with ``low`` and ``high``, ``level_agreement`` and
-        ``log_odds_sd``, as `tierkit.scores.ensemble.Ensemble.certainty` gives them; None without an ensemble.
+        ``members``, ``tier``, ``tier_agreement`` with ``low`` and ``high``, ``level_agreement``,
+        ``grade_agreement``, ``log_odds_sd`` and ``points_sd``, as
+        `tierkit.scores.ensemble.Ensemble.certainty` gives them; None without an ensemble.
     recourse : Recourse, optional
         What would lead to a better tier.
     reviews : DataFrame, optional
@@ -237,6 +239,8 @@ def sheets(
         "model_hash": model.manifest.get("sha256"),
         "data_hash": None if facts and "data_hash" in facts else data_hash(known.source),
         "policy_hash": chosen.hash,
+        "trained": model.manifest.get("as_of"),
+        "useless": [one._asdict() for one in useless(model.manifest)] or None,
         **(facts or {}),
     }
     versions = {name: value for name, value in facts_known.items() if value is not None}

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 
 from tierkit import plot, texts
 from tierkit.city.world import WEEKS_A_YEAR
@@ -21,6 +20,7 @@ from tierkit.policy.ladders import FloorCheck, check_floor
 from tierkit.policy.tiers import by_quota
 from tierkit.records import LEVELS, TIERS, Label, Parameter, Place
 from tierkit.report.run_report import RunReport
+from tierkit.scores.worth import auc_interval
 
 __all__ = [
     "BESIDE",
@@ -58,8 +58,6 @@ BESIDE = (
 """What stands beside the finding rate, from burden to harm."""
 ERRORS = ("auc_low", "auc_high", "independent")
 """What may stand among a model's measures to tell their error, and is no measure itself."""
-_Z = 1.959963984540054  # quantile of a 95 % interval
-_TINY = 1e-12
 _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
 _MOST_RELATIVE = 10.0  # a count that was next to nothing before has no meaningful change in per cent
 _DECIMALS = {"weeks_to_detection": 1}
@@ -295,51 +293,6 @@ def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, s
             interval = texts.interval(low, high, 3)
             found.append((name, texts.number(auc, 3), interval, round(hits)))
     return found
-
-
-def auc_interval(auc: float, hits: float, misses: float) -> tuple[float, float]:
-    """Return the 95 % interval of an AUC of independent rows that count the same.
-
-    Parameters
-    ----------
-    auc : float
-        In [0, 1].
-    hits, misses : float
-        Rows of each class, above 0.
-
-    Raises
-    ------
-    ValueError
-        If the AUC is missing or out of range, or a class has no rows or no end of them.
-
-    Notes
-    -----
-    The AUCs from which the one observed is no more than 1.96 standard errors away, the error being that at
-    each of them by Hanley and McNeil, with half of all rows for either class: Newcombe, *Confidence intervals
-    for an effect size measure based on the Mann-Whitney statistic, part 2*, Statistics in Medicine 25 (2006),
-    method 5. It stays within 0 … 1, and is wide where few rows are perfectly apart.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in auc_interval(0.7, 100, 900)]
-    [0.643, 0.75]
-    >>> [round(end, 3) for end in auc_interval(1.0, 1, 1)]  # as sure as one trial of one, by Wilson
-    [0.207, 1.0]
-    """
-    if not (0 <= auc <= 1 and 0 < hits < np.inf and 0 < misses < np.inf):
-        raise ValueError(
-            f"An AUC in [0, 1] of rows of both classes is needed. Got {auc} of {hits} and {misses} rows."
-        )
-
-    def beyond(true: float) -> float:
-        part = (1 - true) / (2 - true) + true / (1 + true)
-        variance = true * (1 - true) * (1 + ((hits + misses) / 2 - 1) * part) / (hits * misses)
-        return (auc - true) ** 2 - _Z**2 * variance
-
-    # At an AUC of 0 or 1 that end is itself, and the other is where the difference changes its sign again.
-    low = brentq(beyond, 0.0, min(auc, 1 - _TINY)) if auc > 0 else 0.0
-    high = brentq(beyond, max(auc, _TINY), 1.0) if auc < 1 else 1.0
-    return float(low), float(high)
 
 
 def floor_checks(run: RunReport) -> list[FloorCheck]:

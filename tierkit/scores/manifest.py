@@ -186,3 +186,6 @@ def check_parts(
     for at, member in enumerate(members):
         if (member.inputs_.names, member.inputs_.levels) != (risk.inputs_.names, risk.inputs_.levels):
             refuse(f"members[{at}]", "of the ensemble have other columns or levels than the risk model.")
+    for at, card in enumerate(() if ensemble is None else ensemble.cards):
+        if (card.inputs_.names, card.inputs_.levels) != (credit.inputs_.names, credit.inputs_.levels):
+            refuse(f"cards[{at}]", "of the ensemble have other columns or levels than the scorecard.")

@@ -30,6 +30,7 @@ from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.training_rows import training_frame
+from tierkit.scores.worth import check_worth, useless
 from tierkit.texts import number, policy_label, text
 
 __all__ = ["Model", "ModelLike", "Scored", "model_of"]
@@ -48,7 +49,7 @@ class Scored:
         Whether each of them was registered before the day, and whether it was on the register then.
     X : DataFrame of shape (n, n_features)
         Features of those on the register, indexed by ``enterprise_id``.
-    scores : DataFrame of shape (n, 10)
+    scores : DataFrame of shape (n, 11)
         Their scores, as of `Model.score`, indexed from 0.
     """
 
@@ -88,6 +89,9 @@ class Model(Result):
         Versions, dates, split, metrics and hashes.
     ensemble : Ensemble, optional
         Measures how certain levels and tiers are; it is not used for the scores.
+    insist : bool
+        Whether to score anybody even if a model is no better than chance on what was kept back; otherwise
+        `score` refuses (`tierkit.scores.worth`). It is not saved.
     """
 
     risk: RiskModel
@@ -95,6 +99,7 @@ class Model(Result):
     policy: Policy
     manifest: Mapping[str, Any]
     ensemble: Ensemble | None = None
+    insist: bool = False
 
     def to_frame(self) -> pd.DataFrame:
         """Return how good both scores were on what was held back; risk on equal-chance audits, too."""
@@ -119,7 +124,7 @@ class Model(Result):
             n = {"n": number(row["n"]), "events": number(row["events"])}
             auc = number(row["auc"], 2)
             said.append(text(f"model.{row['score']}", lang, auc=auc, **n))
-        return said
+        return [*said, *(one.sentence(lang) for one in useless(self.manifest))]
 
     @property
     def place(self) -> Place:
@@ -165,13 +170,14 @@ class Model(Result):
 
         Returns
         -------
-        DataFrame of shape (n, 10)
+        DataFrame of shape (n, 11)
             ``enterprise_id``, ``sector``, ``risk_margin`` (log-odds), ``risk_probability``,
             ``credit_points``, ``credit_probability`` (of a new adverse event within 12 months),
             ``red_line`` (the gravest adverse kind that stands open, or NA), ``standing_records`` (each kind
             that stands open, with the weeks since its youngest record), ``adverse_record`` (whether any was
-            ever known) and ``flags`` (what the models never saw at fit, codes joined by ``;``). Enterprises
-            that were not on the register are left out.
+            ever known), ``serious_finding_weeks`` (since the last serious finding, or NA) and ``flags`` (what
+            the models never saw at fit, codes joined by ``;``). Enterprises that were not on the register are
+            left out.
         """
         with opened(data, as_of, threads=threads) as known:
             return self.scored(known, ids).scores
@@ -189,7 +195,10 @@ class Model(Result):
         ------
         DataError
             If the dataset does not have one of them.
+        InputError
+            If a model is no better than chance, and nobody insists.
         """
+        check_worth(self.manifest, self.insist)
         self.check_place(known.place)
         asked = known.ids(ids)
         here = on_register(known, asked)
@@ -221,7 +230,7 @@ class Model(Result):
 
         Returns
         -------
-        DataFrame of shape (n, 9)
+        DataFrame of shape (n, 12)
             As from `tierkit.scores.ensemble.Ensemble.certainty`.
 
         Raises
@@ -240,8 +249,9 @@ class Model(Result):
     ) -> pd.DataFrame:
         """Return `certainty` of enterprises that this model scored; it must have an ensemble."""
         assert self.ensemble is not None
-        of_risk = scored.X[list(self.risk.inputs_.names)]
-        return self.ensemble.certainty(of_risk, scored.scores, policy, previous, as_of=scored.day)
+        return self.ensemble.certainty(
+            scored.X, scored.scores, policy, previous, card=self.credit, as_of=scored.day
+        )
 
     def calibration(
         self, data: Source, bins: int = 5, *, channel: str | None = None, threads: int = 1
@@ -322,9 +332,9 @@ class Model(Result):
         X : DataFrame of shape (n, n_features)
             As from `tierkit.features.build`.
         ids : array of str, shape (n,)
-        records : DataFrame of shape (n, 3), optional
-            As from `tierkit.features.standing`, row by row; if absent none stands, and whether there ever
-            was one is not known.
+        records : DataFrame of shape (n, 4), optional
+            As from `tierkit.features.standing`, row by row; if absent none stands, nor a serious finding, and
+            whether there ever was an adverse record is not known.
         """
         of_risk, of_credit = X[list(self.risk.inputs_.names)], X[list(self.credit.inputs_.names)]
         margin = self.risk.margin(of_risk)
@@ -332,7 +342,13 @@ class Model(Result):
         flags = pd.concat([self.risk.check(of_risk), self.credit.check(of_credit)], axis=1)
         if records is None:
             records = pd.DataFrame(
-                {"red_line": None, "standing_records": "", "adverse_record": pd.NA}, index=X.index
+                {
+                    "red_line": None,
+                    "standing_records": "",
+                    "adverse_record": pd.NA,
+                    "serious_finding_weeks": pd.NA,
+                },
+                index=X.index,
             )
         return pd.DataFrame(
             {
@@ -345,6 +361,7 @@ class Model(Result):
                 "red_line": pd.Categorical(records["red_line"].to_numpy(), list(GRAVITY)),
                 "standing_records": records["standing_records"].to_numpy(),
                 "adverse_record": pd.array(records["adverse_record"].to_numpy(), "boolean"),
+                "serious_finding_weeks": pd.array(records["serious_finding_weeks"].to_numpy(), "Int32"),
                 "flags": flag_text(flags.loc[:, ~flags.columns.duplicated()]).to_numpy(),
             }
         ).astype({"enterprise_id": "str", "standing_records": "str", "flags": "str"})
@@ -381,8 +398,14 @@ class Model(Result):
         return target
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
+    def load(cls, folder: str | os.PathLike[str], *, insist: bool = False) -> Self:
         """Load a model folder after checking all its files.
+
+        Parameters
+        ----------
+        folder : path
+        insist : bool
+            Whether it may score anybody even if it is no better than chance.
 
         Raises
         ------
@@ -392,7 +415,7 @@ class Model(Result):
             If a file is altered, cut short, missing, new or not what it should be; all are named.
         """
         root = path_of(folder, "folder", "the path of a model folder")
-        return cls(**read_parts(root))
+        return cls(**read_parts(root), insist=insist)
 
     def __repr__(self) -> str:
         """Name the date, the scheme and the policy."""

@@ -340,6 +340,17 @@ class CreditScorecard(estimators.TwoClassEstimator):
         points, log_odds = self._sums(X, "points", "log_odds")
         return points, log_odds
 
+    def points_of(self, log_odds: Floats) -> Floats:
+        """Return the points that log-odds of the adverse event stand for on this scorecard's scale.
+
+        Examples
+        --------
+        >>> CreditScorecard().points_of(-np.log([20.0, 40.0])).tolist()
+        [600.0, 640.0]
+        """
+        points: Floats = self.base_points - self._factor * (np.log(self.base_odds) + np.asarray(log_odds))
+        return points
+
     def points(self, X: Any) -> Floats:
         """Return credit points, shape (n,); more is more trustworthy."""
         check_is_fitted(self)

@@ -7,6 +7,7 @@ import io
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -68,6 +69,7 @@ def train(
     level: Level = "scheme",
     budget: int = 0,
     bootstrap: int = 0,
+    insist: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Model:
@@ -97,6 +99,9 @@ def train(
     bootstrap : int
         Members of an ensemble that is kept beside the model and says how sure it is; see
         `tierkit.scores.ensemble`.
+    insist : bool
+        Whether the model returned may score anybody even if it is no better than chance on what was kept
+        back.
     threads : int
         Does not change the result.
     progress : Progress
@@ -136,7 +141,7 @@ def train(
             model = _trained(data, as_of, policy, **settings)
             model.save(where)
     progress("training", 4, 4)
-    return model
+    return replace(model, insist=insist)
 
 
 def _trained(
@@ -167,7 +172,9 @@ def _trained(
     risk = fit_risk(rows, split, settings, level, seed=seed, threads=threads)
     ensemble = None
     if bootstrap:
-        ensemble = Ensemble.fit(rows, split, bootstrap, settings, level, seed=seed, threads=threads)
+        ensemble = Ensemble.fit(
+            rows, snapshots, split, bootstrap, settings, level, seed=seed, threads=threads
+        )
     audits = split.test & (rows.rows["channel"] == "random").to_numpy()
     tested = {
         name: measures(rows.y[part], risk.predict_proba(rows.X[part])[:, 1], rows.weight[part])

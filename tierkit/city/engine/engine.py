@@ -40,6 +40,7 @@ from tierkit.scores.gate import check_scores
 
 __all__ = ["Run", "oracle_scores", "run"]
 
+_OLDEST_FINDING = 1000  # weeks; no floor of a policy reaches back so far
 CHUNK_OBLIGATIONS = 16_384
 """Obligations that a slice holds: small enough for the second-level cache."""
 # Perceived rates are whole numbers in 2**-16; reference rates in 2**-24, so a ratio is shifted by 40 bits.
@@ -194,8 +195,13 @@ def _starting_scores(state: State, world: World, policy: Policy, scores: pd.Data
         raise ValueError("The 'scores' hold none of the enterprises of this world; score the same dataset.")
     if ((risk <= 0) | (risk >= 1)).any() or np.isinf(points).any():
         raise ValueError("A 'risk_probability' must be in (0, 1) and 'credit_points' finite.")
+    unknown = state.recorded == 2
+    if "serious_finding_weeks" in aligned:
+        ago = aligned["serious_finding_weeks"].astype("Float64").to_numpy(np.float64, na_value=np.nan)
+        told = unknown & (ago >= 0) & (ago <= _OLDEST_FINDING)
+        state.serious_week[told] = world.week - ago[told].astype(np.int64)
     if "adverse_record" in aligned:
-        untold = (state.recorded == 2) & aligned["adverse_record"].notna().to_numpy()
+        untold = unknown & aligned["adverse_record"].notna().to_numpy()
         state.recorded[untold] = aligned["adverse_record"].to_numpy()[untold].astype(np.uint8)
     # An enterprise without a score, as one still to enter, starts at the mean of its sector.
     # The mean is taken on the grid and rounded again, so that whoever starts at it stands on the grid as
@@ -290,7 +296,7 @@ def run(
     scores : DataFrame, optional
         ``enterprise_id``, ``risk_probability``, ``credit_points`` as of the start, for policies whose
         tiers rest on models. Without it the rule score stands in. In a world that knows of no records,
-        ``adverse_record`` says who had one.
+        ``adverse_record`` says who had one, and ``serious_finding_weeks`` when something serious was found.
     threads : int
         Threads that share the slices of a week; the result does not depend on it.
     chunk_obligations : int

@@ -17,6 +17,7 @@ from tierkit.city.engine.rules import ADVERSE_EVERY, FADE_WEEKS, MAX_SHIFT, NO_T
 from tierkit.city.keyed_random import ENTERPRISE_LEVEL, Block, philox
 from tierkit.city.world import LOG_ONE, NEVER
 from tierkit.policy.tiers.standing import SOUND_GRADE
+from tierkit.records import SEVERITIES
 
 __all__ = [
     "LOG",
@@ -43,6 +44,8 @@ ALERTED = 5
 """Cause of a check that an off-site alert opened."""
 GUIDANCE = 3
 """Kind of last finding of an obligation that was clean and given guidance."""
+SERIOUS = len(SEVERITIES)
+"""State of an obligation whose violation is serious."""
 FIRST_WEEKS = 104
 """Weeks without a finding after which an offence counts as the first."""
 FLIP_WEEKS = 26
@@ -880,6 +883,8 @@ def _inspect(
                 state.violation[i] = 0
                 state.found_week[i] = week
                 state.found_kind[i] = 2 if disposition >= 3 else 1
+                if v == SERIOUS:
+                    state.serious_week[e] = week
                 _add_event(
                     state.conduct,
                     state.conduct_week,
@@ -1048,6 +1053,19 @@ def set_offsets(world: Any, state: Any, rules: Any, week: Any, offset: Any) -> N
 
 
 @njit(cache=True, nogil=True)
+def _barred(state: Any, rules: Any, e: Any, week: Any, level: Any) -> Any:  # pragma: no cover
+    """Return whether a floor bars an enterprise of a risk level from T1 and from lists."""
+    if rules.floor_risk == 1 and level == len(rules.risk_cut):
+        return True
+    if week - np.int64(state.serious_week[e]) <= rules.floor_weeks:
+        return True
+    for kind in range(len(rules.floor_kind)):
+        if rules.floor_kind[kind] == 1 and week < state.adverse_until[e, kind]:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def candidates(
     world: Any, state: Any, rules: Any, week: Any, margin: Any, points: Any, may: Any
 ) -> None:  # pragma: no cover
@@ -1070,6 +1088,8 @@ def candidates(
         for kind in range(len(rules.merit)):
             if rules.merit[kind] == 0 and week < state.adverse_until[e, kind]:
                 may[e] = 1
+        if _barred(state, rules, e, week, state.risk_level[e]):
+            may[e] = 1
 
 
 @njit(cache=True, nogil=True)
@@ -1178,7 +1198,7 @@ def review(
             counted, rules.credit_cut, rules.slack_points, -1 if fresh else cuts - np.int64(state.grade[e])
         )
         grade = min(cuts - good, SOUND_GRADE) if spared else cuts - good
-        # The best tier that open records allow.
+        # The best tier that open records and floors allow.
         least = np.int64(0)
         for kind in range(len(red_tier)):
             if week < adverse_until[e, kind]:
@@ -1189,6 +1209,8 @@ def review(
             for i in range(first, last):
                 if week < record_until[i] and week - np.int64(record_week[i]) <= rising_weeks:
                     least = np.int64(rising_penalty)
+        if _barred(state, rules, e, week, level):
+            least = max(least, np.int64(1))
         red = False
         worst = np.int64(0)
         for kind in range(len(rules.red_line)):

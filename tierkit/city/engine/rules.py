@@ -174,6 +174,9 @@ class Rules(NamedTuple):
     rising_tier: NDArray[np.uint8]  # (K) the same while it is not older than rising_weeks
     rising_penalty: int  # the same of a penalty
     rising_weeks: int
+    floor_risk: int  # the highest risk level bars from T1 and from lists
+    floor_weeks: int  # so does a serious finding that is not older; -1 for none
+    floor_kind: NDArray[np.uint8]  # (K) so does an open record
     update: NDArray[np.int32]  # (events, 2) by event: margin, points
     bucket: NDArray[np.uint8]  # (events) by event: row of fade
     fade: NDArray[np.int64]  # (HALF_LIVES, FADE_WEEKS) 2**-16
@@ -492,5 +495,8 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         rising_tier=stated(by_records.rising_kinds, by_records.rising_tier, UNINSPECTED_KINDS),
         rising_penalty=int(stated(by_records.rising_kinds, by_records.rising_tier, _INSPECTED).max()),
         rising_weeks=by_records.rising_weeks,
+        floor_risk=int(tier_rule.floors.risk),
+        floor_weeks=tier_rule.floors.serious_weeks,
+        floor_kind=stated(tier_rule.floors.kinds, 1, UNINSPECTED_KINDS),
         **_score_update(policy),
     )

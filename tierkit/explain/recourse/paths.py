@@ -24,11 +24,12 @@ class Obstacle:
     Attributes
     ----------
     code : str
-        ``structure`` (what it is gives no better tier), ``red_line`` (one stands to the end), ``not_before``
+        ``structure`` (what it is gives no better tier), ``red_line`` (one stands to the end), ``serious`` (a
+        finding bars from T1 to the end), ``not_before``
         and ``never`` (a record cannot be repaired so soon, or at all), ``time`` (records fade too slowly),
         ``dwell`` (the tier must stand as long), ``out_of_scope``.
     record_id, kind : str or None
-        The credit event.
+        The credit event, or the inspection.
     until : str or None
         The last day of it, ISO.
     """

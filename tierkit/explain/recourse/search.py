@@ -29,6 +29,8 @@ __all__ = ["MOST_SETS", "Question", "answers", "cheapest_sets", "placed"]
 MOST_SETS = 256
 """Sets of steps that are tried for an enterprise, the cheapest, and all steps together besides."""
 
+_FOUND = "serious_finding_weeks"
+"""What the tier rule asks of inspections; the rest of it is of credit events."""
 _SOURCES: dict[str, list[str]] = {}
 for _feature in FEATURES:
     _SOURCES.setdefault(_feature.source, []).append(_feature.name)
@@ -158,7 +160,16 @@ def answers(
     )[parts.columns]
     out = pd.DataFrame(asked, columns=["question", "steps", "on"])
     out["cost"] = [sum(step.cost for step in steps) for steps in out["steps"]]
-    records = records.take(numbers["credit_events"]).reset_index(drop=True)
+    records = pd.concat(
+        [
+            records[names].take(numbers[source]).reset_index(drop=True)
+            for source, names in (
+                ("credit_events", [name for name in records if name != _FOUND]),
+                ("inspections", [_FOUND]),
+            )
+        ],
+        axis=1,
+    )
     stands = [questions[place] for place in out["question"]]
     return pd.concat([out, placed(model, X, records, stands, out["on"], policy)], axis=1)
 

@@ -212,7 +212,9 @@ def _chunk(
         if one["tier_reason"] == "out_of_scope":
             blocked = (Obstacle("out_of_scope"),)
         elif name in bounds:
-            blocked = _obstacles(rows[name]["credit_events"], question, bounds[name], policy, day, last)
+            known_rows = rows[name]
+            events, checks = known_rows["credit_events"], known_rows["inspections"]
+            blocked = _obstacles(events, checks, question, bounds[name], policy, day, last)
         yield Recourse(
             enterprise_id=name, as_of=f"{day:%Y-%m-%d}", policy=policy.name, tier=question.tier,
             months=months, paths=tuple(paths.get(place, ())), tried=len(question.sets),
@@ -269,6 +271,7 @@ def _bounds(
 
 def _obstacles(
     events: Sequence[Row],
+    inspections: Sequence[Row],
     question: Question,
     bound: str,
     policy: Policy,
@@ -287,6 +290,12 @@ def _obstacles(
             barred |= event["kind"] in policy["red_line_tier.kinds"]
             code = "red_line" if barred else "not_before" if given else "never"
             found.append(Obstacle(code, event["event_id"], event["kind"], f"{until:%Y-%m-%d}"))
+    weeks = policy["floors.serious_weeks"]
+    if weeks and question.tier == TIERS[1]:  # the only better tier is the one from which it bars
+        for check in inspections:
+            free = check["inspected_on"] + 7 * (weeks + 1) * DAY
+            if check["finding"] == "serious" and check["inspected_on"] < day and free > last:
+                found.append(Obstacle("serious", check["check_code"], until=f"{free:%Y-%m-%d}"))
     again = question.since + 7 * policy["review.dwell_weeks"] * DAY
     if again > last:
         found.append(Obstacle("dwell", until=f"{again:%Y-%m-%d}"))

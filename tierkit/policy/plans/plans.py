@@ -125,6 +125,16 @@ def _relief(policy: Policy, say: _Say) -> str:
     return _frequency(policy, say, "T1")
 
 
+def _floors(policy: Policy, say: _Say) -> str:
+    weeks = policy["floors.serious_weeks"]
+    told = {
+        "floors.highest_risk": say("风险最高级", "the highest risk level"),
+        "floors.serious_weeks": say(f"{weeks} 周内有严重问题", f"a serious finding within {weeks} weeks"),
+        "floors.red_line": say("红线记录未了结", "an open red-line record"),
+    }
+    return say.list(words for path, words in told.items() if policy[path]) or _no(say)
+
+
 def _between(policy: Policy, say: _Say) -> str:
     return say("；", "; ").join(f"{tier} {_frequency(policy, say, tier)}" for tier in ("T2", "T3"))
 
@@ -298,6 +308,7 @@ _ROWS = (
     _Row(Label("范围", "scope"), _scope, ("scoring.scope_sectors", "scoring.scope_agencies")),
     _Row(Label("放宽条件（T1）", "relief for (T1)"),
          lambda policy, say: _where(policy, say, "T1"), (*_COMPOSITE, *_MATRIX)),
+    _Row(Label("不得为T1", "never T1"), _floors, ("floors",)),
     _Row(Label("放宽内容", "relief"), _relief, ("frequency.tier.T1",)),
     _Row(Label("居中（T2、T3）", "between (T2, T3)"), _between, ("frequency.tier.T2", "frequency.tier.T3")),
     _Row(Label("加严条件（T4）", "escalation for (T4)"),

@@ -12,10 +12,15 @@ from tierkit.policy.tiers.drift import counts_of, warn_of_shares
 from tierkit.policy.tiers.inputs import check_inputs, standing_of
 from tierkit.policy.tiers.reasons import REASONS, reason_codes
 from tierkit.policy.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
+from tierkit.policy.tiers.standing import BARS
 from tierkit.records import EVENT_KINDS, GRADES, TIERS
 from tierkit.records.gate import day_of, instance_of, scores_of
 
 __all__ = ["assign"]
+
+_BARRED = tuple(
+    ";".join(one for k, one in enumerate(BARS) if code >> k & 1) for code in range(1 << len(BARS))
+)
 
 
 def assign(
@@ -36,9 +41,9 @@ def assign(
     scores : pandas.DataFrame
         ``enterprise_id``, ``sector``, ``risk_probability`` (in [0, 1]), ``credit_points`` and, as
         far as records are known, ``red_line`` (the gravest kind of credit event that stands, or NA),
-        ``standing_records`` (the open records with their weeks, such as ``penalty:12;court_default:80``)
-        and ``adverse_record`` (whether any was ever known; whoever has NA is not spared a bad grade for
-        having none).
+        ``standing_records`` (the open records with their weeks, such as ``penalty:12;court_default:80``),
+        ``adverse_record`` (whether any was ever known; whoever has NA is not spared a bad grade for
+        having none) and ``serious_finding_weeks`` (since the last serious finding of an inspection, or NA).
     policy : Policy, name or path
     previous : pandas.DataFrame, optional
         The last assignment: ``enterprise_id``, ``tier``, ``risk_level``, ``credit_grade`` and either
@@ -63,8 +68,11 @@ def assign(
         differs from the last one; true for the new, so
         that ``assigned_on`` is this day where it is true and the last one where not); ``composite_points``
         (NaN under a matrix); ``red_line`` (the kind where it caps the grade, else NA); ``tier_record`` (the
-        kind of open record for which the policy states a tier, else NA); ``without_record`` (whether the
-        credit counts as grade B although the points are fewer, as there never was an adverse record).
+        kind of open record for which the policy states a tier, or that bars from T1, else NA);
+        ``without_record`` (whether the
+        credit counts as grade B although the points are fewer, as there never was an adverse record);
+        ``barred_by`` (the floors under which the enterprise can be neither T1 nor on an unmonitored list, of
+        ``red_line``, ``serious`` and ``highest_risk``, joined by ``;``).
 
     Raises
     ------
@@ -121,6 +129,7 @@ def assign(
             "red_line": _category(np.where(capping, standing.red_line, -1), EVENT_KINDS),
             "tier_record": _category(placed.record, EVENT_KINDS),
             "without_record": placed.without_record,
+            "barred_by": _category(placed.bars.T @ (1 << np.arange(len(BARS))), _BARRED),
         },
         index=scores.index,
     )

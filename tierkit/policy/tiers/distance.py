@@ -14,6 +14,7 @@ from tierkit.policy.tiers.rule import (
     Placement,
     Steps,
     TierRule,
+    place_among,
 )
 from tierkit.policy.tiers.standing import SOUND_GRADE, Standing
 from tierkit.records import TIERS
@@ -73,8 +74,9 @@ def _along_risk(rule: TierRule, margin: Steps, placed: Placement) -> Iterator[Cr
     for k, cut in enumerate(rule.risk_cuts):
         up = placed.level <= k
         move = np.where(up, cut + slack, cut - slack - 1) - margin
-        tier = rule.matrix[np.where(up, k + 1, k), placed.grade]
-        yield move, np.full(len(margin), True), np.maximum(tier, placed.floor)
+        level = np.where(up, k + 1, k)
+        tier = np.maximum(rule.matrix[level, placed.grade], placed.floor)
+        yield move, np.full(len(margin), True), np.maximum(tier, _barred(rule, level))
 
 
 def _along_credit(
@@ -87,7 +89,14 @@ def _along_credit(
         grade = worst - np.where(up, k + 1, k)
         grade = np.where(spared, np.minimum(grade, SOUND_GRADE), grade)
         tier = rule.matrix[placed.level, np.maximum(grade, np.minimum(cap, worst))]
+        tier = np.maximum(tier, _barred(rule, placed.level))
         yield move, np.full(len(points), True), np.maximum(tier, placed.floor)
+
+
+def _barred(rule: TierRule, level: Steps) -> NDArray[np.bool_]:
+    """Return whom the risk level bars from T1."""
+    barred: NDArray[np.bool_] = (level == rule.levels - 1) & rule.floors.risk
+    return barred
 
 
 def _along_composite(
@@ -104,6 +113,7 @@ def _along_composite(
     # no step down does.
     counted = np.where(spared, np.maximum(points, rule.by_records.sound_points), points)
     score, slack = rule.weighted(margin, counted), rule.slack_points * WEIGHT_ONE * placed.known
+    slack_margin = rule.slack_margin * placed.known
 
     def crossings(weight: int, sign: int) -> Iterator[Crossing]:
         for k, cut in enumerate(rule.composite_cuts):
@@ -116,10 +126,23 @@ def _along_composite(
     def of_points() -> Iterator[Crossing]:
         for move, possible, target in crossings(rule.credit_weight, 1):
             lasting = ~spared | (counted + move >= rule.by_records.sound_points)
+            target = np.maximum(target, _barred(rule, placed.level))
             yield move + counted - points, possible & lasting, target
 
+    def of_risk() -> Iterator[Crossing]:
+        for move, possible, target in crossings(rule.risk_weight, -1):
+            level = place_among(margin + move, rule.risk_cuts, slack_margin, placed.level)
+            yield move, possible, np.maximum(target, _barred(rule, level))
+        # Into the highest risk level and out of it, where that bars from T1.
+        cut, highest = rule.risk_cuts[-1], placed.level == rule.levels - 1
+        move = np.where(highest, cut - slack_margin - 1, cut + slack_margin) - margin
+        moved = rule.weighted(margin + move, counted)
+        there = top - place_among(moved, rule.composite_cuts, slack, top - tier)
+        target = np.maximum(np.maximum(there, cap), placed.floor)
+        yield move, np.full(len(tier), rule.floors.risk), np.maximum(target, ~highest)
+
     return (
-        _nearest(crossings(rule.risk_weight, -1), tier, margin, _MARGIN_STEPS, better=-1),
+        _nearest(of_risk(), tier, margin, _MARGIN_STEPS, better=-1),
         _nearest(of_points(), tier, points, _POINT_STEPS, better=1),
     )
 

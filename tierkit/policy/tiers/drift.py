@@ -1,5 +1,6 @@
 """Warn where the shares that cut-offs give are far from those for which they were set."""
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +13,28 @@ import pandas as pd
 from tierkit import texts
 from tierkit.policy.core import Policy
 from tierkit.policy.files.problems import PolicyWarning
+from tierkit.policy.specification import spec_of
 from tierkit.policy.tiers.cutoffs import AIMED, COMPOSITE, CREDIT, RISK, aims_of, binomial_interval, in_scope
 from tierkit.policy.tiers.rule import is_composite
 from tierkit.records import GRADES, SHANGHAI, TIERS
 
-__all__ = ["FAR", "LEAST", "Gap", "SharesWarning", "counts_of", "gaps", "unheeded", "warn_of_shares"]
+__all__ = [
+    "FAR",
+    "LEAST",
+    "Gap",
+    "SharesWarning",
+    "counts_of",
+    "from_elsewhere",
+    "gaps",
+    "origin",
+    "unheeded",
+    "warn_of_shares",
+]
 
 FAR = 0.25
 """Difference of a share from its target that is told: more than a model of its own makes between two cities
 of one generator, 20 points of risk level 1 for 20,000 enterprises of seeds 2024 and 2025."""
+_WORLD = re.compile(r"(?P<n>[\d,]+) enterprises, seed (?P<seed>\d+), as of (?P<date>\d{4}-\d\d-\d\d)$")
 LEAST = 5000
 """Fewest enterprises in scope of whom it is told: from the records of fewer no model has learned enough for
 shares to settle."""
@@ -87,7 +101,7 @@ def gaps(policy: Policy, counts: Mapping[str, int]) -> list[Gap]:
     if n < LEAST or policy.oracle:
         return []
     found = []
-    least = 0.0 if _of_another_place(policy) else FAR
+    least = 0.0 if from_elsewhere(policy) else FAR
     for kind, levels, shares in _targets(policy):
         count, target = 0, 0.0
         for k, level in enumerate(levels[:-1]):
@@ -98,11 +112,63 @@ def gaps(policy: Policy, counts: Mapping[str, int]) -> list[Gap]:
     return sorted(found, key=lambda one: -abs(one.share - one.target))
 
 
-def _of_another_place(policy: Policy) -> bool:
-    """Return whether the cut-offs of a policy of elsewhere are still those of the presets."""
+def from_elsewhere(policy: Policy) -> bool:
+    """Return whether the cut-offs of a policy of elsewhere are still those of the presets.
+
+    Examples
+    --------
+    >>> from_elsewhere(Policy.load("jiading-2025"))
+    False
+    """
     if policy.place in (None, SHANGHAI):
         return False
     return bool(policy["scoring.reference"] == Policy.load("legacy")["scoring.reference"])
+
+
+def origin(policy: Policy, lang: str) -> list[str]:
+    """Return where the numbers come from that decide about tiers: hardly ever from the text of a plan.
+
+    Parameters
+    ----------
+    policy : Policy
+    lang : {"zh", "en"}
+
+    Returns
+    -------
+    list of str
+        Sentences, each cut-offs' origin once, and that they are of another place where they are.
+
+    Examples
+    --------
+    >>> print(*origin(Policy.load("jiading-2025"), "en"))
+    jiading-2025 holds no numbers for risk cut-offs, credit cut-offs: tierkit set them from target shares, ...
+    """
+    paths = [COMPOSITE] if is_composite(policy) else [RISK, CREDIT]
+    known = spec_of(policy.place)
+    found: dict[tuple[str, str], list[str]] = {}
+    for path in paths:
+        one = policy.parameter(path)
+        ground = (one.assumption or "", "" if one.assumption else one.source or "")
+        found.setdefault(ground, []).append(known[path].label.text(lang))
+    told = []
+    for (why, source), names in found.items():
+        about = {"policy": policy.name, "what": texts.join(names, lang)}
+        if why.startswith(AIMED):
+            on = _reference(why.removeprefix(AIMED), lang)
+            told.append(texts.text("cutoffs.origin.aimed", lang, reference=on, **about))
+        elif why:
+            told.append(texts.text("cutoffs.origin.given", lang, why=why, **about))
+        else:
+            told.append(texts.text("cutoffs.origin.text", lang, source=source, **about))
+    if from_elsewhere(policy) and policy.place is not None:
+        told.append(texts.text("cutoffs.origin.elsewhere", lang, place=policy.place.label.text(lang)))
+    return told
+
+
+def _reference(why: str, lang: str) -> str:
+    """Return on whom cut-offs were set, of the presets' reference world in the reader's language."""
+    world = _WORLD.search(why)
+    return texts.text("cutoffs.world", lang, **world.groupdict()) if world else why
 
 
 def _targets(policy: Policy) -> Iterator[tuple[str, Sequence[str], tuple[float, ...]]]:
@@ -137,7 +203,7 @@ def warn_of_shares(policy: Policy, counts: Mapping[str, int], stacklevel: int = 
     first, *others = found
     more = f" (so far off are {1 + len(others)} shares)" if others else ""
     place = policy.place
-    where = f", and not in {place.label.en}" if place and _of_another_place(policy) else ""
+    where = f", and not in {place.label.en}" if place and from_elsewhere(policy) else ""
     points = 100 * abs(first.share - first.target)
     warnings.warn(
         f"{first.sentence(policy, 'en').rstrip('.')}{where}: {points:.1f} points apart{more}. "

@@ -18,6 +18,7 @@ __all__ = ["check_inputs", "standing_of"]
 
 _SCORES = ("enterprise_id", "sector", "risk_probability", "credit_points")
 _RECORD = re.compile(r"(\w+):(\d{1,4})")
+_MOST_WEEKS = 10**5
 _PREVIOUS = ("enterprise_id", "tier", "risk_level", "credit_grade")
 
 
@@ -128,6 +129,13 @@ def _score_problems(scores: pd.DataFrame, policy: Policy) -> list[Problem]:
         message = "is not kinds of open records with their weeks, such as 'penalty:12;court_default:80'"
         remedy = f"Use {', '.join(REPAIRABLE_KINDS)}, or leave it empty."
         problems += _problem(scores, "scores", "standing_records", texts.isin(wrong), message, remedy)
+    if "serious_finding_weeks" in scores:
+        told = scores["serious_finding_weeks"]
+        weeks = _numbers(told)
+        bad = told.notna().to_numpy() & ~((weeks >= 0) & (weeks == np.floor(weeks)) & (weeks < _MOST_WEEKS))
+        message = "is no whole number of weeks since a serious finding"
+        remedy = "Give the weeks since the last one, or leave it empty if there was none."
+        problems += _problem(scores, "scores", "serious_finding_weeks", bad, message, remedy)
     if "adverse_record" in scores:
         levels, remedy = (True, False), "Say true or false, or leave it empty if nobody knows."
         told = scores["adverse_record"]
@@ -177,6 +185,10 @@ def standing_of(scores: pd.DataFrame) -> Standing:
     if "adverse_record" in scores:
         never = np.asarray(scores["adverse_record"].isin([False]), np.bool_)
         out = out._replace(clean=never & (out.weeks.max(axis=1) < 0))
+    if "serious_finding_weeks" in scores:
+        out = out._replace(
+            serious=np.nan_to_num(_numbers(scores["serious_finding_weeks"]), nan=-1).astype(np.int64)
+        )
     return out
 
 

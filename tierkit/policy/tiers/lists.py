@@ -2,9 +2,9 @@
 
 A list that is filled depends on everybody in it, and so on the whole city: `tierkit.policy.tiers.assign`,
 which looks at rows one by one, cannot tell it. On an agency's list go those under its supervision who have no
-open adverse record and are not in the highest risk level, in the order of their risk, then of their points,
-most first, then as they stand in the table, until it holds the target share of all whom the agency supervises
-(and the policy's scope holds), rounded down.
+open adverse record, are not in the highest risk level and are not barred by a floor, in the order of their
+risk, then of their points, most first, then as they stand in the table, until it holds the target share of
+all whom the agency supervises (and the policy's scope holds), rounded down.
 """
 
 import numpy as np
@@ -78,7 +78,8 @@ def listed(scores: pd.DataFrame, policy: PolicyLike, supervised: pd.DataFrame) -
     Parameters
     ----------
     scores : pandas.DataFrame
-        Of everybody, as `tierkit.policy.tiers.assign` takes them.
+        Of everybody, as `tierkit.policy.tiers.assign` takes them. With ``risk_level``, as it gave it, who is
+        held in the highest by hysteresis counts as in it.
     policy : Policy, name or path
     supervised : pandas.DataFrame
         ``enterprise_id`` and ``agency``: who is under whose supervision, such as the open obligations. Pairs
@@ -120,8 +121,12 @@ def listed(scores: pd.DataFrame, policy: PolicyLike, supervised: pd.DataFrame) -
     order = np.lexsort((-points, margin))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    rank[standing_of(scores).weeks.max(axis=1, initial=-1) >= 0] = -1
-    rank[margin >= rule.risk_cuts[-1]] = -1
+    standing, highest = standing_of(scores), margin >= rule.risk_cuts[-1]
+    rank[standing.weeks.max(axis=1, initial=-1) >= 0] = -1
+    rank[highest] = -1
+    if "risk_level" in scores:
+        highest |= scores["risk_level"].to_numpy() == rule.levels
+    rank[rule.floors.bars(standing, highest).any(axis=0)] = -1
     inside = np.flatnonzero(rule.in_scope[sector][who])
     cell = pd.factorize(pairs["agency"].iloc[inside])[0].astype(np.int64)
     if policy["lists.unmonitored.by"] == "agency_sector":

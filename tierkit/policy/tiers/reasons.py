@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tierkit.policy import Policy
 from tierkit.policy.tiers.rule import Placement
+from tierkit.policy.tiers.standing import BARS
 from tierkit.records import LEVELS, Label
 
 __all__ = ["REASONS", "reason_codes", "sentences"]
@@ -39,6 +40,20 @@ REASONS: Mapping[str, Label] = MappingProxyType(
             "等级按规定不得优于{least}，列为{tier}（{tier_label}）。",
             "An adverse record ({record}) is open and not older than {escalation_weeks} weeks, under which "
             "the policy allows no tier better than {least} whatever the risk: tier {tier} ({tier_label}).",
+        ),
+        "floor_red_line": Label(
+            "存在未了结的红线记录（{record}），等级按底线规定不得为T1，列为{tier}（{tier_label}）。",
+            "A record that is a red line ({record}) is open, under which nobody is T1: tier {tier} "
+            "({tier_label}).",
+        ),
+        "floor_serious": Label(
+            "检查发现严重问题未超过{serious_weeks}周，等级按底线规定不得为T1，列为{tier}（{tier_label}）。",
+            "A serious finding is not older than {serious_weeks} weeks, and for so long nobody is T1: tier "
+            "{tier} ({tier_label}).",
+        ),
+        "floor_highest_risk": Label(
+            "风险为最高的{risk_level}级，等级按底线规定不得为T1，列为{tier}（{tier_label}）。",
+            "Risk level {risk_level} is the highest, of which nobody is T1: tier {tier} ({tier_label}).",
         ),
         "record_needed": Label(
             "没有不良信用记录，信用按不低于B级计，列为{tier}（{tier_label}）。",
@@ -71,8 +86,8 @@ _WITHOUT_RECORD = Label(
 
 
 _DECIDING = (
-    "out_of_scope", "held_by_dwell", "red_line_tier", "escalated", "red_line", "held_by_margin",
-    "record_needed",
+    "out_of_scope", *(f"floor_{one}" for one in BARS), "red_line_tier", "escalated", "held_by_dwell",
+    "red_line", "held_by_margin", "record_needed",
 )  # fmt: skip
 
 
@@ -82,9 +97,10 @@ def reason_codes(placed: Placement, composite: bool) -> NDArray[np.int8]:
     return np.select(
         [
             ~placed.in_scope,
-            placed.tier != placed.candidate,
+            *(placed.by_floor & barred for barred in placed.bars),
             placed.by_record & placed.red_tier,
             placed.by_record,
+            placed.tier != placed.candidate,
             placed.by_red_line,
             placed.candidate != placed.fresh,
             placed.by_need & placed.without_record,
@@ -124,6 +140,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
         "hysteresis_points": f"{policy['review.hysteresis_points']:g}",
         "dwell_weeks": policy["review.dwell_weeks"],
         "escalation_weeks": policy["escalation.max_weeks"],
+        "serious_weeks": policy["floors.serious_weeks"],
     }
     texts = []
     for row in assigned.to_dict("records"):

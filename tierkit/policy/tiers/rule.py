@@ -20,15 +20,18 @@ the grid once, so the same records give the same tier on every machine and in ev
    points' slack and the previous tier as the previous place; a cap of A, B, C, D is a cap of T1, T2, T3, T4.
    While a record is open that is a red line to a tier, or that escalates and is not older than that, the
    tier is the one that the policy states for it, or a worse one.
-5. **Dwell.** If the tier differs from the previous one, which is younger than the dwell, and no red line
+5. **Floors.** Whoever is of the highest risk level, had a serious finding that is not older than the policy
+   says, or has an open record that the policy calls a red line, is not T1 where the policy has that floor:
+   T2 takes its place. What step 4 gives holds where it is worse.
+6. **Dwell.** If the tier differs from the previous one, which is younger than the dwell, and no red line
    caps the grade, the previous tier stays (level and grade move all the same), but never above the tier that
-   an open record states.
-6. **Scope.** Outside the policy's sectors the tier is `NEUTRAL_TIER`, whatever the scores.
+   an open record states, nor above a floor.
+7. **Scope.** Outside the policy's sectors the tier is `NEUTRAL_TIER`, whatever the scores.
 
 An enterprise is on the unmonitored list by rule if that is how the list is made, the list is enabled, its
 sector is in scope, its margin is at most, its points are at least what the list asks, no red line caps its
-grade, and no open record states a tier worse than T1. Lists that are filled to a share depend on everybody:
-`tierkit.policy.tiers.lists`.
+grade, no open record states a tier worse than T1, and no floor bars it. Lists that are filled to a share
+depend on everybody: `tierkit.policy.tiers.lists`.
 """
 
 from dataclasses import dataclass
@@ -40,7 +43,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tierkit.arrays import Floats, Ints
 from tierkit.policy import Policy
-from tierkit.policy.tiers.standing import SOUND_GRADE, RecordRule, Standing
+from tierkit.policy.tiers.standing import SOUND_GRADE, FloorRule, RecordRule, Standing
 from tierkit.records import EVENT_KINDS, GRADES, TIERS
 
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "margin_steps",
     "margins",
     "place",
+    "place_among",
     "point_steps",
 ]
 
@@ -171,13 +175,17 @@ class Placement(NamedTuple):
     by_red_line: NDArray[np.bool_]
     """Whether the candidate would be another but for a red line on the grade."""
     by_record: NDArray[np.bool_]
-    """Whether the candidate would be another but for the tier that an open record states."""
+    """Whether the tier would be another but for the one that an open record states."""
     red_tier: NDArray[np.bool_]
     """Whether the record that states a tier is a red line; otherwise it escalates."""
     record: Steps
-    """Event kind of the record that states a tier; -1 where none states one worse than T1."""
+    """Event kind of the record that states a tier or bars from T1; -1 where none states one worse."""
     floor: Steps
-    """Best tier that open records allow."""
+    """Best tier that records allow, findings included, but not the risk level."""
+    bars: NDArray[np.bool_]
+    """Which of `tierkit.policy.tiers.standing.BARS` bar from T1 and from lists, shape (3, n)."""
+    by_floor: NDArray[np.bool_]
+    """Whether the tier would be T1 but for one of them."""
     without_record: NDArray[np.bool_]
     """Whether grade or points are better than the points alone give, as there is no adverse record."""
     by_need: NDArray[np.bool_]
@@ -215,6 +223,7 @@ class TierRule:
     caps: Steps
     """Cap of the grade by event kind, with 0 for none and a last entry of 0 for no record."""
     by_records: RecordRule
+    floors: FloorRule
     list_enabled: bool
     list_margin: int
     list_points: int
@@ -252,6 +261,7 @@ class TierRule:
             in_scope=np.array([sector in scope for sector in sectors] or [True]),
             caps=np.array([*caps, 0]),
             by_records=RecordRule.of(policy, credit_cuts),
+            floors=FloorRule.of(policy),
             list_enabled=lists_by_rule(policy),
             list_margin=int(margin_steps(policy["lists.unmonitored.max_risk"])),
             list_points=int(point_steps(policy["lists.unmonitored.min_points"])),
@@ -279,13 +289,13 @@ class TierRule:
         return self.credit_weight * points - self.risk_weight * margin
 
 
-def _place(score: Steps, cuts: Steps, slack: int, previous: Steps) -> Steps:
+def place_among(score: Steps, cuts: Steps, slack: Steps | int, previous: Steps) -> Steps:
     """Return the place of each score among the cut-offs, previous places kept within the slack."""
     # With the slack at 0, `low`, `high` and `plain` are one number and the previous place does not matter.
-    shifted = score[:, None]
+    shifted, slacks = score[:, None], np.asarray(slack).reshape(-1, 1)
     plain = (shifted >= cuts).sum(axis=1)
-    low = (shifted >= cuts + slack).sum(axis=1)
-    high = (shifted >= cuts - slack).sum(axis=1)
+    low = (shifted >= cuts + slacks).sum(axis=1)
+    high = (shifted >= cuts - slacks).sum(axis=1)
     kept: Steps = np.where(previous == _NONE, plain, np.minimum(np.maximum(previous, low), high))
     return kept
 
@@ -293,7 +303,7 @@ def _place(score: Steps, cuts: Steps, slack: int, previous: Steps) -> Steps:
 def place(
     rule: TierRule, margin: Steps, points: Steps, sector: Steps, standing: Standing, previous: Previous
 ) -> Placement:
-    """Apply steps 1 to 6 of the rule in this module's docstring.
+    """Apply steps 1 to 7 of the rule in this module's docstring.
 
     Parameters
     ----------
@@ -308,7 +318,7 @@ def place(
     points = points + rule.sector_offset[sector]
     counted, spared = rule.by_records.counted(points, standing), rule.by_records.spared(standing)
     cap = rule.caps[standing.red_line]
-    floor, record, red_tier = rule.by_records.stated(standing)
+    least, record, red_tier = rule.by_records.stated(standing)
     # A policy with fewer levels or grades than that of the last assignment has no such place to keep.
     known = (previous.tier != _NONE) & (previous.level < rule.levels) & (previous.grade < rule.grades)
     last = Previous(*(np.where(known, one, _NONE) for one in previous))
@@ -318,16 +328,23 @@ def place(
     # With and without the red line, the need of a record and what was before: the differences are the
     # reasons. What decides is the first.
     level, grade, own = _steps_1_to_4(rule, margin, counted, cap, spared, last)
-    fresh = _steps_1_to_4(rule, margin, counted, cap, spared, nobody)[2]
+    anew, _, fresh = _steps_1_to_4(rule, margin, counted, cap, spared, nobody)
     others = [
         tuple(_steps_1_to_4(rule, margin, values, caps, sound, before)[2] for before in (last, nobody))
         for values, caps, sound in ((counted, uncapped, spared), (points, cap, unspared))
     ]
-    candidate, first = np.maximum(own, floor), np.maximum(fresh, floor)
+    bars, bars_anew = (rule.floors.bars(standing, one == rule.levels - 1) for one in (level, anew))
+    barred = bars.any(axis=0)
+    of_records, of_records_anew = np.maximum(own, least), np.maximum(fresh, least)
+    candidate = np.maximum(of_records, barred)
+    first = np.maximum(of_records_anew, bars_anew.any(axis=0))
     dwells = known & (candidate != previous.tier) & (previous.weeks < rule.dwell) & (cap == 0)
+    # What the dwell keeps, records and floors may still lower; then they are the reason, and not the dwell.
+    kept = np.where(dwells, previous.tier, candidate)
+    kept_by_records = np.maximum(kept, least)
     in_scope = rule.in_scope[sector]
     neutral = TIERS.index(NEUTRAL_TIER)
-    listed = (margin <= rule.list_margin) & (points >= rule.list_points) & (cap == 0) & (floor == 0)
+    listed = (margin <= rule.list_margin) & (points >= rule.list_points) & (cap == 0) & (least == 0) & ~barred
 
     def made(without: tuple[Steps, ...], now: Steps, anew: Steps) -> NDArray[np.bool_]:
         """Return where what was left out decides: in the candidate, or where that is what comes anew."""
@@ -336,7 +353,7 @@ def place(
         return decides
 
     return Placement(
-        tier=np.where(in_scope, np.maximum(np.where(dwells, previous.tier, candidate), floor), neutral),
+        tier=np.where(in_scope, np.maximum(kept_by_records, barred), neutral),
         level=level,
         grade=grade,
         composite=rule.weighted(margin, counted) // WEIGHT_ONE,
@@ -345,10 +362,16 @@ def place(
         candidate=np.where(in_scope, candidate, neutral),
         fresh=np.where(in_scope, first, neutral),
         by_red_line=made(others[0], own, fresh),
-        by_record=made((own, fresh), candidate, first),
+        by_record=np.where(dwells, kept_by_records > kept, made((own, fresh), of_records, of_records_anew)),
         red_tier=red_tier,
-        record=np.where(in_scope, record, -1),
-        floor=floor,
+        record=np.where(in_scope, np.where(record < 0, rule.floors.record(standing), record), -1),
+        floor=np.maximum(least, bars[:-1].any(axis=0)),
+        bars=bars & in_scope,
+        by_floor=np.where(
+            dwells,
+            barred & (kept_by_records == 0),
+            made((of_records, of_records_anew), candidate, first),
+        ),
         without_record=spared & in_scope & (points < rule.by_records.sound_points),
         by_need=made(others[1], own, fresh),
         known=known,
@@ -360,10 +383,10 @@ def _steps_1_to_4(
 ) -> tuple[Steps, Steps, Steps]:
     """Return level, capped grade and the tier that both give."""
     worst = rule.grades - 1
-    level = _place(margin, rule.risk_cuts, rule.slack_margin, last.level)
+    level = place_among(margin, rule.risk_cuts, rule.slack_margin, last.level)
     old_rank = np.where(last.grade == _NONE, _NONE, worst - last.grade)
     # Places count upwards from the worst points, grades downwards from A.
-    grade = worst - _place(points, rule.credit_cuts, rule.slack_points, old_rank)
+    grade = worst - place_among(points, rule.credit_cuts, rule.slack_points, old_rank)
     # The points alone do not do it: a grade from before may be held within the slack.
     grade = np.where(spared, np.minimum(grade, SOUND_GRADE), grade)
     grade = np.maximum(grade, np.minimum(cap, worst))
@@ -372,5 +395,5 @@ def _steps_1_to_4(
     top = len(TIERS) - 1
     old_rank = np.where(last.tier == _NONE, _NONE, top - last.tier)
     slack = rule.slack_points * WEIGHT_ONE
-    tier = top - _place(rule.weighted(margin, points), rule.composite_cuts, slack, old_rank)
+    tier = top - place_among(rule.weighted(margin, points), rule.composite_cuts, slack, old_rank)
     return level, grade, np.maximum(tier, cap)

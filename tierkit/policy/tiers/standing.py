@@ -1,4 +1,4 @@
-"""What open records, and having none, do to a tier: steps 3 and 4 of `tierkit.policy.tiers.rule`."""
+"""What records, and having none, do to a tier: steps 3 to 5 of `tierkit.policy.tiers.rule`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +11,10 @@ from tierkit.policy import Policy
 from tierkit.policy.specification import ANY_KIND
 from tierkit.records import EVENT_KINDS, GRADES, GRAVITY, REPAIRABLE_KINDS, TIERS
 
-__all__ = ["SOUND_GRADE", "RecordRule", "Standing"]
+__all__ = ["BARS", "SOUND_GRADE", "FloorRule", "RecordRule", "Standing"]
+
+BARS = ("red_line", "serious", "highest_risk")
+"""What may bar an enterprise from T1 and from unmonitored lists; of several the first is told."""
 
 SOUND_GRADE = GRADES.index("B")
 """Code of the worst grade of whoever never had an adverse record."""
@@ -32,12 +35,14 @@ class Standing(NamedTuple):
     """Weeks since the youngest open record, by enterprise and event kind; -1 for none."""
     clean: NDArray[np.bool_]
     """Whether it is known that there never was an adverse record."""
+    serious: Ints
+    """Weeks since the last serious finding that is known; -1 for none."""
 
     @classmethod
     def nothing(cls, n: int) -> "Standing":
         """Return that no record stands, and that nobody knows of those before."""
         weeks = np.full((n, len(EVENT_KINDS)), -1, np.int64)
-        return cls(np.full(n, -1, np.int64), weeks, np.zeros(n, np.bool_))
+        return cls(np.full(n, -1, np.int64), weeks, np.zeros(n, np.bool_), np.full(n, -1, np.int64))
 
 
 @dataclass(frozen=True)
@@ -105,3 +110,54 @@ class RecordRule:
         telling = np.where(by_red[:, None], red, rising)[:, _BY_GRAVITY]
         kind = np.where(floor > 0, np.array(_BY_GRAVITY)[telling.argmax(axis=1)], -1)
         return floor, kind, by_red
+
+
+@dataclass(frozen=True)
+class FloorRule:
+    """Whom a policy bars from T1 and from unmonitored lists, whatever the scores come to.
+
+    Attributes
+    ----------
+    risk : bool
+        Whether the highest risk level bars.
+    serious_weeks : int
+        The oldest serious finding that bars; -1 if none does.
+    kinds : ndarray of bool
+        By event kind, whether an open record bars, as one that the policy calls a red line; a last entry of
+        false for no record.
+    """
+
+    risk: bool
+    serious_weeks: int
+    kinds: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, policy: Policy) -> "FloorRule":
+        """Return the floors of a policy.
+
+        Examples
+        --------
+        >>> rule = FloorRule.of(Policy.load("jiading-2025"))
+        >>> rule.risk, rule.serious_weeks, bool(rule.kinds[EVENT_KINDS.index("serious_dishonesty")])
+        (True, 52, True)
+        """
+        capping = [policy["red_lines"].get(kind, GRADES[0]) != GRADES[0] for kind in EVENT_KINDS]
+        red = np.array(capping) | np.isin(EVENT_KINDS, policy["red_line_tier.kinds"])
+        return cls(
+            risk=policy["floors.highest_risk"],
+            serious_weeks=policy["floors.serious_weeks"] or -1,
+            kinds=np.append(red & policy["floors.red_line"], False),
+        )
+
+    def bars(self, standing: Standing, highest: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return whom each of `BARS` bars, shape (3, n), given who is of the highest risk level."""
+        found = (standing.serious >= 0) & (standing.serious <= self.serious_weeks)
+        return np.stack([self.record(standing) >= 0, found, highest & self.risk])
+
+    def record(self, standing: Standing) -> Ints:
+        """Return the event kind of the gravest open record that bars; -1 for none."""
+        opened = (standing.weeks >= 0) & self.kinds[:-1]
+        kind = np.where(opened.any(axis=1), np.array(_BY_GRAVITY)[opened[:, _BY_GRAVITY].argmax(axis=1)], -1)
+        # The red line is open whether or not it is told among those that are.
+        told: Ints = np.where(self.kinds[standing.red_line], standing.red_line, kind)
+        return told
