@@ -148,6 +148,12 @@ def explain(
             metavar="ID", help="Also tell what would be without this record; may be given several times."
         ),
     ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File of scores of that day, which says on which agencies' lists it is."
+        ),
+    ] = None,
     background: Annotated[
         int, typer.Option(metavar="N", help="Measure risk against N enterprises of DIR, drawn at random.")
     ] = 0,
@@ -157,7 +163,7 @@ def explain(
 
     done = dossier.explain(
         model, data, as_of, enterprise, out, policy=policy, lang=lang, previous=previous, reviews=reviews,
-        without=without or (), background=background, threads=cores(),
+        without=without or (), scores=scores, background=background, threads=cores(),
     )  # fmt: skip
     return Answer(done.to_dict(), "\n".join([*done.sentences(), "", f"Wrote '{out}'."]))
 

@@ -14,6 +14,7 @@ from scipy.special import logit
 
 from tierkit import texts
 from tierkit.explain.evidence import Record, records_of
+from tierkit.explain.listing import Listing, listing_of
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, GROUPS
 from tierkit.policy import Policy
@@ -126,6 +127,8 @@ class Reasons(Result):
         Whether the hysteresis that keeps a last tier is part of these distances.
     unmonitored, held : bool
         On the list of those that get no planned inspection; kept by hysteresis or dwell.
+    listed : Listing or None
+        How it came on the list, or that nobody told; None under a policy without one.
     flags : tuple of str
         What the models had not seen when they were trained.
     background : int or None
@@ -160,6 +163,7 @@ class Reasons(Result):
     held: bool
     flags: tuple[str, ...]
     background: int | None = None
+    listed: Listing | None = None
     lang: str = "zh"
     place: Place = SHANGHAI
 
@@ -227,13 +231,17 @@ class Reasons(Result):
         lang = lang or self.lang
         return [
             self.rule.text(lang),
-            *([texts.text("reason.unmonitored", lang)] if self.unmonitored else []),
+            *filter(None, [self.list_sentence(lang)]),
             *(self.distance_sentence(axis, lang) for axis in AXES),
             self.risk_sentence(lang),
             *self._facts("risk", lang, top, records),
             self.credit_sentence(lang),
             *self._facts("credit", lang, top, records),
         ]
+
+    def list_sentence(self, lang: str) -> str:
+        """Return whether and why the enterprise is on an unmonitored list; nothing where there is none."""
+        return "" if self.listed is None else self.listed.sentence(lang, self.place)
 
     def risk_sentence(self, lang: str) -> str:
         """Return the risk in one sentence."""
@@ -310,6 +318,7 @@ class Reasons(Result):
         )
         for name in ("risk_boundaries", "credit_boundaries", "flags"):
             known[name] = tuple(data[name])
+        known["listed"] = Listing.from_dict(data["listed"]) if data.get("listed") else None
         known["composite"] = tuple(data["composite"]) if data["composite"] else None
         for name in ("distance_risk", "distance_credit"):
             known[name] = float("nan") if data[name] is None else data[name]
@@ -439,6 +448,7 @@ def reasons(
         distance_credit=float(known["distance_credit"]),
         buffered=bool(known["buffered"]),
         unmonitored=bool(known["unmonitored"]),
+        listed=listing_of(policy, enterprise_id, on=bool(known["unmonitored"])),
         held=bool(known["held"]),
         flags=_flags(risk, credit, row),
         background=None if background is None else len(background),

@@ -347,9 +347,12 @@ def _dossiers(
     ids = order["enterprise_id"].head(most).tolist()
     tiers = order.set_index("enterprise_id")["tier"]
     (draft / "dossiers").mkdir()
+    rows = order.head(most).set_index("enterprise_id")["unmonitored_by"]
+    on_lists = {str(one): [by for by in str(named).split(";") if by] for one, named in rows.items()}
     made = sheets(
         scored.model, scored.files, scored.about["as_of"], ids, scored.policy, previous=scored.last,
         reviews=decisions, facts={"data_hash": digest}, threads=scored.threads, progress=scored.progress,
+        on_lists=on_lists,
     )  # fmt: skip
     written = write_dossiers(
         made, scored.policy, as_of=scored.about["as_of"], languages=languages,

@@ -24,9 +24,18 @@ from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location
-from tierkit.jobs.simulation import KAPPA, KAPPAS, MOST_REPLICATES, headline_rows, report_of, tiers_under
+from tierkit.jobs.simulation import (
+    KAPPA,
+    KAPPAS,
+    MOST_REPLICATES,
+    headline_rows,
+    report_of,
+    supervised,
+    tiers_under,
+)
 from tierkit.policy import PLANS, Policy
 from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import listed as on_lists
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset, validate, write_dataset
 from tierkit.records.files import sha256
@@ -240,7 +249,14 @@ def _cases(model: Model, data: Dataset, scores: pd.DataFrame, policy: Policy) ->
     order = scores["risk_probability"].to_numpy()
     chosen = [int(order.argmin()), int(near.to_numpy().argmin()), int(order.argmax())]
     ids = list(dict.fromkeys(assigned["enterprise_id"].iloc[k] for k in chosen))
-    return tuple(report.sheets(model, data, str(data.manifest["as_of"]), ids, policy))
+    by = on_lists(scores, policy, supervised(data))
+    named = by[by["listed"]].groupby("enterprise_id")["agency"].agg(list)
+    day = str(data.manifest["as_of"])
+    return tuple(
+        report.sheets(
+            model, data, day, ids, policy, on_lists=dict(zip(named.index.astype(str), named, strict=True))
+        )
+    )
 
 
 def _metrics(model: Model) -> dict[str, dict[str, float]]:

@@ -22,6 +22,7 @@ from tierkit.compare.comparison import HEADLINE, Comparison, compare
 from tierkit.compare.intervals import Replicates, replicates_for
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location, listed
+from tierkit.jobs.scoring import warn_of_unknown
 from tierkit.policy import Policy, PolicyWarning, presets
 from tierkit.policy.files.reading import parse, read_file
 from tierkit.policy.ladders import FloorCheck
@@ -44,6 +45,7 @@ __all__ = [
     "report_of",
     "run_page",
     "simulate",
+    "supervised",
     "tiers_under",
     "warn_of_rule_scores",
     "within_a_tenth",
@@ -215,6 +217,8 @@ def simulate(
         if len(chosen) == len(here):
             _check_that_they_differ(checks, chosen)  # on the day from which they run
         checks.settle()
+        for one in chosen:
+            warn_of_unknown(one, pd.Series(world.ids))
         scores, tiers = _scored(model, records, chosen, threads)
         strengths = sorted(set(asked))
         headline = min(strengths, key=lambda one: abs(one - KAPPA))
@@ -320,10 +324,15 @@ def tiers_under(scores: pd.DataFrame, policies: Iterable[Policy], data: Dataset)
     With it goes who is on a list: ``unmonitored`` (of any agency), ``agencies`` (how many supervise it) and
     ``listed_by`` (how many of these have it on their list).
     """
-    day, rows = pd.Timestamp(data.manifest["as_of"]), data["obligations"]
-    supervised = rows[(rows["valid_from"] < day) & ~(rows["valid_to"] <= day)]
-    tiers = [_with_lists(assign(scores, one), scores, one, supervised) for one in _on_models(policies)]
+    held = supervised(data)
+    tiers = [_with_lists(assign(scores, one), scores, one, held) for one in _on_models(policies)]
     return pd.concat(tiers, ignore_index=True) if tiers else None
+
+
+def supervised(data: Dataset) -> pd.DataFrame:
+    """Return the obligations that are open on the day to which the records reach."""
+    day, rows = pd.Timestamp(data.manifest["as_of"]), data["obligations"]
+    return rows[(rows["valid_from"] < day) & ~(rows["valid_to"] <= day)]
 
 
 def _with_lists(

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tierkit.policy.files.list_file import ListFile
 from tierkit.policy.files.loading import (
     Content,
     baseline_of,
@@ -297,6 +298,10 @@ class Policy(Result):
         >>> policy.on(date(2026, 1, 1))["depth.detection"]
         0.8
         """
+        listed = self.parameters["lists.unmonitored.file"]
+        if isinstance(listed.value, ListFile) and listed.value.on(day).entries != listed.value.entries:
+            there = replace(listed, value=listed.value.on(day))
+            return replace(self, parameters={**self.parameters, "lists.unmonitored.file": there}).on(day)
         waiting = {
             path: one
             for path, one in self.parameters.items()
@@ -383,7 +388,7 @@ class Policy(Result):
                 find_place(reading, path.parent, (), self.place)
             else:
                 reading.of_place = self.place
-            read_body(tree, reading)
+            read_body(tree, reading, path.parent)
             self._check_is_baseline_of(reading, path.parent)
             new = name or reading.meta.get("name", path.stem)
         else:

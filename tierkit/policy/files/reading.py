@@ -10,6 +10,7 @@ from typing import Any
 
 from tierkit.bounds import PROBLEMS, TOML_BYTES, UnreadableError, parse_toml, read_text
 from tierkit.policy.files.checks import UnfitError, Value, normalise
+from tierkit.policy.files.list_file import ListFile, list_file
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, Spec, spec_of
 from tierkit.records import SHANGHAI, Label, Parameter, Place
@@ -87,7 +88,8 @@ class Meta:
 class Reading:
     """Parameters read so far from one file or mapping, and the problems found.
 
-    ``place`` is what messages call the file; ``of_place`` the place that the policy is of.
+    ``place`` is what messages call the file; ``of_place`` the place that the policy is of; ``folder`` where
+    the files are that it names, None if it is a text without any.
     """
 
     place: str
@@ -98,6 +100,7 @@ class Reading:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     problems: list[PolicyProblem] = field(default_factory=list)
     of_place: Place | None = SHANGHAI
+    folder: Path | None = field(default_factory=Path)
 
     @property
     def spec(self) -> Mapping[str, Spec]:
@@ -195,8 +198,9 @@ def read_head(tree: Mapping[str, Any], text: str, place: str) -> Reading:
     return reading
 
 
-def read_body(tree: Mapping[str, Any], reading: Reading) -> None:
-    """Read the parameters of a policy file whose place is known."""
+def read_body(tree: Mapping[str, Any], reading: Reading, folder: Path | None) -> None:
+    """Read the parameters of a policy whose place is known, in a folder if it has one."""
+    reading.folder = folder
     rest = {key: value for key, value in tree.items() if key != "meta"}
     for path, leaf in _leaves(rest, "", reading):
         _read_leaf(path, leaf, reading)
@@ -313,7 +317,7 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
     for key in ("value", "before"):
         if key in leaf:
             try:
-                values[key] = normalise(spec, leaf[key])
+                values[key] = _value(spec, leaf[key], reading)
             except UnfitError as fault:
                 called = f"'{given}'" if key == "value" else f"'{given}' has before"
                 reading.note(given, f"{called} = {_shown(leaf[key])} {fault}", f"{spec.about.en}: {fault}")
@@ -334,6 +338,16 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
         reading.parameters[path] = Parameter(
             values["value"], spec.unit, leaf.get("source"), leaf.get("assumption"), day, values.get("before")
         )
+
+
+def _value(spec: Spec, raw: object, reading: Reading) -> Value:
+    """Return the frozen value of a parameter; that of a list is read from its file."""
+    if spec.kind == "list" and isinstance(raw, ListFile):
+        return raw
+    value = normalise(spec, raw)
+    if spec.kind == "list" and isinstance(value, str) and value:
+        return list_file(value, reading.folder, reading.of_place)
+    return value
 
 
 def _check_unit(given: str, spec: Spec, leaf: Mapping[str, Any], reading: Reading) -> None:

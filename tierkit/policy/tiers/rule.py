@@ -27,7 +27,8 @@ the grid once, so the same records give the same tier on every machine and in ev
 
 An enterprise is on the unmonitored list by rule if that is how the list is made, the list is enabled, its
 sector is in scope, its margin is at most, its points are at least what the list asks, no red line caps its
-grade, and no open record states a tier worse than T1. Lists that are filled to a share depend on everybody:
+grade, and no open record states a tier worse than T1. On a list that is given as data is whom it names, if
+the last three of these conditions hold. Lists that are filled to a share depend on everybody:
 `tierkit.policy.tiers.lists`.
 """
 
@@ -54,6 +55,7 @@ __all__ = [
     "Previous",
     "TierRule",
     "is_composite",
+    "lists_by_data",
     "lists_by_rule",
     "margin_steps",
     "margins",
@@ -92,6 +94,11 @@ def is_composite(policy: Policy) -> bool:
 def lists_by_rule(policy: Policy) -> bool:
     """Return whether the unmonitored list follows from cut-offs; others are filled to their share."""
     return bool(policy["lists.unmonitored.enabled"]) and policy["lists.unmonitored.by"] == "rule"
+
+
+def lists_by_data(policy: Policy) -> bool:
+    """Return whether the unmonitored list is one that was given, as a file."""
+    return bool(policy["lists.unmonitored.enabled"]) and policy["lists.unmonitored.by"] == "data"
 
 
 def margins(probability: ArrayLike) -> Floats:
@@ -163,6 +170,7 @@ class Placement(NamedTuple):
     composite: Steps
     """Composite score in 1/16 points, rounded down."""
     unmonitored: NDArray[np.bool_]
+    """Whether the rule lists it; under a list that is data, whether it may be on one."""
     in_scope: NDArray[np.bool_]
     candidate: Steps
     """Tier before the dwell."""
@@ -216,6 +224,8 @@ class TierRule:
     """Cap of the grade by event kind, with 0 for none and a last entry of 0 for no record."""
     by_records: RecordRule
     list_enabled: bool
+    list_given: bool
+    """Whether the list is data; margin and points are not asked for then."""
     list_margin: int
     list_points: int
     sectors: tuple[str, ...]
@@ -252,7 +262,8 @@ class TierRule:
             in_scope=np.array([sector in scope for sector in sectors] or [True]),
             caps=np.array([*caps, 0]),
             by_records=RecordRule.of(policy, credit_cuts),
-            list_enabled=lists_by_rule(policy),
+            list_enabled=lists_by_rule(policy) or lists_by_data(policy),
+            list_given=lists_by_data(policy),
             list_margin=int(margin_steps(policy["lists.unmonitored.max_risk"])),
             list_points=int(point_steps(policy["lists.unmonitored.min_points"])),
             sectors=sectors,
@@ -327,7 +338,8 @@ def place(
     dwells = known & (candidate != previous.tier) & (previous.weeks < rule.dwell) & (cap == 0)
     in_scope = rule.in_scope[sector]
     neutral = TIERS.index(NEUTRAL_TIER)
-    listed = (margin <= rule.list_margin) & (points >= rule.list_points) & (cap == 0) & (floor == 0)
+    fits = (margin <= rule.list_margin) & (points >= rule.list_points) | rule.list_given
+    listed = fits & (cap == 0) & (floor == 0)
 
     def made(without: tuple[Steps, ...], now: Steps, anew: Steps) -> NDArray[np.bool_]:
         """Return where what was left out decides: in the candidate, or where that is what comes anew."""
