@@ -19,7 +19,7 @@ from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, GROUPS
 from tierkit.policy import Policy
 from tierkit.policy.tiers import sentences
-from tierkit.records import SHANGHAI, Label, Place
+from tierkit.records import SHANGHAI, TIER_NAMES, TIERS, Label, Place
 from tierkit.results import Result
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
@@ -127,6 +127,8 @@ class Reasons(Result):
         Whether the hysteresis that keeps a last tier is part of these distances.
     unmonitored, held : bool
         On the list of those that get no planned inspection; kept by hysteresis or dwell.
+    names : tuple of Label
+        What the policy calls the tiers, from T1 on.
     listed : Listing or None
         How it came on the list, or that nobody told; None under a policy without one.
     flags : tuple of str
@@ -164,6 +166,7 @@ class Reasons(Result):
     flags: tuple[str, ...]
     background: int | None = None
     listed: Listing | None = None
+    names: tuple[Label, ...] = TIER_NAMES
     lang: str = "zh"
     place: Place = SHANGHAI
 
@@ -238,6 +241,10 @@ class Reasons(Result):
             self.credit_sentence(lang),
             *self._facts("credit", lang, top, records),
         ]
+
+    def tier_name(self, tier: str | None = None) -> Label:
+        """Return what the policy calls a tier, that of the enterprise if none is given."""
+        return self.names[TIERS.index(tier or self.tier)]
 
     def list_sentence(self, lang: str) -> str:
         """Return whether and why the enterprise is on an unmonitored list; nothing where there is none."""
@@ -318,6 +325,7 @@ class Reasons(Result):
         )
         for name in ("risk_boundaries", "credit_boundaries", "flags"):
             known[name] = tuple(data[name])
+        known["names"] = tuple(Label(*one) for one in data.get("names", TIER_NAMES))
         known["listed"] = Listing.from_dict(data["listed"]) if data.get("listed") else None
         known["composite"] = tuple(data["composite"]) if data["composite"] else None
         for name in ("distance_risk", "distance_credit"):
@@ -325,7 +333,7 @@ class Reasons(Result):
         return cls(**known)
 
     def _repr_html_(self) -> str:
-        tier = f"{self.tier} {self.place.levels['tier'][self.tier].text(self.lang)}"
+        tier = f"{self.tier} {self.tier_name().text(self.lang)}"
         first, *rest = self.sentences()
         items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in rest)
         name = html.escape(texts.plain(self.enterprise_id, 40))
@@ -448,6 +456,7 @@ def reasons(
         distance_credit=float(known["distance_credit"]),
         buffered=bool(known["buffered"]),
         unmonitored=bool(known["unmonitored"]),
+        names=policy.tier_names,
         listed=listing_of(policy, enterprise_id, on=bool(known["unmonitored"])),
         held=bool(known["held"]),
         flags=_flags(risk, credit, row),

@@ -25,7 +25,7 @@ from tierkit.policy import Policy, presets
 from tierkit.policy.reviews import read_log
 from tierkit.policy.tiers.drift import counts_of, gaps
 from tierkit.progress import Progress, quiet
-from tierkit.records import TABLES, TIERS, Tables, open_folder
+from tierkit.records import TABLES, TIER_NAMES, TIERS, Tables, open_folder
 from tierkit.records.parquet import read_whole
 from tierkit.report import City, data_hash, sheets, write_dossiers
 from tierkit.report import city_page as write_page
@@ -431,6 +431,7 @@ def _page(
         rows=chosen, scored=len(scored.rows), as_of=about["as_of"], policy=about["policy_name"], facts=facts,
         portraits=shown, dossiers=made, decisions=decisions, explain=command,
         place=scored.files.place, far=_far(scored),
+        names=TIER_NAMES if scored.policy is None else scored.policy.tier_names,
     )  # fmt: skip
     write_page(city, draft / "index.html")
     tiers = chosen["tier"].value_counts().sort_index()

@@ -38,7 +38,7 @@ from tierkit.policy.files.reading import (
 )
 from tierkit.policy.files.writing import hash_of, html_of, toml_of
 from tierkit.policy.specification import SPEC, spec_of
-from tierkit.records import Parameter, Place
+from tierkit.records import LEVELS, TIERS, Label, Parameter, Place
 from tierkit.records.arguments import InputError, described, one_of, path_of
 from tierkit.records.problems import suggestion
 from tierkit.results import Result, plain
@@ -319,6 +319,18 @@ class Policy(Result):
         )
         now = {path: replace(one, value=one.before, before=None, from_=None) for path, one in waiting.items()}
         return replace(self, parameters={**self.parameters, **now})
+
+    @property
+    def tier_names(self) -> tuple[Label, ...]:
+        """What each tier is called, from T1 on: in the words of the document, neutrally where it has none.
+
+        Examples
+        --------
+        >>> [one.zh for one in Policy.load("jiading-2025").tier_names]
+        ['无事不扰', '第二级', '第三级', '重点关注']
+        """
+        own = self.meta.tiers
+        return tuple(own[one].value if one in own else LEVELS["tier"][one] for one in TIERS)
 
     @property
     def oracle(self) -> bool:

@@ -258,7 +258,7 @@ def _recourse(case: Sheet, lang: str) -> dict[str, Any] | None:
     """Return each path with its steps and scores, and the notes beside them."""
     if case.recourse is None:
         return None
-    paths = [path.sentences(lang, case.recourse.place) for path in case.recourse.paths]
+    paths = [path.sentences(lang, case.recourse.place, case.recourse.names) for path in case.recourse.paths]
     told = sum(len(path) for path in paths)
     return {
         "paths": [(path[0], path[1:-1], path[-1]) for path in paths],

@@ -20,7 +20,7 @@ from tierkit.folders.claims import claim
 from tierkit.plot.over_time import FEWEST
 from tierkit.policy import STATUSES, Policy
 from tierkit.policy.ladders import FloorCheck
-from tierkit.records import GRADES
+from tierkit.records import GRADES, TIERS
 from tierkit.report import tables
 from tierkit.report.page import Words, figure, render
 from tierkit.report.run_report import RunReport
@@ -345,6 +345,7 @@ def _page(run: RunReport) -> str:
         stand_ins=_named(_on_models(run, True)) if _on_models(run, True) and not run.has_models else None,
         on_rule=_named(_on_models(run, False)) if _on_models(run, False) and run.has_models else None,
         listed=_listed(run),
+        tier_names={one.name: dict(zip(TIERS, one.tier_names, strict=True)) for one in run.policies},
         headline=[words.pair(zh, en) for zh, en in zip(*told, strict=True)],
         figures=_figures(run, words),
         measures=tables.BESIDE,

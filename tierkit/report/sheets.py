@@ -72,7 +72,7 @@ class Sheet:
         row = force.iloc[0]
         decided = LEVELS["decision"][row["decision"]].text(lang)
         if pd.notna(row["override_tier"]):
-            decided += f" {row['override_tier']} {LEVELS['tier'][row['override_tier']].text(lang)}"
+            decided += f" {row['override_tier']} {self.reasons.tier_name(row['override_tier']).text(lang)}"
         days = {"on": f"{row['decided_on']:%Y-%m-%d}", "as_of": f"{row['as_of']:%Y-%m-%d}"}
         who = texts.plain(row["reviewer"], 40)
         return texts.text("case.in_force", lang, decision=decided, reviewer=who, tier=row["tier"], **days)

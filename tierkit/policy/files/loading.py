@@ -325,5 +325,6 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
         oracle=given.get("oracle", base.meta.oracle if base else False),
         place=reading.of_place,
         overlays=given.get("overlays", base.meta.overlays if base else ()),
+        tiers=given.get("tiers", base.meta.tiers if base else {}),
     )
     return Content(name, meta, merged)

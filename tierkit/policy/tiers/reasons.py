@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tierkit.policy import Policy
 from tierkit.policy.tiers.rule import Placement
-from tierkit.records import LEVELS, Label
+from tierkit.records import LEVELS, TIERS, Label
 
 __all__ = ["REASONS", "reason_codes", "sentences"]
 
@@ -129,7 +129,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
     for row in assigned.to_dict("records"):
         kind = row["red_line"]
         facts = {str(key): value for key, value in row.items()} | fixed
-        facts["tier_label"] = LEVELS["tier"][row["tier"]].text(lang)
+        facts["tier_label"] = policy.tier_names[TIERS.index(row["tier"])].text(lang)
         facts["composite_points"] = f"{row['composite_points']:.1f}"
         if not pd.isna(kind):
             facts |= {"red_line": LEVELS["event_kind"][kind].text(lang), "cap": policy[f"red_lines.{kind}"]}
