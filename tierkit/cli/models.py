@@ -54,6 +54,10 @@ def train(
     bootstrap: Annotated[
         int, typer.Option(metavar="B", help="Models of resampled enterprises, to tell how certain tiers are.")
     ] = 0,
+    structure: Annotated[
+        bool,
+        typer.Option("--structure", help="Let size, age, sector and the like give and take credit points."),
+    ] = False,
 ) -> Answer:
     """Train the risk model and the credit scorecard."""
     from tierkit.jobs import training
@@ -61,7 +65,7 @@ def train(
     with show() as progress:
         done = training.train(
             data, as_of, out, policy=policy, scheme=scheme, level=level, seed=seed, budget=budget,
-            bootstrap=bootstrap, threads=cores(), progress=progress,
+            bootstrap=bootstrap, structure=structure, threads=cores(), progress=progress,
         )  # fmt: skip
     rows = [
         {"tested on": name, **{key: _short(value) for key, value in test.items()}}

@@ -16,7 +16,7 @@ from tierkit import texts
 from tierkit.explain.evidence import Record, records_of
 from tierkit.explain.listing import Listing, listing_of
 from tierkit.explain.trees.contributions import contributions, points_lost
-from tierkit.features import BY_NAME, GROUPS
+from tierkit.features import BY_NAME, GROUPS, is_structure
 from tierkit.policy import Policy
 from tierkit.policy.tiers import sentences
 from tierkit.records import SHANGHAI, TIER_NAMES, TIERS, Label, Place
@@ -27,6 +27,8 @@ from tierkit.scores.scorecard import CreditScorecard
 __all__ = ["AXES", "Reason", "Reasons", "plain_value", "reasons"]
 
 AXES = ("risk", "credit")
+_BY_RECORD = ("red_line", "red_line_tier", "escalated")
+"""Rules of a tier that name a record."""
 NAMED = 3
 """Records that a sentence names; it counts the rest."""
 
@@ -110,7 +112,8 @@ class Reasons(Result):
     rule : Label
         The rule that gave the tier, as a sentence.
     reasons : tuple of Reason
-        Of both scores, each the strongest first; those without any effect are left out.
+        Of both scores: conduct and complaints, the strongest first, then structure, what the enterprise is;
+        those without any effect are left out.
     risk_base, risk_margin, risk_probability : float
         Average margin, own margin (log-odds before calibration), calibrated probability.
     risk_boundaries : tuple of float
@@ -178,7 +181,7 @@ class Reasons(Result):
         )
 
     def of(self, axis: str) -> tuple[Reason, ...]:
-        """Return the reasons of one score, the strongest first."""
+        """Return the reasons of one score: conduct and complaints, the strongest first, then structure."""
         return tuple(reason for reason in self.reasons if reason.axis == axis)
 
     def table(self, lang: str | None = None) -> pd.DataFrame:
@@ -234,7 +237,7 @@ class Reasons(Result):
         lang = lang or self.lang
         return [
             self.rule.text(lang),
-            *filter(None, [self.list_sentence(lang)]),
+            *filter(None, [self.unfounded_sentence(lang), self.list_sentence(lang)]),
             *(self.distance_sentence(axis, lang) for axis in AXES),
             self.risk_sentence(lang),
             *self._facts("risk", lang, top, records),
@@ -245,6 +248,25 @@ class Reasons(Result):
     def tier_name(self, tier: str | None = None) -> Label:
         """Return what the policy calls a tier, that of the enterprise if none is given."""
         return self.names[TIERS.index(tier or self.tier)]
+
+    @property
+    def founded(self) -> bool:
+        """Whether a record of conduct or a complaint counts against the enterprise, on either score."""
+        if self.tier_reason in _BY_RECORD:
+            return True
+        return any(
+            (one.effect > 0) == (one.axis == "risk")
+            and not is_structure(one.feature)
+            and one.value is not None
+            and one.value != BY_NAME[one.feature].absent
+            for one in self.reasons
+            if one.feature in BY_NAME
+        )
+
+    def unfounded_sentence(self, lang: str) -> str:
+        """Return that the worst tier rests on no record against the enterprise; nothing where it does."""
+        worst = self.tier == TIERS[-1] and not self.founded
+        return texts.text("reason.unfounded", lang, tier=self.tier) if worst else ""
 
     def list_sentence(self, lang: str) -> str:
         """Return whether and why the enterprise is on an unmonitored list; nothing where there is none."""
@@ -469,8 +491,8 @@ def reasons(
 def _collect(
     axis: str, effects: Mapping[str, float], row: pd.DataFrame, weight: float | None
 ) -> Iterable[Reason]:
-    """Return the reasons of a score that have any effect, the strongest first."""
-    ordered = sorted(effects.items(), key=lambda item: -abs(item[1]))
+    """Return the reasons of a score that have any effect, in the order of `Reasons`."""
+    ordered = sorted(effects.items(), key=lambda item: (is_structure(item[0]), -abs(item[1])))
     for name, effect in ordered:
         if effect:
             kept = plain_value(row[name].iloc[0])

@@ -13,7 +13,7 @@ from scipy.special import logit
 
 from tierkit import plot, texts
 from tierkit.explain import Reason, Record, Revocation
-from tierkit.features import GROUPS
+from tierkit.features import GROUPS, is_structure
 from tierkit.folders import whole_file
 from tierkit.policy import Policy
 from tierkit.records import LEVELS, MERITS, TIERS, Place
@@ -26,6 +26,8 @@ from tierkit.report.waterfall import waterfall
 __all__ = ["dossier", "write_dossiers"]
 
 _TOP = 7
+_GROUPS = (*(group for group in GROUPS if group != "structure"), "structure")
+"""What an enterprise is stands apart, behind what it did."""
 _FACTS = 8
 """Facts of a group that get a row each."""
 _RECORDS = 60
@@ -104,7 +106,8 @@ def dossier(
         figure=waterfall(case, words, "waterfall", top=_TOP),
         composite=_composite(case, policy),
         scales=[_risk_scale(case), _credit_scale(case)],
-        facts_of={group: _facts(case, group, lang) for group in GROUPS},
+        facts_of={group: _facts(case, group, lang) for group in _GROUPS},
+        structure_apart=not any(is_structure(one.feature) for one in reasons.of("credit")),
         units=_units(case),
         groups=GROUPS,
         timeline=_timeline(records, as_of, words),
