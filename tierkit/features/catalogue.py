@@ -48,11 +48,12 @@ HEAVY_COMPLAINTS = 10
 
 GROUPS: Mapping[str, Label] = MappingProxyType(
     {
-        "structure": Label("主体特征", "structure"),
         "conduct": Label("行为记录", "conduct"),
         "complaints": Label("投诉举报", "complaints"),
+        "structure": Label("主体特征", "structure"),
     }
 )
+"""Group of features → its label, in the order in which they are told: what an enterprise is comes last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

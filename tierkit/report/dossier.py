@@ -19,6 +19,7 @@ from tierkit.policy import Policy
 from tierkit.records import LEVELS, MERITS, TIERS, Place
 from tierkit.records.gate import day_of
 from tierkit.records.places.entries import NO_BASIS
+from tierkit.records.repair_rules import RepairRule, rule_on
 from tierkit.report.page import Words, figure, render
 from tierkit.report.sheets import Sheet
 from tierkit.report.waterfall import waterfall
@@ -26,8 +27,6 @@ from tierkit.report.waterfall import waterfall
 __all__ = ["dossier", "write_dossiers"]
 
 _TOP = 7
-_GROUPS = (*(group for group in GROUPS if group != "structure"), "structure")
-"""What an enterprise is stands apart, behind what it did."""
 _FACTS = 8
 """Facts of a group that get a row each."""
 _RECORDS = 60
@@ -106,7 +105,7 @@ def dossier(
         figure=waterfall(case, words, "waterfall", top=_TOP),
         composite=_composite(case, policy),
         scales=[_risk_scale(case), _credit_scale(case)],
-        facts_of={group: _facts(case, group, lang) for group in _GROUPS},
+        facts_of={group: _facts(case, group, lang) for group in GROUPS},
         structure_apart=not any(is_structure(one.feature) for one in reasons.of("credit")),
         units=_units(case),
         groups=GROUPS,
@@ -118,6 +117,7 @@ def dossier(
         known_when=_known_when(records, lang),
         has_records=case.records is not None,
         items=None if case.items is None else _items(case.items, lang, reasons.place),
+        repair_rules=_repair_rules(records, as_of, lang),
         recourse=_recourse(case, lang),
         appeal=None if appeal is None else appeal.sentences(lang),
         reviews=None if case.reviews is None else case.reviews.to_dict("records"),
@@ -377,7 +377,49 @@ def _repair(row: Mapping[Any, Any], as_of: str, lang: str) -> str:
         return ""
     if pd.isna(row["repairable_from"]):
         return texts.text("dossier.repair.never", lang)
-    return texts.text("dossier.repair.from", lang, on=_day(row["repairable_from"]))
+    rule = _rule_of_repair(row, as_of).label.text(lang)
+    return texts.text("dossier.repair.from", lang, on=_day(row["repairable_from"]), rule=rule)
+
+
+def _rule_of_repair(row: Mapping[Any, Any], as_of: str) -> RepairRule:
+    """Return the rule by which a record can be repaired: that of the first day on which it still can be."""
+    return rule_on(f"{max(row['repairable_from'], pd.Timestamp(as_of)):%Y-%m-%d}")
+
+
+def _repair_rules(records: pd.DataFrame, as_of: str, lang: str) -> list[str]:
+    """Return the rules by which the open records can be repaired, with their terms, in sentences."""
+    if records.empty:
+        return []
+    terms: dict[RepairRule, dict[tuple[str, str], None]] = {}
+    earlier: set[str] = set()
+    for row in records.to_dict("records"):
+        if row["table"] != "credit_events" or row["kind"] in MERITS or not pd.isna(row["repaired_on"]):
+            continue
+        if row["published_until"] < pd.Timestamp(as_of) or pd.isna(row["repairable_from"]):
+            continue
+        rule = _rule_of_repair(row, as_of)
+        terms.setdefault(rule, {})[row["kind"], row["outcome"]] = None
+        if row["known_on"] < pd.Timestamp(rule.start):
+            earlier.add(rule.name)
+    return [
+        texts.text(
+            "dossier.repair.rule",
+            lang,
+            rule=rule.label.text(lang),
+            start=rule.start.isoformat(),
+            terms=texts.join((_term(rule, kind, severity, lang) for kind, severity in terms[rule]), lang),
+            transition=rule.transition.text(lang) if rule.name in earlier else "",
+        ).rstrip()
+        for rule in sorted(terms, key=lambda one: one.start)
+    ]
+
+
+def _term(rule: RepairRule, kind: str, severity: str, lang: str) -> str:
+    """Return how long records of a kind and severity are published by a rule, in words."""
+    term = rule.term(kind, severity)
+    named = {"kind": LEVELS["event_kind"][kind], "severity": LEVELS["severity"][severity]}
+    words = {name: label.text(lang) for name, label in named.items()}
+    return texts.text("dossier.repair.term", lang, shortest=term.shortest, longest=term.longest, **words)
 
 
 def _day(value: Any) -> str:

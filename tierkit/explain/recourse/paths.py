@@ -10,8 +10,9 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import texts
-from tierkit.explain.recourse.steps import Step, working_days
+from tierkit.explain.recourse.steps import STEPS, Step, working_days
 from tierkit.records import LEVELS, SHANGHAI, TIER_NAMES, TIERS, Label, Place
+from tierkit.records.repair_rules import rule_on
 from tierkit.results import Result
 
 __all__ = ["Obstacle", "Path", "Recourse"]
@@ -170,10 +171,21 @@ class Recourse(Result):
             }
             way = "recourse.further.best" if closed == TIERS[0] else "recourse.further"
             said.append(texts.text(way, lang, **further))
+        said += self.rule_sentences(lang)
         said.append(texts.text("recourse.assumes", lang))
         if any(step.kind == "pass_check" for path in self.paths for step in path.steps):
             said.append(texts.text("recourse.check", lang, chance=texts.percent(self.pass_chance)))
         return said
+
+    def rule_sentences(self, lang: str) -> list[str]:
+        """Return the rules on repair by which the records of the steps are repaired, each in a sentence."""
+        steps = (step for path in self.paths for step in path.steps)
+        days = sorted({step.on for step in steps if STEPS[step.kind].edit == "repair"})
+        rules = dict.fromkeys(map(rule_on, days))
+        return [
+            texts.text("recourse.rule", lang, rule=one.label.text(lang), start=one.start.isoformat())
+            for one in rules
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; `from_dict` reads it back."""
