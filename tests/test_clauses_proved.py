@@ -88,6 +88,7 @@ def test_every_clause_that_parameters_alone_carry_names_one_that_acts() -> None:
     assert idle == []
 
 
+@pytest.mark.filterwarnings("ignore::tierkit.policy.PolicyWarning")
 def test_what_is_read_elsewhere_is_no_part_of_the_engines_rules() -> None:
     for reference in ELSEWHERE:
         name = next(plan for plan in PLANS if set_by(load(plan), reference))
