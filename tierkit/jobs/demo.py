@@ -20,6 +20,7 @@ from tierkit.city.limits import MAX_SEED
 from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR
+from tierkit.compare.apart import headlines_apart
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
 from tierkit.folders import whole_folder
@@ -130,6 +131,7 @@ def run(
     enterprises: int = 20_000,
     seed: int = 2025,
     replicates: int = 20,
+    apart: bool = False,
     threads: int = 2,
     progress: Progress = quiet,
 ) -> Demo:
@@ -146,6 +148,8 @@ def run(
     replicates : int
         Runs of each policy at the headline's strength of deterrence; a sixth of them (at least 2) at the
         others and over five years.
+    apart : bool
+        Whether to run the headline again without campaigns, lists and caps, as `tierkit.compare.apart` does.
     threads : int
         Threads; they change no number.
     progress : Progress
@@ -169,12 +173,18 @@ def run(
     checks.at_least("threads", threads, 1)
     folder = checks.out_folder("out", out, "demo")
     with checks.writing() as replaced, whole_folder(folder, "demo") as draft:
-        comparison, told, seconds = _made(draft, enterprises, seed, replicates, threads, progress)
+        comparison, told, seconds = _made(draft, enterprises, seed, replicates, apart, threads, progress)
     return Demo(folder, replaced, comparison, told, seconds)
 
 
 def _made(
-    folder: Path, enterprises: int, seed: int, replicates: int, threads: int, progress: Progress
+    folder: Path,
+    enterprises: int,
+    seed: int,
+    replicates: int,
+    apart: bool,
+    threads: int,
+    progress: Progress,
 ) -> tuple[Comparison, report.RunReport, dict[str, float]]:
     """Write everything into a folder, one stage after another."""
     clock = _Clock(progress)
@@ -222,6 +232,14 @@ def _made(
     )
     clock.done("simulation")
 
+    taken = None
+    if apart:
+        taken = headlines_apart(
+            world, policies[0], policies[1:], as_they_are=comparison.summary, scores=scores,
+            replicates=replicates, seed=seed, kappa=KAPPA, threads=threads,
+            progress=partial(progress, "taking apart"),
+        )  # fmt: skip
+        clock.done("taking apart")
     told_of = [moments.of_records(data), moments.of_truth(data)]
     told_of += [moments.of_comparison(comparison), moments.of_ladder()]
     told = report_of(
@@ -229,6 +247,7 @@ def _made(
         policies,
         data,
         tiers=tiers,
+        apart=taken,
         scores=scores,
         moments=pd.concat(told_of, ignore_index=True),
         calibration=_calibration(data, model),

@@ -18,6 +18,7 @@ from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import grow, world_of
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.agencies import ratings
+from tierkit.compare.apart import headlines_apart
 from tierkit.compare.comparison import HEADLINE, Comparison, compare
 from tierkit.compare.intervals import Replicates, replicates_for
 from tierkit.folders import whole_folder
@@ -142,6 +143,7 @@ def simulate(
     weeks: int = WEEKS_A_YEAR,
     replicates: int = 20,
     seed: int = 0,
+    apart: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Simulation:
@@ -169,6 +171,8 @@ def simulate(
         Runs of each policy at each kappa; intervals need 2.
     seed : int
         Seed of the draws, and of the city if it is drawn here.
+    apart : bool
+        Whether to run all again without campaigns, lists and caps, as `tierkit.compare.apart` does.
     threads : int
         It changes no number.
     progress : Progress
@@ -243,7 +247,14 @@ def simulate(
             "as_of": world.date.isoformat(),
             "world_hash": world.parameters.hash,
         }
-        told = report_of(comparison, chosen, records, scores=scores, tiers=tiers, facts=facts)
+        taken = None
+        if apart:
+            taken = headlines_apart(
+                world, chosen[0], chosen[1:], as_they_are=comparison.summary, scores=scores,
+                replicates=replicates, weeks=weeks, seed=seed, kappa=headline, threads=threads,
+                progress=partial(progress, "taking apart"),
+            )  # fmt: skip
+        told = report_of(comparison, chosen, records, scores=scores, tiers=tiers, facts=facts, apart=taken)
         told.save(folder)
     return Simulation(folder, replaced, told, named)
 

@@ -353,6 +353,7 @@ def _page(run: RunReport) -> str:
         all_measures=tables.all_measures(run),
         floors=[(check, _warnings(check, words)) for check in tables.floor_checks(run)],
         overlays=_overlays(run, words),
+        apart=tables.apart_rows(run),
         kappa_keys=keys,
         kappa_replicates=[tables.replicates(run, kappa, weeks) for weeks, _, kappa in keys],
         kappa_rows=kappa_rows,
