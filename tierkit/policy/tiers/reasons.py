@@ -117,7 +117,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
     ...                        "credit_points": [650.0]})
     >>> jiading = Policy.load("jiading-2025")
     >>> sentences(assign(scores, jiading), jiading, "en").iloc[0]
-    "Risk level 1 and credit grade A make tier T1 (first tier) in the policy's matrix."
+    "Risk level 1 and credit grade A make tier T1 (left undisturbed) in the policy's matrix."
     """
     fixed: dict[str, object] = {
         "hysteresis_margin": f"{policy['review.hysteresis_margin']:g}",
