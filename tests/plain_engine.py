@@ -303,9 +303,14 @@ class PlainEngine:
             s.tier_week[w] = np.where(moved, week, s.tier_week[w])
         s.tier[w], s.risk_level[w], s.grade[w] = tier, level, grade
         fits = (margin <= r.list_margin) & (points >= r.list_points)
-        if r.list_on <= 1 or fresh:
+        mine = who[self.owner]
+        if r.list_on == 4:
+            may = np.zeros(self.size, np.bool_)
+            may[w] = scoped & ~red & (least == 0)
+            s.unseen[mine] = (r.named & may[self.owner])[mine]
+            s.listed[w] = np.bincount(self.owner, s.unseen, self.size)[w] > 0
+        elif r.list_on <= 1 or fresh:
             s.listed[w] = (r.list_on == 1) & scoped & fits & ~red & (least == 0)
-            mine = who[self.owner]
             s.unseen[mine] = s.listed[self.owner[mine]]
 
         # The routine draw: the base rate, moved by tier, by recorded conduct and by what nobody recorded.
@@ -325,7 +330,7 @@ class PlainEngine:
     def fill_lists(self, week: int) -> None:
         """List those of the least risk for each agency, up to its share, where lists are filled so."""
         s, r = self.state, self.rules
-        if r.list_on <= 1:
+        if r.list_on not in (2, 3):
             return
         here = self._registered(week) & self.in_scope
         margin, points = s.margin0 - s.offset[:, 0], s.points0 - s.offset[:, 1]

@@ -268,7 +268,7 @@ def test_the_python_code_runs(
     scope: dict[str, Any] = {}
     for code in [*texts_of("README", lang, "python"), *texts_of("docs/python", lang, "python")]:
         exec(code, scope)  # noqa: S102 - it is our own page
-    told = {"en": "makes tier T4 (fourth tier)", "zh": "列为T4（第四级）"}
+    told = {"en": "makes tier T4 (checked strictly)", "zh": "列为T4（严检查）"}
     assert told[lang] in capsys.readouterr().out
     assert scope["tk"].Policy is Policy
     assert scope["comparison"].policies == ("shanghai-2025", "closer")

@@ -23,7 +23,7 @@ from tierkit.explain import (
     reasons,
 )
 from tierkit.explain import shap_explanation as shap_values
-from tierkit.features import BONUSES, FEATURES, monotone, read_by
+from tierkit.features import BONUSES, FEATURES, is_structure, monotone, read_by
 from tierkit.plot import fonts
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
@@ -238,14 +238,15 @@ def test_no_rows_are_no_error(X: pd.DataFrame, models: tuple[RiskModel, CreditSc
     assert reason_codes(*models, X.iloc[:0]).empty
 
 
-def test_reason_codes_are_the_strongest_with_their_effects(
+def test_reason_codes_are_the_strongest_of_conduct_then_of_structure_with_their_effects(
     X: pd.DataFrame, models: tuple[RiskModel, CreditScorecard]
 ) -> None:
     codes = reason_codes(*models, X, k=2)
     values, _ = contributions(models[0], X)
     names = np.array(models[0].inputs_.names)
+    structure = [is_structure(name) for name in names]
     for i in (0, 17, 400):
-        order = np.argsort(-np.abs(values[i]), kind="stable")[:2]
+        order = np.lexsort((-np.abs(values[i]), structure, values[i] == 0))[:2]
         assert codes.iloc[i][["risk_reason_1", "risk_reason_2"]].tolist() == names[order].tolist()
         np.testing.assert_array_equal(
             codes.iloc[i][["risk_effect_1", "risk_effect_2"]].astype(float), values[i, order]

@@ -109,7 +109,7 @@ def test_a_last_tier_that_holds_is_told(data, model) -> None:
     held = revoked(model, red, AS_OF, one, ["line"], policy, last, lang="en")
     assert plain.before.tier == held.before.tier == "T4"
     assert plain.changes
-    assert plain.sentences()[0].endswith(f"instead of {plain.before.tier} (fourth tier).")
+    assert plain.sentences()[0].endswith(f"instead of {plain.before.tier} (checked strictly).")
     assert "line (2024-11-30, serious dishonesty)" in plain.sentences()[0]
     assert held.after.tier == "T4"  # the last tier stands for its time
     assert held.tier_alone == plain.after.tier

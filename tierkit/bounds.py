@@ -28,6 +28,7 @@ __all__ = [
     "EXPANSION_FROM",
     "JSON_BYTES",
     "KEY",
+    "LIST_BYTES",
     "LOG_BYTES",
     "LOG_LINE",
     "MALFORMED",
@@ -37,6 +38,7 @@ __all__ = [
     "TOML_DIGITS",
     "CsvBytes",
     "UnreadableError",
+    "decoded",
     "is_unicode",
     "parse_json",
     "parse_toml",
@@ -66,6 +68,8 @@ chains of 3."""
 PROBLEMS = 100
 """Problems that are told of one file of settings: each takes a comparison with all known names, and nobody
 reads more at once."""
+LIST_BYTES = 128 << 20
+"""Bytes of a list of enterprises that a policy names: a line for each of 3 million enterprises has 60 MB."""
 LOG_BYTES = 256 << 20
 """Bytes of a log of reviews, about 400,000 decisions, which take a gigabyte when they are verified."""
 LOG_LINE = 64 << 10
@@ -165,7 +169,22 @@ def read_text(path: Path, most: int) -> str:
         If it is larger, no regular file, or of another encoding.
     OSError
     """
-    content = read_bytes(path, most)
+    return decoded(read_bytes(path, most))
+
+
+def decoded(content: bytes) -> str:
+    r"""Return bytes in UTF-8 as text, without the mark that some editors put first.
+
+    Raises
+    ------
+    UnreadableError
+        If they are of another encoding, with the one that they seem to have.
+
+    Examples
+    --------
+    >>> decoded(b"\xef\xbb\xbfid")
+    'id'
+    """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

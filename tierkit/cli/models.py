@@ -55,6 +55,10 @@ def train(
     bootstrap: Annotated[
         int, typer.Option(metavar="B", help="Models of resampled enterprises, to tell how certain tiers are.")
     ] = 0,
+    structure: Annotated[
+        bool,
+        typer.Option("--structure", help="Let size, age, sector and the like give and take credit points."),
+    ] = False,
 ) -> Answer:
     """Train the risk model and the credit scorecard."""
     from tierkit.jobs import training
@@ -62,7 +66,7 @@ def train(
     with show() as progress:
         done = training.train(
             data, as_of, out, policy=policy, scheme=scheme, level=level, seed=seed, budget=budget,
-            bootstrap=bootstrap, threads=cores(), progress=progress,
+            bootstrap=bootstrap, structure=structure, threads=cores(), progress=progress,
         )  # fmt: skip
     rows = [
         {"tested on": name, **{key: _short(value) for key, value in test.items()}}
@@ -151,6 +155,12 @@ def explain(
             metavar="ID", help="Also tell what would be without this record; may be given several times."
         ),
     ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File of scores of that day, which says on which agencies' lists it is."
+        ),
+    ] = None,
     insist: Annotated[bool, typer.Option("--insist", help=INSIST)] = False,
     background: Annotated[
         int, typer.Option(metavar="N", help="Measure risk against N enterprises of DIR, drawn at random.")
@@ -161,7 +171,7 @@ def explain(
 
     done = dossier.explain(
         model, data, as_of, enterprise, out, policy=policy, lang=lang, previous=previous, reviews=reviews,
-        without=without or (), background=background, insist=insist, threads=cores(),
+        without=without or (), scores=scores, background=background, insist=insist, threads=cores(),
     )  # fmt: skip
     return Answer(done.to_dict(), "\n".join([*done.sentences(), "", f"Wrote '{out}'."]))
 

@@ -71,6 +71,10 @@ def simulate(
     seed: Annotated[
         int, typer.Option(metavar="S", help="Seed of the draws, and of the city if it is drawn here.")
     ] = 0,
+    apart: Annotated[
+        bool,
+        typer.Option("--apart", help="Also run all without campaigns, without lists and without caps."),
+    ] = False,
 ) -> Answer:
     """Compare what policies would do, with intervals."""
     from tierkit.jobs import simulation
@@ -79,7 +83,7 @@ def simulate(
         done = simulation.simulate(
             policies, out, data, enterprises=enterprises, baseline=baseline, model=model, insist=insist,
             kappas=kappas or simulation.KAPPAS, weeks=weeks, replicates=replicates, seed=seed,
-            threads=cores(), progress=progress,
+            apart=apart, threads=cores(), progress=progress,
         )  # fmt: skip
     of_file = ", the baseline that the reform names," if done.named_baseline else ""
     with_what = "with 95 % intervals" if replicates > 1 else "of one replicate"
@@ -96,14 +100,19 @@ def demo(
     enterprises: Annotated[int, typer.Option(metavar="N", help="How many enterprises.")] = 20_000,
     replicates: Annotated[int, typer.Option(metavar="R", help="Runs of each policy.")] = 20,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of the city and of the draws.")] = 2025,
+    apart: Annotated[
+        bool,
+        typer.Option("--apart", help="Also run all without campaigns, without lists and without caps."),
+    ] = False,
 ) -> Answer:
     """Run the whole demonstration: records, models, tiers and five plans."""
     from tierkit.jobs.demo import run
 
     with show() as progress:
         done = run(
-            out, enterprises=enterprises, seed=seed, replicates=replicates, threads=cores(), progress=progress
-        )
+            out, enterprises=enterprises, seed=seed, replicates=replicates, apart=apart, threads=cores(),
+            progress=progress,
+        )  # fmt: skip
     wrote = f"{'Replaced' if done.replaced else 'Wrote'} '{done.page}' in {sum(done.seconds.values()):.0f} s."
     moments: list[Any] = done.moments.to_dict("records")
     parts = [*done.sentences, _headline(done.headline), _acceptance(moments), wrote]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tierkit import texts
 from tierkit.explain.trees.contributions import contributions, points_lost
-from tierkit.features import FEATURES, GROUPS
+from tierkit.features import FEATURES, GROUPS, is_structure
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 
@@ -41,8 +41,8 @@ def reason_codes(
     DataFrame of shape (n, 4 k)
         With the index of ``X``: ``risk_reason_1`` (a feature's id, see `code_book`), ``risk_effect_1``
         (log-odds, positive where it raises the risk), …, ``credit_reason_1``, ``credit_effect_1`` (points,
-        negative: what was lost; positive: what a merit added), …, the strongest first; ties in the order of
-        the features. A reason without any effect is missing.
+        negative: what was lost; positive: what a merit added), …; conduct and complaints, the strongest
+        first, then structure; ties in the order of the features. A reason without any effect is missing.
 
     Raises
     ------
@@ -93,7 +93,9 @@ def _strongest(axis: str, values: NDArray[np.float64], names: list[str], k: int)
     # Padded, so that a score of fewer features than k has missing reasons rather than fewer columns.
     padded = np.hstack([values, np.zeros((n, max(0, k - values.shape[1])))])
     ids = np.array([*names, *[""] * (padded.shape[1] - len(names))], dtype=object)
-    order = np.argsort(-np.abs(padded), axis=1, kind="stable")[:, :k]
+    late = np.array([is_structure(str(one)) for one in ids], np.int64)
+    last = np.where(padded == 0, 2, late)  # what has no effect is no reason, so structure comes before it
+    order = np.lexsort((-np.abs(padded), last), axis=1)[:, :k]
     effects = np.take_along_axis(padded, order, axis=1)
     columns: dict[str, object] = {}
     for place in range(k):

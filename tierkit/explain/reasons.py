@@ -14,11 +14,12 @@ from scipy.special import logit
 
 from tierkit import texts
 from tierkit.explain.evidence import Record, records_of
+from tierkit.explain.listing import Listing, listing_of
 from tierkit.explain.trees.contributions import contributions, points_lost
-from tierkit.features import BY_NAME, GROUPS
+from tierkit.features import BY_NAME, GROUPS, is_structure
 from tierkit.policy import Policy
 from tierkit.policy.tiers import sentences
-from tierkit.records import SHANGHAI, Label, Place
+from tierkit.records import SHANGHAI, TIER_NAMES, TIERS, Label, Place
 from tierkit.results import Result
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
@@ -26,6 +27,8 @@ from tierkit.scores.scorecard import CreditScorecard
 __all__ = ["AXES", "Reason", "Reasons", "plain_value", "reasons"]
 
 AXES = ("risk", "credit")
+_BY_RECORD = ("red_line", "red_line_tier", "escalated")
+"""Rules of a tier that name a record."""
 NAMED = 3
 """Records that a sentence names; it counts the rest."""
 
@@ -109,7 +112,8 @@ class Reasons(Result):
     rule : Label
         The rule that gave the tier, as a sentence.
     reasons : tuple of Reason
-        Of both scores, each the strongest first; those without any effect are left out.
+        Of both scores: conduct and complaints, the strongest first, then structure, what the enterprise is;
+        those without any effect are left out.
     risk_base, risk_margin, risk_probability : float
         Average margin, own margin (log-odds before calibration), calibrated probability.
     risk_boundaries : tuple of float
@@ -126,6 +130,10 @@ class Reasons(Result):
         Whether the hysteresis that keeps a last tier is part of these distances.
     unmonitored, held : bool
         On the list of those that get no planned inspection; kept by hysteresis or dwell.
+    names : tuple of Label
+        What the policy calls the tiers, from T1 on.
+    listed : Listing or None
+        How it came on the list, or that nobody told; None under a policy without one.
     flags : tuple of str
         What the models had not seen when they were trained.
     background : int or None
@@ -160,6 +168,8 @@ class Reasons(Result):
     held: bool
     flags: tuple[str, ...]
     background: int | None = None
+    listed: Listing | None = None
+    names: tuple[Label, ...] = TIER_NAMES
     lang: str = "zh"
     place: Place = SHANGHAI
 
@@ -171,7 +181,7 @@ class Reasons(Result):
         )
 
     def of(self, axis: str) -> tuple[Reason, ...]:
-        """Return the reasons of one score, the strongest first."""
+        """Return the reasons of one score: conduct and complaints, the strongest first, then structure."""
         return tuple(reason for reason in self.reasons if reason.axis == axis)
 
     def table(self, lang: str | None = None) -> pd.DataFrame:
@@ -227,13 +237,40 @@ class Reasons(Result):
         lang = lang or self.lang
         return [
             self.rule.text(lang),
-            *([texts.text("reason.unmonitored", lang)] if self.unmonitored else []),
+            *filter(None, [self.unfounded_sentence(lang), self.list_sentence(lang)]),
             *(self.distance_sentence(axis, lang) for axis in AXES),
             self.risk_sentence(lang),
             *self._facts("risk", lang, top, records),
             self.credit_sentence(lang),
             *self._facts("credit", lang, top, records),
         ]
+
+    def tier_name(self, tier: str | None = None) -> Label:
+        """Return what the policy calls a tier, that of the enterprise if none is given."""
+        return self.names[TIERS.index(tier or self.tier)]
+
+    @property
+    def founded(self) -> bool:
+        """Whether a record of conduct or a complaint counts against the enterprise, on either score."""
+        if self.tier_reason in _BY_RECORD:
+            return True
+        return any(
+            (one.effect > 0) == (one.axis == "risk")
+            and not is_structure(one.feature)
+            and one.value is not None
+            and one.value != BY_NAME[one.feature].absent
+            for one in self.reasons
+            if one.feature in BY_NAME
+        )
+
+    def unfounded_sentence(self, lang: str) -> str:
+        """Return that the worst tier rests on no record against the enterprise; nothing where it does."""
+        worst = self.tier == TIERS[-1] and not self.founded
+        return texts.text("reason.unfounded", lang, tier=self.tier) if worst else ""
+
+    def list_sentence(self, lang: str) -> str:
+        """Return whether and why the enterprise is on an unmonitored list; nothing where there is none."""
+        return "" if self.listed is None else self.listed.sentence(lang, self.place)
 
     def risk_sentence(self, lang: str) -> str:
         """Return the risk in one sentence."""
@@ -310,13 +347,15 @@ class Reasons(Result):
         )
         for name in ("risk_boundaries", "credit_boundaries", "flags"):
             known[name] = tuple(data[name])
+        known["names"] = tuple(Label(*one) for one in data.get("names", TIER_NAMES))
+        known["listed"] = Listing.from_dict(data["listed"]) if data.get("listed") else None
         known["composite"] = tuple(data["composite"]) if data["composite"] else None
         for name in ("distance_risk", "distance_credit"):
             known[name] = float("nan") if data[name] is None else data[name]
         return cls(**known)
 
     def _repr_html_(self) -> str:
-        tier = f"{self.tier} {self.place.levels['tier'][self.tier].text(self.lang)}"
+        tier = f"{self.tier} {self.tier_name().text(self.lang)}"
         first, *rest = self.sentences()
         items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in rest)
         name = html.escape(texts.plain(self.enterprise_id, 40))
@@ -439,6 +478,8 @@ def reasons(
         distance_credit=float(known["distance_credit"]),
         buffered=bool(known["buffered"]),
         unmonitored=bool(known["unmonitored"]),
+        names=policy.tier_names,
+        listed=listing_of(policy, enterprise_id, on=bool(known["unmonitored"])),
         held=bool(known["held"]),
         flags=_flags(risk, credit, row),
         background=None if background is None else len(background),
@@ -450,8 +491,8 @@ def reasons(
 def _collect(
     axis: str, effects: Mapping[str, float], row: pd.DataFrame, weight: float | None
 ) -> Iterable[Reason]:
-    """Return the reasons of a score that have any effect, the strongest first."""
-    ordered = sorted(effects.items(), key=lambda item: -abs(item[1]))
+    """Return the reasons of a score that have any effect, in the order of `Reasons`."""
+    ordered = sorted(effects.items(), key=lambda item: (is_structure(item[0]), -abs(item[1])))
     for name, effect in ordered:
         if effect:
             kept = plain_value(row[name].iloc[0])

@@ -10,6 +10,7 @@ from tierkit.features.catalogue import (
     NEVER_DAYS,
     RECORD_DAYS,
     Feature,
+    is_structure,
     monotone,
     read_by,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "build_rows",
     "features_of",
     "features_sql",
+    "is_structure",
     "monotone",
     "on_register",
     "read_by",

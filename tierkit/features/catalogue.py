@@ -31,6 +31,7 @@ __all__ = [
     "RECORD_DAYS",
     "Feature",
     "Sign",
+    "is_structure",
     "monotone",
     "read_by",
 ]
@@ -47,11 +48,12 @@ HEAVY_COMPLAINTS = 10
 
 GROUPS: Mapping[str, Label] = MappingProxyType(
     {
-        "structure": Label("主体特征", "structure"),
         "conduct": Label("行为记录", "conduct"),
         "complaints": Label("投诉举报", "complaints"),
+        "structure": Label("主体特征", "structure"),
     }
 )
+"""Group of features → its label, in the order in which they are told: what an enterprise is comes last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +179,17 @@ BONUSES: Mapping[str, float] = MappingProxyType(
     {one.name: one.absent or 0.0 for one in FEATURES if one.bonus}
 )
 """Features that can only speak for an enterprise, with the value of one that has none."""
+
+
+def is_structure(name: str) -> bool:
+    """Return whether a feature says what an enterprise is, not what it did; unknown features are taken so.
+
+    Examples
+    --------
+    >>> is_structure("employees"), is_structure("findings_1y")
+    (True, False)
+    """
+    return name not in BY_NAME or BY_NAME[name].group == "structure"
 
 
 def read_by(model: Literal["risk", "credit"]) -> list[str]:

@@ -25,7 +25,7 @@ from tierkit.policy import Policy, presets
 from tierkit.policy.reviews import read_log
 from tierkit.policy.tiers.drift import counts_of, gaps, origin
 from tierkit.progress import Progress, quiet
-from tierkit.records import TABLES, TIERS, Tables, open_folder
+from tierkit.records import TABLES, TIER_NAMES, TIERS, Tables, open_folder
 from tierkit.records.parquet import read_whole
 from tierkit.report import City, data_hash, sheets, write_dossiers
 from tierkit.report import city_page as write_page
@@ -348,9 +348,12 @@ def _dossiers(
     ids = order["enterprise_id"].head(most).tolist()
     tiers = order.set_index("enterprise_id")["tier"]
     (draft / "dossiers").mkdir()
+    rows = order.head(most).set_index("enterprise_id")["unmonitored_by"]
+    on_lists = {str(one): [by for by in str(named).split(";") if by] for one, named in rows.items()}
     made = sheets(
         scored.model, scored.files, scored.about["as_of"], ids, scored.policy, previous=scored.last,
         reviews=decisions, facts={"data_hash": digest}, threads=scored.threads, progress=scored.progress,
+        on_lists=on_lists,
     )  # fmt: skip
     written = write_dossiers(
         made, scored.policy, as_of=scored.about["as_of"], languages=languages,
@@ -428,8 +431,8 @@ def _page(
     city = City(
         rows=chosen, scored=len(scored.rows), as_of=about["as_of"], policy=about["policy_name"], facts=facts,
         portraits=shown, dossiers=made, decisions=decisions, explain=command,
-        place=scored.files.place, far=_far(scored), origin=_origin(scored),
-        useless=_useless(scored),
+        place=scored.files.place, far=_far(scored), origin=_origin(scored), useless=_useless(scored),
+        names=TIER_NAMES if scored.policy is None else scored.policy.tier_names,
     )  # fmt: skip
     write_page(city, draft / "index.html")
     tiers = chosen["tier"].value_counts().sort_index()

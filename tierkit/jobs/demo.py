@@ -20,13 +20,23 @@ from tierkit.city.limits import MAX_SEED
 from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR
+from tierkit.compare.apart import headlines_apart
 from tierkit.compare.comparison import Comparison, compare
 from tierkit.evaluate import moments
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location
-from tierkit.jobs.simulation import KAPPA, KAPPAS, MOST_REPLICATES, headline_rows, report_of, tiers_under
+from tierkit.jobs.simulation import (
+    KAPPA,
+    KAPPAS,
+    MOST_REPLICATES,
+    headline_rows,
+    report_of,
+    supervised,
+    tiers_under,
+)
 from tierkit.policy import PLANS, Policy
 from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import listed as on_lists
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset, validate, write_dataset
 from tierkit.records.files import sha256
@@ -121,6 +131,7 @@ def run(
     enterprises: int = 20_000,
     seed: int = 2025,
     replicates: int = 20,
+    apart: bool = False,
     threads: int = 2,
     progress: Progress = quiet,
 ) -> Demo:
@@ -137,6 +148,8 @@ def run(
     replicates : int
         Runs of each policy at the headline's strength of deterrence; a sixth of them (at least 2) at the
         others and over five years.
+    apart : bool
+        Whether to run the headline again without campaigns, lists and caps, as `tierkit.compare.apart` does.
     threads : int
         Threads; they change no number.
     progress : Progress
@@ -160,12 +173,18 @@ def run(
     checks.at_least("threads", threads, 1)
     folder = checks.out_folder("out", out, "demo")
     with checks.writing() as replaced, whole_folder(folder, "demo") as draft:
-        comparison, told, seconds = _made(draft, enterprises, seed, replicates, threads, progress)
+        comparison, told, seconds = _made(draft, enterprises, seed, replicates, apart, threads, progress)
     return Demo(folder, replaced, comparison, told, seconds)
 
 
 def _made(
-    folder: Path, enterprises: int, seed: int, replicates: int, threads: int, progress: Progress
+    folder: Path,
+    enterprises: int,
+    seed: int,
+    replicates: int,
+    apart: bool,
+    threads: int,
+    progress: Progress,
 ) -> tuple[Comparison, report.RunReport, dict[str, float]]:
     """Write everything into a folder, one stage after another."""
     clock = _Clock(progress)
@@ -214,6 +233,14 @@ def _made(
     )
     clock.done("simulation")
 
+    taken = None
+    if apart:
+        taken = headlines_apart(
+            world, policies[0], policies[1:], as_they_are=comparison.summary, scores=scores,
+            replicates=replicates, seed=seed, kappa=KAPPA, threads=threads,
+            progress=partial(progress, "taking apart"),
+        )  # fmt: skip
+        clock.done("taking apart")
     told_of = [moments.of_records(data), moments.of_truth(data)]
     told_of += [moments.of_comparison(comparison), moments.of_ladder()]
     told = report_of(
@@ -221,6 +248,7 @@ def _made(
         policies,
         data,
         tiers=tiers,
+        apart=taken,
         scores=scores,
         moments=pd.concat(told_of, ignore_index=True),
         calibration=_calibration(data, model),
@@ -241,7 +269,14 @@ def _cases(model: Model, data: Dataset, scores: pd.DataFrame, policy: Policy) ->
     order = scores["risk_probability"].to_numpy()
     chosen = [int(order.argmin()), int(near.to_numpy().argmin()), int(order.argmax())]
     ids = list(dict.fromkeys(assigned["enterprise_id"].iloc[k] for k in chosen))
-    return tuple(report.sheets(model, data, str(data.manifest["as_of"]), ids, policy))
+    by = on_lists(scores, policy, supervised(data))
+    named = by[by["listed"]].groupby("enterprise_id")["agency"].agg(list)
+    day = str(data.manifest["as_of"])
+    return tuple(
+        report.sheets(
+            model, data, day, ids, policy, on_lists=dict(zip(named.index.astype(str), named, strict=True))
+        )
+    )
 
 
 def _metrics(model: Model) -> dict[str, dict[str, float]]:

@@ -20,7 +20,7 @@ from tierkit.features import build
 from tierkit.folders import whole_file
 from tierkit.folders.claims import OutputError, scratch
 from tierkit.jobs.checks import Checks, Location, folder_place, listed
-from tierkit.jobs.scoring import last_assignment, warn_of_missing, warn_of_rule
+from tierkit.jobs.scoring import last_assignment, model_digest, warn_of_missing, warn_of_rule
 from tierkit.jobs.staging import stage_one
 from tierkit.policy import Policy
 from tierkit.policy.reviews import read_log
@@ -30,6 +30,7 @@ from tierkit.records.known import check_recorded
 from tierkit.records.parquet import read_whole
 from tierkit.report import Sheet, data_hash, sheets, write_dossiers
 from tierkit.scores.model import Model
+from tierkit.scores.score_file import read_scores
 from tierkit.texts import LANGUAGES
 
 __all__ = ["Dossier", "explain"]
@@ -88,6 +89,7 @@ def explain(
     previous: Location | None = None,
     reviews: Location | None = None,
     without: Sequence[str] = (),
+    scores: Location | None = None,
     background: int = 0,
     insist: bool = False,
     threads: int = 1,
@@ -115,6 +117,9 @@ def explain(
         Log of reviewers' decisions.
     without : sequence of str
         Ids of records: also tell what scores and tier would be without them.
+    scores : path, optional
+        What `tierkit.score_folder` wrote for that day, policy and model: it says on whose lists the
+        enterprise is where each agency fills its own.
     background : int
         Measure risk against so many enterprises of the records, drawn at random.
     insist : bool
@@ -157,6 +162,8 @@ def explain(
         checks.file("previous", previous)
     if reviews is not None:
         checks.file("reviews", reviews)
+    if scores is not None:
+        checks.file("scores", scores)
     checks.at_least("background", background, 0)
     checks.at_least("threads", threads, 1)
     page = checks.out_file("out", out, [".html"], _check_page)
@@ -165,7 +172,7 @@ def explain(
     options = {
         "as-of": day.isoformat(), "enterprise": enterprise,
         "policy": policy.name if isinstance(policy, Policy) else policy, "lang": lang,
-        "previous": previous, "reviews": reviews, "out": out,
+        "previous": previous, "reviews": reviews, "scores": scores, "out": out,
     }  # fmt: skip
     parts = [f"--{name}={value}" for name, value in options.items() if value is not None]
     parts += [f"--without={one}" for one in listed(without)]
@@ -179,6 +186,7 @@ def explain(
         checks.settle()
         assert chosen is not None
         warn_of_rule(chosen)
+        on_lists = None if scores is None else _lists(checks, scores, loaded, chosen, day, enterprise)
         opened = open_folder(data)
         missing = warn_of_missing(opened)
         check_recorded(day, opened.as_of)
@@ -204,7 +212,7 @@ def explain(
                 loaded, staged.files, day, [enterprise], chosen, background=city,
                 previous=last, reviews=None if reviews is None else read_log(reviews),
                 facts={"data_hash": data_hash(data), "missing": missing, "command": again},
-                lang=lang, threads=threads, progress=progress,
+                lang=lang, threads=threads, progress=progress, on_lists=on_lists,
             )  # fmt: skip
             with whole_file(page) as draft:
                 [sheet] = write_dossiers(
@@ -216,6 +224,32 @@ def explain(
                     appeal=appeal,
                 )
     return Dossier(page, sheet, appeal, lang)
+
+
+def _lists(
+    checks: Checks, scores: Location, model: Model, policy: Policy, day: date, enterprise: str
+) -> dict[str, list[str]]:
+    """Return the agencies on whose lists the enterprise is, as a file of scores says.
+
+    Raises
+    ------
+    BadInputError
+        If they are scores of another day, policy or model, or the enterprise is not among them.
+    """
+    rows, about = read_scores(scores)
+    same = {
+        "as_of": (about["as_of"], day.isoformat()),
+        "policy": (about["policy"], policy.hash),
+        "model": (about["model"], model_digest(model)),
+    }
+    for name, (theirs, ours) in same.items():
+        if theirs != ours:
+            checks.note("scores", f"'{scores}' is of another {name}", "Score the same, or leave it out.")
+    own = rows.loc[rows["enterprise_id"] == enterprise, "unmonitored_by"]
+    if own.empty:
+        checks.note("scores", f"{enterprise} is not in '{scores}'", "Give scores of the whole city.")
+    checks.settle()
+    return {enterprise: [by for by in str(own.iloc[0]).split(";") if by]}
 
 
 def _check_page(page: Path) -> None:

@@ -27,8 +27,9 @@ from tierkit.folders.claims import OutputError, plain_path, unbroken
 from tierkit.jobs.checks import Checks
 from tierkit.jobs.staging import REJECTS, Rejects, Staged, column_problems, parquet_writer, stage
 from tierkit.policy import Policy, PolicyLike
-from tierkit.policy.tiers import assign, by_quota, listed
+from tierkit.policy.tiers import assign, by_agency, listed, unknown_on_list
 from tierkit.policy.tiers.drift import counts_of, origin, unheeded, warn_of_shares
+from tierkit.policy.tiers.rule import lists_by_data
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, DataError, Folder, Problem, Tables, open_folder
 from tierkit.records.dataset import frame_of
@@ -55,6 +56,7 @@ __all__ = [
     "score",
     "warn_of_missing",
     "warn_of_rule",
+    "warn_of_unknown",
 ]
 
 CHUNK_ROWS = 1 << 16
@@ -305,7 +307,8 @@ def _run(job: _Job, folder: Folder, target: Path, parts: _Parts, threads: int, p
                 parts.keep(number, table, counts)
             tally.update(counts)
             progress("scoring", min(start + size, len(ids)), len(ids))
-        lists = _lists(job.policy, seen, parts, len(starts)) if by_quota(job.policy) else None
+        lists = _lists(job.policy, seen, parts, len(starts)) if by_agency(job.policy) else None
+        warn_of_unknown(job.policy, ids)
     report = replace(_report(target, staged, tally, job.reasons), grounds=_grounds(job))
     if not report.scored:
         raise DataError([_nobody(report, parts.work)])
@@ -397,6 +400,15 @@ def warn_of_missing(opened: Folder) -> str | None:
     return names
 
 
+def warn_of_unknown(policy: Policy, ids: pd.Series) -> None:
+    """Warn of those on a policy's list who are not among these enterprises."""
+    unknown = unknown_on_list(policy, ids)
+    if unknown:
+        file = policy["lists.unmonitored.file"].name
+        said = f"{len(unknown):,} on the list '{file}' are not on the register here, such as {unknown[0]}"
+        warnings.warn(said, stacklevel=3)
+
+
 def warn_of_rule(policy: Policy) -> None:
     """Warn of a policy whose own tiers rest on a rule score, where the models' scores take its place."""
     if policy["scoring.basis"] == "rule":
@@ -460,6 +472,7 @@ def _key(job: _Job, folder: Folder, chunk_rows: int) -> dict[str, Any]:
         "data": _digests(folder),
         "policy": job.policy.hash,
         "policy_name": job.policy.name,
+        "list": str(job.policy["lists.unmonitored.file"]) if lists_by_data(job.policy) else "",
         "as_of": job.day.isoformat(),
         "previous": "" if job.last is None else previous_digest(job.last),
         "reasons": job.reasons,

@@ -18,10 +18,12 @@ from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import grow, world_of
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.agencies import ratings
+from tierkit.compare.apart import headlines_apart
 from tierkit.compare.comparison import HEADLINE, Comparison, compare
 from tierkit.compare.intervals import Replicates, replicates_for
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location, listed
+from tierkit.jobs.scoring import warn_of_unknown
 from tierkit.policy import Policy, PolicyWarning, presets
 from tierkit.policy.files.reading import parse, read_file
 from tierkit.policy.ladders import FloorCheck
@@ -44,6 +46,7 @@ __all__ = [
     "report_of",
     "run_page",
     "simulate",
+    "supervised",
     "tiers_under",
     "warn_of_rule_scores",
     "within_a_tenth",
@@ -141,6 +144,7 @@ def simulate(
     weeks: int = WEEKS_A_YEAR,
     replicates: int = 20,
     seed: int = 0,
+    apart: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Simulation:
@@ -170,6 +174,8 @@ def simulate(
         Runs of each policy at each kappa; intervals need 2.
     seed : int
         Seed of the draws, and of the city if it is drawn here.
+    apart : bool
+        Whether to run all again without campaigns, lists and caps, as `tierkit.compare.apart` does.
     threads : int
         It changes no number.
     progress : Progress
@@ -218,6 +224,8 @@ def simulate(
         if len(chosen) == len(here):
             _check_that_they_differ(checks, chosen)  # on the day from which they run
         checks.settle()
+        for one in chosen:
+            warn_of_unknown(one, pd.Series(world.ids))
         scores, tiers = _scored(model, records, chosen, threads, checks, insist)
         strengths = sorted(set(asked))
         headline = min(strengths, key=lambda one: abs(one - KAPPA))
@@ -242,7 +250,14 @@ def simulate(
             "as_of": world.date.isoformat(),
             "world_hash": world.parameters.hash,
         }
-        told = report_of(comparison, chosen, records, scores=scores, tiers=tiers, facts=facts)
+        taken = None
+        if apart:
+            taken = headlines_apart(
+                world, chosen[0], chosen[1:], as_they_are=comparison.summary, scores=scores,
+                replicates=replicates, weeks=weeks, seed=seed, kappa=headline, threads=threads,
+                progress=partial(progress, "taking apart"),
+            )  # fmt: skip
+        told = report_of(comparison, chosen, records, scores=scores, tiers=tiers, facts=facts, apart=taken)
         told.save(folder)
     return Simulation(folder, replaced, told, named)
 
@@ -323,10 +338,15 @@ def tiers_under(scores: pd.DataFrame, policies: Iterable[Policy], data: Dataset)
     With it goes who is on a list: ``unmonitored`` (of any agency), ``agencies`` (how many supervise it) and
     ``listed_by`` (how many of these have it on their list).
     """
-    day, rows = pd.Timestamp(data.manifest["as_of"]), data["obligations"]
-    supervised = rows[(rows["valid_from"] < day) & ~(rows["valid_to"] <= day)]
-    tiers = [_with_lists(assign(scores, one), scores, one, supervised) for one in _on_models(policies)]
+    held = supervised(data)
+    tiers = [_with_lists(assign(scores, one), scores, one, held) for one in _on_models(policies)]
     return pd.concat(tiers, ignore_index=True) if tiers else None
+
+
+def supervised(data: Dataset) -> pd.DataFrame:
+    """Return the obligations that are open on the day to which the records reach."""
+    day, rows = pd.Timestamp(data.manifest["as_of"]), data["obligations"]
+    return rows[(rows["valid_from"] < day) & ~(rows["valid_to"] <= day)]
 
 
 def _with_lists(

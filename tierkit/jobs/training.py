@@ -82,6 +82,7 @@ def train(
     seed: int = 0,
     budget: int = 0,
     bootstrap: int = 0,
+    structure: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Training:
@@ -97,7 +98,7 @@ def train(
         Folder of the model; an older model there is replaced.
     policy : Policy, or name or path of one
         The policy that the model is trained for; if absent, that of the past of the place of the records.
-    scheme, level, seed, budget, bootstrap, threads
+    scheme, level, seed, budget, bootstrap, structure, threads
         As for `tierkit.scores.train.train`.
     progress : Progress
 
@@ -145,7 +146,7 @@ def train(
         with checks.blame("data", "Give more records, or an earlier or later date."):
             model = fit(
                 source, day, meant, out=folder, seed=seed, scheme=cast(Scheme, scheme),
-                level=cast(Level, level), budget=budget, bootstrap=bootstrap, threads=threads,
-                progress=progress,
+                level=cast(Level, level), budget=budget, bootstrap=bootstrap, structure=structure,
+                threads=threads, progress=progress,
             )  # fmt: skip
     return Training(folder, replaced, dict(model.manifest))

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tierkit.policy.files.list_file import ListFile
 from tierkit.policy.files.loading import (
     Content,
     baseline_of,
@@ -37,7 +38,7 @@ from tierkit.policy.files.reading import (
 )
 from tierkit.policy.files.writing import hash_of, html_of, toml_of
 from tierkit.policy.specification import SPEC, spec_of
-from tierkit.records import Parameter, Place
+from tierkit.records import LEVELS, TIERS, Label, Parameter, Place
 from tierkit.records.arguments import InputError, described, one_of, path_of
 from tierkit.records.problems import suggestion
 from tierkit.results import Result, plain
@@ -297,6 +298,10 @@ class Policy(Result):
         >>> policy.on(date(2026, 1, 1))["depth.detection"]
         0.8
         """
+        listed = self.parameters["lists.unmonitored.file"]
+        if isinstance(listed.value, ListFile) and listed.value.on(day).entries != listed.value.entries:
+            there = replace(listed, value=listed.value.on(day))
+            return replace(self, parameters={**self.parameters, "lists.unmonitored.file": there}).on(day)
         waiting = {
             path: one
             for path, one in self.parameters.items()
@@ -314,6 +319,18 @@ class Policy(Result):
         )
         now = {path: replace(one, value=one.before, before=None, from_=None) for path, one in waiting.items()}
         return replace(self, parameters={**self.parameters, **now})
+
+    @property
+    def tier_names(self) -> tuple[Label, ...]:
+        """What each tier is called, from T1 on: in the words of the document, neutrally where it has none.
+
+        Examples
+        --------
+        >>> [one.zh for one in Policy.load("jiading-2025").tier_names]
+        ['无事不扰', '第二级', '第三级', '重点关注']
+        """
+        own = self.meta.tiers
+        return tuple(own[one].value if one in own else LEVELS["tier"][one] for one in TIERS)
 
     @property
     def oracle(self) -> bool:
@@ -383,7 +400,7 @@ class Policy(Result):
                 find_place(reading, path.parent, (), self.place)
             else:
                 reading.of_place = self.place
-            read_body(tree, reading)
+            read_body(tree, reading, path.parent)
             self._check_is_baseline_of(reading, path.parent)
             new = name or reading.meta.get("name", path.stem)
         else:

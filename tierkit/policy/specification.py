@@ -38,6 +38,7 @@ __all__ = [
 UNITS: Mapping[str, Label] = MappingProxyType(
     {
         "name": Label("名称", "name"),
+        "file": Label("文件", "file"),
         "names": Label("名单", "names"),
         "text": Label("文字", "text"),
         "yes/no": Label("是否", "yes/no"),
@@ -96,7 +97,7 @@ class Spec:
         Dotted name, the nesting of the policy file.
     kind : str
         ``number``, ``integer``, ``boolean``, ``choice``, ``text``, ``numbers`` (ascending), ``names``
-        (a list without repeats) or ``matrix`` (rows of tiers).
+        (a list without repeats), ``matrix`` (rows of tiers) or ``list`` (a CSV of enterprises, or nothing).
     unit : str
         A key of `UNITS`.
     label, about : Label
@@ -343,11 +344,16 @@ _EFFORT = (
              "SD of the detection probability between groups of inspectors"), 0, 0.25),
     _flag("lists.unmonitored.enabled", ("无感监测清单", "unmonitored list"),
           ("清单内对象只做触发式检查", "listed enterprises get triggered inspections only")),
-    _choice("lists.unmonitored.by", ("rule", "agency", "agency_sector"),
+    _choice("lists.unmonitored.by", ("rule", "agency", "agency_sector", "data"),
             ("清单产生方式", "how the list is made"),
-            ("按统一条件，或按部门（或部门×行业）在没有未了结不良记录的对象中由风险低者起列满目标占比",
-             "by one rule for all, or filled to the target share for each agency (or agency and sector) "
-             "with those of the least risk among whoever has no open adverse record")),
+            ("按统一条件；或按部门（或部门×行业）在没有未了结不良记录的对象中由风险低者起列满目标占比；"
+             "或以给定名单为准",
+             "by one rule for all; or filled to the target share for each agency (or agency and sector) "
+             "with those of the least risk among whoever has no open adverse record; or as a file says")),
+    Spec("lists.unmonitored.file", "list", "file", Label("清单名单", "list: file"),
+         Label("给定名单的CSV文件（统一社会信用代码，可另有部门、列入日期、移出日期）；空为无",
+               "CSV of those on the list: enterprise_id and, as needed, agency, listed_on, until; "
+               "empty means none")),
     _probability("lists.unmonitored.max_risk", ("清单风险上限", "list: highest risk"),
                  ("风险概率不高于此值方可列入", "highest risk probability on the list")),
     _number("lists.unmonitored.min_points", "points", ("清单信用下限", "list: fewest points"),

@@ -38,6 +38,7 @@ from tierkit.records.levels import (
     SEVERITIES,
     SIGNAL_KINDS,
     SIZES,
+    TIER_NAMES,
     TIERS,
 )
 from tierkit.records.parameter import Parameter
@@ -86,6 +87,7 @@ __all__ = [
     "SIZES",
     "TABLES",
     "TIERS",
+    "TIER_NAMES",
     "UNINSPECTED_KINDS",
     "Column",
     "DataError",

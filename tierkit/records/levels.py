@@ -29,6 +29,7 @@ __all__ = [
     "SIGNAL_KINDS",
     "SIZES",
     "TIERS",
+    "TIER_NAMES",
 ]
 
 
@@ -170,3 +171,5 @@ SEVERITIES = tuple(LEVELS["severity"])
 SIGNAL_KINDS = tuple(LEVELS["signal_kind"])
 SIZES = tuple(LEVELS["size"])
 TIERS = tuple(LEVELS["tier"])
+TIER_NAMES = tuple(LEVELS["tier"].values())
+"""What tiers are called where no document has a word for them."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from itertools import pairwise
 from types import MappingProxyType
@@ -82,7 +82,7 @@ class RepairRule:
     label: Label
     start: dt.date
     transition: Label
-    terms: Mapping[tuple[str, str], Term]
+    terms: Mapping[tuple[str, str], Term] = field(hash=False)
 
     def term(self, kind: str, severity: str) -> Term:
         """Return the term of a record of a kind and severity.

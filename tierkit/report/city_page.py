@@ -20,7 +20,7 @@ from tierkit.explain.bands import basis, way
 from tierkit.features import BY_NAME
 from tierkit.folders import whole_file
 from tierkit.policy.reviews import latest
-from tierkit.records import SHANGHAI, TIERS, Place
+from tierkit.records import SHANGHAI, TIER_NAMES, TIERS, Label, Place
 from tierkit.report.page import Words, render
 from tierkit.report.portraits import told
 from tierkit.spreadsheets import TAKEN
@@ -63,6 +63,8 @@ class City:
     far : mapping of str to str
         Language → the share that is farthest from that for which the policy's cut-offs were set, beside it;
         empty where none is far.
+    names : tuple of Label
+        What the policy calls the tiers, from T1 on.
     origin : mapping of str to str
         Language → where the cut-offs of the policy come from; empty where the policy is not at hand.
     useless : mapping of str to str
@@ -80,6 +82,7 @@ class City:
     decisions: pd.DataFrame | None = None
     place: Place = SHANGHAI
     far: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[Label, ...] = TIER_NAMES
     origin: Mapping[str, str] = field(default_factory=dict)
     useless: Mapping[str, str] = field(default_factory=dict)
 
@@ -153,6 +156,7 @@ def city_page(city: City, out: str | os.PathLike[str] | None = None) -> str:
         basis=basis(city.rows),
         edges={"agreement": AGREEMENT, "distance": DISTANCE},
         bands=BANDS,
+        names=dict(zip(TIERS, city.names, strict=True)),
         tiers=[tier for tier in TIERS if (city.rows["tier"] == tier).any()],
         portraits=None if city.portraits is None else told(city.portraits, words),
         reasons=_has_reasons(city.rows),
@@ -211,7 +215,7 @@ def _data(city: City) -> dict[str, Any]:
     return {
         "columns": data,
         "levels": {
-            "tier": [[one, *label] for one, label in city.place.levels["tier"].items()],
+            "tier": [[one, *label] for one, label in zip(TIERS, city.names, strict=True)],
             "sector": [[one, *label] for one, label in city.place.levels["sector"].items()],
             "district": [[one, *label] for one, label in city.place.levels["district"].items()],
             "sure": [[one, *(texts.text(f"city.band.{one}", lang) for lang in languages)] for one in BANDS],

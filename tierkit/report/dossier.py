@@ -13,13 +13,14 @@ from scipy.special import logit
 
 from tierkit import plot, texts
 from tierkit.explain import Reason, Record, Revocation
-from tierkit.features import GROUPS
+from tierkit.features import GROUPS, is_structure
 from tierkit.folders import whole_file
 from tierkit.policy import Policy
 from tierkit.policy.tiers.drift import from_elsewhere, origin
 from tierkit.records import LEVELS, MERITS, TIERS, Place
 from tierkit.records.gate import day_of
 from tierkit.records.places.entries import NO_BASIS
+from tierkit.records.repair_rules import RepairRule, rule_on
 from tierkit.report.page import Words, figure, render
 from tierkit.report.sheets import Sheet
 from tierkit.report.waterfall import waterfall
@@ -112,6 +113,7 @@ def dossier(
         composite=_composite(case, policy),
         scales=[_risk_scale(case), _credit_scale(case)],
         facts_of={group: _facts(case, group, lang) for group in GROUPS},
+        structure_apart=not any(is_structure(one.feature) for one in reasons.of("credit")),
         units=_units(case),
         groups=GROUPS,
         timeline=_timeline(records, as_of, words),
@@ -122,6 +124,7 @@ def dossier(
         known_when=_known_when(records, lang),
         has_records=case.records is not None,
         items=None if case.items is None else _items(case.items, lang, reasons.place),
+        repair_rules=_repair_rules(records, as_of, lang),
         recourse=_recourse(case, lang),
         appeal=None if appeal is None else appeal.sentences(lang),
         reviews=None if case.reviews is None else case.reviews.to_dict("records"),
@@ -271,7 +274,7 @@ def _recourse(case: Sheet, lang: str) -> dict[str, Any] | None:
     """Return each path with its steps and scores, and the notes beside them."""
     if case.recourse is None:
         return None
-    paths = [path.sentences(lang, case.recourse.place) for path in case.recourse.paths]
+    paths = [path.sentences(lang, case.recourse.place, case.recourse.names) for path in case.recourse.paths]
     told = sum(len(path) for path in paths)
     return {
         "paths": [(path[0], path[1:-1], path[-1]) for path in paths],
@@ -387,7 +390,49 @@ def _repair(row: Mapping[Any, Any], as_of: str, lang: str) -> str:
         return ""
     if pd.isna(row["repairable_from"]):
         return texts.text("dossier.repair.never", lang)
-    return texts.text("dossier.repair.from", lang, on=_day(row["repairable_from"]))
+    rule = _rule_of_repair(row, as_of).label.text(lang)
+    return texts.text("dossier.repair.from", lang, on=_day(row["repairable_from"]), rule=rule)
+
+
+def _rule_of_repair(row: Mapping[Any, Any], as_of: str) -> RepairRule:
+    """Return the rule by which a record can be repaired: that of the first day on which it still can be."""
+    return rule_on(f"{max(row['repairable_from'], pd.Timestamp(as_of)):%Y-%m-%d}")
+
+
+def _repair_rules(records: pd.DataFrame, as_of: str, lang: str) -> list[str]:
+    """Return the rules by which the open records can be repaired, with their terms, in sentences."""
+    if records.empty:
+        return []
+    terms: dict[RepairRule, dict[tuple[str, str], None]] = {}
+    earlier: set[str] = set()
+    for row in records.to_dict("records"):
+        if row["table"] != "credit_events" or row["kind"] in MERITS or not pd.isna(row["repaired_on"]):
+            continue
+        if row["published_until"] < pd.Timestamp(as_of) or pd.isna(row["repairable_from"]):
+            continue
+        rule = _rule_of_repair(row, as_of)
+        terms.setdefault(rule, {})[row["kind"], row["outcome"]] = None
+        if row["known_on"] < pd.Timestamp(rule.start):
+            earlier.add(rule.name)
+    return [
+        texts.text(
+            "dossier.repair.rule",
+            lang,
+            rule=rule.label.text(lang),
+            start=rule.start.isoformat(),
+            terms=texts.join((_term(rule, kind, severity, lang) for kind, severity in terms[rule]), lang),
+            transition=rule.transition.text(lang) if rule.name in earlier else "",
+        ).rstrip()
+        for rule in sorted(terms, key=lambda one: one.start)
+    ]
+
+
+def _term(rule: RepairRule, kind: str, severity: str, lang: str) -> str:
+    """Return how long records of a kind and severity are published by a rule, in words."""
+    term = rule.term(kind, severity)
+    named = {"kind": LEVELS["event_kind"][kind], "severity": LEVELS["severity"][severity]}
+    words = {name: label.text(lang) for name, label in named.items()}
+    return texts.text("dossier.repair.term", lang, shortest=term.shortest, longest=term.longest, **words)
 
 
 def _day(value: Any) -> str:

@@ -18,9 +18,9 @@ from tierkit.evaluate.moments import decimals
 from tierkit.folders import whole_file
 from tierkit.folders.claims import claim
 from tierkit.plot.over_time import FEWEST
-from tierkit.policy import STATUSES, Policy
+from tierkit.policy import STATUSES, OverlayCheck, Policy, check_overlays
 from tierkit.policy.ladders import FloorCheck
-from tierkit.records import GRADES
+from tierkit.records import GRADES, TIERS
 from tierkit.report import tables
 from tierkit.report.page import Words, figure, render
 from tierkit.report.run_report import RunReport
@@ -30,8 +30,8 @@ from tierkit.report.waterfall import waterfall
 __all__ = ["headline", "index", "summary_json"]
 
 _SECTIONS = (
-    "results", "floor", "load", "agencies", "harm", "tiers", "examples", "method", "moments", "limits",
-    "parameters", "versions",
+    "results", "floor", "overlays", "load", "agencies", "harm", "tiers", "examples", "method", "moments",
+    "limits", "parameters", "versions",
 )  # fmt: skip
 _LIMITS = 8
 _STEPS = 7
@@ -345,12 +345,15 @@ def _page(run: RunReport) -> str:
         stand_ins=_named(_on_models(run, True)) if _on_models(run, True) and not run.has_models else None,
         on_rule=_named(_on_models(run, False)) if _on_models(run, False) and run.has_models else None,
         listed=_listed(run),
+        tier_names={one.name: dict(zip(TIERS, one.tier_names, strict=True)) for one in run.policies},
         headline=[words.pair(zh, en) for zh, en in zip(*told, strict=True)],
         figures=_figures(run, words),
         measures=tables.BESIDE,
         beside=tables.beside(run, tables.BESIDE),
         all_measures=tables.all_measures(run),
         floors=[(check, _warnings(check, words)) for check in tables.floor_checks(run)],
+        overlays=_overlays(run, words),
+        apart=tables.apart_rows(run),
         kappa_keys=keys,
         kappa_replicates=[tables.replicates(run, kappa, weeks) for weeks, _, kappa in keys],
         kappa_rows=kappa_rows,
@@ -421,6 +424,22 @@ def _listed(run: RunReport) -> Callable[[str], str] | None:
     return told
 
 
+def _checked(run: RunReport) -> list[OverlayCheck]:
+    """Return the policies that state rules of higher rank, held against these on the day of the run."""
+    day = run.facts.get("as_of")
+    bound = [one for one in run.policies if one.meta.overlays]
+    return [check_overlays(one, None if day is None else str(day)[:10]) for one in bound]
+
+
+def _overlays(run: RunReport, words: Words) -> list[tuple[OverlayCheck, list[Markup]]]:
+    """Return of each policy how many requirements it keeps, and each that it breaks, in both languages."""
+    found = []
+    for check in _checked(run):
+        told = (check.sentences(lang)[: 1 + len(check.broken)] for lang in ("zh", "en"))
+        found.append((check, [words.pair(zh, en) for zh, en in zip(*told, strict=True)]))
+    return found
+
+
 def _warnings(check: FloorCheck, words: Words) -> list[Markup]:
     """Return the warnings of a check of the legal floor, in both languages."""
     told = (check.sentences(lang) for lang in ("zh", "en"))
@@ -432,6 +451,7 @@ def _sections(run: RunReport) -> list[str]:
     by_agency = (run.summary["group"] == "agency").any() or run.ratings is not None
     there = {
         "agencies": by_agency,
+        "overlays": any(one.meta.overlays for one in run.policies),
         "examples": bool(run.cases),
         "moments": run.moments is not None and len(run.moments) > 0,
     }

@@ -58,6 +58,9 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "ratings": {"agency": _TEXT} | dict.fromkeys(("value", "low", "high", "n"), _NUMBER),
     "moments": {"moment": _TEXT, "source": _TEXT, "holds": _FLAG}
     | dict.fromkeys(("value", "low", "high", "lowest", "highest", "n"), _NUMBER),
+    "apart": dict.fromkeys(("policy", "measure", "apart"), _TEXT)
+    | dict.fromkeys(("difference", "difference_low", "difference_high", "relative", "place"), _NUMBER)
+    | dict.fromkeys(("has", "assumed", "turns"), _FLAG),
     "calibration": dict.fromkeys(("n", "predicted", "observed", "low", "high"), _NUMBER),
 }
 """Tables that a run may hold → the columns that each must have, with the kinds of their values."""
@@ -117,6 +120,8 @@ class RunReport:
         `tierkit.compare.agencies.ratings` of the records.
     moments : DataFrame, optional
         `tierkit.evaluate.moments`.
+    apart : DataFrame, optional
+        `tierkit.compare.apart.headlines_apart`: the headlines with and without campaigns, lists and caps.
     calibration : DataFrame, optional
         `tierkit.scores.metrics.calibration_table` on the test period.
     metrics : mapping, optional
@@ -140,6 +145,7 @@ class RunReport:
     visits: pd.DataFrame | None = None
     ratings: pd.DataFrame | None = None
     moments: pd.DataFrame | None = None
+    apart: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     cases: tuple[Sheet, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,7 @@ from tierkit import __version__, texts
 from tierkit.explain import Reasons, Recourse
 from tierkit.explain.explained import explained
 from tierkit.policy import Policy
+from tierkit.policy.files.checks import QUOTAS
 from tierkit.policy.reviews import latest
 from tierkit.progress import Progress, quiet
 from tierkit.records import LEVELS, SHANGHAI, Dataset, Place, open_folder
@@ -73,7 +74,7 @@ class Sheet:
         row = force.iloc[0]
         decided = LEVELS["decision"][row["decision"]].text(lang)
         if pd.notna(row["override_tier"]):
-            decided += f" {row['override_tier']} {LEVELS['tier'][row['override_tier']].text(lang)}"
+            decided += f" {row['override_tier']} {self.reasons.tier_name(row['override_tier']).text(lang)}"
         days = {"on": f"{row['decided_on']:%Y-%m-%d}", "as_of": f"{row['as_of']:%Y-%m-%d}"}
         who = texts.plain(row["reviewer"], 40)
         return texts.text("case.in_force", lang, decision=decided, reviewer=who, tier=row["tier"], **days)
@@ -166,6 +167,7 @@ def sheets(
     background: pd.DataFrame | None = None,
     threads: int = 1,
     progress: Progress = quiet,
+    on_lists: Mapping[str, Iterable[str]] | None = None,
     lang: str = "zh",
 ) -> Iterator[Sheet]:
     """Yield a sheet per enterprise, from what was known before a day.
@@ -193,6 +195,9 @@ def sheets(
     threads : int
         Does not change the result.
     progress : Progress
+    on_lists : mapping of str to iterable of str, optional
+        Enterprise to the agencies on whose lists it is, of lists that are filled in the order of everybody's
+        risk, which a sheet alone cannot tell; who is not in it is on none.
     lang : {"zh", "en"}
         Language in which a notebook shows the reasons.
 
@@ -247,6 +252,9 @@ def sheets(
     for reasons, way, sure in told:
         one = reasons.enterprise_id
         own = records[records["enterprise_id"] == one].drop(columns="enterprise_id")
+        if on_lists is not None and reasons.listed is not None and reasons.listed.by in QUOTAS:
+            told_of = reasons.listed.told(on_lists.get(one, ()), day.isoformat())
+            reasons = replace(reasons, listed=told_of, unmonitored=bool(told_of.on))
         decided = None if reviews is None else reviews[reviews["enterprise_id"] == one]
         yield Sheet(
             reasons=reasons,

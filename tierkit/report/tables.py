@@ -528,3 +528,23 @@ def _names(place: Place) -> list[Mapping[str, Label]]:
     """Return what sectors, agencies and items are called, by id."""
     items = {name: one.label for name, one in place.items.items()}
     return [place.levels["sector"], place.levels["agency"], items]
+
+
+def apart_rows(run: RunReport) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Return plan, measure and a cell for the plan as it is and without each instrument, if that was run."""
+    if run.apart is None:
+        return []
+    rows = []
+    for (policy, measure), own in run.apart.groupby(["policy", "measure"], sort=False):
+        cells = [
+            {
+                "apart": one["apart"],
+                "change": texts.signed(100 * one["relative"], 1) if pd.notna(one["relative"]) else "–",
+                "place": texts.number(one["place"]),
+                "turns": bool(one["turns"]),
+                "assumed": bool(one["turns"] and one["assumed"]),
+            }
+            for one in own.to_dict("records")
+        ]
+        rows.append((str(policy), str(measure), cells))
+    return rows

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tierkit import __version__
-from tierkit.features import monotone, read_by
+from tierkit.features import is_structure, monotone, read_by
 from tierkit.folders import check_replaceable
 from tierkit.folders.claims import claim
 from tierkit.policy import PolicyLike, policy_of
@@ -69,7 +69,11 @@ def train(
     level: Level = "scheme",
     budget: int = 0,
     bootstrap: int = 0,
+<<<<<<< HEAD
     insist: bool = False,
+=======
+    structure: bool = False,
+>>>>>>> law
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Model:
@@ -99,9 +103,15 @@ def train(
     bootstrap : int
         Members of an ensemble that is kept beside the model and says how sure it is; see
         `tierkit.scores.ensemble`.
+<<<<<<< HEAD
     insist : bool
         Whether the model returned may score anybody even if it is no better than chance on what was kept
         back.
+=======
+    structure : bool
+        Whether what an enterprise is (its size, age, sector, …) may give or take credit; by default what it
+        did and what is recorded of it does alone. The risk model reads both.
+>>>>>>> law
     threads : int
         Does not change the result.
     progress : Progress
@@ -131,7 +141,7 @@ def train(
     """
     settings: dict[str, Any] = {
         "seed": seed, "scheme": scheme, "level": level, "budget": budget, "bootstrap": bootstrap,
-        "threads": threads, "progress": progress,
+        "structure": structure, "threads": threads, "progress": progress,
     }  # fmt: skip
     if out is None:
         model = _trained(data, as_of, policy, **settings)
@@ -154,6 +164,7 @@ def _trained(
     level: Level,
     budget: int,
     bootstrap: int,
+    structure: bool,
     threads: int,
     progress: Progress,
 ) -> Model:
@@ -186,11 +197,17 @@ def _trained(
         for name, part in (("test", split.test), ("test_random_audits", audits))
     }
     progress("training", 2, 4)
+<<<<<<< HEAD
+=======
+    trusted_by = read_by("credit") if structure else [n for n in read_by("credit") if not is_structure(n)]
+    of_credit = snapshots.X[trusted_by]
+    held = hold_out(snapshots.rows["enterprise_id"], seed=seed)
+>>>>>>> law
     signs = monotone("credit")
-    trial = CreditScorecard(monotone=signs).fit(snapshots.X[~held], snapshots.y[~held])
-    trusted = measures(snapshots.y[held], trial.predict_proba(snapshots.X[held])[:, 1])
+    trial = CreditScorecard(monotone=signs).fit(of_credit[~held], snapshots.y[~held])
+    trusted = measures(snapshots.y[held], trial.predict_proba(of_credit[held])[:, 1])
     progress("training", 3, 4)
-    credit = CreditScorecard(monotone=signs).fit(snapshots.X, snapshots.y)
+    credit = CreditScorecard(monotone=signs).fit(of_credit, snapshots.y)
     manifest = {
         "format": FORMAT,
         "tierkit": __version__,
@@ -223,10 +240,10 @@ def _trained(
             "events": int(snapshots.y.sum()),
             "held_out": int(held.sum()),
             "metrics": trusted,
-            "bands": Bands.of(credit.points(snapshots.X)).to_dict(),
+            "bands": Bands.of(credit.points(of_credit)).to_dict(),
             "unused": credit.unused_,
         },
-        "features": {"risk": read_by("risk"), "credit": read_by("credit")},
+        "features": {"risk": read_by("risk"), "credit": trusted_by},
         "policy": {"name": chosen.name, "hash": chosen.hash},
         "place": place.stated(),
         "data": {"sha256": _data_hashes(data)},

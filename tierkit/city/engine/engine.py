@@ -253,7 +253,7 @@ def _prepare(
 
 def _fill_lists(world: Fixed, state: State, rules: Rules, week: int) -> None:
     """List those of the least risk for each agency, where lists are filled to a share."""
-    if rules.list_on <= 1:
+    if rules.list_on not in (2, 3):
         return
     n = len(world.entered)
     margin, points, may = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.uint8)

@@ -1269,7 +1269,12 @@ def review(
             and least == 0
             and not red
         )
-        if rules.list_on <= 1 or fresh:
+        if rules.list_on == 4:
+            state.listed[e] = 0
+            for i in range(first, last):
+                state.unseen[i] = rules.named[i] if scoped and least == 0 and not red else 0
+                state.listed[e] |= state.unseen[i]
+        elif rules.list_on <= 1 or fresh:
             state.listed[e] = 1 if listed else 0
             for i in range(first, last):
                 state.unseen[i] = state.listed[e]

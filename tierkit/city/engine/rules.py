@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
@@ -25,6 +26,7 @@ from tierkit.city.world import (
 from tierkit.policy import HALF_LIVES, Policy
 from tierkit.policy.specification import SCORE_EVENTS
 from tierkit.policy.tiers import MARGIN_ONE, NEUTRAL_TIER, POINT_ONE, TierRule
+from tierkit.policy.tiers.rule import lists_by_data
 from tierkit.records import (
     AGENCY_LEVELS,
     CREDIT_EVENTS,
@@ -57,7 +59,7 @@ NO_TIER_RATE = -30_000
 REFERENCE_DEPTH = len(TIERS)
 """Row of the detection table that equal-chance audits use."""
 FADE_WEEKS = 1024
-_LISTS = ("rule", "agency", "agency_sector")
+_LISTS = ("rule", "agency", "agency_sector", "data")
 _INSPECTED = tuple(kind for kind in EVENT_KINDS if kind not in UNINSPECTED_KINDS)
 MAX_SHIFT = 1.5
 """Most by which what the records tell may raise or lower the logarithm of a routine rate."""
@@ -116,7 +118,8 @@ class Rules(NamedTuple):
     scope_sector: NDArray[np.uint8]  # (S)
     scope_agency: NDArray[np.uint8]  # (A)
     # lists, off-site, code, joint, cap, capacity
-    list_on: int  # 1 by rule; filled to list_share by agency (2) or by agency and sector (3)
+    list_on: int  # 1 by rule; filled to list_share by agency (2) or by agency and sector (3); 4 as data
+    named: NDArray[np.uint8]  # (O), or none unless the list is data: whether it names enterprise and agency
     list_share: float
     list_margin: int
     list_points: int
@@ -234,6 +237,22 @@ def _score_update(policy: Policy) -> dict[str, Any]:
 
 def _quiet(policy: Policy, place: Place) -> NDArray[np.uint8]:
     return items(place)["item"].isin(policy["lists.no_disturb.items"]).to_numpy().astype(np.uint8)
+
+
+def _named(policy: Policy, world: World) -> NDArray[np.uint8]:
+    """Return whether the list of a policy names each obligation's enterprise and agency."""
+    if not lists_by_data(policy):
+        return np.zeros(0, np.uint8)
+    agencies = world.place.ids("agency")
+    some: dict[str, set[int]] = {}
+    for one, agency, *_ in policy["lists.unmonitored.file"].at_hand():
+        some.setdefault(one, set()).update([agencies.index(agency)] if agency else range(len(agencies)))
+    named = np.zeros(world.obligations, np.uint8)
+    start = world.fixed.start
+    for slot in np.flatnonzero(pd.Series(world.ids).isin(some.keys())):
+        own = slice(start[slot], start[slot + 1])
+        named[own] = np.isin(world.fixed.agency[own], list(some[world.ids[slot]]))
+    return named
 
 
 def _detection(policy: Policy, fixed: Fixed) -> NDArray[np.uint32]:
@@ -436,6 +455,7 @@ def compile_rules(policy: Policy, world: World, kappa: float) -> Rules:
         scope_sector=tier_rule.in_scope.astype(np.uint8),
         scope_agency=_flags(agencies, policy["scoring.scope_agencies"], 1),
         list_on=policy["lists.unmonitored.enabled"] * (1 + _LISTS.index(policy["lists.unmonitored.by"])),
+        named=_named(policy, world),
         list_share=float(policy["lists.unmonitored.target_share"]),
         list_margin=tier_rule.list_margin,
         list_points=tier_rule.list_points,

@@ -10,8 +10,9 @@ from typing import Any, Self
 import pandas as pd
 
 from tierkit import texts
-from tierkit.explain.recourse.steps import Step, working_days
-from tierkit.records import LEVELS, SHANGHAI, TIERS, Place
+from tierkit.explain.recourse.steps import STEPS, Step, working_days
+from tierkit.records import LEVELS, SHANGHAI, TIER_NAMES, TIERS, Label, Place
+from tierkit.records.repair_rules import rule_on
 from tierkit.results import Result
 
 __all__ = ["Obstacle", "Path", "Recourse"]
@@ -73,9 +74,11 @@ class Path:
     risk_probability: float
     credit_points: float
 
-    def sentences(self, lang: str, place: Place = SHANGHAI) -> list[str]:
+    def sentences(
+        self, lang: str, place: Place = SHANGHAI, names: tuple[Label, ...] = TIER_NAMES
+    ) -> list[str]:
         """Return the path in words: its tier, one sentence per step, and the resulting scores."""
-        label = LEVELS["tier"][self.tier].text(lang)
+        label = names[TIERS.index(self.tier)].text(lang)
         cost = working_days(self.cost, lang)
         way = "recourse.path" if self.steps else "recourse.wait"
         return [
@@ -115,6 +118,8 @@ class Recourse(Result):
         Language of `_repr_html_`.
     place : Place
         The place whose agencies the steps name; not part of `to_dict`.
+    names : tuple of Label
+        What the policy calls the tiers, from T1 on.
     """
 
     enterprise_id: str
@@ -129,6 +134,7 @@ class Recourse(Result):
     obstacles: tuple[Obstacle, ...] = ()
     lang: str = "zh"
     place: Place = SHANGHAI
+    names: tuple[Label, ...] = TIER_NAMES
 
     def __repr__(self) -> str:
         """Return the tier and where the paths lead, as one line."""
@@ -150,22 +156,37 @@ class Recourse(Result):
         """Return all paths in words with their assumptions, or why there is none."""
         lang = lang or self.lang
         best = min((path.tier for path in self.paths), default=self.tier)
-        label = LEVELS["tier"][TIERS[0]].text(lang)
+        label = self.names[0].text(lang)
         if self.tier == TIERS[0]:
             return [texts.text("recourse.best", lang, tier=TIERS[0], label=label)]
         if not self.paths:
             none = texts.text("recourse.none", lang, months=self.months, tried=self.tried)
             return [none, *(one.sentence(lang) for one in self.obstacles)]
-        said = [sentence for path in self.paths for sentence in path.sentences(lang, self.place)]
+        said = [sentence for path in self.paths for sentence in path.sentences(lang, self.place, self.names)]
         if best != TIERS[0]:
             closed = TIERS[TIERS.index(best) - 1]
-            further = {"months": self.months, "tier": closed, "label": LEVELS["tier"][closed].text(lang)}
+            further = {
+                "months": self.months,
+                "tier": closed,
+                "label": self.names[TIERS.index(closed)].text(lang),
+            }
             way = "recourse.further.best" if closed == TIERS[0] else "recourse.further"
             said.append(texts.text(way, lang, **further))
+        said += self.rule_sentences(lang)
         said.append(texts.text("recourse.assumes", lang))
         if any(step.kind == "pass_check" for path in self.paths for step in path.steps):
             said.append(texts.text("recourse.check", lang, chance=texts.percent(self.pass_chance)))
         return said
+
+    def rule_sentences(self, lang: str) -> list[str]:
+        """Return the rules on repair by which the records of the steps are repaired, each in a sentence."""
+        steps = (step for path in self.paths for step in path.steps)
+        days = sorted({step.on for step in steps if STEPS[step.kind].edit == "repair"})
+        rules = dict.fromkeys(map(rule_on, days))
+        return [
+            texts.text("recourse.rule", lang, rule=one.label.text(lang), start=one.start.isoformat())
+            for one in rules
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; `from_dict` reads it back."""
@@ -186,7 +207,8 @@ class Recourse(Result):
             for path in data["paths"]
         )  # fmt: skip
         found = tuple(Obstacle(**one) for one in data["obstacles"])
-        return cls(**{**data, "paths": paths, "obstacles": found, "place": place})
+        names = tuple(Label(*one) for one in data.get("names", TIER_NAMES))
+        return cls(**{**data, "paths": paths, "obstacles": found, "place": place, "names": names})
 
     def _repr_html_(self) -> str:
         parts = []

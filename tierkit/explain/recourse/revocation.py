@@ -16,7 +16,7 @@ from tierkit.explain.evidence import KEYS, KINDS, Record
 from tierkit.explain.reasons import AXES, Reason, Reasons, plain_value
 from tierkit.explain.recourse.editing import known_tables
 from tierkit.policy import Policy, PolicyLike, policy_of
-from tierkit.records import LEVELS, SHANGHAI, TABLES, DataError, Place, Problem, Tables
+from tierkit.records import SHANGHAI, TABLES, DataError, Place, Problem, Tables
 from tierkit.records.gate import id_of, ids_of, one_of
 from tierkit.records.known import Known, Source, known, opened
 from tierkit.results import Result
@@ -149,7 +149,7 @@ class Revocation(Result):
         lang = lang or self.lang
 
         def tier(name: str) -> str:
-            return texts.text("revoked.tier", lang, tier=name, label=LEVELS["tier"][name].text(lang))
+            return texts.text("revoked.tier", lang, tier=name, label=self.before.tier_name(name).text(lang))
 
         was, now = self.before, self.after
         named = texts.join((record.text(lang) for record in self.records), lang)

@@ -219,7 +219,7 @@ def _chunk(
             enterprise_id=name, as_of=f"{day:%Y-%m-%d}", policy=policy.name, tier=question.tier,
             months=months, paths=tuple(paths.get(place, ())), tried=len(question.sets),
             complete=whole[place], pass_chance=1 - one["risk_probability"], obstacles=blocked, lang=lang,
-            place=tables.place,
+            place=tables.place, names=policy.tier_names,
         )  # fmt: skip
 
 

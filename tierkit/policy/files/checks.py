@@ -11,7 +11,7 @@ from tierkit.records import TIERS
 from tierkit.records.problems import suggestion
 from tierkit.texts import is_text
 
-__all__ = ["HALF_LIVES", "Clash", "UnfitError", "Value", "clashes", "normalise", "stale"]
+__all__ = ["HALF_LIVES", "QUOTAS", "Clash", "UnfitError", "Value", "clashes", "normalise", "stale"]
 
 Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...] | tuple[tuple[str, ...], ...]
 """The plain value of a parameter; lists are tuples, so that nobody can change them."""
@@ -26,6 +26,10 @@ _SETTINGS = {
     "lists.no_disturb.target_share": ("lists.no_disturb.items",),
 }
 """Shares that were aimed at → the settings that give them."""
+
+
+QUOTAS = ("agency", "agency_sector")
+"""Ways of making a list that fill it to its target share."""
 
 
 class UnfitError(ValueError):
@@ -94,6 +98,12 @@ def _text(spec: Spec, raw: object) -> str:
     return raw
 
 
+def _list(spec: Spec, raw: object) -> str:
+    if not isinstance(raw, str) or (raw and not is_text(raw)):
+        raise UnfitError("must be the path of a CSV in quotation marks, or empty")
+    return raw
+
+
 def _choice(spec: Spec, raw: object) -> str:
     if not isinstance(raw, str) or raw not in spec.levels:
         near = suggestion(raw, spec.levels) if isinstance(raw, str) else ""
@@ -152,6 +162,7 @@ _READERS: Mapping[str, Callable[[Spec, object], Value]] = {
     "boolean": _boolean,
     "choice": _choice,
     "integer": _integer,
+    "list": _list,
     "matrix": _matrix,
     "names": _names,
     "number": _number,
@@ -169,7 +180,7 @@ def clashes(values: Mapping[str, Any]) -> Iterator[Clash]:
         All parameters, each already allowed by its own declaration. Where one is missing, the checks
         that need it are passed over.
     """
-    for check in (_matrix_shape, _composite_weights, _shares, _half_lives, _floor, _windows):
+    for check in (_matrix_shape, _composite_weights, _shares, _half_lives, _floor, _windows, _list_by_data):
         try:
             yield from check(values)
         except KeyError:  # a parameter that was refused on its own has its message already
@@ -188,7 +199,7 @@ def stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Clash
     """
     for share, made_by in _SETTINGS.items():
         changed = [path for path in after if path.startswith(share) and after[path] != before.get(path)]
-        if share.startswith("lists.unmonitored") and after["lists.unmonitored.by"] != "rule":
+        if share.startswith("lists.unmonitored") and after["lists.unmonitored.by"] in QUOTAS:
             continue  # the share itself fills the lists
         if changed and all(after[path] == before.get(path) for path in made_by):
             yield Clash(
@@ -275,6 +286,25 @@ def _windows(values: Mapping[str, Any]) -> Iterator[Clash]:
             "capacity.multiplier",
             "'capacity.multiplier' = 0: no agency makes any inspection but equal-chance audits",
             "give the share of today's capacity, unless it is meant",
+            warning=True,
+        )
+
+
+def _list_by_data(values: Mapping[str, Any]) -> Iterator[Clash]:
+    by_data, given = values["lists.unmonitored.by"] == "data", values["lists.unmonitored.file"]
+    if by_data and not given:
+        yield Clash(
+            "lists.unmonitored.file",
+            "'lists.unmonitored.by' = \"data\" needs a file, and 'lists.unmonitored.file' is empty",
+            "give the path of a CSV with the column enterprise_id",
+            warning=False,
+        )
+    if given and not by_data:
+        yield Clash(
+            "lists.unmonitored.file",
+            f"'lists.unmonitored.file' is not read under 'lists.unmonitored.by' = "
+            f'"{values["lists.unmonitored.by"]}"',
+            'use by = "data", or leave the file out',
             warning=True,
         )
 

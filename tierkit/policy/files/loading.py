@@ -133,7 +133,7 @@ def read(
     tree = parse(text, place)
     reading = read_head(tree, text, place)
     find_place(reading, folder, above, of_place)
-    read_body(tree, reading)
+    read_body(tree, reading, folder if above else None)
     base = None
     if reading.given < reading.spec.keys():
         base = baseline_of(reading, folder, above)
@@ -300,7 +300,8 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
     merged = {**(base.parameters if base else {}), **reading.parameters}
     if base is not None:
         merged |= _later(reading, base)
-    values = {path: one.value for path, one in merged.items()}
+    refused = reading.given - reading.parameters.keys()  # these have their message, and no value to compare
+    values = {path: one.value for path, one in merged.items() if path not in refused}
     for clash in clashes(values):
         reading.note(clash.parameter, clash.message, clash.remedy, warning=clash.warning)
     stands_alone = "baseline" not in reading.meta or reading.given >= reading.spec.keys()
@@ -324,5 +325,6 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
         oracle=given.get("oracle", base.meta.oracle if base else False),
         place=reading.of_place,
         overlays=given.get("overlays", base.meta.overlays if base else ()),
+        tiers=given.get("tiers", base.meta.tiers if base else {}),
     )
     return Content(name, meta, merged)

@@ -10,9 +10,10 @@ from typing import Any
 
 from tierkit.bounds import PROBLEMS, TOML_BYTES, UnreadableError, parse_toml, read_text
 from tierkit.policy.files.checks import UnfitError, Value, normalise
+from tierkit.policy.files.list_file import ListFile, list_file
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, Spec, spec_of
-from tierkit.records import SHANGHAI, Label, Parameter, Place
+from tierkit.records import SHANGHAI, TIERS, Label, Parameter, Place
 from tierkit.records.lines import line_numbers
 from tierkit.records.problems import suggestion
 from tierkit.texts import is_text
@@ -30,7 +31,7 @@ __all__ = [
 
 _LEAF_KEYS = ("value", "unit", "from", "before", "source", "assumption")
 _META_KEYS = ("name", "title_zh", "title_en", "document", "date", "status", "baseline", "oracle", "place",
-              "overlays")  # fmt: skip
+              "overlays", "tiers")  # fmt: skip
 STATUSES: Mapping[str, Label] = {
     "in_force": Label("现行", "in force"),
     "draft": Label("征求意见稿", "draft for comment"),
@@ -71,6 +72,9 @@ class Meta:
         The place whose sectors, agencies and items it names; None for a policy of any place.
     overlays : tuple of str
         Names of the rules of higher rank that bind it, as of `tierkit.policy.overlay_names`.
+    tiers : mapping of str to Parameter
+        What the document itself calls a tier, a `Label` with its clause; those for which it has no word are
+        left out.
     """
 
     title: Label
@@ -81,13 +85,15 @@ class Meta:
     oracle: bool = False
     place: Place | None = SHANGHAI
     overlays: tuple[str, ...] = ()
+    tiers: Mapping[str, Parameter] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Reading:
     """Parameters read so far from one file or mapping, and the problems found.
 
-    ``place`` is what messages call the file; ``of_place`` the place that the policy is of.
+    ``place`` is what messages call the file; ``of_place`` the place that the policy is of; ``folder`` where
+    the files are that it names, None if it is a text without any.
     """
 
     place: str
@@ -98,6 +104,7 @@ class Reading:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     problems: list[PolicyProblem] = field(default_factory=list)
     of_place: Place | None = SHANGHAI
+    folder: Path | None = field(default_factory=Path)
 
     @property
     def spec(self) -> Mapping[str, Spec]:
@@ -195,8 +202,9 @@ def read_head(tree: Mapping[str, Any], text: str, place: str) -> Reading:
     return reading
 
 
-def read_body(tree: Mapping[str, Any], reading: Reading) -> None:
-    """Read the parameters of a policy file whose place is known."""
+def read_body(tree: Mapping[str, Any], reading: Reading, folder: Path | None) -> None:
+    """Read the parameters of a policy whose place is known, in a folder if it has one."""
+    reading.folder = folder
     rest = {key: value for key, value in tree.items() if key != "meta"}
     for path, leaf in _leaves(rest, "", reading):
         _read_leaf(path, leaf, reading)
@@ -313,7 +321,7 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
     for key in ("value", "before"):
         if key in leaf:
             try:
-                values[key] = normalise(spec, leaf[key])
+                values[key] = _value(spec, leaf[key], reading)
             except UnfitError as fault:
                 called = f"'{given}'" if key == "value" else f"'{given}' has before"
                 reading.note(given, f"{called} = {_shown(leaf[key])} {fault}", f"{spec.about.en}: {fault}")
@@ -334,6 +342,16 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
         reading.parameters[path] = Parameter(
             values["value"], spec.unit, leaf.get("source"), leaf.get("assumption"), day, values.get("before")
         )
+
+
+def _value(spec: Spec, raw: object, reading: Reading) -> Value:
+    """Return the frozen value of a parameter; that of a list is read from its file."""
+    if spec.kind == "list" and isinstance(raw, ListFile):
+        return raw
+    value = normalise(spec, raw)
+    if spec.kind == "list" and isinstance(value, str) and value:
+        return list_file(value, reading.folder, reading.of_place)
+    return value
 
 
 def _check_unit(given: str, spec: Spec, leaf: Mapping[str, Any], reading: Reading) -> None:
@@ -390,6 +408,9 @@ def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
         elif key == "overlays":
             fine = isinstance(value, list) and all(map(is_text, value)) and len(set(value)) == len(value)
             wanted, value = "a list of names of overlays, each once", tuple(value) if fine else value
+        elif key == "tiers":
+            _read_names(value, reading)
+            continue
         else:
             fine, wanted = is_text(value), "a text that is not empty"
         if fine:
@@ -400,6 +421,40 @@ def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
             )
     if "name" not in meta:
         reading.note("meta", "'meta.name' is missing", "name the policy")
+
+
+_NAME_KEYS = ("zh", "en", "source")
+_LONGEST_NAME = 40
+
+
+def _read_names(value: object, reading: Reading) -> None:
+    """Check [meta.tiers], what the document calls its tiers, and keep it if all of it is sound."""
+    names: dict[str, Parameter] = {}
+    before = len(reading.problems)
+    example = '{ zh = "重点关注", en = "special attention", source = "document and clause" }'
+    if not isinstance(value, Mapping):
+        reading.note("meta.tiers", f"'meta.tiers' = {_shown(value)} must be a table", f"write T4 = {example}")
+        return
+    for tier, leaf in value.items():
+        path = f"meta.tiers.{tier}"
+        if tier not in TIERS:
+            reading.note(path, f"'{path}' is no tier{suggestion(tier, TIERS)}", f"use {', '.join(TIERS)}")
+        elif (
+            not isinstance(leaf, Mapping)
+            or set(leaf) != set(_NAME_KEYS)
+            or not all(map(is_text, leaf.values()))
+            or any(len(leaf[key]) > _LONGEST_NAME for key in ("zh", "en"))
+        ):
+            reading.note(
+                path,
+                f"'{path}' = {_shown(leaf)} must have {', '.join(_NAME_KEYS)}, names of at most "
+                f"{_LONGEST_NAME} characters",
+                f"write {tier} = {example}",
+            )
+        else:
+            names[tier] = Parameter(Label(leaf["zh"], leaf["en"]), "name", leaf["source"])
+    if len(reading.problems) == before:
+        reading.meta["tiers"] = names
 
 
 def _toml_like(value: object) -> str:

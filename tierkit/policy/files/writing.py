@@ -44,6 +44,12 @@ def toml_of(
         "overlays": meta.overlays or (() if inherits else None),
     }
     lines = ["[meta]", *(f"{key} = {_toml_value(value)}" for key, value in head.items() if value is not None)]
+    if meta.tiers:
+        lines += ["", "[meta.tiers]"]
+        for tier, called in meta.tiers.items():
+            cells = {"zh": called.value.zh, "en": called.value.en, "source": called.source}
+            inside = ", ".join(f"{key} = {_toml_value(cell)}" for key, cell in cells.items())
+            lines.append(f"{tier} = {{ {inside} }}")
     tables: dict[str, list[str]] = {}
     for path, parameter in parameters:
         table, _, key = path.rpartition(".")

@@ -177,6 +177,9 @@ def _unmonitored(policy: Policy, say: _Say) -> str:
     share = _percent(policy["lists.unmonitored.target_share"])
     if policy["lists.unmonitored.by"] == "rule":
         return say(f"有，约 {share} 的企业", f"yes, about {share} of enterprises")
+    if policy["lists.unmonitored.by"] == "data":
+        named = policy["lists.unmonitored.file"].name
+        return say(f"有，按名单文件 {named}", f"yes, as the file {named} says")
     by_sector = policy["lists.unmonitored.by"] == "agency_sector"
     field = say("各部门分行业", "each agency and sector") if by_sector else say("各部门", "each agency")
     return say(f"有，{field}列 {share} 的对象", f"yes, {share} of those of {field}")

@@ -1,7 +1,7 @@
 """Tiers from scores by a deterministic rule, with the reason and the distance to the next tier."""
 
 from tierkit.policy.tiers.assignment import assign
-from tierkit.policy.tiers.lists import by_quota, listed
+from tierkit.policy.tiers.lists import by_agency, by_quota, listed, unknown_on_list
 from tierkit.policy.tiers.reasons import REASONS, sentences
 from tierkit.policy.tiers.rule import (
     MARGIN_ONE,
@@ -25,10 +25,12 @@ __all__ = [
     "Standing",
     "TierRule",
     "assign",
+    "by_agency",
     "by_quota",
     "listed",
     "margin_steps",
     "place",
     "point_steps",
     "sentences",
+    "unknown_on_list",
 ]

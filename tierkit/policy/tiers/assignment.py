@@ -6,12 +6,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tierkit.policy import PolicyLike, policy_of
+from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers.distance import distances
 from tierkit.policy.tiers.drift import counts_of, warn_of_shares
 from tierkit.policy.tiers.inputs import check_inputs, standing_of
 from tierkit.policy.tiers.reasons import REASONS, reason_codes
-from tierkit.policy.tiers.rule import POINT_ONE, Previous, Steps, TierRule, margin_steps, place, point_steps
+from tierkit.policy.tiers.rule import (
+    POINT_ONE,
+    Previous,
+    Steps,
+    TierRule,
+    lists_by_data,
+    margin_steps,
+    place,
+    point_steps,
+)
 from tierkit.policy.tiers.standing import BARS
 from tierkit.records import EVENT_KINDS, GRADES, TIERS
 from tierkit.records.gate import day_of, instance_of, scores_of
@@ -62,8 +71,8 @@ def assign(
         ``distance_credit`` (points), signed moves to the nearest boundary that changes the tier, NaN where
         there is none; ``buffered`` (whether the hysteresis is part of them: it is for those with a last
         assignment, and the new are told the way to the cut-off itself); ``unmonitored`` (by
-        rule; lists that are filled to a share depend on everybody, and `tierkit.policy.tiers.listed` gives
-        them); ``held`` (whether
+        rule or as data; lists that are filled to a share depend on everybody, and
+        `tierkit.policy.tiers.listed` gives them); ``held`` (whether
         hysteresis or dwell keeps the tier from what the scores alone give); ``changed`` (whether the tier
         differs from the last one; true for the new, so
         that ``assigned_on`` is this day where it is true and the last one where not); ``composite_points``
@@ -122,7 +131,7 @@ def assign(
             "distance_risk": to_risk,
             "distance_credit": to_credit,
             "buffered": placed.known & (rule.slack_margin + rule.slack_points > 0),
-            "unmonitored": placed.unmonitored,
+            "unmonitored": _unmonitored(scores["enterprise_id"], placed.unmonitored, policy),
             "held": placed.tier != placed.fresh,
             "changed": placed.tier != last.tier,
             "composite_points": placed.composite / POINT_ONE if rule.composite else np.nan,
@@ -135,6 +144,15 @@ def assign(
     )
     warn_of_shares(policy, counts_of(policy, scores["sector"], told))
     return told
+
+
+def _unmonitored(ids: pd.Series, may: NDArray[np.bool_], policy: Policy) -> NDArray[np.bool_]:
+    """Return who is on the list that the policy's rule or file gives."""
+    if not lists_by_data(policy):
+        return may
+    named = {one for one, *_ in policy["lists.unmonitored.file"].at_hand()}
+    on: NDArray[np.bool_] = may & ids.astype("str").isin(named).to_numpy()
+    return on
 
 
 def _codes(levels: pd.Series, known: tuple[str, ...]) -> Steps:

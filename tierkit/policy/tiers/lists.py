@@ -1,4 +1,4 @@
-"""The unmonitored list of each agency: by one rule for all, or filled to a share in the order of risk.
+"""The unmonitored list of each agency: by one rule for all, filled to a share in the order of risk, or given.
 
 A list that is filled depends on everybody in it, and so on the whole city: `tierkit.policy.tiers.assign`,
 which looks at rows one by one, cannot tell it. On an agency's list go those under its supervision who have no
@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from tierkit.arrays import Ints
 from tierkit.policy import Policy, PolicyLike, policy_of
+from tierkit.policy.files.checks import QUOTAS
 from tierkit.policy.tiers.assignment import assign
 from tierkit.policy.tiers.inputs import check_inputs, standing_of
-from tierkit.policy.tiers.rule import TierRule, margin_steps, point_steps
+from tierkit.policy.tiers.rule import TierRule, lists_by_data, margin_steps, point_steps
 from tierkit.records.gate import scores_of
 
-__all__ = ["by_quota", "filled", "listed", "room_of"]
+__all__ = ["by_agency", "by_quota", "filled", "listed", "room_of", "unknown_on_list"]
 
+FILE = "lists.unmonitored.file"
 _MILLION = 10**6
 
 
@@ -31,7 +33,32 @@ def by_quota(policy: Policy) -> bool:
     >>> by_quota(Policy.load("shanghai-2025")), by_quota(Policy.load("minhang-2023"))
     (True, False)
     """
-    return bool(policy["lists.unmonitored.enabled"]) and policy["lists.unmonitored.by"] != "rule"
+    return bool(policy["lists.unmonitored.enabled"]) and policy["lists.unmonitored.by"] in QUOTAS
+
+
+def by_agency(policy: Policy) -> bool:
+    """Return whether an enterprise may be on the list of one agency and not on that of another.
+
+    Examples
+    --------
+    >>> by_agency(Policy.load("shanghai-2025")), by_agency(Policy.load("minhang-2023"))
+    (True, False)
+    """
+    return by_quota(policy) or lists_by_data(policy)
+
+
+def unknown_on_list(policy: Policy, ids: pd.Series) -> list[str]:
+    """Return the ids that the list of a policy names and that are not among these, in the order of the file.
+
+    Examples
+    --------
+    >>> unknown_on_list(Policy.load("legacy"), pd.Series(["a"]))
+    []
+    """
+    if not lists_by_data(policy):
+        return []
+    known = frozenset(ids.astype("str"))
+    return [one for one in dict.fromkeys(e[0] for e in policy[FILE].at_hand()) if one not in known]
 
 
 def room_of(share: float, members: Ints) -> Ints:
@@ -112,7 +139,8 @@ def listed(scores: pd.DataFrame, policy: PolicyLike, supervised: pd.DataFrame) -
     pairs = pairs[pairs["enterprise_id"].isin(place)].reset_index(drop=True)
     who = place.get_indexer(pd.Index(pairs["enterprise_id"])).astype(np.int64)
     if not by_quota(policy):
-        return pairs.assign(listed=assign(scores, policy)["unmonitored"].to_numpy()[who])
+        on = assign(scores, policy)["unmonitored"].to_numpy()[who]
+        return pairs.assign(listed=on & _named(pairs, policy) if lists_by_data(policy) else on)
     check_inputs(scores, policy, None, None, None)
     rule = TierRule.of(policy)
     sector = rule.sector_codes(scores["sector"])
@@ -134,3 +162,11 @@ def listed(scores: pd.DataFrame, policy: PolicyLike, supervised: pd.DataFrame) -
     on = np.zeros(len(pairs), np.bool_)
     on[inside] = filled(cell, rank[who[inside]], float(policy["lists.unmonitored.target_share"]))
     return pairs.assign(listed=on)
+
+
+def _named(pairs: pd.DataFrame, policy: Policy) -> NDArray[np.bool_]:
+    """Return which pairs of enterprise and agency the file of a policy names."""
+    everywhere = {one for one, agency, *_ in policy[FILE].at_hand() if not agency}
+    some = pd.MultiIndex.from_tuples([e[:2] for e in policy[FILE].at_hand() if e[1]], names=list(pairs))
+    on: NDArray[np.bool_] = pairs["enterprise_id"].isin(everywhere).to_numpy()
+    return on | pd.MultiIndex.from_frame(pairs).isin(some) if len(some) else on

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tierkit.policy import Policy
 from tierkit.policy.tiers.rule import Placement
 from tierkit.policy.tiers.standing import BARS
-from tierkit.records import LEVELS, Label
+from tierkit.records import LEVELS, TIERS, Label
 
 __all__ = ["REASONS", "reason_codes", "sentences"]
 
@@ -133,7 +133,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
     ...                        "credit_points": [650.0]})
     >>> jiading = Policy.load("jiading-2025")
     >>> sentences(assign(scores, jiading), jiading, "en").iloc[0]
-    "Risk level 1 and credit grade A make tier T1 (first tier) in the policy's matrix."
+    "Risk level 1 and credit grade A make tier T1 (left undisturbed) in the policy's matrix."
     """
     fixed: dict[str, object] = {
         "hysteresis_margin": f"{policy['review.hysteresis_margin']:g}",
@@ -146,7 +146,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
     for row in assigned.to_dict("records"):
         kind = row["red_line"]
         facts = {str(key): value for key, value in row.items()} | fixed
-        facts["tier_label"] = LEVELS["tier"][row["tier"]].text(lang)
+        facts["tier_label"] = policy.tier_names[TIERS.index(row["tier"])].text(lang)
         facts["composite_points"] = f"{row['composite_points']:.1f}"
         if not pd.isna(kind):
             facts |= {"red_line": LEVELS["event_kind"][kind].text(lang), "cap": policy[f"red_lines.{kind}"]}

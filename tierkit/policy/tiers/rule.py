@@ -30,8 +30,9 @@ the grid once, so the same records give the same tier on every machine and in ev
 
 An enterprise is on the unmonitored list by rule if that is how the list is made, the list is enabled, its
 sector is in scope, its margin is at most, its points are at least what the list asks, no red line caps its
-grade, no open record states a tier worse than T1, and no floor bars it. Lists that are filled to a share
-depend on everybody: `tierkit.policy.tiers.lists`.
+grade, no open record states a tier worse than T1, and no floor bars it. On a list that is given as data is
+whom it names, if these last three conditions hold. Lists that are filled to a share depend on everybody:
+`tierkit.policy.tiers.lists`.
 """
 
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ __all__ = [
     "Previous",
     "TierRule",
     "is_composite",
+    "lists_by_data",
     "lists_by_rule",
     "margin_steps",
     "margins",
@@ -96,6 +98,11 @@ def is_composite(policy: Policy) -> bool:
 def lists_by_rule(policy: Policy) -> bool:
     """Return whether the unmonitored list follows from cut-offs; others are filled to their share."""
     return bool(policy["lists.unmonitored.enabled"]) and policy["lists.unmonitored.by"] == "rule"
+
+
+def lists_by_data(policy: Policy) -> bool:
+    """Return whether the unmonitored list is one that was given, as a file."""
+    return bool(policy["lists.unmonitored.enabled"]) and policy["lists.unmonitored.by"] == "data"
 
 
 def margins(probability: ArrayLike) -> Floats:
@@ -167,6 +174,7 @@ class Placement(NamedTuple):
     composite: Steps
     """Composite score in 1/16 points, rounded down."""
     unmonitored: NDArray[np.bool_]
+    """Whether the rule lists it; under a list that is data, whether it may be on one."""
     in_scope: NDArray[np.bool_]
     candidate: Steps
     """Tier before the dwell."""
@@ -225,6 +233,8 @@ class TierRule:
     by_records: RecordRule
     floors: FloorRule
     list_enabled: bool
+    list_given: bool
+    """Whether the list is data; margin and points are not asked for then."""
     list_margin: int
     list_points: int
     sectors: tuple[str, ...]
@@ -262,7 +272,8 @@ class TierRule:
             caps=np.array([*caps, 0]),
             by_records=RecordRule.of(policy, credit_cuts),
             floors=FloorRule.of(policy),
-            list_enabled=lists_by_rule(policy),
+            list_enabled=lists_by_rule(policy) or lists_by_data(policy),
+            list_given=lists_by_data(policy),
             list_margin=int(margin_steps(policy["lists.unmonitored.max_risk"])),
             list_points=int(point_steps(policy["lists.unmonitored.min_points"])),
             sectors=sectors,
@@ -344,7 +355,8 @@ def place(
     kept_by_records = np.maximum(kept, least)
     in_scope = rule.in_scope[sector]
     neutral = TIERS.index(NEUTRAL_TIER)
-    listed = (margin <= rule.list_margin) & (points >= rule.list_points) & (cap == 0) & (least == 0) & ~barred
+    fits = (margin <= rule.list_margin) & (points >= rule.list_points) | rule.list_given
+    listed = fits & (cap == 0) & (least == 0) & ~barred
 
     def made(without: tuple[Steps, ...], now: Steps, anew: Steps) -> NDArray[np.bool_]:
         """Return where what was left out decides: in the candidate, or where that is what comes anew."""
