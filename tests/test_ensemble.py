@@ -11,7 +11,7 @@ from test_tuning import made
 
 from tierkit.policy import Policy
 from tierkit.scores.ensemble import Ensemble
-from tierkit.scores.fitting import fit_risk
+from tierkit.scores.refitting import refit_risk
 from tierkit.scores.training_rows import Split, TrainingRows, time_split
 
 POLICY = Policy.load("jiading-2025")
@@ -34,7 +34,7 @@ def test_agreement_by_hand() -> None:
     split = time_split(rows.rows["as_of"])
     some = Ensemble.fit(rows, split, 4)
     X = rows.X[:200]
-    model = fit_risk(rows, split)
+    model = refit_risk(rows, split).risk
     scores = scores_for(model.predict_proba(X)[:, 1])
     found = some.certainty(X, scores, POLICY)
     cuts = POLICY["scoring.risk_cutoffs"]

@@ -24,9 +24,10 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.policy.tiers.drift import unheeded
 from tierkit.scores.content import anything, known, mapping, read_json, record, refuse, series, text
-from tierkit.scores.fitting import SETTINGS, Level, fit_risk
+from tierkit.scores.fitting import SETTINGS, Level
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.model_folder import ENSEMBLE, MOST_BYTES
+from tierkit.scores.refitting import refit_risk
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.training_rows import Split, TrainingRows, lots
 
@@ -59,6 +60,7 @@ class Ensemble:
         settings: Mapping[str, float] = SETTINGS,
         level: Level = "scheme",
         *,
+        newest: bool = False,
         seed: int = 0,
         threads: int = 1,
     ) -> Self:
@@ -67,9 +69,11 @@ class Ensemble:
         Parameters
         ----------
         rows, split, settings, level, seed, threads
-            As for `tierkit.scores.fitting.fit_risk`.
+            As for `tierkit.scores.refitting.refit_risk`.
         members : int
             At least 2.
+        newest : bool
+            Whether the level is that of the newest rows, as that of a model whose level moves.
 
         Returns
         -------
@@ -95,7 +99,8 @@ class Ensemble:
         for member in range(members):
             lot = lots(ids, f"bootstrap {seed} {member}") / 2.0**64
             sample = replace(rows, weight=rows.weight * poisson.ppf(lot, 1.0))
-            fitted.append(fit_risk(sample, split, settings, level, seed=seed, threads=threads))
+            one = refit_risk(sample, split, settings, level, seed=seed, threads=threads, newest=newest)
+            fitted.append(one.risk)
         return cls(tuple(fitted))
 
     def log_odds(self, X: pd.DataFrame) -> Floats:

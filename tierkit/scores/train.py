@@ -28,11 +28,12 @@ from tierkit.records.known import TIMED, Source, known
 from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP
 from tierkit.scores.baselines import baselines
 from tierkit.scores.ensemble import Ensemble
-from tierkit.scores.fitting import SETTINGS, Level, fit_risk
+from tierkit.scores.fitting import SETTINGS, Level
 from tierkit.scores.metrics import measures
 from tierkit.scores.model import Model
 from tierkit.scores.model_folder import FORMAT, plain
 from tierkit.scores.monitoring import Bands
+from tierkit.scores.refitting import refit_risk
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.training_rows import Scheme, credit_frame, hold_out, time_split, training_frame
 from tierkit.scores.tuning import tune
@@ -73,7 +74,9 @@ def train(
     """Train both models on what was known before a date.
 
     The risk model is grown on the earliest three fifths of its rows, calibrated on the next fifth and tested
-    on the last. The scorecard is tested on a lot of three tenths of the enterprises, and then fitted on all.
+    on the last; what was measured is of that model. It is then grown again on all rows, and the level of its
+    probabilities is carried over; see `tierkit.scores.refitting`. The scorecard is tested on a lot of three
+    tenths of the enterprises, and then fitted on all.
 
     Parameters
     ----------
@@ -161,16 +164,19 @@ def _trained(
     progress("training", 1, 4)
     tuning = tune(rows, budget, split, seed=seed, threads=threads) if budget else None
     settings = tuning.chosen if tuning else SETTINGS
-    risk = fit_risk(rows, split, settings, level, seed=seed, threads=threads)
+    refit = refit_risk(rows, split, settings, level, seed=seed, threads=threads)
+    risk, on_trial = refit.risk, refit.tested
     ensemble = None
     if bootstrap:
-        ensemble = Ensemble.fit(rows, split, bootstrap, settings, level, seed=seed, threads=threads)
+        ensemble = Ensemble.fit(
+            rows, split, bootstrap, settings, level, newest=not refit.held, seed=seed, threads=threads
+        )
     audits = split.test & (rows.rows["channel"] == "random").to_numpy()
     tested = {
-        name: measures(rows.y[part], risk.predict_proba(rows.X[part])[:, 1], rows.weight[part])
+        name: measures(rows.y[part], on_trial.predict_proba(rows.X[part])[:, 1], rows.weight[part])
         for name, part in (("test", split.test), ("test_random_audits", audits))
     }
-    margin = risk.margin(rows.X)
+    margin = on_trial.margin(rows.X)
     beside = {
         name: baselines(rows, split, margin, part, seed=seed).reset_index().to_dict("records")
         for name, part in (("test", split.test), ("test_random_audits", audits))
@@ -204,6 +210,7 @@ def _trained(
             "tuning": tuning.to_dict() if tuning else None,
             "level": level,
             "calibration": risk.calibration_.to_dict(),
+            "refit": refit.report(),
             "bootstrap": bootstrap,
             "metrics": tested,
             "baselines": beside,
