@@ -27,7 +27,8 @@ from tierkit.city.world import State, World
 from tierkit.features import build
 from tierkit.policy import Policy
 from tierkit.progress import show
-from tierkit.scores.fitting import Level, fit_risk
+from tierkit.scores.fitting import Level
+from tierkit.scores.refitting import refit_risk
 from tierkit.scores.training_rows import Scheme, time_split, training_frame
 
 ROOT = Path(__file__).parent.parent
@@ -146,7 +147,7 @@ def errors(selection: str, seed: int, enterprises: int, ways: Sequence[str] = tu
     for way in ways:
         scheme, level = WAYS[way]
         frame = training_frame(data, world.date, scheme)
-        model = fit_risk(frame, time_split(frame.rows["as_of"]), level=level)
+        model = refit_risk(frame, time_split(frame.rows["as_of"]), level=level).risk
         told = model.predict_proba(X[list(model.inputs_.names)])[:, 1]
         row = {
             "selection": selection, "seed": seed, "way": way, "truth": 100 * right.mean(),

@@ -12,7 +12,7 @@ from test_tuning import made
 
 from tierkit.policy import Policy
 from tierkit.scores.ensemble import Ensemble
-from tierkit.scores.fitting import fit_risk
+from tierkit.scores.refitting import refit_risk
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.training_rows import Split, TrainingRows, lots, time_split
 
@@ -53,7 +53,7 @@ def test_agreement_by_hand() -> None:
     split = time_split(rows.rows["as_of"])
     some = Ensemble.fit(rows, CREDIT, split, 4)
     X = both_of(rows.X[:200])
-    scores = scores_for(fit_risk(rows, split).predict_proba(rows.X[:200])[:, 1], X)
+    scores = scores_for(refit_risk(rows, split).risk.predict_proba(rows.X[:200])[:, 1], X)
     good = float(CARD.points(pd.DataFrame({"opened": [0.0]}))[0])
     cuts, steps = [0.05, 0.12], [520.0, good - 0.5]
     policy = POLICY.reform({"scoring.risk_cutoffs": cuts, "scoring.credit_cutoffs": steps})
@@ -65,7 +65,7 @@ def test_agreement_by_hand() -> None:
             poisson.ppf(lots(one.rows["enterprise_id"], f"bootstrap 0 {k}") / 2.0**64, 1).astype(int)
             for one in (rows, CREDIT)
         ]
-        again = fit_risk(replace(rows, weight=rows.weight * times[0]), split)
+        again = refit_risk(replace(rows, weight=rows.weight * times[0]), split, newest=False).risk
         risk.append(again.predict_proba(rows.X[:200])[:, 1])
         chosen = np.repeat(np.arange(len(CREDIT.y)), times[1])
         card = CreditScorecard().fit(CREDIT.X.iloc[chosen], CREDIT.y[chosen])

@@ -74,6 +74,17 @@ def train(
     ]
     doubt = f"\n\nToo few to judge by: {', '.join(done.too_few)}." if done.too_few else ""
     about = done.manifest["risk"]
+    if done.ahead:
+        doubt += (
+            f"\n\nAhead of the risk model by more than chance: {'; '.join(done.ahead)}. Try other settings "
+            "with --budget 30, or ask whether the simple score will do."
+        )
+    if not about["refit"]["held"]:
+        doubt += (
+            "\n\nThe level of the risk moves: carried over to the later inspections it was off by more than "
+            f"chance (calibration error {about['refit']['error']:.3f}, chance allows "
+            f"{about['refit']['bound']:.3f})."
+        )
     beside = table([_beside(one) for one in about["baselines"]["test"]])
     tried = f"\n\nSettings: {_settings(about['tuning'])}." if about["tuning"] else ""
     wrote = "Replaced" if done.replaced else "Wrote"

@@ -41,7 +41,6 @@ from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset, validate, write_dataset
 from tierkit.records.files import sha256
 from tierkit.records.parquet import write_sealed
-from tierkit.scores import metrics, training_rows
 from tierkit.scores.model import Model
 from tierkit.scores.model_folder import MANIFEST
 from tierkit.scores.train import train
@@ -251,7 +250,7 @@ def _made(
         apart=taken,
         scores=scores,
         moments=pd.concat(told_of, ignore_index=True),
-        calibration=_calibration(data, model),
+        calibration=model.calibration(data, bins=10),
         metrics=_metrics(model),
         cases=_cases(model, data, scores, policies[1]),
         facts=_facts(data, model, enterprises, seed, replicates, folder / "model"),
@@ -290,15 +289,6 @@ def _metrics(model: Model) -> dict[str, dict[str, float]]:
         "risk": risk["metrics"]["test"] | ends,
         "credit": credit["metrics"] | {"independent": independent},
     }
-
-
-def _calibration(data: Dataset, model: Model) -> pd.DataFrame:
-    """Return predicted beside observed rates on the last fifth of the inspections, which no fit has seen."""
-    rows = training_rows.training_frame(data, str(model.manifest["as_of"]), model.manifest["scheme"])
-    test = training_rows.time_split(rows.rows["as_of"]).test
-    predicted = model.risk.predict_proba(rows.X[test])[:, 1]
-    owners = rows.rows.loc[test, "enterprise_id"]
-    return metrics.calibration_table(rows.y[test], predicted, sample_weight=rows.weight[test], groups=owners)
 
 
 def _facts(

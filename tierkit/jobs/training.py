@@ -14,7 +14,7 @@ from tierkit.jobs.checks import Checks, Location
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, place_of, validate
-from tierkit.scores.baselines import FEW_EVENTS
+from tierkit.scores.baselines import FEW_EVENTS, ahead
 from tierkit.scores.fitting import LEVELS, Level
 from tierkit.scores.train import train as fit
 from tierkit.scores.training_rows import Scheme
@@ -62,12 +62,22 @@ class Training:
             if test["events"] < FEW_EVENTS
         ]
 
+    @property
+    def ahead(self) -> list[str]:
+        """The simple scores that order the later inspections better than the risk model, beyond chance."""
+        return [
+            f"{one['score']} (AUC {one['auc']:.3f}, ahead by {-one['auc_behind']:.3f} "
+            f"[{-one['auc_behind_high']:.3f}, {-one['auc_behind_low']:.3f}])"
+            for one in ahead(self.manifest["risk"]["baselines"]["test"])
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {
             "folder": str(self.folder),
             "manifest": dict(self.manifest),
             "too_few_to_judge_by": self.too_few,
+            "ahead_of_the_model": self.ahead,
         }
 
 

@@ -14,6 +14,9 @@ one counting as often as Poisson's law of mean 1 says: its rows are no independe
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -24,7 +27,7 @@ from tierkit.scores.checked import checked
 from tierkit.scores.metrics import bootstrap_interval
 from tierkit.scores.training_rows import Split, TrainingRows
 
-__all__ = ["BASELINES", "FEW_EVENTS", "baseline_scores", "baselines"]
+__all__ = ["BASELINES", "FEW_EVENTS", "ahead", "baseline_scores", "baselines"]
 
 
 BASELINES = ("random", "longest unvisited", "last result", "size", "sector rate", "logistic regression")
@@ -36,6 +39,23 @@ FEW_EVENTS = 10
 _PRIOR_ROWS = 20.0  # that the mean counts for in a sector's rate (assumption)
 _DRAWS = 200
 _PENALTY = 0.1  # inverse strength of the ridge of the logistic regression, its features standardised
+
+
+def ahead(table: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the baselines that rank better than the model by more than chance, the best first.
+
+    Parameters
+    ----------
+    table : iterable of mapping
+        The rows of `baselines`, as a manifest keeps them.
+
+    Examples
+    --------
+    >>> ahead([{"score": "size", "auc": 0.7, "auc_behind_high": -0.01, "enough": True}])[0]["score"]
+    'size'
+    """
+    better = [row for row in table if row["enough"] and (row["auc_behind_high"] or 0.0) < 0]
+    return sorted(better, key=lambda row: -row["auc"])
 
 
 def baseline_scores(rows: TrainingRows, split: Split) -> pd.DataFrame:

@@ -32,9 +32,10 @@ from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.policy.tiers.drift import unheeded
 from tierkit.scores.content import anything, known, mapping, read_json, record, refuse, series, text
-from tierkit.scores.fitting import SETTINGS, Level, fit_risk
+from tierkit.scores.fitting import SETTINGS, Level
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.model_folder import ENSEMBLE, MOST_BYTES
+from tierkit.scores.refitting import refit_risk
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.training_rows import Split, TrainingRows, lots
@@ -79,6 +80,7 @@ class Ensemble:
         settings: Mapping[str, float] = SETTINGS,
         level: Level = "scheme",
         *,
+        newest: bool = False,
         seed: int = 0,
         threads: int = 1,
     ) -> Self:
@@ -87,11 +89,13 @@ class Ensemble:
         Parameters
         ----------
         rows, split, settings, level, seed, threads
-            As for `tierkit.scores.fitting.fit_risk`.
+            As for `tierkit.scores.refitting.refit_risk`.
         snapshots : TrainingRows
             As from `tierkit.scores.training_rows.credit_frame`.
         members : int
             At least 2.
+        newest : bool
+            Whether the level is that of the newest rows, as that of a model whose level moves.
 
         Returns
         -------
@@ -118,7 +122,8 @@ class Ensemble:
         for member in range(members):
             key = f"bootstrap {seed} {member}"
             sample = replace(rows, weight=rows.weight * _counts(rows, key))
-            fitted.append(fit_risk(sample, split, settings, level, seed=seed, threads=threads))
+            one = refit_risk(sample, split, settings, level, seed=seed, threads=threads, newest=newest)
+            fitted.append(one.risk)
             again = np.repeat(np.arange(len(snapshots.y)), _counts(snapshots, key))
             card = CreditScorecard(monotone=signs, points_to_double=_SPREAD)
             cards.append(card.fit(snapshots.X.iloc[again], snapshots.y[again]))

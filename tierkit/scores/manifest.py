@@ -87,6 +87,7 @@ _RISK = record(
     tuning=maybe(_TUNING),
     level=known(*LEVELS),
     calibration=record(low=number(), high=number(), shift=number(), kind=text()),
+    refit=record(held=flag, error=maybe(share()), bound=maybe(share())),
     bootstrap=count(),
     metrics=_parts(_MEASURES),
     baselines=_parts(series(_BESIDE, 100)),

@@ -21,7 +21,9 @@ from tierkit.records.arguments import did_you_mean
 from tierkit.records.gate import InputError, described, path_of, source_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result, plain
+from tierkit.scores.baselines import ahead
 from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.fitting import fit_risk
 from tierkit.scores.inputs import flag_text
 from tierkit.scores.metrics import calibration_table
 from tierkit.scores.model_folder import ENSEMBLE, json_text, write_folder
@@ -29,7 +31,7 @@ from tierkit.scores.model_parts import read_parts
 from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
-from tierkit.scores.training_rows import training_frame
+from tierkit.scores.training_rows import split_at, training_frame
 from tierkit.scores.worth import check_worth, useless
 from tierkit.texts import number, policy_label, text
 
@@ -124,7 +126,26 @@ class Model(Result):
             n = {"n": number(row["n"]), "events": number(row["events"])}
             auc = number(row["auc"], 2)
             said.append(text(f"model.{row['score']}", lang, auc=auc, **n))
-        return [*said, *(one.sentence(lang) for one in useless(self.manifest))]
+        return [*said, *(one.sentence(lang) for one in useless(self.manifest)), *self._doubts(lang)]
+
+    def _doubts(self, lang: str) -> list[str]:
+        """Return which simple score was ahead on later inspections, and that the level moves."""
+        about = self.manifest.get("risk", {})
+        table = about.get("baselines", {}).get("test", [])
+        said = [
+            text(
+                "model.ahead", lang, score=text(f"card.baseline.{one['score'].replace(' ', '_')}", lang),
+                auc=number(one["auc"], 3), own=number(one["auc"] + one["auc_behind"], 3),
+                by=number(-one["auc_behind"], 3), low=number(-one["auc_behind_high"], 3),
+                high=number(-one["auc_behind_low"], 3),
+            )
+            for one in ahead(table)
+        ]  # fmt: skip
+        refit = about.get("refit")
+        if refit and not refit["held"]:
+            numbers = {name: number(refit[name], 3) for name in ("error", "bound")}
+            said.append(text("model.level_moves", lang, **numbers))
+        return said
 
     @property
     def place(self) -> Place:
@@ -256,12 +277,14 @@ class Model(Result):
     def calibration(
         self, data: Source, bins: int = 5, *, channel: str | None = None, threads: int = 1
     ) -> pd.DataFrame:
-        """Return predicted and observed risk on the last inspections, which the model was not trained on.
+        """Return predicted and observed risk on the last inspections, as the tested model foretold them.
+
+        The model that scores was fitted on them too, so the tested one is fitted anew, on rows before them.
 
         Parameters
         ----------
         data : Dataset or path
-            What the model was trained on, or later records of the same kind.
+            What the model was trained on.
         bins : int
             Largest number of bins of equal counts.
         channel : str, optional
@@ -288,10 +311,15 @@ class Model(Result):
         rows = training_frame(
             source_of(data), self.manifest["as_of"], self.manifest["scheme"], threads=threads
         )
-        held = rows.rows["as_of"] >= pd.Timestamp(self.manifest["risk"]["split"]["test_from"])
+        about = self.manifest["risk"]
+        days = [date.fromisoformat(about["split"][name]) for name in ("calibrate_from", "test_from")]
+        split = split_at(rows.rows["as_of"], *days)
+        seed = self.manifest["seed"]
+        tested = fit_risk(rows, split, about["settings"], about["level"], seed=seed, threads=threads)
+        held = split.test
         if channel is not None:
-            held &= rows.rows["channel"] == channel
-        predicted = self.risk.predict_proba(rows.X[held])[:, 1]
+            held = held & (rows.rows["channel"] == channel).to_numpy()
+        predicted = tested.predict_proba(rows.X[held])[:, 1]
         weight = rows.weight[held] if channel is None else None
         owners = rows.rows.loc[held, "enterprise_id"]
         return calibration_table(rows.y[held], predicted, bins, weight, groups=owners)

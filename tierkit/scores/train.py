@@ -29,12 +29,13 @@ from tierkit.records.known import TIMED, Source, known
 from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP
 from tierkit.scores.baselines import baselines
 from tierkit.scores.ensemble import Ensemble
-from tierkit.scores.fitting import SETTINGS, Level, fit_risk
+from tierkit.scores.fitting import SETTINGS, Level
 from tierkit.scores.learnable import check_learnable
 from tierkit.scores.metrics import measures
 from tierkit.scores.model import Model
 from tierkit.scores.model_folder import FORMAT, plain
 from tierkit.scores.monitoring import Bands
+from tierkit.scores.refitting import refit_risk
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.training_rows import Scheme, credit_frame, hold_out, time_split, training_frame
 from tierkit.scores.tuning import tune
@@ -69,18 +70,17 @@ def train(
     level: Level = "scheme",
     budget: int = 0,
     bootstrap: int = 0,
-<<<<<<< HEAD
     insist: bool = False,
-=======
     structure: bool = False,
->>>>>>> law
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Model:
     """Train both models on what was known before a date.
 
     The risk model is grown on the earliest three fifths of its rows, calibrated on the next fifth and tested
-    on the last. The scorecard is tested on a lot of three tenths of the enterprises, and then fitted on all.
+    on the last; what was measured is of that model. It is then grown again on all rows, and the level of its
+    probabilities is carried over; see `tierkit.scores.refitting`. The scorecard is tested on a lot of three
+    tenths of the enterprises, and then fitted on all.
 
     Parameters
     ----------
@@ -103,15 +103,12 @@ def train(
     bootstrap : int
         Members of an ensemble that is kept beside the model and says how sure it is; see
         `tierkit.scores.ensemble`.
-<<<<<<< HEAD
     insist : bool
         Whether the model returned may score anybody even if it is no better than chance on what was kept
         back.
-=======
     structure : bool
         Whether what an enterprise is (its size, age, sector, …) may give or take credit; by default what it
         did and what is recorded of it does alone. The risk model reads both.
->>>>>>> law
     threads : int
         Does not change the result.
     progress : Progress
@@ -177,37 +174,35 @@ def _trained(
         split = time_split(rows.rows["as_of"])
         held = hold_out(snapshots.rows["enterprise_id"], seed=seed)
         check_learnable(rows, split, snapshots, held, seen)
+    trusted_by = read_by("credit") if structure else [n for n in read_by("credit") if not is_structure(n)]
+    snapshots = replace(snapshots, X=snapshots.X[trusted_by])
     progress("training", 1, 4)
     tuning = tune(rows, budget, split, seed=seed, threads=threads) if budget else None
     settings = tuning.chosen if tuning else SETTINGS
-    risk = fit_risk(rows, split, settings, level, seed=seed, threads=threads)
+    refit = refit_risk(rows, split, settings, level, seed=seed, threads=threads)
+    risk, on_trial = refit.risk, refit.tested
     ensemble = None
     if bootstrap:
         ensemble = Ensemble.fit(
-            rows, snapshots, split, bootstrap, settings, level, seed=seed, threads=threads
+            rows, snapshots, split, bootstrap, settings, level, newest=not refit.held, seed=seed,
+            threads=threads,
         )
     audits = split.test & (rows.rows["channel"] == "random").to_numpy()
     tested = {
-        name: measures(rows.y[part], risk.predict_proba(rows.X[part])[:, 1], rows.weight[part])
+        name: measures(rows.y[part], on_trial.predict_proba(rows.X[part])[:, 1], rows.weight[part])
         for name, part in (("test", split.test), ("test_random_audits", audits))
     }
-    margin = risk.margin(rows.X)
+    margin = on_trial.margin(rows.X)
     beside = {
         name: baselines(rows, split, margin, part, seed=seed).reset_index().to_dict("records")
         for name, part in (("test", split.test), ("test_random_audits", audits))
     }
     progress("training", 2, 4)
-<<<<<<< HEAD
-=======
-    trusted_by = read_by("credit") if structure else [n for n in read_by("credit") if not is_structure(n)]
-    of_credit = snapshots.X[trusted_by]
-    held = hold_out(snapshots.rows["enterprise_id"], seed=seed)
->>>>>>> law
     signs = monotone("credit")
-    trial = CreditScorecard(monotone=signs).fit(of_credit[~held], snapshots.y[~held])
-    trusted = measures(snapshots.y[held], trial.predict_proba(of_credit[held])[:, 1])
+    trial = CreditScorecard(monotone=signs).fit(snapshots.X[~held], snapshots.y[~held])
+    trusted = measures(snapshots.y[held], trial.predict_proba(snapshots.X[held])[:, 1])
     progress("training", 3, 4)
-    credit = CreditScorecard(monotone=signs).fit(of_credit, snapshots.y)
+    credit = CreditScorecard(monotone=signs).fit(snapshots.X, snapshots.y)
     manifest = {
         "format": FORMAT,
         "tierkit": __version__,
@@ -230,6 +225,7 @@ def _trained(
             "tuning": tuning.to_dict() if tuning else None,
             "level": level,
             "calibration": risk.calibration_.to_dict(),
+            "refit": refit.report(),
             "bootstrap": bootstrap,
             "metrics": tested,
             "baselines": beside,

@@ -38,6 +38,7 @@ __all__ = [
     "credit_frame",
     "hold_out",
     "lots",
+    "split_at",
     "time_split",
     "training_frame",
     "weights",
@@ -130,8 +131,22 @@ def time_split(dates: ArrayLike | pd.Series, calibrate: float = 0.2, test: float
     different = ordered.drop_duplicates(ignore_index=True)
     first = min(max(first, different.iloc[1]), different.iloc[-2])
     second = max(second, different[different > first].iloc[0])
-    train, last = (days < first).to_numpy(), (days >= second).to_numpy()
-    return Split(train, ~train & ~last, last, first.date(), second.date())
+    return split_at(days, first.date(), second.date())
+
+
+def split_at(dates: ArrayLike | pd.Series, calibrate_from: date, test_from: date) -> Split:
+    """Return the split of rows whose later parts begin on these days, as a manifest keeps them.
+
+    Examples
+    --------
+    >>> split = split_at(pd.date_range("2024-01-01", periods=10), date(2024, 1, 7), date(2024, 1, 9))
+    >>> split.train.sum(), split.calibrate.sum(), split.test.sum()
+    (np.int64(6), np.int64(2), np.int64(2))
+    """
+    days = pd.to_datetime(pd.Series(np.asarray(dates)))
+    train = (days < pd.Timestamp(calibrate_from)).to_numpy()
+    test = (days >= pd.Timestamp(test_from)).to_numpy()
+    return Split(train, ~train & ~test, test, calibrate_from, test_from)
 
 
 def lots(ids: pd.Series, key: int | str = 0) -> NDArray[np.uint64]:

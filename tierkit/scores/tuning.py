@@ -31,9 +31,9 @@ __all__ = ["ORIGINS", "SPACE", "Tuning", "tune"]
 
 SPACE: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
-        "n_trees": (50, 100, 150, 250, 400),
+        "n_trees": (50, 100, 150, 300, 450),
         "learning_rate": (0.02, 0.04, 0.08),
-        "n_leaves": (3, 4, 6, 10, 15),
+        "n_leaves": (2, 3, 4, 6, 10),
         "min_rows": (30, 60, 100, 200, 400),
     }
 )
