@@ -419,7 +419,8 @@ def test_hysteresis_and_dwell_of_the_tier_that_stands_are_in_it(synthetic: City)
 def test_why_nothing_helps_is_said_with_its_date(wild: City) -> None:
     best = wild.tiers.query("tier == 'T1'")["enterprise_id"].iloc[0]
     told = recourse(wild.model, wild.data, wild.as_of, [best], wild.policy)[best]
-    assert told.sentences("en") == ["It is in the best tier already, T1 (first tier)."]
+    name = wild.policy.tier_names[0].en
+    assert told.sentences("en") == [f"It is in the best tier already, T1 ({name})."]
 
     def marked(one: str) -> pd.DataFrame:
         """Return the events with a red line in the place of what else is told of an enterprise."""
