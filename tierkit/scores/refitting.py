@@ -111,8 +111,8 @@ def refit_risk(
         for part in (before, every)
     )
     own, earlier, later = (model.margin(rows.X) for model in (whole, carried, tested))
-    level = _centred(later, earlier, before)[split.calibrate]
-    carried.calibration_ = Calibration.fit(level, rows.y[split.calibrate], rows.weight[split.calibrate])
+    moved = _centred(later, earlier, before)[split.calibrate]
+    carried.calibration_ = Calibration.fit(moved, rows.y[split.calibrate], rows.weight[split.calibrate])
     foretold = np.where(split.test, _centred(earlier, own, every), _centred(later, own, every))
     none = float("nan")
     found = Refit(whole, tested, *(_error(carried, rows, split.test) if newest is None else (none, none)))
@@ -124,7 +124,8 @@ def refit_risk(
 
 def _centred(margin: Floats, other: Floats, part: Mask) -> Floats:
     """Return margins moved to the mean that another model gives these rows: it may know of other times."""
-    return margin + (other[part].mean() - margin[part].mean())
+    moved: Floats = margin + (other[part].mean() - margin[part].mean())
+    return moved
 
 
 def _error(model: RiskModel, rows: TrainingRows, held: Mask) -> tuple[float, float]:

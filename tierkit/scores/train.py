@@ -184,7 +184,14 @@ def _trained(
     ensemble = None
     if bootstrap:
         ensemble = Ensemble.fit(
-            rows, snapshots, split, bootstrap, settings, level, newest=not refit.held, seed=seed,
+            rows,
+            snapshots,
+            split,
+            bootstrap,
+            settings,
+            level,
+            newest=not refit.held,
+            seed=seed,
             threads=threads,
         )
     audits = split.test & (rows.rows["channel"] == "random").to_numpy()
@@ -236,7 +243,7 @@ def _trained(
             "events": int(snapshots.y.sum()),
             "held_out": int(held.sum()),
             "metrics": trusted,
-            "bands": Bands.of(credit.points(of_credit)).to_dict(),
+            "bands": Bands.of(credit.points(snapshots.X)).to_dict(),
             "unused": credit.unused_,
         },
         "features": {"risk": read_by("risk"), "credit": trusted_by},
