@@ -18,16 +18,9 @@ from tierkit.policy.tiers.cutoffs import AIMED, CREDIT, RISK
 from tierkit.policy.tiers.drift import from_elsewhere, origin
 from tierkit.records import Parameter, Place
 from tierkit.records.arguments import InputError
-from tierkit.scores import worth
 from tierkit.scores.metrics import auc
 from tierkit.scores.model import Model
 from tierkit.scores.worth import Worth, auc_interval, check_worth, useless, worths
-
-
-@pytest.fixture(autouse=True)
-def _gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Close the gate, which stands open for the small cities of all other tests."""
-    monkeypatch.setattr(worth, "CHANCE", 0.5)
 
 
 def manifest(risk: tuple[float, float, float], credit: tuple[float | None, int, int]) -> dict[str, object]:
@@ -128,7 +121,9 @@ def test_a_policy_says_where_its_cut_offs_come_from_and_cites_no_text_that_does_
     assert told.startswith(
         "jiading-2025 holds no numbers for risk cut-offs, credit cut-offs: tierkit set them"
     )
-    assert re.search(r"a synthetic city, [\d,]+ enterprises, seed \d+, as of \d{4}-\d\d-\d\d\.$", told)
+    assert re.search(
+        r"\d+ synthetic cities of [\d,]+ enterprises, seeds \d+ to \d+, as of \d{4}-\d\d-\d\d\.$", told
+    )
     [told] = origin(jiading, "zh")
     assert "tierkit 按目标占比设定" in told
     assert "enterprises" not in told

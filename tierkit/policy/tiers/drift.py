@@ -34,7 +34,10 @@ __all__ = [
 FAR = 0.25
 """Difference of a share from its target that is told: more than a model of its own makes between two cities
 of one generator, 20 points of risk level 1 for 20,000 enterprises of seeds 2024 and 2025."""
-_WORLD = re.compile(r"(?P<n>[\d,]+) enterprises, seed (?P<seed>\d+), as of (?P<date>\d{4}-\d\d-\d\d)$")
+_WORLDS = re.compile(
+    r"(?P<worlds>\d+) worlds of (?P<n>[\d,]+) enterprises, seeds (?P<first>\d+) to (?P<last>\d+), "
+    r"as of (?P<date>\d{4}-\d\d-\d\d)$"
+)
 LEAST = 5000
 """Fewest enterprises in scope of whom it is told: from the records of fewer no model has learned enough for
 shares to settle."""
@@ -166,9 +169,9 @@ def origin(policy: Policy, lang: str) -> list[str]:
 
 
 def _reference(why: str, lang: str) -> str:
-    """Return on whom cut-offs were set, of the presets' reference world in the reader's language."""
-    world = _WORLD.search(why)
-    return texts.text("cutoffs.world", lang, **world.groupdict()) if world else why
+    """Return on whom cut-offs were set, of the presets' reference worlds in the reader's language."""
+    worlds = _WORLDS.search(why)
+    return texts.text("cutoffs.worlds", lang, **worlds.groupdict()) if worlds else why
 
 
 def _targets(policy: Policy) -> Iterator[tuple[str, Sequence[str], tuple[float, ...]]]:
