@@ -16,23 +16,22 @@ from tierkit.features import build, features_of, on_register, standing
 from tierkit.folders.claims import plain_path
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
-from tierkit.records import CHANNELS, GRAVITY, PLACE_FILE, SHANGHAI, Place
+from tierkit.records import CHANNELS, GRAVITY, SHANGHAI, Place
 from tierkit.records.arguments import did_you_mean
 from tierkit.records.gate import InputError, described, path_of, source_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result, plain
-from tierkit.scores.baselines import ahead
+from tierkit.scores.doubts import doubts
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.fitting import fit_risk
 from tierkit.scores.inputs import flag_text
 from tierkit.scores.metrics import calibration_table
-from tierkit.scores.model_folder import ENSEMBLE, json_text, write_folder
-from tierkit.scores.model_parts import read_parts
+from tierkit.scores.model_parts import read_parts, write_parts
 from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.training_rows import split_at, training_frame
-from tierkit.scores.worth import check_worth, useless
+from tierkit.scores.worth import check_worth
 from tierkit.texts import number, policy_label, text
 
 __all__ = ["Model", "ModelLike", "Scored", "model_of"]
@@ -126,26 +125,7 @@ class Model(Result):
             n = {"n": number(row["n"]), "events": number(row["events"])}
             auc = number(row["auc"], 2)
             said.append(text(f"model.{row['score']}", lang, auc=auc, **n))
-        return [*said, *(one.sentence(lang) for one in useless(self.manifest)), *self._doubts(lang)]
-
-    def _doubts(self, lang: str) -> list[str]:
-        """Return which simple score was ahead on later inspections, and that the level moves."""
-        about = self.manifest.get("risk", {})
-        table = about.get("baselines", {}).get("test", [])
-        said = [
-            text(
-                "model.ahead", lang, score=text(f"card.baseline.{one['score'].replace(' ', '_')}", lang),
-                auc=number(one["auc"], 3), own=number(one["auc"] + one["auc_behind"], 3),
-                by=number(-one["auc_behind"], 3), low=number(-one["auc_behind_high"], 3),
-                high=number(-one["auc_behind_low"], 3),
-            )
-            for one in ahead(table)
-        ]  # fmt: skip
-        refit = about.get("refit")
-        if refit and not refit["held"]:
-            numbers = {name: number(refit[name], 3) for name in ("error", "bound")}
-            said.append(text("model.level_moves", lang, **numbers))
-        return said
+        return [*said, *doubts(self.manifest, lang)]
 
     @property
     def place(self) -> Place:
@@ -408,21 +388,7 @@ class Model(Result):
             If the folder holds something other than a model, or another process is writing there.
         """
         target = plain_path(Path(folder))
-        trees, rest = self.risk.to_parts()
-        texts = {
-            "risk.txt": trees,
-            "risk.json": json_text(rest),
-            "scorecard.json": self.credit.to_json() + "\n",
-            "policy.toml": _whole(self.policy),
-        }
-        if not self.place.bundled:
-            texts[PLACE_FILE] = self.place.to_toml()
-        if self.ensemble is not None:
-            texts[ENSEMBLE] = json_text(self.ensemble.to_dict())
-        # The policy may be another than the one that the model was trained for.
-        policy = {"name": self.policy.name, "hash": self.policy.hash}
-        manifest = {**self.manifest, "policy": policy, "place": self.place.stated()}
-        write_folder(target, {name: content.encode("utf-8") for name, content in texts.items()}, manifest)
+        write_parts(target, self.risk, self.credit, self.policy, self.manifest, self.ensemble)
         return target
 
     @classmethod
@@ -477,9 +443,3 @@ def model_of(model: Any, name: str = "model") -> Model:
     if isinstance(model, str | os.PathLike) and str(model):
         return Model.load(model)
     raise InputError(f"The '{name}' must be a Model or the path of its folder. Got {described(model)}.")
-
-
-def _whole(policy: Policy) -> str:
-    """Return the policy as one complete file: every value is written out, and no baseline is referred to."""
-    lines = policy.to_toml().splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("baseline = "))

@@ -1,4 +1,4 @@
-"""A model's parts from its folder: each file read strictly, then all of them held against the manifest."""
+"""A model's parts to its folder and back: each file read strictly, then all held against the manifest."""
 
 from __future__ import annotations
 
@@ -7,16 +7,49 @@ from pathlib import Path
 from typing import Any
 
 from tierkit.policy import Policy, PolicyError
-from tierkit.records import PLACE_FILE, Place
+from tierkit.records import PLACE_FILE, SHANGHAI, Place
 from tierkit.scores.content import ContentError, read_json
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.manifest import check_manifest, check_parts
-from tierkit.scores.model_folder import ENSEMBLE, MANIFEST, ModelError, read_folder
+from tierkit.scores.model_folder import ENSEMBLE, MANIFEST, ModelError, json_text, read_folder, write_folder
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.trees import TreesError
 
-__all__ = ["read_parts"]
+__all__ = ["read_parts", "write_parts"]
+
+
+def write_parts(
+    target: Path,
+    risk: RiskModel,
+    credit: CreditScorecard,
+    policy: Policy,
+    manifest: Mapping[str, Any],
+    ensemble: Ensemble | None,
+) -> None:
+    """Write the files of a model folder, completely or not at all."""
+    trees, rest = risk.to_parts()
+    texts = {
+        "risk.txt": trees,
+        "risk.json": json_text(rest),
+        "scorecard.json": credit.to_json() + "\n",
+        "policy.toml": _whole(policy),
+    }
+    place = policy.place or SHANGHAI
+    if not place.bundled:
+        texts[PLACE_FILE] = place.to_toml()
+    if ensemble is not None:
+        texts[ENSEMBLE] = json_text(ensemble.to_dict())
+    # The policy may be another than the one that the model was trained for.
+    named = {"name": policy.name, "hash": policy.hash}
+    about = {**manifest, "policy": named, "place": place.stated()}
+    write_folder(target, {name: content.encode("utf-8") for name, content in texts.items()}, about)
+
+
+def _whole(policy: Policy) -> str:
+    """Return the policy as one complete file: every value is written out, and no baseline is referred to."""
+    lines = policy.to_toml().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("baseline = "))
 
 
 def read_parts(root: Path) -> dict[str, Any]:

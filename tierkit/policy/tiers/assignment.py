@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers.distance import distances
 from tierkit.policy.tiers.drift import counts_of, warn_of_shares
-from tierkit.policy.tiers.inputs import check_inputs, standing_of
+from tierkit.policy.tiers.inputs import check_inputs, previous_of, standing_of
 from tierkit.policy.tiers.reasons import REASONS, reason_codes
 from tierkit.policy.tiers.rule import (
     POINT_ONE,
-    Previous,
-    Steps,
     TierRule,
     lists_by_data,
     margin_steps,
@@ -117,7 +115,7 @@ def assign(
     margin = margin_steps(risk.to_numpy(np.float64))
     points = point_steps(scores["credit_points"].to_numpy(np.float64))
     sector, standing = rule.sector_codes(scores["sector"]), standing_of(scores)
-    last = _previous(scores["enterprise_id"], previous, as_of)
+    last = previous_of(scores["enterprise_id"], previous, as_of)
     placed = place(rule, margin, points, sector, standing, last)
     to_risk, to_credit = distances(rule, margin, points, sector, standing, placed)
     capping = (rule.caps[standing.red_line] > 0) & placed.in_scope
@@ -155,28 +153,5 @@ def _unmonitored(ids: pd.Series, may: NDArray[np.bool_], policy: Policy) -> NDAr
     return on
 
 
-def _codes(levels: pd.Series, known: tuple[str, ...]) -> Steps:
-    """Return the position of each level, -1 for none."""
-    return pd.Categorical(levels, categories=list(known)).codes.astype(np.int64)
-
-
 def _category(codes: NDArray[np.integer], levels: tuple[str, ...]) -> "pd.Categorical[str]":
     return pd.Categorical.from_codes(codes.astype(np.int64), categories=pd.Index(levels))
-
-
-def _previous(ids: pd.Series, previous: pd.DataFrame | None, as_of: date | None) -> Previous:
-    """Return the last assignment in the order of ``ids``."""
-    if previous is None or previous.empty:
-        none = np.full(len(ids), -1, np.int64)
-        return Previous(none, none, none, none)
-    rows = previous.set_index("enterprise_id").reindex(ids)
-    if "weeks_ago" in rows:
-        weeks = rows["weeks_ago"]
-    else:
-        weeks = (np.datetime64(as_of, "D") - pd.to_datetime(rows["assigned_on"])).dt.days // 7
-    return Previous(
-        tier=_codes(rows["tier"], TIERS),
-        level=rows["risk_level"].fillna(0).to_numpy(np.int64) - 1,
-        grade=_codes(rows["credit_grade"], GRADES),
-        weeks=weeks.fillna(-1).to_numpy(np.int64),
-    )

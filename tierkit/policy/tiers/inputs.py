@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.policy import Policy
+from tierkit.policy.tiers.rule import Previous
 from tierkit.policy.tiers.standing import Standing
 from tierkit.records import EVENT_KINDS, GRADES, REPAIRABLE_KINDS, TIERS, DataError, Problem
 
-__all__ = ["check_inputs", "standing_of"]
+__all__ = ["check_inputs", "previous_of", "standing_of"]
 
 _SCORES = ("enterprise_id", "sector", "risk_probability", "credit_points")
 _RECORD = re.compile(r"(\w+):(\d{1,4})")
@@ -258,3 +259,26 @@ def _oracle_problems(
     return _problem(
         frame, table, table, bad, "is not a probability", "Give one in [0, 1] for every enterprise."
     )
+
+
+def previous_of(ids: pd.Series, previous: pd.DataFrame | None, as_of: date | None) -> Previous:
+    """Return the last assignment in the order of ``ids``."""
+    if previous is None or previous.empty:
+        none = np.full(len(ids), -1, np.int64)
+        return Previous(none, none, none, none)
+    rows = previous.set_index("enterprise_id").reindex(ids)
+    if "weeks_ago" in rows:
+        weeks = rows["weeks_ago"]
+    else:
+        weeks = (np.datetime64(as_of, "D") - pd.to_datetime(rows["assigned_on"])).dt.days // 7
+    return Previous(
+        tier=_codes(rows["tier"], TIERS),
+        level=rows["risk_level"].fillna(0).to_numpy(np.int64) - 1,
+        grade=_codes(rows["credit_grade"], GRADES),
+        weeks=weeks.fillna(-1).to_numpy(np.int64),
+    )
+
+
+def _codes(levels: pd.Series, known: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return the position of each level, -1 for none."""
+    return pd.Categorical(levels, categories=list(known)).codes.astype(np.int64)
