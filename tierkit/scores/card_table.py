@@ -8,12 +8,13 @@ from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tierkit.scores.binning import woe
 from tierkit.scores.content import count, known, maybe, number, record, refuse, series, text
 from tierkit.scores.inputs import Inputs
 
-__all__ = ["BASE", "check_bins", "check_numbers", "check_rows"]
+__all__ = ["BASE", "check_bins", "check_numbers", "check_rows", "rows_of", "table_of", "typed"]
 
 BASE = "(base)"
 """Feature name of the table's first row, which every enterprise gets: the intercept."""
@@ -21,22 +22,23 @@ BASE = "(base)"
 _AGREE = 1e-9  # points
 _LARGEST = 1e6  # of points, log-odds and coefficients; their sums are held to 0 … 1000
 _REAL = number(-_LARGEST, _LARGEST)
-_ROW = record(
-    feature=text(),
-    bin=count(),
-    kind=known("base", "interval", "level", "missing", "unseen"),
-    lower=maybe(number()),
-    upper=maybe(number()),
-    levels=maybe(series(text(), apart=True)),
-    count=count(),
-    events=count(),
-    woe=_REAL,
-    iv=_REAL,
-    coefficient=_REAL,
-    points=_REAL,
-    log_odds=_REAL,
-)
-_ROWS = series(_ROW)
+_CELLS = {
+    "feature": text(),
+    "bin": count(),
+    "kind": known("base", "interval", "level", "missing", "unseen"),
+    "lower": maybe(number()),
+    "upper": maybe(number()),
+    "levels": maybe(series(text(), apart=True)),
+    "count": count(),
+    "events": count(),
+    "woe": _REAL,
+    "iv": _REAL,
+    "coefficient": _REAL,
+    "points": _REAL,
+    "log_odds": _REAL,
+}
+COLUMNS = tuple(_CELLS)
+_ROWS = series(record(**_CELLS))
 
 
 def check_rows(rows: Any, place: str) -> None:
@@ -173,3 +175,29 @@ def check_numbers(
         both = one["feature"] == other["feature"] and one["kind"] == other["kind"] == "interval"
         if both and (other["points"] - one["points"]) * signs.get(one["feature"], 0) < -_AGREE:
             refuse(f"table[{at + 1}].points", "turn the declared direction round.")
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with all columns, each in its type."""
+    table = table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
+    table["levels"] = table["levels"].astype(object).where(table["levels"].notna(), None)
+    kinds = {"bin": "int64", "count": "int64", "events": "int64", "levels": "object"}
+    numbers = ("lower", "upper", "woe", "iv", "coefficient", "points", "log_odds")
+    return table.astype({**kinds, **dict.fromkeys(numbers, "float64"), "feature": "str", "kind": "str"})
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table as rows for JSON, which has no infinite numbers: None stands for them."""
+    return [
+        {str(k): (None if isinstance(v, float) and not np.isfinite(v) else v) for k, v in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def table_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the table that `rows_of` made rows of."""
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    interval = table["kind"] == "interval"
+    table["lower"] = table["lower"].astype(np.float64).mask(interval & table["lower"].isna(), -np.inf)
+    table["upper"] = table["upper"].astype(np.float64).mask(interval & table["upper"].isna(), np.inf)
+    return table

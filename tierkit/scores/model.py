@@ -16,21 +16,18 @@ from tierkit.features import build, features_of, on_register, standing
 from tierkit.folders.claims import plain_path
 from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.tiers import assign
-from tierkit.records import CHANNELS, GRAVITY, SHANGHAI, Place
-from tierkit.records.arguments import did_you_mean
-from tierkit.records.gate import InputError, described, path_of, source_of
+from tierkit.records import GRAVITY, SHANGHAI, Place
+from tierkit.records.gate import InputError, described, path_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result, plain
 from tierkit.scores.doubts import doubts
 from tierkit.scores.ensemble import Ensemble
-from tierkit.scores.fitting import fit_risk
+from tierkit.scores.foretold import foretold
 from tierkit.scores.inputs import flag_text
-from tierkit.scores.metrics import calibration_table
 from tierkit.scores.model_parts import read_parts, write_parts
 from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import CreditScorecard
-from tierkit.scores.training_rows import split_at, training_frame
 from tierkit.scores.worth import check_worth
 from tierkit.texts import number, policy_label, text
 
@@ -286,23 +283,7 @@ class Model(Result):
         >>> int(table["n"].sum()) == model.manifest["risk"]["metrics"]["test"]["n"]
         True
         """
-        if channel is not None and channel not in CHANNELS:
-            raise InputError(f"There is no 'channel' {described(channel)}{did_you_mean(channel, CHANNELS)}")
-        rows = training_frame(
-            source_of(data), self.manifest["as_of"], self.manifest["scheme"], threads=threads
-        )
-        about = self.manifest["risk"]
-        days = [date.fromisoformat(about["split"][name]) for name in ("calibrate_from", "test_from")]
-        split = split_at(rows.rows["as_of"], *days)
-        seed = self.manifest["seed"]
-        tested = fit_risk(rows, split, about["settings"], about["level"], seed=seed, threads=threads)
-        held = split.test
-        if channel is not None:
-            held = held & (rows.rows["channel"] == channel).to_numpy()
-        predicted = tested.predict_proba(rows.X[held])[:, 1]
-        weight = rows.weight[held] if channel is None else None
-        owners = rows.rows.loc[held, "enterprise_id"]
-        return calibration_table(rows.y[held], predicted, bins, weight, groups=owners)
+        return foretold(self.manifest, data, bins, channel=channel, threads=threads)
 
     def monitor(self, data: Source, as_of: date | str, *, threads: int = 1) -> Monitoring:
         """Return how far the enterprises of a day have moved from those that the scorecard was fitted on.

@@ -28,28 +28,13 @@ from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
 from tierkit.scores.binning import bins, place, woe
-from tierkit.scores.card_table import BASE, check_bins, check_numbers, check_rows
+from tierkit.scores.card_table import BASE, check_bins, check_numbers, check_rows, rows_of, table_of, typed
 from tierkit.scores.content import count, known, mapping, number, read_json, record, text
 from tierkit.scores.inputs import Unseen
 from tierkit.scores.saved import check_learnt, learnt
 
 __all__ = ["BASE", "HIGHEST", "LOWEST", "CreditScorecard"]
 
-COLUMNS = (
-    "feature",
-    "bin",
-    "kind",
-    "lower",
-    "upper",
-    "levels",
-    "count",
-    "events",
-    "woe",
-    "iv",
-    "coefficient",
-    "points",
-    "log_odds",
-)
 _FORMAT = "tierkit-scorecard-1"
 LOWEST, HIGHEST = 0.0, 1000.0
 _NUMBERS = {
@@ -316,7 +301,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
 
     def _keep(self, table: pd.DataFrame) -> None:
         """Store the table, and each feature's rows of it as scoring looks them up."""
-        self.table_ = _typed(table)
+        self.table_ = typed(table)
         names = self.table_["feature"].to_list()
         self._rows_: dict[str, list[dict[Any, Any]]] = {name: [] for name in dict.fromkeys(names[1:])}
         self._first_ = {name: names.index(name) for name in self._rows_}
@@ -369,15 +354,11 @@ class CreditScorecard(estimators.TwoClassEstimator):
     def to_json(self) -> str:
         """Return the whole scorecard as JSON text that `from_json` reads back without loss."""
         check_is_fitted(self)
-        rows = [
-            {k: (None if isinstance(v, float) and not np.isfinite(v) else v) for k, v in row.items()}
-            for row in self.table_.to_dict("records")
-        ]
         data = {
             "format": _FORMAT,
             **self._learnt(),
             "unused": self.unused_,
-            "table": rows,
+            "table": rows_of(self.table_),
         }
         return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False)
 
@@ -399,11 +380,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
         estimators.check_parameters(card, _NUMBERS, _COUNTS)
         estimators.check_monotone(card)
         card.unused_ = dict(data["unused"])
-        table = pd.DataFrame(data["table"], columns=list(COLUMNS))
-        interval = table["kind"] == "interval"
-        table["lower"] = table["lower"].astype(np.float64).mask(interval & table["lower"].isna(), -np.inf)
-        table["upper"] = table["upper"].astype(np.float64).mask(interval & table["upper"].isna(), np.inf)
-        card._keep(table)
+        card._keep(table_of(data["table"]))
         card._check_table()
         return card
 
@@ -415,11 +392,3 @@ def _level(offset: Floats, rate: float) -> float:
     if ends[0] == ends[1]:
         return ends[0]
     return float(brentq(lambda a: expit(a + offset).mean() - rate, *ends, xtol=1e-12))
-
-
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    table = table.reindex(columns=list(COLUMNS)).reset_index(drop=True)
-    table["levels"] = table["levels"].astype(object).where(table["levels"].notna(), None)
-    kinds = {"bin": "int64", "count": "int64", "events": "int64", "levels": "object"}
-    numbers = ("lower", "upper", "woe", "iv", "coefficient", "points", "log_odds")
-    return table.astype({**kinds, **dict.fromkeys(numbers, "float64"), "feature": "str", "kind": "str"})
