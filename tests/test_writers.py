@@ -1,5 +1,6 @@
 """Every command that writes: a second run at one place is refused, and nothing foreign is replaced."""
 
+import contextlib
 import json
 import re
 import signal
@@ -264,6 +265,35 @@ def test_ctrl_c_that_a_library_makes_another_error_of_ends_with_130(
     with pytest.raises(SystemExit) as left:
         main(["validate", str(CITY)])
     assert left.value.code == 0, "the next command knows nothing of it"
+
+
+def test_ctrl_c_that_a_library_drops_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A check of `evaluate` was once refused for it, and the rest took the place of an earlier output."""
+    from tierkit.city import synth
+
+    out, make = tmp_path / "city", synth.make_folder
+
+    def dropped(*given: Any, **named: Any) -> Any:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return make(*given, **named)
+
+    def run(seed: int) -> int:
+        with pytest.raises(SystemExit) as left:
+            main(["synth", "--enterprises", "50", "--seed", str(seed), "--out", str(out)])
+        return int(str(left.value.code))
+
+    assert run(1) == 0
+    before = {one.name: one.read_bytes() for one in out.iterdir()}
+    monkeypatch.setattr("tierkit.jobs.synthesis.make_folder", dropped)
+    assert run(2) == 130
+    assert "Interrupted" in capsys.readouterr().err
+    assert {one.name: one.read_bytes() for one in out.iterdir()} == before
+    assert names(tmp_path) == ["city"]
+    monkeypatch.undo()
+    assert run(2) == 0, "the next command knows nothing of it"
 
 
 def ended(program: str, place: Path) -> tuple[int, str]:

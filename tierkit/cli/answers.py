@@ -11,7 +11,6 @@ import os
 import re
 import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from tierkit.cli.table import table
+from tierkit.folders.claims import CTRL_C
 from tierkit.jobs.checks import BadInputError, Fault
 
 __all__ = [
@@ -118,22 +118,19 @@ def _spoken(text: str, names: Mapping[str, str]) -> str:
     return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
 
 
-_interrupted = threading.Event()
-
-
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Remember Ctrl-C until the block ends: a library may make another exception of it, or drop it.
 
     A process that was started to ignore Ctrl-C, in the background of a shell, goes on to ignore it.
     """
-    _interrupted.clear()
+    CTRL_C.clear()
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
 
     def remember(number: int, frame: FrameType | None) -> None:
-        _interrupted.set()
+        CTRL_C.set()
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, remember)
@@ -141,6 +138,7 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        CTRL_C.clear()
 
 
 def reader_gone() -> int:
@@ -158,10 +156,10 @@ def _run(
         try:
             answer = function()
         except KeyboardInterrupt:
-            _interrupted.set()
+            CTRL_C.set()
         except Exception as error:
             failed = error
-        if _interrupted.is_set():
+        if CTRL_C.is_set():
             print("Interrupted; nothing was left half-written.", file=sys.stderr)
             status = INTERRUPTED
         elif failed is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tierkit.bounds import UnreadableError, read_json
-from tierkit.folders.claims import OutputError, beside, claim, is_partial, unbroken
+from tierkit.folders.claims import OutputError, beside, check_wanted, claim, is_partial, unbroken
 
 __all__ = [
     "IN_DEMO",
@@ -262,6 +262,7 @@ def whole_folder(target: Path, kind: str) -> Iterator[Path]:
             yield draft
             _seal(draft, kind)
             check_replaceable(where, kind)  # somebody may have put something there in the meantime
+            check_wanted()
             with unbroken():
                 _swap(draft, where, old)
         finally:
@@ -302,6 +303,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         flush(temporary)  # the bytes reach the disk before the name does
+        check_wanted()
         temporary.replace(path)
     finally:
         with unbroken():

@@ -27,7 +27,17 @@ from typing import Any
 
 from tierkit.bounds import parse_json
 
-__all__ = ["OutputError", "beside", "claim", "is_partial", "plain_path", "scratch", "unbroken"]
+__all__ = [
+    "CTRL_C",
+    "OutputError",
+    "beside",
+    "check_wanted",
+    "claim",
+    "is_partial",
+    "plain_path",
+    "scratch",
+    "unbroken",
+]
 
 _HOLDS_NOTHING = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system answers that cannot hold files."""
@@ -332,6 +342,19 @@ def scratch(target: Path) -> Iterator[Path]:
     finally:
         with unbroken():
             shutil.rmtree(work, ignore_errors=True)
+
+
+CTRL_C = threading.Event()
+"""Set by Ctrl-C while a command runs: a library may drop the exception, or make another one of it."""
+
+
+def check_wanted() -> None:
+    """Raise KeyboardInterrupt if Ctrl-C came, however far a run went on without knowing of it.
+
+    Whatever takes the place of an earlier output asks this first: a part of the new one may be missing.
+    """
+    if CTRL_C.is_set():
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from tierkit.bounds import LOG_BYTES, LOG_LINE, UnreadableError, parse_json, read_bytes
-from tierkit.folders.claims import unbroken
+from tierkit.folders.claims import check_wanted, unbroken
 from tierkit.records import SHANGHAI, Column, DataError, Folder, Label, Place, Problem, Table, bound
 from tierkit.records.dataset import frame_of
 from tierkit.records.gate import day_of
@@ -288,6 +288,7 @@ def append(
         remedy = "Give one decision per row, below the header"
         raise DataError([Problem(_TABLE.name, "", 0, (), "hold no decision", remedy)])
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_wanted()
     with unbroken(), _locked(path) as descriptor:
         entries, whole, half = _entries(path)
         if half:
