@@ -322,7 +322,7 @@ class ModelFolder(Target):
             raise RefusedError(str(error)) from None
         X = self._X
         scores = model.score_features(X, X.index)
-        real = scores.select_dtypes("number").to_numpy()
+        real = scores.drop(columns="serious_finding_weeks").select_dtypes("number").to_numpy()
         odds = np.log(scores["credit_probability"] / (1 - scores["credit_probability"]))
         card = model.credit
         points = card.base_points - card.points_to_double / np.log(2) * (odds + np.log(card.base_odds))

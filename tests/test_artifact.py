@@ -83,9 +83,9 @@ def test_scores_of_some_in_their_order(model, data) -> None:
 
 def test_a_level_that_training_never_saw_is_flagged_in_the_scores(model, data) -> None:
     X = build(data, AS_OF).iloc[:5]
-    strange = X.assign(sector="banking", employees=[np.nan, 1, 1, 1, 1])
+    strange = X.assign(sector="banking", adverse_open=[np.nan, 1, 1, 1, 1])
     scores = model.score_features(strange, X.index)
-    assert scores["flags"].tolist() == ["sector:unseen;employees:missing"] + ["sector:unseen"] * 4
+    assert scores["flags"].tolist() == ["sector:unseen;adverse_open:missing"] + ["sector:unseen"] * 4
 
 
 def test_frames_and_files_and_threads_give_the_same_bits(model, data, tmp_path) -> None:

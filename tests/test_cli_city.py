@@ -173,7 +173,7 @@ def test_other_data_models_policies_and_days_are_refused(
     model = Model.load(place / "model")
     model.risk.booster_.set_leaf_output(0, 0, 9.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Model, "load", classmethod(lambda _cls, _folder: model))
+        patch.setattr(Model, "load", classmethod(lambda _cls, _folder, **_: model))
         status, answer = report(path, "--data", CITY, "--model", place / "model", "--out", out)
     assert status == 2
     assert "is not the model that gave these scores" in problems(answer)
@@ -312,7 +312,7 @@ def test_the_command_names_the_policy_so_that_it_is_found(
     score(place / "model", CITY, DAYS[1], own, path)
     assert named("--policy", file) == str(file)
     model = dataclasses.replace(Model.load(place / "model"), policy=own)
-    monkeypatch.setattr(Model, "load", classmethod(lambda _cls, _folder: model))
+    monkeypatch.setattr(Model, "load", classmethod(lambda _cls, _folder, **_: model))
     assert named() is None, "explain takes the model's own"
 
 
@@ -345,7 +345,7 @@ def test_score_says_that_certainty_needs_a_bootstrap(
     place: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = dataclasses.replace(Model.load(place / "model"), ensemble=None)
-    monkeypatch.setattr(Model, "load", classmethod(lambda _cls, _folder: bare))
+    monkeypatch.setattr(Model, "load", classmethod(lambda _cls, _folder, **_: bare))
     who = ("--as-of", DAYS[1], "--policy", "legacy", "--certainty", "--out", str(tmp_path / "scores.parquet"))
     with pytest.raises(SystemExit) as left:
         main(["score", str(place / "model"), str(CITY), *who])

@@ -287,7 +287,7 @@ SAID = {
     "en": [
         "Of 20 pairs of models, of risk and of credit, trained on other samples of the enterprises, 14 give",
         "14 give the same tier (70%, 95% Wilson interval", "18 the same credit grade",
-        "tierkit set them from target shares, on a synthetic city",
+        "tierkit set them from target shares, on 10 synthetic cities",
         "another tier T2 second tier, by 李审定 on 2025-01-06", "整改已复查", "registered on 2015-05-05",
         "can be repaired from 2024-04-20", "repaired on 2022-09-01", "substantiated (2024-02-09)",
         "1 of 9 records became known more than 30 days after happening, the latest (E1) after 50 days",

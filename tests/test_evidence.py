@@ -129,7 +129,7 @@ def model(city) -> Model:
 def test_reasons_carry_their_records_through_tables_sentences_and_json(city, model) -> None:
     X, policy = build(city, AS_OF), Policy.load("shanghai-2025")
     assigned = assign(model.score(city, AS_OF), policy)
-    one = X["obligations"].idxmax()
+    one = X["adverse_open"].idxmax()
     found = evidence(city, AS_OF, [one])
     why = reasons(model.risk, model.credit, X, assigned, policy, one, lang="en", records=found)
     plain = reasons(model.risk, model.credit, X, assigned, policy, one, lang="en")
@@ -141,7 +141,7 @@ def test_reasons_carry_their_records_through_tables_sentences_and_json(city, mod
         assert [record.on for record in reason.records] == mine["on"].dt.strftime("%Y-%m-%d").tolist()
     checks = next(reason for reason in why.reasons if len(reason.records) > 3)
     said = checks.behind("en")
-    assert said.startswith("Records: obligation ")
+    assert said.startswith("Records: credit event ")
     assert said.endswith(f"and {len(checks.records) - 3} more.")
     assert [record.record_id in said for record in checks.records] == [True] * 3 + [False] * (
         len(checks.records) - 3

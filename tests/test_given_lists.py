@@ -54,8 +54,8 @@ def given(folder: Path, text: str | bytes, base: Policy = SHANGHAI_2025) -> Poli
 
 
 def scores(ids: list[str], **columns: Any) -> pd.DataFrame:
-    """Return scores of enterprises whom no rule would list."""
-    told = {"risk_probability": 0.5, "credit_points": 480.0, "sector": "food", **columns}
+    """Return scores of enterprises whom no rule would list, and no floor bars."""
+    told = {"risk_probability": 0.15, "credit_points": 480.0, "sector": "food", **columns}
     return pd.DataFrame({"enterprise_id": ids, **told})
 
 

@@ -38,7 +38,7 @@ def test_the_table_is_what_the_page_says(lang):
 @BOTH
 def test_every_dimension_is_told_of_every_plan_with_its_ground(lang):
     said = cells(lang)
-    assert len(said) == 23
+    assert len(said) == 24
     for name, plan in said.items():
         for cell in plan.values():
             assert re.search(r"(‡|\[[^\]]+\])$", cell), (name, cell)

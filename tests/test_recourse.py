@@ -412,7 +412,8 @@ def test_hysteresis_and_dwell_of_the_tier_that_stands_are_in_it(synthetic: City)
     assert all(path.on >= f"{first:%Y-%m-%d}" for one in new.values() for path in one.paths)
     assert any(path.on < f"{first:%Y-%m-%d}" for one in stood.values() for path in one.paths)
     short = recourse(*args, months=2)
-    assert {one.obstacles[0].code for one in short.values()} <= {"structure", "dwell"}
+    known = {"structure", "dwell", "serious", "not_before"}
+    assert {one.obstacles[0].code for one in short.values()} <= known
     assert any(one.obstacles[0].code == "dwell" for one in short.values())
 
 

@@ -5,15 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from test_ensemble import credit_rows
 from test_tuning import made
 
 from tierkit.scores import refitting
 from tierkit.scores.baselines import ahead
 from tierkit.scores.calibration import Calibration
+from tierkit.scores.doubts import doubts
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.fitting import SETTINGS, fit_risk, new_model
 from tierkit.scores.metrics import calibration_error
-from tierkit.scores.model import Model
 from tierkit.scores.refitting import refit_risk
 from tierkit.scores.training_rows import Split, TrainingRows, time_split
 from tierkit.scores.trees import read_trees
@@ -97,12 +98,12 @@ def test_a_level_by_audits_is_foretold_by_lots(rows: TrainingRows, split: Split)
 def test_members_are_fitted_as_the_model_is(rows: TrainingRows, split: Split) -> None:
     few = {**SETTINGS, "n_trees": 10}
     own = {
-        newest: Ensemble.fit(rows, split, 2, few, newest=newest).log_odds(rows.X[:50])
+        newest: Ensemble.fit(rows, credit_rows(), split, 2, few, newest=newest).log_odds(rows.X[:50])
         for newest in (True, False)
     }
     assert (own[True] != own[False]).any()
     y = np.where(split.test, 1 - rows.y, rows.y)
-    other = Ensemble.fit(replace(rows, y=y), split, 2, few).log_odds(rows.X[:50])
+    other = Ensemble.fit(replace(rows, y=y), credit_rows(), split, 2, few).log_odds(rows.X[:50])
     assert (other != own[False]).any()  # the newest rows are read
 
 
@@ -125,15 +126,14 @@ def test_a_simple_score_that_is_ahead_beyond_chance_is_said() -> None:
         row("longest unvisited", 0.7, None),
     ]  # fmt: skip
     assert [one["score"] for one in ahead(table)] == ["logistic regression", "last result"]
-    card = Model(None, None, None, {"risk": {"baselines": {"test": table}}})  # type: ignore[arg-type]
-    said = card._doubts("en")
+    manifest = {"risk": {"baselines": {"test": table}}}
+    said = doubts(manifest, "en")
     assert len(said) == 2
     assert said[0].startswith("A simple score, logistic regression, orders the later inspections better than")
     assert "AUC 0.750 against 0.600, ahead by 0.150 (95% interval 0.100 to 0.300)" in said[0]
-    assert "领先0.150" in card._doubts("zh")[0]
+    assert "领先0.150" in doubts(manifest, "zh")[0]
     refit = {"held": False, "error": 0.06, "bound": 0.03}
-    off = Model(None, None, None, {"risk": {"refit": refit}})  # type: ignore[arg-type]
-    [said_of_level] = off._doubts("en")
+    [said_of_level] = doubts({"risk": {"refit": refit}}, "en")
     assert "(calibration error 0.060, chance allows 0.030)" in said_of_level
 
 

@@ -141,6 +141,9 @@ def test_whoever_is_listed_is_drawn_at_the_floor(seed: int) -> None:
         "lists.unmonitored.enabled": True,
         "lists.unmonitored.max_risk": 1.0,
         "lists.unmonitored.min_points": 0,
+        "floors.highest_risk": False,
+        "floors.serious_weeks": 0,
+        "floors.red_line": False,
     }
     done = run(
         frame, bare(EQUAL | everybody | {"frequency.random_floor": 0.01, "commitment.check_share": 1.0}), 52

@@ -18,9 +18,16 @@ from tierkit.policy.tiers.cutoffs import AIMED, CREDIT, RISK
 from tierkit.policy.tiers.drift import from_elsewhere, origin
 from tierkit.records import Parameter, Place
 from tierkit.records.arguments import InputError
+from tierkit.scores import worth
 from tierkit.scores.metrics import auc
 from tierkit.scores.model import Model
 from tierkit.scores.worth import Worth, auc_interval, check_worth, useless, worths
+
+
+@pytest.fixture(autouse=True)
+def _gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close the gate, which stands open for the small cities of all other tests."""
+    monkeypatch.setattr(worth, "CHANCE", 0.5)
 
 
 def manifest(risk: tuple[float, float, float], credit: tuple[float | None, int, int]) -> dict[str, object]:

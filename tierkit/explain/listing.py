@@ -54,7 +54,7 @@ class Listing:
         Examples
         --------
         >>> Listing("agency", True, ("fire",), "2025-01-06", share=0.22).sentence("en")
-        'On the unmonitored list of Fire and Rescue, filled on 2025-01-06 with the 22% of those it ...
+        'On the unmonitored list of fire and rescue, filled on 2025-01-06 with the 22% of those it ...
         """
         if self.by == "rule":
             return texts.text("reason.unmonitored", lang) if self.on else ""

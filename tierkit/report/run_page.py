@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -435,7 +436,11 @@ def _overlays(run: RunReport, words: Words) -> list[tuple[OverlayCheck, list[Mar
     """Return of each policy how many requirements it keeps, and each that it breaks, in both languages."""
     found = []
     for check in _checked(run):
-        told = (check.sentences(lang)[: 1 + len(check.broken)] for lang in ("zh", "en"))
+        called = (replace(check, policy=plot.policy_label(check.policy, lang)) for lang in ("zh", "en"))
+        told = (
+            one.sentences(lang)[: 1 + len(check.broken)]
+            for one, lang in zip(called, ("zh", "en"), strict=True)
+        )
         found.append((check, [words.pair(zh, en) for zh, en in zip(*told, strict=True)]))
     return found
 
