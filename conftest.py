@@ -31,17 +31,6 @@ from tierkit.report import RunReport, Sheet, index
 mpl.use("Agg")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _insisting() -> Iterator[None]:
-    """Let models of small cities give tiers, as `insist` does: few enterprises do not show what one is worth.
-
-    The gate has tests of its own, which close it again (`tests/test_worth.py`).
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tierkit.scores.worth.CHANCE", -1.0)
-        yield
-
-
 POLICIES = ["legacy", "shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025", "minhang-2023"]
 # policy: change of inspections, finding rate, findings, violations missed, harm
 CHANGES = {

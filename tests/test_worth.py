@@ -18,16 +18,9 @@ from tierkit.policy.tiers.cutoffs import AIMED, CREDIT, RISK
 from tierkit.policy.tiers.drift import from_elsewhere, origin
 from tierkit.records import Parameter, Place
 from tierkit.records.arguments import InputError
-from tierkit.scores import worth
 from tierkit.scores.metrics import auc
 from tierkit.scores.model import Model
 from tierkit.scores.worth import Worth, auc_interval, check_worth, useless, worths
-
-
-@pytest.fixture(autouse=True)
-def _gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Close the gate, which stands open for the small cities of all other tests."""
-    monkeypatch.setattr(worth, "CHANCE", 0.5)
 
 
 def manifest(risk: tuple[float, float, float], credit: tuple[float | None, int, int]) -> dict[str, object]:
@@ -35,7 +28,7 @@ def manifest(risk: tuple[float, float, float], credit: tuple[float | None, int, 
     told = {"auc": credit[0], "n": credit[1], "events": credit[2]}
     return {
         "risk": {
-            "metrics": {"test": {"auc": risk[0], "n": 900, "events": 80}},
+            "metrics": {"test": {"auc": risk[0], "n": 2900, "events": 280}},
             "baselines": {"test": [{**model, "score": "random"}, model]},
         },
         "credit": {"metrics": told},
@@ -48,10 +41,10 @@ GOOD, POOR = (0.64, 0.58, 0.7), (0.53, 0.46, 0.6)
 @pytest.mark.parametrize(
     ("risk", "credit", "named"),
     [
-        (GOOD, (0.7, 2000, 150), []),
-        (POOR, (0.7, 2000, 150), ["risk"]),
-        (GOOD, (0.52, 2000, 150), ["credit"]),
-        (POOR, (0.45, 2000, 150), ["risk", "credit"]),
+        (GOOD, (0.7, 3000, 250), []),
+        (POOR, (0.7, 3000, 250), ["risk"]),
+        (GOOD, (0.52, 3000, 250), ["credit"]),
+        (POOR, (0.45, 3000, 250), ["risk", "credit"]),
     ],
 )
 def test_models_whose_interval_holds_one_half_are_named_with_their_figures(
@@ -98,7 +91,7 @@ def test_the_interval_of_credit_covers_the_truth_as_often_as_it_says() -> None:
 
 
 def test_a_model_refuses_before_it_reads_anything_and_scores_when_one_insists() -> None:
-    model = Model(None, None, None, manifest(GOOD, (0.52, 2000, 150)))  # type: ignore[arg-type]
+    model = Model(None, None, None, manifest(GOOD, (0.52, 3000, 250)))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="The credit model is not shown to be better than chance"):
         model.scored(None)  # type: ignore[arg-type]
     with pytest.raises(AttributeError):  # past the gate there is no place to ask for
