@@ -294,15 +294,15 @@ assert DAY.isoformat() == "2024-12-30"
 assert [percent(rates[one], 1) for one in ("all", "trigger", "random")] == ["13.5%", "26.3%", "10.1%"]
 assert f"{inside} / {len(bins)}" == "4 / 5"
 assert f"{model.manifest['risk']['metrics']['test']['auc']:.2f}" == "0.72"
-assert [percent(share[one], 1) for one in ("T1", "T4")] == ["20.3%", "10.8%"]
-assert (f"{added:.2f}", percent(why.risk_probability, 1)) == ("2.59", "33.0%")
+assert [percent(share[one], 1) for one in ("T1", "T4")] == ["67.0%", "4.4%"]
+assert (f"{added:.2f}", percent(why.risk_probability, 1)) == ("1.84", "31.1%")
 told = [percent(x, 1, sign=True) for x in changes.loc["shanghai-2025", shown]]
-assert told == ["−34.4%", "+31.0%", "−14.1%", "+0.9%", "+0.5%"]
-assert [percent(trigger[one]) for one in ("legacy", "shanghai-2025")] == ["21%", "32%"]
-assert [percent(x, 1, sign=True) for x in harm.loc[260]] == ["+0.7%", "+3.0%", "+6.7%"]
+assert told == ["−39.0%", "+32.8%", "−19.0%", "+1.1%", "+0.7%"]
+assert [percent(trigger[one]) for one in ("legacy", "shanghai-2025")] == ["21%", "34%"]
+assert [percent(x, 1, sign=True) for x in harm.loc[260]] == ["+1.2%", "+4.2%", "+8.1%"]
 effect = reform.table().set_index(["policy", "measure"]).loc[("closer", "findings")]
-assert signed(effect["difference"], 0) == "+18"
-assert interval(*effect[["difference_low", "difference_high"]], 0, sign=True) == "[+14, +23]"
+assert signed(effect["difference"], 0) == "+14"
+assert interval(*effect[["difference_low", "difference_high"]], 0, sign=True) == "[+11, +18]"
 """
 """What the quick start shows as it is committed."""
 
