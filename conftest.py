@@ -30,7 +30,6 @@ from tierkit.report import RunReport, Sheet, index
 
 mpl.use("Agg")
 
-
 POLICIES = ["legacy", "shanghai-2025", "chongming-2025", "jiading-2025", "jinshan-2025", "minhang-2023"]
 # policy: change of inspections, finding rate, findings, violations missed, harm
 CHANGES = {

@@ -29,6 +29,7 @@ __all__ = [
     "is_text",
     "join",
     "number",
+    "paragraph",
     "percent",
     "plain",
     "policy_label",
@@ -211,6 +212,17 @@ def join(parts: Iterable[str], lang: str) -> str:
     ('风险、信用', 'risk, credit')
     """
     return ("、" if _language(lang) == "zh" else ", ").join(parts)
+
+
+def paragraph(sentences: Iterable[str], lang: str) -> str:
+    """Return sentences one after the other: with a blank between them in English, with none in Chinese.
+
+    Examples
+    --------
+    >>> paragraph(["一。", "二。"], "zh"), paragraph(["One.", "Two."], "en")
+    ('一。二。', 'One. Two.')
+    """
+    return ("" if _language(lang) == "zh" else " ").join(sentences)
 
 
 @contextlib.contextmanager

@@ -140,7 +140,7 @@ class Portraits(Result):
             for axis in DISTANCE:
                 for _, mark in self.strongest(tier, axis, top).iterrows():
                     both = self.fact(tier, str(mark["feature"]), lang), self.mark(mark, lang)
-                    said.append(("" if lang == "zh" else " ").join(both))
+                    said.append(texts.paragraph(both, lang))
         if self.changes is not None:
             said += self.changes.sentences(lang)
         return [*said, *self.near_sentences(lang)]

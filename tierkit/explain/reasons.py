@@ -311,10 +311,10 @@ class Reasons(Result):
 
     def _facts(self, axis: str, lang: str, top: int, records: bool) -> list[str]:
         chosen = self.of(axis)
-        space = "" if lang == "zh" else " "
         shown = [
-            space.join(
-                filter(None, (reason.sentence(lang, self.place), reason.behind(lang) if records else ""))
+            texts.paragraph(
+                filter(None, (reason.sentence(lang, self.place), reason.behind(lang) if records else "")),
+                lang,
             )
             for reason in chosen[:top]
         ]

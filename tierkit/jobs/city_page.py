@@ -31,9 +31,9 @@ from tierkit.report import City, data_hash, sheets, write_dossiers
 from tierkit.report import city_page as write_page
 from tierkit.report.city_page import MOST_ROWS, select
 from tierkit.scores.model import Model
-from tierkit.scores.score_file import read_scores
+from tierkit.scores.score_file import agencies_of, read_scores
 from tierkit.scores.worth import age, useless
-from tierkit.texts import LANGUAGES
+from tierkit.texts import LANGUAGES, paragraph
 
 __all__ = ["CityPage", "city_page"]
 
@@ -349,7 +349,7 @@ def _dossiers(
     tiers = order.set_index("enterprise_id")["tier"]
     (draft / "dossiers").mkdir()
     rows = order.head(most).set_index("enterprise_id")["unmonitored_by"]
-    on_lists = {str(one): [by for by in str(named).split(";") if by] for one, named in rows.items()}
+    on_lists = {str(one): agencies_of(str(named)) for one, named in rows.items()}
     made = sheets(
         scored.model, scored.files, scored.about["as_of"], ids, scored.policy, previous=scored.last,
         reviews=decisions, facts={"data_hash": digest}, threads=scored.threads, progress=scored.progress,
@@ -459,8 +459,7 @@ def _origin(scored: _Scored) -> dict[str, str]:
     day = scored.about["as_of"]
     trained = day if scored.model is None else scored.model.manifest.get("as_of", day)
     return {
-        lang: ("" if lang == "zh" else " ").join([*origin(scored.policy, lang), *age(trained, day, lang)])
-        for lang in LANGUAGES
+        lang: paragraph([*origin(scored.policy, lang), *age(trained, day, lang)], lang) for lang in LANGUAGES
     }
 
 
@@ -469,9 +468,7 @@ def _useless(scored: _Scored) -> dict[str, str]:
     found = [] if scored.model is None else useless(scored.model.manifest)
     if not found:
         return {}
-    return {
-        lang: ("" if lang == "zh" else " ").join(one.sentence(lang) for one in found) for lang in LANGUAGES
-    }
+    return {lang: paragraph((one.sentence(lang) for one in found), lang) for lang in LANGUAGES}
 
 
 def _far(scored: _Scored) -> dict[str, str]:

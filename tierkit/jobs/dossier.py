@@ -30,7 +30,7 @@ from tierkit.records.known import check_recorded
 from tierkit.records.parquet import read_whole
 from tierkit.report import Sheet, data_hash, sheets, write_dossiers
 from tierkit.scores.model import Model
-from tierkit.scores.score_file import read_scores
+from tierkit.scores.score_file import agencies_of, read_scores
 from tierkit.texts import LANGUAGES
 
 __all__ = ["Dossier", "explain"]
@@ -249,7 +249,7 @@ def _lists(
     if own.empty:
         checks.note("scores", f"{enterprise} is not in '{scores}'", "Give scores of the whole city.")
     checks.settle()
-    return {enterprise: [by for by in str(own.iloc[0]).split(";") if by]}
+    return {enterprise: agencies_of(str(own.iloc[0]))}
 
 
 def _check_page(page: Path) -> None:

@@ -15,7 +15,7 @@ from tierkit.bounds import UnreadableError, parse_json
 from tierkit.records import TIERS, DataError, Problem
 from tierkit.records.parquet import read_sealed
 
-__all__ = ["CERTAINTY", "read_scores", "score_schema"]
+__all__ = ["CERTAINTY", "agencies_of", "read_scores", "score_schema"]
 
 CERTAINTY = ("tier_agreement", "agreement_low", "agreement_high")
 """Columns that say how sure a tier is."""
@@ -149,3 +149,14 @@ def _about(table: str, path: str | os.PathLike[str], text: str) -> dict[str, Any
 
 def _refused(table: str, message: str) -> DataError:
     return DataError([Problem(table, "", 0, (), message, _REMEDY)])
+
+
+def agencies_of(unmonitored_by: str) -> list[str]:
+    """Return the agencies that a cell of ``unmonitored_by`` names.
+
+    Examples
+    --------
+    >>> agencies_of("fire;health"), agencies_of("")
+    (['fire', 'health'], [])
+    """
+    return [agency for agency in unmonitored_by.split(";") if agency]

@@ -69,7 +69,7 @@ class Worth(NamedTuple):
         said = texts.text("worth.useless", lang, model=model, auc=auc, interval=interval, **count)
         if self.enough:
             return said
-        return ("" if lang == "zh" else " ").join([said, texts.text("worth.few", lang)])
+        return texts.paragraph([said, texts.text("worth.few", lang)], lang)
 
 
 def worths(manifest: Mapping[str, Any]) -> list[Worth]:
