@@ -1,17 +1,28 @@
-"""A clause that is carried is acted on: taking its parameters back changes what the engine is given."""
+"""A clause that is carried is acted on: taking its parameters back changes what the engine is given.
+
+It moves the figures that the clause names, too, in the direction that it states: the long tests run each plan
+with its parameters and with those of the time before.
+"""
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.worlds import LEGACY, load, plain_world
 from tierkit.city.engine.rules import Rules, compile_rules
+from tierkit.city.synth import make
+from tierkit.city.world import WEEKS_A_YEAR, World
+from tierkit.compare.intervals import mean_interval
+from tierkit.compare.outcomes import Outcome, run_and_measure
 from tierkit.policy import PLANS, SPEC, Policy
-from tierkit.policy.plans.covering import Clause, clauses
+from tierkit.policy.plans.covering import Clause, Shown, clauses
+from tierkit.scores.train import train
 
 ELSEWHERE = {
     "scoring.basis": "says whether the scores that a run starts from are the models' or the rule's",
@@ -95,3 +106,91 @@ def test_what_is_read_elsewhere_is_no_part_of_the_engines_rules() -> None:
         after = compile_rules(without(load(name), set_by(load(name), reference)), world(), 0.1)
         pairs = zip(rules_of(name), after, strict=True)
         assert all(np.array_equal(before, now) for before, now in pairs), reference
+
+
+# What a clause moves
+
+BY_RECORDS = {"P2": "the library of those who may be inspected is the data's tables, which no run moves"}
+"""Clause that is carried by records and outputs alone → why there is nothing to run."""
+
+ENTERPRISES, SEED, REPLICATES, KAPPA = 20_000, 2025, 4, 0.1
+"""The demonstration's city, where every tier of every plan has somebody, and the fewest runs that tell."""
+
+
+def carried() -> list[Clause]:
+    return [one for one in clauses().values() if one.standing == "carried"]
+
+
+def test_every_clause_that_is_carried_by_parameters_says_what_it_moves() -> None:
+    silent = {one.id for one in carried() if not one.shown}
+    assert silent == set(BY_RECORDS)
+    assert not any(by.kind == "policy" for one in carried() if one.id in silent for by in one.carried_by)
+
+
+def taken_back(plan: Policy, one: Clause, shown: Shown) -> tuple[str, ...]:
+    """Return the parameters that are taken back to show what a clause moves."""
+    named = shown.of or [by.name for by in one.carried_by if by.kind == "policy"]
+    paths = {path for name in named for path in set_by(plan, name)}
+    return tuple(sorted(paths | (TOGETHER if TOGETHER & paths else set())))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_what_is_taken_back_is_set_by_the_clauses_own_plan(name: str) -> None:
+    plan = load(name)
+    for one in clauses().values():
+        if one.document == plan.meta.document:
+            assert all(taken_back(plan, one, shown) for shown in one.shown), one.id
+
+
+@cache
+def city() -> tuple[World, pd.DataFrame]:
+    """Return the city that all share, and its scores by a model of its own."""
+    data, frame = make(ENTERPRISES, SEED)
+    model = train(data, frame.date, load("shanghai-2025"), seed=SEED, bootstrap=0)
+    return frame, model.score(data, frame.date)
+
+
+def figures(outcome: Outcome, tier: np.ndarray[Any, Any]) -> pd.Series:
+    """Return all figures of a run by their names, those by tier of whom the plan puts there."""
+    parts = []
+    for part in (outcome, outcome.by_tier(tier)):
+        rows = part.values()
+        names = rows["measure"] + "/" + rows["group"] + "/" + rows["level"]
+        parts.append(pd.Series(rows["value"].to_numpy(), names.str.removesuffix("/all/all")))
+    whole, by_tier = parts
+    return pd.concat([whole.drop(by_tier.index), by_tier])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.filterwarnings("ignore::tierkit.policy.PolicyWarning")
+def test_each_clause_moves_its_figures_in_the_stated_direction(name: str) -> None:
+    plan, (frame, scores) = load(name), city()
+    tier: Any = None
+
+    def year_of(policy: Policy) -> list[pd.Series]:
+        nonlocal tier
+        told = []
+        for replicate in range(REPLICATES):
+            done, outcome = run_and_measure(
+                frame, policy, WEEKS_A_YEAR, scores=scores, replicate=replicate, kappa=KAPPA, threads=1
+            )
+            tier = done.first_tier if tier is None else tier
+            told.append(figures(outcome, tier))
+        return told
+
+    ordered = year_of(plan)
+    runs: dict[tuple[str, ...], list[pd.Series]] = {}
+    wrong = []
+    for one in clauses().values():
+        for shown in one.shown if one.document == plan.meta.document else ():
+            paths = taken_back(plan, one, shown)
+            if paths not in runs:
+                runs[paths] = year_of(plan.reform({path: LEGACY[path] for path in paths}))
+            now, before = (np.array([[row[shown.figure]] for row in part]) for part in (ordered, runs[paths]))
+            mean, low, high = (end[0] for end in mean_interval(now - before, against=before))
+            told = f"{one.id} {shown}: {now.mean():.6g}, by {mean:+.4g} [{low:.4g}, {high:.4g}]"
+            sys.stdout.write(f"{told}\n")
+            if not (low > 0 if shown.change == "more" else high < 0):
+                wrong.append(told)
+    assert wrong == []

@@ -17,7 +17,7 @@ import tierkit.report
 from tierkit import plot
 from tierkit.city.parameters import parameters
 from tierkit.cli.app import app
-from tierkit.compare.outcomes import MEASURES
+from tierkit.compare.outcomes import MEASURES, levels_of
 from tierkit.policy import (
     INSTRUMENTS,
     PLANS,
@@ -33,7 +33,7 @@ from tierkit.policy import (
     presets,
 )
 from tierkit.policy.plans.covering import STEPS, clauses, read_clauses
-from tierkit.records import TABLES
+from tierkit.records import SHANGHAI, TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "tierkit" / "policy" / "plans" / "clauses.toml"
@@ -82,6 +82,13 @@ def existing():
         "record": {f"{table.name}.{column.name}" for table in TABLES.values() for column in table},
         "step": set(STEPS),
         "policy": set(SPEC),
+        "shown": measures
+        | {
+            f"{one.name}/{g}/{level}"
+            for one in MEASURES
+            for g in one.groups
+            for level in levels_of(SHANGHAI)[g]
+        },
     }
 
 
@@ -158,7 +165,7 @@ def test_clauses_are_in_our_own_words():
 
 def test_every_reference_leads_to_what_exists():
     names = existing()
-    assert set(names) == set(REFERENCES)
+    assert set(names) == {*REFERENCES, "shown"}
     assert list(read_clauses(FILE.read_text("utf-8"), FILE.name, names)) == list(clauses())
 
 
@@ -348,6 +355,16 @@ BROKEN = {
     "'figure:harm/agency', which does not exist": GOOD.replace("policy:cap", "figure:harm/agency"),
     "'output:guess', which does not exist": GOOD.replace("policy:cap", "output:guess"),
     "names 'policy:cap' more than once": GOOD.replace('"policy:cap"', '"policy:cap", "policy:cap"'),
+    "'T1.shown' must be a list": GOOD + 'shown = "inspections"\n',
+    "'T1.shown' must be a list, of a clause that names": GOOD.replace("policy:cap", "step:cap")
+    + 'shown = [{ figure = "visits", change = "less" }]\n',
+    "'T1.shown' has {'figure': 'visits', 'change': 'fewer'}, which is no": GOOD
+    + 'shown = [{ figure = "visits", change = "fewer" }]\n',
+    "'T1.shown' has 'visits', which is no figure": GOOD + 'shown = ["visits"]\n',
+    "names the figure 'visits/tier/T5', which does not exist": GOOD
+    + 'shown = [{ figure = "visits/tier/T5", change = "less" }]\n',
+    "'T1.shown' has of = ['joint'], which are not all": GOOD
+    + 'shown = [{ figure = "visits", change = "less", of = ["joint"] }]\n',
     "'one' must be a table named by a letter and a number": GOOD.replace("[T1]", "[one]"),
     "the file is not TOML": GOOD.replace("]", "", 1),
 }

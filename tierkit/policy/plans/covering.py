@@ -1,7 +1,8 @@
 """Clause coverage: the clauses of the five plans, and what in tierkit implements each.
 
 ``clauses.toml`` states each clause in our own words and names what carries it: parameters, steps of the
-engine's week, figures, records, outputs. What nothing carries says why.
+engine's week, figures, records, outputs. What nothing carries says why. What parameters carry names the
+figures that move with them, and which way; ``tests/test_clauses_proved.py`` runs each plan with and without.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "CHANGES",
     "REFERENCES",
     "STANDINGS",
     "STEPS",
     "Clause",
     "Reference",
+    "Shown",
     "clauses",
     "clauses_naming",
     "coverage",
@@ -79,7 +82,9 @@ STEPS: Mapping[str, str] = MappingProxyType(
 )
 """Step of the engine's week → the words in docs/engine.md at which it is described."""
 
-_KEYS = ("document", "clause", "zh", "en", "carried_by", "outside", "extra")
+CHANGES = ("more", "less")
+"""What a clause may do to a figure."""
+_KEYS = ("document", "clause", "zh", "en", "carried_by", "shown", "outside", "extra")
 _TEXTS = ("document", "clause", "zh", "en")
 _ID = re.compile(r"[A-Z][1-9]\d*")
 
@@ -103,6 +108,28 @@ class Reference(NamedTuple):
         return f"{self.kind}:{self.name}"
 
 
+class Shown(NamedTuple):
+    """A figure that a clause moves, and which way.
+
+    Attributes
+    ----------
+    figure : str
+        A measure of all enterprises, or ``measure/group/level``; by tier, those that the plan puts there.
+    change : str
+        One of `CHANGES`: what the clause does to it.
+    of : tuple of str
+        The policy references of the clause that do it; empty for all of them together.
+    """
+
+    figure: str
+    change: str
+    of: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return figure and direction as one text."""
+        return f"{self.figure} {'↑' if self.change == 'more' else '↓'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One clause of a plan: what it orders, and what implements it.
@@ -119,6 +146,8 @@ class Clause:
         What it orders, in our own words.
     carried_by : tuple of Reference
         Empty if nothing implements it.
+    shown : tuple of Shown
+        What moves with the policy parameters that it names, in the preset of its own plan.
     outside : Label or None
         What of it is not modelled, and why; None where nothing is left out.
     extra : bool
@@ -130,6 +159,7 @@ class Clause:
     clause: str
     statement: Label
     carried_by: tuple[Reference, ...] = ()
+    shown: tuple[Shown, ...] = ()
     outside: Label | None = None
     extra: bool = False
 
@@ -237,6 +267,9 @@ def _clause(key: str, table: Mapping[str, Any]) -> Clause:
         table["clause"],
         Label(table["zh"], table["en"]),
         tuple(Reference(*one.split(":", 1)) for one in table.get("carried_by", ())),
+        tuple(
+            Shown(one["figure"], one["change"], tuple(one.get("of", ()))) for one in table.get("shown", ())
+        ),
         Label(outside["zh"], outside["en"]) if outside else None,
         table.get("extra", False),
     )
@@ -268,6 +301,7 @@ def _check(
         )
     _check_outside(key, table, reading)
     _check_references(key, table.get("carried_by", []), known, reading)
+    _check_shown(key, table.get("shown", []), table.get("carried_by", []), known.get("shown"), reading)
 
 
 def _check_outside(key: str, table: Mapping[str, Any], reading: Reading) -> None:
@@ -312,6 +346,46 @@ def _check_references(key: str, given: Any, known: Mapping[str, Collection[str]]
             )
 
 
+def _check_shown(
+    key: str, given: Any, carried_by: Any, figures: Collection[str] | None, reading: Reading
+) -> None:
+    """Record what is wrong with the figures that a clause is said to move."""
+    place = f"{key}.shown"
+    own = {str(one)[7:] for one in carried_by if str(one).startswith("policy:")}
+    if not isinstance(given, list) or (given and not own):
+        reading.note(
+            place,
+            f"'{place}' must be a list, of a clause that names policy parameters in carried_by",
+            'write [{ figure = "…", change = "less" }], and only where a policy parameter is named',
+        )
+        return
+    for one in given:
+        if (
+            not isinstance(one, Mapping)
+            or not {"figure", "change"} <= one.keys() <= {"figure", "change", "of"}
+            or not is_text(one["figure"])
+            or one["change"] not in CHANGES
+        ):
+            reading.note(
+                place,
+                f"'{place}' has {one!r}, which is no figure with its direction",
+                f'write {{ figure = "…", change = "…" }}, where the change is {" or ".join(CHANGES)}',
+            )
+        elif figures is not None and one["figure"] not in figures:
+            reading.note(
+                place,
+                f"'{place}' names the figure '{one['figure']}', which does not exist"
+                f"{suggestion(one['figure'], list(figures))}",
+                "name a measure, or measure/group/level",
+            )
+        elif not isinstance(one.get("of", []), list) or not set(map(str, one.get("of", []))) <= own:
+            reading.note(
+                place,
+                f"'{place}' has of = {one['of']!r}, which are not all policy parameters of carried_by",
+                f"name some of {', '.join(sorted(own))}, as a list, or leave it out for all",
+            )
+
+
 def clauses_naming(path: str) -> tuple[Clause, ...]:
     """Return the clauses that name a policy parameter, or any of a family.
 
@@ -347,7 +421,8 @@ def coverage(lang: str = "en") -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per clause: ``clause_id``, ``document``, ``clause``, ``statement``, ``standing``,
-        ``carried_by`` (tuple of str), ``outside`` (empty where nothing is left out), ``extra``.
+        ``carried_by`` and ``shown`` (tuples of str), ``outside`` (empty where nothing is left out),
+        ``extra``.
 
     Raises
     ------
@@ -372,12 +447,15 @@ def coverage(lang: str = "en") -> pd.DataFrame:
             one.statement.text(lang),
             one.standing,
             tuple(map(str, one.carried_by)),
+            tuple(map(str, one.shown)),
             one.outside.text(lang) if one.outside else "",
             one.extra,
         )
         for one in clauses().values()
     ]
-    columns = ["clause_id", "document", "clause", "statement", "standing", "carried_by", "outside", "extra"]
+    columns = [
+        "clause_id", "document", "clause", "statement", "standing", "carried_by", "shown", "outside", "extra",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
