@@ -14,15 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.worlds import LEGACY, load, plain_world
+from tests.worlds import LEGACY, demo_city, load, plain_world
 from tierkit.city.engine.rules import Rules, compile_rules
-from tierkit.city.synth import make
-from tierkit.city.world import WEEKS_A_YEAR, World
+from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare.intervals import mean_interval
 from tierkit.compare.outcomes import Outcome, run_and_measure
 from tierkit.policy import PLANS, SPEC, Policy
 from tierkit.policy.plans.covering import Clause, Shown, clauses
-from tierkit.scores.train import train
 
 ELSEWHERE = {
     "scoring.basis": "says whether the scores that a run starts from are the models' or the rule's",
@@ -113,8 +111,8 @@ def test_what_is_read_elsewhere_is_no_part_of_the_engines_rules() -> None:
 BY_RECORDS = {"P2": "the library of those who may be inspected is the data's tables, which no run moves"}
 """Clause that is carried by records and outputs alone → why there is nothing to run."""
 
-ENTERPRISES, SEED, REPLICATES, KAPPA = 20_000, 2025, 4, 0.1
-"""The demonstration's city, where every tier of every plan has somebody, and the fewest runs that tell."""
+REPLICATES, KAPPA = 4, 0.1
+"""The fewest runs whose intervals tell."""
 
 
 def carried() -> list[Clause]:
@@ -142,14 +140,6 @@ def test_what_is_taken_back_is_set_by_the_clauses_own_plan(name: str) -> None:
             assert all(taken_back(plan, one, shown) for shown in one.shown), one.id
 
 
-@cache
-def city() -> tuple[World, pd.DataFrame]:
-    """Return the city that all share, and its scores by a model of its own."""
-    data, frame = make(ENTERPRISES, SEED)
-    model = train(data, frame.date, load("shanghai-2025"), seed=SEED, bootstrap=0)
-    return frame, model.score(data, frame.date)
-
-
 def figures(outcome: Outcome, tier: np.ndarray[Any, Any]) -> pd.Series:
     """Return all figures of a run by their names, those by tier of whom the plan puts there."""
     parts = []
@@ -165,7 +155,7 @@ def figures(outcome: Outcome, tier: np.ndarray[Any, Any]) -> pd.Series:
 @pytest.mark.parametrize("name", PLANS)
 @pytest.mark.filterwarnings("ignore::tierkit.policy.PolicyWarning")
 def test_each_clause_moves_its_figures_in_the_stated_direction(name: str) -> None:
-    plan, (frame, scores) = load(name), city()
+    plan, (_, frame, _, scores) = load(name), demo_city()
     tier: Any = None
 
     def year_of(policy: Policy) -> list[pd.Series]:

@@ -1,10 +1,12 @@
 """Worlds and policies for the tests of the engine: small, busy, and drawn so that every instrument bites."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,10 @@ from tierkit.city.population import draw, items
 from tierkit.city.synth import make
 from tierkit.city.world import World
 from tierkit.policy import Policy, PolicyWarning
-from tierkit.records import AGENCY_LEVELS, GRADES, GRAVITY, REPAIRABLE_KINDS, SHANGHAI, TIERS
+from tierkit.records import AGENCY_LEVELS, GRADES, GRAVITY, REPAIRABLE_KINDS, SHANGHAI, TIERS, Dataset
+
+if TYPE_CHECKING:
+    from tierkit.scores.model import Model
 
 AGENCIES = SHANGHAI.ids("agency")
 SECTORS = SHANGHAI.ids("sector")
@@ -133,6 +138,16 @@ def busy_world(enterprises: int = 120, seed: int = 1) -> World:
 def plain_world(enterprises: int = 400, seed: int = 1) -> World:
     """Return a world with the default parameters after its history."""
     return make(enterprises, seed)[1]
+
+
+@cache
+def demo_city(enterprises: int = 20_000, seed: int = 2025) -> tuple[Dataset, World, Model, pd.DataFrame]:
+    """Return the demonstration's city: records, world, model and scores; every tier has somebody there."""
+    from tierkit.scores.train import train  # here, as most that use this file train nothing
+
+    data, world = make(enterprises, seed)
+    model = train(data, world.date, load("shanghai-2025"), seed=seed, bootstrap=0)
+    return data, world, model, model.score(data, world.date)
 
 
 @cache

@@ -377,8 +377,8 @@ _COVERED = Label(
     "What the {counted} clauses of the five plans order about supervision, in our own words, and what "
     "carries each; what nothing carries, or not wholly, says why. The policy parameters named are those "
     "that the plan's own preset sets. What a clause moves is seen by simulating a year of the plan with "
-    "these parameters and with those of the time before in their place: ↑ where the plan makes it more, ↓ where "
-    "less; a long test holds each of them, with 95 % intervals clear of zero. "
+    "these parameters and with those of the time before in their place: ↑ where the plan makes it more, "
+    "↓ where less; a long test holds each of them, with 95 % intervals clear of zero. "
     "`tierkit policy coverage` prints the same. Another {extra} clauses are "
     "listed because a policy file cites them; they are not counted.",
 )
