@@ -16,9 +16,11 @@ import pytest
 
 from tests.worlds import LEGACY, demo_city, load, plain_world
 from tierkit.city.engine.rules import Rules, compile_rules
+from tierkit.city.parameters import parameters
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare.intervals import mean_interval
 from tierkit.compare.outcomes import Outcome, run_and_measure
+from tierkit.compare.sensitivity.ranges import uncertain
 from tierkit.policy import PLANS, SPEC, Policy
 from tierkit.policy.plans.covering import Clause, Shown, clauses
 
@@ -110,6 +112,19 @@ def test_what_is_read_elsewhere_is_no_part_of_the_engines_rules() -> None:
 
 BY_RECORDS = {"P2": "the library of those who may be inspected is the data's tables, which no run moves"}
 """Clause that is carried by records and outputs alone → why there is nothing to run."""
+
+
+def test_the_effect_of_guidance_which_nobody_knows_is_swept_from_none_on() -> None:
+    (swept,) = [one for one in uncertain() if one.name == "deterrence.guidance"]
+    assert (swept.acts, swept.low, swept.needs) == ("world", 0.0, "commitment.guidance")
+    assert parameters()["deterrence.guidance"] < swept.high
+    told = clauses()["A2"].outside
+    assert told is not None
+    assert "`tierkit sensitivity`" in told.zh
+    assert "`tierkit sensitivity`" in told.en
+    ordered = [name for name in PLANS if load(name)["commitment.guidance"]]
+    assert [load(name).meta.document for name in ordered] == [clauses()["A2"].document]
+
 
 REPLICATES, KAPPA = 4, 0.1
 """The fewest runs whose intervals tell."""

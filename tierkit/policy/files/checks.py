@@ -127,7 +127,7 @@ def _numbers(spec: Spec, raw: object) -> tuple[float, ...]:
 
 def _names(spec: Spec, raw: object) -> tuple[str, ...]:
     if not isinstance(raw, list | tuple) or not all(isinstance(one, str) and one for one in raw):
-        raise UnfitError("must be a list of names")
+        raise UnfitError("must be a list of names, or the path of a CSV that holds them")
     if spec.of_place and not spec.levels and raw:
         raise UnfitError(
             f"names what only a place has, a kind of {spec.of_place}; the policy is of any place"

@@ -5,6 +5,9 @@ agency), ``listed_on`` and ``until`` from and before which day. The list is part
 the parameter is the file's name and the SHA-256 of its bytes, so two policies act alike only if their lists
 are the same. A policy that is written names its list so, and is read without it, too; only who needs the
 list itself has to have the file.
+
+Any list of names, such as that of the no-disturb items, may be given as a CSV as well. Names are few, so the
+policy holds them themselves, and asks for the file no more once it is read.
 """
 
 from __future__ import annotations
@@ -23,9 +26,11 @@ from tierkit.policy.files.checks import UnfitError
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.records import Place
 
-__all__ = ["Entry", "ListFile", "list_file"]
+__all__ = ["Entry", "ListFile", "list_file", "names_file"]
 
 _ALSO = {"统一社会信用代码": "enterprise_id", "部门": "agency", "列入日期": "listed_on", "移出日期": "until"}
+_NAMES_IN = {"item": "事项", "sector": "行业", "agency": "部门", "": ""}
+"""What of a place names are → the column of a file that holds them, in Chinese."""
 _COLUMNS = ("enterprise_id", "agency", "listed_on", "until")
 _PINNED = re.compile(r"(.+)#sha256=([0-9a-f]{64})")
 _SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")
@@ -116,32 +121,83 @@ def list_file(given: str, folder: Path | None, place: Place | None) -> ListFile:
     name, digest = (pinned[1], pinned[2]) if pinned else (given, "")
     if digest and folder is None:
         return ListFile.of(Path(name).name, digest, None)
-    path = (folder or Path()) / name
     try:
-        content = read_bytes(path, LIST_BYTES)
-        text = decoded(content)
+        content, text = _read((folder or Path()) / name)
     except FileNotFoundError:
         if digest:  # a policy as it was written by a run
             return ListFile.of(Path(name).name, digest, None)
         raise UnfitError("must be the path of a CSV; there is no such file") from None
-    except OSError as error:
-        raise UnfitError(f"cannot be read: {error.strerror}") from error
-    except UnreadableError as error:
-        raise UnfitError(f"cannot be used: {error}. {error.remedy}".rstrip(". ")) from error
     found = hashlib.sha256(content).hexdigest()
     if digest and digest != found:
         raise UnfitError(f"is another file than the one named: its sha256 is {found}")
     return ListFile.of(Path(name).name, found, _entries(text, place))
 
 
-def _entries(text: str, place: Place | None) -> list[Entry]:
-    """Return the rows of a list, or say of every kind of fault in which lines it is."""
+def names_file(given: str, folder: Path | None, of_place: str = "") -> list[str]:
+    """Read a list of names from a CSV.
+
+    Parameters
+    ----------
+    given : str
+        Path, relative to the folder of the policy file.
+    folder : Path or None
+    of_place : str
+        What of a place they name: ``item``, ``sector`` or ``agency``, which is also the name of their column
+        (or 事项, 行业, 部门); ``name`` (名称) does for all. A column ``note`` (备注) beside it is not read.
+
+    Raises
+    ------
+    UnfitError
+        With what is wrong with the file.
+    """
+    try:
+        _, text = _read((folder or Path()) / given)
+    except FileNotFoundError:
+        raise UnfitError("must be a list of names, or the path of a CSV; there is no such file") from None
+    head, rows = _rows(text)
+    own = {of_place or "name", _NAMES_IN[of_place], "name", "名称"} - {""}
+    columns = [at for at, one in enumerate(head) if one in own]
+    if len(columns) != 1 or any(one not in own | {"note", "备注"} for one in head):
+        shown = ", ".join(one[:40] for one in head) or "nothing"
+        raise UnfitError(
+            f"must begin with a line that names the column {of_place or 'name'} and, if need be, note; it "
+            f"begins with {shown}"
+        )
+    short = [f"line {line}" for line, row in rows if len(row) != len(head) or not _cell(row[columns[0]])]
+    if short:
+        more = f" and {len(short) - _TOLD:,} more" if len(short) > _TOLD else ""
+        raise UnfitError(
+            f"has faulty lines: {', '.join(short[:_TOLD])}{more}; each is of {len(head)} cells, one a name"
+        )
+    return [_cell(row[columns[0]]) for _, row in rows]
+
+
+def _read(path: Path) -> tuple[bytes, str]:
+    """Return the bytes of a list and its text; a file that is not there is the caller's matter."""
+    try:
+        content = read_bytes(path, LIST_BYTES)
+        return content, decoded(content)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnfitError(f"cannot be read: {error.strerror}") from error
+    except UnreadableError as error:
+        raise UnfitError(f"cannot be used: {error}. {error.remedy}".rstrip(". ")) from error
+
+
+def _rows(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the cells of the first line that is not blank, and the lines after it with their numbers."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise UnfitError(f"is no CSV: line {reader.line_num}: {error}") from error
-    head = [_cell(one) for one in rows[0][1]] if rows else []
+    return [_cell(one) for one in rows[0][1]] if rows else [], rows[1:]
+
+
+def _entries(text: str, place: Place | None) -> list[Entry]:
+    """Return the rows of a list, or say of every kind of fault in which lines it is."""
+    head, rows = _rows(text)
     names = [_ALSO.get(one, one) for one in head]
     unknown = [one for one in names if one not in _COLUMNS]
     if "enterprise_id" not in names or unknown or len(set(names)) < len(names):
@@ -161,7 +217,7 @@ def _entries(text: str, place: Place | None) -> list[Entry]:
     out: list[Entry] = []
     seen: set[tuple[str, str]] = set()
     lines: list[int] = []
-    for line, row in rows[1:]:
+    for line, row in rows:
         if len(row) != len(names):
             note(line, "", f"has not {len(names)} cells")
             continue

@@ -10,7 +10,7 @@ from typing import Any
 
 from tierkit.bounds import PROBLEMS, TOML_BYTES, UnreadableError, parse_toml, read_text
 from tierkit.policy.files.checks import UnfitError, Value, normalise
-from tierkit.policy.files.list_file import ListFile, list_file
+from tierkit.policy.files.list_file import ListFile, list_file, names_file
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, Spec, spec_of
 from tierkit.records import SHANGHAI, TIERS, Label, Parameter, Place
@@ -345,7 +345,9 @@ def _read_leaf(given: str, leaf: Any, reading: Reading) -> None:
 
 
 def _value(spec: Spec, raw: object, reading: Reading) -> Value:
-    """Return the frozen value of a parameter; that of a list is read from its file."""
+    """Return the frozen value of a parameter; lists may be given as files."""
+    if spec.kind == "names" and isinstance(raw, str) and raw.lower().endswith(".csv"):
+        raw = names_file(raw, reading.folder, spec.of_place)
     if spec.kind == "list" and isinstance(raw, ListFile):
         return raw
     value = normalise(spec, raw)
