@@ -14,7 +14,7 @@ import pandas as pd
 
 from tierkit import __version__, plot
 from tierkit.city.limits import MAX_KAPPA, MAX_SEED
-from tierkit.compare.outcomes import MEASURES
+from tierkit.compare.measures import MEASURES
 from tierkit.compare.sensitivity import MEASURED, Screening, screen, tornado, uncertain
 from tierkit.compare.sensitivity.questions import matters
 from tierkit.folders import whole_folder

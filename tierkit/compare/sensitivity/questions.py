@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from tierkit.city.parameters import parameters
 from tierkit.city.synth import history, make
 from tierkit.city.world import World
-from tierkit.compare.outcomes import MEASURES, run_and_measure
+from tierkit.compare.measures import MEASURES
+from tierkit.compare.outcomes import run_and_measure
 from tierkit.compare.sensitivity.design import check_finite
 from tierkit.compare.sensitivity.ranges import Uncertain, uncertain
 from tierkit.policy import SPEC, Policy, diff
