@@ -184,6 +184,7 @@ def _commands(made: Path, simulate: list[str]) -> list[Command]:
     on = [city, "--as-of", AS_OF]
     out = ["--out", "out"]
     screen = ["sensitivity", "--policy", "uniform-3pct", "--enterprises", "300", "--weeks", "8"]
+    screen += ["--chosen", "kappa", "--chosen", "frequency.base_rate"]  # few, so that a run takes seconds
     screen += ["--trajectories", "2", "--replicates", "2", "--cities", "2", "--measure", "inspections"]
     import pandas as pd
 

@@ -500,26 +500,14 @@ def test_simulate_says_how_many_replicates_a_width_takes(
     assert "replicates for" not in one.out  # one shows no spread
 
 
-@pytest.fixture
-def few_unknowns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Leave a few uncertain numbers, as all of them take long."""
-    from tierkit.compare.sensitivity import questions as cases
-    from tierkit.compare.sensitivity import uncertain
-
-    names = ["depth.detection", "frequency.base_rate", "frequency.tier.T1", "kappa"]
-    few = tuple(one for one in uncertain() if one.name in names)
-    monkeypatch.setattr(cases, "uncertain", lambda: few)
-    return names
-
-
-def test_sensitivity_writes_frames_and_figures_in_both_languages(
-    tierkit: Tierkit, few_unknowns: list[str], tmp_path: Path
-) -> None:
+def test_sensitivity_writes_frames_and_figures_in_both_languages(tierkit: Tierkit, tmp_path: Path) -> None:
     import pandas as pd
 
     out = tmp_path / "sensitivity"
+    few = ["depth.detection", "frequency.tier.T1", "kappa"]
     asked = ("sensitivity", "--enterprises", 150, "--seed", 5, "--policy", "minhang-2023", "--out", out)
     asked += ("--trajectories", 2, "--cities", 2, "--weeks", 8, "--measure", "visits")
+    asked += tuple(word for name in few for word in ("--chosen", name))
     ended = tierkit(*asked)
     assert ended.status == 0, ended.err
     assert ended.out.startswith("visits: ")
@@ -531,7 +519,7 @@ def test_sensitivity_writes_frames_and_figures_in_both_languages(
     )
     frame = pd.read_parquet(out / "screening.parquet")
     assert set(frame["measure"]) == {"visits"}
-    assert sorted(frame["parameter"]) == few_unknowns
+    assert sorted(frame["parameter"]) == few
     swings = pd.read_parquet(out / "tornado.parquet")
     stands = set(frame.loc[frame["stands_out"], "parameter"])
     assert set(swings["parameter"]) == (stands or set(frame["parameter"]))
@@ -549,16 +537,20 @@ def test_sensitivity_lists_all_that_is_wrong(tierkit: Tierkit, tmp_path: Path) -
     out = tmp_path / "sensitivity"
     ended = tierkit(
         "sensitivity", "--enterprises", 5, "--policy", "legacy", "--trajectories", 1, "--levels", 3,
-        "--replicates", 1, "--cities", 1, "--kappa", 9, "--weeks", 0, "--measure", "harn", "--out", out,
-        "--json",
+        "--replicates", 1, "--cities", 1, "--kappa", 9, "--weeks", 0, "--measure", "harn", "--chosen", "kapa",
+        "--out", out, "--json",
     )  # fmt: skip
     assert ended.status == 2
     assert [one["place"] for one in ended.data["problems"]] == [
         "--policy", "--enterprises", "--trajectories", "--levels", "--replicates", "--cities", "--kappa",
-        "--weeks", "--measure",
+        "--weeks", "--measure", "--chosen",
     ]  # fmt: skip
-    assert "did you mean 'harm'?" in ended.data["problems"][-1]["message"]
+    assert "did you mean 'harm'?" in ended.data["problems"][-2]["message"]
+    assert "did you mean 'kappa'?" in ended.data["problems"][-1]["message"]
     assert not out.exists()
+    idle = tierkit("sensitivity", "--policy", "uniform-3pct", "--chosen", "offsite.coverage", "--out", out)
+    assert idle.status == 2
+    assert "'offsite.coverage' cannot affect the comparison of 'uniform-3pct' with 'legacy'" in idle.err
     small = ("--enterprises", 100, "--weeks", 1, "--trajectories", 2, "--measure", "findings")
     ended = tierkit("sensitivity", "--policy", "uniform-3pct", *small, "--out", out)
     assert ended.status == 2

@@ -10,7 +10,8 @@ from tierkit.city.synth import make
 from tierkit.compare import comparison as comparisons
 from tierkit.compare.comparison import HEADLINE, compare
 from tierkit.compare.intervals import mean_interval, replicates_for
-from tierkit.compare.outcomes import SHARES, run_and_measure
+from tierkit.compare.measures import SHARES
+from tierkit.compare.outcomes import run_and_measure
 from tierkit.policy import Policy
 from tierkit.texts import text
 

@@ -17,7 +17,8 @@ import tierkit.report
 from tierkit import plot
 from tierkit.city.parameters import parameters
 from tierkit.cli.app import app
-from tierkit.compare.outcomes import MEASURES, levels_of
+from tierkit.compare.measures import MEASURES
+from tierkit.compare.outcomes import levels_of
 from tierkit.policy import (
     INSTRUMENTS,
     PLANS,

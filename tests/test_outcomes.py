@@ -11,13 +11,8 @@ from tierkit.city.engine import run
 from tierkit.city.engine.kernels import RELABELLED
 from tierkit.city.population import items
 from tierkit.city.synth import make
-from tierkit.compare.outcomes import (
-    MEASURES,
-    levels_of,
-    measure,
-    run_and_measure,
-    run_and_measure_windows,
-)
+from tierkit.compare.measures import MEASURES
+from tierkit.compare.outcomes import levels_of, measure, run_and_measure, run_and_measure_windows
 from tierkit.policy import Policy
 from tierkit.records import SHANGHAI
 

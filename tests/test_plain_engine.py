@@ -87,16 +87,7 @@ def test_same_bits_with_every_instrument_on_and_each_of_them_at_work(action: str
     assert set(state.found_kind) == {0, 1, 2, 3}
 
 
-@settings(max_examples=80)
-@given(
-    reform=changes(),
-    world=st.sampled_from([(60, 1), (60, 2), (35, 3)]),
-    weeks=st.sampled_from([5, 30, 60]),
-    kappa=st.sampled_from([0.0, 0.1, 1.0]),
-    seed=st.integers(0, 2**32 - 1),
-    basis=st.sampled_from(["rule", "model"]),
-)
-def test_same_bits_under_drawn_reforms(
+def drawn_reforms(
     reform: dict[str, Any], world: tuple[int, int], weeks: int, kappa: float, seed: int, basis: str
 ) -> None:
     frame = busy_world(*world)
@@ -104,6 +95,18 @@ def test_same_bits_under_drawn_reforms(
     both(
         frame, policy, weeks, kappa=kappa, seed=seed, replicate=seed % 7, scores=scores_of(frame, seed % 1000)
     )
+
+
+DRAWN = given(
+    reform=changes(),
+    world=st.sampled_from([(60, 1), (60, 2), (35, 3)]),
+    weeks=st.sampled_from([5, 30, 60]),
+    kappa=st.sampled_from([0.0, 0.1, 1.0]),
+    seed=st.integers(0, 2**32 - 1),
+    basis=st.sampled_from(["rule", "model"]),
+)
+test_same_bits_under_drawn_reforms = settings(max_examples=25)(DRAWN(drawn_reforms))
+test_same_bits_under_many_drawn_reforms = pytest.mark.long(settings(max_examples=200)(DRAWN(drawn_reforms)))
 
 
 def test_same_bits_from_the_first_week_of_the_burn_in() -> None:

@@ -679,7 +679,7 @@ def test_the_texts_that_templates_ask_for_exist() -> None:
 
 
 def test_every_measure_of_the_engine_has_a_name_and_a_unit_in_both_languages() -> None:
-    from tierkit.compare.outcomes import MEASURES
+    from tierkit.compare.measures import MEASURES
 
     known = set(texts.ids())
     assert [m.name for m in MEASURES if f"measure.{m.name}" not in known] == []

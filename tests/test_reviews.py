@@ -400,6 +400,42 @@ def test_what_is_no_log_is_left_as_it_is(tmp_path: Path, content: str) -> None:
     assert path.read_text() == content
 
 
+@pytest.mark.parametrize("call", ["write", "fsync", "link"])
+def test_a_writer_that_is_killed_before_it_is_done_leaves_no_new_log(tmp_path: Path, call: str) -> None:
+    log = tmp_path / "log"
+    child = os.fork()
+    if not child:
+        setattr(os, call, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+        append(log, frame(decision(0)), now=NOW)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
+    assert added(log, frame(decision(0)), now=NOW) == 1
+
+
+def test_a_log_that_another_process_begins_meanwhile_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, link = tmp_path / "log", os.link
+
+    def late(*args: Any, **options: Any) -> None:
+        monkeypatch.setattr(os, "link", link)
+        assert added(log, frame(decision(0)), now=NOW) == 1
+        link(*args, **options)
+
+    monkeypatch.setattr(os, "link", late)
+    assert added(log, frame(decision(1)), now=NOW) == 1
+    assert sorted(read_log(log)["enterprise_id"]) == sorted(IDS[:2])
+
+
+def test_where_no_file_is_without_a_name_the_log_has_one_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE")
+    assert added(tmp_path / "log", frame(decision(0)), now=NOW) == 1
+    assert len(read_log(tmp_path / "log")) == 1
+
+
 def test_no_decision_makes_no_log(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="hold no decision"):
         append(tmp_path / "new" / "log", frame(decision(0)).iloc[:0], now=NOW)

@@ -255,10 +255,8 @@ def test_the_fast_rule_is_the_slow_one(data):
         assert tuple(int(one[k]) for one in got) == tuple(map(int, wanted))
 
 
-@pytest.mark.slow
-@settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_distances_are_the_shortest_moves_that_a_search_finds(data):
+def search(data):
+    """Hold distances to a search of every move."""
     rule = replace(data.draw(rules()), list_enabled=False)
     margin, points, sector, standing, old = data.draw(enterprises(rule))
     placed = place(rule, margin, points, sector, standing, old)
@@ -297,6 +295,14 @@ def test_distances_are_the_shortest_moves_that_a_search_finds(data):
                 assert np.isnan(found) or abs(found * one) > reach
             else:
                 assert found * one == wanted
+
+
+test_distances_are_the_shortest_moves_that_a_search_finds = pytest.mark.slow(
+    settings(max_examples=10, deadline=None)(given(st.data())(search))
+)
+test_distances_are_the_shortest_moves_that_a_long_search_finds = pytest.mark.long(
+    settings(max_examples=60, deadline=None)(given(st.data())(search))
+)
 
 
 def test_the_search_can_fail():

@@ -39,6 +39,12 @@ def sensitivity(
             help="findings, violations_missed and harm if not given; may be given several times.",
         ),
     ] = None,
+    chosen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="An uncertain number to vary; all if not given; may be given several times."
+        ),
+    ] = None,
     trajectories: Annotated[int, typer.Option(metavar="T", help="Trajectories of the screening.")] = 10,
     levels: Annotated[int, typer.Option(metavar="L", help="Levels of its grid; an even number.")] = 4,
     replicates: Annotated[int, typer.Option(metavar="R", help="Cities for each trajectory.")] = 2,
@@ -52,8 +58,9 @@ def sensitivity(
     with show() as progress:
         done = job.sensitivity(
             policy, out, baseline=baseline, model=model, insist=insist, enterprises=enterprises, seed=seed,
-            measures=measures or (), trajectories=trajectories, levels=levels, replicates=replicates,
-            cities=cities, kappa=kappa, weeks=weeks, threads=cores(), progress=progress,
+            measures=measures or (), chosen=chosen or (), trajectories=trajectories, levels=levels,
+            replicates=replicates, cities=cities, kappa=kappa, weeks=weeks, threads=cores(),
+            progress=progress,
         )  # fmt: skip
     lines = "\n".join(done.screening.sentences("en"))
     return Answer(done.to_dict(), f"{lines}\n\n{'Replaced' if done.replaced else 'Wrote'} '{out}'.")

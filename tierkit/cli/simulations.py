@@ -121,7 +121,7 @@ def demo(
 
 def _headline(headline: "pd.DataFrame") -> str:
     """Return one row per policy and measure, with the difference at each κ and the replicates it takes."""
-    from tierkit.compare.outcomes import SHARES
+    from tierkit.compare.measures import SHARES
     from tierkit.jobs.simulation import KAPPA, within_a_tenth
     from tierkit.texts import interval, number, percent, signed, text
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tierkit.compare.intervals import mean_interval
-from tierkit.compare.outcomes import SHARES
+from tierkit.compare.measures import SHARES
 from tierkit.records import SHANGHAI, Place
 from tierkit.texts import interval, number, percent, text
 

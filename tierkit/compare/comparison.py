@@ -17,7 +17,8 @@ from tierkit.city.engine import run
 from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.inputs import check_policies, check_world_scores
 from tierkit.compare.intervals import Replicates, mean_interval, replicates_for
-from tierkit.compare.outcomes import GROUPS, SHARES, run_and_measure_windows
+from tierkit.compare.measures import GROUPS, SHARES
+from tierkit.compare.outcomes import run_and_measure_windows
 from tierkit.compare.showing import change_of, html_of
 from tierkit.compare.told import Told, by_replicate_of, tell, transitions_of
 from tierkit.policy import Policy, PolicyLike, policies_of, policy_of

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from scipy.stats import t as student
 
-from tierkit.compare.outcomes import SHARES
+from tierkit.compare.measures import SHARES
 
 __all__ = ["Replicates", "mean_interval", "relative_ends", "replicates_for"]
 

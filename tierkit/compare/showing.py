@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tierkit.compare.intervals import relative_ends
-from tierkit.compare.outcomes import SHARES
+from tierkit.compare.measures import SHARES
 from tierkit.texts import interval, number, percent, signed, text
 
 __all__ = ["change_of", "html_of"]

@@ -14,8 +14,9 @@ import pandas as pd
 
 from tierkit import __version__, plot
 from tierkit.city.limits import MAX_KAPPA, MAX_SEED
-from tierkit.compare.outcomes import MEASURES
+from tierkit.compare.measures import MEASURES
 from tierkit.compare.sensitivity import MEASURED, Screening, screen, tornado, uncertain
+from tierkit.compare.sensitivity.questions import matters
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location, listed, nearest
 from tierkit.jobs.simulation import MOST_REPLICATES, MOST_WEEKS, warn_of_rule_scores
@@ -70,6 +71,7 @@ def sensitivity(
     enterprises: int = 5000,
     seed: int = 0,
     measures: Sequence[str] = (),
+    chosen: Sequence[str] = (),
     trajectories: int = 10,
     levels: int = 4,
     replicates: int = 2,
@@ -98,6 +100,8 @@ def sensitivity(
         Seed of the cities and of the design.
     measures : sequence of str
         Measures of the comparison; findings, violations missed and harm if empty.
+    chosen : sequence of str
+        Names of the uncertain numbers that are varied, as `uncertain` lists them; all if empty.
     trajectories, levels, replicates
         Trajectories of the screening, levels of its grid (even), cities of each trajectory.
     cities : int
@@ -146,7 +150,7 @@ def sensitivity(
     checks.between("cities", cities, 2, MOST_REPLICATES)
     checks.between("kappa", kappa, 0, MAX_KAPPA, whole=False)
     checks.between("weeks", weeks, 1, MOST_WEEKS)
-    wanted = _measures(checks, measures)
+    wanted, varied = _measures(checks, measures), _chosen(checks, chosen, base, reform)
     checks.at_least("threads", threads, 1)
     folder = checks.out_folder("out", out, "screening")
     checks.settle()
@@ -162,8 +166,9 @@ def sensitivity(
         }  # fmt: skip
         with checks.blame("enterprises", "Give more of them, more weeks, or another measure."):
             screening = screen(
-                enterprises, base, reform, trajectories=trajectories, levels=levels, replicates=replicates,
-                progress=partial(progress, "screening, a trajectory of a city at a time"), **common,
+                enterprises, base, reform, chosen=varied or None, trajectories=trajectories, levels=levels,
+                replicates=replicates, **common,
+                progress=partial(progress, "screening, a trajectory of a city at a time"),
             )  # fmt: skip
             known = set(screening.first()["parameter"]) or set(screening.frame["parameter"])
             swings = tornado(
@@ -173,7 +178,7 @@ def sensitivity(
         facts = {
             "version": __version__, "baseline": base.name, "reform": reform.name, "enterprises": enterprises,
             "seed": seed, "trajectories": trajectories, "levels": levels, "replicates": replicates,
-            "cities": cities, "kappa": kappa, "weeks": weeks,
+            "cities": cities, "kappa": kappa, "weeks": weeks, **({"chosen": varied} if varied else {}),
         }  # fmt: skip
         with whole_folder(folder, "screening") as draft:
             _save(draft, screening, swings)
@@ -192,6 +197,22 @@ def _measures(checks: Checks, asked: Sequence[str]) -> list[str]:
             message = f"there is no measure '{one}'{nearest(str(one), known)}"
             checks.note("measures", message, f"Give one of {', '.join(known)}.")
     return measures
+
+
+def _chosen(
+    checks: Checks, asked: Sequence[str], baseline: Policy | None, reform: Policy | None
+) -> list[str]:
+    """Return the uncertain numbers, each once, and record those that there are not or that cannot matter."""
+    known = {one.name: one for one in uncertain()}
+    chosen = list(dict.fromkeys(listed(asked)))
+    for name in chosen:
+        if name not in known:
+            message = f"there is no uncertain number '{name}'{nearest(str(name), known)}"
+            checks.note("chosen", message, f"Give one of {', '.join(known)}.")
+        elif baseline is not None and reform is not None and not matters(known[name], baseline, reform):
+            message = f"'{name}' cannot affect the comparison of '{reform.name}' with '{baseline.name}'"
+            checks.note("chosen", message, "Leave it out.")
+    return chosen
 
 
 def _score(model: Location, checks: Checks, insist: bool) -> Callable[[Dataset], pd.DataFrame]:

@@ -10,6 +10,7 @@ no tier by itself; it is shown.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -289,10 +290,19 @@ def append(
         raise DataError([Problem(_TABLE.name, "", 0, (), "hold no decision", remedy)])
     path.parent.mkdir(parents=True, exist_ok=True)
     check_wanted()
-    with unbroken(), _locked(path) as descriptor:
-        entries, whole, half = _entries(path)
+    with unbroken():
+        try:
+            return _added(path, frame, at)
+        except FileExistsError:  # another process began the log meanwhile
+            return _added(path, frame, at)
+
+
+def _added(path: Path, frame: pd.DataFrame, at: str) -> Appended:
+    """Add checked decisions to a log; FileExistsError if it was begun by another process meanwhile."""
+    with _locked(path) as (descriptor, fresh):
+        entries, whole, half = ([], 0, b"") if fresh else _entries(path)
         if half:
-            warnings.warn(_half(path, half), stacklevel=2)
+            warnings.warn(_half(path, half), stacklevel=3)
             os.ftruncate(descriptor, whole)
         held = {_values(entry, _TABLE.key): _values(entry, _GIVEN) for entry in entries}
         last: dict[str, Any] = entries[-1] if entries else {"entry": 0, "hash": _FIRST}
@@ -381,19 +391,48 @@ def latest(
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """Open a file for writing under a lock, with its directory entry flushed to disk."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+def _locked(path: Path) -> Iterator[tuple[int, bool]]:
+    """Open a log for writing under a lock, with its directory entry flushed to disk; say whether it is new.
+
+    A new log has no name until all is in it: a process that is killed before leaves no empty file. Where the
+    file system has no files without a name, it has one from the start.
+    """
+    fresh = not os.path.lexists(path)
+    descriptor = _nameless(path.parent) if fresh else None
+    if descriptor is None:
+        descriptor, fresh = os.open(path, os.O_RDWR | os.O_CREAT, 0o644), False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        yield descriptor
+        if not fresh:
+            _flush(path.parent)
+        yield descriptor, fresh
+        if fresh:
+            # With a folder named, Python asks for the file behind the link; without, for the link itself.
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+            _flush(path.parent)
     finally:
         os.close(descriptor)  # which gives the lock back
+
+
+def _nameless(folder: Path) -> int | None:
+    """Open a file in a folder that has no name yet; None where that cannot be had."""
+    if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").exists():
+        return None
+    try:
+        return os.open(folder, os.O_RDWR | os.O_TMPFILE, 0o644)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
+            return None
+        raise
+
+
+def _flush(folder: Path) -> None:
+    """Flush the entries of a folder to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _entries(path: Path) -> tuple[list[dict[str, Any]], int, bytes]:

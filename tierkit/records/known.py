@@ -230,7 +230,8 @@ class Known:
         columns = ", ".join(f'"{column.name}"' for column in spec)
         keys = ", ".join(f'"{name}"' for name in spec.key)
         sql = f'SELECT {columns} FROM known_{table} ORDER BY "row", {keys}'
-        return frame_of(check_rows(self._answer(sql, about, lambda found: found.to_arrow_table()), spec))
+        found = self._answer(sql, about, lambda base: base.sql(sql).to_arrow_table())
+        return frame_of(check_rows(found, spec))
 
     def tables(self, about: About = None) -> Tables:
         """Return all records that features may use, as they were known, by table."""
@@ -253,7 +254,8 @@ class Known:
         DataError
             If a date lies after the end of the records, or a file cannot be read to its end.
         """
-        answer: pd.DataFrame = self._answer(sql, about, lambda found: found.df())
+        # Not through a relation, which plans a query twice: once to tell its columns, once to run it.
+        answer: pd.DataFrame = self._answer(sql, about, lambda base: base.execute(sql).df())
         return answer
 
     def _answer(self, sql: str, about: About, fetch: Callable[[Any], _T]) -> _T:
@@ -268,7 +270,7 @@ class Known:
             for name in _VIEWED:  # a table is opened when a query first names it
                 if f"known_{name}" in sql or f"raw_{name}" in sql:
                     self._name(name)
-            return fetch(self._base.sql(sql))
+            return fetch(self._base)
         except self._any_error as error:
             # What DuckDB has no name for comes of a file whose inner structure is damaged.
             if not isinstance(error, self._errors) and type(error) is not self._any_error:

@@ -14,7 +14,7 @@ from tierkit import plot, texts
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare import agencies
 from tierkit.compare.comparison import IN_SHORT
-from tierkit.compare.outcomes import SHARES
+from tierkit.compare.measures import SHARES
 from tierkit.policy import UNITS, Policy, diff, spec_of
 from tierkit.policy.ladders import FloorCheck, check_floor
 from tierkit.policy.tiers import by_quota

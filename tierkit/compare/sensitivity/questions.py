@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from tierkit.city.parameters import parameters
 from tierkit.city.synth import history, make
 from tierkit.city.world import World
-from tierkit.compare.outcomes import MEASURES, run_and_measure
+from tierkit.compare.measures import MEASURES
+from tierkit.compare.outcomes import run_and_measure
 from tierkit.compare.sensitivity.design import check_finite
 from tierkit.compare.sensitivity.ranges import Uncertain, uncertain
 from tierkit.policy import SPEC, Policy, diff
 from tierkit.records import Dataset
 
-__all__ = ["MEASURED", "Question", "Score", "case_of"]
+__all__ = ["MEASURED", "Question", "Score", "case_of", "matters"]
 
 MEASURED = ("findings", "violations_missed", "harm")
 """Measures whose relative difference is looked at unless others are named."""
@@ -140,6 +141,12 @@ def _paths(one: Uncertain, baseline: Policy, reform: Policy) -> tuple[str, ...]:
     return tuple(path for path in own if not (one.factor and reform[path] == 0))
 
 
+def matters(one: Uncertain, baseline: Policy, reform: Policy) -> bool:
+    """Return whether a parameter can affect the comparison of two policies."""
+    needed = not one.needs or bool(baseline[one.needs]) or bool(reform[one.needs])
+    return needed and bool(_paths(one, baseline, reform))
+
+
 def case_of(
     enterprises: int,
     baseline: Policy,
@@ -162,9 +169,6 @@ def case_of(
             f"There is no measure {', '.join(unknown) or 'given'}; there are {', '.join(known)}."
         )
     matter = tuple(
-        one
-        for one in (uncertain() if chosen is None else chosen)
-        if _paths(one, baseline, reform)
-        and (not one.needs or bool(baseline[one.needs]) or bool(reform[one.needs]))
+        one for one in (uncertain() if chosen is None else chosen) if matters(one, baseline, reform)
     )
     return Question(enterprises, baseline, reform, matter, tuple(measures), weeks, kappa, score)

@@ -183,7 +183,7 @@ def screen(
         matter to these policies, such as
         off-site sensitivity where nothing is checked off site, are left out.
     measures : sequence of str
-        Measures of `tierkit.compare.outcomes.MEASURES`.
+        Measures of `tierkit.compare.measures.MEASURES`.
     trajectories, levels, seed, replicates, threads
         As in `morris`.
     weeks : int

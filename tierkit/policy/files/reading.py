@@ -167,8 +167,8 @@ def _unreadable(error: UnreadableError, place: str) -> PolicyProblem:
     return PolicyProblem(place, int(found[1]) if found else None, "", message, remedy)
 
 
-def parse(text: str, place: str) -> dict[str, Any]:
-    """Return the tree of a TOML text.
+def parse(text: str, place: str) -> Mapping[str, Any]:
+    """Return the tree of a TOML text, which nobody changes: the same text gives the same tree again.
 
     Raises
     ------
@@ -176,9 +176,14 @@ def parse(text: str, place: str) -> dict[str, Any]:
         If it is not TOML, or beyond a budget of `tierkit.bounds`.
     """
     try:
-        return parse_toml(text)
+        return _parsed(text)
     except UnreadableError as error:
         raise PolicyError([_unreadable(error, place)]) from error
+
+
+@lru_cache(maxsize=16)  # a preset is read again and again, and parsing is most of that
+def _parsed(text: str) -> Mapping[str, Any]:
+    return parse_toml(text)
 
 
 def read_head(tree: Mapping[str, Any], text: str, place: str) -> Reading:
