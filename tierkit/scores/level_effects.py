@@ -245,7 +245,8 @@ def _effects(codes: Ints, y: Floats, weight: Floats, size: int) -> tuple[Floats,
     if not between > 0:
         return np.zeros(size), 0.0, float("inf")
     belief = within / between
-    shrunken: Floats = np.divide(apart * n, n + belief, out=np.zeros(size), where=n > 0)
+    shrunken = np.zeros(size)
+    np.divide(apart * n, n + belief, out=shrunken, where=n > 0)
     return shrunken, float(np.sqrt(between)), float(belief)
 
 
@@ -257,7 +258,8 @@ def _numbers(y: Any) -> Floats:
     classes = sorted(set(values.tolist()))
     if len(classes) > 2:
         raise ValueError(f"'y' has {len(classes)} classes of text. Give numbers, or two classes.")
-    return (values == classes[-1]).astype(np.float64)
+    event: Floats = np.asarray(values == classes[-1], np.float64)
+    return event
 
 
 def _owners(groups: Any, n: int) -> Ints:
