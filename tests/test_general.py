@@ -83,15 +83,27 @@ def test_signs_that_stay_are_held_by_the_model(told, found) -> None:
     assert found.refit.risk.monotone == found.signs
 
 
-def test_the_refit_and_the_pooled_levels_are_part_of_it(told, found) -> None:
-    table, _X, past = told
+def test_the_refit_and_the_pooled_levels_are_part_of_it(found) -> None:
     assert found.effects.pooled_.loc["who", "levels"] == 60
     every = new_model(found.rows, found.settings).fit(found.rows.X, found.rows.y, found.rows.weight)
     np.testing.assert_array_equal(every.margin(found.rows.X), found.refit.risk.margin(found.rows.X))
     assert found.refit.bound > 0
-    split = time_split(table.loc[past, "day"])
+    split = time_split(found.rows.rows["as_of"])
     own = found.rows.X.loc[split.train, "who"] if "who" in found.rows.X else pd.Series([], dtype=float)
     assert own.nunique() != 60  # cross-fitted: a level has an effect for each lot
+
+
+def test_rows_may_come_in_any_order(told) -> None:
+    table, X, past = told
+    mixed = np.random.default_rng(0).permutation(np.flatnonzero(past))
+    args = (X, table["found"], table["day"], table["id"])
+    one, other = (
+        fit_general(*(given.iloc[which] for given in args), kind="kind", budget=1)
+        for which in (np.flatnonzero(past), mixed)
+    )
+    assert one.settings == other.settings
+    assert one.refit.tested.calibration_.kind == other.refit.tested.calibration_.kind
+    np.testing.assert_array_equal(one.rows.rows["as_of"], other.rows.rows["as_of"])
 
 
 def test_rows_of_chance_contradict_a_sign_in_one_set_of_twenty() -> None:

@@ -138,8 +138,12 @@ def fit_general(
     wanted = {name: sign for name, sign in (signs or {}).items() if sign and name in X}
     if kind is not None and kind not in X:
         raise ValueError(f"'X' has no column '{kind}' that tells kinds of inspection apart. Add it.")
-    split = time_split(days)
-    frame, own = X.reset_index(drop=True), pd.Series(owner).astype("str")
+    dates = pd.to_datetime(pd.Series(np.asarray(days)))
+    order = np.argsort(dates.to_numpy(), kind="stable")  # settings are tried on rows in the order of days
+    dates, outcome = dates.iloc[order].reset_index(drop=True), outcome[order]
+    split = time_split(dates)
+    frame = X.iloc[order].reset_index(drop=True)
+    own = pd.Series(owner[order]).astype("str")
     train = split.train
     effects = LevelEffects(over=over, random_state=seed)
     fitted = effects.fit_transform(frame[train], outcome[train], groups=own[train].to_numpy())
@@ -147,7 +151,7 @@ def fit_general(
     kinds = frame[kind] if kind is not None else pd.Series(_ALL, frame.index)
     against = contradicted(frame[train], outcome[train], own[train], wanted, kinds[train])
     kept = {name: sign for name, sign in wanted.items() if name not in set(against["column"])}
-    ids_and_days = pd.DataFrame({"enterprise_id": own, "as_of": pd.to_datetime(pd.Series(np.asarray(days)))})
+    ids_and_days = pd.DataFrame({"enterprise_id": own, "as_of": dates})
     rows = TrainingRows(
         told, outcome.astype(np.int64), np.ones(len(outcome)), ids_and_days, signs=MappingProxyType(kept)
     )
