@@ -21,7 +21,8 @@ Records
     mapping of frames by table: ``data["inspections"]``, ``data.where(district="minhang")``.
 Scores
     `train` a `Model`, or ``Model.load`` one; ``model.score(data, day)`` gives risk and credit, `features`
-    what they rest on, and `score_folder` scores a whole city in chunks.
+    what they rest on, and `score_folder` scores a whole city in chunks. `inspections` tells the history of
+    any table of inspections, as of each row's day.
 Policies
     ``Policy.presets()`` are their names; ``Policy.load``, ``policy.reform`` and `diff`. `assign` turns
     scores into tiers. The room `policy` has what the plans say, their ladders, and their instruments, and
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from tierkit.explain.recourse.revocation import revoked
     from tierkit.explain.recourse.ways import recourse
     from tierkit.features.building import build as features
+    from tierkit.features.history import inspections
     from tierkit.jobs.scoring import score as score_folder
     from tierkit.policy.core import Policy, diff
     from tierkit.policy.files.problems import PolicyError
@@ -110,6 +112,7 @@ __all__ = [
     "evaluate",
     "explain",
     "features",
+    "inspections",
     "plot",
     "policy",
     "portraits",
@@ -150,6 +153,7 @@ _PLACES = {
     "diff": "policy.core",
     "explain": "explain.asking",
     "features": "features.building:build",
+    "inspections": "features.history",
     "portraits": "explain.asking",
     "read": "records.folder:read_dataset",
     "recourse": "explain.recourse.ways",

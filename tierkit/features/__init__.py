@@ -14,6 +14,7 @@ from tierkit.features.catalogue import (
     monotone,
     read_by,
 )
+from tierkit.features.history import history_signs, inspections
 
 __all__ = [
     "BONUSES",
@@ -28,6 +29,8 @@ __all__ = [
     "build_rows",
     "features_of",
     "features_sql",
+    "history_signs",
+    "inspections",
     "is_structure",
     "monotone",
     "on_register",

@@ -18,7 +18,17 @@ from tierkit.results import plain
 from tierkit.scores.checked import is_number, unmasked
 from tierkit.scores.inputs import Inputs, check_names, numbers_of
 
-__all__ = ["TwoClassEstimator", "check_monotone", "check_parameters", "events_of", "learn", "named", "rows"]
+__all__ = [
+    "TwoClassEstimator",
+    "check_monotone",
+    "check_parameters",
+    "events_of",
+    "frame_and_target",
+    "learn",
+    "learn_columns",
+    "named",
+    "rows",
+]
 
 _STORED = (bool, int, float, np.generic)  # numbers that a file of JSON holds
 
@@ -171,6 +181,39 @@ def events_of(estimator: Any, y: Any) -> NDArray[np.bool_]:
     return event
 
 
+def frame_and_target(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, Any]:
+    """Return X by name and y, validated for ``fit``; an array has the columns ``x0``, ``x1``, ….
+
+    Raises
+    ------
+    ValueError
+        If ``y`` is missing somewhere, rows do not match, or a column or the target cannot be used.
+    """
+    frame: pd.DataFrame
+    y = _target(y)
+    if named(X):
+        if not (X.shape[0] and X.shape[1]):
+            raise ValueError(f"Found a frame of shape {X.shape}. Give at least one row and one column.")
+        frame = X
+        y = validate_data(estimator, y=y, X="no_validation")
+        check_consistent_length(frame, y)
+    else:
+        given = _unnamed(X)
+        values, y = validate_data(estimator, given, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        frame = _frame(given, values)
+    return frame, y
+
+
+def learn_columns(estimator: Any, X: Any, frame: pd.DataFrame) -> None:
+    """Set `inputs_`, `n_features_in_` and, for a frame with names, ``feature_names_in_`` on the estimator."""
+    estimator.inputs_ = Inputs.learn(frame)
+    estimator.n_features_in_ = frame.shape[1]
+    if named(X):
+        estimator.feature_names_in_ = np.array(estimator.inputs_.names, dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+
+
 def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
     """Validate X and y for ``fit`` and set `inputs_`, `classes_` and `n_features_in_` on the estimator.
 
@@ -204,18 +247,7 @@ def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
     >>> event.tolist(), estimator.classes_.tolist(), estimator.inputs_.names
     ([0, 1], ['no', 'yes'], ('x0',))
     """
-    frame: pd.DataFrame
-    y = _target(y)
-    if named(X):
-        if not (X.shape[0] and X.shape[1]):
-            raise ValueError(f"Found a frame of shape {X.shape}. Give at least one row and one column.")
-        frame = X
-        y = validate_data(estimator, y=y, X="no_validation")
-        check_consistent_length(frame, y)
-    else:
-        given = _unnamed(X)
-        values, y = validate_data(estimator, given, y, dtype=np.float64, ensure_all_finite="allow-nan")
-        frame = _frame(given, values)
+    frame, y = frame_and_target(estimator, X, y)
     check_classification_targets(y)
     target = type_of_target(y, input_name="y")
     classes, event = np.unique(y, return_inverse=True)
@@ -228,13 +260,8 @@ def learn(estimator: Any, X: Any, y: Any) -> tuple[pd.DataFrame, NDArray[Any]]:
         raise ValueError(
             f"The target holds one class only: {classes.tolist()[0]!r}. Give rows of both classes."
         )
-    estimator.inputs_ = Inputs.learn(frame)
+    learn_columns(estimator, X, frame)
     estimator.classes_ = classes
-    estimator.n_features_in_ = frame.shape[1]
-    if named(X):
-        estimator.feature_names_in_ = np.array(estimator.inputs_.names, dtype=object)
-    elif hasattr(estimator, "feature_names_in_"):
-        del estimator.feature_names_in_
     return frame, event
 
 

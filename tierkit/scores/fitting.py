@@ -55,7 +55,8 @@ def new_model(
     >>> new_model(training_frame("data/synthetic", "2024-12-30", "random")).n_leaves
     2
     """
-    signs = {name: sign for name, sign in monotone("risk").items() if name in rows.X.columns}
+    known = monotone("risk") if rows.signs is None else rows.signs
+    signs = {name: sign for name, sign in known.items() if name in rows.X.columns}
     numbers: dict[str, Any] = dict(settings)
     return RiskModel(
         monotone=signs, num_threads=threads if len(rows.y) > _MANY_ROWS else 1, random_state=seed, **numbers

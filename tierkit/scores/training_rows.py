@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tierkit.arrays import Mask
 from tierkit.features import features_of, on_register, read_by
+from tierkit.features.catalogue import Sign
 from tierkit.records import CREDIT_TARGET, DataError, Problem
 from tierkit.records.arguments import one_of
 from tierkit.records.known import Known, Source, opened
@@ -69,6 +70,8 @@ class TrainingRows:
         ``enterprise_id``, ``as_of`` and, for risk, ``channel``.
     report : mapping
         Counts of rows taken and left out, and what was clipped.
+    signs : mapping of str to {-1, 0, 1}, optional
+        Which way more of a feature moves the outcome; that of the catalogue of features if absent.
     """
 
     X: pd.DataFrame
@@ -76,6 +79,7 @@ class TrainingRows:
     weight: NDArray[np.float64]
     rows: pd.DataFrame
     report: Mapping[str, Any] = field(default_factory=dict)
+    signs: Mapping[str, Sign] | None = None
 
 
 @dataclass(frozen=True)
