@@ -25,7 +25,6 @@ from tierkit.policy.tiers.rule import (
     margin_steps,
     margins,
     place,
-    point_steps,
 )
 from tierkit.records import TIERS, DataError, Problem
 
@@ -116,7 +115,7 @@ def placed(policy: Policy, scores: pd.DataFrame) -> Placement:
     rule = TierRule.of(policy)
     none = np.full(len(scores), -1, np.int64)
     margin = margin_steps(scores["risk_probability"].to_numpy(np.float64))
-    points = point_steps(scores["credit_points"].to_numpy(np.float64))
+    points = rule.read(scores["credit_points"].to_numpy(np.float64))
     sectors = rule.sector_codes(scores["sector"])
     return place(rule, margin, points, sectors, standing_of(scores), Previous(none, none, none, none))
 
