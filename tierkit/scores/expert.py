@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import pairwise
@@ -24,6 +25,7 @@ from tierkit.policy import PolicyError
 from tierkit.policy.files.points_file import MOST_ROWS, PointsRow, PointsTable, read_points
 from tierkit.policy.files.problems import PolicyProblem
 from tierkit.records import SHANGHAI, Label, Place
+from tierkit.records.arguments import InputError
 from tierkit.records.problems import suggestion
 from tierkit.scores.card_table import BASE, COLUMNS
 from tierkit.scores.content import (
@@ -45,7 +47,7 @@ from tierkit.scores.inputs import Inputs, Unseen
 from tierkit.scores.point_card import HIGHEST, LOWEST, CreditKind, PointCard
 from tierkit.scores.scorecard import CreditScorecard
 
-__all__ = ["CreditCard", "ExpertCard", "NoCredit", "card_of", "credit_from_json"]
+__all__ = ["CreditCard", "ExpertCard", "NoCredit", "card_of", "credit_from_json", "fitted"]
 
 _FORMAT = "tierkit-expert-table-1"
 _NO_FORMAT = "tierkit-no-credit-1"
@@ -228,6 +230,23 @@ CreditCard: TypeAlias = CreditScorecard | ExpertCard | NoCredit
 """Where a model's credit comes from."""
 
 
+def fitted(card: CreditCard) -> CreditScorecard:
+    """Return a source of credit that was fitted on records, as drift and rounding need it.
+
+    Raises
+    ------
+    InputError
+        If it is an expert's table or nothing.
+    """
+    if not isinstance(card, CreditScorecard):
+        what = "comes from an expert's table of points" if card.kind == "table" else "is not given at all"
+        raise InputError(
+            f"The credit score {what}, so that there is nothing that was fitted on records. Train a model on "
+            "records of credit events."
+        )
+    return card
+
+
 def credit_from_json(source: str) -> CreditCard:
     """Return the source of credit that its `to_json` wrote, whichever it is.
 
@@ -252,7 +271,7 @@ def credit_from_json(source: str) -> CreditCard:
 
 
 def card_of(
-    table: PointsTable | str | Path, place: Place = SHANGHAI, *, structure: bool = False
+    table: PointsTable | str | os.PathLike[str], place: Place = SHANGHAI, *, structure: bool = False
 ) -> ExpertCard:
     """Return an expert's table as a source of credit points in a place.
 
