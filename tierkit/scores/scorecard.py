@@ -18,10 +18,11 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from tierkit.arrays import Floats
@@ -29,6 +30,7 @@ from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
 from tierkit.scores.binning import bins, woe
 from tierkit.scores.card_table import BASE, check_bins, check_numbers, check_rows, rows_of, table_of
+from tierkit.scores.checked import checked, checked_whole
 from tierkit.scores.content import count, known, mapping, number, read_json, record, text
 from tierkit.scores.inputs import Unseen
 from tierkit.scores.point_card import HIGHEST, LOWEST, PointCard
@@ -37,6 +39,7 @@ from tierkit.scores.saved import check_learnt, learnt
 __all__ = ["BASE", "HIGHEST", "LOWEST", "CreditScorecard"]
 
 _FORMAT = "tierkit-scorecard-1"
+_MOST_ROWS = 100_000_000
 _NUMBERS = {
     "base_points": (-np.inf, np.inf),
     "base_odds": (0.0, np.inf),
@@ -127,7 +130,7 @@ class CreditScorecard(PointCard, estimators.TwoClassEstimator):
         self.min_bin_share = min_bin_share
         self.on_unseen = on_unseen
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Bin each feature, compute weights of evidence, fit the coefficients and store the table.
 
         Parameters
@@ -136,6 +139,10 @@ class CreditScorecard(PointCard, estimators.TwoClassEstimator):
             Numbers, or levels as categories or text.
         y : array of shape (n,)
             Two classes; the second in sorted order is the adverse event.
+        sample_weight : array of shape (n,), optional
+            How often each row counts, a whole number; the fit is that of the rows repeated so often, to the
+            last bit. What is chosen by a test of chance counts repeated rows as so many rows, so other
+            weights, which are no counts, have no exact meaning here and are refused.
 
         Returns
         -------
@@ -144,9 +151,12 @@ class CreditScorecard(PointCard, estimators.TwoClassEstimator):
         Raises
         ------
         ValueError
-            If a parameter or a column cannot be used, ``y`` has one class, or points could leave 0 … 1000.
+            If a parameter, a column or a weight cannot be used, ``y`` has one class, or points could leave
+            0 … 1000.
         """
         estimators.check_parameters(self, _NUMBERS, _COUNTS)
+        if sample_weight is not None:
+            X, y = _repeated(X, y, sample_weight)
         frame, event = estimators.learn(self, X, y)
         estimators.check_monotone(self)
         matrix = self.inputs_.read(frame)
@@ -330,6 +340,19 @@ class CreditScorecard(PointCard, estimators.TwoClassEstimator):
         card._keep(table_of(data["table"]))
         card._check_table()
         return card
+
+
+def _repeated(X: Any, y: Any, sample_weight: ArrayLike) -> tuple[Any, Any]:
+    """Return rows as often as their weights say."""
+    check_consistent_length(X, y, sample_weight)
+    [weight] = checked(sample_weight=("weights", sample_weight))
+    times = checked_whole("sample_weight", weight)
+    if times.sum() > _MOST_ROWS:
+        raise ValueError(
+            f"The 'sample_weight' adds up to {times.sum():,} rows, more than {_MOST_ROWS:,}. Give smaller ones."
+        )
+    rows = np.repeat(np.arange(times.size), times)
+    return _safe_indexing(X, rows), _safe_indexing(y, rows)
 
 
 def _level(offset: Floats, rate: float) -> float:
