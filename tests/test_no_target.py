@@ -60,7 +60,8 @@ def test_from_training_to_the_page_everything_says_where_credit_comes_from(kind:
         assert rows["credit_grade"].isna().all()
         assert set(rows["policy"]) == {"jiading-2025-risk-alone"}
         floored = rows["barred_by"] != ""
-        assert floored.any() and not (rows.loc[floored, "tier"] == "T1").any()
+        assert floored.any()
+        assert not (rows.loc[floored, "tier"] == "T1").any()
         assert (
             rows.loc[rows["tier_reason"] == "risk_alone"].groupby("risk_level")["tier"].nunique().max() == 1
         )
@@ -73,19 +74,23 @@ def test_from_training_to_the_page_everything_says_where_credit_comes_from(kind:
     gained = sum(one.effect for one in why.of("risk"))
     assert why.risk_base + gained == pytest.approx(why.risk_margin, abs=1e-9)
     if kind == "none":
-        assert not why.of("credit") and why.axes == ("risk",) and why.to_dict()["credit_points"] is None
+        assert not why.of("credit")
+        assert why.axes == ("risk",)
+        assert why.to_dict()["credit_points"] is None
         assert json.loads(json.dumps(why.to_dict(), allow_nan=False))
     else:
         lost = sum(one.effect for one in why.of("credit"))
-        assert lost < 0 and why.credit_best + lost == pytest.approx(why.credit_points, abs=1e-9)
+        assert lost < 0
+        assert why.credit_best + lost == pytest.approx(why.credit_points, abs=1e-9)
         assert why.credit_points == rows.set_index("enterprise_id")["credit_points"][worst]
     assert type(why).from_dict(why.to_dict()).sentences("en") == why.sentences("en")
     for lang in ("en", "zh"):
         page = tmp_path / f"one.{lang}.html"
-        run_command("explain", model, DATA, "--as-of", DAY, "--enterprise", worst, "--lang", lang, "--out", page,
-                    "--policy", "jiading-2025")  # fmt: skip
+        asked = ["--enterprise", worst, "--policy", "jiading-2025"]
+        run_command("explain", model, DATA, "--as-of", DAY, *asked, "--lang", lang, "--out", page)
         told = page.read_text("utf-8").replace("&#39;", "'")
-        assert SAID[kind][lang] in told and ">nan<" not in told
+        assert SAID[kind][lang] in told
+        assert ">nan<" not in told
         assert SAID[kind][lang] in " ".join(why.sentences(lang))
     run_command("report", out, "--data", DATA, "--model", model, "--out", tmp_path / "page")
     city = (tmp_path / "page" / "index.html").read_text("utf-8").replace("&#39;", "'")
@@ -94,14 +99,18 @@ def test_from_training_to_the_page_everything_says_where_credit_comes_from(kind:
 
 def test_certainty_is_that_of_the_risk_model_alone(kind: str) -> None:
     model = Model.load(folder(kind))
-    assert model.ensemble is not None and model.ensemble.cards == ()
+    assert model.ensemble is not None
+    assert model.ensemble.cards == ()
     ids = build(DATA, DAY).index[:40]
     sure = model.certainty(DATA, DAY, ids, "jiading-2025")
-    assert sure["tier_agreement"].between(0, 1).all() and len(sure) == 40
+    assert sure["tier_agreement"].between(0, 1).all()
+    assert len(sure) == 40
     if kind == "none":
-        assert sure["points_sd"].isna().all() and sure["grade_agreement"].isna().all()
+        assert sure["points_sd"].isna().all()
+        assert sure["grade_agreement"].isna().all()
     else:
-        assert (sure["points_sd"] == 0).all() and (sure["grade_agreement"] == 1).all()
+        assert (sure["points_sd"] == 0).all()
+        assert (sure["grade_agreement"] == 1).all()
 
 
 def _bare(kinds: tuple[str, ...]) -> dict[str, pd.DataFrame]:
@@ -115,9 +124,11 @@ def test_records_of_penalties_alone_are_refused_with_both_ways_out_and_their_com
     with pytest.raises(DataError) as caught:
         tk.train(_bare(tuple(CREDIT_TARGET)), DAY, out=tmp_path / "model")
     said = str(caught.value)
-    assert "nothing to tell apart" in said and "penalty" in said
+    assert "nothing to tell apart" in said
+    assert "penalty" in said
     again = f"tierkit train DIR --as-of {DAY} --out {tmp_path / 'model'}"
-    assert f"{again} --credit-table FILE.toml" in said and f"{again} --risk-alone" in said
+    assert f"{again} --credit-table FILE.toml" in said
+    assert f"{again} --risk-alone" in said
 
 
 def test_a_policy_carries_a_table_that_serves_where_records_give_no_target(tmp_path: Path) -> None:
@@ -125,9 +136,11 @@ def test_a_policy_carries_a_table_that_serves_where_records_give_no_target(tmp_p
     own = tmp_path / "own.toml"
     own.write_text('[meta]\nname = "own"\nbaseline = "jiading-2025"\ncredit_table = "card.toml"\n', "utf-8")
     policy, plain = tk.Policy.load(own), tk.Policy.load("jiading-2025")
-    assert policy.hash != plain.hash and "meta.credit_table" in list(tk.diff(plain, policy)["parameter"])
+    assert policy.hash != plain.hash
+    assert "meta.credit_table" in list(tk.diff(plain, policy)["parameter"])
     pinned = tk.Policy.loads(policy.to_toml())
-    assert pinned.hash == policy.hash and isinstance(pinned.credit_table, str)
+    assert pinned.hash == policy.hash
+    assert isinstance(pinned.credit_table, str)
     model = tk.train(_bare(tuple(CREDIT_TARGET)), DAY, policy)
     assert model.credit.kind == "table"
     assert model.manifest["credit"]["sha256"] == read_points(EXAMPLE).digest
@@ -148,13 +161,13 @@ def _changed(old: str, new: str) -> Callable[[str], str]:
     [
         (_changed('assumption = "example: none is the rule"\n', ""), "'rows[1]' has points without a source", 10),
         (_changed("penalties_open", "penalties_opn"), "no feature (did you mean 'penalties_open'?)", 11),
-        (_changed("below = 3", "below = 4"), "overlaps with 'rows[2]': both hold 3", 22),
-        (_changed("below = 3", "below = 2"), "leaves 'penalties_open' from 2 to below 3 without points", 22),
+        (_changed("below = 3", "below = 4"), "overlaps with 'rows[2]': both hold 3", 23),
+        (_changed("below = 3", "below = 2"), "leaves 'penalties_open' from 2 to below 3 without points", 23),
         (_changed("below = 1\n", "below = 0.5\n"), "from 0.5 to below 1 without points", 16),
-        (_changed("points = -140", "points = -10"), "more of 'penalties_open' gives points", 25),
+        (_changed("points = -140", "points = -10"), "more of 'penalties_open' gives points", 26),
         (_changed("points = 640", "points = 990"), "", None),
         (_changed("points = 640", "points = 200"), "could give -30.5 to 200 points", 6),
-        (_changed("at_least = 3\n", ""), "must be of one thing", 22),
+        (_changed("at_least = 3\n", ""), "must be of one thing", 23),
         (_changed('feature = "adverse_open"', 'feature = "ratings_mean_1y"'), "", None),
         (_changed("points = -70", "points = true"), "must be a number", 20),
         (_changed("[base]", "[base]\nweight = 2"), "'base.weight' is not known", 7),
@@ -176,7 +189,8 @@ def test_a_table_is_refused_with_place_and_remedy(
     with pytest.raises(tk.PolicyError) as caught:
         card_of(file)
     found = [one for one in caught.value.problems if message in one.message]
-    assert found and found[0].remedy and found[0].line == line, caught.value.problems
+    assert [one.line for one in found] == [line], caught.value.problems
+    assert found[0].remedy
 
 
 def test_what_an_enterprise_is_gives_points_only_if_asked_for(tmp_path: Path) -> None:
@@ -191,14 +205,15 @@ def test_what_an_enterprise_is_gives_points_only_if_asked_for(tmp_path: Path) ->
     assert card.points(X).tolist() == [620, 645, 640]
     twice = file.read_text("utf-8").replace('levels = ["gas"]', 'levels = ["gas", "gas2"]') + row
     file.write_text(twice, "utf-8")
-    with pytest.raises(tk.PolicyError, match="no level of 'sector'.*overlaps with"):
+    with pytest.raises(tk.PolicyError, match=r"no level of 'sector'.*overlaps with"):
         card_of(file, structure=True)
 
 
 def test_the_table_of_a_model_is_read_strictly(tmp_path: Path) -> None:
     card = card_of(EXAMPLE)
     again = credit_from_json(card.to_json())
-    assert isinstance(again, ExpertCard) and again.source == card.source
+    assert isinstance(again, ExpertCard)
+    assert again.source == card.source
     assert isinstance(credit_from_json(NoCredit().to_json()), NoCredit)
     text = card.to_json()
     for old, new, place in (
@@ -230,14 +245,17 @@ def test_by_risk_alone_the_tiers_keep_caps_floors_and_the_way_back() -> None:
         with pytest.raises(DataError, match="a policy by risk alone"):
             tk.assign(scores, policy)
         alone = by_risk_alone(policy)
-        assert by_risk_alone(alone) is alone and tk.Policy.loads(alone.to_toml()) == alone
+        assert by_risk_alone(alone) is alone
+        assert tk.Policy.loads(alone.to_toml()) == alone
         out = tk.assign(scores, alone)
-        assert out["tier"].tolist()[0] == "T1" and out["tier"].tolist()[3] == "T4"
-        assert out["barred_by"][1] == "serious" and out["tier"][1] != "T1"
-        assert out["credit_grade"].isna().all() and out["distance_credit"].isna().all()
-        assert (
-            "by risk alone" in sentences(out, alone, "en")[0] and "仅按风险" in sentences(out, alone, "zh")[0]
-        )
+        assert out["tier"].tolist()[0] == "T1"
+        assert out["tier"].tolist()[3] == "T4"
+        assert out["barred_by"][1] == "serious"
+        assert out["tier"][1] != "T1"
+        assert out["credit_grade"].isna().all()
+        assert out["distance_credit"].isna().all()
+        assert "by risk alone" in sentences(out, alone, "en")[0]
+        assert "仅按风险" in sentences(out, alone, "zh")[0]
         again = out[["enterprise_id", "tier", "risk_level", "credit_grade"]].assign(weeks_ago=4)
         assert (tk.assign(scores, alone, again)["tier"] == out["tier"]).all()
         red = scores.assign(red_line="serious_dishonesty", standing_records="serious_dishonesty:2")
@@ -263,3 +281,16 @@ def test_names_of_policies_by_risk_alone_are_told_in_both_languages() -> None:
 
     assert policy_label("jiading-2025-risk-alone", "en") == "Jiading 2025, by risk alone"
     assert re.fullmatch("嘉定 2025（仅按风险）", policy_label("jiading-2025-risk-alone", "zh"))
+
+
+def test_cut_offs_are_calibrated_on_risk_alone(kind: str) -> None:
+    scores = Model.load(folder(kind)).score(DATA, DAY)
+    done = tk.policy.calibrate("jiading-2025", scores, as_of=DAY)
+    shares = done.shares_frame()
+    if kind == "none":
+        assert done.policy["scoring.logic"] == "risk"
+        assert "credit_grade" not in set(shares["kind"])
+    else:
+        assert set(shares["kind"]) >= {"risk_level", "credit_grade"}
+    own = shares[shares["kind"] == "risk_level"]
+    assert (own["share"] - own["target"]).abs().max() < 0.02
