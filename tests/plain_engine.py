@@ -161,7 +161,7 @@ class PlainEngine:
         else:
             own = scores.set_index("enterprise_id").reindex(frame.ids)
             margin = pd.Series(np.clip(logit(own["risk_probability"].to_numpy()), -30, 30))
-            points = own["credit_points"].reset_index(drop=True).clip(-1e6, 1e6)
+            points = own["credit_points"].astype(float).reset_index(drop=True).clip(-1e6, 1e6)
             for column, one, start in ((margin, MARGIN_ONE, s.margin0), (points, POINT_ONE, s.points0)):
                 column = (column * one).round()
                 of_sector = column.groupby(self.world.sector).transform("mean").fillna(column.mean())
@@ -178,6 +178,8 @@ class PlainEngine:
                 ]
             everybody = np.arange(self.size)
             s.offset[:] = np.stack(self._earned(everybody, week), axis=1)
+        if policy["scoring.logic"] == "risk":
+            s.points0[:] = 10**6 * POINT_ONE
         s.perceived0[:] = s.perceived
         if self.rules.interval:
             s.phase[:] = self._draw(Block.PHASE, 0, np.arange(len(self.owner)))[0]

@@ -429,3 +429,19 @@ def test_a_missing_bin_of_no_declared_direction_has_the_weight_of_its_counts(car
     row["woe"] = row["points"] = row["log_odds"] = 0.0
     with pytest.raises(ValueError, match="woe: is not that of the row's"):
         CreditScorecard.from_json(json.dumps(data))
+
+
+def test_a_weight_is_how_often_a_row_counts() -> None:
+    rng = np.random.default_rng(4)
+    X = pd.DataFrame({"x": rng.normal(size=600), "kind": rng.choice(["a", "b", "c"], 600)})
+    y = (rng.random(600) < 0.1 + 0.3 * (X["x"] > 0.5) + 0.2 * (X["kind"] == "b")).to_numpy(np.int64)
+    times = rng.integers(0, 4, 600)
+    again = np.repeat(np.arange(600), times)
+    weighted = CreditScorecard().fit(X, y, sample_weight=times)
+    repeated = CreditScorecard().fit(X.iloc[again], y[again])
+    pd.testing.assert_frame_equal(weighted.table(), repeated.table(), check_exact=True)
+    assert weighted.to_json() == repeated.to_json()
+    with pytest.raises(ValueError, match="'sample_weight' must be a whole number in every row"):
+        CreditScorecard().fit(X, y, sample_weight=times + 0.5)
+    with pytest.raises(ValueError, match="sample_weight"):
+        CreditScorecard().fit(X, y, sample_weight=-times)

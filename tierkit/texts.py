@@ -23,6 +23,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 __all__ = [
+    "ALONE",
     "LANGUAGES",
     "ids",
     "interval",
@@ -42,6 +43,8 @@ __all__ = [
 #: The languages, and the name of each one's catalogue folder.
 LANGUAGES = {"zh": "zh_CN", "en": "en"}
 
+ALONE = "-risk-alone"
+"""How the name of a policy ends whose tiers go by risk alone, for want of credit."""
 _NO_VALUE = "–"
 _LABEL_WIDTH = 32
 _NOTHING = ("Zs", "Zl", "Zp", "Cc", "Cf")
@@ -255,6 +258,8 @@ def policy_label(policy: str, lang: str) -> str:
     >>> policy_label("jinshan-2025", "zh"), policy_label("mine", "zh")
     ('金山 2025', 'mine')
     """
+    if policy.endswith(ALONE):
+        return text("alone.policy", lang, policy=policy_label(policy.removesuffix(ALONE), lang))
     text_id = f"policy.{policy}"
     if text_id in ids(lang):
         return text(text_id, lang)

@@ -59,6 +59,13 @@ def train(
         bool,
         typer.Option("--structure", help="Let size, age, sector and the like give and take credit points."),
     ] = False,
+    credit_table: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take credit from an expert's table of points, not from records."),
+    ] = None,
+    risk_alone: Annotated[
+        bool, typer.Option("--risk-alone", help="Give no credit, and tiers by risk alone.")
+    ] = False,
 ) -> Answer:
     """Train the risk model and the credit scorecard."""
     from tierkit.jobs import training
@@ -66,7 +73,8 @@ def train(
     with show() as progress:
         done = training.train(
             data, as_of, out, policy=policy, scheme=scheme, level=level, seed=seed, budget=budget,
-            bootstrap=bootstrap, structure=structure, threads=cores(), progress=progress,
+            bootstrap=bootstrap, structure=structure, credit_table=credit_table, risk_alone=risk_alone,
+            threads=cores(), progress=progress,
         )  # fmt: skip
     rows = [
         {"tested on": name, **{key: _short(value) for key, value in test.items()}}
@@ -85,6 +93,8 @@ def train(
             f"chance (calibration error {about['refit']['error']:.3f}, chance allows "
             f"{about['refit']['bound']:.3f})."
         )
+    if done.credit:
+        doubt += f"\n\n{' '.join(done.credit)}"
     beside = table([_beside(one) for one in about["baselines"]["test"]])
     tried = f"\n\nSettings: {_settings(about['tuning'])}." if about["tuning"] else ""
     wrote = "Replaced" if done.replaced else "Wrote"

@@ -46,6 +46,7 @@ from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset
 from tierkit.records.gate import dataset_of, day_of
 from tierkit.results import Result
+from tierkit.scores.expert import fitted
 from tierkit.scores.integer_points import rounding
 from tierkit.scores.metrics import calibration_error_null, calibration_table, measures, rate_interval
 from tierkit.scores.model import Model, ModelLike, model_of
@@ -231,6 +232,7 @@ def assess(
     window = inspections[(inspections["inspected_on"] >= day) & (inspections["inspected_on"] < until)]
     named = _practice(window)
     in_force = practice or named
+    chosen = model.policy_for(chosen)
     scored = model.score(data, day.date(), threads=threads)
     book = _Book()
     if practice is not None and named is not None and practice.hash != named.hash:
@@ -404,7 +406,7 @@ def _stability(
 
 def _drift(book: _Book, model: Model, X: pd.DataFrame) -> None:
     bands = model.manifest["credit"].get("bands")
-    found = monitor(model.credit, X, Bands.from_dict(bands) if bands else None)
+    found = monitor(fitted(model.credit), X, Bands.from_dict(bands) if bands else None)
     book.results["drift"] = found
     book.tables["drift.features"] = found.table
 
@@ -415,7 +417,7 @@ def _targets(book: _Book, data: Dataset, tiered: pd.DataFrame, policy: Policy, d
 
 
 def _rounding(book: _Book, model: Model, X: pd.DataFrame, policy: Policy) -> None:
-    found = rounding(model.credit, X, policy["scoring.credit_cutoffs"])
+    found = rounding(fitted(model.credit), X, policy["scoring.credit_cutoffs"])
     book.tables["rounding.errors"] = found.errors
     book.tables["rounding.grades"] = found.grades
 

@@ -20,7 +20,7 @@ from scipy.stats import t as student
 
 from tierkit.arrays import Floats
 from tierkit.policy import Policy
-from tierkit.policy.tiers import Previous, Standing, TierRule, margin_steps, place, point_steps
+from tierkit.policy.tiers import Previous, Standing, TierRule, margin_steps, place
 from tierkit.policy.tiers.inputs import check_inputs, standing_of
 from tierkit.records.gate import day_of
 from tierkit.results import Result
@@ -214,7 +214,7 @@ def _read(scores: Mapping[date, pd.DataFrame], policy: Policy) -> tuple[list[_Da
                 day,
                 ids.get_indexer(frame["enterprise_id"]).astype(np.int64),
                 margin_steps(frame["risk_probability"].to_numpy(np.float64)),
-                point_steps(frame["credit_points"].to_numpy(np.float64)),
+                TierRule.of(policy).read(frame["credit_points"].to_numpy(np.float64)),
                 TierRule.of(policy).sector_codes(frame["sector"]),
                 standing_of(frame),
             )

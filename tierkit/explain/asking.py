@@ -80,7 +80,7 @@ def explain(
     one_of(lang, texts.LANGUAGES, "lang")
     plan = found.policy if policy is None else policy_of(policy)
     with opened(data, as_of, threads=threads) as known:
-        plan, scored = plan.on(known.day), found.scored(known, [one])
+        plan, scored = found.policy_for(plan.on(known.day)), found.scored(known, [one])
         [why] = reasons_known(found, known, scored, plan, previous, background=background, lang=lang)
         return why
 
@@ -103,6 +103,7 @@ def reasons_known(
         If one of those asked about was not on the register.
     """
     scored.check_present()
+    policy = model.policy_for(policy)
     tiers, ids = scored.tiers(policy, previous), scored.scores["enterprise_id"]
     behind = evidence(known, ids=ids)
     return (

@@ -16,9 +16,9 @@ from tierkit.features import BY_NAME, build
 from tierkit.records import TIERS
 from tierkit.records.known import Source, known
 from tierkit.results import Result, plain
+from tierkit.scores.expert import CreditCard
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.risk import RiskModel
-from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["ABSENT", "DIRECTIONS", "Changes", "changes", "effects", "features_held", "span"]
 
@@ -30,7 +30,7 @@ DIRECTIONS = ("better", "worse")
 _TOP = 3
 
 
-def effects(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def effects(risk: RiskModel, credit: CreditCard, X: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the contribution of each feature to both scores: log-odds of risk, points of credit.
 
     Examples
@@ -38,6 +38,7 @@ def effects(risk: RiskModel, credit: CreditScorecard, X: pd.DataFrame) -> dict[s
     >>> X = pd.DataFrame({"findings_1y": np.repeat([0.0, 3.0], 200)})
     >>> y = np.tile([0, 0, 0, 1], 100) | np.repeat([0, 1], 200)
     >>> y[200::5] = 0
+    >>> from tierkit.scores.scorecard import CreditScorecard
     >>> added = effects(RiskModel(n_trees=5).fit(X, y), CreditScorecard().fit(X, y), X)
     >>> bool(added["risk"]["findings_1y"].iloc[-1] > 0 > added["credit"]["findings_1y"].iloc[-1])
     True
@@ -181,7 +182,7 @@ class Changes(Result):
 
 def changes(
     risk: RiskModel,
-    credit: CreditScorecard,
+    credit: CreditCard,
     tiers: pd.DataFrame,
     X: pd.DataFrame,
     last_tiers: pd.DataFrame,
@@ -196,7 +197,7 @@ def changes(
     Parameters
     ----------
     risk : RiskModel
-    credit : CreditScorecard
+    credit : CreditScorecard, ExpertCard or NoCredit
         Both dates are explained by these; tiers that other models gave must not be compared by them.
     tiers, last_tiers : DataFrame
         With ``enterprise_id`` and ``tier``, of each date.
@@ -246,7 +247,7 @@ def changes(
 
 def _moved(
     risk: RiskModel,
-    credit: CreditScorecard,
+    credit: CreditCard,
     ids: pd.Index,
     direction: str,
     last_X: pd.DataFrame,

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from tierkit import texts
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import FEATURES, GROUPS, is_structure
+from tierkit.scores.expert import CreditCard
 from tierkit.scores.risk import RiskModel
-from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["code_book", "code_books", "reason_codes", "strongest"]
 
 
 def reason_codes(
     risk: RiskModel,
-    credit: CreditScorecard,
+    credit: CreditCard,
     X: pd.DataFrame,
     k: int = 3,
     *,
@@ -28,7 +28,7 @@ def reason_codes(
     Parameters
     ----------
     risk : RiskModel
-    credit : CreditScorecard
+    credit : CreditScorecard, ExpertCard or NoCredit
     X : DataFrame of shape (n, any)
         Features, one row per enterprise.
     k : int, default=3
@@ -58,6 +58,7 @@ def reason_codes(
     >>> X = pd.DataFrame({"findings_1y": np.repeat([0.0, 3.0], 200)})
     >>> y = np.tile([0, 0, 0, 1], 100) | np.repeat([0, 1], 200)
     >>> y[200::5] = 0
+    >>> from tierkit.scores.scorecard import CreditScorecard
     >>> codes = reason_codes(RiskModel(n_trees=5).fit(X, y), CreditScorecard().fit(X, y), X, k=1)
     >>> codes.columns.tolist()
     ['risk_reason_1', 'risk_effect_1', 'credit_reason_1', 'credit_effect_1']

@@ -105,7 +105,9 @@ def explained(
     if model.ensemble is not None:
         told = model.certainty_of(scored, policy, previous)
         sure = {
-            str(row["enterprise_id"]): {name: row[name] for name in _CERTAINTY}
+            str(row["enterprise_id"]): {
+                name: None if pd.isna(row[name]) else row[name] for name in _CERTAINTY
+            }
             for row in told.to_dict("records")
         }
     for reasons in why:

@@ -18,9 +18,9 @@ from tierkit.explain.changes import Changes, effects, span
 from tierkit.features import BY_NAME, NEVER_DAYS, Feature
 from tierkit.records import LEVELS, SHANGHAI, TIERS, Place
 from tierkit.results import Result, plain
+from tierkit.scores.expert import CreditCard
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.risk import RiskModel
-from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["Portraits", "portraits"]
 
@@ -174,7 +174,7 @@ class Portraits(Result):
 
 def portraits(
     risk: RiskModel,
-    credit: CreditScorecard,
+    credit: CreditCard,
     X: pd.DataFrame,
     tiers: pd.DataFrame,
     *,
@@ -187,7 +187,7 @@ def portraits(
     Parameters
     ----------
     risk : RiskModel
-    credit : CreditScorecard
+    credit : CreditScorecard, ExpertCard or NoCredit
     X : DataFrame
         Features, indexed by ``enterprise_id``.
     tiers : DataFrame
@@ -217,6 +217,7 @@ def portraits(
     >>> from tierkit.features import build
     >>> X = build("data/synthetic", "2024-12-30")
     >>> risk = RiskModel(n_trees=5).fit(X[["findings_2y"]], X["complaints_1y"] > 0)
+    >>> from tierkit.scores.scorecard import CreditScorecard
     >>> credit = CreditScorecard().fit(X[["adverse_2y"]], X["adverse_open"] > 0)
     >>> tiers = X.reset_index()[["enterprise_id"]].assign(distance_risk=0.1, distance_credit=-5.0)
     >>> tiers["tier"] = np.where(X["findings_2y"] > 0, "T3", "T1")
@@ -274,7 +275,7 @@ def _base(risk: RiskModel, rows: pd.DataFrame, added: pd.DataFrame) -> float:
     return float((margin - added.to_numpy(np.float64).sum(axis=1)).mean())
 
 
-def _best(credit: CreditScorecard, rows: pd.DataFrame, added: pd.DataFrame) -> float:
+def _best(credit: CreditCard, rows: pd.DataFrame, added: pd.DataFrame) -> float:
     points = credit.points(rows[list(credit.inputs_.names)])
     return float((points - added.to_numpy(np.float64).sum(axis=1)).mean())
 

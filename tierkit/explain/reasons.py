@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,17 +18,20 @@ from tierkit.explain.listing import Listing, listing_of
 from tierkit.explain.trees.contributions import contributions, points_lost
 from tierkit.features import BY_NAME, GROUPS, is_structure
 from tierkit.policy import Policy
-from tierkit.policy.tiers import sentences
+from tierkit.policy.tiers import is_risk_alone, sentences
 from tierkit.records import SHANGHAI, TIER_NAMES, TIERS, Label, Place
 from tierkit.results import Result
+from tierkit.scores.basis import credit_basis
+from tierkit.scores.expert import CreditCard
+from tierkit.scores.manifest import stated_credit
 from tierkit.scores.risk import RiskModel
-from tierkit.scores.scorecard import CreditScorecard
 
 __all__ = ["AXES", "Reason", "Reasons", "plain_value", "reasons"]
 
 AXES = ("risk", "credit")
 _BY_RECORD = ("red_line", "red_line_tier", "escalated")
 """Rules of a tier that name a record."""
+_MAY_LACK = ("distance_risk", "distance_credit", "credit_best", "credit_points")
 NAMED = 3
 """Records that a sentence names; it counts the rest."""
 
@@ -108,6 +111,7 @@ class Reasons(Result):
     policy : str
         Name of the policy.
     tier, credit_grade, tier_reason : str
+        The grade is empty where tiers go by risk alone.
     risk_level : int
     rule : Label
         The rule that gave the tier, as a sentence.
@@ -119,7 +123,8 @@ class Reasons(Result):
     risk_boundaries : tuple of float
         Margins at which the policy's risk level changes.
     credit_best, credit_points : float
-        Points of an enterprise that loses none and has no merit, and own points.
+        Points of an enterprise that loses none and has no merit, and own points; NaN where the model gives no
+        credit.
     credit_boundaries : tuple of float
         Points at which the policy's credit grade changes in the enterprise's sector.
     composite : tuple of float or None
@@ -136,6 +141,8 @@ class Reasons(Result):
         How it came on the list, or that nobody told; None under a policy without one.
     flags : tuple of str
         What the models had not seen when they were trained.
+    credit_from : mapping
+        What a manifest says of credit that was not fitted on records; empty of one that was.
     background : int or None
         Enterprises against which the reasons of risk are measured (interventional values); None where they
         are path-dependent.
@@ -167,6 +174,7 @@ class Reasons(Result):
     unmonitored: bool
     held: bool
     flags: tuple[str, ...]
+    credit_from: Mapping[str, Any] = field(default_factory=dict)
     background: int | None = None
     listed: Listing | None = None
     names: tuple[Label, ...] = TIER_NAMES
@@ -238,12 +246,23 @@ class Reasons(Result):
         return [
             self.rule.text(lang),
             *filter(None, [self.unfounded_sentence(lang), self.list_sentence(lang)]),
-            *(self.distance_sentence(axis, lang) for axis in AXES),
+            *(self.distance_sentence(axis, lang) for axis in self.axes),
             self.risk_sentence(lang),
             *self._facts("risk", lang, top, records),
             self.credit_sentence(lang),
+            *(credit_basis(self.credit_from, lang) if self.has_credit else []),
             *self._facts("credit", lang, top, records),
         ]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The scores that can change the tier: both, or risk alone."""
+        return AXES if self.credit_grade else AXES[:1]
+
+    @property
+    def has_credit(self) -> bool:
+        """Whether the model gives credit points."""
+        return bool(np.isfinite(self.credit_points))
 
     def tier_name(self, tier: str | None = None) -> Label:
         """Return what the policy calls a tier, that of the enterprise if none is given."""
@@ -286,10 +305,14 @@ class Reasons(Result):
         return texts.text("reason.game.background", lang, n=texts.number(self.background))
 
     def credit_sentence(self, lang: str) -> str:
-        """Return the credit in one sentence."""
+        """Return the credit in one sentence, or that there is none."""
+        if not self.has_credit:
+            return texts.text("reason.credit.none", lang)
         points, best = texts.number(self.credit_points, 1), texts.number(self.credit_best, 1)
         gained = sum(reason.effect for reason in self.of("credit") if reason.effect > 0)
         said = {"points": points, "grade": self.credit_grade, "best": best}
+        if not self.credit_grade:
+            return texts.text("reason.credit.uncounted", lang, points=points)
         said["lost"] = texts.number(self.credit_best + gained - self.credit_points, 1)
         if gained:
             return texts.text("reason.credit.merits", lang, gained=texts.number(gained, 1), **said)
@@ -329,10 +352,12 @@ class Reasons(Result):
         """Return everything as plain data for JSON; `from_dict` reads it back."""
         data = asdict(self)
         del data["place"]
+        if not self.credit_from:
+            del data["credit_from"]
         data["rule"] = self.rule._asdict()
         for plain, reason in zip(data["reasons"], self.reasons, strict=True):
             plain["records"] = [record._asdict() for record in reason.records]
-        for name in ("distance_risk", "distance_credit"):
+        for name in _MAY_LACK:
             data[name] = data[name] if np.isfinite(data[name]) else None
         return data
 
@@ -350,7 +375,7 @@ class Reasons(Result):
         known["names"] = tuple(Label(*one) for one in data.get("names", TIER_NAMES))
         known["listed"] = Listing.from_dict(data["listed"]) if data.get("listed") else None
         known["composite"] = tuple(data["composite"]) if data["composite"] else None
-        for name in ("distance_risk", "distance_credit"):
+        for name in _MAY_LACK:
             known[name] = float("nan") if data[name] is None else data[name]
         return cls(**known)
 
@@ -366,7 +391,7 @@ class Reasons(Result):
 
 def reasons(
     risk: RiskModel,
-    credit: CreditScorecard,
+    credit: CreditCard,
     X: pd.DataFrame,
     assigned: pd.DataFrame,
     policy: Policy,
@@ -381,7 +406,7 @@ def reasons(
     Parameters
     ----------
     risk : RiskModel
-    credit : CreditScorecard
+    credit : CreditScorecard, ExpertCard or NoCredit
     X : DataFrame
         Features, indexed by ``enterprise_id``.
     assigned : DataFrame
@@ -412,6 +437,7 @@ def reasons(
     >>> from tierkit.policy.tiers import assign
     >>> X = pd.DataFrame({"findings_1y": np.repeat([0.0, 3.0], 200)}, index=[f"e{i}" for i in range(400)])
     >>> y = np.r_[np.repeat([0, 1], [180, 20]), np.repeat([0, 1], [100, 100])]
+    >>> from tierkit.scores.scorecard import CreditScorecard
     >>> risk, credit = RiskModel(n_trees=20).fit(X, y), CreditScorecard().fit(X, y)
     >>> scores = pd.DataFrame({"enterprise_id": X.index, "sector": "food"})
     >>> scores["risk_probability"], scores["credit_points"] = risk.predict_proba(X)[:, 1], credit.points(X)
@@ -429,7 +455,8 @@ def reasons(
     values, base = contributions(risk, row, background)
     losses = points_lost(credit, row)
     margin = float(risk.margin(row[list(risk.inputs_.names)])[0])
-    points = losses.best - float(losses.lost.to_numpy().sum())
+    best = float("nan") if credit.kind == "none" else losses.best
+    points = best - float(losses.lost.to_numpy().sum())
     calibrated = risk.calibration_
     own, average = (float(calibrated.log_odds([m])[0]) for m in (margin, base))
     # The calibration bends the margin; each reason is stretched alike, so that they still add up.
@@ -462,7 +489,7 @@ def reasons(
         policy=policy.name,
         tier=str(known["tier"]),
         risk_level=int(known["risk_level"]),
-        credit_grade=str(known["credit_grade"]),
+        credit_grade="" if pd.isna(known["credit_grade"]) else str(known["credit_grade"]),
         tier_reason=str(known["tier_reason"]),
         rule=Label(*(sentences(tier, policy, each).iloc[0] for each in ("zh", "en"))),
         reasons=tuple(found),
@@ -470,9 +497,11 @@ def reasons(
         risk_margin=margin,
         risk_probability=float(calibrated.probability([margin])[0]),
         risk_boundaries=_margins(risk, policy["scoring.risk_cutoffs"]),
-        credit_best=losses.best,
+        credit_best=best,
         credit_points=points,
-        credit_boundaries=tuple(float(cut) - offset for cut in policy["scoring.credit_cutoffs"]),
+        credit_boundaries=tuple(
+            float(cut) - offset for cut in (() if is_risk_alone(policy) else policy["scoring.credit_cutoffs"])
+        ),
         composite=composite,
         distance_risk=float(known["distance_risk"]),
         distance_credit=float(known["distance_credit"]),
@@ -482,6 +511,7 @@ def reasons(
         listed=listing_of(policy, enterprise_id, on=bool(known["unmonitored"])),
         held=bool(known["held"]),
         flags=_flags(risk, credit, row),
+        credit_from={} if credit.kind == "records" else stated_credit(credit),
         background=None if background is None else len(background),
         lang=lang,
         place=policy.place or SHANGHAI,
@@ -520,7 +550,7 @@ def _margins(risk: RiskModel, cutoffs: Iterable[float]) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _flags(risk: RiskModel, credit: CreditScorecard, row: pd.DataFrame) -> tuple[str, ...]:
+def _flags(risk: RiskModel, credit: CreditCard, row: pd.DataFrame) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for model in (risk, credit):
         flags = model.check(row[list(model.inputs_.names)])

@@ -23,6 +23,7 @@ from tierkit.records.arguments import InputError, day_of, described
 if TYPE_CHECKING:
     from tierkit import records
     from tierkit.policy import Policy
+    from tierkit.policy.files.points_file import PointsTable
 
 __all__ = ["BadInputError", "Checks", "Fault", "Location", "cores", "folder_place", "listed", "nearest"]
 
@@ -250,6 +251,23 @@ class Checks:
             self.note(place, f"'{name_or_path}' is not text", "Give a TOML file in UTF-8.")
         except OSError as error:
             self.note(place, f"'{name_or_path}': {error.strerror}", "Give a file that can be read.")
+        return None
+
+    def points(
+        self, place: str, given: Location | None, where: "records.Place", structure: bool
+    ) -> "PointsTable | None":
+        """Record every problem of an expert's table of points; return it if there is none."""
+        from tierkit.policy import PolicyError
+        from tierkit.scores.expert import card_of
+
+        if given is None:
+            return None
+        try:
+            return card_of(Path(given), where, structure=structure).source
+        except PolicyError as error:
+            for one in error.problems:
+                at = f"{place} {one.place}" if one.line is None else f"{place} {one.place}, line {one.line}"
+                self.note(at, one.message, f"{one.remedy[:1].upper()}{one.remedy[1:]}.")
         return None
 
     def place(self, place: str, given: Any) -> "records.Place | None":

@@ -30,10 +30,11 @@ from tierkit.records.parquet import read_whole
 from tierkit.report import City, data_hash, sheets, write_dossiers
 from tierkit.report import city_page as write_page
 from tierkit.report.city_page import MOST_ROWS, select
+from tierkit.scores.basis import credit_basis
 from tierkit.scores.model import Model
 from tierkit.scores.score_file import agencies_of, read_scores
 from tierkit.scores.worth import age, useless
-from tierkit.texts import LANGUAGES, paragraph
+from tierkit.texts import ALONE, LANGUAGES, paragraph
 
 __all__ = ["CityPage", "city_page"]
 
@@ -303,10 +304,11 @@ def _same_policy(
     checks: Checks, model: Model, policy: Policy | None, about: Mapping[str, Any]
 ) -> Policy | None:
     """Return the policy under which the tiers were given; record a problem if it is not at hand."""
-    name = about["policy_name"]
+    name = str(about["policy_name"])
+    name = name.removesuffix(ALONE) if model.risk_alone else name
     known = [policy] if policy else [model.policy, *([Policy.load(name)] if name in presets() else [])]
     day = date.fromisoformat(about["as_of"])
-    for one in (one.at(model.place, day) for one in known):
+    for one in (model.policy_for(one.at(model.place, day)) for one in known):
         if one.hash == about["policy"]:
             return one
     message = f"the tiers were given under '{name}', whose text is not at hand"
@@ -432,6 +434,7 @@ def _page(
         rows=chosen, scored=len(scored.rows), as_of=about["as_of"], policy=about["policy_name"], facts=facts,
         portraits=shown, dossiers=made, decisions=decisions, explain=command,
         place=scored.files.place, far=_far(scored), origin=_origin(scored), useless=_useless(scored),
+        credit=_credit(scored),
         names=TIER_NAMES if scored.policy is None else scored.policy.tier_names,
     )  # fmt: skip
     write_page(city, draft / "index.html")
@@ -469,6 +472,14 @@ def _useless(scored: _Scored) -> dict[str, str]:
     if not found:
         return {}
     return {lang: paragraph((one.sentence(lang) for one in found), lang) for lang in LANGUAGES}
+
+
+def _credit(scored: _Scored) -> dict[str, str]:
+    """Return by language that credit was not fitted on records, as the file of scores says."""
+    about = scored.about.get("credit")
+    if not isinstance(about, Mapping):
+        return {}
+    return {lang: paragraph(credit_basis(about, lang), lang) for lang in LANGUAGES}
 
 
 def _far(scored: _Scored) -> dict[str, str]:

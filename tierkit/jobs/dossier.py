@@ -185,6 +185,7 @@ def explain(
         chosen = checks.in_place("policy", meant or loaded.policy, loaded.place, day)
         checks.settle()
         assert chosen is not None
+        chosen = loaded.policy_for(chosen)
         warn_of_rule(chosen)
         on_lists = None if scores is None else _lists(checks, scores, loaded, chosen, day, enterprise)
         opened = open_folder(data)

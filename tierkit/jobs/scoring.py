@@ -38,6 +38,8 @@ from tierkit.records.known import TIMED, Known, check_recorded, known
 from tierkit.records.parquet import is_sealed, is_sound, read_sealed, verify_seal, write_sealed
 from tierkit.records.rows import cell_problems, check_rows
 from tierkit.results import Result
+from tierkit.scores.basis import credit_basis
+from tierkit.scores.manifest import stated_credit
 from tierkit.scores.model import Model
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.score_file import CERTAINTY, read_scores, score_schema
@@ -268,6 +270,7 @@ def score(
         with checks.blame("data", "Give records of the model's place."):
             loaded.check_place(folder.place)
         assert meant is not None
+        meant = loaded.policy_for(meant)
         warn_of_rule(meant)
         for one in (loaded.risk, *(loaded.ensemble.members if certainty and loaded.ensemble else ())):
             one.set_params(num_threads=threads)
@@ -324,6 +327,7 @@ def _grounds(job: _Job) -> dict[str, list[str]]:
     about = job.model.manifest
     return {
         lang: [
+            *credit_basis(about.get("credit", {}), lang),
             *origin(job.policy, lang),
             *age(about.get("as_of", job.day), job.day, lang),
             *(one.sentence(lang) for one in useless(about)),
@@ -478,6 +482,7 @@ def _key(job: _Job, folder: Folder, chunk_rows: int) -> dict[str, Any]:
         "reasons": job.reasons,
         "certainty": _ensemble_digest(job.model) if job.certainty else "",
         "chunk_rows": chunk_rows,
+        **({} if job.model.credit.kind == "records" else {"credit": stated_credit(job.model.credit)}),
     }
 
 

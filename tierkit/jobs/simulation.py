@@ -27,12 +27,15 @@ from tierkit.jobs.scoring import warn_of_unknown
 from tierkit.policy import Policy, PolicyWarning, presets
 from tierkit.policy.files.reading import parse, read_file
 from tierkit.policy.ladders import FloorCheck
-from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import assign, by_risk_alone
 from tierkit.policy.tiers import listed as on_lists
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset, read_dataset
 from tierkit.report import RunReport, floor_checks, index
+from tierkit.scores.basis import credit_basis
+from tierkit.scores.manifest import stated_credit
 from tierkit.scores.model import Model
+from tierkit.texts import LANGUAGES, paragraph
 
 __all__ = [
     "KAPPA",
@@ -226,7 +229,11 @@ def simulate(
         checks.settle()
         for one in chosen:
             warn_of_unknown(one, pd.Series(world.ids))
-        scores, tiers = _scored(model, records, chosen, threads, checks, insist)
+        loaded = _model(model, records, chosen, checks, insist)
+        if loaded is not None and loaded.risk_alone:
+            of_models = {one.name for one in _on_models(chosen)}
+            chosen = [by_risk_alone(one) if one.name in of_models else one for one in chosen]
+        scores, tiers = _scored(loaded, records, chosen, threads)
         strengths = sorted(set(asked))
         headline = min(strengths, key=lambda one: abs(one - KAPPA))
         comparison = compare(
@@ -250,6 +257,9 @@ def simulate(
             "as_of": world.date.isoformat(),
             "world_hash": world.parameters.hash,
         }
+        if loaded is not None and loaded.credit.kind != "records":
+            about = stated_credit(loaded.credit)
+            facts |= {f"credit_{lang}": paragraph(credit_basis(about, lang), lang) for lang in LANGUAGES}
         taken = None
         if apart:
             taken = headlines_apart(
@@ -478,19 +488,23 @@ def _city(
         return records, world_of(records, horizon_weeks=weeks)
 
 
-def _scored(
-    model: Location | None,
-    data: Dataset | None,
-    policies: Sequence[Policy],
-    threads: int,
-    checks: Checks,
-    insist: bool,
-) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
-    """Return everybody's scores at the end of the records, and tier under each policy that rests on them."""
+def _model(
+    model: Location | None, data: Dataset | None, policies: Sequence[Policy], checks: Checks, insist: bool
+) -> Model | None:
+    """Return the model whose scores the tiers rest on, if one is given for records."""
     if model is None or data is None:
         warn_of_rule_scores(policies)
-        return None, None
+        return None
     loaded = Model.load(model, insist=insist)
     checks.worth("model", loaded.manifest, insist)
+    return loaded
+
+
+def _scored(
+    loaded: Model | None, data: Dataset | None, policies: Sequence[Policy], threads: int
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Return everybody's scores at the end of the records, and tier under each policy that rests on them."""
+    if loaded is None or data is None:
+        return None, None
     scores = loaded.score(data, str(data.manifest["as_of"]), threads=threads)
     return scores, tiers_under(scores, policies, data)

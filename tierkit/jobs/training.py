@@ -15,6 +15,7 @@ from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, place_of, validate
 from tierkit.scores.baselines import FEW_EVENTS, ahead
+from tierkit.scores.basis import credit_basis
 from tierkit.scores.fitting import LEVELS, Level
 from tierkit.scores.train import train as fit
 from tierkit.scores.training_rows import Scheme
@@ -50,8 +51,17 @@ class Training:
         return {
             "risk, later inspections": self.manifest["risk"]["metrics"]["test"],
             "risk, later equal-chance audits": self.manifest["risk"]["metrics"]["test_random_audits"],
-            "credit, enterprises held out": self.manifest["credit"]["metrics"],
+            **(
+                {"credit, enterprises held out": self.manifest["credit"]["metrics"]}
+                if "metrics" in self.manifest["credit"]
+                else {}
+            ),
         }
+
+    @property
+    def credit(self) -> list[str]:
+        """That credit comes from an expert's table, or is not given, where it was not fitted on records."""
+        return credit_basis(self.manifest["credit"], "en")
 
     @property
     def too_few(self) -> list[str]:
@@ -76,6 +86,7 @@ class Training:
         return {
             "folder": str(self.folder),
             "manifest": dict(self.manifest),
+            **({"credit": self.credit} if self.credit else {}),
             "too_few_to_judge_by": self.too_few,
             "ahead_of_the_model": self.ahead,
         }
@@ -93,6 +104,8 @@ def train(
     budget: int = 0,
     bootstrap: int = 0,
     structure: bool = False,
+    credit_table: Location | None = None,
+    risk_alone: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Training:
@@ -108,8 +121,10 @@ def train(
         Folder of the model; an older model there is replaced.
     policy : Policy, or name or path of one
         The policy that the model is trained for; if absent, that of the past of the place of the records.
-    scheme, level, seed, budget, bootstrap, structure, threads
+    scheme, level, seed, budget, bootstrap, structure, risk_alone, threads
         As for `tierkit.scores.train.train`.
+    credit_table : path, optional
+        An expert's table of points, a TOML file, from which credit is taken instead of from records.
     progress : Progress
 
     Returns
@@ -122,6 +137,8 @@ def train(
         With everything that is wrong with the arguments; then nothing is written.
     DataError
         If the tables break the contract, or the records are too few or reach back too little.
+    PolicyError
+        If the table of points that the policy carries cannot be used.
 
     Examples
     --------
@@ -145,10 +162,16 @@ def train(
         )
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
+    if credit_table is not None:
+        checks.file("credit_table", credit_table)
+        if risk_alone:
+            checks.note("risk_alone", "there is no credit by risk alone", "Leave it out, or `credit_table`.")
     folder = checks.out_folder("out", out, "model")
     checks.settle()
     with checks.writing() as replaced:
         meant = checks.in_place("policy", meant, place_of(source))
+        checks.settle()
+        table = checks.points("credit_table", credit_table, place_of(source), structure)
         checks.settle()
         problems = validate(source)
         if problems:
@@ -157,6 +180,6 @@ def train(
             model = fit(
                 source, day, meant, out=folder, seed=seed, scheme=cast(Scheme, scheme),
                 level=cast(Level, level), budget=budget, bootstrap=bootstrap, structure=structure,
-                threads=threads, progress=progress,
+                credit_table=table, risk_alone=risk_alone, threads=threads, progress=progress,
             )  # fmt: skip
     return Training(folder, replaced, dict(model.manifest))

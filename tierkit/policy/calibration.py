@@ -266,11 +266,20 @@ def calibrate(
     >>> round(float(done.shares_frame()["share"][0]), 2)  # of risk level 1, which is to have 0.62
     0.62
     """
+    import pandas as pd
+
+    from tierkit.policy.tiers import by_risk_alone
     from tierkit.policy.tiers import cutoffs as setting
     from tierkit.policy.tiers.rule import is_composite
     from tierkit.records.gate import scores_of
 
     base = policy_of(policy)
+    if (
+        isinstance(scores, pd.DataFrame)
+        and "credit_points" in scores
+        and scores["credit_points"].isna().all()
+    ):
+        base = by_risk_alone(base)
     day = None if as_of is None else day_of(as_of)
     here = _place(base, place)
     if base.oracle:
@@ -299,7 +308,7 @@ def calibrate(
     risk, points = setting.values_of(base, used)
     found = setting.cutoffs(base, risk, points, aims)
     if not is_composite(base):
-        del found[setting.COMPOSITE]
+        found.pop(setting.COMPOSITE, None)
     if risk_cutoffs is not None:
         found[setting.RISK] = [float(one) for one in risk_cutoffs]
     reference = ", ".join(filter(None, (
@@ -505,7 +514,7 @@ def _cutoffs(
                 yield Cutoff(path, k + 1, value, nan, nan, nan)
             else:
                 yield _with_interval(path, k + 1, value, ordered, share)
-    if setting.LISTED[0] in found:
+    if set(setting.LISTED) <= found.keys():
         highest, least = (found[one] for one in setting.LISTED)
         fine = np.sort(risk[points >= least])
         yield _with_interval(setting.LISTED[0], 1, highest, fine, float((fine <= highest).mean()))
@@ -524,16 +533,16 @@ def _shares(policy: Policy, scores: pd.DataFrame, called: str, aims: Any, given:
     import numpy as np
 
     from tierkit.policy.tiers import cutoffs as setting
-    from tierkit.policy.tiers.rule import is_composite, lists_by_rule
+    from tierkit.policy.tiers.rule import is_composite, is_risk_alone, lists_by_rule
 
-    placed = setting.placed(policy, scores)
+    placed, alone = setting.placed(policy, scores), is_risk_alone(policy)
     here = placed.in_scope
     n = int(here.sum())
     levels = [str(k + 1) for k in range(len(aims.risk))]
     listed = [policy["lists.unmonitored.target_share"]] if lists_by_rule(policy) else []
     for kind, codes, names, targets in (
         ("risk_level", placed.level, levels, () if given else aims.risk),
-        ("credit_grade", placed.grade, GRADES[: len(aims.credit)], aims.credit),
+        ("credit_grade", placed.grade, () if alone else GRADES[: len(aims.credit)], aims.credit),
         ("tier", placed.tier, TIERS, aims.tiers if is_composite(policy) else ()),
         ("unmonitored", np.where(placed.unmonitored, 0, 1), ("yes",) * len(listed), listed),
     ):

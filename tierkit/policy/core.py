@@ -25,6 +25,7 @@ from tierkit.policy.files.loading import (
     presets,
     read,
 )
+from tierkit.policy.files.points_file import PointsTable
 from tierkit.policy.files.problems import PolicyError, PolicyProblem, PolicyWarning
 from tierkit.policy.files.reading import (
     STATUSES,
@@ -333,6 +334,11 @@ class Policy(Result):
         return tuple(own[one].value if one in own else LEVELS["tier"][one] for one in TIERS)
 
     @property
+    def credit_table(self) -> PointsTable | str | None:
+        """The expert's table of credit points that it carries; name and digest alone if not at hand."""
+        return self.meta.credit_table
+
+    @property
     def oracle(self) -> bool:
         """Whether scores are the true probabilities, which only a synthetic world knows."""
         return self.meta.oracle
@@ -559,6 +565,10 @@ def diff(a: PolicyLike, b: PolicyLike) -> pd.DataFrame:
         for path, one in b.parameters.items()
         if a.parameters[path].value != one.value
     ]
+    if a.credit_table != b.credit_table:
+        carried = (a.credit_table, b.credit_table)
+        named = (one.pinned if isinstance(one, PointsTable) else one or "" for one in carried)
+        rows.append(("meta.credit_table", *named, "name", b.meta.document))
     if a.oracle != b.oracle:
         rows.append(("meta.oracle", a.oracle, b.oracle, "yes/no", b.meta.document))
     return pd.DataFrame(rows, columns=["parameter", "a", "b", "unit", "source"], dtype=object)

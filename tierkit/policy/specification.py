@@ -193,8 +193,10 @@ def _numbers(
 _SCORING = (
     _choice("scoring.basis", ("rule", "model"), ("评分依据", "basis of scores"),
             ("等级依据规则分还是模型分", "whether tiers rest on the rule score or on the models")),
-    _choice("scoring.logic", ("matrix", "composite"), ("分级逻辑", "tier logic"),
-            ("风险与信用二维矩阵，或合成一个综合分", "risk × credit matrix, or one composite score")),
+    _choice("scoring.logic", ("matrix", "composite", "risk"), ("分级逻辑", "tier logic"),
+            ("风险与信用二维矩阵，或合成一个综合分，或仅按风险（等级矩阵首列，红线记录除外）",
+             "risk × credit matrix, or one composite score, or risk alone (the matrix's first column, red "
+             "lines apart)")),
     _numbers("scoring.risk_cutoffs", "probability", (1, 2, 3), 0, 1, ("风险分界", "risk cut-offs"),
              ("达到分界即进入较高风险级",
               "a probability at or above a cut-off belongs to the higher risk level"),

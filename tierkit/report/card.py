@@ -15,6 +15,8 @@ from tierkit import plot, texts
 from tierkit.evaluate.assessment import PARTS, Assessment
 from tierkit.folders import whole_file
 from tierkit.report.page import Words, figure, render
+from tierkit.scores.basis import credit_basis
+from tierkit.scores.manifest import stated_credit
 from tierkit.scores.model import Model
 from tierkit.scores.worth import useless
 
@@ -100,6 +102,7 @@ def model_card(model: Model, found: Assessment, out: str | Path | None = None) -
         found=found,
         trained=_trained(words, model),
         useless=useless(model.manifest),
+        credit=[] if model.credit.kind == "records" else [partial(_credit, stated_credit(model.credit))],
         sections=sections,
         limits=range(1, _LIMITS + 1),
         facts={**found.facts, "scheme": model.manifest["scheme"], "level": model.manifest["risk"]["level"]},
@@ -108,6 +111,10 @@ def model_card(model: Model, found: Assessment, out: str | Path | None = None) -
         with whole_file(Path(out)) as draft:
             draft.write_text(page, encoding="utf-8")
     return page
+
+
+def _credit(about: Mapping[str, Any], lang: str) -> str:
+    return texts.paragraph(credit_basis(about, lang), lang)
 
 
 def _trained(words: Words, model: Model) -> _Section:

@@ -67,6 +67,8 @@ class City:
         What the policy calls the tiers, from T1 on.
     origin : mapping of str to str
         Language → where the cut-offs of the policy come from; empty where the policy is not at hand.
+    credit : mapping of str to str
+        Language → that credit was not fitted on records, where that is so.
     useless : mapping of str to str
         Language → which models are no better than chance, with the figures; empty where none is.
     """
@@ -85,6 +87,7 @@ class City:
     names: tuple[Label, ...] = TIER_NAMES
     origin: Mapping[str, str] = field(default_factory=dict)
     useless: Mapping[str, str] = field(default_factory=dict)
+    credit: Mapping[str, str] = field(default_factory=dict)
 
 
 def select(

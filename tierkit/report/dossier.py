@@ -24,6 +24,7 @@ from tierkit.records.repair_rules import RepairRule, rule_on
 from tierkit.report.page import Words, figure, render
 from tierkit.report.sheets import Sheet
 from tierkit.report.waterfall import waterfall
+from tierkit.scores.basis import credit_basis
 from tierkit.scores.worth import Worth, age
 
 __all__ = ["dossier", "write_dossiers"]
@@ -108,10 +109,11 @@ def dossier(
         origin=[*origin(policy, lang), *age(case.facts.get("trained") or as_of, as_of, lang)],
         elsewhere=from_elsewhere(policy),
         useless=[Worth(**one).sentence(lang) for one in case.facts.get("useless", ())],
+        credit=credit_basis(reasons.credit_from, lang),
         certainty=_certainty(case, lang),
         figure=waterfall(case, words, "waterfall", top=_TOP),
         composite=_composite(case, policy),
-        scales=[_risk_scale(case), _credit_scale(case)],
+        scales=[_risk_scale(case), *([_credit_scale(case)] if reasons.has_credit else [])],
         facts_of={group: _facts(case, group, lang) for group in GROUPS},
         structure_apart=not any(is_structure(one.feature) for one in reasons.of("credit")),
         units=_units(case),
@@ -189,10 +191,10 @@ def write_dossiers(
 def _units(case: Sheet) -> list[dict[str, Any]]:
     """Return the columns of effects: heading, first and last value, and number of digits."""
     reasons = case.reasons
-    columns = [
-        {"axis": "risk", "digits": 2, "start": reasons.risk_base, "end": reasons.risk_margin},
-        {"axis": "credit", "digits": 1, "start": reasons.credit_best, "end": reasons.credit_points},
-    ]
+    columns = [{"axis": "risk", "digits": 2, "start": reasons.risk_base, "end": reasons.risk_margin}]
+    if reasons.has_credit:
+        ends = {"start": reasons.credit_best, "end": reasons.credit_points}
+        columns.append({"axis": "credit", "digits": 1, **ends})
     if reasons.composite is not None:
         start, rounding, end = reasons.composite
         columns.append({"axis": "composite", "digits": 1, "start": start + rounding, "end": end})
@@ -258,14 +260,14 @@ def _certainty(case: Sheet, lang: str) -> list[str]:
         return [texts.text("dossier.certainty.none", lang)]
     return [
         texts.text(
-            "dossier.certainty",
+            "dossier.certainty.risk" if case.reasons.credit_from else "dossier.certainty",
             lang,
             members=int(sure["members"]),
             agree=round(sure["tier_agreement"] * sure["members"]),
             share=texts.percent(sure["tier_agreement"]),
             interval=texts.interval(sure["low"], sure["high"], share=True),
             level=round(sure["level_agreement"] * sure["members"]),
-            grade=round(sure["grade_agreement"] * sure["members"]),
+            grade=round((sure["grade_agreement"] or 0.0) * sure["members"]),
         )
     ]
 

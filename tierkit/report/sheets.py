@@ -226,7 +226,7 @@ def sheets(
     ('1987-04-18', None, ['as_of', 'data_hash', 'policy_hash', 'version'])
     """
     with opened(data, as_of, threads=threads) as known:
-        chosen = (model.policy if policy is None else policy).at(model.place, known.day)
+        chosen = model.policy_for((model.policy if policy is None else policy).at(model.place, known.day))
         told = list(
             explained(
                 model, known, ids, chosen, previous,

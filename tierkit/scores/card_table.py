@@ -14,7 +14,7 @@ from tierkit.scores.binning import woe
 from tierkit.scores.content import count, known, maybe, number, record, refuse, series, text
 from tierkit.scores.inputs import Inputs
 
-__all__ = ["BASE", "check_bins", "check_numbers", "check_rows", "rows_of", "table_of", "typed"]
+__all__ = ["BASE", "COLUMNS", "check_bins", "check_numbers", "check_rows", "rows_of", "table_of", "typed"]
 
 BASE = "(base)"
 """Feature name of the table's first row, which every enterprise gets: the intercept."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tierkit.scores.baselines import ahead
+from tierkit.scores.basis import credit_basis
 from tierkit.scores.worth import useless
 from tierkit.texts import number, text
 
@@ -30,7 +31,8 @@ def doubts(manifest: Mapping[str, Any], lang: str) -> list[str]:
     """
     about = manifest.get("risk", {})
     table = about.get("baselines", {}).get("test", [])
-    said = [one.sentence(lang) for one in useless(manifest)]
+    said = credit_basis(manifest.get("credit", {}), lang)
+    said += [one.sentence(lang) for one in useless(manifest)]
     said += [
         text(
             "model.ahead", lang, score=text(f"card.baseline.{one['score'].replace(' ', '_')}", lang),

@@ -31,7 +31,9 @@ from tierkit.features import monotone
 from tierkit.policy import Policy
 from tierkit.policy.tiers import assign
 from tierkit.policy.tiers.drift import unheeded
+from tierkit.policy.tiers.rule import is_risk_alone
 from tierkit.scores.content import anything, known, mapping, read_json, record, refuse, series, text
+from tierkit.scores.expert import CreditCard
 from tierkit.scores.fitting import SETTINGS, Level
 from tierkit.scores.metrics import wilson_interval
 from tierkit.scores.model_folder import ENSEMBLE, MOST_BYTES
@@ -64,7 +66,7 @@ class Ensemble:
     ----------
     members : tuple of RiskModel
     cards : tuple of CreditScorecard
-        One for each member.
+        One for each member; none where credit was not fitted on records, so that no sample moves it.
     """
 
     members: tuple[RiskModel, ...]
@@ -74,7 +76,7 @@ class Ensemble:
     def fit(
         cls,
         rows: TrainingRows,
-        snapshots: TrainingRows,
+        snapshots: TrainingRows | None,
         split: Split,
         members: int = 20,
         settings: Mapping[str, float] = SETTINGS,
@@ -90,8 +92,8 @@ class Ensemble:
         ----------
         rows, split, settings, level, seed, threads
             As for `tierkit.scores.refitting.refit_risk`.
-        snapshots : TrainingRows
-            As from `tierkit.scores.training_rows.credit_frame`.
+        snapshots : TrainingRows or None
+            As from `tierkit.scores.training_rows.credit_frame`; None where credit is not fitted on records.
         members : int
             At least 2.
         newest : bool
@@ -118,12 +120,16 @@ class Ensemble:
         if members < 2:
             raise ValueError(f"An ensemble has at least 2 members. Got {members} instead.")
         fitted, cards = [], []
-        signs = {name: sign for name, sign in monotone("credit").items() if name in snapshots.X}
+        signs = monotone("credit")
+        if snapshots is not None:
+            signs = {name: sign for name, sign in signs.items() if name in snapshots.X}
         for member in range(members):
             key = f"bootstrap {seed} {member}"
             sample = replace(rows, weight=rows.weight * _counts(rows, key))
             one = refit_risk(sample, split, settings, level, seed=seed, threads=threads, newest=newest)
             fitted.append(one.risk)
+            if snapshots is None:
+                continue
             again = np.repeat(np.arange(len(snapshots.y)), _counts(snapshots, key))
             card = CreditScorecard(monotone=signs, points_to_double=_SPREAD)
             cards.append(card.fit(snapshots.X.iloc[again], snapshots.y[again]))
@@ -144,7 +150,7 @@ class Ensemble:
         policy: Policy,
         previous: pd.DataFrame | None = None,
         *,
-        card: CreditScorecard,
+        card: CreditCard,
         as_of: date | None = None,
     ) -> pd.DataFrame:
         """Return the share of members that agree with the model on each enterprise.
@@ -160,8 +166,9 @@ class Ensemble:
         previous, as_of
             As for `tierkit.policy.tiers.assign`: the last assignment, from which the model and every member
             start alike, so that what agrees is the tier that is given, hysteresis and dwell included.
-        card : CreditScorecard
-            The model's own, on whose scale the members' log-odds become points.
+        card : CreditScorecard, ExpertCard or NoCredit
+            The model's own, on whose scale the members' log-odds become points. Points that were not fitted
+            on records are the same for all members.
 
         Returns
         -------
@@ -169,7 +176,8 @@ class Ensemble:
             ``enterprise_id``; ``log_odds_sd`` and ``points_sd``, the standard deviations over members;
             ``risk_level``, ``credit_grade`` and ``tier`` of the model; ``level_agreement``,
             ``grade_agreement`` and ``tier_agreement``, the shares of members that give the same, the last
-            with ``low`` and ``high`` (Wilson, as members are few); ``members``.
+            with ``low`` and ``high`` (Wilson, as members are few); ``members``. By risk alone ``points_sd``
+            and ``grade_agreement`` are missing.
 
         Raises
         ------
@@ -181,7 +189,12 @@ class Ensemble:
                 f"'X' and 'scores' must have the same rows. Got {len(X)} and {len(scores)} rows instead."
             )
         own = assign(scores, policy, previous, as_of=as_of)
-        told, points = self.log_odds(X), card.points_of(self.credit_log_odds(X))
+        told = self.log_odds(X)
+        if isinstance(card, CreditScorecard):
+            points = card.points_of(self.credit_log_odds(X))
+        else:
+            points = np.repeat(scores[["credit_points"]].to_numpy(np.float64), told.shape[1], axis=1)
+        spread = points.std(axis=1, ddof=1) if isinstance(card, CreditScorecard) else 0.0 * points[:, 0]
         same = {name: np.zeros(len(scores)) for name in ("risk_level", "credit_grade", "tier")}
         for k in range(told.shape[1]):
             moved = scores.assign(risk_probability=expit(told[:, k]), credit_points=points[:, k])
@@ -190,12 +203,14 @@ class Ensemble:
             for name, count in same.items():
                 count += (other[name] == own[name]).to_numpy()
         n = told.shape[1]
+        if is_risk_alone(policy):
+            same["credit_grade"][:] = np.nan
         low, high = wilson_interval(same["tier"], np.full(len(scores), n))
         return pd.DataFrame(
             {
                 "enterprise_id": own["enterprise_id"],
                 "log_odds_sd": told.std(axis=1, ddof=1),
-                "points_sd": points.std(axis=1, ddof=1),
+                "points_sd": spread,
                 **{name: own[name] for name in same},
                 "level_agreement": same["risk_level"] / n,
                 "grade_agreement": same["credit_grade"] / n,
@@ -228,8 +243,8 @@ class Ensemble:
         _SAVED(data, "")
         if len(data["members"]) < 2:
             refuse("members", "must be at least 2.")
-        if len(data["cards"]) != len(data["members"]):
-            refuse("cards", f"must be as many as the members, {len(data['members'])}.")
+        if data["cards"] and len(data["cards"]) != len(data["members"]):
+            refuse("cards", f"must be as many as the members, {len(data['members'])}, or none.")
         members = _each(
             "members", data["members"], lambda one: RiskModel.from_parts(one["trees"], one["rest"])
         )

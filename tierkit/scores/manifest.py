@@ -29,13 +29,14 @@ from tierkit.scores.content import (
     text,
 )
 from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.expert import CreditCard, ExpertCard
 from tierkit.scores.fitting import LEVELS
 from tierkit.scores.model_folder import FORMAT
 from tierkit.scores.risk import RiskModel
 from tierkit.scores.scorecard import HIGHEST, LOWEST, CreditScorecard
 from tierkit.scores.training_rows import SCHEMES
 
-__all__ = ["check_manifest", "check_parts"]
+__all__ = ["check_manifest", "check_parts", "stated_credit"]
 
 
 _SETTINGS = {"n_trees": count(1), "learning_rate": number(0, 1), "n_leaves": count(2), "min_rows": count(1)}
@@ -101,6 +102,26 @@ _CREDIT = record(
     bands=record(edges=series(_POINTS, 1000), counts=series(count(), 1001)),
     unused=mapping(text()),
 )
+_OF_TABLE = record(
+    kind=known("table"),
+    title=record(zh=text(), en=text()),
+    document=text(),
+    date=day,
+    file=text(),
+    sha256=digest,
+    rows=count(1),
+    assumed=count(),
+)
+_OF_NONE = record(kind=known("none"))
+
+
+def _of_credit(value: Any, place: str) -> None:
+    """Refuse what training says of no source of credit: only what is not of records states its kind."""
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    form = {"table": _OF_TABLE, "none": _OF_NONE}.get(kind, _CREDIT) if isinstance(kind, str) else _CREDIT
+    form(value, place)
+
+
 _STATED = record(name=text(), hash=digest)
 _MANIFEST = record(
     format=known(FORMAT),
@@ -110,7 +131,7 @@ _MANIFEST = record(
     scheme=known(*SCHEMES),
     seed=count(),
     risk=_RISK,
-    credit=_CREDIT,
+    credit=_of_credit,
     features=record(risk=series(text(), apart=True), credit=series(text(), apart=True)),
     policy=_STATED,
     place=_STATED,
@@ -129,11 +150,8 @@ def check_manifest(manifest: Mapping[str, Any]) -> None:
     ContentError
     """
     _MANIFEST(manifest, "")
-    bands = manifest["credit"]["bands"]
-    if len(bands["counts"]) != len(bands["edges"]) + 1 or not any(bands["counts"]):
-        refuse("credit.bands.counts", "must be one more than the edges, and not all 0.")
-    if any(a >= b for a, b in zip(bands["edges"], bands["edges"][1:], strict=False)):
-        refuse("credit.bands.edges", "must ascend.")
+    if "kind" not in manifest["credit"]:
+        _check_bands(manifest["credit"]["bands"])
     split = manifest["risk"]["split"]
     days = [split["first"], split["calibrate_from"], split["test_from"], manifest["as_of"]]
     if not EARLIEST.isoformat() <= min(days) <= max(days) <= LATEST.isoformat():
@@ -143,10 +161,34 @@ def check_manifest(manifest: Mapping[str, Any]) -> None:
         refuse("risk.split", "must ascend from 'first' to 'calibrate_from', 'test_from' and 'as_of'.")
 
 
+def _check_bands(bands: Mapping[str, Any]) -> None:
+    if len(bands["counts"]) != len(bands["edges"]) + 1 or not any(bands["counts"]):
+        refuse("credit.bands.counts", "must be one more than the edges, and not all 0.")
+    if any(a >= b for a, b in zip(bands["edges"], bands["edges"][1:], strict=False)):
+        refuse("credit.bands.edges", "must ascend.")
+
+
+def stated_credit(credit: CreditCard) -> dict[str, Any]:
+    """Return what a manifest says of credit that was not fitted on records."""
+    if not isinstance(credit, ExpertCard):
+        return {"kind": credit.kind}
+    one = credit.source
+    return {
+        "kind": credit.kind,
+        "title": one.title._asdict(),
+        "document": one.document,
+        "date": one.date.isoformat(),
+        "file": one.name,
+        "sha256": one.digest,
+        "rows": len(one.rows) + 1,
+        "assumed": one.assumed,
+    }
+
+
 def check_parts(
     manifest: Mapping[str, Any],
     risk: RiskModel,
-    credit: CreditScorecard,
+    credit: CreditCard,
     ensemble: Ensemble | None,
     policy: Policy,
 ) -> None:
@@ -164,14 +206,18 @@ def check_parts(
                 refuse(f"features.{name}", f"names '{feature[:40]}', which tierkit does not know.")
             if (BY_NAME[feature].levels is not None) != (feature in one.inputs_.levels):
                 refuse(f"features.{name}", f"'{feature}' holds levels in one place and numbers in the other.")
-        if one.classes_.tolist() != [0, 1]:
+        if isinstance(one, RiskModel | CreditScorecard) and one.classes_.tolist() != [0, 1]:
             refuse(f"{name}.classes", "must be 0 and 1.")
     for feature, levels in risk.inputs_.levels.items():
         if credit.inputs_.levels.get(feature, levels) != levels:
             refuse(f"features.credit, '{feature}'", "has other levels than in the risk model.")
     if manifest["risk"]["calibration"] != risk.calibration_.to_dict():
         refuse("risk.calibration", "is not that of risk.json.")
-    if manifest["credit"]["unused"] != credit.unused_:
+    if manifest["credit"].get("kind", "records") != credit.kind:
+        refuse("credit.kind", f"is not that of scorecard.json, '{credit.kind}'.")
+    if isinstance(credit, ExpertCard) and manifest["credit"] != stated_credit(credit):
+        refuse("credit", "does not say of the table what scorecard.json holds.")
+    if credit.kind == "records" and manifest["credit"]["unused"] != credit.unused_:
         refuse("credit.unused", "is not that of scorecard.json.")
     if any(value != getattr(risk, name) for name, value in manifest["risk"]["settings"].items()):
         refuse("risk.settings", "are not the parameters of risk.json.")
@@ -187,6 +233,8 @@ def check_parts(
     for at, member in enumerate(members):
         if (member.inputs_.names, member.inputs_.levels) != (risk.inputs_.names, risk.inputs_.levels):
             refuse(f"members[{at}]", "of the ensemble have other columns or levels than the risk model.")
+    if ensemble is not None and bool(ensemble.cards) != (credit.kind == "records"):
+        refuse("cards", "of the ensemble are there where credit was fitted on records, and only there.")
     for at, card in enumerate(() if ensemble is None else ensemble.cards):
         if (card.inputs_.names, card.inputs_.levels) != (credit.inputs_.names, credit.inputs_.levels):
             refuse(f"cards[{at}]", "of the ensemble have other columns or levels than the scorecard.")

@@ -15,19 +15,19 @@ from scipy.special import expit
 from tierkit.features import build, features_of, on_register, standing
 from tierkit.folders.claims import plain_path
 from tierkit.policy import Policy, PolicyLike, policy_of
-from tierkit.policy.tiers import assign
+from tierkit.policy.tiers import assign, by_risk_alone
 from tierkit.records import GRAVITY, SHANGHAI, Place
 from tierkit.records.gate import InputError, described, path_of
 from tierkit.records.known import Known, Source, opened
 from tierkit.results import Result, plain
 from tierkit.scores.doubts import doubts
 from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.expert import CreditCard, fitted
 from tierkit.scores.foretold import foretold
 from tierkit.scores.inputs import flag_text
 from tierkit.scores.model_parts import read_parts, write_parts
 from tierkit.scores.monitoring import Bands, Monitoring, monitor
 from tierkit.scores.risk import RiskModel
-from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.worth import check_worth
 from tierkit.texts import number, policy_label, text
 
@@ -49,6 +49,8 @@ class Scored:
         Features of those on the register, indexed by ``enterprise_id``.
     scores : DataFrame of shape (n, 11)
         Their scores, as of `Model.score`, indexed from 0.
+    risk_alone : bool
+        Whether the model gives no credit, so that tiers go by risk alone.
     """
 
     day: date
@@ -57,10 +59,12 @@ class Scored:
     here: pd.Series
     X: pd.DataFrame
     scores: pd.DataFrame
+    risk_alone: bool = False
 
     def tiers(self, policy: Policy, previous: pd.DataFrame | None = None) -> pd.DataFrame:
         """Return the tiers under a policy, as from `tierkit.policy.tiers.assign`, indexed from 0."""
-        return assign(self.scores, policy, previous, as_of=self.day)
+        used = by_risk_alone(policy) if self.risk_alone else policy
+        return assign(self.scores, used, previous, as_of=self.day)
 
     def check_present(self) -> None:
         """Raise a ValueError if one of those asked about was not on the register."""
@@ -81,7 +85,8 @@ class Model(Result):
     Parameters
     ----------
     risk : RiskModel
-    credit : CreditScorecard
+    credit : CreditScorecard, ExpertCard or NoCredit
+        Fitted on records; or an expert's table of points; or nothing, where tiers go by risk alone.
     policy : Policy
     manifest : mapping
         Versions, dates, split, metrics and hashes.
@@ -93,7 +98,7 @@ class Model(Result):
     """
 
     risk: RiskModel
-    credit: CreditScorecard
+    credit: CreditCard
     policy: Policy
     manifest: Mapping[str, Any]
     ensemble: Ensemble | None = None
@@ -123,6 +128,19 @@ class Model(Result):
             auc = number(row["auc"], 2)
             said.append(text(f"model.{row['score']}", lang, auc=auc, **n))
         return [*said, *doubts(self.manifest, lang)]
+
+    @property
+    def risk_alone(self) -> bool:
+        """Whether it gives no credit, so that tiers go by risk alone."""
+        return self.credit.kind == "none"
+
+    def policy_for(self, policy: Policy | None = None) -> Policy:
+        """Return a policy, its own if none is given, as it is used with these scores.
+
+        Without credit that is the policy by risk alone; see `tierkit.policy.tiers.by_risk_alone`.
+        """
+        used = self.policy if policy is None else policy
+        return by_risk_alone(used) if self.risk_alone else used
 
     @property
     def place(self) -> Place:
@@ -170,7 +188,8 @@ class Model(Result):
         -------
         DataFrame of shape (n, 11)
             ``enterprise_id``, ``sector``, ``risk_margin`` (log-odds), ``risk_probability``,
-            ``credit_points``, ``credit_probability`` (of a new adverse event within 12 months),
+            ``credit_points``, ``credit_probability`` (of a new adverse event within 12 months; both missing
+            where tiers go by risk alone, the second under an expert's table, too),
             ``red_line`` (the gravest adverse kind that stands open, or NA), ``standing_records`` (each kind
             that stands open, with the weeks since its youngest record), ``adverse_record`` (whether any was
             ever known), ``serious_finding_weeks`` (since the last serious finding, or NA) and ``flags`` (what
@@ -203,7 +222,8 @@ class Model(Result):
         features = features_of(known, asked)
         X = features[here].set_axis(pd.Index(asked[here], name="enterprise_id"))
         scores = self.score_features(X, X.index, standing(known, asked)[here])
-        return Scored(known.day, asked, features["sector"].notna(), here, X, scores)
+        registered = features["sector"].notna()
+        return Scored(known.day, asked, registered, here, X, scores, self.risk_alone)
 
     def certainty(
         self,
@@ -248,7 +268,7 @@ class Model(Result):
         """Return `certainty` of enterprises that this model scored; it must have an ensemble."""
         assert self.ensemble is not None
         return self.ensemble.certainty(
-            scored.X, scored.scores, policy, previous, card=self.credit, as_of=scored.day
+            scored.X, scored.scores, self.policy_for(policy), previous, card=self.credit, as_of=scored.day
         )
 
     def calibration(
@@ -301,6 +321,11 @@ class Model(Result):
             For `tierkit.plot.monitoring`: the index of the score and of each feature, beside what chance
             alone would give.
 
+        Raises
+        ------
+        InputError
+            If the credit was not fitted on records, so that there is nothing to compare with.
+
         Examples
         --------
         >>> import tierkit as tk
@@ -308,8 +333,9 @@ class Model(Result):
         >>> watch.table["variable"].iloc[0]
         '(score)'
         """
-        X = build(data, as_of, threads=threads)[list(self.credit.inputs_.names)]
-        return monitor(self.credit, X, Bands.from_dict(self.manifest["credit"]["bands"]))
+        card = fitted(self.credit)
+        X = build(data, as_of, threads=threads)[list(card.inputs_.names)]
+        return monitor(card, X, Bands.from_dict(self.manifest["credit"]["bands"]))
 
     def score_features(
         self, X: pd.DataFrame, ids: pd.Series | pd.Index, records: pd.DataFrame | None = None

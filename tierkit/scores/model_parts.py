@@ -10,10 +10,10 @@ from tierkit.policy import Policy, PolicyError
 from tierkit.records import PLACE_FILE, SHANGHAI, Place
 from tierkit.scores.content import ContentError, read_json
 from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.expert import CreditCard, credit_from_json
 from tierkit.scores.manifest import check_manifest, check_parts
 from tierkit.scores.model_folder import ENSEMBLE, MANIFEST, ModelError, json_text, read_folder, write_folder
 from tierkit.scores.risk import RiskModel
-from tierkit.scores.scorecard import CreditScorecard
 from tierkit.scores.trees import TreesError
 
 __all__ = ["read_parts", "write_parts"]
@@ -22,7 +22,7 @@ __all__ = ["read_parts", "write_parts"]
 def write_parts(
     target: Path,
     risk: RiskModel,
-    credit: CreditScorecard,
+    credit: CreditCard,
     policy: Policy,
     manifest: Mapping[str, Any],
     ensemble: Ensemble | None,
@@ -102,7 +102,7 @@ def _readers(
     readers: dict[str, Callable[[], Any]] = {
         MANIFEST: lambda: check_manifest(manifest),
         "risk.json": lambda: RiskModel.from_parts(words("risk.txt"), read_json(words("risk.json"))),
-        "scorecard.json": lambda: CreditScorecard.from_json(words("scorecard.json")),
+        "scorecard.json": lambda: credit_from_json(words("scorecard.json")),
         "policy.toml": policy,
     }
     if ENSEMBLE in contents:

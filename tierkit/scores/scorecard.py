@@ -12,31 +12,34 @@ refused at fit. `CreditScorecard.rounded` has the same table in whole points.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from tierkit.arrays import Floats
 from tierkit.features.catalogue import Sign
 from tierkit.scores import estimators
-from tierkit.scores.binning import bins, place, woe
-from tierkit.scores.card_table import BASE, check_bins, check_numbers, check_rows, rows_of, table_of, typed
+from tierkit.scores.binning import bins, woe
+from tierkit.scores.card_table import BASE, check_bins, check_numbers, check_rows, rows_of, table_of
+from tierkit.scores.checked import checked, checked_whole
 from tierkit.scores.content import count, known, mapping, number, read_json, record, text
 from tierkit.scores.inputs import Unseen
+from tierkit.scores.point_card import HIGHEST, LOWEST, PointCard
 from tierkit.scores.saved import check_learnt, learnt
 
 __all__ = ["BASE", "HIGHEST", "LOWEST", "CreditScorecard"]
 
 _FORMAT = "tierkit-scorecard-1"
-LOWEST, HIGHEST = 0.0, 1000.0
+_MOST_ROWS = 100_000_000
 _NUMBERS = {
     "base_points": (-np.inf, np.inf),
     "base_odds": (0.0, np.inf),
@@ -52,7 +55,7 @@ _SAVED = record(
 )
 
 
-class CreditScorecard(estimators.TwoClassEstimator):
+class CreditScorecard(PointCard, estimators.TwoClassEstimator):
     """A points scorecard: optimal monotone bins, weights of evidence, logistic regression.
 
     Parameters
@@ -127,7 +130,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
         self.min_bin_share = min_bin_share
         self.on_unseen = on_unseen
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Bin each feature, compute weights of evidence, fit the coefficients and store the table.
 
         Parameters
@@ -136,6 +139,10 @@ class CreditScorecard(estimators.TwoClassEstimator):
             Numbers, or levels as categories or text.
         y : array of shape (n,)
             Two classes; the second in sorted order is the adverse event.
+        sample_weight : array of shape (n,), optional
+            How often each row counts, a whole number; the fit is that of the rows repeated so often, to the
+            last bit. What is chosen by a test of chance counts repeated rows as so many rows, so other
+            weights, which are no counts, have no exact meaning here and are refused.
 
         Returns
         -------
@@ -144,9 +151,12 @@ class CreditScorecard(estimators.TwoClassEstimator):
         Raises
         ------
         ValueError
-            If a parameter or a column cannot be used, ``y`` has one class, or points could leave 0 … 1000.
+            If a parameter, a column or a weight cannot be used, ``y`` has one class, or points could leave
+            0 … 1000.
         """
         estimators.check_parameters(self, _NUMBERS, _COUNTS)
+        if sample_weight is not None:
+            X, y = _repeated(X, y, sample_weight)
         frame, event = estimators.learn(self, X, y)
         estimators.check_monotone(self)
         matrix = self.inputs_.read(frame)
@@ -190,9 +200,6 @@ class CreditScorecard(estimators.TwoClassEstimator):
         self._keep(table)
         self._check_range()
 
-    def _place(self, name: str, rows: Sequence[Mapping[Any, Any]], matrix: Floats) -> NDArray[np.int64]:
-        return place(rows, matrix[:, self.inputs_.names.index(name)], self.inputs_.levels.get(name))
-
     def _regress(self, weights: Floats, event: NDArray[np.int64], names: list[str]) -> dict[str, float]:
         """Return the coefficients, all below 0: fewer events where the weight is higher."""
         from sklearn.linear_model import LogisticRegression  # only to fit: scoring should not wait for it
@@ -215,8 +222,7 @@ class CreditScorecard(estimators.TwoClassEstimator):
         return float(self.points_to_double / np.log(2))
 
     def _check_range(self) -> None:
-        by_feature = self.table_.groupby("feature", sort=False)["points"]
-        low, high = float(by_feature.min().sum()), float(by_feature.max().sum())
+        low, high = self.span()
         if low < LOWEST or high > HIGHEST:
             raise ValueError(
                 f"The table could give {low:.1f} to {high:.1f} points, which leaves 0 … 1000, and points are "
@@ -237,21 +243,6 @@ class CreditScorecard(estimators.TwoClassEstimator):
         if "table_" in state:
             self._keep(self.table_)
             self._check_table()
-
-    def table(self) -> pd.DataFrame:
-        """Return the table that all scores are looked up in.
-
-        Returns
-        -------
-        DataFrame
-            The base row, then the bins of each feature that carries points: ``feature``, ``bin`` (id),
-            ``kind`` (base, interval, level, missing, unseen), ``lower`` (in the bin), ``upper`` (not in it),
-            ``levels``, ``count``, ``events``, ``woe``, ``iv`` (information value), ``coefficient``,
-            ``points`` and ``log_odds`` (of the event).
-        """
-        check_is_fitted(self)
-        table: pd.DataFrame = self.table_.copy()
-        return table
 
     def rounded(self) -> Self:
         """Return a scorecard whose points are whole numbers, for adding up on paper.
@@ -290,35 +281,6 @@ class CreditScorecard(estimators.TwoClassEstimator):
         card._check_range()
         return card
 
-    def bin_rows(self, X: Any) -> pd.DataFrame:
-        """Return the bin of each row in each feature that has points, as row numbers of the table."""
-        frame = estimators.rows(self, X)
-        matrix = self.inputs_.read(frame, self.on_unseen)
-        out: dict[str, NDArray[np.int64]] = {}
-        for name, rows in self._rows_.items():
-            out[name] = self._place(name, rows, matrix) + self._first_[name]
-        return pd.DataFrame(out, index=frame.index)
-
-    def _keep(self, table: pd.DataFrame) -> None:
-        """Store the table, and each feature's rows of it as scoring looks them up."""
-        self.table_ = typed(table)
-        names = self.table_["feature"].to_list()
-        self._rows_: dict[str, list[dict[Any, Any]]] = {name: [] for name in dict.fromkeys(names[1:])}
-        self._first_ = {name: names.index(name) for name in self._rows_}
-        for row in self.table_[["feature", "kind", "lower", "levels"]].iloc[1:].to_dict("records"):
-            self._rows_[row["feature"]].append(row)
-
-    def _sums(self, X: Any, *columns: str) -> list[Floats]:
-        where = self.bin_rows(X)
-        sums = []
-        for column in columns:
-            values = self.table_[column].to_numpy()
-            total = np.full(len(where), values[0])
-            for name in where.columns:  # feature by feature: a row's bits do not depend on the other rows
-                total += values[where[name].to_numpy()]
-            sums.append(total)
-        return sums
-
     def points_and_log_odds(self, X: Any) -> tuple[Floats, Floats]:
         """Return `points` and `log_odds`, each of shape (n,), by looking the bins up once."""
         check_is_fitted(self)
@@ -335,11 +297,6 @@ class CreditScorecard(estimators.TwoClassEstimator):
         """
         points: Floats = self.base_points - self._factor * (np.log(self.base_odds) + np.asarray(log_odds))
         return points
-
-    def points(self, X: Any) -> Floats:
-        """Return credit points, shape (n,); more is more trustworthy."""
-        check_is_fitted(self)
-        return self._sums(X, "points")[0]
 
     def log_odds(self, X: Any) -> Floats:
         """Return the log-odds of the adverse event, shape (n,)."""
@@ -383,6 +340,19 @@ class CreditScorecard(estimators.TwoClassEstimator):
         card._keep(table_of(data["table"]))
         card._check_table()
         return card
+
+
+def _repeated(X: Any, y: Any, sample_weight: ArrayLike) -> tuple[Any, Any]:
+    """Return rows as often as their weights say."""
+    check_consistent_length(X, y, sample_weight)
+    [weight] = checked(sample_weight=("weights", sample_weight))
+    times = checked_whole("sample_weight", weight)
+    if times.sum() > _MOST_ROWS:
+        raise ValueError(
+            f"The 'sample_weight' adds up to {times.sum():,} rows, more than {_MOST_ROWS:,}. Give smaller ones."
+        )
+    rows = np.repeat(np.arange(times.size), times)
+    return _safe_indexing(X, rows), _safe_indexing(y, rows)
 
 
 def _level(offset: Floats, rate: float) -> float:

@@ -16,28 +16,34 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tierkit import __version__
+from tierkit.arrays import Mask
 from tierkit.features import is_structure, monotone, read_by
 from tierkit.folders import check_replaceable
 from tierkit.folders.claims import claim
-from tierkit.policy import PolicyLike, policy_of
+from tierkit.policy import Policy, PolicyError, PolicyLike, policy_of
+from tierkit.policy.files.points_file import PointsTable
+from tierkit.policy.files.problems import PolicyProblem
+from tierkit.policy.tiers import by_risk_alone
 from tierkit.progress import Progress, quiet
-from tierkit.records import SCHEMA_VERSION, TABLES, place_of
+from tierkit.records import SCHEMA_VERSION, TABLES, DataError, Place, place_of
 from tierkit.records.dataset import arrow_table
 from tierkit.records.folder import open_folder
-from tierkit.records.gate import day_of, source_of
+from tierkit.records.gate import InputError, day_of, source_of
 from tierkit.records.known import TIMED, Source, known
 from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP
 from tierkit.scores.baselines import baselines
 from tierkit.scores.ensemble import Ensemble
+from tierkit.scores.expert import CreditCard, ExpertCard, NoCredit, card_of
 from tierkit.scores.fitting import SETTINGS, Level
-from tierkit.scores.learnable import check_learnable
+from tierkit.scores.learnable import credit_rows, faults_of_risk, with_offers
+from tierkit.scores.manifest import stated_credit
 from tierkit.scores.metrics import measures
 from tierkit.scores.model import Model
 from tierkit.scores.model_folder import FORMAT, plain
 from tierkit.scores.monitoring import Bands
 from tierkit.scores.refitting import refit_risk
 from tierkit.scores.scorecard import CreditScorecard
-from tierkit.scores.training_rows import Scheme, credit_frame, hold_out, time_split, training_frame
+from tierkit.scores.training_rows import Scheme, TrainingRows, time_split, training_frame
 from tierkit.scores.tuning import tune
 
 __all__ = ["train"]
@@ -72,6 +78,8 @@ def train(
     bootstrap: int = 0,
     insist: bool = False,
     structure: bool = False,
+    credit_table: PointsTable | str | os.PathLike[str] | None = None,
+    risk_alone: bool = False,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Model:
@@ -109,6 +117,11 @@ def train(
     structure : bool
         Whether what an enterprise is (its size, age, sector, …) may give or take credit; by default what it
         did and what is recorded of it does alone. The risk model reads both.
+    credit_table : PointsTable or path, optional
+        An expert's table of points, from which credit is taken instead of from records; see
+        `tierkit.scores.expert`. The table that the policy carries serves where records give no target.
+    risk_alone : bool
+        Whether there is to be no credit at all, and tiers by risk alone.
     threads : int
         Does not change the result.
     progress : Progress
@@ -120,11 +133,11 @@ def train(
     Raises
     ------
     DataError
-        If the records are too few or reach back too little.
+        If the records are too few or reach back too little; for credit, with what serves instead.
     InputError
         If an argument cannot be used.
     PolicyError
-        If there is no such policy, or it is of another place.
+        If there is no such policy, or it is of another place; or if the table of points cannot be used.
     ValueError
         If a part of the rows holds one class only; an OutputError if the model cannot be written there.
 
@@ -138,8 +151,11 @@ def train(
     """
     settings: dict[str, Any] = {
         "seed": seed, "scheme": scheme, "level": level, "budget": budget, "bootstrap": bootstrap,
-        "structure": structure, "threads": threads, "progress": progress,
+        "structure": structure, "credit_table": credit_table, "risk_alone": risk_alone, "out": out,
+        "threads": threads, "progress": progress,
     }  # fmt: skip
+    if risk_alone and credit_table is not None:
+        raise InputError("Give 'credit_table' or 'risk_alone', not both: by risk alone there is no credit.")
     if out is None:
         model = _trained(data, as_of, policy, **settings)
     else:
@@ -162,20 +178,30 @@ def _trained(
     budget: int,
     bootstrap: int,
     structure: bool,
+    credit_table: PointsTable | str | os.PathLike[str] | None,
+    risk_alone: bool,
+    out: str | os.PathLike[str] | None,
     threads: int,
     progress: Progress,
 ) -> Model:
-    data, day = source_of(data), day_of(as_of)
+    given, data, day = data, source_of(data), day_of(as_of)
     place = place_of(data)
     chosen = policy_of(place.past_policy if policy is None else policy).at(place)
     progress("training", 0, 4)
+    table = None if credit_table is None else card_of(credit_table, place, structure=structure)
     with known(data, day, threads=threads) as seen:
-        rows, snapshots = training_frame(seen, day, scheme), credit_frame(seen, day)
+        rows = training_frame(seen, day, scheme)
         split = time_split(rows.rows["as_of"])
-        held = hold_out(snapshots.rows["enterprise_id"], seed=seed)
-        check_learnable(rows, split, snapshots, held, seen)
-    trusted_by = read_by("credit") if structure else [n for n in read_by("credit") if not is_structure(n)]
-    snapshots = replace(snapshots, X=snapshots.X[trusted_by])
+        faults = faults_of_risk(rows, split)
+        found, lacks = (None, ()) if risk_alone or table else credit_rows(seen, seed)
+    if lacks and chosen.credit_table is not None:
+        table, lacks = _carried(chosen, place, structure), ()
+    if faults or lacks:
+        raise DataError([*faults, *(with_offers(one, given, day, out) for one in lacks)])
+    snapshots = None
+    if found is not None:
+        trusted_by = read_by("credit") if structure else [n for n in read_by("credit") if not is_structure(n)]
+        snapshots = replace(found[0], X=found[0].X[trusted_by])
     progress("training", 1, 4)
     tuning = tune(rows, budget, split, seed=seed, threads=threads) if budget else None
     settings = tuning.chosen if tuning else SETTINGS
@@ -205,11 +231,15 @@ def _trained(
         for name, part in (("test", split.test), ("test_random_audits", audits))
     }
     progress("training", 2, 4)
-    signs = monotone("credit")
-    trial = CreditScorecard(monotone=signs).fit(snapshots.X[~held], snapshots.y[~held])
-    trusted = measures(snapshots.y[held], trial.predict_proba(snapshots.X[held])[:, 1])
+    credit: CreditCard
+    if snapshots is None or found is None:
+        credit = table or NoCredit()
+        of_credit = stated_credit(credit)
+    else:
+        credit, of_credit = _fitted_credit(snapshots, found[1])
     progress("training", 3, 4)
-    credit = CreditScorecard(monotone=signs).fit(snapshots.X, snapshots.y)
+    if credit.kind == "none":
+        chosen = by_risk_alone(chosen)
     manifest = {
         "format": FORMAT,
         "tierkit": __version__,
@@ -237,16 +267,8 @@ def _trained(
             "metrics": tested,
             "baselines": beside,
         },
-        "credit": {
-            "target": "a new adverse event not born of an inspection becomes known within 12 months",
-            "rows": snapshots.report,
-            "events": int(snapshots.y.sum()),
-            "held_out": int(held.sum()),
-            "metrics": trusted,
-            "bands": Bands.of(credit.points(snapshots.X)).to_dict(),
-            "unused": credit.unused_,
-        },
-        "features": {"risk": read_by("risk"), "credit": trusted_by},
+        "credit": of_credit,
+        "features": {"risk": read_by("risk"), "credit": list(credit.inputs_.names)},
         "policy": {"name": chosen.name, "hash": chosen.hash},
         "place": place.stated(),
         "data": {"sha256": _data_hashes(data)},
@@ -258,3 +280,36 @@ def _trained(
         },
     }
     return Model(risk, credit, chosen, plain(manifest), ensemble)
+
+
+def _fitted_credit(snapshots: TrainingRows, held: Mask) -> tuple[CreditScorecard, dict[str, Any]]:
+    """Return a scorecard of all rows, and what a manifest says of it: tested on those held out."""
+    signs = monotone("credit")
+    trial = CreditScorecard(monotone=signs).fit(snapshots.X[~held], snapshots.y[~held])
+    trusted = measures(snapshots.y[held], trial.predict_proba(snapshots.X[held])[:, 1])
+    credit = CreditScorecard(monotone=signs).fit(snapshots.X, snapshots.y)
+    return credit, {
+        "target": "a new adverse event not born of an inspection becomes known within 12 months",
+        "rows": snapshots.report,
+        "events": int(snapshots.y.sum()),
+        "held_out": int(held.sum()),
+        "metrics": trusted,
+        "bands": Bands.of(credit.points(snapshots.X)).to_dict(),
+        "unused": credit.unused_,
+    }
+
+
+def _carried(policy: Policy, place: Place, structure: bool) -> ExpertCard:
+    """Return the table of points that a policy carries.
+
+    Raises
+    ------
+    PolicyError
+        If its file is not at hand, or does not fit the features.
+    """
+    table = policy.credit_table
+    if isinstance(table, PointsTable):
+        return card_of(table, place, structure=structure)
+    message = f"the table of points '{table}' is not beside the policy"
+    remedy = "put the file there, or give it with --credit-table"
+    raise PolicyError([PolicyProblem(policy.name, None, "meta.credit_table", message, remedy)])

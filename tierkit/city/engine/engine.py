@@ -33,8 +33,9 @@ from tierkit.city.limits import LAST_WEEK, MAX_SEED
 from tierkit.city.population import cells, violation_weeks
 from tierkit.city.world import LOG_MIN, LOG_ONE, Fixed, State, World
 from tierkit.policy import Policy
-from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, margin_steps, point_steps
+from tierkit.policy.tiers import MARGIN_ONE, POINT_ONE, is_risk_alone, margin_steps, point_steps
 from tierkit.policy.tiers.lists import room_of
+from tierkit.policy.tiers.rule import POINT_LIMIT
 from tierkit.records import CHANNELS, TIERS
 from tierkit.scores.gate import check_scores
 
@@ -172,11 +173,15 @@ def oracle_scores(world: World, detection: float) -> pd.DataFrame:
     )
 
 
+_TOP = POINT_LIMIT * POINT_ONE
+
+
 def _starting_scores(state: State, world: World, policy: Policy, scores: pd.DataFrame | None) -> None:
     """Set the starting margins and points, to which the score update adds."""
+    alone = is_risk_alone(policy)  # then points count for nothing, and everybody has more than any cut-off
     if scores is None:
         state.margin0[:] = round(policy["scoring.rule_intercept"] * MARGIN_ONE)
-        state.points0[:] = round(policy["scoring.rule_points"] * POINT_ONE)
+        state.points0[:] = _TOP if alone else round(policy["scoring.rule_points"] * POINT_ONE)
         return
     missing = {"enterprise_id", "risk_probability", "credit_points"} - set(scores.columns)
     if missing:
@@ -190,7 +195,14 @@ def _starting_scores(state: State, world: World, policy: Policy, scores: pd.Data
     check_scores(scores, pd.Series(np.array(world.place.ids("sector"))[world.fixed.sector], index=world.ids))
     aligned = by_id.reindex(world.ids)
     risk = aligned["risk_probability"].to_numpy(np.float64)
-    points = aligned["credit_points"].to_numpy(np.float64)
+    points = np.full(len(risk), _TOP / POINT_ONE)
+    if not alone:
+        points = aligned["credit_points"].to_numpy(np.float64)
+        if scores["credit_points"].isna().all():
+            raise ValueError(
+                "The 'scores' hold no credit, as of a model by risk alone. Give policies by risk alone, too "
+                "(scoring.logic)."
+            )
     if np.isnan(risk).all() or np.isnan(points).all():
         raise ValueError("The 'scores' hold none of the enterprises of this world; score the same dataset.")
     if ((risk <= 0) | (risk >= 1)).any() or np.isinf(points).any():

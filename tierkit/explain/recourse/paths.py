@@ -62,7 +62,8 @@ class Path:
         In the order of their days; none if time alone does it.
     risk_level, credit_grade : int, str
     risk_probability, credit_points : float
-        What would be scored on that day.
+        What would be scored on that day; by risk alone there is no grade, and no points where the model gives
+        no credit.
     """
 
     tier: str
@@ -72,7 +73,7 @@ class Path:
     risk_level: int
     credit_grade: str
     risk_probability: float
-    credit_points: float
+    credit_points: float | None
 
     def sentences(
         self, lang: str, place: Place = SHANGHAI, names: tuple[Label, ...] = TIER_NAMES
@@ -85,7 +86,8 @@ class Path:
             texts.text(way, lang, n=len(self.steps), cost=cost, on=self.on, tier=self.tier, label=label),
             *(step.sentence(lang, place) for step in self.steps),
             texts.text(
-                "recourse.scores", lang, level=self.risk_level, grade=self.credit_grade,
+                "recourse.scores" if self.credit_grade else "recourse.scores.risk",
+                lang, level=self.risk_level, grade=self.credit_grade,
                 probability=texts.percent(self.risk_probability, 1),
                 points=texts.number(self.credit_points, 1),
             ),

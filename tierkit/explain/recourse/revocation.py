@@ -163,12 +163,18 @@ class Revocation(Result):
                 before=texts.percent(was.risk_probability, 1), after=texts.percent(now.risk_probability, 1),
                 level_before=was.risk_level, level_after=now.risk_level,
             ),
-            texts.text(
-                "revoked.credit" if was.credit_points != now.credit_points else "revoked.credit.same", lang,
-                before=texts.number(was.credit_points, 1), after=texts.number(now.credit_points, 1),
-                grade_before=was.credit_grade, grade_after=now.credit_grade,
-            ),
         ]  # fmt: skip
+        if "credit" in was.axes:
+            said.append(
+                texts.text(
+                    "revoked.credit" if was.credit_points != now.credit_points else "revoked.credit.same",
+                    lang,
+                    before=texts.number(was.credit_points, 1),
+                    after=texts.number(now.credit_points, 1),
+                    grade_before=was.credit_grade,
+                    grade_after=now.credit_grade,
+                )
+            )
         for axis in AXES:
             own = [one for one in self.moves if one.axis == axis][:top]
             said += [one.sentence(lang, was.place) for one in own]
@@ -271,7 +277,7 @@ def revoked(
     one_of(lang, texts.LANGUAGES, "lang")
     enterprise_id, asked = id_of(enterprise_id), list(dict.fromkeys(ids_of(record_ids, "record_ids")))
     with opened(data, as_of) as seen:
-        day, policy = seen.day, policy.at(seen.place, seen.day)
+        day, policy = seen.day, model.policy_for(policy.at(seen.place, seen.day))
         found, left = _without(known_tables(seen, [enterprise_id]), enterprise_id, asked)
         lacking = [one for one in asked if one not in {record.record_id for record in found}]
         if lacking or not asked:

@@ -127,7 +127,7 @@ def recourse_known(
     months = count_of(months, "months")
     tables, threads = known_tables(known, scored.scores["enterprise_id"]), known.threads
     day = pd.Timestamp(scored.day)
-    policy = policy.at(tables.place, known.day)
+    policy = model.policy_for(policy.at(tables.place, known.day))
     present = _present(scored, policy, previous)
     rows = _by_enterprise(tables)
     out: dict[str, Recourse] = {}
@@ -240,8 +240,8 @@ def _offered(found: pd.DataFrame) -> list[Path]:
         Path(
             tier=way["tier"], on=f"{way['on']:%Y-%m-%d}", cost=way["cost"],
             steps=tuple(sorted(way["steps"], key=lambda step: step.on)), risk_level=way["risk_level"],
-            credit_grade=way["credit_grade"], risk_probability=way["risk_probability"],
-            credit_points=way["credit_points"],
+            credit_grade=_known(way["credit_grade"], ""), risk_probability=way["risk_probability"],
+            credit_points=_known(way["credit_points"], None),
         )
         for way in sorted(kept, key=lambda way: (way["cost"], way["on"]))
     ]  # fmt: skip
@@ -300,3 +300,8 @@ def _obstacles(
     if again > last:
         found.append(Obstacle("dwell", until=f"{again:%Y-%m-%d}"))
     return tuple(found) or (Obstacle("time"),)
+
+
+def _known(value: Any, otherwise: Any) -> Any:
+    """Return a value, or what stands for one that is missing."""
+    return otherwise if pd.isna(value) else value

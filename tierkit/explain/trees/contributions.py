@@ -16,8 +16,9 @@ from tierkit.arrays import Floats
 from tierkit.explain.trees import tables
 from tierkit.features import BONUSES, BY_NAME
 from tierkit.records import SHANGHAI, Place
+from tierkit.scores.card_table import BASE
+from tierkit.scores.expert import CreditCard
 from tierkit.scores.risk import RiskModel
-from tierkit.scores.scorecard import BASE, CreditScorecard
 
 if TYPE_CHECKING:
     import shap
@@ -81,7 +82,7 @@ def check_additivity(
         )
 
 
-def _own(model: RiskModel | CreditScorecard, X: pd.DataFrame) -> pd.DataFrame:
+def _own(model: RiskModel | CreditCard, X: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that a model reads, without those of the other model."""
     if hasattr(model, "feature_names_in_") and isinstance(X, pd.DataFrame):
         return X[[name for name in model.feature_names_in_ if name in X]]
@@ -280,12 +281,12 @@ def _points_at(rows: pd.DataFrame, value: float) -> float:
     return float(mine["points"].iloc[0])
 
 
-def points_lost(card: CreditScorecard, X: pd.DataFrame) -> Losses:
+def points_lost(card: CreditCard, X: pd.DataFrame) -> Losses:
     """Return the credit points that each feature loses against its best bin, or a bonus adds to having none.
 
     Parameters
     ----------
-    card : CreditScorecard
+    card : CreditScorecard, ExpertCard or NoCredit
     X : DataFrame of shape (n, any)
         Features; columns are joined by name, those of other models are left alone.
 
@@ -302,6 +303,7 @@ def points_lost(card: CreditScorecard, X: pd.DataFrame) -> Losses:
     --------
     >>> x = np.repeat([0.0, 1.0], 500)
     >>> late = np.r_[np.repeat([0, 1], [475, 25]), np.repeat([0, 1], [400, 100])]
+    >>> from tierkit.scores.scorecard import CreditScorecard
     >>> card = CreditScorecard().fit(pd.DataFrame({"arrears": x}), late)
     >>> points_lost(card, pd.DataFrame({"arrears": [0.0, 1.0]})).lost["arrears"].round(1).tolist()
     [0.0, 87.9]

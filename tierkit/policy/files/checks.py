@@ -212,7 +212,7 @@ def stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Clash
 
 
 def _matrix_shape(values: Mapping[str, Any]) -> Iterator[Clash]:
-    if values["scoring.logic"] != "matrix":
+    if values["scoring.logic"] == "composite":
         return
     matrix, risk, credit = (values[f"scoring.{key}"] for key in ("matrix", "risk_cutoffs", "credit_cutoffs"))
     rows, columns = len(risk) + 1, len(credit) + 1

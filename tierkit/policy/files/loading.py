@@ -109,7 +109,8 @@ def own_name(content: Content | None, reading: Reading) -> Content | None:
     if preset.meta.place is None:  # a run writes a preset of any place as it is in its own place
         preset = bind(preset, content.meta.place)
     other = [one for one, given in content.parameters.items() if not _same(given, preset.parameters.get(one))]
-    if not other and content.meta.oracle == preset.meta.oracle:
+    same = (content.meta.oracle, content.meta.credit_table) == (preset.meta.oracle, preset.meta.credit_table)
+    if not other and same:
         return content
     what = f"'{other[0]}'" + (f" and {len(other) - 1} more" if other[1:] else "") if other else "it"
     message = f"'meta.name' = '{content.name}' is the name of a preset, which differs in {what}"
@@ -326,5 +327,6 @@ def finish(name: str, base: Content | None, reading: Reading) -> Content | None:
         place=reading.of_place,
         overlays=given.get("overlays", base.meta.overlays if base else ()),
         tiers=given.get("tiers", base.meta.tiers if base else {}),
+        credit_table=given.get("credit_table", base.meta.credit_table if base else None),
     )
     return Content(name, meta, merged)

@@ -11,6 +11,7 @@ from typing import Any
 from tierkit.bounds import PROBLEMS, TOML_BYTES, UnreadableError, parse_toml, read_text
 from tierkit.policy.files.checks import UnfitError, Value, normalise
 from tierkit.policy.files.list_file import ListFile, list_file, names_file
+from tierkit.policy.files.points_file import PointsTable, pinned_table
 from tierkit.policy.files.problems import PolicyError, PolicyProblem
 from tierkit.policy.specification import RENAMED, Spec, spec_of
 from tierkit.records import SHANGHAI, TIERS, Label, Parameter, Place
@@ -31,7 +32,7 @@ __all__ = [
 
 _LEAF_KEYS = ("value", "unit", "from", "before", "source", "assumption")
 _META_KEYS = ("name", "title_zh", "title_en", "document", "date", "status", "baseline", "oracle", "place",
-              "overlays", "tiers")  # fmt: skip
+              "overlays", "tiers", "credit_table")  # fmt: skip
 STATUSES: Mapping[str, Label] = {
     "in_force": Label("现行", "in force"),
     "draft": Label("征求意见稿", "draft for comment"),
@@ -75,6 +76,9 @@ class Meta:
     tiers : mapping of str to Parameter
         What the document itself calls a tier, a `Label` with its clause; those for which it has no word are
         left out.
+    credit_table : PointsTable or str or None
+        An expert's table of credit points, for records that give no target; its name and digest alone where
+        the file is not at hand.
     """
 
     title: Label
@@ -86,6 +90,7 @@ class Meta:
     place: Place | None = SHANGHAI
     overlays: tuple[str, ...] = ()
     tiers: Mapping[str, Parameter] = field(default_factory=dict)
+    credit_table: PointsTable | str | None = None
 
 
 @dataclass(slots=True)
@@ -210,6 +215,8 @@ def read_head(tree: Mapping[str, Any], text: str, place: str) -> Reading:
 def read_body(tree: Mapping[str, Any], reading: Reading, folder: Path | None) -> None:
     """Read the parameters of a policy whose place is known, in a folder if it has one."""
     reading.folder = folder
+    if "credit_table" in reading.meta:
+        _read_table(str(reading.meta["credit_table"]), reading)
     rest = {key: value for key, value in tree.items() if key != "meta"}
     for path, leaf in _leaves(rest, "", reading):
         _read_leaf(path, leaf, reading)
@@ -428,6 +435,15 @@ def _read_meta(meta: Mapping[str, Any], reading: Reading) -> None:
             )
     if "name" not in meta:
         reading.note("meta", "'meta.name' is missing", "name the policy")
+
+
+def _read_table(given: str, reading: Reading) -> None:
+    """Read the table of points that a policy carries; what is wrong with it is told with its own lines."""
+    del reading.meta["credit_table"]
+    try:
+        reading.meta["credit_table"] = pinned_table(given, reading.folder)
+    except PolicyError as error:
+        reading.problems.extend(error.problems)
 
 
 _NAME_KEYS = ("zh", "en", "source")

@@ -7,6 +7,7 @@ from html import escape
 from itertools import groupby
 
 from tierkit.policy.files.checks import Value
+from tierkit.policy.files.points_file import PointsTable
 from tierkit.policy.files.reading import STATUSES, Meta
 from tierkit.policy.specification import UNITS, Spec, spec_of
 from tierkit.records import SHANGHAI, Parameter
@@ -19,8 +20,14 @@ def hash_of(meta: Meta, parameters: Mapping[str, Parameter]) -> str:
     plain: dict[str, object] = {path: one.value for path, one in parameters.items()}
     later = {path: one for path, one in parameters.items() if one.before is not None}
     plain |= {f"{path} before {one.from_}": one.before for path, one in later.items()}
+    if meta.credit_table is not None:
+        plain["meta.credit_table"] = _pinned(meta.credit_table).rpartition("=")[2]
     text = json.dumps({**plain, "meta.oracle": meta.oracle}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _pinned(table: PointsTable | str) -> str:
+    return table.pinned if isinstance(table, PointsTable) else table
 
 
 def toml_of(
@@ -42,6 +49,7 @@ def toml_of(
         "oracle": meta.oracle,
         "place": None if meta.place == SHANGHAI else meta.place.name if meta.place else "any",
         "overlays": meta.overlays or (() if inherits else None),
+        "credit_table": None if meta.credit_table is None else _pinned(meta.credit_table),
     }
     lines = ["[meta]", *(f"{key} = {_toml_value(value)}" for key, value in head.items() if value is not None)]
     if meta.tiers:
@@ -110,6 +118,8 @@ def html_of(name: str, meta: Meta, parameters: Mapping[str, Parameter]) -> str:
     facts = [*filter(None, [meta.document]), meta.date.isoformat(), f"{status.zh} {status.en}"]
     if meta.baseline:
         facts.append(f"baseline: {meta.baseline}")
+    if meta.credit_table is not None:
+        facts.append(f"credit table: {_pinned(meta.credit_table).partition('#')[0]}")
     if meta.overlays:
         facts.append(f"overlays: {', '.join(meta.overlays)}")
     parts = [

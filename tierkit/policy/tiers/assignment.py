@@ -17,7 +17,6 @@ from tierkit.policy.tiers.rule import (
     lists_by_data,
     margin_steps,
     place,
-    point_steps,
 )
 from tierkit.policy.tiers.standing import BARS
 from tierkit.records import EVENT_KINDS, GRADES, TIERS
@@ -65,7 +64,8 @@ def assign(
     -------
     pandas.DataFrame
         One row for each of ``scores``, with its index: ``enterprise_id``; ``tier``; ``risk_level``;
-        ``credit_grade`` (capped); ``tier_reason`` (an id of `REASONS`); ``distance_risk`` (log-odds) and
+        ``credit_grade`` (capped; NA for everybody under a policy by risk alone, where ``credit_points``
+        may be NA too); ``tier_reason`` (an id of `REASONS`); ``distance_risk`` (log-odds) and
         ``distance_credit`` (points), signed moves to the nearest boundary that changes the tier, NaN where
         there is none; ``buffered`` (whether the hysteresis is part of them: it is for those with a last
         assignment, and the new are told the way to the cut-off itself); ``unmonitored`` (by
@@ -113,7 +113,7 @@ def assign(
         risk = oracle_probability.reindex(scores["enterprise_id"])
     rule = TierRule.of(policy)
     margin = margin_steps(risk.to_numpy(np.float64))
-    points = point_steps(scores["credit_points"].to_numpy(np.float64))
+    points = rule.read(scores["credit_points"].to_numpy(np.float64, na_value=np.nan))
     sector, standing = rule.sector_codes(scores["sector"]), standing_of(scores)
     last = previous_of(scores["enterprise_id"], previous, as_of)
     placed = place(rule, margin, points, sector, standing, last)
@@ -124,8 +124,8 @@ def assign(
             "enterprise_id": scores["enterprise_id"].astype("str"),
             "tier": _category(placed.tier, TIERS),
             "risk_level": (placed.level + 1).astype(np.int8),
-            "credit_grade": _category(placed.grade, GRADES),
-            "tier_reason": _category(reason_codes(placed, rule.composite), tuple(REASONS)),
+            "credit_grade": _category(np.where(rule.risk_alone, -1, placed.grade), GRADES),
+            "tier_reason": _category(reason_codes(placed, rule), tuple(REASONS)),
             "distance_risk": to_risk,
             "distance_credit": to_credit,
             "buffered": placed.known & (rule.slack_margin + rule.slack_points > 0),

@@ -21,11 +21,11 @@ from tierkit.policy.tiers.rule import (
     Previous,
     TierRule,
     is_composite,
+    is_risk_alone,
     lists_by_rule,
     margin_steps,
     margins,
     place,
-    point_steps,
 )
 from tierkit.records import TIERS, DataError, Problem
 
@@ -116,7 +116,7 @@ def placed(policy: Policy, scores: pd.DataFrame) -> Placement:
     rule = TierRule.of(policy)
     none = np.full(len(scores), -1, np.int64)
     margin = margin_steps(scores["risk_probability"].to_numpy(np.float64))
-    points = point_steps(scores["credit_points"].to_numpy(np.float64))
+    points = rule.read(scores["credit_points"].to_numpy(np.float64))
     sectors = rule.sector_codes(scores["sector"])
     return place(rule, margin, points, sectors, standing_of(scores), Previous(none, none, none, none))
 
@@ -140,6 +140,8 @@ def cutoffs(policy: Policy, risk: Floats, points: Floats, aims: Aims | None = No
         If so many have the very same score that two cut-offs which decide about tiers fall together.
     """
     aims = aims or aims_of(policy)
+    if is_risk_alone(policy):
+        return _by_risk(policy, np.sort(risk), aims)
     mixed = _composite(policy, risk, points)
     out: dict[str, Any] = {
         RISK: [_risk_cut(np.sort(risk), below) for below in np.cumsum(aims.risk)[:-1]],
@@ -163,11 +165,23 @@ def cutoffs(policy: Policy, risk: Floats, points: Floats, aims: Aims | None = No
     return out
 
 
+def _by_risk(policy: Policy, ordered: Floats, aims: Aims) -> dict[str, Any]:
+    """Return the cut-offs of risk, which are all that a policy by risk alone has."""
+    found = [_risk_cut(ordered, below) for below in np.cumsum(aims.risk)[:-1]]
+    if any(b <= a for a, b in zip(found, found[1:], strict=False)):
+        raise DataError([_fallen_together(RISK, "risk_probability", found, ordered)])
+    target = float(policy["lists.unmonitored.target_share"])
+    listed = {LISTED[0]: _risk_cut(ordered, target)} if lists_by_rule(policy) and target > 0 else {}
+    return {RISK: found, **listed}
+
+
 def scores_for(
     policy: Policy, risk: Floats, points: Floats, aims: Aims
 ) -> list[tuple[str, Floats, list[float]]]:
     """Return each list of cut-offs of tiers with the scores that it cuts and the shares below each."""
-    rising = {RISK: (risk, aims.risk), CREDIT: (points, aims.credit[::-1])}
+    rising = {RISK: (risk, aims.risk)}
+    if not is_risk_alone(policy):
+        rising[CREDIT] = (points, aims.credit[::-1])
     if is_composite(policy):
         rising[COMPOSITE] = (_composite(policy, risk, points), aims.tiers[::-1])
     return [(path, v, [float(one) for one in np.cumsum(s)[:-1]]) for path, (v, s) in rising.items()]

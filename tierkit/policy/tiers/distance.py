@@ -47,7 +47,7 @@ def distances(
     -----
     Of two moves as long as each other the one to the better tier is given: less risk, more points.
     """
-    points = points + rule.sector_offset[sector]
+    points = rule.points_of(points, sector)
     cap, spared = rule.caps[standing.red_line], rule.by_records.spared(standing)
     if rule.composite:
         risk, credit = _along_composite(rule, margin, points, cap, spared, placed)
@@ -56,6 +56,8 @@ def distances(
         credit = _nearest(
             _along_credit(rule, points, cap, spared, placed), placed.tier, points, _POINT_STEPS, better=1
         )
+    if rule.risk_alone:
+        credit = np.full(len(points), np.nan)
     return _final(risk, placed) / MARGIN_ONE, _final(credit, placed) / POINT_ONE
 
 

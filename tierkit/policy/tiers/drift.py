@@ -15,7 +15,7 @@ from tierkit.policy.core import Policy
 from tierkit.policy.files.problems import PolicyWarning
 from tierkit.policy.specification import spec_of
 from tierkit.policy.tiers.cutoffs import AIMED, COMPOSITE, CREDIT, RISK, aims_of, binomial_interval, in_scope
-from tierkit.policy.tiers.rule import is_composite
+from tierkit.policy.tiers.rule import is_composite, is_risk_alone
 from tierkit.records import GRADES, SHANGHAI, TIERS
 
 __all__ = [
@@ -146,7 +146,7 @@ def origin(policy: Policy, lang: str) -> list[str]:
     >>> print(*origin(Policy.load("jiading-2025"), "en"))
     jiading-2025 holds no numbers for risk cut-offs, credit cut-offs: tierkit set them from target shares, ...
     """
-    paths = [COMPOSITE] if is_composite(policy) else [RISK, CREDIT]
+    paths = [COMPOSITE] if is_composite(policy) else [RISK] if is_risk_alone(policy) else [RISK, CREDIT]
     known = spec_of(policy.place)
     found: dict[tuple[str, str], list[str]] = {}
     for path in paths:
@@ -182,6 +182,8 @@ def _targets(policy: Policy) -> Iterator[tuple[str, Sequence[str], tuple[float, 
             yield "tier", TIERS, aims.tiers
         return
     matrix = np.array(policy["scoring.matrix"])
+    if is_risk_alone(policy):
+        matrix = matrix[:, :1]
     if _aimed(policy, RISK) and (matrix != matrix[:1]).any():
         yield "risk_level", [str(k + 1) for k in range(len(aims.risk))], aims.risk
     if _aimed(policy, CREDIT) and (matrix != matrix[:, :1]).any():

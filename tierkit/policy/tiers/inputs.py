@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tierkit.policy import Policy
-from tierkit.policy.tiers.rule import Previous
+from tierkit.policy.tiers.rule import Previous, is_risk_alone
 from tierkit.policy.tiers.standing import Standing
 from tierkit.records import EVENT_KINDS, GRADES, REPAIRABLE_KINDS, TIERS, DataError, Problem
 
@@ -39,7 +39,7 @@ def check_inputs(
     """
     problems = _score_problems(scores, policy)
     if previous is not None and not previous.empty:
-        problems += _previous_problems(previous, as_of)
+        problems += _previous_problems(previous, as_of, is_risk_alone(policy))
     if not any(one.column == "enterprise_id" for one in problems):
         problems += _oracle_problems(scores, policy, oracle_probability)
     if problems:
@@ -112,10 +112,13 @@ def _score_problems(scores: pd.DataFrame, policy: Policy) -> list[Problem]:
     problems = _missing(scores, "scores", _SCORES)
     if problems:
         return problems
-    remedy = "Score the row again, or leave it out; a tier needs both scores."
+    remedy = (
+        "Score the row again, or leave it out; a tier needs both scores, but under a policy by risk alone "
+        "(scoring.logic)."
+    )
     known = policy.place.ids("sector") if policy.place else tuple(scores["sector"].dropna().unique())
     problems = _ids(scores, "scores") + _unknown(scores, "scores", "sector", known, may_lack=False)
-    for column in ("risk_probability", "credit_points"):
+    for column in ("risk_probability",) if is_risk_alone(policy) else ("risk_probability", "credit_points"):
         bad = ~np.isfinite(_numbers(scores[column]))
         problems += _problem(scores, "scores", column, bad, "is not a finite number", remedy)
     risk = _numbers(scores["risk_probability"])
@@ -193,13 +196,13 @@ def standing_of(scores: pd.DataFrame) -> Standing:
     return out
 
 
-def _previous_problems(previous: pd.DataFrame, as_of: date | None) -> list[Problem]:
+def _previous_problems(previous: pd.DataFrame, as_of: date | None, risk_alone: bool) -> list[Problem]:
     problems = _missing(previous, "previous", _PREVIOUS)
     if problems:
         return problems
     problems = _ids(previous, "previous")
     problems += _unknown(previous, "previous", "tier", TIERS, may_lack=False)
-    problems += _unknown(previous, "previous", "credit_grade", GRADES, may_lack=False)
+    problems += _unknown(previous, "previous", "credit_grade", GRADES, may_lack=risk_alone)
     problems += _unknown(previous, "previous", "risk_level", tuple(range(1, len(TIERS) + 1)), may_lack=False)
     if "weeks_ago" in previous:
         weeks = _numbers(previous["weeks_ago"])

@@ -16,7 +16,7 @@ from tierkit.policy import Policy, PolicyLike, policy_of
 from tierkit.policy.files.checks import QUOTAS
 from tierkit.policy.tiers.assignment import assign
 from tierkit.policy.tiers.inputs import check_inputs, standing_of
-from tierkit.policy.tiers.rule import TierRule, lists_by_data, margin_steps, point_steps
+from tierkit.policy.tiers.rule import TierRule, lists_by_data, margin_steps
 from tierkit.records.gate import scores_of
 
 __all__ = ["by_agency", "by_quota", "filled", "listed", "room_of", "unknown_on_list"]
@@ -145,7 +145,7 @@ def listed(scores: pd.DataFrame, policy: PolicyLike, supervised: pd.DataFrame) -
     rule = TierRule.of(policy)
     sector = rule.sector_codes(scores["sector"])
     margin = margin_steps(scores["risk_probability"].to_numpy(np.float64))
-    points = point_steps(scores["credit_points"].to_numpy(np.float64))
+    points = rule.read(scores["credit_points"].to_numpy(np.float64))
     order = np.lexsort((-points, margin))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))

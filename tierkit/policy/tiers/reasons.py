@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierkit.policy import Policy
-from tierkit.policy.tiers.rule import Placement
+from tierkit.policy.tiers.rule import Placement, TierRule, is_risk_alone
 from tierkit.policy.tiers.standing import BARS
 from tierkit.records import LEVELS, TIERS, Label
 
@@ -74,10 +74,30 @@ REASONS: Mapping[str, Label] = MappingProxyType(
             "所属行业不在本方案分级范围内，按{tier}（{tier_label}）以基准频次检查。",
             "The sector is outside the policy's scope: tier {tier} ({tier_label}), checked at the base rate.",
         ),
+        "risk_alone": Label(
+            "风险{risk_level}级；没有信用评分，仅按风险列为{tier}（{tier_label}）。",
+            "Risk level {risk_level}; there is no credit score, and by risk alone this makes tier {tier} "
+            "({tier_label}).",
+        ),
     }
 )
 """Id of a rule → sentence with placeholders, in Chinese and English; the order is that of the codes."""
 
+_ALONE: Mapping[str, Label] = MappingProxyType(
+    {
+        "red_line": Label(
+            "存在红线记录（{red_line}），虽没有信用评分，仍按信用等次不高于{cap}级列为{tier}（{tier_label}）。",
+            "There is no credit score; a record that is a red line ({red_line}) still counts as the grade "
+            "{cap}, which makes tier {tier} ({tier_label}).",
+        ),
+        "held_by_margin": Label(
+            "风险评分刚越过分界，未超出缓冲（{hysteresis_margin}），等级保持{tier}（{tier_label}）。",
+            "The risk is past a cut-off, but by less than the hysteresis ({hysteresis_margin} log-odds), so "
+            "the tier stays {tier} ({tier_label}).",
+        ),
+    }
+)
+"""What is said otherwise by risk alone."""
 _ORDER = tuple(REASONS)
 _WITHOUT_RECORD = Label(
     "没有不良信用记录，信用按不低于B级计。",
@@ -91,9 +111,9 @@ _DECIDING = (
 )  # fmt: skip
 
 
-def reason_codes(placed: Placement, composite: bool) -> NDArray[np.int8]:
+def reason_codes(placed: Placement, rule: TierRule) -> NDArray[np.int8]:
     """Return the position in `REASONS` of the rule that decided each tier: the last that changed it."""
-    plain = _ORDER.index("composite" if composite else "matrix")
+    plain = _ORDER.index("composite" if rule.composite else "risk_alone" if rule.risk_alone else "matrix")
     return np.select(
         [
             ~placed.in_scope,
@@ -142,6 +162,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
         "escalation_weeks": policy["escalation.max_weeks"],
         "serious_weeks": policy["floors.serious_weeks"],
     }
+    said_of = {**REASONS, **(_ALONE if is_risk_alone(policy) else {})}
     texts = []
     for row in assigned.to_dict("records"):
         kind = row["red_line"]
@@ -156,7 +177,7 @@ def sentences(assigned: pd.DataFrame, policy: Policy, lang: str = "zh") -> pd.Se
                 "record": LEVELS["event_kind"][row["tier_record"]].text(lang),
                 "least": policy[f"{least}.tier"],
             }
-        said = [REASONS[row["tier_reason"]].text(lang).format_map(facts)]
+        said = [said_of[row["tier_reason"]].text(lang).format_map(facts)]
         if row["without_record"] and row["tier_reason"] != "record_needed":
             said.append(_WITHOUT_RECORD.text(lang))
         texts.append((" " if lang == "en" else "").join(said))

@@ -20,6 +20,8 @@ the grid once, so the same records give the same tier on every machine and in ev
    points' slack and the previous tier as the previous place; a cap of A, B, C, D is a cap of T1, T2, T3, T4.
    While a record is open that is a red line to a tier, or that escalates and is not older than that, the
    tier is the one that the policy states for it, or a worse one.
+   By risk alone nobody's points are asked for: everybody counts as A before a record caps the grade, so that
+   the first column of the matrix gives the tier of each risk level, and no grade is told.
 5. **Floors.** Whoever is of the highest risk level, had a serious finding that is not older than the policy
    says, or has an open record that the policy calls a red line, is not T1 where the policy has that floor:
    T2 takes its place. What step 4 gives holds where it is worse.
@@ -58,6 +60,7 @@ __all__ = [
     "Previous",
     "TierRule",
     "is_composite",
+    "is_risk_alone",
     "lists_by_data",
     "lists_by_rule",
     "margin_steps",
@@ -93,6 +96,11 @@ Steps = Ints
 def is_composite(policy: Policy) -> bool:
     """Return whether a sum of risk and credit decides, and not a matrix of levels and grades."""
     return bool(policy["scoring.logic"] == "composite")
+
+
+def is_risk_alone(policy: Policy) -> bool:
+    """Return whether tiers are given by risk alone, whatever anybody's credit."""
+    return bool(policy["scoring.logic"] == "risk")
 
 
 def lists_by_rule(policy: Policy) -> bool:
@@ -217,6 +225,8 @@ class TierRule:
     """
 
     composite: bool
+    risk_alone: bool
+    """Whether points count for nothing."""
     risk_cuts: Steps
     credit_cuts: Steps
     composite_cuts: Steps
@@ -258,6 +268,7 @@ class TierRule:
         credit_cuts = point_steps(policy["scoring.credit_cutoffs"])
         return cls(
             composite=composite,
+            risk_alone=is_risk_alone(policy),
             risk_cuts=margin_steps(policy["scoring.risk_cutoffs"]),
             credit_cuts=credit_cuts,
             composite_cuts=point_steps(policy["scoring.composite_cutoffs"]) * WEIGHT_ONE,
@@ -295,6 +306,18 @@ class TierRule:
         """Number of credit grades."""
         return len(self.credit_cuts) + 1
 
+    def read(self, points: ArrayLike) -> Steps:
+        """Return points in grid steps; by risk alone nobody's are read, as nobody may have any."""
+        if self.risk_alone:
+            return np.zeros(len(np.asarray(points)), np.int64)
+        return point_steps(points)
+
+    def points_of(self, points: Steps, sector: Steps) -> Steps:
+        """Return the points that count: with the sector's offset, or more than any cut-off by risk alone."""
+        if self.risk_alone:
+            return np.full(len(points), POINT_LIMIT * POINT_ONE)
+        return points + self.sector_offset[sector]
+
     def weighted(self, margin: Steps, points: Steps) -> Steps:
         """Return the composite score in 1/16 points times 1024."""
         return self.credit_weight * points - self.risk_weight * margin
@@ -326,7 +349,7 @@ def place(
     standing : Standing
     previous : Previous
     """
-    points = points + rule.sector_offset[sector]
+    points = rule.points_of(points, sector)
     counted, spared = rule.by_records.counted(points, standing), rule.by_records.spared(standing)
     cap = rule.caps[standing.red_line]
     least, record, red_tier = rule.by_records.stated(standing)
