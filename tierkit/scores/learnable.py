@@ -93,7 +93,7 @@ def with_offers(problem: Problem, data: object, day: date, out: str | os.PathLik
     --------
     >>> from datetime import date
     >>> one = Problem("credit_events", "kind", 0, (), "gives nothing", "Add records")
-    >>> with_offers(one, "data", date(2024, 12, 30), "model").remedy[-71:]
+    >>> with_offers(one, "data", date(2024, 12, 30), "model").remedy[-77:]
     'by risk alone: tierkit train data --as-of 2024-12-30 --out model --risk-alone'
     """
     folder = os.fspath(data) if isinstance(data, str | os.PathLike) else "DIR"
