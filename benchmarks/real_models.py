@@ -27,7 +27,7 @@ from studies.rentsafe import risk as rentsafe_risk
 from tierkit.evaluate import compare_rankings
 from tierkit.features import history_signs, inspections
 from tierkit.features.catalogue import Sign
-from tierkit.progress import show
+from tierkit.progress import Progress, quiet, show
 from tierkit.scores.general import fit_general
 from tierkit.scores.metrics import auc as auc_of
 from tierkit.scores.metrics import calibration_error, calibration_error_null
@@ -182,7 +182,7 @@ _LICENCES = ("tobacco", "tavern", "outdoor_patio", "consumption_on_premises_inci
 
 
 def foretold(
-    city: City, budget: int = BUDGET, progress: Any = show
+    city: City, budget: int = BUDGET, progress: Progress = quiet
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Return what each model says of the rows of each stretch, and how the general path came to it."""
     parts, told = [], []
@@ -325,10 +325,11 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=BUDGET, help="settings to try beside the stated ones")
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
-    parts = [
-        section(city.name, *foretold(city, given.budget))
-        for city in (chicago_city(given.folder), rentsafe_city(given.folder))
-    ]
+    with show() as progress:
+        parts = [
+            section(city.name, *foretold(city, given.budget, progress))
+            for city in (chicago_city(given.folder), rentsafe_city(given.folder))
+        ]
     given.page.write_text(head(given.budget) + "".join(parts), "utf-8")
 
 

@@ -159,7 +159,11 @@ def _changed(old: str, new: str) -> Callable[[str], str]:
 @pytest.mark.parametrize(
     ("change", "message", "line"),
     [
-        (_changed('assumption = "example: none is the rule"\n', ""), "'rows[1]' has points without a source", 10),
+        (
+            _changed('assumption = "example: none is the rule"\n', ""),
+            "'rows[1]' has points without a source",
+            10,
+        ),
         (_changed("penalties_open", "penalties_opn"), "no feature (did you mean 'penalties_open'?)", 11),
         (_changed("below = 3", "below = 4"), "overlaps with 'rows[2]': both hold 3", 23),
         (_changed("below = 3", "below = 2"), "leaves 'penalties_open' from 2 to below 3 without points", 23),

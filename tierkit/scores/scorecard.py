@@ -349,7 +349,8 @@ def _repeated(X: Any, y: Any, sample_weight: ArrayLike) -> tuple[Any, Any]:
     times = checked_whole("sample_weight", weight)
     if times.sum() > _MOST_ROWS:
         raise ValueError(
-            f"The 'sample_weight' adds up to {times.sum():,} rows, more than {_MOST_ROWS:,}. Give smaller ones."
+            f"The 'sample_weight' adds up to {times.sum():,} rows, more than {_MOST_ROWS:,}. "
+            "Give smaller ones."
         )
     rows = np.repeat(np.arange(times.size), times)
     return _safe_indexing(X, rows), _safe_indexing(y, rows)

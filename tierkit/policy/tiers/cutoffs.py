@@ -7,6 +7,7 @@ two values. What a cut-off gives is always counted with it, by the rule itself.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -168,7 +169,7 @@ def cutoffs(policy: Policy, risk: Floats, points: Floats, aims: Aims | None = No
 def _by_risk(policy: Policy, ordered: Floats, aims: Aims) -> dict[str, Any]:
     """Return the cut-offs of risk, which are all that a policy by risk alone has."""
     found = [_risk_cut(ordered, below) for below in np.cumsum(aims.risk)[:-1]]
-    if any(b <= a for a, b in zip(found, found[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(found)):
         raise DataError([_fallen_together(RISK, "risk_probability", found, ordered)])
     target = float(policy["lists.unmonitored.target_share"])
     listed = {LISTED[0]: _risk_cut(ordered, target)} if lists_by_rule(policy) and target > 0 else {}
