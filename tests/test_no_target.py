@@ -298,3 +298,20 @@ def test_cut_offs_are_calibrated_on_risk_alone(kind: str) -> None:
         assert set(shares["kind"]) >= {"risk_level", "credit_grade"}
     own = shares[shares["kind"] == "risk_level"]
     assert (own["share"] - own["target"]).abs().max() < 0.02
+
+
+def test_a_run_and_its_page_say_where_credit_comes_from(kind: str, tmp_path: Path) -> None:
+    asked = ["--policy", "jiading-2025", "--model", folder(kind), "--replicates", 2, "--weeks", 4]
+    run_command("simulate", DATA, *asked, "--out", tmp_path / "run")
+    run_command("report", tmp_path / "run", "--out", tmp_path / "page")
+    page = (tmp_path / "page" / "index.html").read_text("utf-8").replace("&#39;", "'")
+    assert all(page.count(SAID[kind][lang]) for lang in ("en", "zh"))
+    assert ">nan<" not in page
+
+
+def test_a_model_without_a_target_is_evaluated_by_risk_and_its_card_says_so(kind: str, tmp_path: Path) -> None:
+    earlier = tmp_path / "model"
+    tk.train(DATA, "2024-07-01", "jiading-2025", out=earlier, **OPTIONS[kind])
+    run_command("evaluate", earlier, DATA, "--as-of", "2024-07-01", "--months", 1, "--out", tmp_path / "out")
+    card = (tmp_path / "out" / "model_card.html").read_text("utf-8").replace("&#39;", "'")
+    assert all(SAID[kind][lang] in card for lang in ("en", "zh"))

@@ -244,7 +244,7 @@ def _figures(run: RunReport, words: Words) -> dict[str, Markup]:
                 makers[f"matrix_{policy.name}"] = partial(_matrix, tiers, policy)
     if calibration is not None and len(calibration):
         makers["calibration"] = lambda lang: plot.calibration(calibration, lang=lang)
-    if scores is not None and "credit_points" in scores:
+    if scores is not None and "credit_points" in scores and scores["credit_points"].notna().any():
         policy = next((p for p in run.policies[1:] if p["scoring.basis"] == "model"), run.policies[0])
         cuts = [float(cut) for cut in policy["scoring.credit_cutoffs"]]
         makers["points"] = lambda lang: plot.points(
@@ -293,7 +293,7 @@ def _case(case: Sheet, number: int, words: Words) -> dict[str, Any]:
         "enterprise": case.enterprise,
         "figure": waterfall(case, words, f"case-{number}", top=8),
         "in_force": words.each(case.in_force) if case.in_force("zh") else "",
-        "distances": {axis: partial(reasons.distance_sentence, axis) for axis in ("risk", "credit")},
+        "distances": {axis: partial(reasons.distance_sentence, axis) for axis in reasons.axes},
     }
 
 

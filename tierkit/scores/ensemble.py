@@ -8,9 +8,9 @@ to the same enterprises moves together. Members never score anybody; they say ho
 same city would have moved the scores, and whether it would have changed the level, the grade or the tier.
 
 Three limits. Another sample is all that they speak of: cut-offs, plan and the years that the records cover
-are the same for all. A lot counts a row of the scorecard as so many equal rows, and repeated rows pass its test
-of chance more easily than new ones would: a feature near the edge comes and goes between members, and the
-spread of points is rather too wide than too narrow. And members are few; hence the interval.
+are the same for all. A lot counts a row of the scorecard as so many equal rows, and repeated rows pass its
+test of chance more easily than new ones would: a feature near the edge comes and goes between members, and
+the spread of points is rather too wide than too narrow. And members are few; hence the interval.
 """
 
 from __future__ import annotations
