@@ -309,7 +309,9 @@ def test_a_run_and_its_page_say_where_credit_comes_from(kind: str, tmp_path: Pat
     assert ">nan<" not in page
 
 
-def test_a_model_without_a_target_is_evaluated_by_risk_and_its_card_says_so(kind: str, tmp_path: Path) -> None:
+def test_a_model_without_a_target_is_evaluated_by_risk_and_its_card_says_so(
+    kind: str, tmp_path: Path
+) -> None:
     earlier = tmp_path / "model"
     tk.train(DATA, "2024-07-01", "jiading-2025", out=earlier, **OPTIONS[kind])
     run_command("evaluate", earlier, DATA, "--as-of", "2024-07-01", "--months", 1, "--out", tmp_path / "out")
