@@ -246,6 +246,7 @@ def _command(main: Callable[[list[str]], None], *words: object) -> None:
 class ModelFolder(Target):
     """A model folder whose hashes were computed again."""
 
+    options: ClassVar[Mapping[str, Any]] = {}
     alterations: ClassVar[Mapping[str, Alteration]] = {
         **ALTERATIONS,
         "a circle": Alteration(lambda rng, content: _circle(rng, content)),
@@ -261,7 +262,8 @@ class ModelFolder(Target):
         # A small model, so that many cases fit into the time.
         small = {"n_trees": 6, "learning_rate": 0.2, "n_leaves": 7, "min_rows": 15}
         with patch.object(train, "SETTINGS", small):
-            model = tk.train(ROOT / "data/synthetic", "2024-12-30", bootstrap=2, out=home / "model")
+            out = home / "model"
+            model = tk.train(ROOT / "data/synthetic", "2024-12-30", bootstrap=2, out=out, **self.options)
         tk.write(tk.synth(40, seed=5), home / "city")
         build(home / "city", "2024-12-30").to_csv(home / "X.csv")
         assert model.ensemble
@@ -323,6 +325,22 @@ class ModelFolder(Target):
         X = self._X
         scores = model.score_features(X, X.index)
         real = scores.drop(columns="serious_finding_weeks").select_dtypes("number").to_numpy()
+        self._check(model, scores)
+        contributions(model.risk, X)  # raises unless they add up to the margin
+        contributions(model.risk, X, X.iloc[:9])
+        card = model.credit
+        points_lost(card, X)
+        if card.kind == "records":
+            monitor(card, X[list(card.inputs_.names)], Bands.from_dict(model.manifest["credit"]["bands"]))
+        sure = model.ensemble.log_odds(X[list(model.risk.inputs_.names)]) if model.ensemble else np.empty(0)
+        model.to_frame(), model.sentences("zh"), model.sentences("en")
+        return hashlib.sha256(real.tobytes() + np.asarray(sure).tobytes()).hexdigest()
+
+    def _check(self, model: Any, scores: Any) -> None:
+        """Hold scores to what a scorecard promises."""
+        import numpy as np
+
+        real = scores.drop(columns="serious_finding_weeks").select_dtypes("number").to_numpy()
         odds = np.log(scores["credit_probability"] / (1 - scores["credit_probability"]))
         card = model.credit
         points = card.base_points - card.points_to_double / np.log(2) * (odds + np.log(card.base_odds))
@@ -330,13 +348,6 @@ class ModelFolder(Target):
             raise BrokenError("The scores are not finite, or points and log-odds differ.")
         if not scores["credit_points"].between(0, 1000).all():
             raise BrokenError("Points leave 0 … 1000.")
-        contributions(model.risk, X)  # raises unless they add up to the margin
-        contributions(model.risk, X, X.iloc[:9])
-        points_lost(card, X)
-        monitor(card, X[list(card.inputs_.names)], Bands.from_dict(model.manifest["credit"]["bands"]))
-        sure = model.ensemble.log_odds(X[list(model.risk.inputs_.names)]) if model.ensemble else np.empty(0)
-        model.to_frame(), model.sentences("zh"), model.sentences("en")
-        return hashlib.sha256(real.tobytes() + np.asarray(sure).tobytes()).hexdigest()
 
     def _by_command(self, folder: Path) -> str:
         import pandas as pd
@@ -346,6 +357,22 @@ class ModelFolder(Target):
         _command(self._main, *asked, "--reasons", 3, "--out", out)
         real = pd.read_parquet(out).select_dtypes("number").to_numpy("float64", na_value=-1.0)
         return hashlib.sha256(real.tobytes()).hexdigest()
+
+
+class ExpertFolder(ModelFolder):
+    """A model folder whose credit is an expert's table of points."""
+
+    options: ClassVar[Mapping[str, Any]] = {"credit_table": ROOT / "tests/points/example.toml"}
+
+    def _check(self, model: Any, scores: Any) -> None:
+        import numpy as np
+
+        if not np.isfinite(scores["risk_probability"]).all():
+            raise BrokenError("The scores are not finite.")
+        if not scores["credit_points"].between(0, 1000).all():
+            raise BrokenError("Points leave 0 … 1000.")
+        if scores["credit_probability"].notna().any():
+            raise BrokenError("A table of points gives a probability.")
 
 
 def _sized(text: bytes) -> bytes:
@@ -587,7 +614,7 @@ class Tables(Dataset):
 
 
 class PolicyFile(Target):
-    """A policy in TOML, and the place that it names."""
+    """A policy in TOML, and the place, the table of points and the list of names that it names."""
 
     alterations: ClassVar[Mapping[str, Alteration]] = FOREIGN
 
@@ -599,11 +626,14 @@ class PolicyFile(Target):
         assert "jiading-2025" in presets()
         plan = (ROOT / "tierkit/policy/presets/jiading-2025.toml").read_text("utf-8")
         plan = plan.replace('name = "jiading-2025"', 'name = "altered"\nplace = "place.toml"', 1)
-        plan = plan.replace('baseline = "legacy"', 'baseline = "base.toml"')
+        plan = plan.replace('baseline = "legacy"', 'baseline = "base.toml"\ncredit_table = "points.toml"')
         base = (ROOT / "tierkit/policy/presets/legacy.toml").read_text("utf-8")
         base = base.replace('name = "legacy"', 'name = "base"\nplace = "place.toml"', 1)
+        base = base.replace("scope_sectors = { value = []", 'scope_sectors = { value = "sectors.csv"', 1)
         place = Place.load("shanghai").to_toml().replace('name = "shanghai"', 'name = "elsewhere"', 1)
-        texts = {"policy.toml": plan, "base.toml": base, "place.toml": place}
+        points = (ROOT / "tests/points/example.toml").read_text("utf-8")
+        texts = {"policy.toml": plan, "base.toml": base, "place.toml": place, "points.toml": points}
+        texts["sectors.csv"] = "sector,note\nfood,\nretail,of any size\n"
         return {name: one.encode() for name, one in texts.items()}
 
     def warm(self, home: Path) -> None:
@@ -847,6 +877,7 @@ class Reviews(Target):
 
 TARGETS: Mapping[str, Callable[[], Target]] = {
     "model": ModelFolder,
+    "expert": ExpertFolder,
     "dataset": Dataset,
     "policy": PolicyFile,
     "scores": Scores,

@@ -18,7 +18,7 @@ from tierkit.records import credit_code
 from tierkit.records.parquet import write_sealed
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("model", "dataset", "policy", "scores", "reviews", "tables")
+NAMES = ("model", "expert", "dataset", "policy", "scores", "reviews", "tables")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_chain_that_is_broken_is_known_without_the_reader(fuzz: ModuleType, tm
         assert fuzz._chained(altered) != altered
 
 
-SHORT = {12: ("policy", "reviews", "model"), 5: ("scores", "dataset", "tables")}
+SHORT = {12: ("policy", "reviews", "model", "expert"), 5: ("scores", "dataset", "tables")}
 """Cases of a short search, and the targets that one process takes in turn: it loads the libraries once."""
 
 
