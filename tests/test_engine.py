@@ -766,7 +766,10 @@ def spoiled(column: str, value: float) -> Callable[[pd.DataFrame], pd.DataFrame]
         (spoiled("risk_probability", 0.0), r"A 'risk_probability' must be in \(0, 1\)"),
         (spoiled("risk_probability", 1.0), r"A 'risk_probability' must be in \(0, 1\)"),
         (spoiled("credit_points", np.inf), r"'credit_points' finite"),
-        (lambda s: s.assign(credit_points=np.nan), r"The 'scores' hold none of the enterprises"),
+        (
+            lambda s: s.assign(credit_points=np.nan),
+            r"The 'scores' hold no credit, as of a model by risk alone",
+        ),
         (
             lambda s: pd.concat([s, s.head(2)]),
             r"The 'scores' must have one row per enterprise; 2 have more, such as 9[0-9A-Z]{17}\.",

@@ -24,6 +24,7 @@ from tierkit.policy.tiers import (
     TierRule,
     assign,
     by_quota,
+    by_risk_alone,
     listed,
     margin_steps,
     place,
@@ -833,6 +834,7 @@ def test_every_reason_reads_as_a_sentence_in_both_languages():
         capped.reform({"red_lines.serious_dishonesty": "B", "scoring.matrix": TOP}),
         ROUND["shanghai-2025"],
     )
+    alone = by_risk_alone(jiading)
     cases = {
         "matrix": (first, jiading),
         "composite": (assign(frame([0.05], 650), ROUND["shanghai-2025"]), ROUND["shanghai-2025"]),
@@ -846,6 +848,7 @@ def test_every_reason_reads_as_a_sentence_in_both_languages():
         "floor_serious": (assign(frame([0.05], 650).assign(serious_finding_weeks=9), jiading), jiading),
         "floor_highest_risk": (assign(frame([0.3], 2000), shanghai), shanghai),
         "out_of_scope": (assign(frame([0.05], 650), ROUND["minhang-2023"]), ROUND["minhang-2023"]),
+        "risk_alone": (assign(frame([0.05], np.nan), alone), alone),
     }
     assert set(cases) == set(REASONS)
     for reason, (assigned, policy) in cases.items():

@@ -74,7 +74,8 @@ if TYPE_CHECKING:
     from tierkit.features.building import build as features
     from tierkit.features.history import inspections
     from tierkit.jobs.scoring import score as score_folder
-    from tierkit.policy.core import Policy, diff
+    from tierkit.policy.core import Policy
+    from tierkit.policy.differences import diff
     from tierkit.policy.files.problems import PolicyError
     from tierkit.policy.tiers.assignment import assign
     from tierkit.records.arguments import InputError
@@ -150,7 +151,7 @@ _PLACES = {
     "compare": "compare.comparison",
     "contributions": "explain.accounts",
     "credit_path": "explain.recourse.repair",
-    "diff": "policy.core",
+    "diff": "policy.differences",
     "explain": "explain.asking",
     "features": "features.building:build",
     "inspections": "features.history",

@@ -217,6 +217,7 @@ def changes(
     >>> data, days = "data/synthetic", ("2024-06-30", "2024-12-30")
     >>> X = [build(data, day) for day in days]
     >>> risk = RiskModel(n_trees=5).fit(X[1][["findings_2y"]], X[1]["complaints_1y"] > 0)
+    >>> from tierkit.scores.scorecard import CreditScorecard
     >>> credit = CreditScorecard().fit(X[1][["adverse_2y"]], X[1]["adverse_open"] > 0)
     >>> tiers = [x.reset_index()[["enterprise_id"]].assign(tier="T1") for x in X]
     >>> held = features_held(data, *days, X[0].index.intersection(X[1].index))

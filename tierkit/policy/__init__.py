@@ -1,7 +1,8 @@
 """Policies as data: frozen, dated, cited; a reform is only its difference from a baseline."""
 
 from tierkit.policy.calibration import CutoffCalibration, calibrate
-from tierkit.policy.core import Policy, PolicyLike, check, diff, policies_of, policy_of
+from tierkit.policy.core import Policy, PolicyLike, check, policies_of, policy_of
+from tierkit.policy.differences import diff
 from tierkit.policy.editing import amend
 from tierkit.policy.files.checks import HALF_LIVES
 from tierkit.policy.files.loading import presets

@@ -48,7 +48,7 @@ from tierkit.texts import LANGUAGES, text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Policy", "PolicyLike", "check", "diff", "policies_of", "policy_of"]
+__all__ = ["Policy", "PolicyLike", "check", "policies_of", "policy_of"]
 
 _TOP_GROUPS = tuple(dict.fromkeys(path.partition(".")[0] for path in SPEC))
 
@@ -75,6 +75,7 @@ class Policy(Result):
     >>> denser = legacy.reform({"frequency.tier.T4.key": 4.0}, name="denser")
     >>> denser["frequency.tier.T4.key"], legacy["frequency.tier.T4.key"]
     (4.0, 1.0)
+    >>> from tierkit.policy import diff
     >>> list(diff(legacy, denser)["parameter"])
     ['frequency.tier.T4.key']
     """
@@ -526,52 +527,6 @@ def policies_of(policies: Any, name: str = "policies") -> list[Policy]:
             f"Got {described(policies)}."
         )
     return [policy_of(one, name) for one in policies]
-
-
-def diff(a: PolicyLike, b: PolicyLike) -> pd.DataFrame:
-    """Return the parameters whose values differ between two policies.
-
-    Parameters
-    ----------
-    a, b : Policy, name or path
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``parameter``, ``a``, ``b``, ``unit`` and ``source`` (of the value in ``b``, or why it is
-        assumed), in the order of their specification.
-
-    Raises
-    ------
-    PolicyError
-        If they are of different places.
-
-    Examples
-    --------
-    >>> import tierkit as tk
-    >>> legacy = tk.Policy.load("legacy")
-    >>> tk.diff(legacy, legacy.reform({"depth.detection": 0.8}))[["parameter", "a", "b"]].values.tolist()
-    [['depth.detection', 0.7, 0.8]]
-    """
-    a, b = policy_of(a, "a"), policy_of(b, "b")
-    import pandas as pd  # here and in plans/, since files are read and checked without it
-
-    if a.place != b.place:
-        place = a.place or b.place
-        if place is not None:
-            a, b = a.at(place), b.at(place)
-    rows: list[tuple[object, ...]] = [
-        (path, a.parameters[path].value, one.value, one.unit, one.ground)
-        for path, one in b.parameters.items()
-        if a.parameters[path].value != one.value
-    ]
-    if a.credit_table != b.credit_table:
-        carried = (a.credit_table, b.credit_table)
-        named = (one.pinned if isinstance(one, PointsTable) else one or "" for one in carried)
-        rows.append(("meta.credit_table", *named, "name", b.meta.document))
-    if a.oracle != b.oracle:
-        rows.append(("meta.oracle", a.oracle, b.oracle, "yes/no", b.meta.document))
-    return pd.DataFrame(rows, columns=["parameter", "a", "b", "unit", "source"], dtype=object)
 
 
 def check(path: str | Path) -> list[PolicyProblem]:

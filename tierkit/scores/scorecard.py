@@ -353,7 +353,8 @@ def _repeated(X: Any, y: Any, sample_weight: ArrayLike) -> tuple[Any, Any]:
             "Give smaller ones."
         )
     rows = np.repeat(np.arange(times.size), times)
-    return _safe_indexing(X, rows), _safe_indexing(y, rows)
+    table, target = (one if hasattr(one, "iloc") else np.asarray(one) for one in (X, y))
+    return _safe_indexing(table, rows), _safe_indexing(target, rows)
 
 
 def _level(offset: Floats, rate: float) -> float:
