@@ -435,6 +435,22 @@ STATED = {
         lambda manifest: manifest["credit"]["bands"]["edges"].__setitem__(-1, 1e300),
         r"credit\.bands\.edges\[\d+\]: must be a number from 0\.0 to 1000",
     ),
+    "half an interval": (
+        _set("risk", "baselines", "test", 0, "auc_high", None),
+        r"baselines\.test\[0\]\.auc_high: is null, and 'auc_low' is not",
+    ),
+    "the other half": (
+        _set("risk", "baselines", "test", 1, "capture_low", None),
+        r"baselines\.test\[1\]\.capture_low: is null, and 'capture_high' is not",
+    ),
+    "an interval of nothing": (
+        _set("risk", "baselines", "test", 2, "auc_behind", None),
+        r"baselines\.test\[2\]\.auc_behind: is null, and its interval is not",
+    ),
+    "ends that are swapped": (
+        _set("risk", "baselines", "test", 0, "auc_low", 1.0),
+        r"baselines\.test\[0\]\.auc_low: is above 'auc_high'",
+    ),
     "a baseline": (
         _set("risk", "baselines", "test", 0, "score", "luck"),
         r"baselines\.test\[0\]\.score: must",

@@ -25,6 +25,7 @@ __all__ = [
     "digest",
     "either",
     "flag",
+    "intervals",
     "known",
     "mapping",
     "maybe",
@@ -126,6 +127,41 @@ def record(**fields: Form) -> Form:
             refuse(place, f"has no {absent[0]!r}.")
         for key, one in value.items():
             fields[key](one, _at(place, key))
+
+    return form
+
+
+def intervals(of: Form, *told: tuple[str, str, str]) -> Form:
+    """Return the form of an object in which an interval has both ends, in order, and stands beside its value.
+
+    Parameters
+    ----------
+    of : Form
+        The form of the object, which holds all that is named.
+    *told : tuple of str
+        The keys of a value, of its lower end and of its upper end; all three may be null, or the ends.
+
+    Examples
+    --------
+    >>> keys = ("auc", "low", "high")
+    >>> of = intervals(record(**dict.fromkeys(keys, maybe(share()))), keys)
+    >>> of({"auc": 0.6, "low": 0.5, "high": None}, "test")
+    Traceback (most recent call last):
+    tierkit.scores.content.ContentError: test.high: is null, and 'low' is not: an interval has two ends.
+    """
+
+    def form(value: Any, place: str) -> None:
+        of(value, place)
+        for middle, low, high in told:
+            for one, other in ((low, high), (high, low)):
+                if value[one] is None and value[other] is not None:
+                    refuse(_at(place, one), f"is null, and {other!r} is not: an interval has two ends.")
+            if value[low] is None:
+                continue
+            if value[middle] is None:
+                refuse(_at(place, middle), "is null, and its interval is not.")
+            if value[low] > value[high]:
+                refuse(_at(place, low), f"is above {high!r}.")
 
     return form
 

@@ -18,6 +18,7 @@ from tierkit.scores.content import (
     digest,
     either,
     flag,
+    intervals,
     known,
     mapping,
     maybe,
@@ -48,13 +49,16 @@ _MEASURES = record(
     **dict.fromkeys(("rate", "predicted", "auc", "ks", "brier", "calibration_error"), maybe(share())),
 )
 _ENDS = ("", "_low", "_high")
-_BESIDE = record(
-    score=known("model", *BASELINES),
-    n=count(),
-    events=count(),
-    enough=flag,
-    **dict.fromkeys((f"{name}{end}" for name in ("auc", "capture") for end in _ENDS), maybe(share())),
-    **dict.fromkeys((f"auc_behind{end}" for end in _ENDS), maybe(share(-1))),
+_BESIDE = intervals(
+    record(
+        score=known("model", *BASELINES),
+        n=count(),
+        events=count(),
+        enough=flag,
+        **dict.fromkeys((f"{name}{end}" for name in ("auc", "capture") for end in _ENDS), maybe(share())),
+        **dict.fromkeys((f"auc_behind{end}" for end in _ENDS), maybe(share(-1))),
+    ),
+    *((name, f"{name}_low", f"{name}_high") for name in ("auc", "capture", "auc_behind")),
 )
 
 
@@ -69,7 +73,11 @@ _TUNING = record(
     origins=series(day, 1000),
     until=day,
     chosen=record(**_SETTINGS),
-    candidates=series(record(**_SETTINGS, **dict.fromkeys(_LOST, maybe(_CELL)), chosen=flag)),
+    candidates=series(
+        intervals(
+            record(**_SETTINGS, **dict.fromkeys(_LOST, maybe(_CELL)), chosen=flag), _LOST[:3], _LOST[3:]
+        )
+    ),
 )
 _CLIPPED = record(
     rows=count(), rows_cut=count(), **dict.fromkeys(("effective_size", "cut_off", "weight_cut"), maybe(_CELL))
