@@ -67,7 +67,29 @@ _SAVED = record(
 _NONE = record(format=known(_NO_FORMAT))
 
 
-class ExpertCard(PointCard):
+class _GivenCard(PointCard):
+    """Credit that was fitted on nobody: it is whole as soon as it is made."""
+
+    on_unseen: Unseen = "flag"
+
+    @property
+    def unused_(self) -> dict[str, str]:
+        """Nothing: every feature that the table names carries points."""
+        return {}
+
+    def _check_made(self) -> None:
+        pass
+
+    def _rows_of(self, X: Any) -> pd.DataFrame:
+        frame: pd.DataFrame = X
+        return frame[list(self.inputs_.names)]
+
+    def check(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return flags by row for levels that the place does not have."""
+        return self.inputs_.flags(self._rows_of(X))
+
+
+class ExpertCard(_GivenCard):
     """An expert's table of points as a source of credit points.
 
     Make one with `card_of`.
@@ -94,7 +116,6 @@ class ExpertCard(PointCard):
     """
 
     kind: CreditKind = "table"
-    on_unseen: Unseen = "flag"
 
     def __init__(self, source: PointsTable, levels: Mapping[str, tuple[str, ...]]) -> None:
         self.source = source
@@ -114,22 +135,6 @@ class ExpertCard(PointCard):
         if low < LOWEST or high > HIGHEST:
             message = f"'base' and 'rows' could give {low:g} to {high:g} points, which leaves 0 … 1000"
             raise PolicyError([_problem(source, "base", message, "move the base, or lower the points")])
-
-    @property
-    def unused_(self) -> dict[str, str]:
-        """Nothing: every feature that the table names carries points."""
-        return {}
-
-    def _check_made(self) -> None:
-        pass
-
-    def _rows_of(self, X: Any) -> pd.DataFrame:
-        frame: pd.DataFrame = X
-        return frame[list(self.inputs_.names)]
-
-    def check(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Return flags by row for levels that the place does not have."""
-        return self.inputs_.flags(self._rows_of(X))
 
     def points_and_log_odds(self, X: pd.DataFrame) -> tuple[Floats, Floats]:
         """Return points, and missing log-odds: the table says nothing of any probability."""
@@ -183,7 +188,7 @@ class ExpertCard(PointCard):
             raise ContentError(f"{error.problems[0].parameter}: {error.problems[0].message}") from error
 
 
-class NoCredit(PointCard):
+class NoCredit(_GivenCard):
     """No credit at all: nobody has points, no feature gives any, and tiers are given by risk alone.
 
     Examples
@@ -194,27 +199,10 @@ class NoCredit(PointCard):
     """
 
     kind: CreditKind = "none"
-    on_unseen: Unseen = "flag"
 
     def __init__(self) -> None:
         self.inputs_ = Inputs((), {}, frozenset())
         self._keep(pd.DataFrame([_cells(BASE, "base", 0, points=0.0)], columns=list(COLUMNS)))
-
-    @property
-    def unused_(self) -> dict[str, str]:
-        """Nothing."""
-        return {}
-
-    def _check_made(self) -> None:
-        pass
-
-    def _rows_of(self, X: Any) -> pd.DataFrame:
-        frame: pd.DataFrame = X
-        return frame[[]]
-
-    def check(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Return no flags."""
-        return pd.DataFrame(index=X.index)
 
     def points_and_log_odds(self, X: pd.DataFrame) -> tuple[Floats, Floats]:
         """Return that both are missing."""
