@@ -146,6 +146,9 @@ def test_the_place_of_a_damaged_page_is_told(tmp_path: Path) -> None:
         (lambda rows: rows, {"as_of": "tomorrow"}, "does not say of which day it is"),
         (lambda rows: rows, {"as_of": None}, "does not say of which day it is"),
         (lambda rows: rows, {"model": 3}, "does not say what it is: model"),
+        (lambda rows: rows, {"credit": {"kind": "table"}}, "does not say what it is: credit: has no 'title'"),
+        (lambda rows: rows, {"credit": {"kind": "guess"}}, "it is: credit: must be of the kind 'table' or"),
+        (lambda rows: rows, {"credit": ["none"]}, "it is: credit: must be of the kind 'table' or 'none'"),
     ],
 )
 def test_a_seal_alone_makes_no_file_of_scores(tmp_path: Path, change, said, message: str) -> None:

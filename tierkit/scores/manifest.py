@@ -11,6 +11,7 @@ from tierkit.policy import Policy
 from tierkit.records import SCHEMA_VERSION, SHANGHAI
 from tierkit.records.cells import EARLIEST, LATEST
 from tierkit.scores.baselines import BASELINES
+from tierkit.scores.basis import check_stated
 from tierkit.scores.content import (
     Form,
     count,
@@ -110,23 +111,11 @@ _CREDIT = record(
     bands=record(edges=series(_POINTS, 1000), counts=series(count(), 1001)),
     unused=mapping(text()),
 )
-_OF_TABLE = record(
-    kind=known("table"),
-    title=record(zh=text(), en=text()),
-    document=text(),
-    date=day,
-    file=text(),
-    sha256=digest,
-    rows=count(1),
-    assumed=count(),
-)
-_OF_NONE = record(kind=known("none"))
 
 
 def _of_credit(value: Any, place: str) -> None:
     """Refuse what training says of no source of credit: only what is not of records states its kind."""
-    kind = value.get("kind") if isinstance(value, Mapping) else None
-    form = {"table": _OF_TABLE, "none": _OF_NONE}.get(kind, _CREDIT) if isinstance(kind, str) else _CREDIT
+    form = check_stated if isinstance(value, Mapping) and "kind" in value else _CREDIT
     form(value, place)
 
 

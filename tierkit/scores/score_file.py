@@ -14,6 +14,8 @@ import pyarrow as pa
 from tierkit.bounds import UnreadableError, parse_json
 from tierkit.records import TIERS, DataError, Problem
 from tierkit.records.parquet import read_sealed
+from tierkit.scores.basis import check_stated
+from tierkit.scores.content import ContentError
 
 __all__ = ["CERTAINTY", "agencies_of", "read_scores", "score_schema"]
 
@@ -143,6 +145,11 @@ def _about(table: str, path: str | os.PathLike[str], text: str) -> dict[str, Any
     lacking = [name for name, kind in _SAID.items() if type(about.get(name)) is not kind]
     if lacking:
         raise _refused(table, f"{path} does not say what it is: {', '.join(lacking)}")
+    if "credit" in about:
+        try:
+            check_stated(about["credit"], "credit")
+        except ContentError as error:
+            raise _refused(table, f"{path} does not say what it is: {error}") from error
     found: dict[str, Any] = about
     return found
 
