@@ -8,6 +8,7 @@ the tables between two marks in the page of each language, and docs/figures/room
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -139,6 +140,7 @@ def rooms() -> list[str]:
     return [room for layer in layers() for room in layer]
 
 
+@functools.cache
 def code_lines(path: Path) -> int:
     """Return how many lines of a file are code: no docstring, no comment, no blank line."""
     source = path.read_text("utf-8")

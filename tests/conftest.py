@@ -1,5 +1,6 @@
 """What all tests share: a fixed search by hypothesis, no window, one thread a worker."""
 
+import gc
 import os
 
 import hypothesis
@@ -31,6 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 mpl.use("Agg")
+gc.set_threshold(100_000, 50, 100)  # as the commands do: libraries and fixtures are many objects that stay
 hypothesis.settings.register_profile(
     "tierkit",
     deadline=None,  # the first call compiles

@@ -154,6 +154,7 @@ def test_evaluate_writes_tables_figures_and_the_card(
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.long
 def test_retraining_is_tried_where_worlds_are_asked_for(
     data: Dataset, model: Model, found: Assessment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,7 @@ def late(data: Dataset) -> pd.DataFrame:
     return rows[rows["inspected_on"] >= pd.Timestamp(NEW_YEAR)]
 
 
+@pytest.mark.long
 def test_threads_change_nothing() -> None:
     data, _ = city()
     one = backtest(data, NEW_YEAR, replicates=39, weeks=8, threads=1)

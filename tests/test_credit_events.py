@@ -44,7 +44,7 @@ NAMES_SEVERAL = {
 """Files that name two or more kinds, and why they may."""
 
 
-@pytest.fixture(scope="module", params=["true", "false"])
+@pytest.fixture(scope="module", params=["true", pytest.param("false", marks=pytest.mark.long)])
 def told(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What the package makes of one more kind, once as a target of credit and once not."""
     done = subprocess.run(

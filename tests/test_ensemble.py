@@ -88,6 +88,7 @@ def test_agreement_by_hand() -> None:
         some.certainty(X[:3], scores, POLICY, card=CARD)
 
 
+@pytest.mark.long
 def test_the_spread_of_points_is_the_sampling_error_of_the_bins() -> None:
     # Two bins: the log-odds of each have the variance 1/events + 1/others, points 40 / ln 2 times as much.
     rows = made(600)
@@ -155,6 +156,7 @@ def test_it_comes_back_from_json_with_every_bit() -> None:
         Ensemble.from_json('{"format": "other"}')
 
 
+@pytest.mark.long
 def test_certain_and_uncertain_enterprises_are_told_apart() -> None:
     rows = made(1500)
     split = time_split(rows.rows["as_of"])

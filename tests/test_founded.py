@@ -66,7 +66,7 @@ rows = st.lists(
 
 
 @given(rows)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_complaints_that_are_open_or_were_found_untrue_move_no_score_and_no_tier(
     given_rows: list[tuple[int, int, int, bool]],
 ) -> None:
@@ -135,7 +135,7 @@ def small() -> Dataset:
 
 
 @given(drawn_events)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_a_feature_sees_of_conduct_what_was_known_before_the_day_and_nothing_later(
     drawn: list[tuple[str, int, int, int]],
 ) -> None:
@@ -197,7 +197,7 @@ def test_conduct_has_its_day_and_goes_with_latent_propensity_as_declared() -> No
 
 
 @given(drawn_events)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_one_more_merit_never_counts_against_and_one_more_adverse_record_never_helps(
     drawn: list[tuple[str, int, int, int]],
 ) -> None:

@@ -58,18 +58,20 @@ def test_a_chain_that_is_broken_is_known_without_the_reader(fuzz: ModuleType, tm
         assert fuzz._chained(altered) != altered
 
 
-SHORT = {12: ("policy", "reviews", "model", "expert"), 5: ("scores", "dataset", "tables")}
+SHORT = {4: ("policy", "reviews", "model", "expert"), 2: ("scores", "dataset", "tables")}
 """Cases of a short search, and the targets that one process takes in turn: it loads the libraries once."""
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("times", [1, pytest.param(10, marks=pytest.mark.long)])
 @pytest.mark.parametrize("cases", SHORT)
-def test_a_short_search_finds_no_fault(cases: int, tmp_path: Path) -> None:
-    asked = [sys.executable, ROOT / "scripts/fuzz.py", "--target", *SHORT[cases], "--cases", cases]
+def test_a_short_search_finds_no_fault(cases: int, times: int, tmp_path: Path) -> None:
+    names, cases = SHORT[cases], cases * times
+    asked = [sys.executable, ROOT / "scripts/fuzz.py", "--target", *names, "--cases", cases]
     words = [str(one) for one in (*asked, "--keep", tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in SHORT[cases]:
+    for name in names:
         assert f"{name}: {cases} cases, 0 faults" in done.stdout
 
 
@@ -78,7 +80,7 @@ def test_a_short_search_takes_every_target() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [1011, 1153])
+@pytest.mark.parametrize("case", [1011, pytest.param(1153, marks=pytest.mark.long)])
 def test_damage_that_arrow_forgives_and_duckdb_does_not_is_read_alike(case: int, tmp_path: Path) -> None:
     """A bit of the footer's inner structure: validation passed the table, and scoring could not read it."""
     asked = [sys.executable, ROOT / "scripts/fuzz.py", "--target", "dataset", "--seed", 20261130]

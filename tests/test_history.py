@@ -71,6 +71,7 @@ def test_known_rates_are_recovered_within_four_standard_errors(path: str) -> Non
     assert abs(found().policy[path] - OTHER[path]) < 4 * errors(found())[path]
 
 
+@pytest.mark.long
 def test_routine_rates_by_sector_and_size_are_recovered() -> None:
     p = parameters()
     truth, fitted = base_rates(OTHER, p), base_rates(found().policy, p)
@@ -129,6 +130,7 @@ def test_what_came_later_and_the_truth_are_never_read() -> None:
     assert estimate(Dataset(tables, data.manifest), NEW_YEAR).policy != a.policy
 
 
+@pytest.mark.long
 def test_draws_are_spread_as_the_intervals_say_and_keyed() -> None:
     history = estimate(city(), NEW_YEAR)
     draws = [history.draw(3, r) for r in range(150)]
@@ -162,6 +164,7 @@ def test_off_site_checks_are_a_share_of_those_that_can_be() -> None:
     assert abs(row["value"] - 0.6) < 4 * (row["high"] - row["low"]) / 3.92 + 0.02  # alarms go on to a visit
 
 
+@pytest.mark.long
 def test_rates_of_agencies_and_tiers_are_told_but_not_set() -> None:
     more = found().estimates[~found().estimates["used"]]
     assert set(more["group"]) == {"agency", "mode", "tier"}

@@ -40,6 +40,10 @@ def folder(kind: str) -> Path:
     return once(f"no_target_{kind}", make)
 
 
+ONE_OR_BOTH = pytest.mark.parametrize("kind", ["table", pytest.param("none", marks=pytest.mark.long)])
+"""What is drawn from both the same way: one in every run, the other before a release."""
+
+
 @pytest.fixture(params=["table", "none"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -300,6 +304,7 @@ def test_cut_offs_are_calibrated_on_risk_alone(kind: str) -> None:
     assert (own["share"] - own["target"]).abs().max() < 0.02
 
 
+@ONE_OR_BOTH
 def test_a_run_and_its_page_say_where_credit_comes_from(kind: str, tmp_path: Path) -> None:
     asked = ["--policy", "jiading-2025", "--model", folder(kind), "--replicates", 2, "--weeks", 4]
     run_command("simulate", DATA, *asked, "--out", tmp_path / "run")
@@ -309,6 +314,7 @@ def test_a_run_and_its_page_say_where_credit_comes_from(kind: str, tmp_path: Pat
     assert ">nan<" not in page
 
 
+@ONE_OR_BOTH
 def test_a_model_without_a_target_is_evaluated_by_risk_and_its_card_says_so(
     kind: str, tmp_path: Path
 ) -> None:

@@ -158,8 +158,8 @@ def replayed(city: City, paths: dict[str, Path]) -> pd.DataFrame:
     return pd.concat(landed).set_index("enterprise_id")
 
 
-EVERY = pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.long)])
-"""Every eighth enterprise is replayed, and each with a new kind of step; everybody before a release."""
+EVERY = pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.long)])
+"""Every sixteenth enterprise is replayed, and each with a new kind of step; everybody before a release."""
 
 
 def some_of(found: dict[str, Recourse], every: int) -> dict[str, Recourse]:

@@ -235,6 +235,7 @@ def test_a_comparison_moves_by_what_acts_on_it(screening) -> None:
     assert set(screening.first("inspections")["parameter"]) >= {"frequency.base_rate", "frequency.tier.T2"}
 
 
+@pytest.mark.long
 def test_a_screening_repeats_itself_whatever_the_threads() -> None:
     given = {"chosen": chosen("kappa", "hazard.prevalence"), "trajectories": 2, "measures": ("violations",)}
     one, two = (screen(150, LEGACY, PLAN, seed=3, weeks=8, threads=n, **given) for n in (1, 2))
