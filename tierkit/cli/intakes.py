@@ -72,7 +72,7 @@ def _shown(done: Any) -> str:
         for name in one.read
     ]
     parts = [table(rows, right=["read", "taken", "rejected", "duplicates", "found by name"])]
-    for title, listed in (("Rejected", one.reasons), ("Cells that are not known for what they hold", one.emptied)):
+    for title, listed in (("Rejected", one.reasons), ("Cells that are not taken as they stand", one.cells)):
         if listed:
             parts.append(f"{title}\n{table(listed, right=['rows'])}")
     return "\n\n".join(parts)

@@ -43,7 +43,7 @@ _LISTED = {
     "dataset": (
         *("manifest.json", "place.toml", "dictionary.md", "dictionary.zh-CN.md"),
         *(f"intake/{name}" for name in ("mapping.toml", "account.json", "index.html")),
-        *(f"intake/{name}.csv" for name in ("rejected", "duplicates", "emptied")),
+        *(f"intake/{name}.csv" for name in ("rejected", "duplicates", "cells")),
     ),
     "model": ("manifest.json",),
 }

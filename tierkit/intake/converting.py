@@ -102,11 +102,10 @@ class Converter:
                 columns["_name_key"] = _keys(values)
             elif name == "enterprise_name":
                 columns["_name_key"] = _keys(columns.pop(name))
-            at = np.flatnonzero([bool(w) for w in why]) if why is not None else np.empty(0, np.int64)
-            if len(at):
-                assert why is not None
+            if why is not None:
+                at = np.flatnonzero([bool(one) for one in why])
                 faults.append(self._told(name, at, why, raw, batch, file))
-        return Converted(columns, [one for one in faults if len(one[1])])
+        return Converted(columns, faults)
 
     def _told(
         self, name: str, at: NDArray[np.int64], why: list[str], raw: Any, batch: Batch, file: str
@@ -136,13 +135,14 @@ class Converter:
         shown: Any = None
         for k, rule in enumerate(one.rules):
             values, why, raw = self._by_rule(one.name, k, rule, column, kind, batch)
-            codes = np.array([-1 if v is None else ids.index(v) for v in values.to_pylist()], np.int64)
+            places = pc.fill_null(pc.index_in(values, value_set=pa.array(ids, _TEXT)), -1)
+            codes = places.to_numpy(zero_copy_only=False).astype(np.int64)
             worst = codes if worst is None else np.maximum(worst, codes)
             if why is not None:
                 reasons = why if reasons is None else [a or b for a, b in zip(reasons, why, strict=True)]
             shown = raw if shown is None else pc.coalesce(shown, raw)
         assert worst is not None
-        values = pa.array([None if c < 0 else ids[c] for c in worst.tolist()], _TEXT)
+        values = pa.array(ids, _TEXT).take(pa.array(worst, mask=worst < 0))
         return values, reasons, shown
 
     def _by_rule(

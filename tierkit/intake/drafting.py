@@ -158,7 +158,7 @@ def _groups(files: list[RawFile], left: list[str]) -> dict[str, list[list[RawFil
     """Return the files of each table; those of one form and header together."""
     groups: dict[str, list[list[RawFile]]] = {}
     for file in files:
-        table, why = table_of(file)
+        table, why = table_of(file) if file.rows else (None, "has no rows")
         if table is None:
             left.append(f"{file.name}: {why}")
             continue
@@ -316,6 +316,11 @@ def _column(
         return _item_class(writer, guess, whole, values)
     if name == "finding":
         return _finding(writer, group, guess, whole, columns, values)
+    if name == "severity" and guess is None and table == "credit_events":
+        return _severity(writer, columns)
+    if name == "mode" and guess is None and spec is not None and not spec.nullable:
+        writer.entry(name, '{ constant = "onsite" }', LIKELY, "no column tells it: a check is on site unless a system says otherwise")
+        return True
     if name == "kind" and guess is None:
         given = "penalty" if table == "credit_events" else UNDECIDED
         writer.entry(name, f'{{ constant = "{given}" }}', LIKELY, "no column tells the kind; the file looks like penalties")
@@ -427,6 +432,19 @@ def _finding(
     if len(whole.values) > len(rows):
         rows.append(("*", UNDECIDED, OPEN, 0))
     values.append(("finding", rows))
+    return True
+
+
+def _severity(writer: _Writer, columns: dict[str, Guess]) -> bool:
+    """Write how grave an event is: by its amount, and minor where there is none."""
+    amount = columns.get("amount")
+    rules, evidence = ['{ constant = "minor" }'], "no column tells how grave it is: minor is an assumption"
+    if amount is not None:
+        unit, told = unit_of(amount.header, [])
+        bounds = ", ".join(f"{level} = {bound}" for level, bound in _FINES[1:])
+        rules.insert(0, f"{{ column = {_quoted(amount.header)}, unit = {_quoted(unit)}, at_least = {{ {bounds} }} }}")
+        evidence = f"no column tells how grave it is: by the amount, bounds in CNY are an assumption; {told}"
+    writer.entry("severity", f"[{', '.join(rules)}]", LIKELY, evidence)
     return True
 
 

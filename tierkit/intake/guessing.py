@@ -94,7 +94,7 @@ def _guess(table: str, name: str, column: Profile) -> Guess | None:
 
 
 def _near(known: str, header: str) -> bool:
-    least = 2 if not known.isascii() else 6
+    least = 2 if not known.isascii() else 7
     return len(known) >= least and (known in header or (len(header) >= least + 1 and header in known))
 
 

@@ -123,9 +123,10 @@ class Found:
         for number, (value, count) in enumerate(column.values.most_common(_SECTORS), start=1):
             if len(value) > KEY:
                 continue
-            name = self._free(slug(value, "sector", number), {})
+            known = next((one for one, label in self.labels.items() if label == value), None)
+            name = known or self._free(slug(value, "sector", number), self.sectors)
             self.sectors.setdefault(name, Counter())
-            self.labels.setdefault(name, value)
+            self.labels[name] = value
             rows.append((value, name, CERTAIN if len(column.values) <= _SECTORS else LIKELY, count))
         self.sectors.setdefault("unspecified", Counter())
         rows.append((OTHERS, "unspecified", LIKELY, 0))

@@ -6,8 +6,6 @@ another. Nothing here depends on the order of rows or files.
 
 from __future__ import annotations
 
-from typing import Any
-
 from tierkit.intake.mapping import Source
 from tierkit.intake.staging import Staging
 from tierkit.records.columns import Column, Table
@@ -50,12 +48,11 @@ def _set_aside(
     staging: Staging, name: str, column: str, value: str, why: str, condition: str, of: str = "in_"
 ) -> None:
     """Move rows that meet a condition to those that are rejected."""
-    db = staging.db
-    db.execute(
+    staging.sql(
         f"INSERT INTO rejected SELECT '{name}', _file, _line, '{column}', {value}, {_quoted(why)} "
         f"FROM {of}{name} WHERE {condition}"
     )
-    db.execute(f"DELETE FROM {of}{name} WHERE {condition}")
+    staging.sql(f"DELETE FROM {of}{name} WHERE {condition}")
 
 
 def _quoted(text: str) -> str:
@@ -65,7 +62,7 @@ def _quoted(text: str) -> str:
 def _names(staging: Staging) -> None:
     """List each name of the register with its code, if one enterprise alone has it."""
     has = "_name_key" if "name" in staging.columns["enterprises"] else "NULL::VARCHAR"
-    staging.db.execute(
+    staging.sql(
         f"CREATE TABLE register AS SELECT {has} AS k, min(enterprise_id) AS id, count(DISTINCT enterprise_id) AS n "
         f"FROM out_enterprises WHERE {has} IS NOT NULL GROUP BY ALL"
     )
@@ -73,14 +70,13 @@ def _names(staging: Staging) -> None:
 
 def _codes(staging: Staging, name: str) -> int:
     """Give rows without a code the one of the only enterprise of their name; the others are rejected."""
-    db = staging.db
-    db.execute(
+    staging.sql(
         f"UPDATE in_{name} SET enterprise_id = register.id, _found = true FROM register "
         f"WHERE enterprise_id IS NULL AND _name_key = register.k AND register.n = 1"
         if _add_found(staging, name)
         else "SELECT 1"
     )
-    found: int = db.execute(f"SELECT count(*) FROM in_{name} WHERE _found").fetchone()[0]
+    found: int = staging.sql(f"SELECT count(*) FROM in_{name} WHERE _found")[0][0]
     none = "has no code, and no name by which to find it"
     _set_aside(staging, name, "enterprise_id", "NULL", none, "enterprise_id IS NULL AND _name_key IS NULL")
     many = "has no code, and several enterprises of the register have its name"
@@ -92,9 +88,9 @@ def _codes(staging: Staging, name: str) -> int:
 
 
 def _add_found(staging: Staging, name: str) -> bool:
-    staging.db.execute(f"ALTER TABLE in_{name} ADD COLUMN _found BOOLEAN DEFAULT false")
+    staging.sql(f"ALTER TABLE in_{name} ADD COLUMN _found BOOLEAN DEFAULT false")
     if "enterprise_id" not in staging.columns[name]:
-        staging.db.execute(f"ALTER TABLE in_{name} ADD COLUMN enterprise_id VARCHAR")
+        staging.sql(f"ALTER TABLE in_{name} ADD COLUMN enterprise_id VARCHAR")
         staging.columns[name].append("enterprise_id")
     return True
 
@@ -115,7 +111,6 @@ def _known(staging: Staging, name: str, table: Table) -> None:
 
 def _ids(staging: Staging, name: str, source: Source, table: Table) -> None:
     """Make the ids that the mapping derives from what a row says."""
-    db = staging.db
     derived = {
         field.name: field.derived
         for one in staging.mapping.tables()[name]
@@ -135,37 +130,37 @@ def _ids(staging: Staging, name: str, source: Source, table: Table) -> None:
         else:
             continue
         if column not in staging.columns[name]:
-            db.execute(f"ALTER TABLE in_{name} ADD COLUMN {column} VARCHAR")
+            staging.sql(f"ALTER TABLE in_{name} ADD COLUMN {column} VARCHAR")
             staging.columns[name].append(column)
         only = [k for k, one in enumerate(staging.mapping.sources) if one.table == name and column in one.fields and one.fields[column].derived]
-        db.execute(
+        staging.sql(
             f"UPDATE in_{name} SET {column} = {made} WHERE {column} IS NULL AND _source IN ({', '.join(map(str, only))})"
         )
 
 
 def _duplicates(staging: Staging, name: str, table: Table, sources: list[Source]) -> int:
     """Make ``out_NAME`` of one row for each key; return how many keys had rows that differ."""
-    db, columns = staging.db, staging.columns[name]
+    columns = staging.columns[name]
     key = [one for one in table.key if one in columns]
     keys = ", ".join(key)
     way = sources[0].duplicates
     own = [one for one in columns if one not in key]
     more = ["_name_key"]
-    db.execute(
+    staging.sql(
         f"CREATE TABLE twice AS SELECT {keys} FROM in_{name} GROUP BY {keys} HAVING count(*) > 1"
     )
     same = " AND ".join(f"t.{one} IS NOT DISTINCT FROM i.{one}" for one in key)
     picked = ", ".join(f"i.{one}" for one in (*key, *own, *more))
-    db.execute(f"CREATE TABLE again AS SELECT i.* FROM in_{name} i SEMI JOIN twice t ON {same}")
-    db.execute(
+    staging.sql(f"CREATE TABLE again AS SELECT i.* FROM in_{name} i SEMI JOIN twice t ON {same}")
+    staging.sql(
         f"CREATE TABLE out_{name} AS SELECT {picked}, i._file, i._line FROM in_{name} i ANTI JOIN twice t ON {same}"
     )
-    differ = [one for one in own if _count_differing(db, keys, one)]
-    merged: int = _differing_keys(db, keys, own) if differ else 0
+    differ = [one for one in own if _count_differing(staging, keys, one)]
+    merged: int = _differing_keys(staging, keys, own) if differ else 0
     if way == "newest":
         by = sources[0].newest_by
         order = ", ".join([f"{by} DESC NULLS LAST", *(f"{one} NULLS LAST" for one in own), _WHERE])
-        db.execute(
+        staging.sql(
             f"CREATE TABLE kept AS SELECT * FROM again QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1"
         )
     else:
@@ -175,38 +170,38 @@ def _duplicates(staging: Staging, name: str, table: Table, sources: list[Source]
             condition = (
                 f"({keys}) IN (SELECT ({keys}) FROM again GROUP BY {keys} HAVING count(DISTINCT {column}) > 1)"
             )
-            db.execute(
+            staging.sql(
                 f"INSERT INTO rejected SELECT '{name}', _file, _line, '{column}', {column}::VARCHAR, {_quoted(why)} "
                 f"FROM again WHERE {condition}"
             )
-            db.execute(f"DELETE FROM again WHERE {condition}")
+            staging.sql(f"DELETE FROM again WHERE {condition}")
         _merge(staging, name, table, key, own, differ, way)
     rest = ", ".join((*key, *own, *more))
-    db.execute(
+    staging.sql(
         f"INSERT INTO duplicates SELECT '{name}', i._file, i._line, '{key[0]}', i.{key[0]}, "
         f"'repeats row ' || k._line || ' of ' || k._file FROM again i JOIN kept k ON "
         + " AND ".join(f"i.{one} IS NOT DISTINCT FROM k.{one}" for one in key)
         + " WHERE i._file <> k._file OR i._line <> k._line"
     )
-    db.execute(f"INSERT INTO out_{name} SELECT {rest}, _file, _line FROM kept")
+    staging.sql(f"INSERT INTO out_{name} SELECT {rest}, _file, _line FROM kept")
     for one in ("twice", "again", "kept"):
-        db.execute(f"DROP TABLE {one}")
-    db.execute(f"DROP TABLE in_{name}")
+        staging.sql(f"DROP TABLE {one}")
+    staging.sql(f"DROP TABLE in_{name}")
     return merged
 
 
-def _count_differing(db: Any, keys: str, column: str) -> int:
-    found: int = db.execute(
+def _count_differing(staging: Staging, keys: str, column: str) -> int:
+    found: int = staging.sql(
         f"SELECT count(*) FROM (SELECT 1 FROM again GROUP BY {keys} HAVING count(DISTINCT {column}) > 1)"
-    ).fetchone()[0]
+    )[0][0]
     return found
 
 
-def _differing_keys(db: Any, keys: str, own: list[str]) -> int:
+def _differing_keys(staging: Staging, keys: str, own: list[str]) -> int:
     distinct = " OR ".join(f"count(DISTINCT {one}) > 1" for one in own)
-    found: int = db.execute(
+    found: int = staging.sql(
         f"SELECT count(*) FROM (SELECT 1 FROM again GROUP BY {keys} HAVING {distinct})"
-    ).fetchone()[0]
+    )[0][0]
     return found
 
 
@@ -215,20 +210,24 @@ def _contradictions(table: Table, differ: list[str], way: str) -> list[str]:
     found = []
     for name in differ:
         column = table.columns.get(name)
-        if way == "reject":
-            found.append(name)
-        elif column is None or column.nullable or column.kind == "text" or (way == "worst" and name in _WORST):
-            continue
-        else:
+        settled = column is None or column.nullable or _settles(table, column, way)
+        if way == "reject" or not settled:
             found.append(name)
     return found
+
+
+def _settles(table: Table, column: Column, way: str) -> bool:
+    """Return whether rows that differ in a column that must be filled still give it a value."""
+    return (way == "worst" and column.name in _WORST) or (
+        column.kind == "text" or (table.name == "enterprises" and column.kind == "level")
+    )
 
 
 def _merge(
     staging: Staging, name: str, table: Table, key: list[str], own: list[str], differ: list[str], way: str
 ) -> None:
     """Make ``kept`` of one row for each key: what the rows agree in, and nothing where they do not."""
-    db, keys = staging.db, ", ".join(key)
+    keys = ", ".join(key)
     made = []
     for one in own:
         column = table.columns.get(one)
@@ -237,20 +236,30 @@ def _merge(
         elif way == "worst" and one in _WORST and column is not None:
             ids = ", ".join(map(_quoted, column.ids))
             made.append(f"([{ids}])[max(list_position([{ids}], {one}))] AS {one}")
-        elif column is not None and not column.nullable:  # a text, of which one must stand
-            made.append(f"min({one}) AS {one}")
+        elif column is not None and not column.nullable:  # one must stand: the most frequent, else the first
+            often = f"SELECT {keys}, {one} AS _v, count(*) AS _n FROM again GROUP BY ALL"
+            first = f"SELECT {keys}, arg_min(_v, (-_n, _v)) AS _v FROM ({often}) GROUP BY {keys}"
+            staging.sql(f"CREATE OR REPLACE TABLE often_{one} AS {first}")
+            joined = " AND ".join(f"again.{k} IS NOT DISTINCT FROM o.{k}" for k in key)
+            staging.sql(f"ALTER TABLE again ADD COLUMN _was_{one} VARCHAR")
+            staging.sql(f"UPDATE again SET _was_{one} = {one}::VARCHAR")
+            staging.sql(f"UPDATE again SET {one} = o._v FROM often_{one} o WHERE {joined}")
+            staging.sql(f"DROP TABLE often_{one}")
+            made.append(f"any_value({one}) AS {one}")
         else:
             made.append(f"CASE WHEN count(DISTINCT {one}) <= 1 THEN any_value({one}) END AS {one}")
     first = "arg_min(_file, (_file, _line)) AS _file, arg_min(_line, (_file, _line)) AS _line"
     columns = ", ".join([keys, *made, "min(_name_key) AS _name_key", first])
-    db.execute(f"CREATE TABLE kept AS SELECT {columns} FROM again GROUP BY {keys}")
+    staging.sql(f"CREATE TABLE kept AS SELECT {columns} FROM again GROUP BY {keys}")
     for one in differ:
         column = table.columns.get(one)
-        if column is None or not column.nullable or (way == "worst" and one in _WORST):
+        if column is None or (way == "worst" and one in _WORST):
             continue
-        why = "differs between rows of the same key, so that it is not known"
-        db.execute(
-            f"INSERT INTO emptied SELECT '{name}', any_value(k._file), any_value(k._line), '{one}', "
+        rest = "so that it is not known" if column.nullable else "of which the most frequent stands"
+        why = f"differs between rows of the same key, {rest}"
+        one = one if column.nullable else f"_was_{one}"
+        staging.sql(
+            f"INSERT INTO cells SELECT '{name}', any_value(k._file), any_value(k._line), '{column.name}', "
             f"string_agg(DISTINCT a.{one}::VARCHAR, ' | ' ORDER BY a.{one}::VARCHAR), {_quoted(why)} FROM again a JOIN kept k USING ({keys}) "
             f"GROUP BY {', '.join(f'a.{x}' for x in key)} HAVING count(DISTINCT a.{one}) > 1"
         )
@@ -296,11 +305,11 @@ def _empty(staging: Staging, name: str, column: Column, why: str, condition: str
     if not column.nullable:
         _set_aside(staging, name, column.name, f"{column.name}::VARCHAR", why, condition, of="out_")
         return
-    staging.db.execute(
-        f"INSERT INTO emptied SELECT '{name}', _file, _line, '{column.name}', {column.name}::VARCHAR, {_quoted(why)} "
+    staging.sql(
+        f"INSERT INTO cells SELECT '{name}', _file, _line, '{column.name}', {column.name}::VARCHAR, {_quoted(why)} "
         f"FROM out_{name} WHERE {column.name} IS NOT NULL AND {condition}"
     )
-    staging.db.execute(f"UPDATE out_{name} SET {column.name} = NULL WHERE {condition}")
+    staging.sql(f"UPDATE out_{name} SET {column.name} = NULL WHERE {condition}")
 
 
 

@@ -35,8 +35,8 @@ class Account:
         Table, file and rows read.
     reasons : list of dict
         Table, column, reason and number of the rows rejected.
-    emptied : list of dict
-        Table, column, reason and number of the cells that are not known for it.
+    cells : list of dict
+        Table, column, reason and number of the cells that are not taken as they stand.
     derived : mapping of str to int
         What was derived → rows.
     found_by_name : mapping of str to int
@@ -57,7 +57,7 @@ class Account:
     duplicates: MappingOf[str, int]
     files: list[dict[str, Any]]
     reasons: list[dict[str, Any]]
-    emptied: list[dict[str, Any]]
+    cells: list[dict[str, Any]]
     derived: MappingOf[str, int]
     found_by_name: MappingOf[str, int]
     merged: MappingOf[str, int]
@@ -127,17 +127,16 @@ def _ready(path: Path) -> Mapping:
 def _account(
     rows: Staging, told: MappingOf[str, MappingOf[str, int]], derived: MappingOf[str, int], written: MappingOf[str, int]
 ) -> Account:
-    db = rows.db
     tables = list(rows.mapping.tables())
 
     def counts(name: str) -> dict[str, int]:
-        found = dict(db.execute(f"SELECT tbl, count(*) FROM {name} GROUP BY tbl").fetchall())
+        found = dict(rows.sql(f"SELECT tbl, count(*) FROM {name} GROUP BY tbl"))
         return {table: int(found.get(table, 0)) for table in tables}
 
     def reasons(name: str) -> list[dict[str, Any]]:
-        found = db.execute(
+        found = rows.sql(
             f"SELECT tbl, col, why, count(*) AS n, min(val) FROM {name} GROUP BY ALL ORDER BY tbl, n DESC, col, why"
-        ).fetchall()
+        )
         keys = ("table", "column", "reason", "rows", "example")
         return [dict(zip(keys, one, strict=True)) for one in found]
 
@@ -146,7 +145,7 @@ def _account(
     taken = {t: read[t] - rejected[t] - duplicates[t] for t in tables}
     for table in tables:
         if table != "obligations":
-            there = int(db.execute(f"SELECT count(*) FROM out_{table}").fetchone()[0])
+            there = int(rows.sql(f"SELECT count(*) FROM out_{table}")[0][0])
             assert there == taken[table], (table, there, taken[table])
     unknown = {
         table: [
@@ -163,7 +162,7 @@ def _account(
         duplicates,
         [{"table": t, "file": f, "rows": n} for (t, f), n in sorted(rows.read.items())],
         reasons("rejected"),
-        reasons("emptied"),
+        reasons("cells"),
         dict(derived),
         {t: told.get(t, {}).get("found_by_name", 0) for t in tables},
         {t: told.get(t, {}).get("merged", 0) for t in tables},

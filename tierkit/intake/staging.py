@@ -36,7 +36,7 @@ class Staging:
     Attributes
     ----------
     db : duckdb.DuckDBPyConnection
-        Tables ``in_NAME`` with the rows as converted; ``rejected``, ``duplicates`` and ``emptied`` with table,
+        Tables ``in_NAME`` with the rows as converted; ``rejected``, ``duplicates`` and ``cells`` with table,
         file, row, column, value and reason.
     mapping : Mapping
     tables : mapping of str to Table
@@ -52,10 +52,15 @@ class Staging:
         self.read: dict[tuple[str, str], int] = {}
         self.columns: dict[str, list[str]] = {}
         self.problems: list[Problem] = []
-        for name in ("rejected", "duplicates", "emptied"):
-            db.execute(
+        for name in ("rejected", "duplicates", "cells"):
+            self.sql(
                 f"CREATE TABLE {name} (tbl VARCHAR, file VARCHAR, line BIGINT, col VARCHAR, val VARCHAR, why VARCHAR)"
             )
+
+    def sql(self, statement: str, given: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement to its end, and return its rows."""
+        rows: list[tuple[Any, ...]] = self.db.execute(statement, given).fetchall()
+        return rows
 
     def load(self, progress: Progress = quiet) -> None:
         """Read every file of every source.
@@ -87,7 +92,7 @@ class Staging:
         self.columns[name] = own
         typed = [f'"{column}" {_SQL.get(kinds[column], "VARCHAR")}' for column in own]
         rest = ["_name_key VARCHAR", "_source INTEGER", "_file VARCHAR", "_line BIGINT"]
-        self.db.execute(f"CREATE TABLE in_{name} ({', '.join([*typed, *rest])})")
+        self.sql(f"CREATE TABLE in_{name} ({', '.join([*typed, *rest])})")
 
     def _file(self, source: Source, path: Path) -> None:
         table = self.tables[source.table]
@@ -134,7 +139,7 @@ class Staging:
         columns["_line"] = pa.array(batch.rows)
         data = pa.table(columns).take(pa.array(kept))
         self.db.register("batch", data)
-        self.db.execute(f"INSERT INTO in_{source.table} BY NAME SELECT * FROM batch")
+        self.sql(f"INSERT INTO in_{source.table} BY NAME SELECT * FROM batch")
         self.db.unregister("batch")
 
     def _faults(
@@ -156,11 +161,11 @@ class Staging:
                     bad[k] = True
                     rejected.append(row)
             self.aside("rejected", name, file, rejected)
-            self.aside("emptied", name, file, emptied)
+            self.aside("cells", name, file, emptied)
         if bad.any():  # a row that is set aside has no cells to tell of
             lines = batch.rows[bad].tolist()
-            self.db.execute(
-                "DELETE FROM emptied WHERE tbl = ? AND file = ? AND line IN (SELECT unnest(?))", [name, file, lines]
+            self.sql(
+                "DELETE FROM cells WHERE tbl = ? AND file = ? AND line IN (SELECT unnest(?))", [name, file, lines]
             )
         return bad
 
@@ -192,7 +197,7 @@ class Staging:
             schema=_FAULTS,
         )
         self.db.register("aside", data)
-        self.db.execute(f"INSERT INTO {where} SELECT * FROM aside")
+        self.sql(f"INSERT INTO {where} SELECT * FROM aside")
         self.db.unregister("aside")
 
 

@@ -27,7 +27,7 @@ from tierkit.spreadsheets import BOM, cell
 
 __all__ = ["ASIDE", "derive", "write_aside", "write_tables"]
 
-ASIDE = ("rejected", "duplicates", "emptied")
+ASIDE = ("rejected", "duplicates", "cells")
 """Files that tell what was set aside."""
 _FILES = ("table", "file", "row", "column", "value", "reason")
 
@@ -57,25 +57,25 @@ def derive(staging: Staging) -> dict[str, int]:
 
 
 def _rows(staging: Staging, table: str) -> int:
-    found: int = staging.db.execute(f"SELECT count(*) FROM out_{table}").fetchone()[0]
+    found: int = staging.sql(f"SELECT count(*) FROM out_{table}")[0][0]
     return found
 
 
 def _industries(staging: Staging, fields: set[str]) -> dict[str, int]:
     """Fill section, division and sector from the industry code, or from that of its name elsewhere."""
-    db, columns = staging.db, staging.columns["enterprises"]
+    columns = staging.columns["enterprises"]
     code = "industry_code" if "industry_code" in columns else "NULL::VARCHAR"
     name = "industry_name" if "industry_name" in columns else "NULL::VARCHAR"
-    db.execute(
+    staging.sql(
         f"CREATE TABLE trade AS SELECT {name} AS n, min({code}) AS c FROM out_enterprises "
         f"WHERE {name} IS NOT NULL AND {code} IS NOT NULL GROUP BY ALL HAVING count(DISTINCT {code}) = 1"
     )
-    db.execute(
+    staging.sql(
         f"CREATE TABLE coded AS SELECT enterprise_id AS eid, coalesce({code}, trade.c) AS code, {name} AS named, "
         f"{code} IS NULL AND trade.c IS NOT NULL AS found FROM out_enterprises LEFT JOIN trade ON {name} = trade.n"
     )
-    by_name: int = db.execute("SELECT count(*) FROM coded WHERE found").fetchone()[0]
-    pairs = db.execute("SELECT DISTINCT code, named FROM coded").fetchall()
+    by_name: int = staging.sql("SELECT count(*) FROM coded WHERE found")[0][0]
+    pairs = staging.sql("SELECT DISTINCT code, named FROM coded")
     rules = sorted(staging.mapping.industries.items(), key=lambda one: -len(one[0]))
     made: list[dict[str, str | None]] = []
     for one, named in pairs:
@@ -96,41 +96,41 @@ def _industries(staging: Staging, fields: set[str]) -> dict[str, int]:
             }
         )
     schema = pa.schema([(key, pa.string()) for key in ("code", "named", "industry_section", "industry_division", "sector")])
-    db.register("industries", pa.Table.from_pylist(made, schema))
+    staging.db.register("industries", pa.Table.from_pylist(made, schema))
     wanted = [one for one in ("sector", "industry_section", "industry_division") if one in fields]
     for one in wanted:
         if one not in columns:
-            db.execute(f"ALTER TABLE out_enterprises ADD COLUMN {one} VARCHAR")
+            staging.sql(f"ALTER TABLE out_enterprises ADD COLUMN {one} VARCHAR")
             columns.append(one)
     sets = ", ".join(f"{one} = coalesce(out_enterprises.{one}, i.{one})" for one in wanted)
-    db.execute(
+    staging.sql(
         f"UPDATE out_enterprises SET {sets} FROM coded c, industries i WHERE c.eid = enterprise_id "
         "AND i.code IS NOT DISTINCT FROM c.code AND i.named IS NOT DISTINCT FROM c.named"
     )
-    db.unregister("industries")
+    staging.db.unregister("industries")
     told = {f"enterprises.{one}": _known(staging, one) for one in wanted}
     return {**told, "enterprises.industry_code": by_name} if by_name else told
 
 
 def _known(staging: Staging, column: str) -> int:
-    found: int = staging.db.execute(f"SELECT count({column}) FROM out_enterprises").fetchone()[0]
+    found: int = staging.sql(f"SELECT count({column}) FROM out_enterprises")[0][0]
     return found
 
 
 def _obligations(staging: Staging) -> dict[str, int]:
     """Make obligations: those of the files, of whoever was inspected, and of a sector that an agency inspects."""
-    db, mapping = staging.db, staging.mapping
+    mapping = staging.mapping
     items = {}
     for item, one in mapping.place.items.items():
         items.setdefault((one.agency, one.item_class), item)
     listed = [{"agency": a, "item_class": c, "item": i} for (a, c), i in items.items()]
-    db.register("place_items", pa.Table.from_pylist(listed))
+    staging.db.register("place_items", pa.Table.from_pylist(listed))
     given = "obligations" in staging.columns
     parts = ["SELECT DISTINCT enterprise_id, agency, item_class FROM out_inspections"]
     if given:
         parts.append("SELECT enterprise_id, agency, item_class FROM out_obligations")
     if "sector" in mapping.obligations:
-        db.execute(
+        staging.sql(
             "CREATE TABLE bound AS WITH seen AS (SELECT DISTINCT i.enterprise_id, e.sector, i.agency, i.item_class "
             "FROM out_inspections i JOIN out_enterprises e USING (enterprise_id)), "
             "whole AS (SELECT sector, count(DISTINCT enterprise_id) AS n FROM seen GROUP BY sector) "
@@ -144,20 +144,20 @@ def _obligations(staging: Staging) -> dict[str, int]:
     ]
     joined = "LEFT JOIN out_obligations o USING (enterprise_id, agency, item_class)" if given else ""
     own = "coalesce(o.item, p.item)" if given and "item" in staging.columns["obligations"] else "p.item"
-    db.execute(
+    staging.sql(
         f"CREATE TABLE all_obligations AS SELECT enterprise_id, agency, item_class, {own} AS item, {', '.join(valid)} "
         f"FROM ({' UNION '.join(parts)}) JOIN place_items p USING (agency, item_class) {joined}"
     )
     if given:
-        db.execute("DROP TABLE out_obligations")
-    db.execute("ALTER TABLE all_obligations RENAME TO out_obligations")
+        staging.sql("DROP TABLE out_obligations")
+    staging.sql("ALTER TABLE all_obligations RENAME TO out_obligations")
     if "registered_on" in staging.columns["enterprises"] and not given:
-        db.execute(
+        staging.sql(
             "UPDATE out_obligations SET valid_from = e.registered_on FROM out_enterprises e "
             "WHERE e.enterprise_id = out_obligations.enterprise_id"
         )
     staging.columns["obligations"] = ["enterprise_id", "agency", "item_class", "item", "valid_from", "valid_to"]
-    db.unregister("place_items")
+    staging.db.unregister("place_items")
     return {"obligations": _rows(staging, "obligations")}
 
 
@@ -230,7 +230,7 @@ def _parts(staging: Staging, name: str, table: Table, columns: list[str]) -> Ite
     if name not in staging.columns:
         return
     picked, order = ", ".join(columns), ", ".join(table.key)
-    result = staging.db.execute(f"SELECT {picked} FROM out_{name} ORDER BY {order}")
+    result = staging.db.cursor().sql(f"SELECT {picked} FROM out_{name} ORDER BY {order}")
     waiting: list[Any] = []
     size = 0
     for batch in result.to_arrow_reader(ROW_GROUP):
@@ -290,7 +290,7 @@ def write_aside(staging: Staging, folder: Path) -> dict[str, int]:
     counts = {}
     order = "CASE tbl " + " ".join(f"WHEN '{t}' THEN {k}" for k, t in enumerate(staging.tables)) + " END"
     for name in ASIDE:
-        result = staging.db.execute(f"SELECT * FROM {name} ORDER BY {order}, file, line, col, why, val")
+        result = staging.db.cursor().execute(f"SELECT * FROM {name} ORDER BY {order}, file, line, col, why, val")
         counts[name] = 0
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             file.write(BOM)
