@@ -217,8 +217,8 @@ def fairness(
     Raises
     ------
     ValueError
-        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding,
-        mode or channel is missing, or there is no such group.
+        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding
+        or mode is missing, or there is no such group.
 
     Examples
     --------
