@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 from markupsafe import Markup
 
 from tierkit import plot, texts
-from tierkit.evaluate.assessment import PARTS, Assessment
 from tierkit.evaluate import Fairness
+from tierkit.evaluate.assessment import PARTS, Assessment
 from tierkit.folders import whole_file
 from tierkit.report.page import Words, figure, render
 from tierkit.scores.basis import credit_basis
