@@ -14,6 +14,7 @@ __all__ = ["data_dictionary"]
 
 UNITS = {
     "10k CNY": Label("万元", "10k CNY"),
+    "CNY": Label("元", "CNY"),
     "0 = compliant": Label("0 为合规", "0 = compliant"),
     "1 = low": Label("1 为低", "1 = low"),
     "SD": Label("标准差", "SD"),
