@@ -43,8 +43,10 @@ def rows(enterprises: int = 150, inspections: int = 1_100, seed: int = 7) -> Row
         people.append(
             {
                 "统一社会信用代码": code,
-                "企业名称": f"云溪{'甲乙丙丁戊己庚辛'[k % 8]}{'春夏秋冬'[k // 8 % 4]}{k // 32 + 1}号{what}有限公司",
-                "企业类型": "个体工商户" if k % 5 == 0 else rng.choice(["有限责任公司(自然人独资)", "国有独资"]),
+                "企业名称": f"云溪{'甲乙丙丁戊己庚辛'[k % 8]}{k // 8 + 1}号{what}有限公司",
+                "企业类型": "个体工商户"
+                if k % 5 == 0
+                else rng.choice(["有限责任公司(自然人独资)", "国有独资"]),
                 "行业代码": "" if k % 40 == 7 else trade,
                 "行业名称": name,
                 "注册日期": day(date(2001, 1, 1) + timedelta(days=37 * k), rng),
@@ -70,30 +72,107 @@ def rows(enterprises: int = 150, inspections: int = 1_100, seed: int = 7) -> Row
         result = rng.choice(["不合格", "责令整改"]) if bad else rng.choice(["合格", "未发现问题"])
         kind = rng.choice(["日常检查", "专项检查", "投诉举报核查", ""])
         visits.append(
-            [f"YX{k:06}", code, one["企业名称"], day(on, rng), agency, rng.choice(AGENCIES[agency]), kind, result, fine]
+            [
+                f"YX{k:06}",
+                code,
+                one["企业名称"],
+                day(on, rng),
+                agency,
+                rng.choice(AGENCIES[agency]),
+                kind,
+                result,
+                fine,
+            ]
         )
         if fine:
             until = day(on + timedelta(days=400), rng)
             number = f"云{agency[0]}罚〔{on.year}〕{len(fines) + 1}号"
             told = day(min(on + timedelta(days=9), LAST), rng)
-            fines.append([number, code, one["企业名称"], "未按规定公示", "罚款", str(int(fine) / 1e4), agency, told, until])
+            fines.append(
+                [
+                    number,
+                    code,
+                    one["企业名称"],
+                    "未按规定公示",
+                    "罚款",
+                    str(int(fine) / 1e4),
+                    agency,
+                    told,
+                    until,
+                ]
+            )
         if k % 9 == 0:
-            answered = ["", ""] if k % 27 == 0 else [rng.choice(["属实", "不属实"]), day(min(on + timedelta(days=15), LAST), rng)]
-            calls.append([f"GD{k:06}", code, one["企业名称"], f"{on.isoformat()} 10:30", rng.choice(["12345热线", "网络"]), agency, *answered])
+            answered = (
+                ["", ""]
+                if k % 27 == 0
+                else [rng.choice(["属实", "不属实"]), day(min(on + timedelta(days=15), LAST), rng)]
+            )
+            calls.append(
+                [
+                    f"GD{k:06}",
+                    code,
+                    one["企业名称"],
+                    f"{on.isoformat()} 10:30",
+                    rng.choice(["12345热线", "网络"]),
+                    agency,
+                    *answered,
+                ]
+            )
     visits.append(visits[5])
-    visits.append(["YX999999", "91690101TK99999999", "", "2024/2/3", "应急管理局", "安全生产检查", "日常检查", "合格", ""])
+    visits.append(
+        [
+            "YX999999",
+            "91690101TK99999999",
+            "",
+            "2024/2/3",
+            "应急管理局",
+            "安全生产检查",
+            "日常检查",
+            "合格",
+            "",
+        ]
+    )
     return {
         "enterprises.csv": (list(people[0]), register),
         "inspections.csv": (
-            ["检查编号", "统一社会信用代码", "企业名称", "检查日期", "检查部门", "检查事项", "检查类型", "检查结果", "处罚金额"],
+            [
+                "检查编号",
+                "统一社会信用代码",
+                "企业名称",
+                "检查日期",
+                "检查部门",
+                "检查事项",
+                "检查类型",
+                "检查结果",
+                "处罚金额",
+            ],
             visits,
         ),
         "penalties.csv": (
-            ["处罚决定书文号", "行政相对人代码", "行政相对人名称", "违法事实", "处罚类别", "罚款金额(万元)", "处罚机关", "处罚决定日期", "公示截止日期"],
+            [
+                "处罚决定书文号",
+                "行政相对人代码",
+                "行政相对人名称",
+                "违法事实",
+                "处罚类别",
+                "罚款金额(万元)",
+                "处罚机关",
+                "处罚决定日期",
+                "公示截止日期",
+            ],
             fines,
         ),
         "complaints.csv": (
-            ["工单编号", "统一社会信用代码", "被诉主体", "受理时间", "来源", "承办部门", "是否属实", "办结日期"],
+            [
+                "工单编号",
+                "统一社会信用代码",
+                "被诉主体",
+                "受理时间",
+                "来源",
+                "承办部门",
+                "是否属实",
+                "办结日期",
+            ],
             calls,
         ),
     }
@@ -108,7 +187,7 @@ def write(
     shuffle: int | None = None,
     renamed: Mapping[str, str] | Callable[[str], str] | None = None,
 ) -> Path:
-    """Write the files into a folder, if need be shuffled, in parts, in another encoding, with other headers."""
+    """Write the files into a folder, if need be shuffled, in parts, in another encoding, renamed."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(shuffle)
     rename = renamed if callable(renamed) else (renamed or {}).get

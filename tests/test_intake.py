@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_the_counts_add_up_and_the_reject_file_lists_each_row(city: Path) -> Non
         ("inspections", "is of an enterprise that is not in the register"),
     }
     assert len(aside(city / "data", "duplicates")) == sum(account.duplicates.values()) == 3
-    assert account.found_by_name["inspections"] == 1
+    assert account.found_by_name["inspections"] == 2
     assert validate(city / "data") == []
 
 
@@ -106,7 +107,9 @@ def test_units_severity_and_industries_follow_the_mapping(city: Path) -> None:
     capital = data["enterprises"]["registered_capital"].dropna()
     assert set(capital) <= {50.0, 100.0, 200.0, 1000.0}
     by_code = data["enterprises"].set_index("enterprise_id")
-    for code, *_, industry, _name in ((line[0], line[3], line[4]) for line in SMALL["enterprises.csv"][1] if line[0]):
+    for code, *_, industry, _name in (
+        (line[0], line[3], line[4]) for line in SMALL["enterprises.csv"][1] if line[0]
+    ):
         if industry:
             assert by_code.loc[code, "industry_section"] == industry[0]
             assert by_code.loc[code, "industry_division"] == industry[1:3]
@@ -147,7 +150,12 @@ def test_shuffles_parts_encodings_and_names_change_nothing(
 ) -> None:
     root = tmp_path_factory.mktemp("other")
     write(
-        root / "raw", SMALL, encoding=encoding, parts=parts, shuffle=shuffle, renamed=lambda one: f"{one}{mark}"
+        root / "raw",
+        SMALL,
+        encoding=encoding,
+        parts=parts,
+        shuffle=shuffle,
+        renamed=lambda one: f"{one}{mark}",
     )
     named = {"utf-8-sig": "utf-8"}.get(encoding, encoding)
 
@@ -169,6 +177,8 @@ def _mutated(content: Rows, where: list[tuple[int, int, int, str]]) -> Rows:
         name = list(changed)[file % len(changed)]
         head, lines = changed[name]
         row = head if line % 20 == 0 else lines[line % len(lines)]
+        if not row:
+            continue
         if value == "<cut>":
             del row[column % len(row) :]
         else:
@@ -176,7 +186,28 @@ def _mutated(content: Rows, where: list[tuple[int, int, int, str]]) -> Rows:
     return changed
 
 
-_ODD = ["", "-", "N/A", "2024-02-30", "31/12/2024", "1e999", "叁佰万", "=CMD()", "\u202e", "x" * 300, "<cut>", "9" * 18, "2099-01-01", "１００", '"', "1000-01-01", "\n", "NaN", "合格", "\x00"]
+_ODD = [
+    "",
+    "-",
+    "N/A",
+    "2024-02-30",
+    "31/12/2024",
+    "1e999",
+    "叁佰万",
+    "=CMD()",
+    "\u202e",
+    "x" * 300,
+    "<cut>",
+    "9" * 18,
+    "2099-01-01",
+    "１００",
+    '"',
+    "1000-01-01",
+    "\n",
+    "NaN",
+    "合格",
+    "\x00",
+]
 
 
 def _holds_or_tells(city: Path, root: Path, changes: list[tuple[int, int, int, str]]) -> None:
@@ -185,7 +216,11 @@ def _holds_or_tells(city: Path, root: Path, changes: list[tuple[int, int, int, s
     try:
         account = intake.run(mapping, root / "data").account
     except (MappingError, DataError) as error:
-        assert all(one.message and one.remedy and one.table for one in error.problems)
+        problems = error.problems
+    else:
+        problems = ()
+    if problems:
+        assert all(one.message and one.remedy and one.table for one in problems)
         assert not (root / "data").exists()
         return
     for table, read in account.read.items():
@@ -194,7 +229,9 @@ def _holds_or_tells(city: Path, root: Path, changes: list[tuple[int, int, int, s
 
 
 _CHANGES = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 400), st.integers(0, 12), st.sampled_from(_ODD)), min_size=1, max_size=6
+    st.tuples(st.integers(0, 3), st.integers(0, 400), st.integers(0, 12), st.sampled_from(_ODD)),
+    min_size=1,
+    max_size=6,
 )
 
 
@@ -281,7 +318,9 @@ def test_a_byte_of_another_encoding_is_told_with_its_line(tmp_path: Path, city: 
     write(tmp_path / "raw", SMALL)
     with (tmp_path / "raw" / "inspections.csv").open("ab") as file:
         file.write(b"\xff\xff\n")
-    with pytest.raises(MappingError, match=r"inspections\.csv: cannot be read: it is not gb18030: a byte in line 54"):
+    with pytest.raises(
+        MappingError, match=r"inspections\.csv: cannot be read: it is not gb18030: a byte in line 64"
+    ):
         intake.check(again(city, tmp_path))
 
 
@@ -300,8 +339,15 @@ def test_rows_with_another_number_of_fields_are_rejected_with_their_numbers(tmp_
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("2024年1月3日", date(2024, 1, 3)), ("20240103", date(2024, 1, 3)), ("2024/1/3 08:15:00", date(2024, 1, 3))]
-    + [("45294", date(2024, 1, 3)), ("２０２４-01-03", date(2024, 1, 3)), ("2024-13-01", None), ("24-1-3", None)],
+    [
+        ("2024年1月3日", date(2024, 1, 3)),
+        ("20240103", date(2024, 1, 3)),
+        ("2024/1/3 08:15:00", date(2024, 1, 3)),
+        ("45294", date(2024, 1, 3)),
+        ("２０２４-01-03", date(2024, 1, 3)),
+        ("2024-13-01", None),
+        ("24-1-3", None),
+    ],
 )
 def test_dates(text: str, value: date | None) -> None:
     read = date_cell(["Y-M-D", "Y/M/D", "YMD", "Y年M月D日", "excel"])
@@ -312,8 +358,14 @@ def test_dates(text: str, value: date | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1,000", 1000.0), ("200.00", 200.0), ("100万元人民币", 100.0), ("1.5亿元", 15_000.0), ("人民币500万元整", 500.0)]
-    + [("叁佰万", None), ("100万美元", None), ("约50", None), ("50-100", None), ("1,00", None), ("", None)],
+    [
+        ("1,000", 1000.0),
+        ("200.00", 200.0),
+        ("100万元人民币", 100.0),
+        ("1.5亿元", 15_000.0),
+        ("人民币500万元整", 500.0),
+        *((text, None) for text in ("叁佰万", "100万美元", "约50", "50-100", "1,00", "")),
+    ],
 )
 def test_amounts(text: str, value: float | None) -> None:
     found, why = number_cell("万元", "10k CNY")(text)
@@ -324,9 +376,7 @@ def test_amounts(text: str, value: float | None) -> None:
 def test_days_and_months_that_could_be_swapped_are_asked() -> None:
     def column(*values: str) -> Profile:
         one = Profile("d")
-        for value in values:
-            one.values[value] += 1
-            one.filled += 1
+        one.values, one.filled = Counter(values), len(values)
         return one
 
     assert forms(column("03/04/2024", "05/06/2024"))[0] == ["?"]
@@ -343,7 +393,9 @@ def test_a_draft_asks_what_it_cannot_know_and_nothing_runs_before(tmp_path: Path
     raw = tmp_path / "raw"
     raw.mkdir()
     lines = ["License #,DBA Name,Inspection Date,Inspection Type,Results"]
-    lines += [f"{k},Shop {k},0{k % 9 + 1}/05/2024,Canvass,{'Pass' if k % 3 else 'Odd word'}" for k in range(30)]
+    lines += [
+        f"{k},Shop {k},0{k % 9 + 1}/05/2024,Canvass,{'Pass' if k % 3 else 'Odd word'}" for k in range(30)
+    ]
     (raw / "food_inspections.csv").write_text("\n".join(lines) + "\n", "utf-8")
     with pytest.raises(SystemExit, match="0"):
         main(["intake", "draft", str(raw), "--out", str(tmp_path / "m.toml")])
@@ -407,10 +459,15 @@ def test_everything_wrong_with_a_mapping_is_told_at_once_with_its_line(city: Pat
 def test_columns_and_values_that_are_not_there_are_told(city: Path, tmp_path: Path) -> None:
     write(tmp_path / "raw", SMALL)
     wrong = again(city, tmp_path, lambda text: text.replace('"检查日期"', '"检查日"'))
-    with pytest.raises(MappingError, match=r"names the column '检查日', which inspections.csv does not have \(did you mean '检查日期'"):
+    with pytest.raises(
+        MappingError,
+        match=r"names the column '检查日', which inspections.csv does not have \(did you mean '检查日期'",
+    ):
         intake.check(wrong)
-    less = again(city, tmp_path, lambda text: re.sub(r'\n"未发现问题" = "none".*', "", text))
-    with pytest.raises(MappingError, match=r"gives no level to a value \(\d+ rows, row \d+ of inspections.csv: '未发现问题'\)"):
+    less = again(city, tmp_path, lambda text: re.sub(r'\n"责令整改" = "minor".*', "", text))
+    with pytest.raises(
+        MappingError, match=r"gives no level to a value \(\d+ rows, row \d+ of inspections.csv: '责令整改'\)"
+    ):
         intake.check(less)
 
 
@@ -447,7 +504,7 @@ def test_from_raw_files_to_a_sheet_by_commands_alone(tmp_path: Path, capsys: Any
             main([one.replace("@", f"{tmp_path}/") for one in words])
         assert left.value.code == 0, capsys.readouterr().err
 
-    write(tmp_path / "raw", rows(enterprises=80, inspections=800))
+    write(tmp_path / "raw", rows(enterprises=190, inspections=900))
     run("intake", "draft", "@raw", "--out", "@mapping.toml", "--name", "yunxi")
     drafted = (tmp_path / "mapping.toml").read_text("utf-8")
     (tmp_path / "mapping.toml").write_text(decided(drafted), "utf-8")
@@ -464,6 +521,17 @@ def test_from_raw_files_to_a_sheet_by_commands_alone(tmp_path: Path, capsys: Any
     worst = scores.sort_values("risk_margin")["enterprise_id"].iloc[-1]
     sheet = ["--enterprise", worst, "--policy", "@own.toml", "--lang", "zh", "--out", "@sheet.html"]
     run("explain", "@model", "@data", "--as-of", "2024-12-30", *sheet)
-    run("report", "@own.parquet", "--data", "@data", "--model", "@model", "--policy", "@own.toml", "--out", "@page")
+    run(
+        "report",
+        "@own.parquet",
+        "--data",
+        "@data",
+        "--model",
+        "@model",
+        "--policy",
+        "@own.toml",
+        "--out",
+        "@page",
+    )
     shown = (tmp_path / "sheet.html").read_text("utf-8")
     assert any(one in shown for one in ("桥头区", "河湾区", "山前县"))

@@ -27,7 +27,10 @@ def draft(
     from tierkit.jobs import intake
 
     done = intake.draft(raw, out, name=name)
-    looked = [f"Looked at {', '.join(done.proposal.files)}.", *(f"Not used: {one}." for one in done.proposal.left)]
+    looked = [
+        f"Looked at {', '.join(done.proposal.files)}.",
+        *(f"Not used: {one}." for one in done.proposal.left),
+    ]
     wrote = f"Wrote '{done.mapping}' and '{done.place}'. Look at every line of both."
     left = [f"To decide: {one}" for one in done.proposal.open]
     then = f"Then: tierkit intake check {done.mapping}"
@@ -41,7 +44,9 @@ def check(mapping: Given) -> Answer:
 
     with show() as progress:
         done = intake.check(mapping, threads=cores(), progress=progress)
-    return Answer(done.to_dict(), f"{_shown(done)}\n\nNothing is open. Then: tierkit intake run {mapping} --out DIR")
+    return Answer(
+        done.to_dict(), f"{_shown(done)}\n\nNothing is open. Then: tierkit intake run {mapping} --out DIR"
+    )
 
 
 @command(app, "run")
@@ -53,7 +58,10 @@ def run(
 
     with show() as progress:
         done = intake.run(mapping, out, threads=cores(), progress=progress)
-    wrote = f"{'Replaced' if done.replaced else 'Wrote'} '{out}', as of {done.account.as_of}; see '{out / 'intake' / 'index.html'}'."
+    wrote = (
+        f"{'Replaced' if done.replaced else 'Wrote'} '{out}', as of {done.account.as_of}; see "
+        f"'{out / 'intake' / 'index.html'}'."
+    )
     return Answer(done.to_dict(), f"{_shown(done)}\n\n{wrote}")
 
 

@@ -30,8 +30,39 @@ __all__ = [
 ]
 
 EMPTY = frozenset(
-    ["", "-", "--", "—", "——", "/", "\\", "n/a", "na", "null", "none", "nan", "nil", "nat", "#n/a", "\\n"]
-    + ["无", "空", "暂无", "不详", "未知", "未填写", "未填", "unknown", "not available", "(null)", "(blank)"]
+    [
+        *(
+            "",
+            "-",
+            "--",
+            "—",
+            "——",
+            "/",
+            "\\",
+            "n/a",
+            "na",
+            "null",
+            "none",
+            "nan",
+            "nil",
+            "nat",
+            "#n/a",
+            "\\n",
+        ),
+        *(
+            "无",
+            "空",
+            "暂无",
+            "不详",
+            "未知",
+            "未填写",
+            "未填",
+            "unknown",
+            "not available",
+            "(null)",
+            "(blank)",
+        ),
+    ]
 )
 """Texts, in small letters, that stand for an empty cell."""
 
@@ -40,7 +71,10 @@ Cell = tuple[object, str]
 
 _TIME = r"(?:[T\s]+\d{1,2}(?::\d{1,2}){1,2}(?:[.,]\d+)?\s*(?:[AaPp][Mm])?\s*(?:Z|[+-]\d{2}:?\d{2})?)?"
 _MONTHS = {
-    name: k for k, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
+    name: k
+    for k, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1
+    )
 }
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
 _Y, _M, _D = r"(?P<y>\d{4})", r"(?P<m>\d{1,2})", r"(?P<d>\d{1,2})"
@@ -138,8 +172,10 @@ def date_cell(forms: Sequence[str], until: date | None = None) -> Callable[[str]
     Examples
     --------
     >>> read = date_cell(["Y-M-D", "excel"])
-    >>> read("2024-02-30"), read("45321"), read("3/4/2024")[1]
-    ((None, 'is no day of the calendar'), (datetime.date(2024, 1, 30), ''), 'is not written as Y-M-D or excel')
+    >>> read("2024-02-30"), read("45321")
+    ((None, 'is no day of the calendar'), (datetime.date(2024, 1, 30), ''))
+    >>> read("3/4/2024")[1]
+    'is not written as Y-M-D or excel'
     """
 
     def read(text: str) -> Cell:
@@ -172,7 +208,9 @@ _AMOUNT = re.compile(
     r"(?P<unit>亿|百万|万|千|百)?\s*(?P<money>圆|元)?\s*(?P<kind>整|人民币|RMB|CNY)?(?:人|名|户)?$"
 )
 _STEPS = {"亿": 1e8, "百万": 1e6, "万": 1e4, "千": 1e3, "百": 1e2}
-_FOREIGN = re.compile(r"美元|美金|港元|港币|日元|欧元|英镑|澳元|加元|新台币|韩元|USD|HKD|EUR|JPY|GBP", re.IGNORECASE)
+_FOREIGN = re.compile(
+    r"美元|美金|港元|港币|日元|欧元|英镑|澳元|加元|新台币|韩元|USD|HKD|EUR|JPY|GBP", re.IGNORECASE
+)
 _IN_WORDS = re.compile(r"[零〇一二三四五六七八九十两壹贰叁肆伍陆柒捌玖拾佰仟]")
 _ABOUT = re.compile(r"约|左右|以上|以下|不足|余|多|[<>≥≤~～]|\d\s*[-—至到]\s*\d")
 

@@ -151,8 +151,10 @@ class Converter:
         size = len(batch.rows)
         if rule.constant is not None:
             value, why = self._reader(name, rule, column, kind)(rule.constant)
-            return pa.array([value] * size, ARROW.get(kind, _TEXT)), [why] * size if why else None, pa.array(
-                [rule.constant] * size, _TEXT
+            return (
+                pa.array([value] * size, ARROW.get(kind, _TEXT)),
+                [why] * size if why else None,
+                pa.array([rule.constant] * size, _TEXT),
             )
         raw = self._texts(rule, batch)
         coded = raw.dictionary_encode()
@@ -165,8 +167,10 @@ class Converter:
             self._codes(new, memo, column)
         else:
             read = self._reader(name, rule, column, kind)
+            meant = {word(one).lower() for one in rule.values}
             for text in new:
-                memo[text] = (None, "") if is_empty(text) else read(text)
+                empty = is_empty(text) and word(text).lower() not in meant
+                memo[text] = (None, "") if empty else read(text)
         found = [(None, "") if text is None else memo[text] for text in distinct]
         values = pa.array([value for value, _ in found], ARROW.get(kind, _TEXT)).take(coded.indices)
         if not any(why for _, why in found):
@@ -218,7 +222,7 @@ class Converter:
                 memo[text] = (shown, "") if fits else (None, wrong)
             return
         shown_codes = ["".join(word(text).upper().split()) for text in new]
-        good = valid_mask(shown_codes) if new else []
+        good = valid_mask(shown_codes).tolist() if new else []
         for text, code, fits in zip(new, shown_codes, good, strict=True):
             if is_empty(text):
                 memo[text] = None, ""
@@ -230,7 +234,9 @@ class Converter:
 
 def _why_no_code(text: str, code: str) -> str:
     if text.startswith(LOST):
-        return "is a number that lost digits in the workbook: format its cells as text before codes are put in"
+        return (
+            "is a number that lost digits in the workbook: format its cells as text before codes are put in"
+        )
     if len(code) != 18:
         return f"has {len(code)} characters instead of the 18 of a unified social credit code"
     return "is no unified social credit code: its check character or one of its letters is wrong"
@@ -239,7 +245,9 @@ def _why_no_code(text: str, code: str) -> str:
 def _keys(names: Any) -> Any:
     """Return names as they are compared."""
     coded = names.dictionary_encode()
-    keys = [None if one is None else word(one).upper().replace(" ", "") for one in coded.dictionary.to_pylist()]
+    keys = [
+        None if one is None else word(one).upper().replace(" ", "") for one in coded.dictionary.to_pylist()
+    ]
     return pa.array(keys, _TEXT).take(coded.indices)
 
 

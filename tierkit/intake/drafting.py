@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -115,10 +114,15 @@ def draft(raw: Path, mapping: Path, name: str) -> Draft:
     if "inspections" not in groups:
         seen = ", ".join(one.name for one in files[:10])
         message = "holds no file that is known for inspections" + (f"; looked at {seen}" if seen else "")
-        remedy = "Give files with a day and a result of each inspection; or write the mapping by hand, see docs/intake.md"
+        remedy = (
+            "Give files with a day and a result of each inspection; or write the mapping by "
+            "hand, see docs/intake.md"
+        )
         raise DataError([Problem(str(raw), "", 0, tuple(left[:3]), message, remedy)])
     found = Found(name)
-    chosen = {table: [(group, columns_of(group[0], table)) for group in each] for table, each in groups.items()}
+    chosen = {
+        table: [(group, columns_of(group[0], table)) for group in each] for table, each in groups.items()
+    }
     if "enterprises" not in chosen:
         group, columns = chosen["inspections"][0]
         chosen = {"enterprises": [(group, columns_of(group[0], "enterprises"))], **chosen}
@@ -141,7 +145,9 @@ def draft(raw: Path, mapping: Path, name: str) -> Draft:
     for one in left:
         writer.add("", "")
         writer.lines[-1] = f"# not used: {_plain(one)}"
-    return Draft("\n".join(writer.lines) + "\n", place_text(found), writer.open, left, [one.name for one in files])
+    return Draft(
+        "\n".join(writer.lines) + "\n", place_text(found), writer.open, left, [one.name for one in files]
+    )
 
 
 def _looked_at(raw: Path) -> tuple[list[RawFile], list[str]]:
@@ -188,19 +194,30 @@ def _merged(group: list[RawFile], name: str) -> Profile:
 
 def _head(writer: _Writer, raw: Path, mapping: Path, ends: list[tuple[date | None, str]]) -> None:
     writer.add("# How raw files become a dataset: a proposal of `tierkit intake draft`. Look at every line.")
-    writer.add("# certain: header and values both say so. likely: look twice. to decide: a \"?\" that only you can answer;")
-    writer.add("# `tierkit intake check` lists what is left, and nothing is run before. The format: docs/intake.md.")
+    writer.add(
+        '# certain: header and values say so. likely: look twice. to decide: a "?" that only you can answer;'
+    )
+    writer.add(
+        "# `tierkit intake check` lists what is left, and nothing is run before. The format: docs/intake.md."
+    )
     writer.add(f"format = {FORMAT}")
     seen = os.path.relpath(raw.resolve(), mapping.resolve().parent)
     writer.add(f"raw = {_quoted(Path(seen).as_posix())}", "folder of the files, seen from this one")
-    writer.add(f'place = {_quoted(mapping.stem + ".place.toml")}', "districts, agencies and sectors as they occur: look at it, too")
+    writer.add(
+        f"place = {_quoted(mapping.stem + '.place.toml')}",
+        "districts, agencies and sectors as they occur: look at it, too",
+    )
     writer.table = "mapping"
     days = [one for one, _ in ends if one is not None]
     notes = "; ".join(dict.fromkeys(note for _, note in ends if note))
     if days and not any(one is None for one, _ in ends):
-        writer.entry("as_of", max(days).isoformat(), LIKELY, f"the last day of the records{'; ' * bool(notes)}{notes}")
+        writer.entry(
+            "as_of", max(days).isoformat(), LIKELY, f"the last day of the records{'; ' * bool(notes)}{notes}"
+        )
     else:
-        writer.entry("as_of", _quoted(UNDECIDED), OPEN, "the day up to which there are records, such as 2024-12-31")
+        writer.entry(
+            "as_of", _quoted(UNDECIDED), OPEN, "the day up to which there are records, such as 2024-12-31"
+        )
 
 
 def _last_day(group: list[RawFile], header: str) -> tuple[date | None, str]:
@@ -217,14 +234,20 @@ def _last_day(group: list[RawFile], header: str) -> tuple[date | None, str]:
             counts[day] += rows
     days = sorted(counts)
     total, above = sum(counts.values()), 0
-    while len(days) > 1 and days[-1] - days[-2] > timedelta(days=180) and (above + counts[days[-1]]) * 200 < total:
+    while (
+        len(days) > 1
+        and days[-1] - days[-2] > timedelta(days=180)
+        and (above + counts[days[-1]]) * 200 < total
+    ):
         above += counts[days.pop()]
     if not days:
         return None, ""
     return days[-1], f"{above} later days in {header} stand far apart and would be rejected" if above else ""
 
 
-def _source(writer: _Writer, table: str, group: list[RawFile], columns: dict[str, Guess], found: Found) -> None:
+def _source(
+    writer: _Writer, table: str, group: list[RawFile], columns: dict[str, Guess], found: Found
+) -> None:
     first = group[0]
     writer.table = table
     writer.add(f"[[{table}]]")
@@ -237,7 +260,9 @@ def _source(writer: _Writer, table: str, group: list[RawFile], columns: dict[str
         if certain:
             writer.entry("encoding", _quoted(first.layout.encoding), CERTAIN, first.evidence)
         else:
-            note = f"{first.evidence}, but with letters that records seldom have: is it {first.layout.encoding}?"
+            note = (
+                f"{first.evidence}, but with letters that records seldom have: is it {first.layout.encoding}?"
+            )
             writer.entry("encoding", _quoted(UNDECIDED), OPEN, note)
         if first.layout.delimiter != ",":
             writer.add(f"delimiter = {_quoted(first.layout.delimiter)}")
@@ -277,11 +302,15 @@ def _duplicates(writer: _Writer, table: str, group: list[RawFile], columns: dict
         return
     share = _merged(group, columns[key].header).repeats
     if table in ("inspections", "credit_events") and share > 0.1:
-        writer.add('duplicates = "worst"', f"likely: {share:.0%} of the rows repeat a code: one row for each finding, it seems")
+        writer.add(
+            'duplicates = "worst"',
+            f"likely: {share:.0%} of the rows repeat a code: one row for each finding, it seems",
+        )
     elif share > 0:
         writer.add(
             'duplicates = "merge"',
-            f"likely: {share:.1%} of the rows repeat a code; cells that differ are not known. Or worst, reject, newest",
+            f"likely: {share:.1%} of the rows repeat a code; cells that differ are not known. Or "
+            f"worst, reject, newest",
         )
 
 
@@ -310,7 +339,12 @@ def _column(
         if spec is None or spec.nullable or not spec.required:
             return False
         found.agencies.setdefault("agency_1", "agency")
-        writer.entry(name, '{ constant = "agency_1" }', LIKELY, "no column tells it: one agency, to be named in the place file")
+        writer.entry(
+            name,
+            '{ constant = "agency_1" }',
+            LIKELY,
+            "no column tells it: one agency, to be named in the place file",
+        )
         return True
     if name == "item_class":
         return _item_class(writer, guess, whole, values)
@@ -319,11 +353,21 @@ def _column(
     if name == "severity" and guess is None and table == "credit_events":
         return _severity(writer, columns)
     if name == "mode" and guess is None and spec is not None and not spec.nullable:
-        writer.entry(name, '{ constant = "onsite" }', LIKELY, "no column tells it: a check is on site unless a system says otherwise")
+        writer.entry(
+            name,
+            '{ constant = "onsite" }',
+            LIKELY,
+            "no column tells it: a check is on site unless a system says otherwise",
+        )
         return True
     if name == "kind" and guess is None:
         given = "penalty" if table == "credit_events" else UNDECIDED
-        writer.entry(name, f'{{ constant = "{given}" }}', LIKELY, "no column tells the kind; the file looks like penalties")
+        writer.entry(
+            name,
+            f'{{ constant = "{given}" }}',
+            LIKELY,
+            "no column tells the kind; the file looks like penalties",
+        )
         return True
     if guess is None or whole is None or not whole.filled:
         return _absent(writer, table, name, columns)
@@ -340,10 +384,20 @@ def _column(
     if kind == "date":
         listed, evidence = forms(whole)
         shown = ", ".join(map(_quoted, listed or [UNDECIDED]))
-        writer.entry(name, f"{{ column = {quoted}, dates = [{shown}] }}", guess.certainty, "; ".join(filter(None, [guess.evidence, evidence])))
+        writer.entry(
+            name,
+            f"{{ column = {quoted}, dates = [{shown}] }}",
+            guess.certainty,
+            "; ".join(filter(None, [guess.evidence, evidence])),
+        )
     elif kind == "float" or (spec is not None and spec.unit.endswith("CNY")):
         unit, evidence = unit_of(guess.header, list(whole.values)[:20])
-        writer.entry(name, f"{{ column = {quoted}, unit = {_quoted(unit)} }}", guess.certainty, f"{guess.evidence}; {evidence}")
+        writer.entry(
+            name,
+            f"{{ column = {quoted}, unit = {_quoted(unit)} }}",
+            guess.certainty,
+            f"{guess.evidence}; {evidence}",
+        )
     else:
         writer.entry(name, quoted, guess.certainty, guess.evidence)
     if kind in ("level", "flag") and name not in ("district", "agency"):
@@ -359,7 +413,12 @@ def _levels(kind: str, column: Profile, optional: bool) -> list[tuple[str, str, 
             rows.append((value, *level_of(kind, value), count))
     if optional:  # what nobody can tell stays unknown, unless somebody knows better
         rows = [
-            (value, "unknown" if level == UNDECIDED else level, certainty if level != UNDECIDED else LIKELY, n)
+            (
+                value,
+                "unknown" if level == UNDECIDED else level,
+                certainty if level != UNDECIDED else LIKELY,
+                n,
+            )
             for value, level, certainty, n in rows
         ]
     if len(column.values) > len(rows):
@@ -369,9 +428,19 @@ def _levels(kind: str, column: Profile, optional: bool) -> list[tuple[str, str, 
 
 def _absent(writer: _Writer, table: str, name: str, columns: dict[str, Guess]) -> bool:
     """Write how a column is filled that no column of the file tells."""
-    derived = {"check_code": "content", "visit_id": "visit", "event_id": "content", "complaint_id": "content", "signal_id": "content"}
-    if name in derived and name == TABLES[table].key[0] or name == "visit_id":
-        evidence = "from who was inspected, when and by whom" if name == "visit_id" else "from what the row says, so that equal rows are one"
+    derived = {
+        "check_code": "content",
+        "visit_id": "visit",
+        "event_id": "content",
+        "complaint_id": "content",
+        "signal_id": "content",
+    }
+    if (name in derived and name == TABLES[table].key[0]) or name == "visit_id":
+        evidence = (
+            "from who was inspected, when and by whom"
+            if name == "visit_id"
+            else "from what the row says, so that equal rows are one"
+        )
         writer.entry(name, f'{{ derived = "{derived[name]}" }}', LIKELY, evidence)
         return True
     spec = TABLES[table].columns.get(name)
@@ -416,8 +485,14 @@ def _finding(
         writer.entry("finding", _quoted(UNDECIDED), OPEN, "no column is known for what was found")
         return True
     if whole.numbers > 0.9 and len(whole.values) > 2:
-        rule = f'{{ column = {_quoted(guess.header)}, at_most = {{ serious = "?", moderate = "?", minor = "?" }}, otherwise = "none" }}'
-        writer.entry("finding", rule, OPEN, "a score: write the scores up to which a finding is serious, moderate, minor")
+        bounds = '{ serious = "?", moderate = "?", minor = "?" }'
+        rule = f'{{ column = {_quoted(guess.header)}, at_most = {bounds}, otherwise = "none" }}'
+        writer.entry(
+            "finding",
+            rule,
+            OPEN,
+            "a score: write the scores up to which a finding is serious, moderate, minor",
+        )
         return True
     fine = columns.get("fine")
     rules = [f"{{ column = {_quoted(guess.header)} }}"]
@@ -425,10 +500,16 @@ def _finding(
     if fine is not None:
         unit, told = unit_of(fine.header, [])
         bounds = ", ".join(f"{level} = {bound}" for level, bound in _FINES)
-        rules.append(f"{{ column = {_quoted(fine.header)}, unit = {_quoted(unit)}, at_least = {{ {bounds} }} }}")
+        rules.append(
+            f"{{ column = {_quoted(fine.header)}, unit = {_quoted(unit)}, at_least = {{ {bounds} }} }}"
+        )
         evidence += f"; the worse of result and fine counts, bounds in CNY are an assumption; {told}"
     writer.entry("finding", f"[{', '.join(rules)}]", LIKELY, evidence)
-    rows = [(value, *level_of("finding", value), count) for value, count in whole.values.most_common(_MOST) if len(value) <= KEY]
+    rows = [
+        (value, *level_of("finding", value), count)
+        for value, count in whole.values.most_common(_MOST)
+        if len(value) <= KEY
+    ]
     if len(whole.values) > len(rows):
         rows.append(("*", UNDECIDED, OPEN, 0))
     values.append(("finding", rows))
@@ -442,7 +523,9 @@ def _severity(writer: _Writer, columns: dict[str, Guess]) -> bool:
     if amount is not None:
         unit, told = unit_of(amount.header, [])
         bounds = ", ".join(f"{level} = {bound}" for level, bound in _FINES[1:])
-        rules.insert(0, f"{{ column = {_quoted(amount.header)}, unit = {_quoted(unit)}, at_least = {{ {bounds} }} }}")
+        rules.insert(
+            0, f"{{ column = {_quoted(amount.header)}, unit = {_quoted(unit)}, at_least = {{ {bounds} }} }}"
+        )
         evidence = f"no column tells how grave it is: by the amount, bounds in CNY are an assumption; {told}"
     writer.entry("severity", f"[{', '.join(rules)}]", LIKELY, evidence)
     return True
@@ -457,7 +540,9 @@ def _sector(
         shares = [industry_of(value)[0] is not None for value in whole.values]
         if sum(shares) > 0.8 * len(shares):
             found.add_industries(whole)
-            writer.entry("sector", '{ derived = "industry" }', CERTAIN, "from the industry code, below [industry]")
+            writer.entry(
+                "sector", '{ derived = "industry" }', CERTAIN, "from the industry code, below [industry]"
+            )
             return True
     guess = columns.get("sector")
     if guess is not None and (whole := _merged(group, guess.header)).filled:
@@ -466,7 +551,9 @@ def _sector(
         values.append(("sector", rows))
         return True
     found.sectors.setdefault("unspecified", Counter())
-    writer.entry("sector", '{ constant = "unspecified" }', LIKELY, "no column tells the trade: one sector for all")
+    writer.entry(
+        "sector", '{ constant = "unspecified" }', LIKELY, "no column tells the trade: one sector for all"
+    )
     return True
 
 
@@ -485,5 +572,3 @@ def _tail(writer: _Writer, found: Found) -> None:
         for start, (sector, rows) in found.industries.items():
             writer.entry(_quoted(start), _quoted(sector), LIKELY, f"{rows:,} rows")
         writer.entry('"*"', '"unspecified"', LIKELY, "no code, and none that follows from its name")
-
-

@@ -1,4 +1,4 @@
-"""Which column of a file is which of the contract, and which word of a source is which level: proposals with evidence."""
+"""Which column of a file is which of the contract, and which word which level: proposals with evidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from tierkit.intake.mapping import HELPERS, RAW_TABLES, UNDECIDED
 from tierkit.intake.profiling import Profile, RawFile
 from tierkit.records.tables import TABLES
 
-__all__ = ["Guess", "columns_of", "forms", "key", "known_words", "level_of", "synonyms", "table_of", "unit_of"]
+__all__ = [
+    "Guess",
+    "columns_of",
+    "forms",
+    "key",
+    "known_words",
+    "level_of",
+    "synonyms",
+    "table_of",
+    "unit_of",
+]
 
 CERTAIN, LIKELY, OPEN = "certain", "likely", "to decide"
 _BRACKETS = re.compile(r"[(（\[【].*?[)）\]】]")
@@ -110,10 +120,14 @@ def _fits(table: str, name: str, column: Profile) -> tuple[float, str]:
         return 1.0, f"; {full}, {share:.0%} of these are valid credit codes" if share else f"; {full}"
     if kind == "date":
         share = column.dates
-        return (1.0 if share > 0.8 else 0.0 if share < 0.3 else 0.5), f"; {full}, {share:.0%} of these are days"
+        return (
+            1.0 if share > 0.8 else 0.0 if share < 0.3 else 0.5
+        ), f"; {full}, {share:.0%} of these are days"
     if kind in ("int", "float"):
         share = column.numbers
-        return (1.0 if share > 0.8 else 0.0 if share < 0.3 else 0.5), f"; {full}, {share:.0%} of these are numbers"
+        return (
+            1.0 if share > 0.8 else 0.0 if share < 0.3 else 0.5
+        ), f"; {full}, {share:.0%} of these are numbers"
     if kind in ("level", "flag"):
         if column.many or len(column.values) > _MOST_LEVELS:
             numeric = name == "finding" and column.numbers > 0.9
@@ -133,7 +147,11 @@ def table_of(file: RawFile) -> tuple[str | None, str]:
         found = columns_of(file, table)
         if not any(need in found for need in said["needs"]):
             continue
-        own = {guess.header for column, guess in found.items() if column not in ("enterprise_id", "enterprise_name", "name")}
+        own = {
+            guess.header
+            for column, guess in found.items()
+            if column not in ("enterprise_id", "enterprise_name", "name")
+        }
         score = sum(max(g.score for g in found.values() if g.header == header) for header in own)
         hinted = [one for one in said["words"] if one in name]
         score += 4.0 if hinted else 0.0
@@ -144,7 +162,7 @@ def table_of(file: RawFile) -> tuple[str | None, str]:
 
 
 def forms(column: Profile) -> tuple[list[str], str]:
-    """Return the forms of the dates of a column, and the evidence; ``"?"`` where day and month could be swapped."""
+    """Return the forms of the dates of a column, and the evidence; ``"?"`` where day and month could swap."""
     counts = column.forms
     chosen: dict[str, int] = {}
     told = []
@@ -165,7 +183,8 @@ def forms(column: Profile) -> tuple[list[str], str]:
         else:
             chosen[UNDECIDED] = chosen.get(UNDECIDED, 0) + days + months + both
             told.append(
-                f"{both:,} cells could be {day_first} or {month_first}, {days:,} only the first, {months:,} only "
+                f"{both:,} cells could be {day_first} or {month_first}, {days:,} only the first, "
+                f"{months:,} only "
                 f'the second: write the one that the system uses in the place of "?"'
             )
     listed = sorted(chosen, key=lambda form: (-chosen[form], form))

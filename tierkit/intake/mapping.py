@@ -1,4 +1,4 @@
-"""The file that says how raw files become tables: read strictly, everything wrong told at once with its line."""
+"""The file that says how raw files become tables: read strictly, all that is wrong told with its line."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ HELPERS: MappingOf[str, MappingOf[str, str]] = {
         for table in ("inspections", "credit_events", "complaints", "signals", "obligations")
     },
 }
-"""Table → columns that are read and not written, with their kinds: what an industry and a code follow from."""
+"""Table → columns that are read and not written, with their kinds: industry and code follow from them."""
 
 _DERIVED: MappingOf[str, MappingOf[str, tuple[str, ...]]] = {
     "enterprises": {
@@ -216,11 +216,11 @@ _KEY = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)\s*=""")
 
 
 def line_numbers(text: str) -> dict[str, int]:
-    """Return path → line, counted from 1, of the entries of a mapping, by their look alone.
+    r"""Return path → line, counted from 1, of the entries of a mapping, by their look alone.
 
     Examples
     --------
-    >>> line_numbers('[[inspections]]\\n[inspections.values.finding]\\n"合格" = "none"')
+    >>> line_numbers('[[inspections]]\n[inspections.values.finding]\n"合格" = "none"')
     {'inspections[1]': 1, 'inspections[1].values.finding': 2, 'inspections[1].values.finding.合格': 3}
     """
     found: dict[str, int] = {}
@@ -258,7 +258,9 @@ class _Reader:
         for key in entry:
             if key not in names:
                 shown = ", ".join(names)
-                self.note(f"{path}.{key}".lstrip("."), f"is not known{suggestion(key, names)}", f"Use {shown}")
+                self.note(
+                    f"{path}.{key}".lstrip("."), f"is not known{suggestion(key, names)}", f"Use {shown}"
+                )
 
     def text(self, path: str, entry: MappingOf[str, Any], key: str, default: str = "") -> str:
         """Return a text."""
@@ -390,7 +392,12 @@ def _check_whole(reader: _Reader, sources: list[Source], industries: MappingOf[s
             reader.note(needed, "is missing", f"Write [[{needed}]] with the files that hold them")
     for one in sources:
         derived = one.fields.get("sector")
-        if one.table == "enterprises" and derived is not None and derived.derived and OTHERS not in industries:
+        if (
+            one.table == "enterprises"
+            and derived is not None
+            and derived.derived
+            and OTHERS not in industries
+        ):
             reader.note(
                 "industry",
                 "has no sector for the codes that it does not name, and for enterprises without one",
@@ -406,7 +413,9 @@ def _source(reader: _Reader, at: str, entry: MappingOf[str, Any], table: Table, 
     files = reader.texts(f"{at}.files", entry.get("files", ""))
     for one in files:
         if Path(one).is_absolute() or ".." in Path(one).parts:
-            reader.note(f"{at}.files", f"{one!r} lies outside of the folder of raw files", "Name files below it")
+            reader.note(
+                f"{at}.files", f"{one!r} lies outside of the folder of raw files", "Name files below it"
+            )
         elif not one.lower().endswith(SUFFIXES):
             reader.note(f"{at}.files", f"{one!r} has no known ending", f"Give files in {', '.join(SUFFIXES)}")
     layout = _layout(reader, at, entry)
@@ -421,7 +430,9 @@ def _source(reader: _Reader, at: str, entry: MappingOf[str, Any], table: Table, 
     newest_by = reader.text(at, entry, "newest_by")
     if (duplicates == "newest") != bool(newest_by) or (newest_by and newest_by not in fields):
         remedy = "Name a date column of the table in newest_by"
-        reader.note(f"{at}.newest_by", f"= {newest_by!r} does not go with duplicates = {duplicates!r}", remedy)
+        reader.note(
+            f"{at}.newest_by", f"= {newest_by!r} does not go with duplicates = {duplicates!r}", remedy
+        )
     return Source(table.name, at, files, layout, fields, unknown, duplicates, newest_by)
 
 
@@ -455,10 +466,14 @@ def _unknown(
             hint = suggestion(name, list(table.columns))
             reader.note(f"{at}.unknown", f"{name!r} is no column of {table.name}{hint}", "Take it out")
         elif name in fields:
-            reader.note(f"{at}.unknown", f"{name!r} is filled by columns, too", "Take it out of the one or the other")
+            reader.note(
+                f"{at}.unknown", f"{name!r} is filled by columns, too", "Take it out of the one or the other"
+            )
         elif not column.nullable:
             remedy = "Say how it is filled, below columns"
-            reader.note(f"{at}.unknown", f"{name!r} cannot be unknown: nothing can be done without it", remedy)
+            reader.note(
+                f"{at}.unknown", f"{name!r} cannot be unknown: nothing can be done without it", remedy
+            )
     for column in table:
         if column.name not in fields and column.name not in unknown and column.required:
             if column.nullable:
@@ -478,13 +493,17 @@ def _fields(
         path = f"{at}.columns.{name}"
         if name not in table.columns and name not in helpers:
             names = (*table.columns, *helpers)
-            reader.note(path, f"is no column of {table.name}{suggestion(name, names)}", f"Use {', '.join(names)}")
+            reader.note(
+                path, f"is no column of {table.name}{suggestion(name, names)}", f"Use {', '.join(names)}"
+            )
             continue
         own = reader.table(f"{at}.values.{name}", values.get(name, {}))
         fields[name] = _field(reader, path, name, given, own, table)
     for name in values:
         if name not in columns:
-            reader.note(f"{at}.values.{name}", "has values of a column that is not mapped", "Map it, or take it out")
+            reader.note(
+                f"{at}.values.{name}", "has values of a column that is not mapped", "Map it, or take it out"
+            )
     return fields
 
 
@@ -577,7 +596,9 @@ def _dates(reader: _Reader, path: str, given: Any, kind: str) -> tuple[str, ...]
             reader.note(path, f"has the unknown form {form!r}{suggestion(form, DATE_FORMS)}", f"Use {shown}")
     for one, other in FORMS_APART:
         if one in forms and other in forms:
-            reader.note(path, f"has both {one} and {other}: day and month could be swapped", "Keep one of them")
+            reader.note(
+                path, f"has both {one} and {other}: day and month could be swapped", "Keep one of them"
+            )
     return tuple(form for form in forms if form in DATE_FORMS)
 
 

@@ -113,7 +113,9 @@ class Found:
             else:
                 continue
             rows[start, sector] += count
-            self.sectors.setdefault(sector, Counter())[division or synonyms()["sector"][sector]["division"]] += count
+            self.sectors.setdefault(sector, Counter())[
+                division or synonyms()["sector"][sector]["division"]
+            ] += count
         self.industries = {start: (sector, n) for (start, sector), n in sorted(rows.items())}
         self.sectors.setdefault("unspecified", Counter())
 
@@ -160,8 +162,10 @@ def place_text(found: Found) -> str:
     """Return the text of a place file."""
     chinese = any(not one.isascii() for one in (*found.districts.values(), *found.agencies.values()))
     lines = [
-        "# The place of one's own records, as `tierkit intake draft` found it. Give every entry its names in both languages;",
-        "# the ids stand in data and policies, so change them before the first run or not at all. The format: docs/places.md.",
+        "# The place of one's own records, as `tierkit intake draft` found it. Give every entry "
+        "its names in both languages;",
+        "# the ids stand in data and policies, so change them before the first run or not at all. "
+        "The format: docs/places.md.",
         "",
         "[place]",
         f'name = "{found.name}"',
@@ -190,13 +194,25 @@ def place_text(found: Found) -> str:
     for name, divisions in found.sectors.items():
         known = synonyms()["sector"].get(name, {"section": "O", "division": "82"})
         zh, en = found.labels.get(name, known.get("zh", name)), found.labels.get(name, known.get("en", name))
-        listed = json.dumps(sorted(one for one in divisions if _has(known["section"], one)) or [known["division"]])
+        listed = json.dumps(
+            sorted(one for one in divisions if _has(known["section"], one)) or [known["division"]]
+        )
         licensed = ", licensed = true" if known.get("licensed") else ""
         lines.append(
-            f'{name} = {{ zh = {_text(zh)}, en = {_text(en)}, section = "{known["section"]}", divisions = {listed}, '
+            f"{name} = {{ zh = {_text(zh)}, en = {_text(en)}, "
+            f'section = "{known["section"]}", divisions = {listed}, '
             f"trades = [{_text(zh)}]{licensed} }}"
         )
-    return "\n".join([*lines, "", _REST.format(chinese="{first}{second}{trade}{form}" if chinese else "{first} {second} {trade} {form}", town="一镇" if chinese else "Centre")])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            _REST.format(
+                chinese="{first}{second}{trade}{form}" if chinese else "{first} {second} {trade} {form}",
+                town="一镇" if chinese else "Centre",
+            ),
+        ]
+    )
 
 
 def _has(section: str, division: str) -> bool:

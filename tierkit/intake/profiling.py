@@ -159,7 +159,11 @@ def _layout(path: Path) -> tuple[Layout, str, bool]:
         many = f", the first of {len(sheets)}" if len(sheets) > 1 else ""
         sheet = sheets[0]
         header = _header_row(path, sheet)
-        return Layout(sheet=sheet, header=header), f"sheet {sheet!r}{many}, names in row {header}", len(sheets) == 1
+        return (
+            Layout(sheet=sheet, header=header),
+            f"sheet {sheet!r}{many}, names in row {header}",
+            len(sheets) == 1,
+        )
     encoding, evidence, certain = encoding_of(path)
     best, delimiter = 0, ","
     for one in (",", "\t", ";", "|"):

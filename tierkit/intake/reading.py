@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -105,7 +105,7 @@ def is_text_file(path: Path) -> bool:
     return path.suffix.lower() not in (".xlsx", ".parquet")
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> Any:
     if not path.is_file():
         raise UnreadableError("it is not a regular file", "Save it as a file, and give that")
     return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
@@ -118,7 +118,9 @@ def _blocks(path: Path) -> Iterator[bytes]:
             while block := file.read(CSV_BLOCK):
                 taken += len(block)
                 if taken > CSV_BYTES:
-                    raise UnreadableError("it is larger than a table may be", "Give it as Parquet, or in parts")
+                    raise UnreadableError(
+                        "it is larger than a table may be", "Give it as Parquet, or in parts"
+                    )
                 yield block
     except (zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise UnreadableError(f"it is damaged: {error}", "Copy or make the file again") from error
@@ -143,8 +145,9 @@ def encoding_of(path: Path) -> tuple[str, str, bool]:
     head = next(_blocks(path), b"")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         tried: tuple[str, ...] = ("utf-16",)
-    elif head[:200].count(0) * 4 > len(head[:200]) > 0:
-        tried = ("utf-16-le", "utf-16-be") if head[1:2] == b"\0" else ("utf-16-be", "utf-16-le")
+    elif 0 in head:  # no other text has one
+        little = head[1::2].count(0) >= head[::2].count(0)
+        tried = ("utf-16-le", "utf-16-be") if little else ("utf-16-be", "utf-16-le")
     else:
         tried = ("utf-8", "gb18030", "big5")
     failed = []
@@ -243,7 +246,9 @@ def _split_header(text: str, layout: Layout) -> tuple[list[str], str]:
         raise UnreadableError(f"its header cannot be read: {error}", "Give it one header line") from error
     rest = text[file.tell() :]
     if not rest and len(text) >= _HEADER:
-        raise UnreadableError("its header does not end", "Give it one header line, with all quotation marks closed")
+        raise UnreadableError(
+            "its header does not end", "Give it one header line, with all quotation marks closed"
+        )
     if len(names) > _COLUMNS:
         raise UnreadableError(f"it has {len(names):,} columns", "Check that it is the table that you mean")
     return [_name(one) for one in names], rest
@@ -347,7 +352,8 @@ def _text_batches(path: Path, layout: Layout) -> Iterator[Batch]:
             pass
         elif "straddling" in str(error):
             raise UnreadableError(
-                f"it has a row of more than {CSV_BLOCK >> 20} MiB below row {done:,}: perhaps a quotation mark is not closed",
+                f"it has a row of more than {CSV_BLOCK >> 20} MiB below row {done:,}: perhaps a "
+                f"quotation mark is not closed",
                 "Close the quotation mark, or shorten the row",
             ) from error
         else:
@@ -425,13 +431,17 @@ def _workbook(path: Path) -> Any:
         with zipfile.ZipFile(path) as packed:
             size = sum(one.file_size for one in packed.infolist())
         if size > _SHEET_BYTES:
-            raise UnreadableError("it unpacks to more than a workbook may have", "Save the sheet as CSV UTF-8")
+            raise UnreadableError(
+                "it unpacks to more than a workbook may have", "Save the sheet as CSV UTF-8"
+            )
         return openpyxl.load_workbook(path, read_only=True, data_only=True)
     except UnreadableError:
         raise
     except Exception as error:  # openpyxl raises whatever its parsers do
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise UnreadableError(f"it is no workbook: {reason}", "Save it again as .xlsx, or as CSV UTF-8") from error
+        raise UnreadableError(
+            f"it is no workbook: {reason}", "Save it again as .xlsx, or as CSV UTF-8"
+        ) from error
 
 
 class _sheet:  # noqa: N801  # used as a function is
@@ -475,7 +485,9 @@ def _sheet_batches(path: Path, layout: Layout) -> Iterator[Batch]:
             if at == layout.header:
                 width = len(_trimmed([_name(cell.value) for cell in row]))
                 if not width:
-                    raise UnreadableError(f"row {at} of its sheet, the header, is empty", "State `header`, the row of the names")
+                    raise UnreadableError(
+                        f"row {at} of its sheet, the header, is empty", "State `header`, the row of the names"
+                    )
                 continue
             cells = [_cell(cell) for cell in row[:width]]
             if any(cell is not None for cell in cells):

@@ -1,4 +1,4 @@
-"""From the rows of all sources to the rows of the contract: codes found by name, duplicates told, relations held.
+"""From the rows of all sources to those of the contract: codes by name, duplicates told, relations held.
 
 Every row that was read ends in one of three places: it is taken, it is set aside with a reason, or it repeats
 another. Nothing here depends on the order of rows or files.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from tierkit.intake.mapping import Source
 from tierkit.intake.staging import Staging
 from tierkit.records.columns import Column, Table
-
 
 __all__ = ["resolve"]
 
@@ -63,7 +62,8 @@ def _names(staging: Staging) -> None:
     """List each name of the register with its code, if one enterprise alone has it."""
     has = "_name_key" if "name" in staging.columns["enterprises"] else "NULL::VARCHAR"
     staging.sql(
-        f"CREATE TABLE register AS SELECT {has} AS k, min(enterprise_id) AS id, count(DISTINCT enterprise_id) AS n "
+        f"CREATE TABLE register AS SELECT {has} AS k, min(enterprise_id) AS id, count(DISTINCT "
+        f"enterprise_id) AS n "
         f"FROM out_enterprises WHERE {has} IS NOT NULL GROUP BY ALL"
     )
 
@@ -103,7 +103,8 @@ def _known(staging: Staging, name: str, table: Table) -> None:
     day = table.happens_on
     if day in staging.columns[name] and "registered_on" in staging.columns["enterprises"]:
         early = (
-            f"{day} < (SELECT e.registered_on FROM out_enterprises e WHERE e.enterprise_id = in_{name}.enterprise_id)"
+            f"{day} < (SELECT e.registered_on FROM out_enterprises e WHERE e.enterprise_id = "
+            f"in_{name}.enterprise_id)"
         )
         why = "lies before the registration of the enterprise"
         _set_aside(staging, name, day, f"{day}::VARCHAR", why, early)
@@ -124,7 +125,9 @@ def _ids(staging: Staging, name: str, source: Source, table: Table) -> None:
             made = f"'{name[0].upper()}-' || md5(concat_ws(chr(31), {parts}))[:20]"
         elif how == "visit":
             parts = ", ".join(
-                f"coalesce({one}::VARCHAR, '')" for one in ("enterprise_id", "inspected_on", "agency") if one in said
+                f"coalesce({one}::VARCHAR, '')"
+                for one in ("enterprise_id", "inspected_on", "agency")
+                if one in said
             )
             made = f"'V-' || md5(concat_ws(chr(31), {parts}))[:20]"
         else:
@@ -132,9 +135,14 @@ def _ids(staging: Staging, name: str, source: Source, table: Table) -> None:
         if column not in staging.columns[name]:
             staging.sql(f"ALTER TABLE in_{name} ADD COLUMN {column} VARCHAR")
             staging.columns[name].append(column)
-        only = [k for k, one in enumerate(staging.mapping.sources) if one.table == name and column in one.fields and one.fields[column].derived]
+        only = [
+            k
+            for k, one in enumerate(staging.mapping.sources)
+            if one.table == name and column in one.fields and one.fields[column].derived
+        ]
         staging.sql(
-            f"UPDATE in_{name} SET {column} = {made} WHERE {column} IS NULL AND _source IN ({', '.join(map(str, only))})"
+            f"UPDATE in_{name} SET {column} = {made} WHERE {column} IS NULL AND _source IN "
+            f"({', '.join(map(str, only))})"
         )
 
 
@@ -146,32 +154,33 @@ def _duplicates(staging: Staging, name: str, table: Table, sources: list[Source]
     way = sources[0].duplicates
     own = [one for one in columns if one not in key]
     more = ["_name_key"]
-    staging.sql(
-        f"CREATE TABLE twice AS SELECT {keys} FROM in_{name} GROUP BY {keys} HAVING count(*) > 1"
-    )
+    staging.sql(f"CREATE TABLE twice AS SELECT {keys} FROM in_{name} GROUP BY {keys} HAVING count(*) > 1")
     same = " AND ".join(f"t.{one} IS NOT DISTINCT FROM i.{one}" for one in key)
     picked = ", ".join(f"i.{one}" for one in (*key, *own, *more))
     staging.sql(f"CREATE TABLE again AS SELECT i.* FROM in_{name} i SEMI JOIN twice t ON {same}")
     staging.sql(
-        f"CREATE TABLE out_{name} AS SELECT {picked}, i._file, i._line FROM in_{name} i ANTI JOIN twice t ON {same}"
+        f"CREATE TABLE out_{name} AS SELECT {picked}, i._file, i._line FROM in_{name} i ANTI JOIN "
+        f"twice t ON {same}"
     )
-    differ = [one for one in own if _count_differing(staging, keys, one)]
-    merged: int = _differing_keys(staging, keys, own) if differ else 0
+    differ, merged = _differing(staging, keys, own)
     if way == "newest":
         by = sources[0].newest_by
         order = ", ".join([f"{by} DESC NULLS LAST", *(f"{one} NULLS LAST" for one in own), _WHERE])
         staging.sql(
-            f"CREATE TABLE kept AS SELECT * FROM again QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1"
+            f"CREATE TABLE kept AS SELECT * FROM again QUALIFY row_number() OVER (PARTITION BY "
+            f"{keys} ORDER BY {order}) = 1"
         )
     else:
         lost = _contradictions(table, differ, way)
         for column in lost:
             why = f"contradicts another row of the same {' × '.join(key)}"
             condition = (
-                f"({keys}) IN (SELECT ({keys}) FROM again GROUP BY {keys} HAVING count(DISTINCT {column}) > 1)"
+                f"({keys}) IN (SELECT ({keys}) FROM again GROUP BY {keys} HAVING "
+                f"count(DISTINCT {column}) > 1)"
             )
             staging.sql(
-                f"INSERT INTO rejected SELECT '{name}', _file, _line, '{column}', {column}::VARCHAR, {_quoted(why)} "
+                f"INSERT INTO rejected SELECT '{name}', _file, _line, '{column}', "
+                f"{column}::VARCHAR, {_quoted(why)} "
                 f"FROM again WHERE {condition}"
             )
             staging.sql(f"DELETE FROM again WHERE {condition}")
@@ -190,19 +199,15 @@ def _duplicates(staging: Staging, name: str, table: Table, sources: list[Source]
     return merged
 
 
-def _count_differing(staging: Staging, keys: str, column: str) -> int:
-    found: int = staging.sql(
-        f"SELECT count(*) FROM (SELECT 1 FROM again GROUP BY {keys} HAVING count(DISTINCT {column}) > 1)"
-    )[0][0]
-    return found
-
-
-def _differing_keys(staging: Staging, keys: str, own: list[str]) -> int:
-    distinct = " OR ".join(f"count(DISTINCT {one}) > 1" for one in own)
-    found: int = staging.sql(
-        f"SELECT count(*) FROM (SELECT 1 FROM again GROUP BY {keys} HAVING {distinct})"
-    )[0][0]
-    return found
+def _differing(staging: Staging, keys: str, own: list[str]) -> tuple[list[str], int]:
+    """Return the columns in which rows of one key differ, and how many keys have such rows."""
+    each = ", ".join(f"count(DISTINCT {one}) > 1 AS _d{k}" for k, one in enumerate(own))
+    counts = ", ".join(f"count_if(_d{k})" for k in range(len(own)))
+    some = " OR ".join(f"_d{k}" for k in range(len(own)))
+    (found,) = staging.sql(
+        f"SELECT count_if({some}), {counts} FROM (SELECT {each} FROM again GROUP BY {keys})"
+    )
+    return [one for one, rows in zip(own, found[1:], strict=True) if rows], int(found[0] or 0)
 
 
 def _contradictions(table: Table, differ: list[str], way: str) -> list[str]:
@@ -260,7 +265,8 @@ def _merge(
         one = one if column.nullable else f"_was_{one}"
         staging.sql(
             f"INSERT INTO cells SELECT '{name}', any_value(k._file), any_value(k._line), '{column.name}', "
-            f"string_agg(DISTINCT a.{one}::VARCHAR, ' | ' ORDER BY a.{one}::VARCHAR), {_quoted(why)} FROM again a JOIN kept k USING ({keys}) "
+            f"string_agg(DISTINCT a.{one}::VARCHAR, ' | ' ORDER BY a.{one}::VARCHAR), "
+            f"{_quoted(why)} FROM again a JOIN kept k USING ({keys}) "
             f"GROUP BY {', '.join(f'a.{x}' for x in key)} HAVING count(DISTINCT a.{one}) > 1"
         )
 
@@ -306,10 +312,8 @@ def _empty(staging: Staging, name: str, column: Column, why: str, condition: str
         _set_aside(staging, name, column.name, f"{column.name}::VARCHAR", why, condition, of="out_")
         return
     staging.sql(
-        f"INSERT INTO cells SELECT '{name}', _file, _line, '{column.name}', {column.name}::VARCHAR, {_quoted(why)} "
+        f"INSERT INTO cells SELECT '{name}', _file, _line, '{column.name}', {column.name}::VARCHAR, "
+        f"{_quoted(why)} "
         f"FROM out_{name} WHERE {column.name} IS NOT NULL AND {condition}"
     )
     staging.sql(f"UPDATE out_{name} SET {column.name} = NULL WHERE {condition}")
-
-
-

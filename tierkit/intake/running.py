@@ -97,16 +97,18 @@ def fill(path: Path, folder: Path, threads: int = 1, progress: Progress = quiet)
         If what comes out breaks the data contract.
     """
     mapping = _ready(path)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".staging-") as beside:
-        with staging(mapping, Path(beside), threads) as rows:
-            rows.load(progress)
-            told = resolve(rows)
-            derived = derive(rows)
-            written = write_tables(rows, folder)
-            own = folder / FOLDER
-            own.mkdir()
-            write_aside(rows, own)
-            account = _account(rows, told, derived, written)
+    own = folder / FOLDER
+    own.mkdir()
+    with (
+        tempfile.TemporaryDirectory(dir=folder, prefix=".staging-") as beside,
+        staging(mapping, Path(beside), threads) as rows,
+    ):
+        rows.load(progress)
+        told = resolve(rows)
+        derived = derive(rows)
+        written = write_tables(rows, folder)
+        write_aside(rows, own)
+        account = _account(rows, told, derived, written)
     (own / "mapping.toml").write_text(mapping.text, encoding="utf-8")
     text = json.dumps(account.to_dict(), ensure_ascii=False, indent=1)
     (own / "account.json").write_text(text + "\n", encoding="utf-8")
@@ -125,7 +127,10 @@ def _ready(path: Path) -> Mapping:
 
 
 def _account(
-    rows: Staging, told: MappingOf[str, MappingOf[str, int]], derived: MappingOf[str, int], written: MappingOf[str, int]
+    rows: Staging,
+    told: MappingOf[str, MappingOf[str, int]],
+    derived: MappingOf[str, int],
+    written: MappingOf[str, int],
 ) -> Account:
     tables = list(rows.mapping.tables())
 
@@ -135,7 +140,8 @@ def _account(
 
     def reasons(name: str) -> list[dict[str, Any]]:
         found = rows.sql(
-            f"SELECT tbl, col, why, count(*) AS n, min(val) FROM {name} GROUP BY ALL ORDER BY tbl, n DESC, col, why"
+            f"SELECT tbl, col, why, count(*) AS n, min(val) FROM {name} GROUP BY ALL ORDER BY tbl, "
+            f"n DESC, col, why"
         )
         keys = ("table", "column", "reason", "rows", "example")
         return [dict(zip(keys, one, strict=True)) for one in found]

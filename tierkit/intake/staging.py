@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from tierkit.bounds import UnreadableError
-from tierkit.intake.converting import ARROW, Converted, Converter
+from tierkit.intake.converting import Converted, Converter
 from tierkit.intake.mapping import HELPERS, Mapping, MappingError, Source
 from tierkit.intake.reading import Batch, Layout, header_of, is_text_file, read_batches
 from tierkit.progress import Progress, quiet
@@ -24,8 +24,10 @@ __all__ = ["Staging", "files_of", "source_problems", "staging"]
 
 _SQL = {"date": "DATE", "int": "BIGINT", "float": "DOUBLE", "flag": "BOOLEAN"}
 _FAULTS = pa.schema(
-    [("tbl", pa.string()), ("file", pa.string()), ("line", pa.int64()), ("col", pa.string())]
-    + [("val", pa.large_string()), ("why", pa.string())]
+    [
+        *(("tbl", pa.string()), ("file", pa.string()), ("line", pa.int64())),
+        *(("col", pa.string()), ("val", pa.large_string()), ("why", pa.string())),
+    ]
 )
 _SHOWN = 500  # characters of a value that is told
 
@@ -54,7 +56,8 @@ class Staging:
         self.problems: list[Problem] = []
         for name in ("rejected", "duplicates", "cells"):
             self.sql(
-                f"CREATE TABLE {name} (tbl VARCHAR, file VARCHAR, line BIGINT, col VARCHAR, val VARCHAR, why VARCHAR)"
+                f"CREATE TABLE {name} (tbl VARCHAR, file VARCHAR, line BIGINT, col VARCHAR, val "
+                f"VARCHAR, why VARCHAR)"
             )
 
     def sql(self, statement: str, given: list[Any] | None = None) -> list[tuple[Any, ...]]:
@@ -98,21 +101,24 @@ class Staging:
         table = self.tables[source.table]
         name = path.relative_to(self.mapping.raw).as_posix()
         number = self.mapping.sources.index(source)
-        converter = Converter(source, table, self.mapping.place, self.mapping.as_of, header_of(path, source.layout))
+        converter = Converter(
+            source, table, self.mapping.place, self.mapping.as_of, header_of(path, source.layout)
+        )
         try:
             for batch in read_batches(path, source.layout):
                 self._batch(source, number, table, converter, batch, name)
         except UnreadableError as error:
             remedy = error.remedy or "Copy or make the file again"
-            at = self.mapping.line(f"{source.at}.files")
-            self.problems.append(Problem(name, "", 0, at, f"cannot be read: {error}", remedy))
+            where = self.mapping.line(f"{source.at}.files")
+            self.problems.append(Problem(name, "", 0, where, f"cannot be read: {error}", remedy))
         for (column, value), seen in converter.unmapped.items():
-            where = (f"row {seen.row} of {name}: {value[:60]!r}",)
+            first = (f"row {seen.row} of {name}: {value[:60]!r}",)
             at = f"{source.at}.values.{column}"
             line = "".join(self.mapping.line(at))
-            remedy = f'Write "{value[:60]}" = … below [{source.table}.values.{column}] ({line}), or "*" = … for all others'
+            below = f"below [{source.table}.values.{column}] ({line})"
+            remedy = f'Write "{value[:60]}" = … {below}, or "*" = … for all others'
             self.problems.append(
-                Problem(self.mapping.path.name, at, seen.rows, where, "gives no level to a value", remedy)
+                Problem(self.mapping.path.name, at, seen.rows, first, "gives no level to a value", remedy)
             )
 
     def _batch(
@@ -122,9 +128,7 @@ class Staging:
         key = source.table, file
         self.read[key] = self.read.get(key, 0) + size + len(batch.misfits)
         if batch.misfits:
-            self.aside(
-                "rejected", source.table, file, [(m.row, "", m.text, m.reason) for m in batch.misfits]
-            )
+            self.aside("rejected", source.table, file, [(m.row, "", m.text, m.reason) for m in batch.misfits])
         if not size:
             return
         done = converter.convert(batch, file)
@@ -165,7 +169,8 @@ class Staging:
         if bad.any():  # a row that is set aside has no cells to tell of
             lines = batch.rows[bad].tolist()
             self.sql(
-                "DELETE FROM cells WHERE tbl = ? AND file = ? AND line IN (SELECT unnest(?))", [name, file, lines]
+                "DELETE FROM cells WHERE tbl = ? AND file = ? AND line IN (SELECT unnest(?))",
+                [name, file, lines],
             )
         return bad
 
@@ -176,12 +181,17 @@ class Staging:
         found = np.zeros(len(batch.rows), np.bool_)
         for column in table:
             values = done.columns.get(column.name)
-            by_name = column.name == "enterprise_id" and "_name_key" in done.columns and table.name != "enterprises"
+            by_name = (
+                column.name == "enterprise_id" and "_name_key" in done.columns and table.name != "enterprises"
+            )
             if values is None or column.nullable or by_name or not values.null_count:
                 continue
             empty = values.is_null().to_numpy(zero_copy_only=False) & ~bad & ~found
             at = np.flatnonzero(empty)
-            rows = [(int(batch.rows[k]), column.name, "", "is empty, and nothing can be done without it") for k in at]
+            rows = [
+                (int(batch.rows[k]), column.name, "", "is empty, and nothing can be done without it")
+                for k in at
+            ]
             self.aside("rejected", source.table, file, rows)
             found |= empty
         return found
@@ -193,7 +203,14 @@ class Staging:
         lines, columns, values, reasons = zip(*rows, strict=True)
         size = len(rows)
         data = pa.table(
-            [[table] * size, [file] * size, list(lines), list(columns), [v[:_SHOWN] for v in values], list(reasons)],
+            [
+                [table] * size,
+                [file] * size,
+                list(lines),
+                list(columns),
+                [v[:_SHOWN] for v in values],
+                list(reasons),
+            ],
             schema=_FAULTS,
         )
         self.db.register("aside", data)
@@ -239,17 +256,24 @@ def source_problems(mapping: Mapping) -> list[Problem]:
 def _header_problems(mapping: Mapping, source: Source, path: Path) -> list[Problem]:
     name = path.relative_to(mapping.raw).as_posix()
     try:
-        header = header_of(path, source.layout if is_text_file(path) else Layout(sheet=source.layout.sheet, header=source.layout.header))
+        header = header_of(
+            path,
+            source.layout
+            if is_text_file(path)
+            else Layout(sheet=source.layout.sheet, header=source.layout.header),
+        )
     except (UnreadableError, OSError) as error:
-        at = mapping.line(f"{source.at}.files")
+        where = mapping.line(f"{source.at}.files")
         remedy = getattr(error, "remedy", "") or "Copy or make the file again"
-        return [Problem(name, "", 0, at, f"cannot be read: {error}", remedy)]
+        return [Problem(name, "", 0, where, f"cannot be read: {error}", remedy)]
     problems = []
     for field in source.fields.values():
         for column in dict.fromkeys(one for rule in field.rules for one in rule.columns):
             at = f"{source.at}.columns.{field.name}"
             if column not in header:
-                message = f"names the column {column!r}, which {name} does not have{suggestion(column, header)}"
+                message = (
+                    f"names the column {column!r}, which {name} does not have{suggestion(column, header)}"
+                )
                 remedy = f"Use one of {', '.join(header[:30])}"
                 problems.append(Problem(mapping.path.name, at, 0, mapping.line(at), message, remedy))
             elif header.count(column) > 1:

@@ -1,4 +1,4 @@
-"""Write what was taken as a dataset: tables in the order of their keys, derived tables, manifest and place."""
+"""Write what was taken as a dataset: tables in the order of their keys, manifest and place."""
 
 from __future__ import annotations
 
@@ -40,8 +40,10 @@ def derive(staging: Staging) -> dict[str, int]:
     dict of str to int
         What was derived → rows.
     """
-    done = {}
-    fields = {name for one in staging.mapping.tables()["enterprises"] for name, f in one.fields.items() if f.derived}
+    done: dict[str, int] = {}
+    fields = {
+        name for one in staging.mapping.tables()["enterprises"] for name, f in one.fields.items() if f.derived
+    }
     if fields:
         done |= _industries(staging, fields)
     for table in ("inspections", "credit_events", "complaints", "signals"):
@@ -71,8 +73,10 @@ def _industries(staging: Staging, fields: set[str]) -> dict[str, int]:
         f"WHERE {name} IS NOT NULL AND {code} IS NOT NULL GROUP BY ALL HAVING count(DISTINCT {code}) = 1"
     )
     staging.sql(
-        f"CREATE TABLE coded AS SELECT enterprise_id AS eid, coalesce({code}, trade.c) AS code, {name} AS named, "
-        f"{code} IS NULL AND trade.c IS NOT NULL AS found FROM out_enterprises LEFT JOIN trade ON {name} = trade.n"
+        f"CREATE TABLE coded AS SELECT enterprise_id AS eid, coalesce({code}, trade.c) AS code, "
+        f"{name} AS named, "
+        f"{code} IS NULL AND trade.c IS NOT NULL AS found FROM out_enterprises LEFT JOIN trade ON "
+        f"{name} = trade.n"
     )
     by_name: int = staging.sql("SELECT count(*) FROM coded WHERE found")[0][0]
     pairs = staging.sql("SELECT DISTINCT code, named FROM coded")
@@ -95,7 +99,9 @@ def _industries(staging: Staging, fields: set[str]) -> dict[str, int]:
                 "sector": sector or staging.mapping.industries.get(OTHERS),
             }
         )
-    schema = pa.schema([(key, pa.string()) for key in ("code", "named", "industry_section", "industry_division", "sector")])
+    schema = pa.schema(
+        [(key, pa.string()) for key in ("code", "named", "industry_section", "industry_division", "sector")]
+    )
     staging.db.register("industries", pa.Table.from_pylist(made, schema))
     wanted = [one for one in ("sector", "industry_section", "industry_division") if one in fields]
     for one in wanted:
@@ -118,9 +124,9 @@ def _known(staging: Staging, column: str) -> int:
 
 
 def _obligations(staging: Staging) -> dict[str, int]:
-    """Make obligations: those of the files, of whoever was inspected, and of a sector that an agency inspects."""
+    """Make obligations: of the files, of whoever was inspected, and of a sector that an agency inspects."""
     mapping = staging.mapping
-    items = {}
+    items: dict[tuple[str, str], str] = {}
     for item, one in mapping.place.items.items():
         items.setdefault((one.agency, one.item_class), item)
     listed = [{"agency": a, "item_class": c, "item": i} for (a, c), i in items.items()]
@@ -131,13 +137,16 @@ def _obligations(staging: Staging) -> dict[str, int]:
         parts.append("SELECT enterprise_id, agency, item_class FROM out_obligations")
     if "sector" in mapping.obligations:
         staging.sql(
-            "CREATE TABLE bound AS WITH seen AS (SELECT DISTINCT i.enterprise_id, e.sector, i.agency, i.item_class "
+            "CREATE TABLE bound AS WITH seen AS (SELECT DISTINCT i.enterprise_id, e.sector, "
+            "i.agency, i.item_class "
             "FROM out_inspections i JOIN out_enterprises e USING (enterprise_id)), "
             "whole AS (SELECT sector, count(DISTINCT enterprise_id) AS n FROM seen GROUP BY sector) "
             "SELECT sector, agency, item_class FROM seen JOIN whole USING (sector) "
             f"GROUP BY sector, agency, item_class, n HAVING count(*) >= {mapping.sector_share!r} * n"
         )
-        parts.append("SELECT e.enterprise_id, agency, item_class FROM out_enterprises e JOIN bound USING (sector)")
+        parts.append(
+            "SELECT e.enterprise_id, agency, item_class FROM out_enterprises e JOIN bound USING (sector)"
+        )
     valid = [
         one if one in staging.columns.get("obligations", ()) else f"NULL::DATE AS {one}"
         for one in ("valid_from", "valid_to")
@@ -145,7 +154,8 @@ def _obligations(staging: Staging) -> dict[str, int]:
     joined = "LEFT JOIN out_obligations o USING (enterprise_id, agency, item_class)" if given else ""
     own = "coalesce(o.item, p.item)" if given and "item" in staging.columns["obligations"] else "p.item"
     staging.sql(
-        f"CREATE TABLE all_obligations AS SELECT enterprise_id, agency, item_class, {own} AS item, {', '.join(valid)} "
+        f"CREATE TABLE all_obligations AS SELECT enterprise_id, agency, item_class, {own} AS item, "
+        f"{', '.join(valid)} "
         f"FROM ({' UNION '.join(parts)}) JOIN place_items p USING (agency, item_class) {joined}"
     )
     if given:
@@ -156,7 +166,14 @@ def _obligations(staging: Staging) -> dict[str, int]:
             "UPDATE out_obligations SET valid_from = e.registered_on FROM out_enterprises e "
             "WHERE e.enterprise_id = out_obligations.enterprise_id"
         )
-    staging.columns["obligations"] = ["enterprise_id", "agency", "item_class", "item", "valid_from", "valid_to"]
+    staging.columns["obligations"] = [
+        "enterprise_id",
+        "agency",
+        "item_class",
+        "item",
+        "valid_from",
+        "valid_to",
+    ]
     staging.db.unregister("place_items")
     return {"obligations": _rows(staging, "obligations")}
 
@@ -216,7 +233,7 @@ def _write(staging: Staging, name: str, table: Table, path: Path) -> int:
 
 def _typed(part: Any, column: Any) -> Any:
     if column.name not in part.column_names:
-        empty = [] if column.kind == "texts" and not column.nullable else None
+        empty: list[str] | None = [] if column.kind == "texts" and not column.nullable else None
         return pa.array([empty] * part.num_rows, column.arrow_type)
     values = part.column(column.name)
     if column.kind == "texts":
@@ -290,7 +307,9 @@ def write_aside(staging: Staging, folder: Path) -> dict[str, int]:
     counts = {}
     order = "CASE tbl " + " ".join(f"WHEN '{t}' THEN {k}" for k, t in enumerate(staging.tables)) + " END"
     for name in ASIDE:
-        result = staging.db.cursor().execute(f"SELECT * FROM {name} ORDER BY {order}, file, line, col, why, val")
+        result = staging.db.cursor().execute(
+            f"SELECT * FROM {name} ORDER BY {order}, file, line, col, why, val"
+        )
         counts[name] = 0
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             file.write(BOM)

@@ -69,7 +69,7 @@ class Intake:
 
 
 def draft(raw: Location, out: Location, *, name: str = "") -> Drafted:
-    """Propose a mapping of raw files, and the file of a place, beside it, that fits what occurs in them.
+    r"""Propose a mapping of raw files, and the file of a place, beside it, that fits what occurs in them.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def draft(raw: Location, out: Location, *, name: str = "") -> Drafted:
     >>> import tempfile
     >>> raw = Path(tempfile.mkdtemp()) / "raw"
     >>> raw.mkdir()
-    >>> rows = "License,Inspection Date,Results\\n7,2024-03-13,Pass\\n8,2024-03-14,Fail\\n"
+    >>> rows = "License,Inspection Date,Results\n7,2024-03-13,Pass\n8,2024-03-14,Fail\n"
     >>> _ = (raw / "inspections.csv").write_text(rows)
     >>> draft(raw, raw.parent / "mapping.toml", name="elsewhere").proposal.files
     ['inspections.csv']

@@ -169,8 +169,8 @@ class CutoffCalibration(Result):
             What the file calls its baseline: a preset's name, or a path relative to the file; the name of the
             baseline if not given.
         held : Policy, optional
-            What is found under that name, if not the baseline itself: what follows the scores by risk alone is
-            in no file, so that its own values have to stand in this one.
+            What is found under that name, if not the baseline itself: a policy by risk alone is in no file,
+            so that its own values have to stand in this one.
 
         Examples
         --------

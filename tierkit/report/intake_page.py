@@ -22,8 +22,9 @@ def intake_page(account: Account) -> str:
     Examples
     --------
     >>> zero = {"inspections": 0}
-    >>> made = Account(zero, zero, zero, zero, [], [], [], {}, zero, zero, {"inspections": []}, {}, "2024-12-31")
-    >>> "<!doctype html>" in intake_page(made)
+    >>> rows = (zero, zero, zero, zero)
+    >>> told = Account(*rows, [], [], [], {}, zero, zero, {"inspections": []}, {}, "2024-12-31")
+    >>> "<!doctype html>" in intake_page(told)
     True
     """
     return render(
@@ -32,7 +33,9 @@ def intake_page(account: Account) -> str:
         label=_label,
         column=_column,
         title={lang: texts.text("intake.title", lang) for lang in ("zh", "en")},
-        total={key: sum(getattr(account, key).values()) for key in ("read", "taken", "rejected", "duplicates")},
+        total={
+            key: sum(getattr(account, key).values()) for key in ("read", "taken", "rejected", "duplicates")
+        },
     )
 
 
