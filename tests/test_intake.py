@@ -94,7 +94,7 @@ def test_what_no_file_tells_stays_unknown(city: Path) -> None:
     assert inspections["disposition"].isna().all()
     assert data.place.name == "yunxi"
     (cell,) = aside(city / "data", "cells")
-    assert (cell["column"], cell["value"]) == ("registered_capital", "50.0 | 77.0")
+    assert (cell["column"], cell["value"]) == ("registered_capital", "1000.0 | 77.0")
 
 
 def test_units_severity_and_industries_follow_the_mapping(city: Path) -> None:
