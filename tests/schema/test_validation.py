@@ -28,6 +28,9 @@ from tierkit.records import (
 )
 from tierkit.records import validation as validation_module
 from tierkit.records.cells import raw_cells
+from tierkit.records.dataset import arrow_table
+from tierkit.records.files import save_file
+from tierkit.records.validation import errors_of
 
 A, B, C, D = credit_code.make([1, 2, 3, 4], "310116")
 STRANGER = credit_code.make([99]).iloc[0]
@@ -227,7 +230,7 @@ def test_one_wrong_cell_gives_one_problem(
     broken: Callable[..., Dataset], where: str, value: Any, message: str
 ) -> None:
     data = broken((*where.split("."), 2, value))
-    assert [str(problem) for problem in validate(data)] == [place(where, message)]
+    assert [str(problem) for problem in errors_of(validate(data))] == [place(where, message)]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3])
@@ -242,11 +245,11 @@ def test_all_failures_come_at_once_however_the_rows_are_cut(
     }
     chosen = {where: (value, message) for where, value, message in reversed(CELLS) if where not in apart}
     data = broken(*((*where.split("."), 2, value) for where, (value, _) in chosen.items()))
-    whole = validate(data)
+    whole = errors_of(validate(data))
     assert sorted(map(str, whole)) == sorted(place(where, message) for where, (_, message) in chosen.items())
     assert len(whole) > 20
     monkeypatch.setattr(validation_module, "CHUNK", chunk)
-    assert sorted(map(str, validate(data))) == sorted(map(str, whole))
+    assert sorted(map(str, errors_of(validate(data)))) == sorted(map(str, whole))
 
 
 @pytest.mark.parametrize("format", ["parquet", "csv", "csv.gz"])
@@ -261,8 +264,13 @@ def test_files_give_the_problems_of_frames(
         ("truth_complaints", "complaint_id", 2, "C1"),
     ]
     data = broken(*cells)
-    write_dataset(data, tmp_path, format)
-    from_memory, from_file = validate(data), validate(tmp_path)
+    with pytest.raises(DataError, match="3 problems"):  # of those a single cell shows
+        write_dataset(data, tmp_path / "refused", format)
+    assert not (tmp_path / "refused").exists()
+    for name, frame in data.items():
+        save_file(arrow_table(frame, name), TABLES[name], tmp_path / f"{name}.{format}", format)
+    (tmp_path / "manifest.json").write_text('{"as_of": "2024-12-30"}', encoding="utf-8")
+    from_memory, from_file = errors_of(validate(data)), errors_of(validate(tmp_path))
     key = [(p.table, p.column, p.rows, p.message, p.remedy) for p in from_memory]
     assert [(p.table, p.column, p.rows, p.message, p.remedy) for p in from_file] == key
     assert [p.column for p in from_memory if p.table == "complaints"] == ["complaint_id"]
@@ -411,7 +419,7 @@ OWN = [
 )
 def test_rows_and_tables_agree(broken: Callable[..., Dataset], cases: list[Any]) -> None:
     data = broken(*((*where, 2, value) for where, value, _ in cases))
-    told = validate(data)
+    told = errors_of(validate(data))
     for name, frame in data.items():
         reasons = row_problems(frame, name, data.as_of)
         here = [

@@ -334,8 +334,18 @@ def frame_of(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(rows.size))
 
 
-def arrow_table(frame: pd.DataFrame, table: str, place: Place = SHANGHAI) -> Any:
+def arrow_table(
+    frame: pd.DataFrame,
+    table: str,
+    place: Place = SHANGHAI,
+    as_of: date | None = None,
+    *,
+    whole: bool = False,
+) -> Any:
     """Return the frame, conformed, as an Arrow table with the types of a file.
+
+    With ``whole``, cells must keep their declaration in all, as a reader asks: ranges, forms and days, none
+    of which may lie after ``as_of``.
 
     Raises
     ------
@@ -343,17 +353,17 @@ def arrow_table(frame: pd.DataFrame, table: str, place: Place = SHANGHAI) -> Any
         As `conform` does.
     """
     spec = tables_of(place)[table]
-    cells = _cast(frame, spec).cells
+    cells = _cast(frame, spec, as_of, whole=whole).cells
     schema = pa.schema([(name, spec.columns[name].arrow_type) for name in cells])
     return pa.table([pc.cast(cells[field.name].array, field.type) for field in schema], schema=schema)
 
 
-def _cast(frame: pd.DataFrame, spec: Table) -> Rows:
+def _cast(frame: pd.DataFrame, spec: Table, as_of: date | None = None, *, whole: bool = False) -> Rows:
     absent = [c for c in spec if c.nullable and c.required and c.name not in frame.columns]
     if absent:
         frame = frame.assign(**{c.name: pd.Series(None, index=frame.index, dtype=c.dtype) for c in absent})
-    rows = check_rows(frame, spec)
-    problems = cell_problems(rows, lost_only=True)
+    rows = check_rows(frame, spec, as_of)
+    problems = cell_problems(rows, lost_only=not whole)
     if problems:
         raise DataError(problems)
     return rows
