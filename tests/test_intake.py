@@ -535,3 +535,69 @@ def test_from_raw_files_to_a_sheet_by_commands_alone(tmp_path: Path, capsys: Any
     )
     shown = (tmp_path / "sheet.html").read_text("utf-8")
     assert any(one in shown for one in ("桥头区", "河湾区", "山前县"))
+
+
+# Files of other cities
+
+FOREIGN = {
+    "month_first": (
+        "Inspection ID,DBA Name,License #,Facility Type,Inspection Date,Inspection Type,Results",
+        "{k},CAFE {w},{w},Restaurant,03/{d}/2019,Canvass Re-Inspection,Pass w/ Conditions",
+        ('dates = ["M/D/Y"]', '"Canvass Re-Inspection" = "followup"', 'enterprise_id = "License #"'),
+    ),
+    "one_row_for_each_finding": (
+        "CAMIS,DBA,BORO,INSPECTION DATE,CRITICAL FLAG,GRADE",
+        "{w},DINER {w},Queens,2021-03-13,Not Critical,A",
+        ('check_code = { derived = "visit" }', 'duplicates = "worst"', 'column = "CRITICAL FLAG"'),
+    ),
+    "a_score": (
+        "Premises Ref,Trading Name,Visit Date,Rating,Ward",
+        "P{w},SHOP {w},{d}/03/2023,{w},North",
+        ('dates = ["D/M/Y"]', 'at_most = { serious = "?"', 'scheme = "free"'),
+    ),
+    "words_that_are_not_known": (
+        "检查任务编号,被检查对象,对象代码,检查机关,检查时间,抽查检查结果",
+        "R{k},店{w},{w:06},市场监管局,2022-03-0{w} 09:00:00,通过登记的住所无法联系",
+        ('"通过登记的住所无法联系" = "?"', 'enterprise_name = "被检查对象"', "market_regulation = {"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_draft_reads_what_other_cities_publish(tmp_path: Path, kind: str) -> None:
+    head, line, wanted = FOREIGN[kind]
+    lines = [line.format(k=k, w=k % 7 + 1, d=k % 15 + 13) for k in range(60)]
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "inspections.csv").write_text("\n".join([head, *lines]) + "\n", "utf-8")
+    made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml").proposal
+    for part in wanted:
+        assert part in made.mapping + made.place
+    assert '"?"' not in made.place
+    if not made.open:
+        account = intake.check(tmp_path / "mapping.toml").account
+        assert account.taken["enterprises"] == 7
+
+
+def test_empty_cells_get_the_value_that_the_mapping_has_for_them(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    lines = ["License,Facility Type,Inspection Date,Results"]
+    lines += [
+        f"{k % 6},{'School' if k % 6 else ''},2019-03-{k % 9 + 10},{'Pass' if k % 2 else 'Gone'}"
+        for k in range(60)
+    ]
+    (tmp_path / "raw" / "inspections.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml")
+    assert '"" = "unspecified"' in made.proposal.mapping
+    made.mapping.write_text(made.proposal.mapping.replace('"Gone" = "?"', '"Gone" = "drop"'), "utf-8")
+    account = intake.run(made.mapping, tmp_path / "data").account
+    sectors = read_dataset(tmp_path / "data")["enterprises"]["sector"]
+    assert sectors.value_counts().to_dict() == {"school": 5, "unspecified": 1}
+    assert {one["reason"] for one in account.reasons} == {"is left out by the mapping"}
+
+
+def test_the_mapping_on_the_page_can_be_read(city: Path, tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "intake.md").read_text("utf-8")
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S)
+    (tmp_path / "raw").mkdir()
+    mapping = again(city, tmp_path, lambda _: text)
+    assert [one.table for one in read_mapping(mapping).sources] == ["enterprises", "inspections"]

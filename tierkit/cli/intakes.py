@@ -83,4 +83,8 @@ def _shown(done: Any) -> str:
     for title, listed in (("Rejected", one.reasons), ("Cells that are not taken as they stand", one.cells)):
         if listed:
             parts.append(f"{title}\n{table(listed, right=['rows'])}")
+    if one.warnings:
+        keys = ("table", "column", "rows", "message", "remedy")
+        shown = [{key: warning[key] for key in keys} for warning in one.warnings]
+        parts.append(f"To be looked at, as it seldom is right\n{table(shown, right=['rows'])}")
     return "\n\n".join(parts)

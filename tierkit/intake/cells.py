@@ -199,9 +199,9 @@ def date_cell(forms: Sequence[str], until: date | None = None) -> Callable[[str]
 
 UNITS: Mapping[str, float] = MappingProxyType(
     {"元": 1.0, "万元": 1e4, "万": 1e4, "百万元": 1e6, "千元": 1e3, "亿元": 1e8, "亿": 1e8}
-    | {"CNY": 1.0, "10k CNY": 1e4, "RMB": 1.0, "": 1.0, "1": 1.0, "$": 1.0, "USD": 1.0, "CAD": 1.0}
+    | {"CNY": 1.0, "10k CNY": 1e4, "RMB": 1.0, "": 1.0, "1": 1.0}
 )
-"""Units of amounts → how many of the smallest. Money of another country is told as it is, never changed."""
+"""Units of amounts → how many CNY. Money of another country has no place in the contract."""
 
 _AMOUNT = re.compile(
     r"^(?:人民币|RMB|CNY|[¥￥$])?\s*(?P<number>[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*"

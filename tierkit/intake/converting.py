@@ -23,6 +23,7 @@ from tierkit.records.columns import Column, Table
 from tierkit.records.credit_code import valid_mask
 from tierkit.records.levels import LEVELS
 from tierkit.records.places import Place
+from tierkit.records.relations import DIVISIONS
 
 __all__ = ["ARROW", "Converted", "Converter", "Unmapped", "industry_of"]
 
@@ -330,14 +331,6 @@ def _by_values(
     return inner
 
 
-_SECTIONS = (
-    ("A", 1, 5), ("B", 6, 12), ("C", 13, 43), ("D", 44, 46), ("E", 47, 50), ("F", 51, 52), ("G", 53, 60),
-    ("H", 61, 62), ("I", 63, 65), ("J", 66, 69), ("K", 70, 70), ("L", 71, 72), ("M", 73, 75), ("N", 76, 79),
-    ("O", 80, 82), ("P", 83, 83), ("Q", 84, 85), ("R", 86, 90), ("S", 91, 96), ("T", 97, 97),
-)  # fmt: skip
-"""Sections of GB/T 4754-2017, with their first and last division."""
-
-
 def industry_of(code: str | None) -> tuple[str | None, str | None, str]:
     """Return section, division and digits of an industry code of GB/T 4754.
 
@@ -351,7 +344,7 @@ def industry_of(code: str | None) -> tuple[str | None, str | None, str]:
     digits = shown[len(letter) :]
     digits = digits if digits.isdigit() else ""
     division = digits[:2] if len(digits) >= 2 else None
-    section = next((s for s, low, high in _SECTIONS if division and low <= int(division) <= high), None)
+    section = next((one for one, held in DIVISIONS.items() if division and int(division) in held), None)
     if section is None:
-        return (letter if letter in {s for s, _, _ in _SECTIONS} else None), None, ""
+        return (letter if letter in DIVISIONS else None), None, ""
     return section, division, digits

@@ -29,7 +29,7 @@ from tierkit.intake.guessing import (
 from tierkit.intake.mapping import FORMAT, HELPERS, RAW_TABLES, UNDECIDED
 from tierkit.intake.places import Found, place_text
 from tierkit.intake.profiling import Profile, RawFile, profile, raw_files
-from tierkit.intake.reading import is_text_file
+from tierkit.intake.reading import is_text_file, read_batches
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.tables import TABLES
 
@@ -299,6 +299,10 @@ def _source(
 def _duplicates(writer: _Writer, table: str, group: list[RawFile], columns: dict[str, Guess]) -> None:
     key = TABLES[table].key[0]
     if key not in columns:
+        if table == "inspections" and _one_by_finding(group, columns):
+            writer.add(
+                'duplicates = "worst"', "likely: many rows share enterprise and day: one row for each finding"
+            )
         return
     share = _merged(group, columns[key].header).repeats
     if table in ("inspections", "credit_events") and share > 0.1:
@@ -312,6 +316,21 @@ def _duplicates(writer: _Writer, table: str, group: list[RawFile], columns: dict
             f"likely: {share:.1%} of the rows repeat a code; cells that differ are not known. Or "
             f"worst, reject, newest",
         )
+
+
+def _one_by_finding(group: list[RawFile], columns: dict[str, Guess]) -> bool:
+    """Return whether many rows without a code of their own share enterprise and day."""
+    if "check_code" in columns or not {"enterprise_id", "inspected_on"} <= columns.keys():
+        return False
+    seen: Counter[tuple[str, str]] = Counter()
+    for file in group:
+        names = [one.name for one in file.columns]
+        who, when = (names.index(columns[one].header) for one in ("enterprise_id", "inspected_on"))
+        for batch in read_batches(file.path, file.layout):
+            seen.update(zip(batch.columns[who].to_pylist(), batch.columns[when].to_pylist(), strict=True))
+            if len(seen) > 200_000:
+                break
+    return seen.total() > 1.1 * len(seen)
 
 
 def _column(
@@ -370,7 +389,7 @@ def _column(
         )
         return True
     if guess is None or whole is None or not whole.filled:
-        return _absent(writer, table, name, columns)
+        return _absent(writer, table, name, columns, group)
     if name == "district" and table == "enterprises":
         code = columns.get("enterprise_id")
         found.add_districts(whole, group, guess.header, code.header if code else None)
@@ -381,6 +400,8 @@ def _column(
         return False
     if name == "substantiated" and "substantiated_on" not in columns:
         return False
+    if name == "rating" and "rated_on" not in columns:
+        return False
     if kind == "date":
         listed, evidence = forms(whole)
         shown = ", ".join(map(_quoted, listed or [UNDECIDED]))
@@ -390,6 +411,8 @@ def _column(
             guess.certainty,
             "; ".join(filter(None, [guess.evidence, evidence])),
         )
+    elif kind == "float" and _own_money(guess) is None and spec is not None and spec.unit.endswith("CNY"):
+        return False  # money of another country is not held
     elif kind == "float" or (spec is not None and spec.unit.endswith("CNY")):
         unit, evidence = unit_of(guess.header, list(whole.values)[:20])
         writer.entry(
@@ -426,7 +449,7 @@ def _levels(kind: str, column: Profile, optional: bool) -> list[tuple[str, str, 
     return rows
 
 
-def _absent(writer: _Writer, table: str, name: str, columns: dict[str, Guess]) -> bool:
+def _absent(writer: _Writer, table: str, name: str, columns: dict[str, Guess], group: list[RawFile]) -> bool:
     """Write how a column is filled that no column of the file tells."""
     derived = {
         "check_code": "content",
@@ -435,6 +458,10 @@ def _absent(writer: _Writer, table: str, name: str, columns: dict[str, Guess]) -
         "complaint_id": "content",
         "signal_id": "content",
     }
+    if name == "check_code" and _one_by_finding(group, columns):
+        evidence = "no column numbers the checks, and many rows share enterprise and day: these are one check"
+        writer.entry(name, '{ derived = "visit" }', LIKELY, evidence)
+        return True
     if (name in derived and name == TABLES[table].key[0]) or name == "visit_id":
         evidence = (
             "from who was inspected, when and by whom"
@@ -494,7 +521,7 @@ def _finding(
             "a score: write the scores up to which a finding is serious, moderate, minor",
         )
         return True
-    fine = columns.get("fine")
+    fine = _own_money(columns.get("fine"))
     rules = [f"{{ column = {_quoted(guess.header)} }}"]
     evidence = guess.evidence
     if fine is not None:
@@ -516,9 +543,14 @@ def _finding(
     return True
 
 
+def _own_money(guess: Guess | None) -> Guess | None:
+    """Return a column of amounts if it may be in CNY, as the contract has them: its header is Chinese."""
+    return guess if guess is not None and not guess.header.isascii() else None
+
+
 def _severity(writer: _Writer, columns: dict[str, Guess]) -> bool:
     """Write how grave an event is: by its amount, and minor where there is none."""
-    amount = columns.get("amount")
+    amount = _own_money(columns.get("amount"))
     rules, evidence = ['{ constant = "minor" }'], "no column tells how grave it is: minor is an assumption"
     if amount is not None:
         unit, told = unit_of(amount.header, [])

@@ -29,6 +29,7 @@ __all__ = [
 CERTAIN, LIKELY, OPEN = "certain", "likely", "to decide"
 _BRACKETS = re.compile(r"[(（\[【].*?[)）\]】]")
 _SIGNS = re.compile(r"[\s_\-./#:：、,，*]+")
+_NEGATION = re.compile(r"不|未|非|无|\b(?:no|not|non|un\w+|in\w+)\b")
 _MOST_LEVELS = 200
 """Distinct values that a column of levels has at most."""
 
@@ -93,18 +94,21 @@ def _guess(table: str, name: str, column: Profile) -> Guess | None:
         score, evidence = 3.0 - words.index(header) / 100, f"the header is a usual name of {name}"
     else:
         near = next((w for w in words if _near(w, header)), None)
+        if near is None and name == "enterprise_id" and column.codes > 0.8:
+            full = f"{column.codes:.0%} of the filled cells are valid credit codes"
+            return Guess(column.name, LIKELY, f"the header is not known, but {full}", 2.0)
         if near is None:
             return None
         score, evidence = 1.5 - words.index(near) / 100, f"the header holds “{near}”"
     weight, proof = _fits(table, name, column)
     if not weight:
         return None
-    certainty = CERTAIN if score >= 2.5 and weight == 1 else LIKELY
+    certainty = CERTAIN if score >= 2.5 and weight > 0.9 else LIKELY
     return Guess(column.name, certainty, f"{evidence}{proof}", score * weight)
 
 
 def _near(known: str, header: str) -> bool:
-    least = 2 if not known.isascii() else 7
+    least = 3 if not known.isascii() else 7
     return len(known) >= least and (known in header or (len(header) >= least + 1 and header in known))
 
 
@@ -132,7 +136,12 @@ def _fits(table: str, name: str, column: Profile) -> tuple[float, str]:
         if column.many or len(column.values) > _MOST_LEVELS:
             numeric = name == "finding" and column.numbers > 0.9
             return (0.6 if numeric else 0.0), f"; {full}, numbers"
-        return 1.0, f"; {full}, {len(column.values)} different values"
+        told = f"; {full}, {len(column.values)} different values"
+        if name not in ("finding", "disposition"):
+            return 1.0, told
+        rows = sum(n for value, n in column.values.items() if level_of(name, value)[0] != UNDECIDED)
+        share = rows / column.filled  # of several columns that may tell it, the one whose words are known
+        return 0.6 + 0.4 * share, f"{told}, {share:.0%} of the words are known"
     return 1.0, f"; {full}"
 
 
@@ -230,6 +239,6 @@ def level_of(kind: str, value: str) -> tuple[str, str]:
         for one in known
         if len(one) >= (2 if not one.isascii() else 4) and word(one).lower() in shown
     ]
-    if held and not (kind == "finding" and max(held)[1] == "none" and re.search(r"不|未|非|no |not ", shown)):
+    if held and not (kind in ("finding", "flag") and _NEGATION.search(shown)):
         return max(held)[1], LIKELY
     return UNDECIDED, OPEN

@@ -63,7 +63,7 @@ _DERIVED: MappingOf[str, MappingOf[str, tuple[str, ...]]] = {
         "industry_section": ("industry",),
         "industry_division": ("industry",),
     },
-    "inspections": {"check_code": ("content",), "visit_id": ("visit",)},
+    "inspections": {"check_code": ("content", "visit"), "visit_id": ("visit",)},
     "credit_events": {"event_id": ("content",)},
     "complaints": {"complaint_id": ("content",)},
     "signals": {"signal_id": ("content",)},
@@ -475,7 +475,8 @@ def _unknown(
                 f"{at}.unknown", f"{name!r} cannot be unknown: nothing can be done without it", remedy
             )
     for column in table:
-        if column.name not in fields and column.name not in unknown and column.required:
+        by_name = column.name == "enterprise_id" and "enterprise_name" in fields
+        if column.name not in fields and column.name not in unknown and column.required and not by_name:
             if column.nullable:
                 remedy = f'Say how it is filled, or add "{column.name}" to unknown'
             else:

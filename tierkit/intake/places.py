@@ -16,6 +16,7 @@ from tierkit.intake.guessing import CERTAIN, LIKELY, synonyms
 from tierkit.intake.mapping import OTHERS
 from tierkit.intake.profiling import Profile, RawFile
 from tierkit.intake.reading import read_batches
+from tierkit.records.levels import LEVELS
 
 __all__ = ["Found", "place_text", "slug"]
 
@@ -126,11 +127,16 @@ class Found:
             if len(value) > KEY:
                 continue
             known = next((one for one, label in self.labels.items() if label == value), None)
+            section = next((s for s, one in LEVELS["industry_section"].items() if value in one), None)
+            if section is not None:
+                known = synonyms()["sector_of_section"][section]
             name = known or self._free(slug(value, "sector", number), self.sectors)
             self.sectors.setdefault(name, Counter())
             self.labels[name] = value
             rows.append((value, name, CERTAIN if len(column.values) <= _SECTORS else LIKELY, count))
         self.sectors.setdefault("unspecified", Counter())
+        if column.filled < column.rows:
+            rows.append(("", "unspecified", LIKELY, column.rows - column.filled))
         rows.append((OTHERS, "unspecified", LIKELY, 0))
         return rows
 

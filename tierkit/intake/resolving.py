@@ -7,7 +7,7 @@ another. Nothing here depends on the order of rows or files.
 from __future__ import annotations
 
 from tierkit.intake.mapping import Source
-from tierkit.intake.staging import Staging
+from tierkit.intake.staging import Staging, defaults
 from tierkit.records.columns import Column, Table
 
 __all__ = ["resolve"]
@@ -15,6 +15,8 @@ __all__ = ["resolve"]
 _WORST = ("finding", "severity", "disposition")
 """Columns of levels of which the worst counts where rows of one key differ and the mapping says so."""
 
+_VISIT = ("enterprise_id", "inspected_on", "agency")
+"""What makes a visit one."""
 _WHERE = "_file, _line"
 
 
@@ -37,10 +39,17 @@ def resolve(staging: Staging) -> dict[str, dict[str, int]]:
         else:
             _set_aside(staging, name, "enterprise_id", "NULL", "has no code", "enterprise_id IS NULL")
         told[name]["merged"] = _duplicates(staging, name, table, sources)
+        _empty_cells(staging, name, sources)
         _relations(staging, name, table)
         if name == "enterprises":
             _names(staging)
     return told
+
+
+def _empty_cells(staging: Staging, name: str, sources: list[Source]) -> None:
+    """Give empty cells the value that the mapping has for them, once rows of one key are one."""
+    for column, value in defaults(sources).items():
+        staging.sql(f"UPDATE out_{name} SET {column} = {_quoted(value)} WHERE {column} IS NULL")
 
 
 def _set_aside(
@@ -123,12 +132,9 @@ def _ids(staging: Staging, name: str, source: Source, table: Table) -> None:
         if how == "content":
             parts = ", ".join(f"coalesce({one}::VARCHAR, '')" for one in said)
             made = f"'{name[0].upper()}-' || md5(concat_ws(chr(31), {parts}))[:20]"
-        elif how == "visit":
-            parts = ", ".join(
-                f"coalesce({one}::VARCHAR, '')"
-                for one in ("enterprise_id", "inspected_on", "agency")
-                if one in said
-            )
+        elif how == "visit":  # a check of its own is of one class of items
+            of = (*_VISIT, "item_class") if column == table.key[0] else _VISIT
+            parts = ", ".join(f"coalesce({one}::VARCHAR, '')" for one in of if one in said)
             made = f"'V-' || md5(concat_ws(chr(31), {parts}))[:20]"
         else:
             continue
@@ -242,7 +248,9 @@ def _merge(
             ids = ", ".join(map(_quoted, column.ids))
             made.append(f"([{ids}])[max(list_position([{ids}], {one}))] AS {one}")
         elif column is not None and not column.nullable:  # one must stand: the most frequent, else the first
-            often = f"SELECT {keys}, {one} AS _v, count(*) AS _n FROM again GROUP BY ALL"
+            often = (
+                f"SELECT {keys}, {one} AS _v, count(*) AS _n FROM again WHERE {one} IS NOT NULL GROUP BY ALL"
+            )
             first = f"SELECT {keys}, arg_min(_v, (-_n, _v)) AS _v FROM ({often}) GROUP BY {keys}"
             staging.sql(f"CREATE OR REPLACE TABLE often_{one} AS {first}")
             joined = " AND ".join(f"again.{k} IS NOT DISTINCT FROM o.{k}" for k in key)

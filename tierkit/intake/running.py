@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tierkit.intake.staging import Staging, source_problems, staging
 from tierkit.intake.writing import derive, write_aside, write_tables
 from tierkit.progress import Progress, quiet
 from tierkit.records.problems import DataError
-from tierkit.records.validation import validate
+from tierkit.records.validation import errors_of, validate
 
 __all__ = ["FOLDER", "Account", "check", "fill"]
 
@@ -49,6 +49,8 @@ class Account:
         Rows of each table of the dataset; empty if none was written.
     as_of : str
         Day up to which there are records.
+    warnings : list of dict
+        What seldom is right in the dataset, as `tierkit validate` tells it.
     """
 
     read: MappingOf[str, int]
@@ -64,6 +66,7 @@ class Account:
     unknown: MappingOf[str, list[str]]
     rows: MappingOf[str, int]
     as_of: str
+    warnings: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -109,12 +112,13 @@ def fill(path: Path, folder: Path, threads: int = 1, progress: Progress = quiet)
         written = write_tables(rows, folder)
         write_aside(rows, own)
         account = _account(rows, told, derived, written)
+    found = validate(folder)
+    if problems := errors_of(found):
+        raise DataError(problems)
+    account = replace(account, warnings=[asdict(one) for one in found])
     (own / "mapping.toml").write_text(mapping.text, encoding="utf-8")
     text = json.dumps(account.to_dict(), ensure_ascii=False, indent=1)
     (own / "account.json").write_text(text + "\n", encoding="utf-8")
-    problems = [one for one in validate(folder) if one.rows or one.table]
-    if problems:
-        raise DataError(problems)
     return account
 
 

@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from tierkit.bounds import UnreadableError
 from tierkit.intake.converting import Converted, Converter
-from tierkit.intake.mapping import HELPERS, Mapping, MappingError, Source
+from tierkit.intake.mapping import DROP, HELPERS, UNKNOWN, Mapping, MappingError, Source
 from tierkit.intake.reading import Batch, Layout, header_of, is_text_file, read_batches
 from tierkit.progress import Progress, quiet
 from tierkit.records.columns import Table
 from tierkit.records.problems import Problem, suggestion
 from tierkit.records.tables import tables_of
 
-__all__ = ["Staging", "files_of", "source_problems", "staging"]
+__all__ = ["Staging", "defaults", "files_of", "source_problems", "staging"]
 
 _SQL = {"date": "DATE", "int": "BIGINT", "float": "DOUBLE", "flag": "BOOLEAN"}
 _FAULTS = pa.schema(
@@ -184,7 +184,8 @@ class Staging:
             by_name = (
                 column.name == "enterprise_id" and "_name_key" in done.columns and table.name != "enterprises"
             )
-            if values is None or column.nullable or by_name or not values.null_count:
+            filled = column.name in defaults([source])
+            if values is None or column.nullable or by_name or filled or not values.null_count:
                 continue
             empty = values.is_null().to_numpy(zero_copy_only=False) & ~bad & ~found
             at = np.flatnonzero(empty)
@@ -227,6 +228,17 @@ def staging(mapping: Mapping, folder: Path, threads: int = 1) -> Iterator[Stagin
         yield Staging(db, mapping)
     finally:
         db.close()
+
+
+def defaults(sources: list[Source]) -> dict[str, str]:
+    """Return the values that empty cells of columns get, by the values of "" in the mapping."""
+    return {
+        name: rule.values[""]
+        for one in sources
+        for name, field in one.fields.items()
+        for rule in field.rules
+        if rule.values.get("", UNKNOWN) not in (UNKNOWN, DROP)
+    }
 
 
 def files_of(mapping: Mapping, source: Source) -> list[Path]:

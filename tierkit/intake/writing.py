@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tierkit import __version__
 from tierkit.folders import file_sha256, flush
 from tierkit.intake.converting import industry_of
 from tierkit.intake.mapping import OTHERS
 from tierkit.intake.staging import Staging
 from tierkit.records.columns import Table
 from tierkit.records.dataset import arrow_table
+from tierkit.records.folder import MANIFEST, manifest_text
 from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP
 from tierkit.records.places import PLACE_FILE, Place
-from tierkit.records.tables import SCHEMA_VERSION
 from tierkit.spreadsheets import BOM, cell
 
 __all__ = ["ASIDE", "derive", "write_aside", "write_tables"]
@@ -200,18 +198,10 @@ def write_tables(staging: Staging, folder: Path) -> dict[str, int]:
             rows = _write(staging, name, table, path)
         flush(path)
         listed[name] = {"file": path.name, "rows": rows, "sha256": file_sha256(path)}
-    manifest = {
-        "tierkit": __version__,
-        "schema": SCHEMA_VERSION,
-        "as_of": staging.mapping.as_of.isoformat(),
-        "intake": {"mapping": staging.mapping.digest},
-        "place": place.stated(),
-        "tables": listed,
-    }
+    stated = {"as_of": staging.mapping.as_of.isoformat(), "intake": {"mapping": staging.mapping.digest}}
     if not place.bundled:
         (folder / PLACE_FILE).write_text(place.to_toml(), encoding="utf-8")
-    text = json.dumps(manifest, ensure_ascii=False, indent=2)
-    (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(manifest_text(stated, place, listed), encoding="utf-8")
     return {name: entry["rows"] for name, entry in listed.items()}
 
 
