@@ -17,7 +17,8 @@ Begin with records, real or synthetic, and end with a policy held against anothe
 What there is, by task:
 
 Records
-    `read` and `write` a folder of tables, `validate` it, or make a city with `synth`. A `Dataset` is a
+    `read` and `write` a folder of tables, `validate` it, or make a city with `synth`; `abilities` says what
+    can be done with it, and what is missing for the rest. A `Dataset` is a
     mapping of frames by table: ``data["inspections"]``, ``data.where(district="minhang")``.
 Scores
     `train` a `Model`, or ``Model.load`` one; ``model.score(data, day)`` gives risk and credit, `features`
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from tierkit.city.world import World
     from tierkit.compare.comparison import Comparison, compare
     from tierkit.compare.sensitivity.screening import screen
+    from tierkit.evaluate.abilities import Abilities, abilities
     from tierkit.evaluate.assessment import Assessment, assess
     from tierkit.evaluate.backtest import backtest
     from tierkit.explain.accounts import contributions
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Abilities",
     "Assessment",
     "Comparison",
     "DataError",
@@ -103,6 +106,7 @@ __all__ = [
     "Reasons",
     "Recourse",
     "World",
+    "abilities",
     "assess",
     "assign",
     "backtest",
@@ -133,6 +137,7 @@ __all__ = [
 
 _ROOMS = ("evaluate", "plot", "policy", "report", "texts")
 _PLACES = {
+    "Abilities": "evaluate.abilities",
     "Assessment": "evaluate.assessment",
     "Comparison": "compare.comparison",
     "DataError": "records.problems",
@@ -145,6 +150,7 @@ _PLACES = {
     "Reasons": "explain.reasons",
     "Recourse": "explain.recourse.paths",
     "World": "city.world",
+    "abilities": "evaluate.abilities",
     "assess": "evaluate.assessment",
     "assign": "policy.tiers.assignment",
     "backtest": "evaluate.backtest",

@@ -52,6 +52,9 @@ def validate(data: Annotated[Path, typer.Argument(metavar="DIR", help="A folder 
     if done.warnings:
         told: list[Any] = problems_table(done.warnings).drop(columns="warning").to_dict("records")
         said += f"\n\nTo be looked at, as it seldom is right:\n\n{table(told, right=['rows'])}"
+    if done.abilities:
+        told_of = (f"{one.sentence('en')}\n  {one.sentence('zh')}" for one in done.abilities.each)
+        said += "\n\n" + "\n".join(told_of)
     return Answer(done.to_dict(), said)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tierkit.city.limits import MAX_SEED
 from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import make_folder
+from tierkit.evaluate.abilities import Abilities, abilities
 from tierkit.folders import whole_file
 from tierkit.jobs.checks import Checks, Location
 from tierkit.progress import Progress, quiet
@@ -50,11 +51,15 @@ class Synthesis:
 
 @dataclass(frozen=True)
 class Validation:
-    """A folder that keeps the data contract, the rows of its tables, and what seldom is right."""
+    """A folder that keeps the data contract, its rows, what seldom is right, and what it can be used for.
+
+    What can be done is told of records of one's own; with a synthetic city all of it can.
+    """
 
     folder: Path
     rows: Mapping[str, int]
     warnings: tuple[Problem, ...] = ()
+    abilities: Abilities | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; warnings are there where there are any."""
@@ -63,6 +68,7 @@ class Validation:
             "folder": str(self.folder),
             "tables": dict(self.rows),
             **({"warnings": told} if told else {}),
+            **({"abilities": self.abilities.to_dict()} if self.abilities else {}),
         }
 
 
@@ -170,8 +176,10 @@ def validate(data: Location) -> Validation:
     problems = problems_of(folder)
     if errors_of(problems):
         raise DataError(problems)
-    rows = {name: len(frame) for name, frame in read_dataset(folder).items()}
-    return Validation(folder, rows, tuple(problems))
+    found = read_dataset(folder)
+    rows = {name: len(frame) for name, frame in found.items()}
+    own = None if found.manifest.get("synthetic") else abilities(found)
+    return Validation(folder, rows, tuple(problems), own)
 
 
 def manifest(

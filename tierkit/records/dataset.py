@@ -17,7 +17,33 @@ from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import Rows, cell_problems, check_rows
 from tierkit.records.tables import TABLES, tables_of
 
-__all__ = ["Dataset", "Tables", "arrow_table", "conform", "empty", "frame_of", "place_stated"]
+__all__ = [
+    "Dataset",
+    "MissingTableError",
+    "Tables",
+    "arrow_table",
+    "conform",
+    "empty",
+    "frame_of",
+    "place_stated",
+]
+
+
+class MissingTableError(KeyError, InputError):
+    """A table of the contract that a dataset does not have, and something asks for.
+
+    Parameters
+    ----------
+    table : str
+    """
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
+
+    def __str__(self) -> str:
+        """Say which table is missing, and what to do."""
+        return f"The dataset has no table '{self.table}', which this needs. Add it."
 
 
 class Dataset(Mapping[str, pd.DataFrame]):
@@ -65,6 +91,8 @@ class Dataset(Mapping[str, pd.DataFrame]):
         try:
             return self._tables[name]
         except KeyError:
+            if name in TABLES:
+                raise MissingTableError(name) from None
             raise KeyError(f"{name!r} is no table{did_you_mean(name, self._tables)}") from None
 
     def _ipython_key_completions_(self) -> list[str]:
@@ -93,6 +121,28 @@ class Dataset(Mapping[str, pd.DataFrame]):
         """The day up to which there are records, if the manifest says."""
         value = self._manifest.get("as_of")
         return None if value is None else date.fromisoformat(str(value))
+
+    def abilities(self, as_of: date | str | None = None) -> Any:
+        """Return what can be done with these records, and what is missing for the rest.
+
+        Parameters
+        ----------
+        as_of : date, optional
+            The day as of which models would be trained; the end of the records if absent.
+
+        Returns
+        -------
+        tierkit.evaluate.abilities.Abilities
+
+        Examples
+        --------
+        >>> from tierkit.records import read_dataset
+        >>> read_dataset("data/synthetic").abilities().of("risk").verdict
+        'yes'
+        """
+        import tierkit  # the front door, which finds what this room may not know
+
+        return tierkit.abilities(self, as_of)
 
     def where(self, ids: Iterable[str] | None = None, **columns: Any) -> "Dataset":
         """Return the records of some enterprises, chosen by id or by columns of their table.
