@@ -511,9 +511,10 @@ def test_from_raw_files_to_a_sheet_by_commands_alone(tmp_path: Path, capsys: Any
     changed = sum(a != b for a, b in zip(drafted.splitlines(), decided(drafted).splitlines(), strict=True))
     assert changed <= 40
     run("intake", "check", "@mapping.toml")
+    assert "risk" in capsys.readouterr().out.lower()
     run("intake", "run", "@mapping.toml", "--out", "@data")
     run("validate", "@data")
-    run("train", "@data", "--as-of", "2024-07-01", "--out", "@model", "--risk-alone", "--scheme", "naive")
+    run("train", "@data", "--as-of", "2024-07-01", "--out", "@model", "--risk-alone")
     run("score", "@model", "@data", "--as-of", "2024-12-30", "--policy", "generic", "--out", "@all.parquet")
     run("policy", "calibrate", "generic", "@all.parquet", "--out", "@own.toml")
     run("score", "@model", "@data", "--as-of", "2024-12-30", "--policy", "@own.toml", "--out", "@own.parquet")

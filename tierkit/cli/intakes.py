@@ -39,14 +39,15 @@ def draft(
 
 @command(app, "check")
 def check(mapping: Given) -> Answer:
-    """List everything that is wrong with a mapping and its files, and what would become of their rows."""
+    """List what is wrong with a mapping and its files, what becomes of their rows, and what they allow."""
     from tierkit.jobs import intake
 
     with show() as progress:
         done = intake.check(mapping, threads=cores(), progress=progress)
-    return Answer(
-        done.to_dict(), f"{_shown(done)}\n\nNothing is open. Then: tierkit intake run {mapping} --out DIR"
-    )
+    able = done.abilities
+    told = [f"{one.sentence('en')}\n  {one.sentence('zh')}" for one in able.each] if able else []
+    then = f"Nothing is open. Then: tierkit intake run {mapping} --out DIR"
+    return Answer(done.to_dict(), "\n\n".join([_shown(done), "\n".join(told), then]))
 
 
 @command(app, "run")

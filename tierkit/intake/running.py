@@ -1,4 +1,4 @@
-"""Hold a mapping against its files, and make a dataset of them."""
+"""Make a dataset of raw files by a mapping, and account for every row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tierkit.progress import Progress, quiet
 from tierkit.records.problems import DataError
 from tierkit.records.validation import errors_of, validate
 
-__all__ = ["FOLDER", "Account", "check", "fill"]
+__all__ = ["FOLDER", "Account", "fill"]
 
 FOLDER = "intake"
 """Folder in a dataset that says how it came about."""
@@ -73,29 +73,13 @@ class Account:
         return {key: getattr(self, key) for key in self.__dataclass_fields__}
 
 
-def check(path: Path, threads: int = 1, progress: Progress = quiet) -> Account:
-    """Read every file of a mapping as a run would, and write nothing.
-
-    Raises
-    ------
-    MappingError
-        With everything that is wrong: of the mapping, and then of its files.
-    """
-    mapping = _ready(path)
-    with tempfile.TemporaryDirectory() as beside, staging(mapping, Path(beside), threads) as rows:
-        rows.load(progress)
-        told = resolve(rows)
-        derived = derive(rows)
-        return _account(rows, told, derived, {})
-
-
 def fill(path: Path, folder: Path, threads: int = 1, progress: Progress = quiet) -> Account:
     """Write the dataset of a mapping into an empty folder, with the account of it in the folder `FOLDER`.
 
     Raises
     ------
     MappingError
-        As `check` does.
+        With everything that is wrong: of the mapping, and then of its files.
     DataError
         If what comes out breaks the data contract.
     """

@@ -27,6 +27,7 @@ __all__ = ["ASIDE", "derive", "write_aside", "write_tables"]
 
 ASIDE = ("rejected", "duplicates", "cells")
 """Files that tell what was set aside."""
+_OF_PLACE = ("agencies", "items")
 _FILES = ("table", "file", "row", "column", "value", "reason")
 
 
@@ -186,10 +187,10 @@ def write_tables(staging: Staging, folder: Path) -> dict[str, int]:
     """
     place, listed = staging.mapping.place, dict[str, Any]()
     for name, table in staging.tables.items():
-        if not table.required:
-            continue
+        if name not in (*staging.columns, *_OF_PLACE):
+            continue  # no file tells of it, which is another thing than that there was nothing
         path = folder / f"{name}.parquet"
-        if name in ("agencies", "items"):
+        if name in _OF_PLACE:
             frame = agencies(place) if name == "agencies" else items(place)
             data = arrow_table(frame, name, place)
             pq.write_table(data, path, row_group_size=ROW_GROUP, **PARQUET_OPTIONS)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tierkit import intake
+from tierkit.evaluate.abilities import Abilities, abilities
 from tierkit.folders import whole_file, whole_folder
 from tierkit.intake.drafting import Draft
 from tierkit.intake.drafting import draft as drafted
 from tierkit.intake.running import FOLDER
 from tierkit.jobs.checks import Checks, Location
 from tierkit.progress import Progress, quiet
+from tierkit.records import read_dataset
 from tierkit.report.intake_page import intake_page
 
 __all__ = ["Drafted", "Intake", "check", "draft", "run"]
@@ -57,15 +60,19 @@ class Intake:
         The dataset; None where it was a check alone.
     replaced : bool
         Whether an older dataset lay there.
+    abilities : Abilities or None
+        What can be done with the records, of a check.
     """
 
     account: intake.Account
     folder: Path | None = None
     replaced: bool = False
+    abilities: Abilities | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {"folder": None if self.folder is None else str(self.folder), **self.account.to_dict()}
+        own = {"abilities": self.abilities.to_dict()} if self.abilities else {}
+        return {"folder": None if self.folder is None else str(self.folder), **self.account.to_dict(), **own}
 
 
 def draft(raw: Location, out: Location, *, name: str = "") -> Drafted:
@@ -123,7 +130,7 @@ def draft(raw: Location, out: Location, *, name: str = "") -> Drafted:
 
 
 def check(mapping: Location, *, threads: int = 1, progress: Progress = quiet) -> Intake:
-    """Hold a mapping against its files: read them as a run would, and write nothing.
+    """Hold a mapping against its files as a run would, say what can be done with them, and write nothing.
 
     Parameters
     ----------
@@ -138,12 +145,17 @@ def check(mapping: Location, *, threads: int = 1, progress: Progress = quiet) ->
         If the mapping is no file.
     MappingError
         With everything that is wrong with it, or between it and its files.
+    DataError
+        If what comes out breaks the data contract.
     """
     checks = Checks()
     path = checks.file("mapping", mapping)
     checks.at_least("threads", threads, 1)
     checks.settle()
-    return Intake(intake.check(path, threads, progress))
+    with tempfile.TemporaryDirectory() as beside:
+        account = intake.fill(path, Path(beside), threads, progress)
+        able = abilities(read_dataset(beside))
+    return Intake(account, abilities=able)
 
 
 def run(mapping: Location, out: Location, *, threads: int = 1, progress: Progress = quiet) -> Intake:
