@@ -29,6 +29,7 @@ from tierkit.intake.reading import LOST, Layout, encoding_of, header_of, read_ba
 from tierkit.jobs import intake
 from tierkit.jobs.checks import BadInputError
 from tierkit.records import DataError, read_dataset, validate
+from tierkit.records.validation import errors_of
 
 SMALL = rows(enterprises=16, inspections=60, seed=4)
 
@@ -83,7 +84,7 @@ def test_the_counts_add_up_and_the_reject_file_lists_each_row(city: Path) -> Non
     }
     assert len(aside(city / "data", "duplicates")) == sum(account.duplicates.values()) == 3
     assert account.found_by_name["inspections"] == 2
-    assert validate(city / "data") == []
+    assert errors_of(validate(city / "data")) == []
 
 
 def test_what_no_file_tells_stays_unknown(city: Path) -> None:
@@ -225,7 +226,7 @@ def _holds_or_tells(city: Path, root: Path, changes: list[tuple[int, int, int, s
         return
     for table, read in account.read.items():
         assert read == account.taken[table] + account.rejected[table] + account.duplicates[table]
-    assert validate(root / "data") == []
+    assert errors_of(validate(root / "data")) == []
 
 
 _CHANGES = st.lists(

@@ -32,6 +32,10 @@ def intake_page(account: Account) -> str:
         account=account,
         label=_label,
         column=_column,
+        odd=[
+            {**one, "reason": one["message"], "example": next(iter(one["examples"]), "")}
+            for one in account.warnings
+        ],
         title={lang: texts.text("intake.title", lang) for lang in ("zh", "en")},
         total={
             key: sum(getattr(account, key).values()) for key in ("read", "taken", "rejected", "duplicates")
