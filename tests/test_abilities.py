@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import tierkit as tk
-from tierkit.evaluate.abilities import THINGS
 from tierkit.evaluate.history import estimate
+from tierkit.evaluate.possible import THINGS
 from tierkit.records import TABLES, Dataset, InputError
 from tierkit.scores.model import Model
 
@@ -86,9 +86,8 @@ def test_an_evaluation_refuses_parts_and_never_falls_over(name) -> None:
 def test_inspections_alone_are_enough_for_risk_its_order_and_tiers() -> None:
     tables = {name: city()[name] for name in ("enterprises", "inspections")}
     rows = tables["inspections"].assign(propensity=float("nan"), served_share=float("nan"), channel=None)
-    alone = Dataset(
-        {**tables, "inspections": rows.astype({"channel": city()["inspections"]["channel"].dtype})}
-    )
+    kind = {"channel": city()["inspections"]["channel"].dtype}
+    alone = Dataset({**tables, "inspections": rows.astype(kind)}, city().manifest)
     assert tk.validate(alone) == []
     found = alone.abilities()
     assert found.scheme == "naive"
@@ -121,7 +120,7 @@ def test_penalties_alone_are_no_target() -> None:
 
 
 def test_a_synthetic_city_can_be_simulated() -> None:
-    assert tk.abilities("data/synthetic").of("simulation").verdict == "yes"
+    assert tk.evaluate.abilities("data/synthetic").of("simulation").verdict == "yes"
 
 
 def test_the_result_is_as_other_results_are() -> None:

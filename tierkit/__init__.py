@@ -17,9 +17,9 @@ Begin with records, real or synthetic, and end with a policy held against anothe
 What there is, by task:
 
 Records
-    `read` and `write` a folder of tables, `validate` it, or make a city with `synth`; `abilities` says what
-    can be done with it, and what is missing for the rest. A `Dataset` is a
-    mapping of frames by table: ``data["inspections"]``, ``data.where(district="minhang")``.
+    `read` and `write` a folder of tables, `validate` it, or make a city with `synth`. A `Dataset` is a
+    mapping of frames by table: ``data["inspections"]``, ``data.where(district="minhang")``;
+    ``data.abilities()`` says what can be done with it, and what is missing for the rest.
 Scores
     `train` a `Model`, or ``Model.load`` one; ``model.score(data, day)`` gives risk and credit, `features`
     what they rest on, and `score_folder` scores a whole city in chunks. `inspections` tells the history of
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
     from tierkit.city.world import World
     from tierkit.compare.comparison import Comparison, compare
     from tierkit.compare.sensitivity.screening import screen
-    from tierkit.evaluate.abilities import Abilities, abilities
     from tierkit.evaluate.assessment import Assessment, assess
     from tierkit.evaluate.backtest import backtest
     from tierkit.explain.accounts import contributions
@@ -93,7 +92,6 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Abilities",
     "Assessment",
     "Comparison",
     "DataError",
@@ -106,7 +104,6 @@ __all__ = [
     "Reasons",
     "Recourse",
     "World",
-    "abilities",
     "assess",
     "assign",
     "backtest",
@@ -137,7 +134,6 @@ __all__ = [
 
 _ROOMS = ("evaluate", "plot", "policy", "report", "texts")
 _PLACES = {
-    "Abilities": "evaluate.abilities",
     "Assessment": "evaluate.assessment",
     "Comparison": "compare.comparison",
     "DataError": "records.problems",
@@ -150,7 +146,6 @@ _PLACES = {
     "Reasons": "explain.reasons",
     "Recourse": "explain.recourse.paths",
     "World": "city.world",
-    "abilities": "evaluate.abilities",
     "assess": "evaluate.assessment",
     "assign": "policy.tiers.assignment",
     "backtest": "evaluate.backtest",

@@ -38,7 +38,7 @@ from tierkit.evaluate.targets import movers, severities
 from tierkit.evaluate.value.evidence import WINDOW_DAYS
 from tierkit.evaluate.value.overlap import FEWEST_FINDINGS
 from tierkit.evaluate.value.weighting import weigh
-from tierkit.evaluate.windows import end_of
+from tierkit.evaluate.windows import FEWEST_DAYS, end_of
 from tierkit.features import build
 from tierkit.policy import Policy, PolicyLike, policy_of, presets
 from tierkit.policy.tiers import assign
@@ -53,7 +53,7 @@ from tierkit.scores.model import Model, ModelLike, model_of
 from tierkit.scores.monitoring import Bands, monitor
 from tierkit.texts import join, number, policy_label, text
 
-__all__ = ["FEWEST_DAYS", "PARTS", "Assessment", "assess"]
+__all__ = ["PARTS", "Assessment", "assess"]
 
 PARTS = (
     "scores", "ranking", "policy_value", "comparators", "audits_needed", "fairness", "stability", "drift",
@@ -64,8 +64,6 @@ _SETS = {"all": None, "random": ("random",)}
 _WIDTHS = (0.03, 0.02, 0.01, 0.005)  # half-widths that one may want of a rate
 _SHARES = (0.2, 0.1, 0.05)  # half-widths that one may want of a policy's value
 _WORLD_SIZE = 2000  # enterprises of a world in which retraining is tried
-FEWEST_DAYS = 91
-"""Days of records after the date, below which nothing is held against them."""
 _FINDINGS_A_BIN = 5
 _MONTHS = 6
 

@@ -13,7 +13,7 @@ from typing import Any
 from tierkit.city.limits import MAX_SEED
 from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import make_folder
-from tierkit.evaluate.abilities import Abilities, abilities
+from tierkit.evaluate.possible import Abilities, abilities
 from tierkit.folders import whole_file
 from tierkit.jobs.checks import Checks, Location
 from tierkit.progress import Progress, quiet

@@ -132,7 +132,7 @@ class Dataset(Mapping[str, pd.DataFrame]):
 
         Returns
         -------
-        tierkit.evaluate.abilities.Abilities
+        tierkit.evaluate.Abilities
 
         Examples
         --------
@@ -142,7 +142,7 @@ class Dataset(Mapping[str, pd.DataFrame]):
         """
         import tierkit  # the front door, which finds what this room may not know
 
-        return tierkit.abilities(self, as_of)
+        return tierkit.evaluate.abilities(self, as_of)
 
     def where(self, ids: Iterable[str] | None = None, **columns: Any) -> "Dataset":
         """Return the records of some enterprises, chosen by id or by columns of their table.

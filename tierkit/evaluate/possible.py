@@ -14,10 +14,10 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from tierkit.evaluate.assessment import FEWEST_DAYS as WINDOW
 from tierkit.evaluate.history.estimation import FEWEST_DAYS as HISTORY
 from tierkit.evaluate.history.estimation import NEEDED
 from tierkit.evaluate.value.overlap import FEWEST_FINDINGS
+from tierkit.evaluate.windows import FEWEST_DAYS as WINDOW
 from tierkit.features import FEATURES
 from tierkit.records import TABLES, DataError, Dataset, Folder, InputError, open_folder
 from tierkit.records.gate import day_of, source_of
@@ -148,8 +148,7 @@ def abilities(data: Source, as_of: dt.date | str | None = None) -> Abilities:
 
     Examples
     --------
-    >>> import tierkit as tk
-    >>> found = tk.abilities("data/synthetic")
+    >>> found = abilities("data/synthetic")
     >>> found.of("risk").verdict, found.of("simulation").verdict
     ('yes', 'yes')
     >>> found.of("credit").sentence("en")
