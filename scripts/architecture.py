@@ -60,6 +60,10 @@ WHAT = {
         "policies as data, and the rule that turns scores into tiers",
         "作为数据的方案，由评分得出等级的规则",
     ),
+    "intake": (
+        "from the files of a city's systems to a dataset, by a mapping that a person has seen",
+        "由业务系统导出的文件，按经人看过的对照文件得出数据集",
+    ),
     "records": ("the data contract, and what was known before a date", "数据约定，截至某日已知的内容"),
     "texts": ("every text for people, in both languages, from `locale/`", "全部中英文文字，取自 `locale/`"),
     "arrays": ("types of arrays", "数组的类型"),

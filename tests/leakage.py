@@ -15,7 +15,9 @@ def _other_values(
     n = len(values)
     if column.kind == "date":
         days = as_of + pd.to_timedelta(rng.integers(0, 500, n), unit="D")
-        none = rng.random(n) < 0.3 if column.nullable else np.zeros(n, bool)
+        # a row whose own day is empty was known before every day, so that would be no scrambling
+        own = column.known_from == column.name and column.name in ("registered_on", "valid_from")
+        none = rng.random(n) < 0.3 if column.nullable and not own else np.zeros(n, bool)
         return pd.Series(days.to_numpy(), index=values.index).mask(none)
     if column.kind == "level":
         return pd.Series(rng.choice(list(column.ids), n), index=values.index)

@@ -44,7 +44,7 @@ def _frame(table: str, rng: np.random.Generator, n: int, **given: Any) -> pd.Dat
     cells = {
         column.name: _values(column, rng, n)
         for column in TABLES[table]
-        if column.name not in given and column.kind != "date"
+        if column.name not in given and column.kind != "date" and column.required
     }
     return conform(pd.DataFrame({**cells, **given}), table)
 

@@ -38,6 +38,7 @@ PAGES = (
     "docs/everybody",
     "docs/explaining",
     "docs/glossary",
+    "docs/intake",
     "docs/measured",
     "docs/python",
     "docs/reading_results",

@@ -42,7 +42,7 @@ def plain_view(data: Dataset, table: str, pairs: pd.DataFrame) -> list[tuple]:
                 source = record[column.known_from] if column.known_from else None
                 hidden = column.known_from and not (pd.notna(source) and source < as_of)
                 undecided = "none" if (column.name, column.known_from) in spec.decided else None
-                value = undecided if hidden else record[column.name]
+                value = undecided if hidden else record.get(column.name)
                 cells.append(None if not isinstance(value, (list, np.ndarray)) and pd.isna(value) else value)
             rows.append((number, *cells))
     return rows

@@ -337,6 +337,7 @@ def test_a_sheet_shows_labels_of_the_place_and_none_of_shanghai(town: Town) -> N
         page = dossier(sheet, policy, as_of=DAY, lang=lang)
         assert LOWMERE.levels["sector"][sector].text(lang) in page
         assert shanghai_words(page) == []
+        assert not [name for name in ("上海", "Shanghai", "shanghai") if name in page]
     # Whether the sector is among the reasons is up to the model; its words are the place's own.
     assert LOWMERE.sectors[sector].label.en in BY_NAME["sector"].sentence(sector, "en", LOWMERE)
 

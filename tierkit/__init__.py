@@ -18,7 +18,8 @@ What there is, by task:
 
 Records
     `read` and `write` a folder of tables, `validate` it, or make a city with `synth`. A `Dataset` is a
-    mapping of frames by table: ``data["inspections"]``, ``data.where(district="minhang")``.
+    mapping of frames by table: ``data["inspections"]``, ``data.where(district="minhang")``;
+    ``data.abilities()`` says what can be done with it, and what is missing for the rest.
 Scores
     `train` a `Model`, or ``Model.load`` one; ``model.score(data, day)`` gives risk and credit, `features`
     what they rest on, and `score_folder` scores a whole city in chunks. `inspections` tells the history of

@@ -26,9 +26,10 @@ from tierkit.city.world import NEVER, WEEKS_A_YEAR, Fixed, World, log_index
 from tierkit.policy import Policy
 from tierkit.records import ITEM_CLASSES, Place
 from tierkit.records.gate import day_of
+from tierkit.records.unknown import begun, stand_ins, told_stand_ins
 from tierkit.scores.gate import check_scores
 
-__all__ = ["MOST_VIOLATING", "table_of", "world_from_scores"]
+__all__ = ["MAY_BE_UNKNOWN", "MOST_VIOLATING", "table_of", "world_from_scores"]
 
 MOST_VIOLATING = 0.96
 """Largest share of time in violation that a risk may imply; above it the risk is cut, with a warning.
@@ -37,6 +38,8 @@ A fall a week is the most that the engine knows, and with the world's durations 
 ROOM_FOR_ALL = 10**9
 """Inspections a week of an agency whose capacity is not given."""
 _LEVELS = ("sector", "size", "district", "ownership", "agency", "item_class")
+MAY_BE_UNKNOWN = ("size", "district", "ownership")
+"""Levels of an enterprise for which another stands in, with a warning, where they are not known."""
 _NEEDED = ("enterprise_id", "sector", "size", "agency", "item_class", "risk_probability")
 _OWN = ("sector", "size", "district", "ownership", "commitment")
 _RANK_BLOCK, _PERMIT_BLOCK = 40, 2
@@ -70,10 +73,10 @@ def table_of(data: Mapping[str, pd.DataFrame], scores: pd.DataFrame, as_of: Any)
     day = pd.Timestamp(day_of(as_of))
     check_scores(scores, data["enterprises"].set_index("enterprise_id")["sector"])
     rows = data["obligations"]
-    rows = rows[(rows["valid_from"] < day) & ~(rows["valid_to"] <= day)]
+    rows = rows[begun(rows["valid_from"], day) & ~(rows["valid_to"] <= day)]
     own = data["enterprises"]
     own = own.loc[
-        (own["registered_on"] < day) & ~(own["closed_on"] <= day),
+        begun(own["registered_on"], day) & ~(own["closed_on"] <= day),
         ["enterprise_id", "sector", "size", "district", "ownership", "commitment"],
     ]
     kept = rows[["enterprise_id", "agency", "item_class", "item"]].merge(own, on="enterprise_id")
@@ -129,7 +132,8 @@ def world_from_scores(
     Warns
     -----
     UserWarning
-        If a risk is above what an audit can find; it is cut.
+        If a risk is above what an audit can find; it is cut. If a size, a district or an ownership is not
+        known; the first level of the place stands in.
 
     Examples
     --------
@@ -148,13 +152,8 @@ def world_from_scores(
     if not 0 < seen <= 1:
         raise ValueError(f"The 'detection' must be in (0, 1]. Got {seen}.")
     slot, ids = pd.factorize(table["enterprise_id"].astype(str))
-    code = {
-        name: pd.Categorical(
-            table[name].astype(str) if name in table else np.full(len(table), place.ids(name)[0]),
-            place.ids(name),
-        ).codes.astype(np.int64)
-        for name in _LEVELS
-    }
+    code, unknown = stand_ins(table, _LEVELS, place)
+    told_stand_ins(unknown, "obligations", place)
     number = code["agency"] * len(ITEM_CLASSES) + code["item_class"]
     order = np.lexsort((number, slot))
     owner, number = slot[order].astype(np.int64), number[order]
@@ -179,7 +178,9 @@ def world_from_scores(
     can_offsite = items(place)["offsite"].to_numpy(bool)[item]
     slots = np.arange(len(ids))
     phase = uniform(draws(seed, 0, slots, ENTERPRISE_LEVEL, _PERMIT_BLOCK, domain=Domain.POPULATION))[3]
-    permit = table["commitment"].to_numpy(bool)[first] if "commitment" in table else np.zeros(len(ids), bool)
+    permit = np.zeros(len(ids), bool)
+    if "commitment" in table:  # nobody is checked for a promise that is not known
+        permit = table["commitment"].eq(True).fillna(False).to_numpy(bool)[first]
     planned, triggered = reference_rates(policy, p, sector, size)
     rate = planned + triggered
     room = [int((capacity or {}).get(name, ROOM_FOR_ALL)) for name in place.agencies]
@@ -242,6 +243,12 @@ def _items(table: pd.DataFrame, agency: Any, item_class: Any, order: Any, where:
     return own.astype(np.uint8)
 
 
+def _other_levels(values: pd.Series, name: str, place: Place) -> list[str]:
+    """Return what a column holds beside levels; what may be unknown may be missing."""
+    held = values.dropna() if name in MAY_BE_UNKNOWN else values
+    return sorted(set(map(str, held)) - set(place.ids(name)))
+
+
 def _check(table: pd.DataFrame, capacity: Mapping[str, int], place: Place) -> None:
     """Check a table of obligations; one error lists everything wrong."""
     problems = [f"column '{name}' is missing" for name in _NEEDED if name not in table]
@@ -251,7 +258,7 @@ def _check(table: pd.DataFrame, capacity: Mapping[str, int], place: Place) -> No
         problems += [
             f"'{name}' holds {', '.join(unknown[:3])}; use levels of {place.label.en}"
             for name in _LEVELS
-            if name in table and (unknown := sorted(set(table[name].astype(str)) - set(place.ids(name))))
+            if name in table and (unknown := _other_levels(table[name], name, place))
         ]
         risk = pd.to_numeric(table["risk_probability"], errors="coerce").to_numpy(np.float64)
         if bad := int((~((risk > 0) & (risk < 1))).sum()):

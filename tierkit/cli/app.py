@@ -15,6 +15,7 @@ from tierkit.cli import (
     backtests,
     data,
     evaluations,
+    intakes,
     models,
     places,
     policies,
@@ -68,6 +69,7 @@ backtests.add_to(app)
 evaluations.add_to(app)
 app.add_typer(policies.app, name="policy")
 app.add_typer(places.app, name="place")
+app.add_typer(intakes.app, name="intake")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

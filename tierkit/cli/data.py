@@ -1,7 +1,7 @@
-"""``tierkit synth`` and ``tierkit validate``: make records, and check them."""
+"""``tierkit synth``, ``validate`` and ``manifest``: make records, check them, and sign for them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
     command(app, "synth")(synth)
     command(app, "validate")(validate)
+    command(app, "manifest")(manifest)
 
 
 def synth(
@@ -43,7 +44,34 @@ def synth(
 def validate(data: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")]) -> Answer:
     """List everything in which the tables of a folder break the data contract."""
     from tierkit.jobs import synthesis
+    from tierkit.records import problems_table
 
     done = synthesis.validate(data)
     rows = [{"table": name, "rows": n} for name, n in done.rows.items()]
-    return Answer(done.to_dict(), f"{table(rows, right=['rows'])}\n\n'{data}' keeps the contract.")
+    said = f"{table(rows, right=['rows'])}\n\n'{data}' keeps the contract."
+    if done.warnings:
+        told: list[Any] = problems_table(done.warnings).drop(columns="warning").to_dict("records")
+        said += f"\n\nTo be looked at, as it seldom is right:\n\n{table(told, right=['rows'])}"
+    if done.abilities:
+        told_of = (f"{one.sentence('en')}\n  {one.sentence('zh')}" for one in done.abilities.each)
+        said += "\n\n" + "\n".join(told_of)
+    return Answer(done.to_dict(), said)
+
+
+def manifest(
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables of your own.")],
+    as_of: Annotated[str, typer.Option(metavar="DATE", help="The day up to which there are records.")],
+    start: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The day from which on there are records.")
+    ] = None,
+    place: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Name of the place; see 'tierkit place show'.")
+    ] = None,
+) -> Answer:
+    """Write the manifest of a folder whose tables keep the contract: files, rows, hashes, days."""
+    from tierkit.jobs import synthesis
+
+    done = synthesis.manifest(data, as_of=as_of, start=start, place=place)
+    rows = [{"table": name, "rows": one["rows"]} for name, one in done.content["tables"].items()]
+    wrote = f"{'Replaced' if done.replaced else 'Wrote'} '{done.file}'."
+    return Answer(done.to_dict(), f"{table(rows, right=['rows'])}\n\n{wrote}")

@@ -1,5 +1,6 @@
 """``tierkit place``: the districts, agencies, sectors and items of a city."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -42,6 +43,25 @@ def show_place(
     for kind, rows in tables.items():
         parts.append(f"{kind}\n{table([{key: _cell(row[key]) for key in _SHOWN[kind]} for row in rows])}")
     return Answer({**about, "tables": tables}, "\n\n".join(parts))
+
+
+@command(app, "draft")
+def draft_place(
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of tables.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the place.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Its short name, in small letters.")],
+    zh: Annotated[str, typer.Option(metavar="TEXT", help="Its name in Chinese.")],
+    en: Annotated[str, typer.Option(metavar="TEXT", help="Its name in English.")],
+    language: Annotated[
+        str | None, typer.Option(metavar="LANG", help="zh or en; by the records if not given.")
+    ] = None,
+) -> Answer:
+    """Draft a place from what occurs in records, to be looked through."""
+    from tierkit.jobs.places import draft
+
+    done = draft(data, out, name=name, zh=zh, en=en, language=language)
+    wrote = f"{'Replaced' if done.replaced else 'Wrote'} '{out}': {done.draft.place!r}."
+    return Answer(done.to_dict(), "\n".join([*done.draft.notes, "", wrote]))
 
 
 def _cell(value: Any) -> Any:

@@ -5,9 +5,9 @@
 `tier_stability` how often tiers move, and what hysteresis and dwell do to it; `fairness` whether groups of
 equal risk are visited alike; `runaway` what retraining on a policy's own findings does; `finding_rates` how
 often an inspection finds something, by three ways to take the records; `movers` whom another target would put
-first; `rounding` what whole points change. `wilson_interval`, `effective_size` and `calibration_table` are
-the counts and intervals that stand beside rates; `of_truth` and `potential` are
-the truth of a synthetic city.
+first; `rounding` what whole points change; `abilities` what records can be used for. `wilson_interval`,
+`effective_size` and `calibration_table` are the counts and intervals that stand beside rates; `of_truth`
+and `potential` are the truth of a synthetic city.
 """
 
 from tierkit.city.synth import potential
@@ -23,6 +23,7 @@ from tierkit.evaluate.order.ranking import (
     rank_inspections,
     ranking,
 )
+from tierkit.evaluate.possible import Abilities, abilities
 from tierkit.evaluate.rates import finding_rates
 from tierkit.evaluate.stability import Stability, tier_stability
 from tierkit.evaluate.targets import movers, severities
@@ -34,6 +35,7 @@ from tierkit.scores.integer_points import rounding
 from tierkit.scores.metrics import calibration_table, effective_size, wilson_interval
 
 __all__ = [
+    "Abilities",
     "Fairness",
     "Feedback",
     "Logged",
@@ -41,6 +43,7 @@ __all__ = [
     "Ranking",
     "RankingComparison",
     "Stability",
+    "abilities",
     "audits_for_rate",
     "audits_for_value",
     "calibration_table",

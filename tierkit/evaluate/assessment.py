@@ -38,7 +38,7 @@ from tierkit.evaluate.targets import movers, severities
 from tierkit.evaluate.value.evidence import WINDOW_DAYS
 from tierkit.evaluate.value.overlap import FEWEST_FINDINGS
 from tierkit.evaluate.value.weighting import weigh
-from tierkit.evaluate.windows import end_of
+from tierkit.evaluate.windows import FEWEST_DAYS, end_of
 from tierkit.features import build
 from tierkit.policy import Policy, PolicyLike, policy_of, presets
 from tierkit.policy.tiers import assign
@@ -64,7 +64,6 @@ _SETS = {"all": None, "random": ("random",)}
 _WIDTHS = (0.03, 0.02, 0.01, 0.005)  # half-widths that one may want of a rate
 _SHARES = (0.2, 0.1, 0.05)  # half-widths that one may want of a policy's value
 _WORLD_SIZE = 2000  # enterprises of a world in which retraining is tried
-_FEWEST_DAYS = 91
 _FINDINGS_A_BIN = 5
 _MONTHS = 6
 
@@ -223,10 +222,10 @@ def assess(
         raise ValueError(f"The window must hold whole weeks, and {day.date()} is no Monday; {monday} is.")
     inspections = data["inspections"]
     days = min(WINDOW_DAYS, (end_of(data) - day).days // 7 * 7)
-    if days < _FEWEST_DAYS:
+    if days < FEWEST_DAYS:
         raise ValueError(
             f"The records end on {end_of(data).date()}, and what came after {day.date()} is looked at for "
-            f"{_FEWEST_DAYS} days at least. Give an earlier date."
+            f"{FEWEST_DAYS} days at least. Give an earlier date."
         )
     until = day + pd.Timedelta(days=days)
     window = inspections[(inspections["inspected_on"] >= day) & (inspections["inspected_on"] < until)]
@@ -314,13 +313,17 @@ def _scores(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
 
 
 def _ranking(book: _Book, window: pd.DataFrame, scored: pd.DataFrame) -> None:
-    planned = window[of_channels(window, PLANNED)]
+    channels = tuple(PLANNED)
+    if len(window) and window["channel"].isna().all():  # then none can be told from the others
+        book.notes.append("No inspection says what brought it about; the order is that of all of them.")
+        window, channels = window.assign(channel=PLANNED[0]), PLANNED[:1]
+    planned = window[of_channels(window, channels)]
     events = int(found_something(planned[on_site(planned)]).sum())
     if events < FEWEST_FINDINGS:
         raise ValueError(
             f"The planned inspections hold {events} findings, under {FEWEST_FINDINGS}; no order is told."
         )
-    found = rank_inspections(window, scored, replicates=199)
+    found = rank_inspections(window, scored, channels=channels, replicates=199)
     book.results["ranking"] = found
     book.tables["ranking.measures"] = found.table
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import html
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -230,9 +231,23 @@ def _of_run(done: Run) -> NDArray[np.int64]:
 def _of_records(
     data: Dataset, since: pd.Timestamp, until: pd.Timestamp, ids: NDArray[np.object_]
 ) -> NDArray[np.int64]:
-    """Return the inspections of the records by agency, channel and sector, of enterprises of the world."""
+    """Return the inspections of the records by agency, channel and sector, of enterprises of the world.
+
+    Warns
+    -----
+    UserWarning
+        If the channel of some is not known: nothing is compared with them.
+    """
     rows = data["inspections"]
     rows = rows[rows["inspected_on"].between(since, until, "left") & rows["enterprise_id"].isin(ids)]
+    gone = rows["channel"].isna()
+    if gone.any():
+        message = (
+            f"The channel of {int(gone.sum()):,} of {len(rows):,} inspections is not known; they are left "
+            "out of what is compared, so the rerun makes more than it is held against."
+        )
+        warnings.warn(message, stacklevel=3)
+        rows = rows[~gone]
     of = pd.Series(
         data["enterprises"]["sector"].astype(str).to_numpy(),
         index=data["enterprises"]["enterprise_id"].astype(str),

@@ -132,7 +132,7 @@ def of_records(data: Dataset) -> pd.DataFrame:
     n = len(checks)
     events = data["credit_events"]
     fines = events[events["kind"] == "penalty"]
-    year = (fines["happened_on"] - start).dt.days // _DAYS_A_YEAR
+    year = (fines["happened_on"].fillna(fines["known_on"]) - start).dt.days // _DAYS_A_YEAR
     penalised = pd.DataFrame({"id": fines["enterprise_id"].astype(str), "year": year}).drop_duplicates()["id"]
     complaints = data["complaints"]["enterprise_id"].astype(str)
     per = np.asarray(data["obligations"].groupby("enterprise_id").size(), float)

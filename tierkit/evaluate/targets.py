@@ -35,6 +35,7 @@ from tierkit.evaluate.findings import found_something, of_channels, on_site
 from tierkit.policy import Policy
 from tierkit.records import PLANNED_CHANNELS, SEVERITIES, Dataset
 from tierkit.records.gate import day_of
+from tierkit.records.unknown import begun
 from tierkit.scores.training_rows import lots
 
 __all__ = ["TARGETS", "Movers", "Severities", "movers", "severities", "targets"]
@@ -183,7 +184,7 @@ def severities(
         columns[f"{name}_low"] = np.clip(share[:, k] - half[:, k], 0, 1)
         columns[f"{name}_high"] = np.clip(share[:, k] + half[:, k], 0, 1)
     owed = data["obligations"]
-    owed = owed[(owed["valid_from"] < day) & ~(owed["valid_to"] < day)]
+    owed = owed[begun(owed["valid_from"], day) & ~(owed["valid_to"] < day)]
     recent = seen[seen["inspected_on"] >= day - pd.Timedelta(weeks=WEEKS_A_YEAR)]
     of_obligations, of_inspections = (
         table["enterprise_id"].map(stratum).value_counts().reindex(names, fill_value=0).to_numpy(np.float64)

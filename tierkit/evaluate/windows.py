@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-__all__ = ["check_window", "end_of"]
+__all__ = ["FEWEST_DAYS", "check_window", "end_of"]
+
+FEWEST_DAYS = 91
+"""Days of records after a date, below which an assessment holds nothing against them."""
 
 
 def end_of(records: Mapping[str, pd.DataFrame]) -> pd.Timestamp:

@@ -48,7 +48,7 @@ class Record(NamedTuple):
         Check code, event, complaint or signal id; ``agency/item_class`` of an obligation; the enterprise's
         own id for its row of the register.
     on : str
-        The day that counts, ISO.
+        The day that counts, ISO; empty where it is not known.
     kind : str or None
         Finding, kind of event or signal, channel of a complaint, class of an obligation.
     """
@@ -71,8 +71,18 @@ class Record(NamedTuple):
         kind = level.text(lang) if level else ""
         name = texts.plain(self.record_id, 40)
         return texts.text(
-            "record.kind" if kind else "record", lang, table=table, id=name, on=self.on, kind=kind
+            "record.kind" if kind else "record", lang, table=table, id=name, on=self.day(lang), kind=kind
         )
+
+    def day(self, lang: str) -> str:
+        """Return the day that counts, or that it is not known.
+
+        Examples
+        --------
+        >>> Record("enterprises", "9131", "").day("en")
+        'not known'
+        """
+        return self.on or texts.text("word.unknown", lang)
 
 
 def evidence(
@@ -163,6 +173,7 @@ def records_of(found: pd.DataFrame, enterprise_id: str) -> dict[str, tuple[Recor
     out: dict[str, list[Record]] = {}
     for row in mine.to_dict("records"):
         kind = None if pd.isna(row["kind"]) else row["kind"]
-        record = Record(row["table"], row["record_id"], f"{row['on']:%Y-%m-%d}", kind)
+        on = "" if pd.isna(row["on"]) else f"{row['on']:%Y-%m-%d}"
+        record = Record(row["table"], row["record_id"], on, kind)
         out.setdefault(row["feature"], []).append(record)
     return {feature: tuple(records) for feature, records in out.items()}

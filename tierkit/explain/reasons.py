@@ -214,7 +214,7 @@ class Reasons(Result):
                 "effect": reason.effect,
                 "unit": texts.text(f"unit.{units[reason.axis]}", lang),
                 "composite": reason.composite,
-                "records": texts.join((f"{one.record_id} ({one.on})" for one in reason.records), lang),
+                "records": texts.join((f"{one.record_id} ({one.day(lang)})" for one in reason.records), lang),
             }
             for reason in self.reasons
         ]

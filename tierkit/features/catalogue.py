@@ -117,7 +117,7 @@ class Feature:
         Parameters
         ----------
         value : float or str
-            A number in the feature's unit, or the id of a level; missing values are said to be missing.
+            A number in the feature's unit, or the id of a level; missing values are said to be unknown.
         lang : {"zh", "en"}
         place : Place
             The place whose levels the value may be.
@@ -132,7 +132,7 @@ class Feature:
         'Supervision sector: food production and sale.'
         """
         if value is None or value != value:  # NaN is not itself
-            return Label("“{}”缺失。", "“{}” is missing.").text(lang).format(self.label.text(lang))
+            return Label("“{}”不详。", "“{}” is not known.").text(lang).format(self.label.text(lang))
         if self.levels is not None:
             known = place.levels[self.levels].get(str(value))
             return self.text.text(lang).format(value=known.text(lang) if known else value)

@@ -40,7 +40,11 @@ WRITERS = {
 IN_DEMO = {"dataset": "data", "model": "model", "run": "run"}
 """Kind of a folder → where a demo holds one."""
 _LISTED = {
-    "dataset": ("manifest.json", "place.toml", "dictionary.md", "dictionary.zh-CN.md"),
+    "dataset": (
+        *("manifest.json", "place.toml", "dictionary.md", "dictionary.zh-CN.md"),
+        *(f"intake/{name}" for name in ("mapping.toml", "account.json", "index.html")),
+        *(f"intake/{name}.csv" for name in ("rejected", "duplicates", "cells")),
+    ),
     "model": ("manifest.json",),
 }
 """Kinds whose manifest lists files in a form of its own → the files that are theirs beside those."""

@@ -190,5 +190,6 @@ def _world(checks: Checks, data: Dataset, model: Location, day: date, seed: int,
         if trained > day.isoformat():
             raise ValueError(f"the model was trained as of {trained} and has seen what it would predict")
         scores = loaded.score(data, day.isoformat(), threads=threads)
-    room = dict(zip(data["agencies"]["agency"].astype(str), data["agencies"]["capacity"], strict=True))
+    known = data["agencies"].dropna(subset="capacity")  # one whose capacity is not known has room for all
+    room = dict(zip(known["agency"].astype(str), known["capacity"], strict=True))
     return world_from_scores(table_of(data, scores, day.isoformat()), day, capacity=room, seed=seed)

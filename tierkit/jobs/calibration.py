@@ -128,7 +128,7 @@ def calibrate(
                 meant, rows, shares=shares, risk_cutoffs=risk_cutoffs, worst=worst, also=more, place=where,
                 as_of=day, called=first.name, name=name,
             )  # fmt: skip
-        _write(done, target, _baseline(policy, target))
+        _write(done, target, _baseline(policy, target), policy)
     return CalibratedPolicy(str(out), replaced, done)
 
 
@@ -145,8 +145,12 @@ def _baseline(policy: str | os.PathLike[str], target: Path) -> str:
     return Path(os.path.relpath(Path(named).resolve(), target.resolve().parent)).as_posix()
 
 
-def _write(done: CutoffCalibration, target: Path, baseline: str) -> None:
-    text = done.to_toml(baseline)
+def _write(done: CutoffCalibration, target: Path, baseline: str, policy: str | os.PathLike[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PolicyWarning)  # they were told of the policy itself
+        text = done.to_toml(
+            baseline, Policy.load(Path(policy)) if Path(policy).is_file() else Policy.load(str(policy))
+        )
     with replacing(target) as draft:
         draft.write_text(f"{_HEAD}{_digest(text)}\n{text}", "utf-8")
         with warnings.catch_warnings():

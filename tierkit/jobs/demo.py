@@ -41,6 +41,7 @@ from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, Dataset, validate, write_dataset
 from tierkit.records.files import sha256
 from tierkit.records.parquet import write_sealed
+from tierkit.records.validation import errors_of
 from tierkit.scores.model import Model
 from tierkit.scores.model_folder import MANIFEST
 from tierkit.scores.train import train
@@ -191,7 +192,7 @@ def _made(
         enterprises, seed, horizon_weeks=FIVE_YEARS, threads=threads, progress=partial(progress, "records")
     )
     write_dataset(data, folder / "data")
-    problems = validate(folder / "data")
+    problems = errors_of(validate(folder / "data"))
     if problems:
         raise DataError(problems)
     clock.done("records")

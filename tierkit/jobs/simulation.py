@@ -31,6 +31,7 @@ from tierkit.policy.tiers import assign, by_risk_alone
 from tierkit.policy.tiers import listed as on_lists
 from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset, read_dataset
+from tierkit.records.unknown import begun
 from tierkit.report import RunReport, floor_checks, index
 from tierkit.scores.basis import credit_basis
 from tierkit.scores.manifest import stated_credit
@@ -356,7 +357,7 @@ def tiers_under(scores: pd.DataFrame, policies: Iterable[Policy], data: Dataset)
 def supervised(data: Dataset) -> pd.DataFrame:
     """Return the obligations that are open on the day to which the records reach."""
     day, rows = pd.Timestamp(data.manifest["as_of"]), data["obligations"]
-    return rows[(rows["valid_from"] < day) & ~(rows["valid_to"] <= day)]
+    return rows[begun(rows["valid_from"], day) & ~(rows["valid_to"] <= day)]
 
 
 def _with_lists(

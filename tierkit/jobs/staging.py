@@ -292,4 +292,10 @@ def _declared(chunk: Any, table: Table) -> Any:
     """Return rows that keep the contract in the declared types."""
     cells = check_rows(chunk, table).cells
     schema = table.arrow_schema
-    return pa.table([pc.cast(cells[field.name].array, field.type) for field in schema], schema=schema)
+    columns = [  # one that a file need not have, and has not, is empty
+        pc.cast(cells[field.name].array, field.type)
+        if field.name in cells
+        else pa.nulls(chunk.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)

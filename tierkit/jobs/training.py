@@ -14,6 +14,7 @@ from tierkit.jobs.checks import Checks, Location
 from tierkit.policy import Policy
 from tierkit.progress import Progress, quiet
 from tierkit.records import DataError, place_of, validate
+from tierkit.records.validation import errors_of
 from tierkit.scores.baselines import FEW_EVENTS, ahead
 from tierkit.scores.basis import credit_basis
 from tierkit.scores.fitting import LEVELS, Level
@@ -173,7 +174,7 @@ def train(
         checks.settle()
         table = checks.points("credit_table", credit_table, place_of(source), structure)
         checks.settle()
-        problems = validate(source)
+        problems = errors_of(validate(source))
         if problems:
             raise DataError(problems)
         with checks.blame("data", "Give more records, or an earlier or later date."):

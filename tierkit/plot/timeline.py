@@ -81,7 +81,7 @@ def timeline(records: pd.DataFrame, as_of: date | str, *, lang: str = "en") -> A
         used = _events(ax, shown, end)
         for y, name in enumerate(lanes, start=len(shown)):
             used |= _lane(ax, y, name, records[records["table"] == name], end)
-        first = min(records["happened_on"].min(), end - pd.Timedelta(days=365))
+        first = min(records["happened_on"].fillna(records["known_on"]).min(), end - pd.Timedelta(days=365))
         room = (end - first) * 0.02
         ax.set_xlim(_at(first - room), _at(end + room))
         ax.set_ylim(len(labels) - 0.4, -0.7)
@@ -124,7 +124,8 @@ def _events(ax: Axes, events: pd.DataFrame, end: pd.Timestamp) -> set[str]:
     used = set()
     for y, (_, row) in enumerate(events.iterrows()):
         state, until = _state(row, end)
-        happened, known = _at(row["happened_on"]), _at(row["known_on"])
+        known = _at(row["known_on"])
+        happened = known if pd.isna(row["happened_on"]) else _at(row["happened_on"])
         ax.hlines(y, happened, known, color=_STATES[state], linewidth=1.2, linestyle=(0, (1, 1.5)))
         ax.hlines(y, known, _at(until), color=_STATES[state], linewidth=5.5)
         ax.plot([happened], [y], "|", color=_STATES[state], markersize=9)

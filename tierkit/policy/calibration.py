@@ -160,7 +160,7 @@ class CutoffCalibration(Result):
         share, target = texts.percent(one.share, 1), texts.percent(one.target, 1)
         return texts.text("cutoffs.for", lang, level=kind, share=share, target=target)
 
-    def to_toml(self, baseline: str | None = None) -> str:
+    def to_toml(self, baseline: str | None = None, held: Policy | None = None) -> str:
         """Return the policy as a file that holds only what differs from its baseline.
 
         Parameters
@@ -168,6 +168,9 @@ class CutoffCalibration(Result):
         baseline : str, optional
             What the file calls its baseline: a preset's name, or a path relative to the file; the name of the
             baseline if not given.
+        held : Policy, optional
+            What is found under that name, if not the baseline itself: a policy by risk alone is in no file,
+            so that its own values have to stand in this one.
 
         Examples
         --------
@@ -177,7 +180,7 @@ class CutoffCalibration(Result):
         >>> print(calibrate("jiading-2025", scores, name="mine").to_toml().splitlines()[6])
         baseline = "jiading-2025"
         """
-        old = self.baseline.parameters
+        old = (held or self.baseline).parameters
         kept = [(path, one) for path, one in self.policy.parameters.items() if old[path] != one]
         # A file says nothing of place and overlays if they are its baseline's, which it takes from there.
         meta = replace(self.policy.meta, place=SHANGHAI, overlays=())

@@ -34,8 +34,8 @@ _NOT_FINITE = ("nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity
 class Fault(NamedTuple):
     """Rows of one column that break one rule.
 
-    It is ``lost`` if the declared type cannot hold their values, and ``unread`` if nothing reads what is
-    wrong, so that the row can be used as it is.
+    It is ``lost`` if the declared type cannot hold their values, ``unread`` if nothing reads what is wrong,
+    so that the row can be used as it is, and a ``warning`` if it may be right.
     """
 
     rows: Mask
@@ -43,6 +43,7 @@ class Fault(NamedTuple):
     remedy: str
     lost: bool = False
     unread: bool = False
+    warning: bool = False
 
 
 class Cells(NamedTuple):

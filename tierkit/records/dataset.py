@@ -17,7 +17,33 @@ from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import Rows, cell_problems, check_rows
 from tierkit.records.tables import TABLES, tables_of
 
-__all__ = ["Dataset", "Tables", "arrow_table", "conform", "empty", "frame_of", "place_stated"]
+__all__ = [
+    "Dataset",
+    "MissingTableError",
+    "Tables",
+    "arrow_table",
+    "conform",
+    "empty",
+    "frame_of",
+    "place_stated",
+]
+
+
+class MissingTableError(KeyError, InputError):
+    """A table of the contract that a dataset does not have, and something asks for.
+
+    Parameters
+    ----------
+    table : str
+    """
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
+
+    def __str__(self) -> str:
+        """Say which table is missing, and what to do."""
+        return f"The dataset has no table '{self.table}', which this needs. Add it."
 
 
 class Dataset(Mapping[str, pd.DataFrame]):
@@ -65,6 +91,8 @@ class Dataset(Mapping[str, pd.DataFrame]):
         try:
             return self._tables[name]
         except KeyError:
+            if name in TABLES:
+                raise MissingTableError(name) from None
             raise KeyError(f"{name!r} is no table{did_you_mean(name, self._tables)}") from None
 
     def _ipython_key_completions_(self) -> list[str]:
@@ -93,6 +121,28 @@ class Dataset(Mapping[str, pd.DataFrame]):
         """The day up to which there are records, if the manifest says."""
         value = self._manifest.get("as_of")
         return None if value is None else date.fromisoformat(str(value))
+
+    def abilities(self, as_of: date | str | None = None) -> Any:
+        """Return what can be done with these records, and what is missing for the rest.
+
+        Parameters
+        ----------
+        as_of : date, optional
+            The day as of which models would be trained; the end of the records if absent.
+
+        Returns
+        -------
+        tierkit.evaluate.Abilities
+
+        Examples
+        --------
+        >>> from tierkit.records import read_dataset
+        >>> read_dataset("data/synthetic").abilities().of("risk").verdict
+        'yes'
+        """
+        import tierkit  # the front door, which finds what this room may not know
+
+        return tierkit.evaluate.abilities(self, as_of)
 
     def where(self, ids: Iterable[str] | None = None, **columns: Any) -> "Dataset":
         """Return the records of some enterprises, chosen by id or by columns of their table.
@@ -334,8 +384,18 @@ def frame_of(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.RangeIndex(rows.size))
 
 
-def arrow_table(frame: pd.DataFrame, table: str, place: Place = SHANGHAI) -> Any:
+def arrow_table(
+    frame: pd.DataFrame,
+    table: str,
+    place: Place = SHANGHAI,
+    as_of: date | None = None,
+    *,
+    whole: bool = False,
+) -> Any:
     """Return the frame, conformed, as an Arrow table with the types of a file.
+
+    With ``whole``, cells must keep their declaration in all, as a reader asks: ranges, forms and days, none
+    of which may lie after ``as_of``.
 
     Raises
     ------
@@ -343,17 +403,17 @@ def arrow_table(frame: pd.DataFrame, table: str, place: Place = SHANGHAI) -> Any
         As `conform` does.
     """
     spec = tables_of(place)[table]
-    cells = _cast(frame, spec).cells
+    cells = _cast(frame, spec, as_of, whole=whole).cells
     schema = pa.schema([(name, spec.columns[name].arrow_type) for name in cells])
     return pa.table([pc.cast(cells[field.name].array, field.type) for field in schema], schema=schema)
 
 
-def _cast(frame: pd.DataFrame, spec: Table) -> Rows:
+def _cast(frame: pd.DataFrame, spec: Table, as_of: date | None = None, *, whole: bool = False) -> Rows:
     absent = [c for c in spec if c.nullable and c.required and c.name not in frame.columns]
     if absent:
         frame = frame.assign(**{c.name: pd.Series(None, index=frame.index, dtype=c.dtype) for c in absent})
-    rows = check_rows(frame, spec)
-    problems = cell_problems(rows, lost_only=True)
+    rows = check_rows(frame, spec, as_of)
+    problems = cell_problems(rows, lost_only=not whole)
     if problems:
         raise DataError(problems)
     return rows

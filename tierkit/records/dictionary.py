@@ -7,6 +7,7 @@ from tierkit.records.cells import EARLIEST, LATEST
 from tierkit.records.columns import KINDS, Column, Table
 from tierkit.records.label import Label
 from tierkit.records.places import SHANGHAI, Place
+from tierkit.records.relations import relations_table
 from tierkit.records.tables import tables_of
 
 __all__ = ["data_dictionary"]
@@ -14,6 +15,7 @@ __all__ = ["data_dictionary"]
 
 UNITS = {
     "10k CNY": Label("万元", "10k CNY"),
+    "CNY": Label("元", "CNY"),
     "0 = compliant": Label("0 为合规", "0 = compliant"),
     "1 = low": Label("1 为低", "1 = low"),
     "SD": Label("标准差", "SD"),
@@ -46,6 +48,7 @@ class _Words:
     above: str
     entries: str
     dated: str
+    relations: str
     levels: str
     level_head: tuple[str, ...]
     stop: str
@@ -78,6 +81,7 @@ that a spreadsheet would take for a formula or a number; reading takes it away a
         above="above {low} to {high}",
         entries="entries: {levels}",
         dated="no [`event_kind`](#event_kind), which has a day and is a row of `credit_events`",
+        relations="Relations",
         levels="Levels",
         level_head=("id", "English", "Chinese"),
         stop=" ",
@@ -108,6 +112,7 @@ CSV 为带字节顺序标记的 UTF-8，列表以 `|` 相连；
         above="大于 {low} 至 {high}",
         entries="各项取自 {levels}",
         dated="不得写入 [`event_kind`](#event_kind)；该类信息应按日期记入 `credit_events`",
+        relations="关系",
         levels="取值",
         level_head=("代码", "中文", "英文"),
         stop="",
@@ -128,7 +133,7 @@ def data_dictionary(lang: str = "en", place: Place = SHANGHAI) -> str:
     Returns
     -------
     str
-        A page with one section a table and one for the levels.
+        A page with one section a table, one for what `validate` tells of relations and one for the levels.
 
     Raises
     ------
@@ -149,6 +154,7 @@ def data_dictionary(lang: str = "en", place: Place = SHANGHAI) -> str:
         plain = label.replace(" ", "_") == table.name
         lines += [f"## {table.name}" + f" · {label}" * (not plain), "", _about(table, words, lang), ""]
         lines += [*_grid(words.head, (_cells(column, words, lang) for column in table)), ""]
+    lines += [f"## {words.relations}", "", relations_table(lang), ""]
     lines += [f"## {words.levels}", ""]
     for name, levels in place.levels.items():
         order = (0, 1) if lang == "zh" else (1, 0)

@@ -33,6 +33,7 @@ from tierkit.records.tables import SCHEMA_VERSION, TABLES, tables_of
 __all__ = [
     "MANIFEST",
     "Folder",
+    "manifest_text",
     "open_folder",
     "place_of",
     "read_dataset",
@@ -162,8 +163,15 @@ def unreadable(table: Table, path: Path, error: UnreadableError) -> Problem:
     return Problem(table.name, "", 0, (), message, error.remedy or again)
 
 
-def open_folder(folder: str | os.PathLike[str]) -> Folder:
-    """List the tables of a folder and read its manifest; problems are returned, not raised."""
+def open_folder(folder: str | os.PathLike[str], stated: Mapping[str, Any] | None = None) -> Folder:
+    """List the tables of a folder and read its manifest; problems are returned, not raised.
+
+    Parameters
+    ----------
+    folder : path
+    stated : mapping, optional
+        What to take for its manifest, whatever it has.
+    """
     root = Path(folder)
     if not root.is_dir():
         missing = Problem("", "", 0, (), f"{root} is not a folder", "Give the folder that holds the tables")
@@ -185,7 +193,7 @@ def open_folder(folder: str | os.PathLike[str]) -> Folder:
             problems.append(Problem(name, "", 0, (), message, "Keep one of them"))
         else:
             files[name] = path
-    manifest, wrong = _read_manifest(root / MANIFEST)
+    manifest, wrong = _read_manifest(root / MANIFEST) if stated is None else (dict(stated), [])
     for name, entry in manifest.get("tables", {}).items():
         if name not in files:
             remedy = "Restore the file, or make the dataset again"
@@ -308,7 +316,8 @@ def write_dataset(dataset: Dataset, folder: str | os.PathLike[str], format: str 
     Raises
     ------
     DataError
-        If a table is not declared or does not conform; nothing is written then.
+        If a table is not declared or does not conform, or a cell is one that `read_dataset` refuses; all are
+        listed, and nothing is written then.
     ValueError
         If there is no such format, another run is writing the folder, or it holds what is not to be replaced.
 
@@ -336,27 +345,40 @@ def write_tables(dataset: Dataset, folder: Path, format: str = "parquet") -> Non
     Raises
     ------
     DataError
-        If a table is not declared or does not conform.
+        If a table is not declared or does not conform, or a cell is one that `read_dataset` refuses.
     """
     unknown = [name for name in dataset if name not in TABLES]
     if unknown:
         remedy = f"Leave it out; the tables are {', '.join(TABLES)}"
         raise DataError(Problem(name, "", 0, (), "is not a declared table", remedy) for name in unknown)
     listed: dict[str, Any] = {}
+    problems: list[Problem] = []
     for name in TABLES:
         if name in dataset:
             path = folder / f"{name}.{format}"
-            data = arrow_table(dataset[name], name, dataset.place)
+            try:
+                data = arrow_table(dataset[name], name, dataset.place, dataset.as_of, whole=True)
+            except DataError as error:
+                problems += error.problems
+            if problems:
+                continue
             save_file(data, TABLES[name], path, format)
             flush(path)
             listed[name] = {"file": path.name, "rows": data.num_rows, "sha256": sha256(path)}
-    head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
-    rest = {key: value for key, value in dataset.manifest.items() if key not in (*head, "tables")}
-    rest["place"] = dataset.place.stated()
+    if problems:
+        raise DataError(problems)
     if not dataset.place.bundled:
         (folder / PLACE_FILE).write_text(dataset.place.to_toml(), encoding="utf-8")
-    text = json.dumps({**head, **rest, "tables": listed}, ensure_ascii=False, indent=2)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    text = manifest_text(dataset.manifest, dataset.place, listed)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def manifest_text(stated: Mapping[str, Any], place: Place, listed: Mapping[str, Any]) -> str:
+    """Return a manifest as JSON: what is stated of the whole, its place, and its tables with their hashes."""
+    head = {"tierkit": __version__, "schema": SCHEMA_VERSION}
+    rest = {key: value for key, value in stated.items() if key not in (*head, "tables")}
+    told = {**head, **rest, "place": place.stated(), "tables": listed}
+    return json.dumps(told, ensure_ascii=False, indent=2) + "\n"
 
 
 def missing_tables(there: Iterable[str], needed: Iterable[str]) -> list[Problem]:

@@ -9,7 +9,7 @@ when is taken from the schema, and from nowhere else: `known_sql` is the one rul
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from pathlib import Path
@@ -20,13 +20,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tierkit.bounds import UnreadableError
 from tierkit.records.columns import Column, Table
-from tierkit.records.dataset import Dataset, Tables, arrow_table, empty, frame_of
-from tierkit.records.folder import Folder, open_folder, place_of, unreadable
+from tierkit.records.dataset import Dataset, Tables, frame_of
+from tierkit.records.folder import Folder, place_of
 from tierkit.records.gate import InputError, day_of, days_of, ids_of, source_of
-from tierkit.records.parquet import is_sound_inside, literal_path, parquet_schemas, parts
-from tierkit.records.places import Place
+from tierkit.records.opening import TIMED, VIEWED, Source, arrow, is_declared, raw_sql, sources
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.rows import check_rows
 from tierkit.records.tables import TABLES, tables_of
@@ -44,19 +42,10 @@ __all__ = [
     "opened",
 ]
 
-Source: TypeAlias = Dataset | Mapping[str, Any] | str | os.PathLike[str]
-"""What can be opened: a dataset in memory, frames or Parquet files by table name, or a folder."""
-
 About: TypeAlias = Iterable[str] | pd.DataFrame | None
 """Whom a view is asked about: ids, everybody if None, or pairs of ``enterprise_id`` and ``as_of``."""
 
 _T = TypeVar("_T")
-
-TIMED = ("enterprises", "obligations", "inspections", "credit_events", "complaints", "signals")
-"""Tables of records of an enterprise that features may use."""
-
-_VIEWED = (*TIMED, "tiers")
-"""Tables that have a view: these, and the past tiers."""
 
 COMPLAINANT_DAYS = 365
 """Days before the date over which a complainant's complaints in the whole city are counted."""
@@ -75,6 +64,8 @@ def _cell(table: Table, column: Column) -> str:
 
 def known_sql(table: str) -> str:
     """Return the query of a view: the rows of a table known before the date of each row of ``asked``.
+
+    A row whose day may be unknown, and is, counts as known before every date.
 
     Parameters
     ----------
@@ -102,10 +93,11 @@ def known_sql(table: str) -> str:
     if since is None:
         raise ValueError(f"The rows of '{table}' carry no date from which they are known.")
     cells = ", ".join(_cell(spec, column) for column in spec)
+    ever = f' OR t."{since}" IS NULL' if spec.columns[since].nullable else ""
     return (
         f'SELECT a."row", a.as_of, {cells}\n'
         f"FROM asked a JOIN raw_{table} t ON t.enterprise_id = a.enterprise_id\n"
-        f'WHERE t."{since}" < a.as_of'
+        f'WHERE t."{since}" < a.as_of{ever}'
     )
 
 
@@ -148,7 +140,7 @@ class Known:
         import duckdb  # takes as long to load as all the rest of this room
 
         self.source, self.threads, self._day = source, threads, as_of
-        self._tables, self._folder = _sources(source)
+        self._tables, self._folder = sources(source)
         recorded = source if isinstance(source, Dataset) else self._folder
         self.until: date | None = None if recorded is None else recorded.as_of
         self.place = place_of(source)
@@ -267,7 +259,7 @@ class Known:
                 self._base.unregister("asked")
             self._base.register("asked", asked)
             self._named.add("asked")
-            for name in _VIEWED:  # a table is opened when a query first names it
+            for name in VIEWED:  # a table is opened when a query first names it
                 if f"known_{name}" in sql or f"raw_{name}" in sql:
                     self._name(name)
             return fetch(self._base)
@@ -303,9 +295,9 @@ class Known:
             else:
                 source = folder.read(folder.tables[table])
         if isinstance(source, Path):
-            self._base.execute(f"CREATE TEMP VIEW raw_{table} AS {_raw_sql(source, TABLES[table])}")
+            self._base.execute(f"CREATE TEMP VIEW raw_{table} AS {raw_sql(source, TABLES[table])}")
         else:
-            self._base.register(f"raw_{table}", _arrow(source, table, self.place))
+            self._base.register(f"raw_{table}", arrow(source, table, self.place))
         if table == "complaints":
             self._base.execute(_COMPLAINANTS)
             self._base.execute(_COMPLAINTS.format(known=known_sql(table)))
@@ -390,67 +382,3 @@ def check_recorded(as_of: date, until: date | None) -> None:
     if until is not None and as_of > until:
         message = f"no records reach to {as_of}: they end on {until}"
         raise DataError([Problem("", "as_of", 0, (), message, f"Give a date up to {until}.")])
-
-
-def _raw_sql(path: Path, table: Table) -> str:
-    """Return the query of a table as it lies, in which what is empty is NULL: Parquet may hold NaN.
-
-    Infinite numbers were refused before. DuckDB takes ``isnan`` for false where statistics name no NaN. It
-    takes a path for a pattern, and ``sector=food`` in it for the values of a column, unless told otherwise.
-    """
-    literal = [literal_path(part).replace("'", "''") for part in parts(path)]
-    files = ", ".join(f"'{one}'" for one in literal)
-    columns = ", ".join(
-        f'CASE WHEN isfinite("{one.name}") THEN "{one.name}" END AS "{one.name}"'
-        if one.kind == "float"
-        else f'"{one.name}"'
-        for one in table
-    )
-    return f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
-
-
-def _sources(data: Source) -> tuple[dict[str, Any], Folder | None]:
-    """Return each table that has a view as a file or a frame, and the folder that they are from.
-
-    A table that is absent is empty.
-    """
-    if isinstance(data, Mapping):
-        return {name: data[name] for name in _VIEWED if name in data}, None
-    folder = open_folder(data)
-    problems: Iterable[Problem] = [
-        p for p in folder.problems if p.table in ("", "manifest.json", "place.toml", *TIMED)
-    ]
-    if "enterprises" not in folder.files:
-        remedy = "Give a folder that holds at least this table."
-        problems = [*problems, Problem("enterprises", "", 0, (), "is missing", remedy)]
-    if problems:
-        raise DataError(problems)
-    return {name: folder.files[name] for name in _VIEWED if name in folder.files}, folder
-
-
-def is_declared(path: Path, table: Table, base: Any) -> bool:
-    """Return whether a file, or each part of a folder, is sound Parquet in the declared types.
-
-    ``base`` is a connection of DuckDB's.
-    """
-    if path.suffix != ".parquet" and not path.is_dir():
-        return False
-    try:
-        found = parquet_schemas(path)
-    except UnreadableError as error:
-        raise DataError([unreadable(table, path, error)]) from error
-    typed = all(
-        schema.names.count(one.name) == 1 and _stored(schema.field(one.name).type) == _stored(one.arrow_type)
-        for schema in found
-        for one in table
-    )
-    return typed and is_sound_inside(path, base)
-
-
-def _stored(kind: Any) -> Any:
-    """Return the type as which Parquet stores one: it has one kind of text, however long."""
-    return pa.string() if pa.types.is_large_string(kind) else kind
-
-
-def _arrow(frame: Any, table: str, place: Place) -> Any:
-    return arrow_table(empty(table, place) if frame is None else frame, table, place)

@@ -34,6 +34,7 @@ class Target(NamedTuple):
     key: Any  # the values of a key of one column, as an Arrow array
     codes: NDArray[np.int64] | None  # an integer for each key, if other tables can make the same
     registered_on: Any  # the registration of enterprises, as an Arrow array
+    closed_on: Any = None  # their end
 
 
 def linked_columns(table: Table) -> set[str]:
@@ -62,7 +63,7 @@ class Links:
 
     def faults(self) -> Iterator[tuple[tuple[str, ...], Fault]]:
         """Yield the faults, each with the columns that it concerns."""
-        codes = {name: self._codes(name) for name in self.cells}
+        codes = {name: self._codes(name) for name in self.cells if name in linked_columns(self.table)}
         if codes.keys() >= set(self.table.key):
             keys = _combine([codes[name] for name in self.table.key])
             again = pd.Series(keys).duplicated().to_numpy() & (keys >= 0)
@@ -85,7 +86,16 @@ class Links:
         codes = [self._codes(name) for name in key if name in self.cells]
         shared = len(codes) == len(key) and all(c.shared for c in codes)
         single = self.cells.get(key[0]) if len(key) == 1 else None
-        return Target(single, _combine(codes) if shared else None, self.cells.get("registered_on"))
+        return Target(
+            single, _combine(codes) if shared else None, *map(self.cells.get, ("registered_on", "closed_on"))
+        )
+
+    def of_enterprise(self, values: Any) -> Any:
+        """Return for each row the value of its enterprise, given the values by enterprise; None if none."""
+        if values is None:
+            return None
+        places = self._codes("enterprise_id").places
+        return values.take(pa.array(places, mask=places < 0))
 
     def _codes(self, name: str) -> Codes:
         values = self.cells[name]
@@ -113,8 +123,7 @@ class Links:
         registry, day = self.targets.get("enterprises"), self.table.happens_on
         if registry is None or registry.registered_on is None or not {day, "enterprise_id"} <= codes.keys():
             return
-        places = codes["enterprise_id"].places
-        registered = registry.registered_on.take(pa.array(places, mask=places < 0))
+        registered = self.of_enterprise(registry.registered_on)
         early = _mask(pc.less(self.cells[day], registered))
         message = "lies before the registration of the enterprise"
         yield (day, "enterprise_id"), Fault(early, message, "Correct the one date or the other")

@@ -32,6 +32,8 @@ class Problem:
         What is wrong.
     remedy : str
         What to do.
+    warning : bool
+        Whether it may be right, so that nothing is stopped by it.
     """
 
     table: str
@@ -40,6 +42,7 @@ class Problem:
     examples: tuple[str, ...]
     message: str
     remedy: str
+    warning: bool = False
 
     def __str__(self) -> str:
         """Put the problem into one line."""
@@ -47,7 +50,10 @@ class Problem:
         count = f"{self.rows:,} row{'s' * (self.rows != 1)}" if self.rows else ""
         seen = "; ".join(self.examples)
         detail = ", ".join(part for part in (count, seen) if part)
-        return f"{place}{': ' * bool(place)}{self.message}{f' ({detail})' * bool(detail)}. {self.remedy}"
+        grave = "warning: " * self.warning
+        return (
+            f"{grave}{place}{': ' * bool(place)}{self.message}{f' ({detail})' * bool(detail)}. {self.remedy}"
+        )
 
 
 class DataError(ValueError):
@@ -66,7 +72,7 @@ class DataError(ValueError):
 
 
 def problems_table(problems: Iterable[Problem]) -> pd.DataFrame:
-    """Return the problems as a frame, one a row.
+    """Return the problems as a frame, one a row; a column says which are warnings, where any is.
 
     Examples
     --------
@@ -78,6 +84,7 @@ def problems_table(problems: Iterable[Problem]) -> pd.DataFrame:
 
     columns = [field.name for field in fields(Problem)]
     frame = pd.DataFrame([astuple(problem) for problem in problems], columns=columns)
+    frame = frame if frame["warning"].any() else frame.drop(columns="warning")
     return frame.assign(examples=["; ".join(examples) for examples in frame["examples"]])
 
 

@@ -113,7 +113,7 @@ def describe(
         shown = [_shown(cells[name][row]) for name in columns]
         rest = [f"{name} {text}" for name, text in zip(columns[1:], shown[1:], strict=True)]
         examples.append(f"row {before + row + 1}: {', '.join([shown[0], *rest])}")
-    return Problem(table, columns[0], len(where), tuple(examples), fault.message, fault.remedy)
+    return Problem(table, columns[0], len(where), tuple(examples), fault.message, fault.remedy, fault.warning)
 
 
 def cell_problems(rows: Rows, lost_only: bool = False, before: int = 0) -> list[Problem]:

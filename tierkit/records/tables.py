@@ -6,7 +6,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from tierkit.records.columns import Column, Reference, Table
+from tierkit.records.columns import Column, Kind, Reference, Table
 from tierkit.records.credit_events import EVENT_KINDS, UNINSPECTED_KINDS
 from tierkit.records.label import Label
 from tierkit.records.places import SHANGHAI, Place
@@ -34,6 +34,14 @@ def _item_class(known_from: str | None) -> Column:
     return Column("item_class", "level", "事项类别", "item class", known_from, levels="item_class")
 
 
+_MONEY: Mapping[str, Any] = MappingProxyType({"unit": "CNY", "low": 0, "high": 1e13})
+
+
+def _also(name: str, kind: Kind, zh: str, en: str, known_from: str, **rest: Any) -> Column:
+    """Return a column that a source may have: a file need not have it, and it is missing then."""
+    return Column(name, kind, zh, en, known_from, nullable=True, required=False, **rest)
+
+
 _TO_ENTERPRISE = Reference(("enterprise_id",), "enterprises")
 _TO_AGENCY = Reference(("agency",), "agencies")
 _OBLIGATION = ("enterprise_id", "agency", "item_class")
@@ -47,8 +55,8 @@ def _enterprises() -> Table:
         [
             _enterprise(k, credit_code=True),
             Column("name", "text", "名称", "name", k),
-            Column("district", "level", "所在区", "district", k, levels="district"),
-            Column("town", "text", "街镇", "town or sub-district", k),
+            Column("district", "level", "所在区", "district", k, levels="district", nullable=True),
+            Column("town", "text", "街镇", "town or sub-district", k, nullable=True),
             Column("park", "text", "园区", "industrial park", k, nullable=True),
             Column(
                 "industry_section",
@@ -57,13 +65,23 @@ def _enterprises() -> Table:
                 "industry section",
                 k,
                 levels="industry_section",
+                nullable=True,
                 **gb,
             ),
-            Column("industry_division", "id", "行业大类", "industry division", k, pattern="^[0-9]{2}$", **gb),
+            Column(
+                "industry_division",
+                "id",
+                "行业大类",
+                "industry division",
+                k,
+                pattern="^[0-9]{2}$",
+                nullable=True,
+                **gb,
+            ),
             Column("sector", "level", "监管领域", "supervision sector", k, levels="sector"),
-            Column("ownership", "level", "所有制", "ownership", k, levels="ownership"),
-            Column("size", "level", "规模", "size", k, levels="size"),
-            Column("registered_on", "date", "登记日期", "registered on", k),
+            Column("ownership", "level", "所有制", "ownership", k, levels="ownership", nullable=True),
+            Column("size", "level", "规模", "size", k, levels="size", nullable=True),
+            Column("registered_on", "date", "登记日期", "registered on", k, nullable=True),
             Column(
                 "registered_capital",
                 "float",
@@ -71,12 +89,31 @@ def _enterprises() -> Table:
                 "registered capital",
                 k,
                 unit="10k CNY",
+                nullable=True,
                 low=0,
                 high=1e9,
             ),
-            Column("employees", "int", "从业人数", "employees", k, unit="persons", low=0, high=5e6, bits=32),
-            Column("tags", "texts", "特色标签", "tags", k, dated=EVENT_KINDS),
-            Column("commitment", "flag", "告知承诺许可", "holds a permit by notification and commitment", k),
+            Column(
+                "employees",
+                "int",
+                "从业人数",
+                "employees",
+                k,
+                unit="persons",
+                nullable=True,
+                low=0,
+                high=5e6,
+                bits=32,
+            ),
+            Column("tags", "texts", "特色标签", "tags", k, nullable=True, dated=EVENT_KINDS),
+            Column(
+                "commitment",
+                "flag",
+                "告知承诺许可",
+                "holds a permit by notification and commitment",
+                k,
+                nullable=True,
+            ),
             Column("closed_on", "date", "注销日期", "closed on", "closed_on", nullable=True),
         ],
         zh="经营主体",
@@ -96,9 +133,19 @@ def _agencies() -> Table:
             Column("name_en", "text", "英文名称", "English name"),
             Column("level", "level", "层级", "level of government", levels="agency_level"),
             Column("core", "flag", "九大重点领域", "one of the nine core agencies"),
-            Column("capacity", "int", "检查能力", "capacity", unit="inspections/week", low=0, high=1e9),
+            Column(
+                "capacity",
+                "int",
+                "检查能力",
+                "capacity",
+                unit="inspections/week",
+                nullable=True,
+                low=0,
+                high=1e9,
+            ),
         ],
         zh="执法部门",
+        required=False,
         en="agencies",
         row=Label("一个执法部门", "an agency"),
         key=("agency",),
@@ -120,15 +167,17 @@ def _items() -> Table:
                 "检查用时",
                 "time one check takes",
                 unit="minutes",
+                nullable=True,
                 low=1,
                 high=10080,
                 bits=32,
             ),
-            Column("offsite", "flag", "可非现场检查", "can be checked off site"),
+            Column("offsite", "flag", "可非现场检查", "can be checked off site", nullable=True),
             Column("sectors", "texts", "适用领域（空为全部）", "sectors (empty: all)", levels="sector"),
-            Column("legal_basis", "text", "法律依据", "legal basis"),
+            Column("legal_basis", "text", "法律依据", "legal basis", nullable=True),
         ],
         zh="检查事项",
+        required=False,
         en="items",
         row=Label("一个检查事项", "an inspection item"),
         key=("item",),
@@ -145,10 +194,11 @@ def _obligations() -> Table:
             _agency(k),
             _item_class(k),
             Column("item", "id", "检查事项", "inspection item", k),
-            Column("valid_from", "date", "起始日期", "valid from", k, future=True),
+            Column("valid_from", "date", "起始日期", "valid from", k, nullable=True, future=True),
             Column("valid_to", "date", "终止日期", "valid to", "valid_to", nullable=True, future=True),
         ],
         zh="监管关系",
+        required=False,
         en="obligations",
         row=Label("经营主体 × 执法部门 × 事项类别", "an enterprise × an agency × an item class"),
         key=_OBLIGATION,
@@ -170,10 +220,18 @@ def _inspections() -> Table:
             _agency(k),
             _item_class(k),
             Column("inspected_on", "date", "检查日期", "inspected on", k),
-            Column("channel", "level", "检查方式", "channel", k, levels="channel"),
+            Column("channel", "level", "检查方式", "channel", k, levels="channel", nullable=True),
             Column("mode", "level", "检查形式", "mode", k, levels="mode"),
             Column("finding", "level", "检查发现", "finding", k, levels="finding"),
-            Column("disposition", "level", "处理结果", "disposition", "decided_on", levels="disposition"),
+            Column(
+                "disposition",
+                "level",
+                "处理结果",
+                "disposition",
+                "decided_on",
+                levels="disposition",
+                nullable=True,
+            ),
             Column("decided_on", "date", "处理决定日期", "decided on", "decided_on", nullable=True),
             Column(
                 "rating",
@@ -190,8 +248,10 @@ def _inspections() -> Table:
             Column("rated_on", "date", "评价日期", "rated on", "rated_on", nullable=True),
             Column("propensity", "float", "抽查概率", "propensity of the draw", k, **share),
             Column("served_share", "float", "执行概率", "share of draws served", k, **share),
-            Column("policy", "text", "适用方案", "policy in force", k),
-            Column("inspector", "id", "检查组", "inspector group", k),
+            Column("policy", "text", "适用方案", "policy in force", k, nullable=True),
+            Column("inspector", "id", "检查组", "inspector group", k, nullable=True),
+            _also("result", "text", "检查结果（来源原文）", "result, as the source has it", k),
+            _also("fine", "float", "罚款金额", "fine", "decided_on", **_MONEY),
         ],
         zh="行政检查",
         en="inspections",
@@ -215,7 +275,7 @@ def _credit_events() -> Table:
             _enterprise(k),
             Column("kind", "level", "事件类别", "kind of event", k, levels="event_kind"),
             Column("severity", "level", "严重程度", "severity", k, levels="severity"),
-            Column("happened_on", "date", "发生日期", "happened on", k),
+            Column("happened_on", "date", "发生日期", "happened on", k, nullable=True),
             Column("known_on", "date", "知悉日期", "known on", k),
             Column(
                 "repairable_from", "date", "最早可修复日期", "repairable from", k, nullable=True, future=True
@@ -229,8 +289,16 @@ def _credit_events() -> Table:
                 "letter_sent_on",
                 nullable=True,
             ),
+            _also("agency", "level", "作出决定的部门", "agency that decided", k, levels="agency"),
+            _also("decision_number", "text", "决定书文号", "number of the decision", k),
+            _also("penalty_kind", "text", "处罚种类", "kind of penalty", k),
+            _also("amount", "float", "金额", "amount", k, **_MONEY),
+            _also("facts", "text", "违法失信事实", "facts", k),
+            _also("legal_basis", "text", "法律依据", "legal basis", k),
+            _also("public_until", "date", "公示截止日期", "published until", k, future=True),
         ],
         zh="信用事件",
+        required=False,
         en="credit events",
         row=Label("一个信用事件", "a credit event"),
         key=("event_id",),
@@ -253,16 +321,25 @@ def _complaints() -> Table:
         [
             Column("complaint_id", "id", "投诉举报编号", "complaint", k),
             _enterprise(k),
-            _agency(k),
+            replace(_agency(k), nullable=True),
             Column("received_on", "date", "受理日期", "received on", k),
-            Column("channel", "level", "来源渠道", "complaint channel", k, levels="complaint_channel"),
-            Column("complainant", "id", "投诉人（散列）", "complainant (hash)", k),
+            Column(
+                "channel",
+                "level",
+                "来源渠道",
+                "complaint channel",
+                k,
+                levels="complaint_channel",
+                nullable=True,
+            ),
+            Column("complainant", "id", "投诉人（散列）", "complainant (hash)", k, nullable=True),
             Column("substantiated", "flag", "是否属实", "substantiated", "substantiated_on", nullable=True),
             Column(
                 "substantiated_on", "date", "核实日期", "substantiated on", "substantiated_on", nullable=True
             ),
         ],
         zh="投诉举报",
+        required=False,
         en="complaints",
         row=Label("一件投诉举报", "a complaint"),
         key=("complaint_id",),
@@ -286,6 +363,7 @@ def _signals() -> Table:
             Column("raised_on", "date", "发出日期", "raised on", k),
         ],
         zh="触发信号",
+        required=False,
         en="signals",
         row=Label("一起事故或一次非现场预警", "an incident or an off-site alert"),
         key=("signal_id",),

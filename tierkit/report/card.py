@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 from markupsafe import Markup
 
 from tierkit import plot, texts
+from tierkit.evaluate import Fairness
 from tierkit.evaluate.assessment import PARTS, Assessment
 from tierkit.folders import whole_file
 from tierkit.report.page import Words, figure, render
@@ -61,8 +62,9 @@ def figures(found: Assessment) -> Mapping[str, Callable[[str], Any]]:
             share=False,
             lang=lang,
         )
-    if "fairness" in results:
-        draw["fairness"] = lambda lang: plot.equal_visits(results["fairness"], "size", lang=lang)
+    group = _grouped(results["fairness"]) if "fairness" in results else None
+    if group is not None:
+        draw["fairness"] = lambda lang: plot.equal_visits(results["fairness"], group, lang=lang)
     if "stability" in results:
         draw["stability"] = lambda lang: plot.tier_stability(results["stability"], lang=lang)
     if "drift" in results:
@@ -70,6 +72,12 @@ def figures(found: Assessment) -> Mapping[str, Callable[[str], Any]]:
     if "feedback" in results:
         draw["feedback"] = lambda lang: plot.feedback(results["feedback"], lang=lang)
     return draw
+
+
+def _grouped(found: Fairness) -> str | None:
+    """Return the group that is drawn: size, or the first of which the register says something."""
+    told = found.visits[found.visits["n"] > 0]["group"].astype(str).unique().tolist()
+    return "size" if "size" in told else next(iter(told), None)
 
 
 def model_card(model: Model, found: Assessment, out: str | Path | None = None) -> str:

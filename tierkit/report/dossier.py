@@ -91,6 +91,7 @@ def dossier(
     }
     missing = [key for key, value in known.items() if not isinstance(value, list | tuple) and pd.isna(value)]
     known |= dict.fromkeys(missing)
+    unknown = words.unknown({name: known[name] for name in case.enterprise})
     known["registered_on"] = texts.plain(str(known["registered_on"] or ""), 20)
     records = case.records if case.records is not None else pd.DataFrame()
     name = texts.plain(str(known["name"] or reasons.enterprise_id), 60)
@@ -103,6 +104,7 @@ def dossier(
         kind=texts.text("dossier.title", lang),
         reasons=reasons,
         enterprise=known,
+        unknown=unknown,
         policy=policy,
         as_of=as_of,
         in_force=words.each(case.in_force),
@@ -250,7 +252,10 @@ def _named(record: Record, lang: str, place: Place) -> str:
         return record.text(lang)
     agency, item = record.record_id.split("/")
     levels = place.agencies[agency].label.text(lang), LEVELS["item_class"][item].text(lang)
-    return texts.text("dossier.obligation", lang, agency=levels[0], item=levels[1], on=record.on)
+    told = {"agency": levels[0], "item": levels[1]}
+    if not record.on:
+        return texts.text("dossier.obligation.undated", lang, **told)
+    return texts.text("dossier.obligation", lang, **told, on=record.on)
 
 
 def _certainty(case: Sheet, lang: str) -> list[str]:
@@ -355,8 +360,9 @@ def _what(row: Mapping[Any, Any], lang: str, place: Place) -> str:
         "complaints": "complaint_channel",
         "signals": "signal_kind",
     }
-    kind = LEVELS[levels[row["table"]]][row["kind"]].text(lang)
-    agency = "" if pd.isna(row["agency"]) else place.agencies[row["agency"]].label.text(lang)
+    unknown = texts.text("word.unknown", lang)
+    kind = unknown if pd.isna(row["kind"]) else LEVELS[levels[row["table"]]][row["kind"]].text(lang)
+    agency = unknown if pd.isna(row["agency"]) else place.agencies[row["agency"]].label.text(lang)
     return texts.text(f"dossier.record.{row['table']}", lang, kind=kind, agency=agency)
 
 
@@ -376,7 +382,7 @@ def _result(row: Mapping[Any, Any], lang: str) -> str:
     found = texts.text("dossier.finding.none", lang)
     if outcome != "none":
         found = texts.text("dossier.finding.some", lang, finding=LEVELS["finding"][outcome].text(lang))
-    if row["disposition"] == "none":
+    if row["disposition"] == "none" or pd.isna(row["disposition"]):
         return found
     done = LEVELS["disposition"][row["disposition"]].text(lang)
     return texts.text("dossier.disposition", lang, finding=found, done=done, on=_day(row["outcome_on"]))

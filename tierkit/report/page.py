@@ -7,7 +7,7 @@ import functools
 import hashlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from matplotlib.axes import Axes
 
 from tierkit import plot, texts
 from tierkit.plot import fonts
-from tierkit.records import SHANGHAI, Place
+from tierkit.records import SHANGHAI, TABLES, Place
 
 __all__ = ["Words", "figure", "render", "svg"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TAGS = {"zh": "zh-CN", "en": "en"}
+_TOLD = ("district", "sector", "size", "ownership", "registered_on")  # at the head of a sheet
 _LABEL = 60  # characters of a name that has no text of its own
 _SCALE = 1.12  # figures are drawn for 8 inches of paper; a screen has room for a little more
 _LONG = re.compile(r"-?\d+\.\d{4,}")
@@ -82,6 +83,16 @@ class Words:
         labels = self.place.levels[kind]
         other = texts.plain(str(level), _LABEL)
         return self.each(lambda lang: labels[str(level)].text(lang) if level in labels else other)
+
+    def unknown(self, enterprise: Mapping[str, object]) -> Markup:
+        """Return what the register does not say of an enterprise; empty where it says all."""
+        columns = TABLES["enterprises"].columns
+        gone = [columns[name].label for name in _TOLD if enterprise.get(name, "") is None]
+        if not gone:
+            return Markup("")
+        return self.text(
+            "dossier.unknown", what=lambda lang: texts.join([one.text(lang) for one in gone], lang)
+        )
 
     def policy(self, name: str) -> Markup:
         """Return a policy's short name."""

@@ -30,13 +30,14 @@ def register(known: Known, ids: Sequence[str]) -> dict[str, dict[str, str]]:
     -------
     dict
         ``enterprise_id`` → ``name``, ``district``, ``town``, ``sector``, ``size``, ``ownership`` and
-        ``registered_on``.
+        ``registered_on``; None where it is not known.
     """
     rows = known.rows("enterprises", ids)
     kept = ["name", "district", "town", "sector", "size", "ownership"]
     days = rows["registered_on"].dt.strftime("%Y-%m-%d")
     texts = rows[kept].astype("object").assign(registered_on=days)
-    return dict(zip(rows["enterprise_id"], texts.to_dict("records"), strict=True))
+    told = texts.astype("object").where(texts.notna(), None)
+    return dict(zip(rows["enterprise_id"], told.to_dict("records"), strict=True))
 
 
 def known_records(

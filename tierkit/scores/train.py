@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import platform
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -35,7 +36,7 @@ from tierkit.scores.baselines import baselines
 from tierkit.scores.ensemble import Ensemble
 from tierkit.scores.expert import CreditCard, ExpertCard, NoCredit, card_of
 from tierkit.scores.fitting import SETTINGS, Level
-from tierkit.scores.learnable import credit_rows, faults_of_risk, with_offers
+from tierkit.scores.learnable import credit_rows, faults_of_risk, fitting_scheme, with_offers
 from tierkit.scores.manifest import stated_credit
 from tierkit.scores.metrics import measures
 from tierkit.scores.model import Model
@@ -101,7 +102,8 @@ def train(
     seed : int
         Of LightGBM, and of the lot that holds enterprises out.
     scheme : {"naive", "random", "weighted"}
-        Rows and weights of the risk model; see `tierkit.scores.training_rows`.
+        Rows and weights of the risk model; see `tierkit.scores.training_rows`. Where no row carries the
+        chance of its draw, none can be weighted: the scheme that fits is taken with a warning.
     level : {"scheme", "audits"}
         What sets the level of the risk: the scheme's rows, or equal-chance audits alone; see
         `tierkit.scores.fitting`.
@@ -190,12 +192,15 @@ def _trained(
     progress("training", 0, 4)
     table = None if credit_table is None else card_of(credit_table, place, structure=structure)
     with known(data, day, threads=threads) as seen:
+        scheme, why = fitting_scheme(seen, scheme)
         rows = training_frame(seen, day, scheme)
         split = time_split(rows.rows["as_of"])
         faults = faults_of_risk(rows, split)
         found, lacks = (None, ()) if risk_alone or table else credit_rows(seen, seed)
     if lacks and chosen.credit_table is not None:
         table, lacks = _carried(chosen, place, structure), ()
+    if why:
+        warnings.warn(why, stacklevel=4)
     if faults or lacks:
         raise DataError([*faults, *(with_offers(one, given, day, out) for one in lacks)])
     snapshots = None

@@ -36,9 +36,11 @@ __all__ = [
     "Scheme",
     "Split",
     "TrainingRows",
+    "chosen_rows",
     "credit_frame",
     "hold_out",
     "lots",
+    "snapshots",
     "split_at",
     "time_split",
     "training_frame",
@@ -50,7 +52,7 @@ SCHEMES: tuple[Scheme, ...] = ("naive", "random", "weighted")
 _CHANNELS: dict[str, tuple[str, ...]] = {"random": ("random",), "weighted": ("random", "routine")}
 
 
-_HISTORY_DAYS = 182  # rows with less history before them would teach that no record means no risk
+HISTORY_DAYS = 182  # rows with less history before them would teach that no record means no risk
 _CLIP = 0.99  # quantile of a channel's weights above which they are cut off
 
 
@@ -273,37 +275,8 @@ def training_frame(
     >>> set(rows.rows["channel"]), bool(rows.rows["as_of"].max() < pd.Timestamp("2024-12-30"))
     ({'random'}, True)
     """
-    one_of(scheme, SCHEMES, "scheme")
     with opened(data, as_of, threads=threads) as known:
-        day = known.day
-        seen = known.query(
-            "SELECT enterprise_id, inspected_on AS as_of, CAST(channel AS VARCHAR) AS channel, "
-            "finding <> 'none' AS found, mode <> 'offsite' AS visited, propensity, served_share "
-            "FROM known_inspections ORDER BY inspected_on, check_code"
-        )
-        if not len(seen):
-            raise _nothing(f"has no rows before {day}", "Give records, or a later date.")
-        settled = seen["as_of"] >= seen["as_of"].min() + pd.Timedelta(days=_HISTORY_DAYS)
-        right = seen["channel"].isin(_CHANNELS.get(scheme, tuple(seen["channel"].unique())))
-        drawn = seen["propensity"].notna() & seen["served_share"].notna() if scheme == "weighted" else right
-        report: dict[str, Any] = {
-            "inspections": len(seen),
-            "off_site": int((~seen["visited"]).sum()),
-            "too_early": int((seen["visited"] & ~settled).sum()),
-            "other_channels": int((seen["visited"] & settled & ~right).sum()),
-            "without_propensity": int((seen["visited"] & settled & right & ~drawn).sum()),
-        }
-        rows = seen[seen["visited"] & settled & right & drawn].reset_index(drop=True)
-        if not len(rows):
-            left_out = {
-                "were off site": report["off_site"],
-                f"lie in the first {_HISTORY_DAYS} days of the records": report["too_early"],
-                "are of other channels": report["other_channels"],
-                "have no propensity": report["without_propensity"],
-            }
-            why = ", ".join(f"{n:,} {what}" for what, n in left_out.items() if n)
-            message = f"has no rows for the scheme '{scheme}': of {len(seen):,} before {day}, {why}"
-            raise _nothing(message, "Give a later date, more records, or another scheme.")
+        rows, report = chosen_rows(known, scheme)
         X = features_of(known, rows)[read_by("risk")]
     weight = np.ones(len(rows))
     if scheme == "weighted":
@@ -311,6 +284,47 @@ def training_frame(
     report["rows"] = len(rows)
     y = rows["found"].to_numpy(np.int64)
     return TrainingRows(X, y, weight, rows[["enterprise_id", "as_of", "channel"]], report)
+
+
+def chosen_rows(known: Known, scheme: Scheme) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the inspections that a scheme takes, without features, and counts of those that it leaves out.
+
+    Raises
+    ------
+    DataError
+        If no row is left.
+    """
+    one_of(scheme, SCHEMES, "scheme")
+    day = known.day
+    seen = known.query(
+        "SELECT enterprise_id, inspected_on AS as_of, CAST(channel AS VARCHAR) AS channel, "
+        "finding <> 'none' AS found, mode <> 'offsite' AS visited, propensity, served_share "
+        "FROM known_inspections ORDER BY inspected_on, check_code"
+    )
+    if not len(seen):
+        raise _nothing(f"has no rows before {day}", "Give records, or a later date.")
+    settled = seen["as_of"] >= seen["as_of"].min() + pd.Timedelta(days=HISTORY_DAYS)
+    right = seen["channel"].isin(_CHANNELS.get(scheme, ())) | (scheme == "naive")
+    drawn = seen["propensity"].notna() & seen["served_share"].notna() if scheme == "weighted" else right
+    report: dict[str, Any] = {
+        "inspections": len(seen),
+        "off_site": int((~seen["visited"]).sum()),
+        "too_early": int((seen["visited"] & ~settled).sum()),
+        "other_channels": int((seen["visited"] & settled & ~right).sum()),
+        "without_propensity": int((seen["visited"] & settled & right & ~drawn).sum()),
+    }
+    rows = seen[seen["visited"] & settled & right & drawn].reset_index(drop=True)
+    if not len(rows):
+        left_out = {
+            "were off site": report["off_site"],
+            f"lie in the first {HISTORY_DAYS} days of the records": report["too_early"],
+            "are of other channels": report["other_channels"],
+            "have no propensity": report["without_propensity"],
+        }
+        why = ", ".join(f"{n:,} {what}" for what, n in left_out.items() if n)
+        message = f"has no rows for the scheme '{scheme}': of {len(seen):,} before {day}, {why}"
+        raise _nothing(message, "Give a later date, more records, or another scheme.")
+    return rows, report
 
 
 def credit_frame(data: Source | Known, as_of: date | str | None = None, *, threads: int = 1) -> TrainingRows:
@@ -345,45 +359,54 @@ def credit_frame(data: Source | Known, as_of: date | str | None = None, *, threa
     (1, [Timestamp('2023-12-30 00:00:00')])
     """
     with opened(data, as_of, threads=threads) as known:
-        day = pd.Timestamp(known.day)
-        ids = known.ids()
-        first = known.query(
-            "SELECT least((SELECT min(inspected_on) FROM known_inspections), "
-            "(SELECT min(known_on) FROM known_credit_events)) AS first",
-            ids,
-        )["first"].iloc[0]
-        listed = ", ".join(f"'{kind}'" for kind in CREDIT_TARGET)
-        events = known.query(
-            f"SELECT enterprise_id, known_on FROM known_credit_events WHERE kind IN ({listed})", ids
-        )
-        closed = known.query('SELECT "row", closed_on FROM known_enterprises ORDER BY "row"', ids)
-        closing = pd.Series(pd.NaT, index=range(len(ids)), dtype="datetime64[us]")
-        closing.iloc[closed["row"].to_numpy()] = closed["closed_on"].to_numpy()
-        parts, rows, late = [], [], []
-        years, unknown = 1, 0
-        while pd.notna(first) and day - pd.DateOffset(years=years) >= first + pd.Timedelta(
-            days=_HISTORY_DAYS
-        ):
-            start, end = day - pd.DateOffset(years=years), day - pd.DateOffset(years=years - 1)
-            pairs = pd.DataFrame({"enterprise_id": ids, "as_of": start})
-            window = events[(events["known_on"] >= start) & (events["known_on"] < end)]
-            event = pairs["enterprise_id"].isin(window["enterprise_id"])
-            here = on_register(known, pairs)
-            open_ = here & ~event & (closing < end)
-            take = here & ~open_
-            unknown += int(open_.sum())
-            parts.append(features_of(known, pairs)[take.to_numpy()])
-            rows.append(pairs[take])
-            late.append(event[take])
-            years += 1
-    if not parts:
+        frame, y, report = snapshots(known)
+        X = features_of(known, frame)[read_by("credit")]
+    return TrainingRows(X, y, np.ones(len(frame)), frame, report)
+
+
+def snapshots(known: Known) -> tuple[pd.DataFrame, NDArray[np.int64], dict[str, int]]:
+    """Return the rows of `credit_frame` without features: pairs, outcomes, and counts.
+
+    Raises
+    ------
+    DataError
+        If the records do not reach back far enough.
+    """
+    day = pd.Timestamp(known.day)
+    ids = known.ids()
+    first = known.query(
+        "SELECT least((SELECT min(inspected_on) FROM known_inspections), "
+        "(SELECT min(known_on) FROM known_credit_events)) AS first",
+        ids,
+    )["first"].iloc[0]
+    listed = ", ".join(f"'{kind}'" for kind in CREDIT_TARGET)
+    events = known.query(
+        f"SELECT enterprise_id, known_on FROM known_credit_events WHERE kind IN ({listed})", ids
+    )
+    closed = known.query('SELECT "row", closed_on FROM known_enterprises ORDER BY "row"', ids)
+    closing = pd.Series(pd.NaT, index=range(len(ids)), dtype="datetime64[us]")
+    closing.iloc[closed["row"].to_numpy()] = closed["closed_on"].to_numpy()
+    rows, late = [], []
+    years, unknown = 1, 0
+    while pd.notna(first) and day - pd.DateOffset(years=years) >= first + pd.Timedelta(days=HISTORY_DAYS):
+        start, end = day - pd.DateOffset(years=years), day - pd.DateOffset(years=years - 1)
+        pairs = pd.DataFrame({"enterprise_id": ids, "as_of": start})
+        window = events[(events["known_on"] >= start) & (events["known_on"] < end)]
+        event = pairs["enterprise_id"].isin(window["enterprise_id"])
+        here = on_register(known, pairs)
+        open_ = here & ~event & (closing < end)
+        take = here & ~open_
+        unknown += int(open_.sum())
+        rows.append(pairs[take])
+        late.append(event[take])
+        years += 1
+    if not rows:
         message = (
-            f"reach back too little: a snapshot needs {_HISTORY_DAYS} days before it and 12 months after it"
+            f"reach back too little: a snapshot needs {HISTORY_DAYS} days before it and 12 months after it"
         )
         remedy = "Give a longer history, or a later date."
         raise DataError([Problem("credit_events", "", 0, (), message, remedy)])
     frame = pd.concat(rows, ignore_index=True)
     y = pd.concat(late).to_numpy().astype(np.int64)
     report = {"rows": len(frame), "snapshots": years - 1, "closed_without_event": unknown}
-    X = pd.concat(parts, ignore_index=True)[read_by("credit")]
-    return TrainingRows(X, y, np.ones(len(frame)), frame, report)
+    return frame, y, report

@@ -122,15 +122,17 @@ def domestic_foreign(
         raise ValueError(f"The 'foreign' ownerships must be of {known}. Got {unknown}.")
     first = pd.Timestamp(start)
     seen = observe(scored, records, first, days)
-    mine = seen.enterprises["ownership"].isin(list(foreign)).to_numpy()
+    owned = seen.enterprises["ownership"].notna().to_numpy(np.bool_)  # who owns the others, nobody is told
+    mine = seen.enterprises["ownership"].isin(list(foreign)).to_numpy()[owned]
     band = g.bands(seen.risk, n_bands)
-    ratio = g.rate_ratio(seen.planned, seen.years, mine, band)
-    like = g.rate_ratio(seen.planned, seen.years, mine, alike(seen, band, "ownership", first.date()))
+    planned, years = seen.planned[owned], seen.years[owned]
+    ratio = g.rate_ratio(planned, years, mine, band[owned])
+    like = g.rate_ratio(planned, years, mine, alike(seen, band, "ownership", first.date())[owned])
     return Consistency(
         int(mine.sum()),
         int((~mine).sum()),
-        int(seen.planned[mine].sum()),
-        int(seen.planned[~mine].sum()),
+        int(planned[mine].sum()),
+        int(planned[~mine].sum()),
         *ratio,
         *like[:3],
         verdict(ratio.value, ratio.p),

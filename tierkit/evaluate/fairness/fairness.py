@@ -217,8 +217,8 @@ def fairness(
     Raises
     ------
     ValueError
-        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding,
-        mode or channel is missing, or there is no such group.
+        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding
+        or mode is missing, or there is no such group.
 
     Examples
     --------
@@ -271,14 +271,16 @@ def _tiers(seen: Observed, code: Ints, levels: Sequence[str]) -> pd.DataFrame:
 
 
 def _visits(seen: Observed, code: Ints, group: str, band: Ints, day: date) -> pd.DataFrame:
-    like = alike(seen, band, group, day)
+    known = code >= 0  # who is of no known level is of no level's rest
+    like, band = alike(seen, band, group, day)[known], band[known]
+    planned, years = seen.planned[known], seen.years[known]
     rows = []
     for k, level in enumerate(g.levels_of(group, seen.place)):
-        mine = code == k
-        rate = g.clustered_rate(seen.planned[mine], seen.years[mine])
-        ratio = g.rate_ratio(seen.planned, seen.years, mine, band)
-        same = g.rate_ratio(seen.planned, seen.years, mine, like)
-        counts = (int(mine.sum()), seen.years[mine].sum(), int(seen.planned[mine].sum()))
+        mine = code[known] == k
+        rate = g.clustered_rate(planned[mine], years[mine])
+        ratio = g.rate_ratio(planned, years, mine, band)
+        same = g.rate_ratio(planned, years, mine, like)
+        counts = (int(mine.sum()), years[mine].sum(), int(planned[mine].sum()))
         rows.append((level, *counts, *rate[:3], *ratio, *same[:3]))
     columns = ["level", "n", "years", "planned", "rate", "low", "high"]
     columns += ["ratio", "ratio_low", "ratio_high", "p", "like", "like_low", "like_high"]

@@ -17,6 +17,7 @@ from tierkit.evaluate.fairness import groups as g
 from tierkit.evaluate.findings import found_something, of_channels, on_site
 from tierkit.evaluate.windows import check_window
 from tierkit.records import PLANNED_CHANNELS, TIERS, Place, place_of
+from tierkit.records.unknown import begun
 from tierkit.scores.checked import checked
 from tierkit.texts import interval, number
 
@@ -60,8 +61,8 @@ def observe(
     Raises
     ------
     ValueError
-        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding,
-        mode or channel is missing, or the records do not hold the days.
+        If a column or an enterprise is missing, a tier is none, a risk is no probability, a finding
+        or mode is missing, or the records do not hold the days.
     """
     missing = {"enterprise_id", "tier", "risk_probability"} - set(scored.columns)
     if missing:
@@ -98,7 +99,7 @@ def observe(
 
     keys = ["enterprise_id", "agency", "item_class"]
     duties = records["obligations"]
-    duties = duties[(duties["valid_from"] < end) & ~(duties["valid_to"] <= start)][keys].astype(str)
+    duties = duties[begun(duties["valid_from"], end) & ~(duties["valid_to"] <= start)][keys].astype(str)
     looked = pd.MultiIndex.from_frame(duties).isin(pd.MultiIndex.from_frame(rows[keys].astype(str)))
     owner = ids.get_indexer(pd.Index(duties["enterprise_id"]))
     mine = owner >= 0
@@ -117,12 +118,13 @@ def observe(
 
 
 def alike(seen: Observed, band: Ints, but: str, day: date) -> Ints:
-    """Return strata of equal risk, sector and size, without the group itself."""
+    """Return strata of equal risk, sector and size, without the group itself; the unknown are one level."""
     out = band
     for name in ("sector", "size"):
         if name != but:
             levels = len(g.levels_of(name, seen.place))
-            out = out * levels + g.group_of(seen.enterprises, name, day, seen.place)
+            code = g.group_of(seen.enterprises, name, day, seen.place)
+            out = out * (levels + 1) + np.where(code < 0, levels, code)
     return out
 
 

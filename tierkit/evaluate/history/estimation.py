@@ -21,9 +21,13 @@ from tierkit.records import SIZES, Parameter, place_of
 from tierkit.records.gate import day_of
 from tierkit.texts import number
 
-__all__ = ["History", "estimate"]
+__all__ = ["FEWEST_DAYS", "NEEDED", "History", "estimate"]
 
 
+NEEDED = (
+    "enterprises", "items", "obligations", "inspections", "credit_events", "complaints", "signals",
+)  # fmt: skip
+"""Tables that the policy of the past is estimated from."""
 FEWEST_DAYS = 182
 """Shortest window that is estimated from."""
 _SURE_ENOUGH = 0.3  # largest standard error of a gradient that replaces the base policy's
@@ -176,19 +180,7 @@ def estimate(
     >>> found.policy.parameter("frequency.base_rate").assumption
     'estimated from 108 inspections of 2023-01-02..2023-12-31'
     """
-    missing = [
-        name
-        for name in (
-            "enterprises",
-            "items",
-            "obligations",
-            "inspections",
-            "credit_events",
-            "complaints",
-            "signals",
-        )
-        if name not in data
-    ]
+    missing = [name for name in NEEDED if name not in data]
     if missing:
         raise ValueError(
             f"The policy of the past is estimated from records; {', '.join(missing)} is missing."

@@ -19,6 +19,7 @@ from tierkit.evaluate.findings import found_something, on_site
 from tierkit.evaluate.history.routine import Routine
 from tierkit.policy import Policy
 from tierkit.records import CHANNELS, CREDIT_EVENTS, FINDINGS, SEVERITIES, SIZES, TIERS, place_of
+from tierkit.records.unknown import begun, stand_ins, told_stand_ins
 
 __all__ = ["Chance", "Records"]
 
@@ -95,16 +96,18 @@ class Records:
     def __init__(self, data: Mapping[str, pd.DataFrame], start: pd.Timestamp, end: pd.Timestamp) -> None:
         self.start, self.end, self.place = start, end, place_of(data)
         enterprises = data["enterprises"]
-        self.enterprises = enterprises[enterprises["registered_on"] < end].reset_index(drop=True)
+        self.enterprises = enterprises[begun(enterprises["registered_on"], end)].reset_index(drop=True)
         self.slot = pd.Index(self.enterprises["enterprise_id"].astype(str))
         obligations = data["obligations"].merge(data["items"][["item", "offsite"]], on="item", how="left")
-        obligations = obligations[obligations["valid_from"] < end]
+        obligations = obligations[begun(obligations["valid_from"], end)]
         self.obligations = obligations[obligations["enterprise_id"].astype(str).isin(self.slot)]
         every = data["inspections"]
         every = every[every["inspected_on"] < end]
         self.inspections = every[every["inspected_on"] >= start]
         self.before = every[every["inspected_on"] < start]
-        self.events = data["credit_events"][data["credit_events"]["known_on"] < end]
+        events = data["credit_events"][data["credit_events"]["known_on"] < end]
+        # the day on which it became known stands for that on which it happened, where nobody knows it
+        self.events = events.assign(happened_on=events["happened_on"].fillna(events["known_on"]))
         self.complaints = data["complaints"][data["complaints"]["received_on"].between(start, end, "left")]
         self.signals = data["signals"][data["signals"]["raised_on"].between(start, end, "left")]
         tiers = data.get("tiers")
@@ -129,8 +132,9 @@ class Records:
         edges = [*(one for one in edges if one < self.end), self.end]
         n = len(self.enterprises)
         sectors = self.place.ids("sector")
-        sector = pd.Categorical(self.enterprises["sector"].astype(str), sectors).codes.astype(np.int64)
-        size = pd.Categorical(self.enterprises["size"].astype(str), SIZES).codes.astype(np.int64)
+        codes, unknown = stand_ins(self.enterprises, ("sector", "size"), self.place)
+        told_stand_ins(unknown, "enterprises", self.place)
+        sector, size = codes["sector"], codes["size"]
         bound = np.zeros(n, bool)
         bound[self._place(self.obligations["enterprise_id"])] = True
         years, scores = [], []
@@ -195,7 +199,7 @@ class Records:
             self.enterprises["registered_on"], self.enterprises["closed_on"], self.start, self.end
         )
         out = [Chance("frequency.random_floor", int(seen.get("random", 0)), years.sum(), "rate", high=1.0)]
-        permits = float(held[self.enterprises["commitment"].astype(bool).to_numpy()].sum())
+        permits = float(held[self.enterprises["commitment"].eq(True).fillna(False).to_numpy(bool)].sum())
         if permits > 0:
             renewal = float(p["commitment.renewal"]) / WEEKS_A_YEAR
             checked = int(seen.get("commitment", 0))
@@ -328,7 +332,7 @@ class Records:
         tier = pd.Series(last["tier"].astype(str).to_numpy(), index=since.index)
         ids = self.enterprises["enterprise_id"].astype(str)
         first = ids.map(since).where(lambda day: day.notna(), self.end)
-        own = np.maximum(
+        own = np.fmax(  # of an unknown registration, the other
             first.to_numpy("datetime64[ns]"), self.enterprises["registered_on"].to_numpy("datetime64[ns]")
         )
         exposed = self._years(pd.Series(own), self.enterprises["closed_on"], self.start, self.end)

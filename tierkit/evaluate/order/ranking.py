@@ -228,7 +228,7 @@ def rank_inspections(
     Raises
     ------
     ValueError
-        If no such inspection is there, a finding, mode or channel is missing, or as in `ranking`.
+        If no such inspection is there, a finding or mode is missing, or as in `ranking`.
 
     Examples
     --------
@@ -250,11 +250,13 @@ def rank_inspections(
     mine = inspections[of_channels(inspections, channels)]
     mine = mine[on_site(mine)]
     rows = mine.merge(scored[["enterprise_id", by]], on="enterprise_id", validate="many_to_one")
+    # Who was sent by nobody knows whom stays where they were within inspectors: a group of their own.
+    alone = pd.Series([f"? {k}" for k in range(len(rows))], index=rows.index)
     return ranking(
         found_something(rows).astype(np.int64),
         rows[by],
         rows["inspected_on"],
-        group=rows["inspector"],
+        group=rows["inspector"].astype("object").where(rows["inspector"].notna(), alone),
         capacity=capacity,
         cluster=rows["enterprise_id"],
         replicates=replicates,

@@ -27,7 +27,8 @@ from tierkit.city.population import base_rates
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.evaluate.history.logged import Records
 from tierkit.policy import Policy
-from tierkit.records import ITEM_CLASSES, SIZES, TIERS, place_of
+from tierkit.records import ITEM_CLASSES, TIERS, place_of
+from tierkit.records.unknown import stand_ins, told_stand_ins
 
 __all__ = ["open_obligations", "weekly_chances", "within"]
 
@@ -71,7 +72,7 @@ def open_obligations(data: Mapping[str, pd.DataFrame], as_of: pd.Timestamp, week
         the window in which it is open), one row per obligation.
     """
     every = data["obligations"]
-    here = (every["valid_from"] <= as_of) & (every["valid_to"].isna() | (every["valid_to"] > as_of))
+    here = ~(every["valid_from"] > as_of) & (every["valid_to"].isna() | (every["valid_to"] > as_of))
     stays = ((every["valid_to"] - as_of).dt.days / 7).fillna(weeks).clip(upper=weeks) / weeks
     mine = every.assign(there=stays).loc[here, ["enterprise_id", "agency", "item_class", "item", "there"]]
     register = data["enterprises"].set_index("enterprise_id")[["sector", "size"]]
@@ -151,7 +152,9 @@ def weekly_chances(
     place = place_of(data)
     policy, rate = policy.at(place), base_rates(policy, params or parameters(place))
     held = rows.groupby("enterprise_id", observed=True)["agency"].transform("size").to_numpy(np.float64)
-    yearly = rate[_codes(rows["sector"], place.ids("sector")), _codes(rows["size"], SIZES)] / held
+    codes, unknown = stand_ins(rows, ("sector", "size"), place)
+    told_stand_ins(unknown, "obligations", place)
+    yearly = rate[codes["sector"], codes["size"]] / held
     yearly = yearly * _multiples(policy, rows) * np.exp(_rule_shift(policy, data, rows, as_of))
     stopped = rows["unmonitored"].to_numpy(bool) & bool(policy["lists.unmonitored.enabled"])
     stopped |= rows["item"].isin(policy["lists.no_disturb.items"]).to_numpy(bool)
