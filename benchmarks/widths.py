@@ -1,9 +1,9 @@
 """Do the intervals hold the mean over many cities: ``python -m benchmarks.widths`` makes docs/widths.md.
 
 Each repetition takes a few cities that nobody else uses, makes the interval of the mean over cities from them
-(`tierkit.compare.worlds.over_worlds`), and asks whether it holds the mean over all the other cities. Beside it
-stands the interval over draws alone from the first of the cities, as one comparison on one city gives it. What was
-run is kept in ``build/widths``, one file for each city, so that a run that was stopped goes on.
+(`tierkit.compare.worlds.over_worlds`), and asks whether it holds the mean over all the other cities. Beside
+it stands the interval over draws alone from the first of the cities, as one comparison on one city gives it.
+What was run is kept in ``build/widths``, one file for each city, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def changes(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def covered(runs: pd.DataFrame, worlds: int, enterprises: int) -> pd.DataFrame:
-    """Return by kind of cut-offs, plan and measure how often each interval held the mean over the other cities."""
+    """Return by cut-offs, plan and measure how often each interval held the mean over the other cities."""
     of_world = changes(runs)
     names = (BASELINE, *PLANS)
     told = []
@@ -76,11 +76,10 @@ def covered(runs: pd.DataFrame, worlds: int, enterprises: int) -> pd.DataFrame:
         own = mine[mine["world"] == first]
         for key, row in rows.iterrows():
             here = of_world.loc[key]
+            following = float(here.iloc[(first + worlds) % len(here)])
             truth = float(here[~here.index.isin(range(first, first + worlds))].mean())
             arm, policy, measure = key
-            alone = own[
-                (own["cutoffs"] == arm) & (own["policy"] == policy) & (own["measure"] == measure)
-            ]
+            alone = own[(own["cutoffs"] == arm) & (own["policy"] == policy) & (own["measure"] == measure)]
             value, base = (alone[name].to_numpy(float) for name in ("value", "baseline_value"))
             scale = 1.0 if measure in SHARES else base.mean()
             _, low, high = mean_interval(value - base)
@@ -88,7 +87,7 @@ def covered(runs: pd.DataFrame, worlds: int, enterprises: int) -> pd.DataFrame:
                 {
                     "cutoffs": arm, "policy": policy, "measure": measure, "truth": truth,
                     "world": row["low"] <= truth <= row["high"], "half": (row["high"] - row["low"]) / 2,
-                    "one": row["one_low"] <= float(here.iloc[(first + worlds) % len(here)]) <= row["one_high"],
+                    "one": row["one_low"] <= following <= row["one_high"],
                     "draws": low / scale <= truth <= high / scale, "half_draws": (high - low) / 2 / scale,
                 }
             )  # fmt: skip
@@ -105,13 +104,15 @@ def page(runs: pd.DataFrame, found: pd.DataFrame, worlds: int, enterprises: int,
     lines = [
         "# How wide an interval has to be",
         "",
-        f"`python -m benchmarks.widths` made this page from {count} cities of {enterprises:,} enterprises, made by the",
-        "same parameters, each with a model trained on its own records, over 52 weeks at κ = 0.1. A repetition is",
-        f"{worlds} cities with {RUNS} runs of each policy; there were {n}. **cities**: how many of their intervals of the",
-        "mean over cities (Student's, `tierkit.compare.nested`) held the mean over all other cities; of 95 % intervals",
-        f"{low} to {high} of {n} do. **one more**: how many intervals of one more city held the next one's change.",
-        f"**draws**: how many intervals over {draws} draws of one city and its model alone held the same mean. Half widths",
-        "beside them, in per cent of the baseline's value or in points (finding rate).",
+        f"`python -m benchmarks.widths` made this page from {count} cities of {enterprises:,}",
+        "enterprises, made by the same parameters, each with a model trained on its own records, over",
+        f"52 weeks at κ = 0.1. A repetition is {worlds} cities with {RUNS} runs of each policy; there",
+        f"were {n}. **cities**: how many of their intervals of the mean over cities (Student's,",
+        f"`tierkit.compare.nested`) held the mean over all other cities; of 95 % intervals {low} to",
+        f"{high} of {n} do. **one more**: how many intervals of one more city held the next one's",
+        f"change. **draws**: how many intervals over {draws} draws of one city and its model alone",
+        "held the same mean. Half widths beside them, in per cent of the baseline's value or in",
+        "points (finding rate).",
         "",
         "| plan | measure | mean | SD over cities | cities | half width | one more | draws | half width |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -132,13 +133,14 @@ def page(runs: pd.DataFrame, found: pd.DataFrame, worlds: int, enterprises: int,
     again = whole[ARMS[0]]
     lines += [
         "",
-        f"All together: {again['world']:.1%} (cities), {again['one']:.1%} (one more), {again['draws']:.1%} (draws alone).",
+        f"All together: {again['world']:.1%} (cities), {again['one']:.1%} (one more), {again['draws']:.1%} "
+        "(draws alone).",
         "",
         "## What setting cut-offs again leaves of the spread",
         "",
-        "SD over cities of the change, in per cent of the baseline's value or in points, with cut-offs set again to the",
-        "target shares on each model's own scores, and as the plans state them; and the share of the variance left. What",
-        f"{RUNS} runs leave of the draws is in both.",
+        "SD over cities of the change, in per cent of the baseline's value or in points, with cut-",
+        "offs set again to the target shares on each model's own scores, and as the plans state them;",
+        f"and the share of the variance left. What {RUNS} runs leave of the draws is in both.",
         "",
         "| plan | measure | set again | as stated | variance left |",
         "|---|---|---|---|---|",
@@ -147,8 +149,8 @@ def page(runs: pd.DataFrame, found: pd.DataFrame, worlds: int, enterprises: int,
         for measure in IN_SHORT:
             both = [100 * sd[arm, policy, measure] for arm in ARMS]
             cells = [
-                policy_label(policy, "en"), text(f"measure.{measure}", "en"), *(number(one, 2) for one in both),
-                f"{both[0] ** 2 / both[1] ** 2:.0%}",
+                policy_label(policy, "en"), text(f"measure.{measure}", "en"), *(number(one, 2) for one in
+                both), f"{both[0] ** 2 / both[1] ** 2:.0%}",
             ]  # fmt: skip
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

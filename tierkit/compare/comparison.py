@@ -97,8 +97,8 @@ class Comparison(Result):
     place : Place
         The place of the world.
     spread : Spread or None
-        The headline's changes with intervals over models, or over cities like this, where asked for. All other
-        intervals are over draws alone: of this city, under these scores.
+        The headline's changes with intervals over models, or over cities like this, where asked for. All
+        other intervals are over draws alone: of this city, under these scores.
     """
 
     summary: pd.DataFrame
@@ -343,7 +343,8 @@ def compare(
         Strength of general deterrence, which nobody knows. Of several, the first is the headline's.
     within : {"draws", "model", "world"}
         What the sentences' intervals are over: draws alone, for this city and these scores; models and draws;
-        or cities like this, made by the same parameters, each with a model of its own (`Comparison.spread`).
+        or cities like this, made by the same parameters, each with a model of its own if there are scores
+        (`Comparison.spread`).
     worlds : int
         Cities, within the world.
     models : sequence of DataFrame
@@ -402,6 +403,7 @@ def compare(
         spread = spread_within(
             within, world, given, models, worlds=worlds, replicates=replicates, weeks=headline.weeks,
             over=headline.over, kappa=headline.kappa, seed=seed, threads=threads,
+            train_models=scores is not None,
         )  # fmt: skip
     return Comparison(
         pd.concat([one.summary for one in parts], ignore_index=True),

@@ -1,10 +1,10 @@
 """Intervals of what was seen in nested replicates: draws within models within worlds.
 
-The design is balanced: W worlds, in each M models trained on its records, with each R runs. The value of run r
-under model m in world w is the mean of all, plus a part of the world, of the model and of the draws, each with
-its variance. Mean squares, their expectations and the intervals are those of a nested analysis of variance
-(Searle, Casella and McCulloch, *Variance Components*, 1992, 4.2 and 4.5); sums of mean squares have the degrees
-of freedom of Satterthwaite (*Biometrics Bulletin* 2, 1946).
+The design is balanced: W worlds, in each M models trained on its records, with each R runs. The value of run
+r under model m in world w is the mean of all, plus a part of the world, of the model and of the draws, each
+with its variance. Mean squares, their expectations and the intervals are those of a nested analysis of
+variance (Searle, Casella and McCulloch, *Variance Components*, 1992, 4.2 and 4.5); sums of mean squares have
+the degrees of freedom of Satterthwaite (*Biometrics Bulletin* 2, 1946).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _squares(values: Floats) -> dict[str, _Squares]:
 
 
 def parts_of(values: Floats) -> dict[str, Floats]:
-    """Return the variance of each level's own part, from the innermost outwards; 0 where an estimate is below.
+    """Return the variance of each level's own part, from the innermost outwards; never below 0.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ def parts_of(values: Floats) -> dict[str, Floats]:
     Returns
     -------
     dict of str to float array
-        Of the levels of which there are several units. A level holds the parts of those that are not told: the
-        part of worlds that of models, where each world has one model.
+        Of the levels of which there are several units. A level holds the parts of those that are not told:
+        the part of worlds that of models, where each world has one model.
 
     Notes
     -----
@@ -137,17 +137,18 @@ def nested_ends(values: Floats, among: int = 1) -> dict[str, Ends]:
 
     Notes
     -----
-    With mean squares S of draws, models and worlds: the mean over what a level holds has the variance S / (W M R)
-    by the S of that level, and Student's quantile of its degrees of freedom, W M (R - 1), W (M - 1) or W - 1.
-    That is exact for normal parts, however few worlds there are: they make it wide. One more run has beside it
-    the variances of all parts up to the level, which are a sum of mean squares with positive factors::
+    With mean squares S of draws, models and worlds: the mean over what a level holds has the variance S / (W
+    M R) by the S of that level, and Student's quantile of its degrees of freedom, W M (R - 1), W (M - 1) or W
+    - 1. That is exact for normal parts, however few worlds there are: they make it wide. One more run has
+    beside it the variances of all parts up to the level, which are a sum of mean squares with positive
+    factors::
 
         draws   S_draws
         model   S_model / R + S_draws (1 - 1 / R)
         world   S_world / (M R) + S_model (1 / R - 1 / (M R)) + S_draws (1 - 1 / R)
 
-    with Satterthwaite's degrees of freedom. A level's interval is never narrower than that of one within it: by
-    chance a mean square may come out smaller.
+    with Satterthwaite's degrees of freedom. A level's interval is never narrower than that of one within it:
+    by chance a mean square may come out smaller.
 
     Examples
     --------

@@ -41,17 +41,20 @@ class Spread(Result):
     Attributes
     ----------
     rows : DataFrame
-        One row per policy, measure, level (``within``) and kind of cut-offs: ``change`` with the 95 % interval of
-        its mean (``low``, ``high``) and that of one more run, model or city (``one_low``, ``one_high``);
-        ``freedom``; ``same_sign``, the share of units of the widest level whose change has the sign of the
-        mean; ``worlds``, ``models`` in each, ``replicates`` of each, ``enterprises``. See `tierkit.compare.nested`.
+        One row per policy, measure, level (``within``) and kind of cut-offs: ``change`` with the 95 %
+        interval of its mean (``low``, ``high``) and that of one more run, model or city (``one_low``,
+        ``one_high``); ``freedom``; ``same_sign``, the share of units of the widest level whose change has the
+        sign of the mean; ``worlds``, ``models`` in each, ``replicates`` of each, ``enterprises``. See
+        `tierkit.compare.nested`.
     parts : DataFrame
-        One row per policy, measure, kind of cut-offs and ``part``: its ``variance``, ``sd``, and ``share`` of the
-        variance of one run in one city. Where worlds have one model each, what models add is within theirs.
+        One row per policy, measure, kind of cut-offs and ``part``: its ``variance``, ``sd``, and ``share`` of
+        the variance of one run in one city. Where worlds have one model each, what models add is within
+        theirs.
     order : DataFrame
-        One row per measure and pair of plans: the ``share`` of units (worlds; models where there is one world)
-        in which ``lower`` has less than ``higher``, with its exact binomial interval, and ``sure``: whether the
-        interval of their difference at the widest level leaves out zero, for all pairs of the measure at once.
+        One row per measure and pair of plans: the ``share`` of units (worlds; models where there is one
+        world) in which ``lower`` has less than ``higher``, with its exact binomial interval, and ``sure``:
+        whether the interval of their difference at the widest level leaves out zero, for all pairs of the
+        measure at once.
     policies : tuple of str
         Baseline first.
     kappa : float
@@ -115,12 +118,12 @@ class Spread(Result):
                     | sizes
                     | {"enterprises": enterprises}
                 )
-            own = {name: float(one) for name, one in parts_of(found).items()}
-            whole = sum(own.values())
+            apart = {name: float(one) for name, one in parts_of(found).items()}
+            whole = sum(apart.values())
             parts += [
                 head
                 | {"part": name, "variance": one, "sd": one**0.5, "share": one / whole if whole else np.nan}
-                for name, one in own.items()
+                for name, one in apart.items()
             ]
         first = {key[1:]: found for key, found in changes.items() if key[0] == arms[0]}
         return cls(
@@ -194,26 +197,22 @@ class Spread(Result):
         for policy in self.policies[1:]:
             rows = [self.row(policy, measure) for measure in measures]
             changes = join([change_told(row, lang, measure=True) for row in rows], lang)
-            told.append(
-                text("comparison.policy", lang, policy=policy_label(policy, lang), changes=changes)
-            )
+            told.append(text("comparison.policy", lang, policy=policy_label(policy, lang), changes=changes))
         return [*told, *self.parted(lang), *self.ordered(lang), *self.left(lang)]
 
     def head(self, lang: str) -> str:
         """Return what was run, and what the intervals are over."""
         first = self.rows.iloc[0]
+        how = text(f"spread.how.{self.widest}.{self.cutoffs}", lang, n=self.models)
         return text(
-            f"spread.head.{self.widest}", lang, n=self.worlds, models=text("spread.models", lang, n=self.models),
-            enterprises=number(first["enterprises"]), replicates=int(first["replicates"]),
-            weeks=self.weeks, kappa=f"{self.kappa:g}", baseline=policy_label(self.policies[0], lang),
-            cutoffs=text(f"spread.cutoffs.{self.cutoffs}", lang),
+            f"spread.head.{self.widest}", lang, n=self.worlds, enterprises=number(first["enterprises"]),
+            replicates=int(first["replicates"]), weeks=self.weeks, kappa=f"{self.kappa:g}",
+            baseline=policy_label(self.policies[0], lang), how=how,
         )  # fmt: skip
 
     def parted(self, lang: str) -> list[str]:
         """Return of the first plan's changes how much of their variance is of what."""
-        own = self.parts[
-            (self.parts["policy"] == self.policies[1]) & (self.parts["cutoffs"] == self.cutoffs)
-        ]
+        own = self.parts[(self.parts["policy"] == self.policies[1]) & (self.parts["cutoffs"] == self.cutoffs)]
         alone = self.models == 1
         told = []
         for measure, rows in own.groupby("measure", sort=False, observed=True):
@@ -256,7 +255,7 @@ class Spread(Result):
         return told
 
     def left(self, lang: str) -> list[str]:
-        """Return how much of the spread between units is left by setting cut-offs again, where both were run."""
+        """Return what setting cut-offs again leaves of the spread between units, where both were run."""
         told = []
         other = [one for one in dict.fromkeys(self.parts["cutoffs"]) if one != self.cutoffs]
         outer = self.parts[self.parts["part"] == self.widest]
@@ -309,12 +308,14 @@ def _changes(own: pd.DataFrame) -> Floats:
     if len(table) != np.prod(shape) or table.index.has_duplicates:
         raise InputError("There must be as many runs of each model, and as many models in each world.")
     value, base = (table[name].to_numpy(np.float64).reshape(shape) for name in ("value", "baseline_value"))
+    changed: Floats = value - base
     if str(own["measure"].iloc[0]) in SHARES:
-        return value - base
+        return changed
     whole = base.mean(axis=(1, 2), keepdims=True)
     ratio = np.divide(value.mean(axis=(1, 2), keepdims=True), whole, where=whole != 0,
                       out=np.full_like(whole, np.nan))  # fmt: skip
-    return ratio - 1 + (value - ratio * base) / np.where(whole != 0, whole, np.nan)
+    changed = ratio - 1 + (value - ratio * base) / np.where(whole != 0, whole, np.nan)
+    return changed
 
 
 def _units(found: Floats) -> Floats:

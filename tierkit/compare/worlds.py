@@ -1,8 +1,8 @@
 """Run plans in cities made anew by the same parameters, each with models trained on its own records.
 
 What differs from one such city to the next is more than the draws of the year ahead: the city itself, its
-records, what a model learns from them, and where that model's scores lie beside the cut-offs. One comparison on
-one city shows the draws alone.
+records, what a model learns from them, and where that model's scores lie beside the cut-offs. One comparison
+on one city shows the draws alone.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ __all__ = [
 
 ARMS = ("again", "stated")
 """Cut-offs set again on a model's own scores, or as the policy states them."""
+RULE = "rule"
+"""What stands in their place where no model is trained."""
 LEAST_TO_LEARN = 500
 """Enterprises of a city that holds enough to train on."""
 
@@ -90,7 +92,8 @@ def over_worlds(
         Of each, at least `LEAST_TO_LEARN`. In a smaller city a model learns less, and changes vary more.
     models : int
         Models trained in each city: the model itself if 1, else so many on bootstrap samples of its
-        enterprises. With one, what models add is within what worlds add.
+        enterprises. With one, what models add is within what worlds add. With 0 none is, and the rule score
+        sets the tiers.
     replicates : int
         Runs of each policy under each model.
     weeks, over, kappa
@@ -126,8 +129,8 @@ def over_worlds(
     ('world', 2, ['draws', 'world'])
     """
     for name, value, least in (
-        ("worlds", worlds, 2), ("enterprises", enterprises, LEAST_TO_LEARN), ("models", models, 1),
-        ("replicates", replicates, 1), ("weeks", weeks, 1), ("threads", threads, 1),
+        ("worlds", worlds, 2), ("enterprises", enterprises, LEAST_TO_LEARN if models else 1), ("models",
+        models, 0), ("replicates", replicates, 1), ("weeks", weeks, 1), ("threads", threads, 1),
     ):  # fmt: skip
         count_of(value, name, least)
     if not cutoffs or set(cutoffs) - set(ARMS) or len(set(cutoffs)) < len(cutoffs):
@@ -248,9 +251,7 @@ def over_models(
     }  # fmt: skip
     parts = []
     for member, each in enumerate(scores):
-        found = _one(
-            world, given, scores_of(each), cutoffs, seed_of(seed, 0, member), measures, **options
-        )
+        found = _one(world, given, scores_of(each), cutoffs, seed_of(seed, 0, member), measures, **options)
         parts.append(found.assign(world=0, member=member))
         if progress is not None:
             progress(member + 1, len(scores))
@@ -268,6 +269,7 @@ def spread_within(
     *,
     worlds: int,
     replicates: int,
+    train_models: bool = True,
     **options: Any,
 ) -> Spread:
     """Return the spread over models of a world, or over cities like it and as large as it.
@@ -282,6 +284,8 @@ def spread_within(
         As the scores of `over_models`.
     worlds, replicates, options
         As for `over_worlds` and `over_models`.
+    train_models : bool
+        Whether each city has a model of its own, or the rule score sets tiers, as in a world without scores.
 
     Raises
     ------
@@ -299,10 +303,9 @@ def spread_within(
                 "tierkit.compare.worlds.member_scores gives those of a bootstrap."
             )
         return over_models(world, baseline, reforms, models, **options)
-    here = int((world.fixed.entered < world.week).sum())
-    return over_worlds(
-        baseline, reforms, worlds=worlds, enterprises=here, params=world.parameters, **options
-    )
+    options["models"] = int(train_models)
+    options.setdefault("enterprises", int((world.fixed.entered < world.week).sum()))
+    return over_worlds(baseline, reforms, worlds=worlds, params=world.parameters, **options)
 
 
 def member_scores(model: Model, data: Dataset, as_of: Any, *, threads: int = 1) -> list[pd.DataFrame]:
@@ -341,10 +344,12 @@ def member_scores(model: Model, data: Dataset, as_of: Any, *, threads: int = 1) 
     return told
 
 
-def _scores(data: Dataset, world: World, models: int, threads: int) -> Iterator[pd.DataFrame]:
-    """Yield the scores of the models that are trained on a city's records."""
+def _scores(data: Dataset, world: World, models: int, threads: int) -> Iterator[pd.DataFrame | None]:
+    """Yield the scores of the models that are trained on a city's records; none of no model."""
     options: dict[str, Any] = {"insist": True, "threads": threads}
-    if models == 1:
+    if models == 0:
+        yield None
+    elif models == 1:
         yield train(data, world.date, **options).score(data, world.date, threads=threads)
     else:
         model = train(data, world.date, bootstrap=models, **options)
@@ -354,7 +359,7 @@ def _scores(data: Dataset, world: World, models: int, threads: int) -> Iterator[
 def _one(
     world: World,
     given: Sequence[Policy],
-    scores: pd.DataFrame,
+    scores: pd.DataFrame | None,
     cutoffs: Sequence[str],
     seed: int,
     measures: Sequence[str],
@@ -362,12 +367,13 @@ def _one(
 ) -> pd.DataFrame:
     """Return the measures of all policies in each run under one model, with cut-offs as asked for."""
     base, *plans = (one.at(world.place, world.date) for one in given)
-    if scores["credit_points"].isna().all():
+    if scores is not None and scores["credit_points"].isna().all():
         plans = [by_risk_alone(one) if one["scoring.basis"] == "model" else one for one in plans]
+    arms = [RULE] if scores is None else cutoffs
     every = [
-        (old.name, arm, set_again(one, scores) if arm == ARMS[0] else one)
+        (old.name, arm, set_again(one, scores) if arm == ARMS[0] and scores is not None else one)
         for old, one in zip(given[1:], plans, strict=True)
-        for arm in cutoffs
+        for arm in arms
     ]
     run = {one.hash: one for *_, one in every}  # what cut-offs do not reach is run once
     found = compare(world, base, list(run.values()), scores=scores, seed=seed, **options).by_replicate

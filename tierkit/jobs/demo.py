@@ -22,6 +22,7 @@ from tierkit.city.synth import make
 from tierkit.city.world import WEEKS_A_YEAR
 from tierkit.compare.apart import headlines_apart
 from tierkit.compare.comparison import Comparison, compare
+from tierkit.compare.worlds import LEAST_TO_LEARN, over_worlds
 from tierkit.evaluate import moments
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location
@@ -29,10 +30,13 @@ from tierkit.jobs.simulation import (
     KAPPA,
     KAPPAS,
     MOST_REPLICATES,
+    MOST_WORLDS,
+    WORLD_REPLICATES,
     headline_rows,
     report_of,
     supervised,
     tiers_under,
+    widths_of,
 )
 from tierkit.policy import PLANS, Policy
 from tierkit.policy.tiers import assign
@@ -47,8 +51,8 @@ from tierkit.scores.train import train
 
 __all__ = ["FIVE_YEARS", "Demo", "run"]
 
-LEAST_TO_LEARN = 500
-"""Enterprises of a city that holds enough to train on."""
+WORLDS, WORLD_SIZE = 5, 4_000
+"""Cities like this, and enterprises of each: what two cores run in a quarter of a minute."""
 FIVE_YEARS = 5 * WEEKS_A_YEAR
 
 
@@ -96,8 +100,9 @@ class Demo:
 
     @property
     def sentences(self) -> list[str]:
-        """The headline in English."""
-        return [one.replace("**", "") for one in report.headline(self.report, "en")]
+        """The headline in English, and what its intervals are over."""
+        told = [*report.headline(self.report, "en"), report.width_note(self.report, "en")]
+        return [one.replace("**", "") for one in told]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -131,6 +136,7 @@ def run(
     seed: int = 2025,
     replicates: int = 20,
     apart: bool = False,
+    worlds: int = WORLDS,
     threads: int = 2,
     progress: Progress = quiet,
 ) -> Demo:
@@ -149,6 +155,10 @@ def run(
         others and over five years.
     apart : bool
         Whether to run the headline again without campaigns, lists and caps, as `tierkit.compare.apart` does.
+    worlds : int
+        Further cities, made by the same parameters, each with a model trained on its own records and cut-offs
+        set again, over which the headline has its intervals; of `WORLD_SIZE` enterprises at most. 0 for none:
+        all intervals are over draws alone then.
     threads : int
         Threads; they change no number.
     progress : Progress
@@ -170,9 +180,13 @@ def run(
     checks.between("replicates", replicates, 2, MOST_REPLICATES)
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
+    if worlds != 0:
+        checks.between("worlds", worlds, 2, MOST_WORLDS)
     folder = checks.out_folder("out", out, "demo")
     with checks.writing() as replaced, whole_folder(folder, "demo") as draft:
-        comparison, told, seconds = _made(draft, enterprises, seed, replicates, apart, threads, progress)
+        comparison, told, seconds = _made(
+            draft, enterprises, seed, replicates, apart, worlds, threads, progress
+        )
     return Demo(folder, replaced, comparison, told, seconds)
 
 
@@ -182,6 +196,7 @@ def _made(
     seed: int,
     replicates: int,
     apart: bool,
+    worlds: int,
     threads: int,
     progress: Progress,
 ) -> tuple[Comparison, report.RunReport, dict[str, float]]:
@@ -232,6 +247,15 @@ def _made(
     )
     clock.done("simulation")
 
+    wider: dict[str, pd.DataFrame] = {}
+    if worlds:
+        spread = over_worlds(
+            policies[0], policies[1:], worlds=worlds, enterprises=min(enterprises, WORLD_SIZE),
+            replicates=WORLD_REPLICATES, seed=seed, kappa=KAPPA, threads=threads,
+            progress=partial(progress, "cities like this"),
+        )  # fmt: skip
+        wider = widths_of(spread)
+        clock.done("cities like this")
     taken = None
     if apart:
         taken = headlines_apart(
@@ -254,6 +278,7 @@ def _made(
         metrics=_metrics(model),
         cases=_cases(model, data, scores, policies[1]),
         facts=_facts(data, model, enterprises, seed, replicates, folder / "model"),
+        **wider,
     )
     told.save(folder / "run")
     report.index(told, folder)

@@ -32,10 +32,10 @@ def set_again(policy: Policy, scores: pd.DataFrame, *, called: str = "its own sc
     """Return a policy with its cut-offs set to its target shares on given scores, for use with these scores.
 
     Unlike `tierkit.policy.calibrate` it never refuses: it serves many cities, small ones among them. A policy
-    that does not rest on models, or with fewer than `FEWEST` in its scope, is returned as it is. Where so many
-    have the very same points that cut-offs of grades would fall together, the lower one goes down until a
-    hundredth of all lies between; and all of whom nothing is recorded have the grade above a cut-off that falls
-    among them.
+    that does not rest on models, or with fewer than `FEWEST` in its scope, is returned as it is. Where so
+    many have the very same points that cut-offs of grades would fall together, the lower one goes down until
+    a hundredth of all lies between; and all of whom nothing is recorded have the grade above a cut-off that
+    falls among them.
 
     Parameters
     ----------
