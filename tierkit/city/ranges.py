@@ -40,7 +40,7 @@ def fault_of(path: str, given: Any, old: Parameter) -> str:
     >>> fault_of("violation.mend.minor", 0.0, p.parameter("violation.mend.minor"))
     'must be above 0'
     """
-    if not isinstance(old.value, Real) or isinstance(old.value, bool):
+    if not isinstance(old.value, int | float):
         return ""
     if isinstance(given, bool) or not isinstance(given, Real) or not math.isfinite(float(given)):
         return "must be a finite number"
