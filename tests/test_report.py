@@ -61,6 +61,11 @@ def test_the_only_script_is_the_one_the_policy_allows(html: str) -> None:
     assert not re.search(r"\son\w+=", html)
 
 
+def test_a_page_of_one_city_says_that_its_intervals_are_of_this_city_and_model_alone(html: str) -> None:
+    assert "are over draws alone, for this city and this model" in html
+    assert "凡未另行说明，区间仅计随机抽取" in html
+
+
 def test_ids_are_unique_and_links_lead_somewhere(page: Page) -> None:
     ids = page.values("id")
     assert len(ids) == len(set(ids))

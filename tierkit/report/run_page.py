@@ -472,6 +472,10 @@ def _page(run: RunReport) -> str:
             name: {key: value for key, value in one.items() if key not in tables.ERRORS}
             for name, one in run.metrics.items()
         },
+        auc_told=[
+            words.pair(zh, en)
+            for zh, en in zip(*(tables.auc_told(run.metrics, lang) for lang in ("zh", "en")), strict=True)
+        ],
         weak=tables.weak_models(run.metrics),
         cases=[_case(case, k, words) for k, case in enumerate(run.cases)],
         changed=[(policy, tables.parameters(policy, baseline)) for policy in run.policies[1:]],
