@@ -62,6 +62,20 @@ def changes(runs: pd.DataFrame) -> pd.DataFrame:
     return means.assign(change=np.where(share, means["value"] - means["baseline_value"], ratio))["change"]
 
 
+def one_run(runs: pd.DataFrame, key: tuple[str, str, str], world: int) -> float:
+    """Return the change of the first run in a city."""
+    arm, policy, measure = key
+    mine = runs[
+        (runs["cutoffs"] == arm)
+        & (runs["policy"] == policy)
+        & (runs["measure"] == measure)
+        & (runs["world"] == world)
+        & (runs["replicate"] == 0)
+    ].iloc[0]
+    value, base = float(mine["value"]), float(mine["baseline_value"])
+    return value - base if measure in SHARES else value / base - 1
+
+
 def covered(runs: pd.DataFrame, worlds: int, enterprises: int) -> pd.DataFrame:
     """Return by cut-offs, plan and measure how often each interval held the mean over the other cities."""
     of_world = changes(runs)
@@ -76,7 +90,7 @@ def covered(runs: pd.DataFrame, worlds: int, enterprises: int) -> pd.DataFrame:
         own = mine[mine["world"] == first]
         for key, row in rows.iterrows():
             here = of_world.loc[key]
-            following = float(here.iloc[(first + worlds) % len(here)])
+            following = one_run(runs, key, (first + worlds) % len(here))
             truth = float(here[~here.index.isin(range(first, first + worlds))].mean())
             arm, policy, measure = key
             alone = own[(own["cutoffs"] == arm) & (own["policy"] == policy) & (own["measure"] == measure)]
@@ -109,8 +123,8 @@ def page(runs: pd.DataFrame, found: pd.DataFrame, worlds: int, enterprises: int,
         f"52 weeks at κ = 0.1. A repetition is {worlds} cities with {RUNS} runs of each policy; there",
         f"were {n}. **cities**: how many of their intervals of the mean over cities (Student's,",
         f"`tierkit.compare.nested`) held the mean over all other cities; of 95 % intervals {low} to",
-        f"{high} of {n} do. **one more**: how many intervals of one more city held the next one's",
-        f"change. **draws**: how many intervals over {draws} draws of one city and its model alone",
+        f"{high} of {n} do. **one more**: how many intervals of one more city held the first",
+        f"run of the next. **draws**: how many intervals over {draws} draws of one city and its model alone",
         "held the same mean. Half widths beside them, in per cent of the baseline's value or in",
         "points (finding rate).",
         "",
