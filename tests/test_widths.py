@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from benchmarks import widths
 from tierkit import report
-from tierkit.compare.comparison import Comparison, compare
+from tierkit.compare.comparison import IN_SHORT, Comparison, compare
 from tierkit.compare.nested import nested_ends, parts_of, satterthwaite
 from tierkit.compare.spread import Spread
 from tierkit.compare.worlds import over_models, over_worlds, seed_of
 from tierkit.jobs.demo import against_truth
-from tierkit.policy import Policy
+from tierkit.policy import PLANS, Policy
 from tierkit.policy.tiers import assign
 from tierkit.policy.tiers.again import set_again
 from tierkit.records.arguments import InputError
@@ -94,11 +95,22 @@ def test_a_change_of_a_count_is_the_ratio_of_means_of_each_world() -> None:
 
 @cache
 def small() -> Spread:
-    """Return three plans over two small cities, with cut-offs set again and as stated."""
-    return over_worlds(
-        "legacy", ["shanghai-2025", "chongming-2025"], worlds=2, enterprises=600, replicates=2, weeks=12,
-        cutoffs=("again", "stated"),
-    )  # fmt: skip
+    """Return two plans over three made-up cities, with cut-offs set again and as stated."""
+    rng = np.random.default_rng(7)
+    means = {"shanghai-2025": 0.6, "chongming-2025": 0.9}
+    rows = [
+        {
+            "policy": plan, "measure": measure, "cutoffs": arm, "world": world, "member": 0, "replicate": run,
+            "baseline_value": base,
+            "value": base * (mean + rng.normal(0, 0.005) + (arm == "stated") * world / 20),
+        }
+        for arm in ("again", "stated")
+        for plan, mean in means.items()
+        for measure, base in zip(IN_SHORT, (900.0, 0.1, 90.0, 80.0, 7000.0), strict=True)
+        for world in range(3)
+        for run in range(2)
+    ]  # fmt: skip
+    return Spread.of(pd.DataFrame(rows), ("legacy", *means), kappa=0.1, weeks=12, enterprises=600)
 
 
 def test_a_row_says_its_level_in_words_and_sentences_are_in_both_languages() -> None:
@@ -114,7 +126,7 @@ def test_a_row_says_its_level_in_words_and_sentences_are_in_both_languages() -> 
 
 def test_the_order_of_plans_is_by_worlds_with_its_share() -> None:
     order = small().order.query("measure == 'inspections'").iloc[0]
-    assert (order["lower"], order["share"], order["units"]) == ("shanghai-2025", 1.0, 2)
+    assert (order["lower"], order["share"], order["units"]) == ("shanghai-2025", 1.0, 3)
     assert 0 < order["low"] < order["high"] == 1.0
 
 
@@ -180,13 +192,14 @@ def test_cut_offs_of_rule_policies_and_of_too_few_stay() -> None:
 
 
 def test_compare_within_the_model_and_the_world() -> None:
-    from tests.worlds import demo_city
+    from tierkit.city.synth import grow
 
-    _, world, _, scores = demo_city(2000, 4)
-    options = {"replicates": 2, "weeks": 4, "scores": scores}
-    worse = scores.assign(
-        risk_probability=scores["risk_probability"].sample(frac=1, random_state=1).to_numpy()
+    world = grow(300, 4)
+    sectors = np.array(world.place.ids("sector"))[world.fixed.sector]
+    scores, worse = (
+        made_up(len(world.ids), seed=seed).assign(enterprise_id=world.ids, sector=sectors) for seed in (1, 2)
     )
+    options = {"replicates": 2, "weeks": 4, "scores": scores}
     done = compare(world, "legacy", "jinshan-2025", within="model", models=[scores, worse], **options)
     assert done.spread is not None
     assert done.spread.widest == "model"
@@ -212,8 +225,11 @@ def run_of(comparison: Comparison, spread: Spread | None) -> report.RunReport:
     return report_of(comparison, policies, None, **({} if spread is None else widths_of(spread)))
 
 
-def test_the_page_says_what_its_intervals_are_over(tmp_path) -> None:
+def test_the_page_says_what_its_intervals_are_over(tmp_path, monkeypatch) -> None:
     from tierkit.city.synth import grow
+    from tierkit.report import run_page
+
+    monkeypatch.setattr(run_page, "_figures", lambda run, words: {})
 
     plans = ["shanghai-2025", "chongming-2025"]
     done = compare(grow(200, 1), "legacy", plans, replicates=2, weeks=12)
@@ -259,3 +275,26 @@ def test_the_truth_of_a_city_ranks_perfect_scores_best() -> None:
     assert none["truth_auc"] == 0.5
     assert none["truth_low"] < 0.5 < none["truth_high"]
     assert best["truth_n"] == none["truth_n"] > best["truth_events"] > 0
+
+
+def test_the_page_of_coverage_is_made_from_what_was_run_and_goes_on_where_it_stopped(
+    tmp_path, capsys
+) -> None:
+    sizes = {"repetitions": 2, "worlds": 2, "enterprises": 500, "draws": 2, "minutes": 5, "threads": 2}
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    rng = np.random.default_rng(4)
+    for at in range(4):
+        rows = [
+            {"measure": measure, "replicate": run, "policy": plan, "cutoffs": arm, "world": at, "member": 0,
+             "baseline_value": 0.2 + rng.random() / 99, "value": 0.3 + rng.random() / 99}
+            for measure in IN_SHORT for run in range(2) for plan in PLANS for arm in widths.ARMS
+        ]  # fmt: skip
+        pd.DataFrame(rows).to_parquet(folder / f"500-2-2-{at:04d}.parquet")
+    runs = widths.run(folder, **sizes)
+    assert capsys.readouterr().out == ""
+    found = widths.covered(runs, 2, 500)
+    page = widths.page(runs, found, 2, 500, 2)
+    assert len(found) == 2 * 2 * len(PLANS) * len(IN_SHORT)
+    assert "2 of 2" in page
+    assert page.count("\n|") == 2 * (2 + len(PLANS) * len(IN_SHORT))
