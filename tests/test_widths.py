@@ -252,6 +252,17 @@ def test_the_page_says_what_its_intervals_are_over(tmp_path, monkeypatch) -> Non
     assert report.summary_json(again)["widths"][0]["within"] == "draws"
 
 
+def test_one_plan_alone_has_no_order_and_is_kept_all_the_same(tmp_path) -> None:
+    from tierkit.city.synth import grow
+
+    done = compare(grow(100, 1), "legacy", "uniform-3pct", replicates=2, weeks=4)
+    alone = over_worlds("legacy", "uniform-3pct", worlds=2, enterprises=60, models=0, weeks=4)
+    run_of(done, alone).save(tmp_path / "run")
+    told = report.headline(report.RunReport.read(tmp_path / "run"), "en")
+    assert "tiers by the rule score" in told[0]
+    assert told[1].startswith("This city under this model")
+
+
 def test_an_auc_stands_with_its_interval_its_counts_and_the_truth() -> None:
     known = {"n": 400, "events": 40, "auc": 0.7}
     truth = {"truth_auc": 0.63, "truth_low": 0.6, "truth_high": 0.66, "truth_n": 9000, "truth_events": 900}
@@ -298,3 +309,10 @@ def test_the_page_of_coverage_is_made_from_what_was_run_and_goes_on_where_it_sto
     assert len(found) == 2 * 2 * len(PLANS) * len(IN_SHORT)
     assert "2 of 2" in page
     assert page.count("\n|") == 2 * (2 + len(PLANS) * len(IN_SHORT))
+
+
+def test_one_more_is_never_surer_than_the_mean_however_few_worlds_there_are() -> None:
+    for shape in ((2, 1, 2), (2, 3, 2), (6, 1, 2)):
+        for ends in nested_ends(nested(*shape, 300)).values():
+            assert (ends.one_low <= ends.low).all()
+            assert (ends.one_high >= ends.high).all()

@@ -147,8 +147,8 @@ def nested_ends(values: Floats, among: int = 1) -> dict[str, Ends]:
         model   S_model / R + S_draws (1 - 1 / R)
         world   S_world / (M R) + S_model (1 / R - 1 / (M R)) + S_draws (1 - 1 / R)
 
-    with Satterthwaite's degrees of freedom. A level's interval is never narrower than that of one within it:
-    by chance a mean square may come out smaller.
+    with Satterthwaite's degrees of freedom. A level's interval is never narrower than that of one within it,
+    nor that of one more than that of the mean: by chance a mean square may come out smaller.
 
     Examples
     --------
@@ -171,7 +171,8 @@ def nested_ends(values: Floats, among: int = 1) -> dict[str, Ends]:
         one[0] = (one[0][0] + own.square / (w * m * r), own.freedom)
         total, freedom = satterthwaite(one)
         single = student.ppf(beyond, freedom) * np.sqrt(total)
-        half, far = np.fmax(half, mine), np.fmax(far, np.where(total > 0, single, 0.0))
+        half = np.fmax(half, mine)
+        far = np.fmax(np.fmax(far, half), np.where(total > 0, single, 0.0))
         h, f = (np.where(shown, one_half, np.nan) for one_half in (half, far))
         told[level] = Ends(mean - h, mean + h, mean - f, mean + f, own.freedom)
     return told

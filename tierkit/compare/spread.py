@@ -30,6 +30,10 @@ PARTS = ("policy", "measure", "cutoffs", "part", "variance", "sd", "share")
 """Columns of the decomposition."""
 ORDER = ("measure", "lower", "higher", "share", "low", "high", "units", "sure")
 """Columns of the order of plans."""
+_OF_ORDER: Mapping[str, Any] = {
+    "measure": "str", "lower": "str", "higher": "str", "share": "float64", "low": "float64", "high": "float64",
+    "units": "int64", "sure": "bool",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,7 +133,7 @@ class Spread(Result):
         return cls(
             pd.DataFrame(rows, columns=list(ROWS)),
             pd.DataFrame(parts, columns=list(PARTS)),
-            pd.DataFrame(_orders(first, policies[1:]), columns=list(ORDER)),
+            pd.DataFrame(_orders(first, policies[1:]), columns=list(ORDER)).astype(_OF_ORDER),
             tuple(policies),
             kappa,
             weeks,
@@ -203,17 +207,20 @@ class Spread(Result):
     def head(self, lang: str) -> str:
         """Return what was run, and what the intervals are over."""
         first = self.rows.iloc[0]
-        how = text(f"spread.how.{self.widest}.{self.cutoffs}", lang, n=self.models)
         return text(
             f"spread.head.{self.widest}", lang, n=self.worlds, enterprises=number(first["enterprises"]),
             replicates=int(first["replicates"]), weeks=self.weeks, kappa=f"{self.kappa:g}",
-            baseline=policy_label(self.policies[0], lang), how=how,
+            baseline=policy_label(self.policies[0], lang), how=self.how(lang),
         )  # fmt: skip
+
+    def how(self, lang: str) -> str:
+        """Return what models were trained and whose cut-offs count."""
+        return text(f"spread.how.{self.widest}.{self.cutoffs}", lang, n=self.models)
 
     def parted(self, lang: str) -> list[str]:
         """Return of the first plan's changes how much of their variance is of what."""
         own = self.parts[(self.parts["policy"] == self.policies[1]) & (self.parts["cutoffs"] == self.cutoffs)]
-        alone = self.models == 1
+        alone = self.models == 1 and self.cutoffs != "rule"
         told = []
         for measure, rows in own.groupby("measure", sort=False, observed=True):
             if rows["share"].isna().any() or len(rows) < 2:

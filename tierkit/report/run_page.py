@@ -215,7 +215,7 @@ def _wider(spread: Spread, lang: str) -> list[str]:
         texts.text(
             f"report.headline.within.{spread.widest}", lang, plan=plot.policy_label(first, lang),
             baseline=plot.policy_label(spread.policies[0], lang), kappa=f"{spread.kappa:g}",
-            n=spread.worlds if spread.widest == "world" else spread.models,
+            n=spread.worlds, how=spread.how(lang),
             enterprises=texts.number(row["enterprises"]), inspections=said("inspections"),
             rate=said("finding_rate"), findings=said("findings"), missed=said("violations_missed"),
             harm=said("harm"),
