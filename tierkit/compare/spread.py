@@ -31,8 +31,8 @@ PARTS = ("policy", "measure", "cutoffs", "part", "variance", "sd", "share")
 ORDER = ("measure", "lower", "higher", "share", "low", "high", "units", "sure")
 """Columns of the order of plans."""
 _OF_ORDER: Mapping[str, Any] = {
-    "measure": "str", "lower": "str", "higher": "str", "share": "float64", "low": "float64", "high": "float64",
-    "units": "int64", "sure": "bool",
+    "measure": "str", "lower": "str", "higher": "str", "share": "float64", "low": "float64",
+    "high": "float64", "units": "int64", "sure": "bool",
 }  # fmt: skip
 
 
