@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -806,3 +807,33 @@ def test_a_swap_where_nothing_was_found_tells_no_change() -> None:
     told = swap(deck().assign(found=False), resamples=20).loc["all"]
     assert (told["findings"], told["after"]) == (0, 0)
     assert told[["change", "low", "high"]].isna().all()
+
+
+def test_a_choice_that_no_record_holds_shows_beside_the_equal_chance_audits() -> None:
+    fair = records(obligations=600, inspections=2400, seed=5)
+    own = policy_value(fair)
+    assert not own.contrast["differs"].any()
+    assert list(own.contrast.index) == list(ESTIMATORS[2:])
+    assert "no more than chance" in " ".join(own.warnings("en"))
+    seen = fair.inspections.copy()
+    chosen = (seen["channel"] == "routine") & (np.random.default_rng(1).random(len(seen)) < 0.5)
+    seen["found"] = seen["found"] | chosen  # inspectors saw what was wrong before they went
+    told = policy_value(replace(fair, inspections=seen))
+    assert told.contrast["differs"].all()
+    assert (told.contrast["low"] > 0).all()
+    assert "Rely on the equal-chance audits alone" in " ".join(told.sentences("en"))
+
+
+def test_the_difference_of_two_estimates_takes_what_they_share_together() -> None:
+    told = policy_value(records(obligations=600, inspections=2400, seed=5, routine=False))
+    row = told.contrast.loc["self_normalised"]  # of audits alone it is the same estimate
+    assert row["difference"] == pytest.approx(0, abs=1e-9)
+    assert not row["differs"]
+
+
+def test_few_findings_are_said_to_lie_high_where_fewer_are_refused() -> None:
+    many = policy_value(records(obligations=600, inspections=2400, seed=5))
+    assert not any("somewhat high" in one for one in many.sentences("en"))
+    few = policy_value(records(obligations=60, inspections=160, seed=3))
+    assert (few.table["findings"] < 30).any()
+    assert any("somewhat high" in one for one in few.sentences("en"))

@@ -16,7 +16,9 @@ from types import MappingProxyType
 from typing import Any
 
 from tierkit.bounds import PROBLEMS
+from tierkit.city.ranges import fault_of
 from tierkit.records import CREDIT_EVENTS, SHANGHAI, UNINSPECTED_KINDS, DataError, Parameter, Place, Problem
+from tierkit.records.arguments import InputError, described
 from tierkit.records.problems import suggestion
 from tierkit.texts import is_text
 
@@ -74,12 +76,19 @@ class Parameters:
         ------
         KeyError
             If a name is not a parameter.
+        InputError
+            If a value is not in its range (`tierkit.city.ranges`), with all that are not.
         """
         entries = dict(self.entries)
+        wrong = []
         for path, value in changes.items():
             if path not in entries:
                 raise KeyError(f"'{path}' is not a parameter of the world.")
+            if fault := fault_of(path, value, entries[path]):
+                wrong.append(f"The parameter '{path}' {fault}. Got {described(value)}.")
             entries[path] = Parameter(value, entries[path].unit, assumption="set by the caller")
+        if wrong:
+            raise InputError("\n".join(wrong))
         return Parameters(entries, self.place)
 
     @property
@@ -160,7 +169,7 @@ def _of_place(place: Place, world: Mapping[str, Parameter]) -> dict[str, Paramet
         if path not in keyed and path not in world:
             message = f"is no parameter of this place{suggestion(path, [*keyed, *world])}"
             problems.append(Problem(file, path, 0, (), message, "Correct the name, or take it out"))
-        elif path in keyed and (fault := _fault(path, one.value)):
+        elif fault := (_fault(path, one.value) if path in keyed else fault_of(path, one.value, world[path])):
             problems.append(Problem(file, path, 0, (), f"= {one.value!r} {fault}", "Correct the value"))
     entries: dict[str, Parameter] = {}
     for group, own in groups.items():

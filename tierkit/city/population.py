@@ -299,9 +299,7 @@ def _draw(
     future = -(-round(enterprises * p["turnover.entry"]) * horizon_weeks // WEEKS_A_YEAR)
     entered, known, _end = _calendar(enterprises, future, p)
     slots = np.arange(len(entered))
-    stays = np.log1p(-p["turnover.exit"] / WEEKS_A_YEAR)
-    life = np.floor(np.log(_uniforms(seed, slots, 1)[1]) / stays).astype(np.int64) + 1
-    left = np.maximum(entered, known) + life
+    left = np.maximum(entered, known) + _lives(_uniforms(seed, slots, 1)[1], p["turnover.exit"])
     left = np.where(left > LAST_EXIT, NEVER, left)
     kept = min(p["turnover.reregister"] / p["turnover.entry"], 1.0) if p["turnover.entry"] else 0.0
     successor_of = _successors(entered, left, _uniforms(seed, slots, 4)[3], kept)
@@ -440,6 +438,15 @@ def _successors(
     old, place = np.unique(old, return_index=True)
     out[kept[place]] = old
     return out
+
+
+def _lives(u: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
+    """Return the weeks until each leaves, at a yearly rate, from a uniform; at rate 0 nobody ever does."""
+    if rate == 0:
+        return np.full(len(u), LAST_EXIT + 1, np.int64)
+    weeks = np.floor(np.log(u) / np.log1p(-rate / WEEKS_A_YEAR)) + 1
+    found: NDArray[np.int64] = np.minimum(weeks, LAST_EXIT + 1).astype(np.int64)
+    return found
 
 
 def _obligations(

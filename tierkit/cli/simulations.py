@@ -14,11 +14,17 @@ from tierkit.progress import show
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tierkit.compare.spread import Spread
+
 __all__ = ["add_to"]
 
 _ONE_REPLICATE = (
     "One replicate has no intervals: no difference can be told from the luck of one draw. "
     "Give --replicates 2 or more."
+)
+_HINT = (
+    "Another city made by the same parameters, with a model of its own, would differ by more: --within world "
+    "gives intervals over cities like this."
 )
 _RANGES = (
     "Ranges are ours, around the published figures named; shanghai-2025's frequencies were set so that its "
@@ -75,6 +81,21 @@ def simulate(
         bool,
         typer.Option("--apart", help="Also run all without campaigns, without lists and without caps."),
     ] = False,
+    within: Annotated[
+        str,
+        typer.Option(
+            metavar="LEVEL",
+            help="What the headline's intervals are over: draws, model (and draws) or world (cities).",
+        ),
+    ] = "draws",
+    worlds: Annotated[
+        int,
+        typer.Option(metavar="N", help="Cities like this, each with a model of its own, within the world."),
+    ] = 6,
+    world_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Enterprises of each; as here, at most 5,000, if not given."),
+    ] = None,
 ) -> Answer:
     """Compare what policies would do, with intervals."""
     from tierkit.jobs import simulation
@@ -83,16 +104,20 @@ def simulate(
         done = simulation.simulate(
             policies, out, data, enterprises=enterprises, baseline=baseline, model=model, insist=insist,
             kappas=kappas or simulation.KAPPAS, weeks=weeks, replicates=replicates, seed=seed,
-            apart=apart, threads=cores(), progress=progress,
+            apart=apart, within=within, worlds=worlds, world_size=world_size, threads=cores(),
+            progress=progress,
         )  # fmt: skip
     of_file = ", the baseline that the reform names," if done.named_baseline else ""
-    with_what = "with 95 % intervals" if replicates > 1 else "of one replicate"
+    alone = "with 95 % intervals over draws alone, for this city and this model"
+    with_what = alone if replicates > 1 else "of one replicate"
     wrote = f"{'Replaced' if done.replaced else 'Wrote'} '{out}'"
     what = f"Differences from {done.baseline}{of_file} over {weeks} weeks, {with_what}. {wrote}."
     if replicates == 1:
         what = f"{_ONE_REPLICATE}\n\n{what}"
     low = [line.replace("**", "") for check in done.floors for line in check.sentences("en")]
-    return Answer(done.to_dict(), "\n\n".join([_headline(done.headline), *low, what]))
+    wider = _wider(done.report.spread) if done.report.spread is not None else []
+    hint = [] if wider or replicates == 1 else [_HINT]
+    return Answer(done.to_dict(), "\n\n".join([*wider, _headline(done.headline), *low, what, *hint]))
 
 
 def demo(
@@ -104,19 +129,50 @@ def demo(
         bool,
         typer.Option("--apart", help="Also run all without campaigns, without lists and without caps."),
     ] = False,
+    worlds: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Further cities, each with a model of its own, for the headline's intervals; 0: none.",
+        ),
+    ] = 5,
 ) -> Answer:
     """Run the whole demonstration: records, models, tiers and five plans."""
     from tierkit.jobs.demo import run
 
     with show() as progress:
         done = run(
-            out, enterprises=enterprises, seed=seed, replicates=replicates, apart=apart, threads=cores(),
-            progress=progress,
+            out, enterprises=enterprises, seed=seed, replicates=replicates, apart=apart, worlds=worlds,
+            threads=cores(), progress=progress,
         )  # fmt: skip
     wrote = f"{'Replaced' if done.replaced else 'Wrote'} '{done.page}' in {sum(done.seconds.values()):.0f} s."
     moments: list[Any] = done.moments.to_dict("records")
-    parts = [*done.sentences, _headline(done.headline), _acceptance(moments), wrote]
+    wider = _wider(done.report.spread) if done.report.spread is not None else []
+    parts = [*done.sentences, *wider, _headline(done.headline), _acceptance(moments), wrote]
     return Answer(done.to_dict(), "\n\n".join(parts))
+
+
+def _wider(spread: "Spread") -> list[str]:
+    """Return the changes at the widest level, each with its level in words, and what varies."""
+    from tierkit.compare.spread import change_told
+    from tierkit.texts import percent, text
+
+    rows = []
+    for policy in spread.policies[1:]:
+        for measure in dict.fromkeys(spread.rows["measure"]):
+            row = spread.row(policy, str(measure))
+            one = change_told(row, "en", one=True).partition(" [")[2]
+            rows.append(
+                {
+                    "policy": policy,
+                    "measure": text(f"measure.{measure}", "en"),
+                    "change": change_told(row, "en"),
+                    "over": spread.about("en"),
+                    text(f"report.widths.one.{spread.widest}", "en"): f"[{one}" if one else "–",
+                    "same sign": percent(row["same_sign"], 0),
+                }
+            )
+    return [spread.head("en"), table(rows), "\n".join(spread.sentences("en")[len(spread.policies) :])]
 
 
 def _headline(headline: "pd.DataFrame") -> str:

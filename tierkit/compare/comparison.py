@@ -30,6 +30,7 @@ from tierkit.texts import join, policy_label, text
 
 if TYPE_CHECKING:
     from tierkit.compare.agencies import Scoreboard
+    from tierkit.compare.spread import Spread
 
 __all__ = [
     "HEADLINE",
@@ -39,15 +40,9 @@ __all__ = [
 ]
 
 HEADLINE = (
-    "inspections",
-    "visits",
-    "enterprise_hours",
-    "finding_rate",
-    "findings",
-    "violations_missed",
-    "harm",
+    "inspections", "visits", "enterprise_hours", "finding_rate", "findings", "violations_missed", "harm",
     "trigger_share",
-)
+)  # fmt: skip
 """Measures that are always shown together."""
 IN_SHORT = ("inspections", "finding_rate", "findings", "violations_missed", "harm")
 """Those of them that a sentence, or a table of several strengths of deterrence, has room for."""
@@ -101,6 +96,9 @@ class Comparison(Result):
         Enterprises by number of visits in the measured weeks, first replicate of the headline.
     place : Place
         The place of the world.
+    spread : Spread or None
+        The headline's changes with intervals over models, or over cities like this, where asked for. All
+        other intervals are over draws alone: of this city, under these scores.
     """
 
     summary: pd.DataFrame
@@ -118,6 +116,7 @@ class Comparison(Result):
     alive: NDArray[np.bool_]
     visits: dict[str, NDArray[np.int64]]
     place: Place = SHANGHAI
+    spread: Spread | None = None
 
     @property
     def kappas(self) -> tuple[float, ...]:
@@ -159,7 +158,9 @@ class Comparison(Result):
         return self.table()
 
     def sentences(self, lang: str = "zh") -> list[str]:
-        """Return what each reform changes, a sentence a reform, with 95 % intervals."""
+        """Return what each reform changes, a sentence a reform, with the widest 95 % intervals there are."""
+        if self.spread is not None:
+            return self.spread.sentences(lang)
         said = [self._head(lang, policy_label(self.baseline, lang))]
         for policy in self.policies[1:]:
             rows = self.table(measures=IN_SHORT).query("policy == @policy").to_dict("records")
@@ -263,7 +264,9 @@ class Comparison(Result):
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self._head('en', self.baseline))}</p>{html_of(self.table(), self.policies)}"
+        wider = "" if self.spread is None else self.spread._repr_html_()
+        head = html.escape(self._head("en", self.baseline))
+        return f"{wider}<p>{head}</p>{html_of(self.table(), self.policies)}"
 
 
 class _Case(NamedTuple):
@@ -306,6 +309,9 @@ def compare(
     by_year: bool = False,
     seed: int = 0,
     kappa: float | Sequence[float] = 0.1,
+    within: str = "draws",
+    worlds: int = 6,
+    models: Sequence[pd.DataFrame] = (),
     threads: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
@@ -335,6 +341,14 @@ def compare(
         Seed of the draws.
     kappa : float, or sequence of float
         Strength of general deterrence, which nobody knows. Of several, the first is the headline's.
+    within : {"draws", "model", "world"}
+        What the sentences' intervals are over: draws alone, for this city and these scores; models and draws;
+        or cities like this, made by the same parameters, each with a model of its own if there are scores
+        (`Comparison.spread`).
+    worlds : int
+        Cities, within the world.
+    models : sequence of DataFrame
+        Scores of several models, within the model: `tierkit.compare.worlds.member_scores` gives them.
     threads : int
         Runs at a time, or threads of one run at a time if the world is large; no result depends on it.
     progress : callable, optional
@@ -382,23 +396,24 @@ def compare(
     parts = [run_one(at) for at in range(len(cases))]
     years = [one.years for one in parts if len(one.years)] or [parts[0].years]
     shown = parts[cases.index(headline)]
+    spread = None
+    if within != "draws":
+        from tierkit.compare.worlds import spread_within  # here, as that module needs this one
+
+        spread = spread_within(
+            within, world, given, models, worlds=worlds, replicates=replicates, weeks=headline.weeks,
+            over=headline.over, kappa=headline.kappa, seed=seed, threads=threads,
+            train_models=scores is not None,
+        )  # fmt: skip
     return Comparison(
         pd.concat([one.summary for one in parts], ignore_index=True),
         pd.concat(years, ignore_index=True),
         pd.concat([one.transitions for one in parts], ignore_index=True),
         pd.concat([one.by_replicate for one in parts], ignore_index=True),
-        baseline.name,
-        tuple(policy.name for policy in policies),
-        headline.kappa,
-        headline.weeks,
-        headline.over,
-        headline.replicates,
-        seed,
-        shown.first_tier,
-        world.alive(),
-        shown.visits,
-        world.place,
-    )
+        baseline.name, tuple(policy.name for policy in policies), headline.kappa, headline.weeks,
+        headline.over, headline.replicates, seed, shown.first_tier, world.alive(), shown.visits,
+        world.place, spread,
+    )  # fmt: skip
 
 
 def _cases(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,10 @@ from tierkit import __version__, report
 from tierkit.city.limits import MAX_SEED
 from tierkit.city.population import MOST_ENTERPRISES
 from tierkit.city.synth import make
-from tierkit.city.world import WEEKS_A_YEAR
+from tierkit.city.world import WEEKS_A_YEAR, World
 from tierkit.compare.apart import headlines_apart
 from tierkit.compare.comparison import Comparison, compare
+from tierkit.compare.worlds import LEAST_TO_LEARN, over_worlds
 from tierkit.evaluate import moments
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location
@@ -29,10 +32,13 @@ from tierkit.jobs.simulation import (
     KAPPA,
     KAPPAS,
     MOST_REPLICATES,
+    MOST_WORLDS,
+    WORLD_REPLICATES,
     headline_rows,
     report_of,
     supervised,
     tiers_under,
+    widths_of,
 )
 from tierkit.policy import PLANS, Policy
 from tierkit.policy.tiers import assign
@@ -42,14 +48,17 @@ from tierkit.records import DataError, Dataset, validate, write_dataset
 from tierkit.records.files import sha256
 from tierkit.records.parquet import write_sealed
 from tierkit.records.validation import errors_of
+from tierkit.scores.metrics import auc
 from tierkit.scores.model import Model
 from tierkit.scores.model_folder import MANIFEST
 from tierkit.scores.train import train
+from tierkit.scores.worth import auc_interval
 
-__all__ = ["FIVE_YEARS", "Demo", "run"]
+__all__ = ["FIVE_YEARS", "Demo", "against_truth", "run"]
 
-LEAST_TO_LEARN = 500
-"""Enterprises of a city that holds enough to train on."""
+WORLDS, WORLD_SIZE = 5, 4_000
+"""Cities like this, and enterprises of each: what two cores run in a quarter of a minute."""
+_NO_TRUTH: Mapping[str, float] = MappingProxyType({})
 FIVE_YEARS = 5 * WEEKS_A_YEAR
 
 
@@ -97,8 +106,9 @@ class Demo:
 
     @property
     def sentences(self) -> list[str]:
-        """The headline in English."""
-        return [one.replace("**", "") for one in report.headline(self.report, "en")]
+        """The headline in English, and what its intervals are over."""
+        told = [*report.headline(self.report, "en"), report.width_note(self.report, "en")]
+        return [one.replace("**", "") for one in told]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -132,6 +142,7 @@ def run(
     seed: int = 2025,
     replicates: int = 20,
     apart: bool = False,
+    worlds: int = WORLDS,
     threads: int = 2,
     progress: Progress = quiet,
 ) -> Demo:
@@ -150,6 +161,10 @@ def run(
         others and over five years.
     apart : bool
         Whether to run the headline again without campaigns, lists and caps, as `tierkit.compare.apart` does.
+    worlds : int
+        Further cities, made by the same parameters, each with a model trained on its own records and cut-offs
+        set again, over which the headline has its intervals; of `WORLD_SIZE` enterprises at most. 0 for none:
+        all intervals are over draws alone then.
     threads : int
         Threads; they change no number.
     progress : Progress
@@ -171,9 +186,13 @@ def run(
     checks.between("replicates", replicates, 2, MOST_REPLICATES)
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
+    if worlds != 0:
+        checks.between("worlds", worlds, 2, MOST_WORLDS)
     folder = checks.out_folder("out", out, "demo")
     with checks.writing() as replaced, whole_folder(folder, "demo") as draft:
-        comparison, told, seconds = _made(draft, enterprises, seed, replicates, apart, threads, progress)
+        comparison, told, seconds = _made(
+            draft, enterprises, seed, replicates, apart, worlds, threads, progress
+        )
     return Demo(folder, replaced, comparison, told, seconds)
 
 
@@ -183,6 +202,7 @@ def _made(
     seed: int,
     replicates: int,
     apart: bool,
+    worlds: int,
     threads: int,
     progress: Progress,
 ) -> tuple[Comparison, report.RunReport, dict[str, float]]:
@@ -233,6 +253,15 @@ def _made(
     )
     clock.done("simulation")
 
+    wider: dict[str, pd.DataFrame] = {}
+    if worlds:
+        spread = over_worlds(
+            policies[0], policies[1:], worlds=worlds, enterprises=min(enterprises, WORLD_SIZE),
+            replicates=WORLD_REPLICATES, seed=seed, kappa=KAPPA, threads=threads,
+            progress=partial(progress, "cities like this"),
+        )  # fmt: skip
+        wider = widths_of(spread)
+        clock.done("cities like this")
     taken = None
     if apart:
         taken = headlines_apart(
@@ -252,9 +281,10 @@ def _made(
         scores=scores,
         moments=pd.concat(told_of, ignore_index=True),
         calibration=model.calibration(data, bins=10),
-        metrics=_metrics(model),
+        metrics=_metrics(model, against_truth(scores, world)),
         cases=_cases(model, data, scores, policies[1]),
         facts=_facts(data, model, enterprises, seed, replicates, folder / "model"),
+        **wider,
     )
     told.save(folder / "run")
     report.index(told, folder)
@@ -279,7 +309,47 @@ def _cases(model: Model, data: Dataset, scores: pd.DataFrame, policy: Policy) ->
     )
 
 
-def _metrics(model: Model) -> dict[str, dict[str, float]]:
+def against_truth(scores: pd.DataFrame, world: World) -> dict[str, float]:
+    """Return how scores of risk rank the obligations of a synthetic city by whether they are in violation.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        ``enterprise_id``, ``risk_probability``, as of the day of the world.
+    world : World
+
+    Returns
+    -------
+    dict of str to float
+        ``truth_auc`` over the open obligations of all who are scored, with the 95 % interval (``truth_low``,
+        ``truth_high``) of as many independent rows as enterprises; ``truth_n`` and ``truth_events``.
+        Empty where all obligations are alike.
+
+    Examples
+    --------
+    >>> _, world = make(200, seed=1)
+    >>> ids = world.ids[world.alive()]
+    >>> scores = pd.DataFrame({"enterprise_id": ids, "risk_probability": np.linspace(0.01, 0.2, len(ids))})
+    >>> told = against_truth(scores, world)
+    >>> told["truth_low"] < told["truth_auc"] < told["truth_high"]
+    True
+    """
+    owner = world.fixed.enterprise.astype(np.int64)
+    slot = pd.Index(scores["enterprise_id"].astype(str)).get_indexer(pd.Index(world.ids.astype(str)))[owner]
+    here = world.alive()[owner] & (slot >= 0)
+    wrong = (world.state.violation[here] > 0).astype(np.int64)
+    found = auc(wrong, scores["risk_probability"].to_numpy(np.float64)[slot[here]])
+    if not np.isfinite(found):
+        return {}
+    worth = len(np.unique(owner[here])) / len(wrong)
+    low, high = auc_interval(found, wrong.sum() * worth, (len(wrong) - wrong.sum()) * worth)
+    return {
+        "truth_auc": found, "truth_low": low, "truth_high": high, "truth_n": len(wrong),
+        "truth_events": int(wrong.sum()),
+    }  # fmt: skip
+
+
+def _metrics(model: Model, truth: Mapping[str, float] = _NO_TRUTH) -> dict[str, dict[str, float]]:
     """Return the measures of both models, with what tells their error where rows share enterprises."""
     risk, credit = model.manifest["risk"], model.manifest["credit"]
     [own] = [row for row in risk["baselines"]["test"] if row["score"] == "model"]
@@ -287,7 +357,7 @@ def _metrics(model: Model) -> dict[str, dict[str, float]]:
     # An enterprise is in every snapshot, and counts once.
     independent = credit["metrics"]["n"] / max(credit["rows"]["snapshots"], 1)
     return {
-        "risk": risk["metrics"]["test"] | ends,
+        "risk": risk["metrics"]["test"] | ends | dict(truth),
         "credit": credit["metrics"] | {"independent": independent},
     }
 

@@ -21,6 +21,9 @@ from tierkit.compare.agencies import ratings
 from tierkit.compare.apart import headlines_apart
 from tierkit.compare.comparison import HEADLINE, Comparison, compare
 from tierkit.compare.intervals import Replicates, replicates_for
+from tierkit.compare.nested import LEVELS
+from tierkit.compare.spread import Spread
+from tierkit.compare.worlds import LEAST_TO_LEARN, member_scores, spread_within
 from tierkit.folders import whole_folder
 from tierkit.jobs.checks import Checks, Location, listed
 from tierkit.jobs.scoring import warn_of_unknown
@@ -33,6 +36,7 @@ from tierkit.progress import Progress, quiet
 from tierkit.records import Dataset, read_dataset
 from tierkit.records.unknown import begun
 from tierkit.report import RunReport, floor_checks, index
+from tierkit.results import plain
 from tierkit.scores.basis import credit_basis
 from tierkit.scores.manifest import stated_credit
 from tierkit.scores.model import Model
@@ -43,6 +47,9 @@ __all__ = [
     "KAPPAS",
     "MOST_REPLICATES",
     "MOST_WEEKS",
+    "MOST_WORLDS",
+    "WORLDS",
+    "WORLD_REPLICATES",
     "RunPage",
     "Simulation",
     "baseline_and_reforms",
@@ -53,6 +60,7 @@ __all__ = [
     "supervised",
     "tiers_under",
     "warn_of_rule_scores",
+    "widths_of",
     "within_a_tenth",
 ]
 
@@ -62,6 +70,11 @@ KAPPA = 0.1
 """The strength of the headline; of several others the nearest to it."""
 MOST_WEEKS = 520
 MOST_REPLICATES = 1000
+WORLDS, MOST_WORLDS = 6, 1000
+WORLD_SIZE = 5_000
+"""Most enterprises of each of the cities like this, unless asked for."""
+WORLD_REPLICATES = 2
+"""Runs of each policy in such a city, or under one of several models: cities are worth more than runs."""
 LEGACY = "legacy"
 
 _TIERS = ["enterprise_id", "tier", "risk_level", "credit_grade", "tier_reason", "unmonitored"]
@@ -114,6 +127,7 @@ class Simulation:
             "baseline": self.baseline,
             "facts": self.report.facts,
             "headline": rows,
+            "widths": [] if self.report.spread is None else plain(self.report.spread.to_frame()),
             "floor": [check.to_dict() for check in self.floors],
         }
 
@@ -149,6 +163,9 @@ def simulate(
     replicates: int = 20,
     seed: int = 0,
     apart: bool = False,
+    within: str = "draws",
+    worlds: int = WORLDS,
+    world_size: int | None = None,
     threads: int = 1,
     progress: Progress = quiet,
 ) -> Simulation:
@@ -180,6 +197,14 @@ def simulate(
         Seed of the draws, and of the city if it is drawn here.
     apart : bool
         Whether to run all again without campaigns, lists and caps, as `tierkit.compare.apart` does.
+    within : {"draws", "model", "world"}
+        What the headline's intervals are over: draws alone; models and draws, of a model that was trained
+        with a bootstrap; or cities like this, made by the same parameters, each with a model of its own if
+        one is given.
+    worlds : int
+        Cities, within the world.
+    world_size : int, optional
+        Enterprises of each; as many as here, but at most `WORLD_SIZE`, if absent.
     threads : int
         It changes no number.
     progress : Progress
@@ -220,6 +245,14 @@ def simulate(
     checks.between("replicates", replicates, 1, MOST_REPLICATES)
     checks.between("seed", seed, 0, MAX_SEED)
     checks.at_least("threads", threads, 1)
+    if within not in LEVELS:
+        checks.note("within", f"'{within}' is no level", f"Give one of {', '.join(LEVELS)}.")
+    elif within == "model" and model is None:
+        checks.note("within", "without a model there is none to vary", "Give `model`, or leave it out.")
+    if within == "world":
+        checks.between("worlds", worlds, 2, MOST_WORLDS)
+        if world_size is not None:
+            checks.between("world_size", world_size, LEAST_TO_LEARN, MOST_ENTERPRISES)
     folder = checks.out_folder("out", out, "run")
     with checks.writing() as replaced:
         records, world = _city(checks, data, enterprises, seed, weeks, threads, progress)
@@ -234,6 +267,7 @@ def simulate(
         if loaded is not None and loaded.risk_alone:
             of_models = {one.name for one in _on_models(chosen)}
             chosen = [by_risk_alone(one) if one.name in of_models else one for one in chosen]
+        models = _members(loaded, records, within, checks, threads)
         scores, tiers = _scored(loaded, records, chosen, threads)
         strengths = sorted(set(asked))
         headline = min(strengths, key=lambda one: abs(one - KAPPA))
@@ -250,6 +284,17 @@ def simulate(
             threads=threads,
             progress=partial(progress, "simulating"),
         )
+        wider: dict[str, Any] = {}
+        if within != "draws":
+            size = world_size or min(int((world.fixed.entered < world.week).sum()), WORLD_SIZE)
+            wider = widths_of(
+                spread_within(
+                    within, world, chosen, models, worlds=worlds, replicates=WORLD_REPLICATES, weeks=weeks,
+                    train_models=loaded is not None, kappa=headline, seed=seed, threads=threads,
+                    **({"enterprises": size} if within == "world" else {}),
+                    progress=partial(progress, "cities like this" if within == "world" else "models"),
+                )
+            )  # fmt: skip
         facts = {
             "version": __version__,
             "enterprises": enterprises if records is None else records.manifest["enterprises"],
@@ -268,7 +313,9 @@ def simulate(
                 replicates=replicates, weeks=weeks, seed=seed, kappa=headline, threads=threads,
                 progress=partial(progress, "taking apart"),
             )  # fmt: skip
-        told = report_of(comparison, chosen, records, scores=scores, tiers=tiers, facts=facts, apart=taken)
+        told = report_of(
+            comparison, chosen, records, scores=scores, tiers=tiers, facts=facts, apart=taken, **wider
+        )
         told.save(folder)
     return Simulation(folder, replaced, told, named)
 
@@ -309,6 +356,29 @@ def run_page(run: Location, out: Location) -> RunPage:
         with whole_folder(folder, "page") as draft:
             index(told, draft)
     return RunPage(folder, replaced)
+
+
+def widths_of(spread: Spread) -> dict[str, pd.DataFrame]:
+    """Return a spread as the tables of a report.
+
+    Examples
+    --------
+    >>> list(widths_of(spread))  # spread = over_worlds("legacy", "jinshan-2025")
+    ['widths', 'width_parts', 'width_order']
+    """
+    return {"widths": spread.rows, "width_parts": spread.parts, "width_order": spread.order}
+
+
+def _members(
+    loaded: Model | None, data: Dataset | None, within: str, checks: Checks, threads: int
+) -> list[pd.DataFrame]:
+    """Return the scores of a model's bootstrap members, where the headline is to be within the model."""
+    if within != "model" or loaded is None or data is None:
+        return []
+    if loaded.ensemble is None:
+        checks.note("within", "the model has no bootstrap to vary", "Train it with --bootstrap 8, say.")
+        checks.settle()
+    return member_scores(loaded, data, str(data.manifest["as_of"]), threads=threads)
 
 
 def report_of(

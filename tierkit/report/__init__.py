@@ -10,7 +10,7 @@ from tierkit.report.sheets import Sheet, data_hash, sheets
 
 if TYPE_CHECKING:
     from tierkit.report.card import figures, model_card
-    from tierkit.report.run_page import headline, index, summary_json
+    from tierkit.report.run_page import headline, index, summary_json, width_note
     from tierkit.report.run_report import RunReport
     from tierkit.report.tables import floor_checks
 
@@ -29,6 +29,7 @@ __all__ = [
     "model_card",
     "sheets",
     "summary_json",
+    "width_note",
     "write_dossiers",
 ]
 
@@ -40,6 +41,7 @@ _PLACES = {
     "index": "run_page",
     "model_card": "card",
     "summary_json": "run_page",
+    "width_note": "run_page",
 }
 """Where the other names are made. Loaded when asked for: the page of one enterprise needs no simulator."""
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from tierkit import plot, texts
 from tierkit.compare import agencies
+from tierkit.compare.spread import Spread, change_told
 from tierkit.evaluate.moments import decimals
 from tierkit.folders import whole_file
 from tierkit.folders.claims import claim
@@ -28,7 +29,7 @@ from tierkit.report.run_report import RunReport
 from tierkit.report.sheets import Sheet
 from tierkit.report.waterfall import waterfall
 
-__all__ = ["headline", "index", "summary_json"]
+__all__ = ["headline", "index", "summary_json", "width_note"]
 
 _SECTIONS = (
     "results", "floor", "overlays", "load", "agencies", "harm", "tiers", "examples", "method", "moments",
@@ -45,6 +46,9 @@ def headline(run: RunReport, lang: str) -> list[str]:
     and harm. The second compares the plans and says what more years and more deterrence would do, or, where
     one plan was run under one condition, how much is left to complaints. The third, where there are several
     conditions, gives the first plan's harm under each.
+
+    Where the changes were run over cities like this, or over models, what is said of plans is of these, with
+    their intervals, and what is left is said to be of this city, over draws alone.
 
     Parameters
     ----------
@@ -74,7 +78,8 @@ def _headline(run: RunReport, lang: str) -> list[str]:
         return f"**{one.change}** {one.change_interval}".strip()
 
     rate, base = (tables.effect(run, "finding_rate", name).value for name in (first, run.policies[0].name))
-    sentences = [
+    wider = [] if run.spread is None else _wider(run.spread, lang)
+    here = [
         texts.text(
             "report.headline.first",
             lang,
@@ -89,6 +94,9 @@ def _headline(run: RunReport, lang: str) -> list[str]:
             harm=said("harm", first),
         )
     ]
+    if wider:
+        here = [texts.text("report.headline.here", lang, sentence=one) for one in here]
+    sentences = [*wider, *here]
     sentences.append(_second(run, plans, lang, said))
     cases = tables.settings(run)
     if len(cases) > 1:
@@ -128,7 +136,7 @@ def _headline(run: RunReport, lang: str) -> list[str]:
 def _second(run: RunReport, plans: list[str], lang: str, said: Callable[..., str]) -> str:
     """Return the headline's second sentence."""
     clauses = []
-    if len(plans) > 1:
+    if len(plans) > 1 and run.spread is None:
         case = run.kappa, run.weeks
         least = _best(run, "inspections", texts.text("report.headline.least", lang), lang, said, *case)
         safest = _best(run, "harm", texts.text("report.headline.safest", lang), lang, said, *case)
@@ -192,6 +200,93 @@ def _best(
         for name in (tied if kind == "tied" else tied[:1])
     ]
     return texts.text(f"report.headline.{kind}", lang, what=what, plans=_joined(shown, lang))
+
+
+def _wider(spread: Spread, lang: str) -> list[str]:
+    """Return what is said of the first plan, and of the order of plans, at the widest level there is."""
+    first, *others = spread.policies[1:]
+
+    def said(measure: str, policy: str = first) -> str:
+        change, _, ends = change_told(spread.row(policy, measure), lang).partition(" [")
+        return f"**{change}** [{ends}" if ends else f"**{change}**"
+
+    row = spread.row(first, "inspections")
+    told = [
+        texts.text(
+            f"report.headline.within.{spread.widest}", lang, plan=plot.policy_label(first, lang),
+            baseline=plot.policy_label(spread.policies[0], lang), kappa=f"{spread.kappa:g}",
+            n=spread.worlds, how=spread.how(lang),
+            enterprises=texts.number(row["enterprises"]), inspections=said("inspections"),
+            rate=said("finding_rate"), findings=said("findings"), missed=said("violations_missed"),
+            harm=said("harm"),
+            one=texts.interval(100 * row["one_low"], 100 * row["one_high"], 0, sign=True),
+        )
+    ]  # fmt: skip
+    if others:
+        clauses = [
+            _lowest(spread, measure, texts.text(f"report.headline.{what}", lang), lang, said)
+            for measure, what in (("inspections", "least"), ("harm", "safest"))
+        ]
+        where = texts.text(
+            f"report.headline.order.{spread.widest}", lang, n=len(others) + 1, kappa=f"{spread.kappa:g}",
+            least=clauses[0], safest=clauses[1],
+        )  # fmt: skip
+        told.append(texts.text("report.headline.end", lang, sentence=where[0].upper() + where[1:]))
+    return told
+
+
+def _lowest(spread: Spread, measure: str, what: str, lang: str, said: Callable[..., str]) -> str:
+    """Return which plan has the least of a measure at the widest level, with those not told apart from it."""
+    plans = sorted(spread.policies[1:], key=lambda name: float(spread.row(name, measure)["change"]))
+    pairs = spread.order[(spread.order["measure"] == measure) & (spread.order["lower"] == plans[0])]
+    apart = set(pairs.loc[pairs["sure"].astype(bool), "higher"])
+    tied = [plans[0], *(one for one in plans[1:] if one not in apart)]
+    kind = "one" if len(tied) == 1 else "none" if plans[-1] in tied else "tied"
+    shown = [
+        texts.text(
+            "report.headline.plan", lang, plan=plot.policy_label(name, lang), change=said(measure, name)
+        )
+        for name in (tied if kind == "tied" else tied[:1])
+    ]
+    told = texts.text(f"report.headline.{kind}", lang, what=what, plans=_joined(shown, lang))
+    share = float(pairs["share"].min())
+    if kind != "one" or not np.isfinite(share):
+        return told
+    of = texts.text(f"report.headline.share.{spread.widest}", lang, share=texts.percent(share, 0))
+    return f"{told}{of}"
+
+
+def width_note(run: RunReport, lang: str) -> str:
+    """Return what the intervals of a run are over, and how to get wider ones.
+
+    Examples
+    --------
+    >>> width_note(run, "en").partition(":")[0]  # run = RunReport.read("build/demo/run")
+    'Intervals not said to be of more are over draws alone, for this city and this model'
+    """
+    kind = "none" if run.spread is None else run.spread.widest
+    return texts.text(f"report.width.{kind}", lang)
+
+
+def _widths(run: RunReport, words: Words) -> tuple[list[tuple[str, str, list[str]]], list[Markup]]:
+    """Return the changes at the widest level as rows of cells, and what varies and is sure in words."""
+    spread = run.spread
+    if spread is None:
+        return [], []
+    rows = []
+    for policy in spread.policies[1:]:
+        for measure in dict.fromkeys(spread.rows["measure"]):
+            row = spread.row(policy, str(measure))
+            alone = tables.effect(run, str(measure), policy)
+            change, _, ends = change_told(row, "en").partition(" [")
+            more = change_told(row, "en", one=True).partition(" [")[2]
+            cells = [
+                change.removesuffix(" points"), f"[{ends}" if ends else "–", f"[{more}" if more else "–",
+                texts.percent(row["same_sign"], 0), f"{alone.change} {alone.change_interval}",
+            ]  # fmt: skip
+            rows.append((policy, str(measure), cells))
+    told = ([spread.head(lang), *spread.sentences(lang)[len(spread.policies) :]] for lang in ("zh", "en"))
+    return rows, [words.pair(zh, en) for zh, en in zip(*told, strict=True)]
 
 
 def _joined(parts: list[str], lang: str) -> str:
@@ -336,6 +431,7 @@ def _page(run: RunReport) -> str:
     keys, kappa_rows = tables.kappa_table(run)
     drift_keys, drift_rows = tables.drift_table(run)
     told = headline(run, "zh"), headline(run, "en")
+    width_rows, width_told = _widths(run, words)
     return render(
         "index.html.j2",
         place=run.place,
@@ -355,6 +451,10 @@ def _page(run: RunReport) -> str:
         floors=[(check, _warnings(check, words)) for check in tables.floor_checks(run)],
         overlays=_overlays(run, words),
         apart=tables.apart_rows(run),
+        width_note=words.pair(*(width_note(run, lang) for lang in ("zh", "en"))),
+        width_rows=width_rows,
+        width_told=width_told,
+        widest="draws" if run.spread is None else run.spread.widest,
         kappa_keys=keys,
         kappa_replicates=[tables.replicates(run, kappa, weeks) for weeks, _, kappa in keys],
         kappa_rows=kappa_rows,
@@ -372,6 +472,10 @@ def _page(run: RunReport) -> str:
             name: {key: value for key, value in one.items() if key not in tables.ERRORS}
             for name, one in run.metrics.items()
         },
+        auc_told=[
+            words.pair(zh, en)
+            for zh, en in zip(*(tables.auc_told(run.metrics, lang) for lang in ("zh", "en")), strict=True)
+        ],
         weak=tables.weak_models(run.metrics),
         cases=[_case(case, k, words) for k, case in enumerate(run.cases)],
         changed=[(policy, tables.parameters(policy, baseline)) for policy in run.policies[1:]],
@@ -479,14 +583,16 @@ def summary_json(run: RunReport) -> dict[str, Any]:
     -------
     dict
         ``headline`` (zh, en), ``conditions``, ``policies`` (name, title, document, hash), ``results`` (a
-        row a case, policy and measure, of all enterprises), ``tiers`` (enterprises by policy and tier),
-        ``floor`` (declared draws against the legal floor),
-        ``moments``, ``metrics``, ``facts``. Missing numbers are null.
+        row a case, policy and measure, of all enterprises), ``widths`` (the headline's changes over models or
+        cities like this, each with its level), ``tiers`` (enterprises by policy and tier), ``floor``
+        (declared draws against the legal floor), ``moments``, ``metrics``, ``facts``. Missing numbers are
+        null.
 
     Examples
     --------
     >>> sorted(summary_json(run))  # run = RunReport.read("build/demo/run")
-    ['conditions', 'facts', 'floor', 'headline', 'metrics', 'moments', 'policies', 'results', 'tiers']
+    ['conditions', 'facts', 'floor', 'headline', 'metrics', 'moments', 'policies', 'results', 'tiers',
+    'widths']
     """
     rows = run.summary[run.summary["group"] == "all"].drop(columns=["group", "level"])
     tiers: dict[str, dict[str, int]] = {}
@@ -501,6 +607,7 @@ def summary_json(run: RunReport) -> dict[str, Any]:
         "conditions": {"kappa": run.kappa, "weeks": run.weeks, "enterprises": _enterprises(run)},
         "policies": [_policy_json(policy) for policy in run.policies],
         "results": _plain(rows.to_dict("records")),
+        "widths": [] if run.widths is None else _plain(run.widths.to_dict("records")),
         "tiers": tiers,
         "floor": [check.to_dict() for check in tables.floor_checks(run)],
         "moments": [] if run.moments is None else _plain(run.moments.to_dict("records")),

@@ -16,6 +16,7 @@ from pandas.api.types import is_string_dtype
 from tierkit import texts
 from tierkit.bounds import UnreadableError
 from tierkit.compare.intervals import mean_interval
+from tierkit.compare.spread import Spread
 from tierkit.folders import read_sealed_folder, whole_folder
 from tierkit.policy import Policy
 from tierkit.records import PLACE_FILE, SHANGHAI, DataError, Place, Problem
@@ -61,6 +62,28 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "apart": dict.fromkeys(("policy", "measure", "apart"), _TEXT)
     | dict.fromkeys(("difference", "difference_low", "difference_high", "relative", "place"), _NUMBER)
     | dict.fromkeys(("has", "assumed", "turns"), _FLAG),
+    "widths": dict.fromkeys(("policy", "measure", "within", "cutoffs"), _TEXT)
+    | dict.fromkeys(
+        (
+            "change",
+            "low",
+            "high",
+            "one_low",
+            "one_high",
+            "freedom",
+            "same_sign",
+            "worlds",
+            "models",
+            "replicates",
+            "enterprises",
+        ),
+        _NUMBER,
+    ),
+    "width_parts": dict.fromkeys(("policy", "measure", "cutoffs", "part"), _TEXT)
+    | dict.fromkeys(("variance", "sd", "share"), _NUMBER),
+    "width_order": dict.fromkeys(("measure", "lower", "higher"), _TEXT)
+    | dict.fromkeys(("share", "low", "high", "units"), _NUMBER)
+    | {"sure": _FLAG},
     "calibration": dict.fromkeys(("n", "predicted", "observed", "low", "high"), _NUMBER),
 }
 """Tables that a run may hold → the columns that each must have, with the kinds of their values."""
@@ -122,6 +145,8 @@ class RunReport:
         `tierkit.evaluate.moments`.
     apart : DataFrame, optional
         `tierkit.compare.apart.headlines_apart`: the headlines with and without campaigns, lists and caps.
+    widths, width_parts, width_order : DataFrame, optional
+        `Spread.rows`, ``parts`` and ``order``: the headline's changes over models, or over cities like this.
     calibration : DataFrame, optional
         `tierkit.scores.metrics.calibration_table` on the test period.
     metrics : mapping, optional
@@ -146,6 +171,9 @@ class RunReport:
     ratings: pd.DataFrame | None = None
     moments: pd.DataFrame | None = None
     apart: pd.DataFrame | None = None
+    widths: pd.DataFrame | None = None
+    width_parts: pd.DataFrame | None = None
+    width_order: pd.DataFrame | None = None
     calibration: pd.DataFrame | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     cases: tuple[Sheet, ...] = ()
@@ -169,6 +197,14 @@ class RunReport:
             (str(row["measure"]), str(row["policy"]), float(row["kappa"]), int(row["weeks"])): row
             for row in rows.to_dict("records")
         }
+
+    @cached_property
+    def spread(self) -> Spread | None:
+        """The headline's changes over models or cities like this, if they were run."""
+        if self.widths is None or self.width_parts is None or self.width_order is None or self.widths.empty:
+            return None
+        names = tuple(policy.name for policy in self.policies)
+        return Spread(self.widths, self.width_parts, self.width_order, names, self.kappa, self.weeks)
 
     @property
     def place(self) -> Place:

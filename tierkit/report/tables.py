@@ -29,6 +29,7 @@ __all__ = [
     "ParameterRow",
     "all_measures",
     "auc_interval",
+    "auc_told",
     "beside",
     "drift_table",
     "effect",
@@ -56,8 +57,17 @@ BESIDE = (
     "harm",
 )
 """What stands beside the finding rate, from burden to harm."""
-ERRORS = ("auc_low", "auc_high", "independent")
-"""What may stand among a model's measures to tell their error, and is no measure itself."""
+ERRORS = (
+    "auc_low",
+    "auc_high",
+    "independent",
+    "truth_auc",
+    "truth_low",
+    "truth_high",
+    "truth_n",
+    "truth_events",
+)
+"""What may stand among a model's measures to tell their error, or its AUC against the truth of a city."""
 _TIER_MEASURES = ("inspections", "finding_rate", "prevalence", "never_visited_share")
 _MOST_RELATIVE = 10.0  # a count that was next to nothing before has no meaningful change in per cent
 _DECIMALS = {"weeks_to_detection": 1}
@@ -279,20 +289,59 @@ def weak_models(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, s
     """
     found = []
     for name, one in metrics.items():
-        if not {"n", "events", "auc"} <= set(one):
-            continue
-        auc, hits = float(one["auc"]), float(one["events"])
-        misses = float(one["n"]) - hits
-        if not (hits > 0 and misses > 0 and 0 <= auc <= 1):
-            continue
-        low, high = (float(one.get(end, np.nan)) for end in ERRORS[:2])
-        if not (np.isfinite(low) and np.isfinite(high)):
-            worth = min(float(one.get("independent", np.inf)) / float(one["n"]), 1.0)
-            low, high = auc_interval(auc, hits * worth, misses * worth)
+        low, high = _auc_ends(one)
         if low <= 0.5:
             interval = texts.interval(low, high, 3)
-            found.append((name, texts.number(auc, 3), interval, round(hits)))
+            found.append((name, texts.number(float(one["auc"]), 3), interval, round(float(one["events"]))))
     return found
+
+
+def _auc_ends(one: Mapping[str, float]) -> tuple[float, float]:
+    """Return the 95 % interval of a model's AUC; NaN where it has none."""
+    nothing = float("nan"), float("nan")
+    if not {"n", "events", "auc"} <= set(one):
+        return nothing
+    auc, hits = float(one["auc"]), float(one["events"])
+    misses = float(one["n"]) - hits
+    if not (hits > 0 and misses > 0 and 0 <= auc <= 1):
+        return nothing
+    low, high = (float(one.get(end, np.nan)) for end in ERRORS[:2])
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high
+    worth = min(float(one.get("independent", np.inf)) / float(one["n"]), 1.0)
+    return auc_interval(auc, hits * worth, misses * worth)
+
+
+def auc_told(metrics: Mapping[str, Mapping[str, float]], lang: str) -> list[str]:
+    """Return each AUC with its interval, rows and events, and that against the truth where it is known.
+
+    Examples
+    --------
+    >>> auc_told({"credit": {"n": 1000, "events": 100, "auc": 0.7}}, "en")[0][-27:]
+    '1,000 rows with 100 events.'
+    """
+    told = []
+    for name, one in metrics.items():
+        low, high = _auc_ends(one)
+        if not np.isfinite(low):
+            continue
+        model = texts.text(f"word.{name}", lang)
+        told.append(
+            texts.text(
+                "report.models.auc", lang, model=model if lang == "zh" else model.lower(),
+                auc=texts.number(one["auc"], 3), interval=texts.interval(low, high, 3),
+                n=texts.number(one["n"]), events=texts.number(one["events"]),
+            )
+        )  # fmt: skip
+        if "truth_auc" in one:
+            told.append(
+                texts.text(
+                    "report.models.truth", lang, auc=texts.number(one["truth_auc"], 3),
+                    interval=texts.interval(one["truth_low"], one["truth_high"], 3),
+                    n=texts.number(one["truth_n"]), events=texts.number(one["truth_events"]),
+                )
+            )  # fmt: skip
+    return told
 
 
 def floor_checks(run: RunReport) -> list[FloorCheck]:

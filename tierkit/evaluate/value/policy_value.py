@@ -44,13 +44,19 @@ variance, it is itself uncertain: with u the residual sums, it has about 2 (Σ u
 (Satterthwaite 1946), and the effective number shrinks by the square of Student's quantile over the normal one
 (Korn and Graubard 1998). Fewer than ten findings are refused, and so are fewer than two enterprises, weights
 that stand for far fewer or far more opportunities than there are, and a value below 0 or above the most that
-can be found, something at every opportunity.
+can be found, something at every opportunity. Refusing selects: of windows with ten findings or so, those that
+are shown found more than others would have, and lie somewhat high on average, which is said where findings
+are few.
+
+**Held against each other.** What rests on the records is held against the equal-chance audits alone
+(`PolicyValue.contrast`; the idea is Hausman's, 1978), with the variance of the difference by enterprise, as
+both share inspections.
 """
 
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -63,10 +69,11 @@ from tierkit.evaluate.value.overlap import FEWEST_FINDINGS, Gap, OverlapError, o
 from tierkit.evaluate.value.sample import Sample
 from tierkit.evaluate.value.weighting import weigh
 from tierkit.results import Result
-from tierkit.texts import interval, number, policy_label, text
+from tierkit.texts import interval, number, policy_label, signed, text
 
 __all__ = ["ESTIMATORS", "PolicyValue", "policy_value"]
 
+_FEW = 3 * FEWEST_FINDINGS  # below which refusing those with few leaves those shown somewhat high
 _MOST_OFF = 2.0  # weights sum to the opportunities on average: not to half or twice, and 4 errors off
 ESTIMATORS = ("naive", "random", "ipw", "self_normalised", "doubly_robust")
 
@@ -95,6 +102,11 @@ class PolicyValue(Result):
     notes : tuple of str
         What was left out, and why.
     confidence : float
+    contrast : DataFrame
+        By estimator that rests on the records: its ``difference`` from ``random`` with ``low`` and ``high``,
+        for all of them at once, and whether it ``differs`` by more than chance: then inspectors chose by what
+        no record holds, or the chances are wrong, and ``random`` alone is to be relied on. That it does not
+        differ shows little where intervals are wide.
     """
 
     policy: str
@@ -107,6 +119,7 @@ class PolicyValue(Result):
     overlap: pd.DataFrame
     notes: tuple[str, ...]
     confidence: float
+    contrast: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __repr__(self) -> str:
         """Return the policy and what it rests on, as one line."""
@@ -134,7 +147,21 @@ class PolicyValue(Result):
             said.append(
                 text("value.refused" if row["refused"] else "value.said", lang, interval=ends, **told)
             )
-        return said
+        shown = self.table[self.table["refused"] == ""]
+        if (shown["findings"] < _FEW).any():
+            said.append(text("value.selected", lang, fewest=FEWEST_FINDINGS))
+        return [*said, *self.warnings(lang)]
+
+    def warnings(self, lang: str = "zh") -> list[str]:
+        """Return of each estimate that rests on the records how far it is from equal-chance audits alone."""
+        return [
+            text(
+                f"value.contrast.{'differs' if row['differs'] else 'alike'}", lang,
+                estimator=text(f"estimator.{name}", lang), difference=signed(row["difference"], 2),
+                interval=interval(row["low"], row["high"], 2, sign=True),
+            )
+            for name, row in self.contrast.iterrows()
+        ]  # fmt: skip
 
     def shown(self, lang: str = "en") -> pd.DataFrame:
         """Return what `tierkit.plot.estimates` draws: ``label``, ``value``, ``low``, ``high``, ``n``."""
@@ -144,7 +171,9 @@ class PolicyValue(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values for JSON, NaN as None."""
         plain = {"policy", "practice", "obligations", "enterprises", "opportunities", "confidence", "notes"}
-        frames = {name: getattr(self, name).reset_index() for name in ("table", "strata", "overlap")}
+        frames = {
+            name: getattr(self, name).reset_index() for name in ("table", "strata", "overlap", "contrast")
+        }
         return {
             "unit": "findings per 1,000 obligations",
             **{name: getattr(self, name) for name in sorted(plain)},
@@ -235,19 +264,22 @@ def policy_value(
         sample.ratio(drawn, holds, against),
         sample.total(drawn, expected, holds, against),
     )
+    table = pd.DataFrame([sample.row(one, confidence) for one in estimates], index=list(ESTIMATORS))
+    named = dict(zip(ESTIMATORS, estimates, strict=True))
+    beside = [name for name in ESTIMATORS[2:] if not (table.loc[["random", name], "refused"] != "").any()]
+    apart = {name: sample.apart(named[name], named["random"], confidence, len(beside)) for name in beside}
     return PolicyValue(
         policy=given.policy,
         practice=given.practice,
         obligations=len(base),
         enterprises=int(base["enterprise_id"].nunique()),
         opportunities=sample.mean,
-        table=pd.DataFrame(
-            [sample.row(one, confidence) for one in estimates], index=list(ESTIMATORS)
-        ).rename_axis("estimator"),
+        table=table.rename_axis("estimator"),
         strata=sample.strata(confidence),
         overlap=pd.DataFrame(told).T.rename_axis("channels"),
         notes=weighed.notes,
         confidence=confidence,
+        contrast=pd.DataFrame.from_dict(apart, orient="index").rename_axis("estimator"),
     )
 
 

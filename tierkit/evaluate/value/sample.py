@@ -109,6 +109,20 @@ class Sample:
             "holds_if": one.holds_if, "refused": "; ".join(map(str, gaps)),
         }  # fmt: skip
 
+    def apart(self, one: Estimate, other: Estimate, confidence: float, among: int) -> dict[str, Any]:
+        """Return the difference of two estimates, with Student's interval for ``among`` so many at once.
+
+        Their residuals are taken together by enterprise, as they rest on the same inspections in part.
+        """
+        squares = np.bincount(self.owner, one.residual - other.residual) ** 2
+        difference, se = one.value - other.value, float(np.sqrt(squares.sum()))
+        if se <= _ROUNDING * float(np.sqrt((one.residual**2).sum())):  # the same estimate, but for rounding
+            return {"difference": difference, "low": difference, "high": difference, "differs": False}
+        freedom = 2 * se**4 / float((squares**2).sum())
+        far = float(t.ppf(1 - (1 - confidence) / 2 / among, freedom)) * se
+        low, high = difference - far, difference + far
+        return {"difference": difference, "low": low, "high": high, "differs": bool(low > 0 or high < 0)}
+
     def _doubts(self, value: float, use: Mask) -> list[Gap]:
         """Return why a value of the inspections used is none, or has no error that can be told."""
         gaps = []
