@@ -619,3 +619,25 @@ def test_the_mapping_on_the_page_can_be_read(city: Path, tmp_path: Path) -> None
     (tmp_path / "raw").mkdir()
     mapping = again(city, tmp_path, lambda _: text)
     assert [one.table for one in read_mapping(mapping).sources] == ["enterprises", "inspections"]
+
+
+@pytest.mark.parametrize("harm", ["cut", "head", "bits", ".xlsx", ".parquet", ".csv.gz"])
+def test_damaged_files_are_told_and_never_a_fault(tmp_path: Path, harm: str) -> None:
+    write(tmp_path / "raw", SMALL)
+    for path in sorted((tmp_path / "raw").iterdir()):
+        content = bytearray(path.read_bytes())
+        if harm.startswith("."):
+            path.rename(path.with_suffix(harm))
+            continue
+        half = len(content) // 2
+        content[half] ^= 0x83 if harm == "bits" else 0
+        path.write_bytes(content[:half] if harm == "cut" else content[half:] if harm == "head" else content)
+    try:
+        made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml")
+        intake.run(made.mapping, tmp_path / "data")
+    except DataError as error:  # of a mapping, or of files of which nothing can be made
+        told = error.problems
+    else:
+        told = ()
+    assert all(one.message and one.remedy for one in told)
+    assert told or (tmp_path / "data" / "manifest.json").exists()
