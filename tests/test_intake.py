@@ -21,11 +21,12 @@ from raw_city import Rows, decided, rows, write
 
 from tierkit.cli import main
 from tierkit.intake import MappingError, read_mapping
-from tierkit.intake.cells import date_cell, forms_of, number_cell
+from tierkit.intake.cells import date_cell, flag_cell, forms_of, number_cell
 from tierkit.intake.guessing import forms
 from tierkit.intake.mapping import line_numbers
 from tierkit.intake.profiling import Profile
 from tierkit.intake.reading import LOST, Layout, encoding_of, header_of, read_batches
+from tierkit.intake.reasons import reason_labels
 from tierkit.jobs import intake
 from tierkit.jobs.checks import BadInputError
 from tierkit.records import DataError, read_dataset, validate
@@ -125,6 +126,21 @@ def test_obligations_cover_every_inspection_and_the_page_is_in_both_languages(ci
     page = (city / "data" / "intake" / "index.html").read_text("utf-8")
     assert "数据接入说明" in page
     assert "How these records came in" in page
+
+    assert "主体不在登记名册中" in page
+    for account in (intake.check(city / "mapping.toml").account,):
+        for one in (*account.reasons, *account.cells):
+            zh, en = reason_labels(one["reason"])
+            assert zh != en
+
+
+def test_every_reason_of_a_cell_has_words_in_both_languages() -> None:
+    dates, numbers = date_cell(["Y-M-D"], date(2024, 1, 1)), number_cell("元", "CNY", whole=True)
+    cells = [dates(one) for one in ("2024-02-30", "1/2/24", "2030-01-01", "1000-01-01", f"{LOST}1")]
+    cells += [numbers(one) for one in ("叁佰", "5美元", "约5", "abc", "1.5", "9" * 400, f"{LOST}1")]
+    for _, why in [*cells, flag_cell("或许")]:
+        assert why
+        assert reason_labels(why)[0] != why
 
 
 def test_a_second_delivery_of_overlapping_rows_changes_nothing_twice(city: Path, tmp_path: Path) -> None:
@@ -603,3 +619,25 @@ def test_the_mapping_on_the_page_can_be_read(city: Path, tmp_path: Path) -> None
     (tmp_path / "raw").mkdir()
     mapping = again(city, tmp_path, lambda _: text)
     assert [one.table for one in read_mapping(mapping).sources] == ["enterprises", "inspections"]
+
+
+@pytest.mark.parametrize("harm", ["cut", "head", "bits", ".xlsx", ".parquet", ".csv.gz"])
+def test_damaged_files_are_told_and_never_a_fault(tmp_path: Path, harm: str) -> None:
+    write(tmp_path / "raw", SMALL)
+    for path in sorted((tmp_path / "raw").iterdir()):
+        content = bytearray(path.read_bytes())
+        if harm.startswith("."):
+            path.rename(path.with_suffix(harm))
+            continue
+        half = len(content) // 2
+        content[half] ^= 0x83 if harm == "bits" else 0
+        path.write_bytes(content[:half] if harm == "cut" else content[half:] if harm == "head" else content)
+    try:
+        made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml")
+        intake.run(made.mapping, tmp_path / "data")
+    except DataError as error:  # of a mapping, or of files of which nothing can be made
+        told = error.problems
+    else:
+        told = ()
+    assert all(one.message and one.remedy for one in told)
+    assert told or (tmp_path / "data" / "manifest.json").exists()

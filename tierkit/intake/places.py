@@ -17,6 +17,7 @@ from tierkit.intake.mapping import OTHERS
 from tierkit.intake.profiling import Profile, RawFile
 from tierkit.intake.reading import read_batches
 from tierkit.records.levels import LEVELS
+from tierkit.records.places.draft import assumed_lines
 
 __all__ = ["Found", "place_text", "slug"]
 
@@ -209,34 +210,8 @@ def place_text(found: Found) -> str:
             f'section = "{known["section"]}", divisions = {listed}, '
             f"trades = [{_text(zh)}]{licensed} }}"
         )
-    return "\n".join(
-        [
-            *lines,
-            "",
-            _REST.format(
-                chinese="{first}{second}{trade}{form}" if chinese else "{first} {second} {trade} {form}",
-                town="一镇" if chinese else "Centre",
-            ),
-        ]
-    )
+    return "\n".join([*lines, *assumed_lines("zh" if chinese else "en")]) + "\n"
 
 
 def _has(section: str, division: str) -> bool:
     return industry_of(division)[0] == section
-
-
-_REST = """\
-# What is inspected: one general item and one key item, with the time that a check takes (an assumption).
-[item]
-g1 = {{ class = "general", zh = "一般检查", en = "general check", minutes = 60 }}
-k1 = {{ class = "key", zh = "重点检查", en = "key check", minutes = 90 }}
-
-# Of a synthetic city of this place alone.
-[names]
-pattern = "{chinese}"
-brands = ["甲", "乙", "丙", "丁"]
-company = "有限公司"
-individual = "店"
-park = "{{district}}园区"
-towns = ["{town}"]
-"""

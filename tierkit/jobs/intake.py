@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tierkit import intake
-from tierkit.evaluate.abilities import Abilities, abilities
+from tierkit.evaluate.possible import Abilities, abilities
 from tierkit.folders import whole_file, whole_folder
 from tierkit.intake.drafting import Draft
 from tierkit.intake.drafting import draft as drafted

@@ -6,6 +6,7 @@ from typing import Any
 
 from tierkit import texts
 from tierkit.intake import Account
+from tierkit.intake.reasons import reason_labels
 from tierkit.records import TABLES
 from tierkit.report.page import render
 
@@ -32,6 +33,7 @@ def intake_page(account: Account) -> str:
         account=account,
         label=_label,
         column=_column,
+        reason=reason_labels,
         odd=[
             {**one, "reason": one["message"], "example": next(iter(one["examples"]), "")}
             for one in account.warnings

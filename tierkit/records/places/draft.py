@@ -19,7 +19,7 @@ from tierkit.records.places.place import Place
 from tierkit.records.places.reading import MOST
 from tierkit.records.problems import DataError, Problem
 
-__all__ = ["PlaceDraft", "draft_place", "occurring"]
+__all__ = ["PlaceDraft", "assumed_lines", "draft_place", "occurring"]
 
 _SLUG = re.compile(r"^[a-z][a-z0-9_-]{0,39}$")
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -195,20 +195,29 @@ def draft_place(
         trades = _list([label.zh if lang == "zh" else label.en])
         rest = f"section = {_q(section)}, divisions = {_list(divisions)}, trades = {trades}"
         lines.append(f"{ids['sector'][value]} = {{ {', '.join(_labelled(label))}, {rest} }}")
-    lines += ["", f"[item]  # assumed: one of each class with every agency, {_MINUTES} minutes"]
-    for key, (item_class, item_zh, item_en) in _ITEMS.items():
-        told = ", ".join(_labelled(Label(item_zh, item_en)))
-        lines.append(f'{key} = {{ class = "{item_class}", {told}, minutes = {_MINUTES} }}')
+    lines += assumed_lines(lang)
     notes.append(f"Items are assumed: one of each class with every agency, {_MINUTES} minutes each.")
     notes.append("The level of each agency is assumed to be the district; see which are municipal.")
-    lines += ["", "[names]  # of synthetic enterprises alone"]
-    lines += [
-        f"{key} = {_q(value) if isinstance(value, str) else _list(value)}"
-        for key, value in _NAMES[lang].items()
-    ]
     text = "\n".join([f"# Drafted from records. {line}" for line in notes] + ["", *lines]) + "\n"
     Place.loads(text)
     return PlaceDraft(text, ids, tuple(notes))
+
+
+def assumed_lines(language: str) -> list[str]:
+    """Return the lines of a place file that no records tell: its items, and what synthetic names are made of.
+
+    Examples
+    --------
+    >>> assumed_lines("en")[2]
+    'g1 = { class = "general", zh = "一般事项", en = "general items", minutes = 60 }'
+    """
+    lines = ["", f"[item]  # assumed: one of each class with every agency, {_MINUTES} minutes"]
+    for key, (item_class, item_zh, item_en) in _ITEMS.items():
+        told = ", ".join(_labelled(Label(item_zh, item_en)))
+        lines.append(f'{key} = {{ class = "{item_class}", {told}, minutes = {_MINUTES} }}')
+    lines += ["", "[names]  # of synthetic enterprises alone"]
+    words = _NAMES[language].items()
+    return lines + [f"{key} = {_q(one) if isinstance(one, str) else _list(one)}" for key, one in words]
 
 
 def _named(values: Iterable[str], prefix: str) -> dict[str, str]:
