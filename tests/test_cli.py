@@ -356,11 +356,11 @@ def test_validate_lists_every_failure(tierkit: Tierkit, city: Path, tmp_path: Pa
         ["?" * 18 if at == 0 else "huge" if at == column else one for at, one in enumerate(fields)]
     )
     table_of.write_text("\n".join([heading, wrong, second, second, *rest]) + "\n", "utf-8")
-    (broken / "agencies.csv").unlink()
+    (broken / "inspections.csv").unlink()
     ended = tierkit("validate", broken, "--json")
     assert ended.status == 2
     found = {(one["table"], one["column"]) for one in ended.data["problems"]}
-    assert {("enterprises", "enterprise_id"), ("enterprises", "size"), ("agencies", "")} <= found
+    assert {("enterprises", "enterprise_id"), ("enterprises", "size"), ("inspections", "")} <= found
     assert all(one["remedy"] for one in ended.data["problems"])
     said = tierkit("validate", broken)
     assert "huge" in said.err

@@ -266,7 +266,6 @@ def test_what_lies_in_a_folder_is_told(small: Dataset, tmp_path: Path) -> None:
         "items: is there twice, as items.csv and as items.parquet",
         "notes: is not a declared table",
         "signals: signals.parquet is listed but missing",
-        "signals: is a table that is missing",
         "items: items.csv is not the file that the manifest lists: its SHA-256 differs",
     ]
     nowhere = tmp_path / "nowhere"

@@ -297,11 +297,12 @@ def test_columns_that_are_missing_extra_or_of_another_type(small: Dataset) -> No
     complaints = small["complaints"].rename(columns={"channel": "via"}).assign(received_on=20240101)
     tiers = pd.concat([small["tiers"], small["tiers"][["tier"]]], axis=1)
     data = dict(small) | {"complaints": complaints, "tiers": tiers, "notes": pd.DataFrame()}
-    del data["signals"]
+    del data["inspections"]
     names = ", ".join(TABLES["complaints"].columns)
     assert [str(problem) for problem in validate(data)] == [
         f"notes: is not a declared table. Take it out; the tables are {', '.join(TABLES)}",
-        "signals: is a table that is missing. Add signals.parquet, signals.csv or signals.csv.gz",
+        "inspections: is a table that is missing. "
+        "Add inspections.parquet, inspections.csv or inspections.csv.gz",
         f"complaints.via: is not a declared column. Take it out, or rename it; the columns are {names}",
         "complaints.received_on: is of type int64, not a date without time zone (2 rows). Store it as date",
         "complaints.channel: is a column that is missing. Add it, with a level in each row, or empty cells",
