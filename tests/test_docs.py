@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import raw_city
 import typer
 from make_dataset import make_dataset
 from shared import model_folder
@@ -332,6 +333,7 @@ def make_demo(folder: Path) -> None:
     train(data, world.date, seed=2025).save(folder / "build" / "demo" / "model")
     (folder / "my.toml").write_text(texts_of("docs/changing_a_policy", "en", "toml")[0], "utf-8")
     (folder / "data").symlink_to(ROOT / "data")
+    raw_city.write(folder / "raw")
 
 
 def run_all(folder: Path) -> dict[str, str]:
@@ -347,6 +349,9 @@ def run_all(folder: Path) -> dict[str, str]:
                     main(words)
                 assert left.value.code == 0, f"{line}\n{printed.getvalue()}"
                 said[line] = printed.getvalue()
+                if line.startswith("tierkit intake draft"):  # what only a person decides, the reader does next
+                    mapping = folder / "mapping.toml"
+                    mapping.write_text(raw_city.decided(mapping.read_text("utf-8")), "utf-8")
     return said
 
 
