@@ -349,7 +349,7 @@ def run_all(folder: Path) -> dict[str, str]:
                     main(words)
                 assert left.value.code == 0, f"{line}\n{printed.getvalue()}"
                 said[line] = printed.getvalue()
-                if line.startswith("tierkit intake draft"):  # what only a person decides, the reader does next
+                if line.startswith("tierkit intake draft"):  # then a person decides
                     mapping = folder / "mapping.toml"
                     mapping.write_text(raw_city.decided(mapping.read_text("utf-8")), "utf-8")
     return said

@@ -44,6 +44,11 @@ def page(html: str) -> Page:
     return Page(html)
 
 
+def test_the_page_says_first_that_the_city_is_synthetic(html: str) -> None:
+    head = html[html.index("<h1>") : html.index("<main")]
+    assert all(texts.text("page.synthetic.city", lang) in head for lang in ("zh", "en"))
+
+
 def test_the_page_fetches_nothing(html: str, page: Page) -> None:
     for attribute in ("src", "href", "xlink:href", "action", "data", "poster"):
         assert all(value.startswith(("#", "data:")) for value in page.values(attribute))

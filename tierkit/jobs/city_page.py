@@ -27,7 +27,7 @@ from tierkit.policy.tiers.drift import counts_of, gaps, origin
 from tierkit.progress import Progress, quiet
 from tierkit.records import TABLES, TIER_NAMES, TIERS, Tables, open_folder
 from tierkit.records.parquet import read_whole
-from tierkit.report import City, data_hash, sheets, write_dossiers
+from tierkit.report import City, data_hash, is_synthetic, sheets, write_dossiers
 from tierkit.report import city_page as write_page
 from tierkit.report.city_page import MOST_ROWS, select
 from tierkit.scores.basis import credit_basis
@@ -227,11 +227,11 @@ def city_page(
             decisions = None if reviews is None else _log(checks, Path(reviews))
             languages = list(LANGUAGES) if lang == BOTH else [lang]
             with whole_folder(folder, "city") as draft:
-                digest = data_hash(data)
-                made = _dossiers(checks, scored, chosen, dossiers, languages, decisions, digest, draft)
+                about_data = {"data_hash": data_hash(data), "synthetic": is_synthetic(data) or None}
+                made = _dossiers(checks, scored, chosen, dossiers, languages, decisions, about_data, draft)
                 given = None if policy is None or isinstance(policy, Policy) else os.fspath(policy)
                 again = _command(scored, model, data, folder, given, reviews, languages[0])
-                summary = _page(checks, scored, chosen, previous, digest, made, decisions, again, draft)
+                summary = _page(checks, scored, chosen, previous, about_data, made, decisions, again, draft)
     return CityPage(folder, replaced, summary)
 
 
@@ -337,7 +337,7 @@ def _dossiers(
     most: int,
     languages: Sequence[str],
     decisions: pd.DataFrame | None,
-    digest: str | None,
+    about_data: Mapping[str, Any],
     draft: Path,
 ) -> dict[str, Sequence[str]]:
     """Make the dossiers of the worst of those that meet the filter; return whose, and the languages."""
@@ -354,7 +354,7 @@ def _dossiers(
     on_lists = {str(one): agencies_of(str(named)) for one, named in rows.items()}
     made = sheets(
         scored.model, scored.files, scored.about["as_of"], ids, scored.policy, previous=scored.last,
-        reviews=decisions, facts={"data_hash": digest}, threads=scored.threads, progress=scored.progress,
+        reviews=decisions, facts=about_data, threads=scored.threads, progress=scored.progress,
         on_lists=on_lists,
     )  # fmt: skip
     written = write_dossiers(
@@ -412,7 +412,7 @@ def _page(
     scored: _Scored,
     chosen: pd.DataFrame,
     previous: Location | None,
-    digest: str | None,
+    about_data: Mapping[str, Any],
     made: Mapping[str, Iterable[str]],
     decisions: pd.DataFrame | None,
     command: tuple[str, ...],
@@ -428,13 +428,13 @@ def _page(
         **({} if scored.model is None else {"model_hash": scored.model.manifest["sha256"]}),
         "model_digest": about["model"],
         "policy_hash": about["policy"],
-        "data_hash": digest,
+        "data_hash": about_data["data_hash"],
     }
     city = City(
         rows=chosen, scored=len(scored.rows), as_of=about["as_of"], policy=about["policy_name"], facts=facts,
         portraits=shown, dossiers=made, decisions=decisions, explain=command,
         place=scored.files.place, far=_far(scored), origin=_origin(scored), useless=_useless(scored),
-        credit=_credit(scored),
+        credit=_credit(scored), synthetic=bool(about_data["synthetic"]),
         names=TIER_NAMES if scored.policy is None else scored.policy.tier_names,
     )  # fmt: skip
     write_page(city, draft / "index.html")

@@ -28,7 +28,7 @@ from tierkit.progress import Progress, quiet
 from tierkit.records import open_folder
 from tierkit.records.known import check_recorded
 from tierkit.records.parquet import read_whole
-from tierkit.report import Sheet, data_hash, sheets, write_dossiers
+from tierkit.report import Sheet, data_hash, is_synthetic, sheets, write_dossiers
 from tierkit.scores.model import Model
 from tierkit.scores.score_file import agencies_of, read_scores
 from tierkit.texts import LANGUAGES
@@ -212,7 +212,10 @@ def explain(
             cases = sheets(
                 loaded, staged.files, day, [enterprise], chosen, background=city,
                 previous=last, reviews=None if reviews is None else read_log(reviews),
-                facts={"data_hash": data_hash(data), "missing": missing, "command": again},
+                facts={
+                    "data_hash": data_hash(data), "synthetic": is_synthetic(data) or None,
+                    "missing": missing, "command": again,
+                },
                 lang=lang, threads=threads, progress=progress, on_lists=on_lists,
             )  # fmt: skip
             with whole_file(page) as draft:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tierkit.report.city_page import City, city_page
 from tierkit.report.dossier import dossier, write_dossiers
 from tierkit.report.sheet_records import known_records
-from tierkit.report.sheets import Sheet, data_hash, sheets
+from tierkit.report.sheets import Sheet, data_hash, is_synthetic, sheets
 
 if TYPE_CHECKING:
     from tierkit.report.card import figures, model_card
@@ -25,6 +25,7 @@ __all__ = [
     "floor_checks",
     "headline",
     "index",
+    "is_synthetic",
     "known_records",
     "model_card",
     "sheets",

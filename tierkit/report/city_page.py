@@ -71,6 +71,8 @@ class City:
         Language → that credit was not fitted on records, where that is so.
     useless : mapping of str to str
         Language → which models are no better than chance, with the figures; empty where none is.
+    synthetic : bool
+        Whether a program made the records, which the page then says first.
     """
 
     rows: pd.DataFrame
@@ -88,6 +90,7 @@ class City:
     origin: Mapping[str, str] = field(default_factory=dict)
     useless: Mapping[str, str] = field(default_factory=dict)
     credit: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False
 
 
 def select(

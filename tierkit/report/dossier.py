@@ -29,7 +29,7 @@ from tierkit.scores.worth import Worth, age
 
 __all__ = ["dossier", "write_dossiers"]
 
-_TOLD = ("trained", "useless")
+_TOLD = ("trained", "useless", "synthetic")
 """Facts that are told in a sentence."""
 _TOP = 7
 _FACTS = 8
@@ -110,6 +110,7 @@ def dossier(
         in_force=words.each(case.in_force),
         origin=[*origin(policy, lang), *age(case.facts.get("trained") or as_of, as_of, lang)],
         elsewhere=from_elsewhere(policy),
+        synthetic=bool(case.facts.get("synthetic")),
         useless=[Worth(**one).sentence(lang) for one in case.facts.get("useless", ())],
         credit=credit_basis(reasons.credit_from, lang),
         certainty=_certainty(case, lang),

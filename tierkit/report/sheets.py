@@ -153,6 +153,19 @@ def data_hash(data: Source) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest() if hashes else None
 
 
+def is_synthetic(data: Source) -> bool:
+    """Tell whether the records say of themselves that a program made them.
+
+    Examples
+    --------
+    >>> is_synthetic("data/synthetic"), is_synthetic({})
+    (True, False)
+    """
+    if isinstance(data, Mapping):
+        return isinstance(data, Dataset) and bool(data.manifest.get("synthetic"))
+    return bool(open_folder(data).manifest.get("synthetic"))
+
+
 def sheets(
     model: Model,
     data: Source | Known,
@@ -223,7 +236,7 @@ def sheets(
     >>> model = Model(risk, credit, Policy.load("jiading-2025"), {})
     >>> [case] = sheets(model, "data/synthetic", "2024-07-01", X.index[:1], recourse=False)
     >>> case.enterprise["registered_on"], case.certainty, sorted(case.facts)
-    ('1987-04-18', None, ['as_of', 'data_hash', 'policy_hash', 'version'])
+    ('1987-04-18', None, ['as_of', 'data_hash', 'policy_hash', 'synthetic', 'version'])
     """
     with opened(data, as_of, threads=threads) as known:
         chosen = model.policy_for((model.policy if policy is None else policy).at(model.place, known.day))
@@ -246,6 +259,7 @@ def sheets(
         "policy_hash": chosen.hash,
         "trained": model.manifest.get("as_of"),
         "useless": [one._asdict() for one in useless(model.manifest)] or None,
+        "synthetic": is_synthetic(known.source) or None,
         **(facts or {}),
     }
     versions = {name: value for name, value in facts_known.items() if value is not None}
