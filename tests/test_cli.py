@@ -453,7 +453,8 @@ def test_simulate_shows_headline_with_intervals_and_writes_a_run(
     few = ("--weeks", 8, "--replicates", 2)
     ended = tierkit("simulate", city, "--policy", "shanghai-2025", *few, "--out", run)
     assert ended.status == 0, ended.err
-    assert len(ended.out.splitlines()) == 1 + len(HEADLINE) + 2
+    assert len(ended.out.splitlines()) == 1 + len(HEADLINE) + 2 + 2  # the last: what intervals are over
+    assert "over draws alone" in ended.out
     for shown in ("κ = 0", "κ = 0.1", "κ = 0.25", "finding rate", "violations missed"):
         assert shown in ended.out
     kept = RunReport.read(run)

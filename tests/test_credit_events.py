@@ -39,6 +39,7 @@ NAMES_SEVERAL = {
     "explain/recourse/steps.toml": "what repairs a kind; a test says which kind has no step",
     "policy/presets/legacy.toml": "a policy gives every kind its points and its cap, or is refused by name",
     "policy/presets/anhui-food-2022.toml": "a ladder whose law names two kinds",
+    "intake/synonyms.toml": "words by which files from elsewhere call a kind; one without any is asked for",
     "policy/plans/clauses.toml": "clauses of plans name the kinds that they are about",
 }
 """Files that name two or more kinds, and why they may."""

@@ -52,6 +52,12 @@ def test_what_lies_beyond_a_range_is_refused_with_its_name() -> None:
             P.replace({path: value})
 
 
+def test_a_world_may_run_without_mending_but_none_is_drawn_so() -> None:
+    never = P.replace({"violation.mend.minor": 0.0, "violation.mend.serious": 0.0})
+    with pytest.raises(InputError, match=r"violation\.mend\.minor, violation\.mend\.serious must be above 0"):
+        grow(50, 1, params=never)
+
+
 def rates() -> list[str]:
     """Return the parameters that may be zero and belong to no group that is one whole."""
     found = []
@@ -60,7 +66,7 @@ def rates() -> list[str]:
             P.replace({path: at_limit(path, 0)})
         except InputError:
             continue
-        if not path.startswith(("share.", "violation.severity.", "complaint.sector.")):
+        if not path.startswith(("share.", "violation.severity.", "violation.mend.", "complaint.sector.")):
             found.append(path)
     return found
 

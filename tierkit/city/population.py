@@ -35,6 +35,7 @@ from tierkit.records import (
     conform,
     credit_code,
 )
+from tierkit.records.arguments import InputError
 from tierkit.records.places.entries import NO_BASIS
 
 __all__ = [
@@ -185,11 +186,22 @@ def violation_weeks(p: Parameters) -> NDArray[np.float64]:
     The share of each severity times its mean duration; the sum is the mean duration of a new violation, and
     the shares of the sum are those of the violations that exist at a time.
 
+    Raises
+    ------
+    InputError
+        If violations of a severity never mend.
+
     Examples
     --------
     >>> violation_weeks(parameters()).round(2).tolist()
     [12.0, 10.67, 8.0]
     """
+    never = [path for s in SEVERITIES if p[path := f"violation.mend.{s}"] <= 0]
+    if never:  # a world that is there can run so, but none can have come to rest so
+        raise InputError(
+            f"A city is drawn as after long years, when violations that never mend would be everywhere: "
+            f"{', '.join(never)} must be above 0."
+        )
     return np.array([p[f"violation.severity.{s}"] / p[f"violation.mend.{s}"] for s in SEVERITIES])
 
 

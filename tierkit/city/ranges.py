@@ -10,7 +10,7 @@ from tierkit.records import Parameter
 
 __all__ = ["fault_of"]
 
-_OVER = ("hazard.prevalence", "violation.mend", "deterrence.half_life", "deterrence.memory",
+_OVER = ("hazard.prevalence", "deterrence.half_life", "deterrence.memory",
          "commitment.renewal", "capital.median", "calendar.history_weeks")  # fmt: skip
 """What something is divided by, or the logarithm of which is taken, and all below it: never zero."""
 _BELOW = {"hazard.prevalence": 1.0, "turnover.exit": 52.0}  # weeks a year
@@ -37,7 +37,7 @@ def fault_of(path: str, given: Any, old: Parameter) -> str:
     >>> p = parameters()
     >>> fault_of("turnover.exit", 0.0, p.parameter("turnover.exit"))
     ''
-    >>> fault_of("violation.mend.minor", 0.0, p.parameter("violation.mend.minor"))
+    >>> fault_of("hazard.prevalence", 0.0, p.parameter("hazard.prevalence"))
     'must be above 0'
     """
     if not isinstance(old.value, int | float):

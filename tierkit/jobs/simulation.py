@@ -363,7 +363,9 @@ def widths_of(spread: Spread) -> dict[str, pd.DataFrame]:
 
     Examples
     --------
-    >>> list(widths_of(spread))  # spread = over_worlds("legacy", "jinshan-2025")
+    >>> from types import SimpleNamespace
+    >>> spread = SimpleNamespace(rows=[], parts=[], order=[])  # as of `tierkit.compare.worlds`
+    >>> list(widths_of(spread))
     ['widths', 'width_parts', 'width_order']
     """
     return {"widths": spread.rows, "width_parts": spread.parts, "width_order": spread.order}
