@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_city import Rows, decided, rows, write
 
+from tierkit.bounds import UnreadableError
 from tierkit.cli import main
 from tierkit.intake import MappingError, read_mapping
 from tierkit.intake.cells import date_cell, flag_cell, forms_of, number_cell
@@ -149,6 +150,50 @@ def test_a_reason_holds_no_value_so_that_a_thousand_rows_give_one_line(city: Pat
     reasons = [one for one in intake.check(mapping).account.reasons if one["column"] == "inspected_on"]
     assert [one["reason"] for one in reasons] == ["is a day after the end of the records, 2023-12-31"]
     assert reasons[0]["rows"] > 5
+
+
+def test_codes_in_small_letters_and_with_blanks_are_the_same_codes(city: Path, tmp_path: Path) -> None:
+    changed = {name: (head, [list(one) for one in lines]) for name, (head, lines) in SMALL.items()}
+    head, lines = changed["inspections.csv"]
+    at = head.index("统一社会信用代码")
+    for one in lines:
+        one[at] = " ".join((one[at][:9], one[at][9:])).lower().strip()
+    write(tmp_path / "raw", changed)
+    intake.run(again(city, tmp_path), tmp_path / "data")
+    assert tables(tmp_path / "data") == tables(city / "data")
+
+
+@pytest.mark.parametrize("place", [1, -1])
+def test_a_quotation_mark_that_is_not_closed_takes_in_no_rows(tmp_path: Path, place: int) -> None:
+    lines = [f"{k % 6},2019-03-{k % 9 + 10},{'Fail' if k % 2 else 'Pass'}" for k in range(300)]
+    cells = lines[40].split(",")
+    cells[place] = '"' + cells[place]
+    lines[40] = ",".join(cells)
+    path = tmp_path / "inspections.csv"
+    path.write_text("\n".join(["License,Inspection Date,Results", *lines]) + "\n", "utf-8")
+    with pytest.raises(UnreadableError, match="row 41 goes on over more than 100 lines"):
+        list(read_batches(path, Layout("utf-8")))
+
+
+def test_a_title_above_the_names_of_a_text_file_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "raw", SMALL)
+    for path in (tmp_path / "raw").iterdir():
+        path.write_bytes("导出时间：2024-12-31,,\n".encode("gb18030") + path.read_bytes())
+    made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml")
+    assert made.proposal.mapping.count("header = 2") == len(SMALL)
+    made.mapping.write_text(decided(made.proposal.mapping), "utf-8")
+    assert intake.check(made.mapping).account.taken["inspections"] > 50
+
+
+def test_words_that_would_make_nearly_everybody_grave_are_asked(tmp_path: Path) -> None:
+    lines = ["License,Inspection Date,Results"]
+    lines += [f"{k % 6},2019-03-{k % 9 + 10},{('Critical', 'Not Critical')[k % 2]}" for k in range(120)]
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "inspections.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml").proposal
+    assert '"Critical" = "?"' in made.mapping
+    assert '"Not Critical" = "?"' in made.mapping
+    assert "50% of the rows would be serious" in made.mapping
 
 
 def test_a_second_delivery_of_overlapping_rows_changes_nothing_twice(city: Path, tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ class Converter:
 
     def _codes(self, new: list[str], memo: dict[str, Cell], column: Column) -> None:
         """Read ids of enterprises, all at once."""
-        if not column.credit_code:
+        if not self.place.credit_codes:
             for text in new:
                 if is_empty(text):
                     memo[text] = None, ""

@@ -43,6 +43,8 @@ _PART = 200_000
 """Rows of which repeated codes are told; of more, a part of all codes is looked at, each with all its rows."""
 _SEVERAL = 0.05
 """Share of codes that stand with several enterprises or days, above which they are no codes of one check."""
+_OFTEN, _FEW = 0.2, 100
+"""Share of rows above which a serious finding, or below which a clean check, is asked about; and of how many rows."""
 _FINES = (("minor", 0.01), ("moderate", 5_000), ("serious", 20_000))
 
 
@@ -273,8 +275,8 @@ def _source(
             writer.add(f"delimiter = {_quoted(first.layout.delimiter)}")
     elif first.layout.sheet:
         writer.add(f"sheet = {_quoted(first.layout.sheet)}", first.evidence)
-        if first.layout.header > 1:
-            writer.add(f"header = {first.layout.header}")
+    if first.layout.header > 1:
+        writer.add(f"header = {first.layout.header}", "what stands above is no name")
     spec = TABLES[table]
     columns = _with_own_codes(writer, table, group, columns)
     if table == "enterprises" and "enterprise_id" in columns:
@@ -565,18 +567,43 @@ def _finding(
             f"{{ column = {_quoted(fine.header)}, unit = {_quoted(unit)}, at_least = {{ {bounds} }} }}"
         )
         evidence += f"; the worse of result and fine counts, bounds in CNY are an assumption; {told}"
-    writer.entry("finding", f"[{', '.join(rules)}]", LIKELY, evidence)
     rows = [
         (value, *level_of("finding", value), count)
         for value, count in whole.values.most_common(_MOST)
         if len(value) <= KEY
     ]
+    rows, told = _weighed(rows, whole.rows)
+    writer.entry("finding", f"[{', '.join(rules)}]", LIKELY, evidence + told)
     if whole.filled < whole.rows:  # a clean check, or one that nobody wrote down: no file tells which
         rows.append(("", UNDECIDED, OPEN, whole.rows - whole.filled))
     if len(whole.values) > len(rows):
         rows.append(("*", UNDECIDED, OPEN, 0))
     values.append(("finding", rows))
     return True
+
+
+def _weighed(
+    rows: list[tuple[str, str, str, int]], total: int
+) -> tuple[list[tuple[str, str, str, int]], str]:
+    """Return words and levels, those to decide that most rows would have and few can mean; and why."""
+    share = {level: sum(n for _, one, _, n in rows if one == level) / total for level in ("none", "serious")}
+    asked, told = set(), ""
+    if total >= _FEW and share["serious"] > _OFTEN:
+        asked.add("serious")
+        told += (
+            f"; {share['serious']:.0%} of the rows would be serious, and whoever has such a finding is "
+            f"kept from the best tier: is it that grave?"
+        )
+    if total >= _FEW and share["none"] < _OFTEN and any(one == "minor" for _, one, _, _ in rows):
+        asked.add("minor")
+        told += (
+            f"; only {share['none']:.0%} of the rows would be clean, and where nearly all have findings no "
+            f"model can tell them apart: is the lightest word minor, or none?"
+        )
+    return [
+        (value, UNDECIDED if level in asked else level, OPEN if level in asked else sure, n)
+        for value, level, sure, n in rows
+    ], told
 
 
 def _own_money(guess: Guess | None) -> Guess | None:
