@@ -175,6 +175,15 @@ def test_a_quotation_mark_that_is_not_closed_takes_in_no_rows(tmp_path: Path, pl
         list(read_batches(path, Layout("utf-8")))
 
 
+def test_a_zero_byte_does_not_make_a_text_utf_16(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    text = "企业名称,代码\n" + "店,1\n" * 40
+    path.write_bytes(text.encode("utf-8")[:60] + b"\0" + text.encode("utf-8")[60:])
+    assert encoding_of(path)[0] == "utf-8"
+    path.write_bytes(text.encode("utf-16-le"))
+    assert encoding_of(path)[0] == "utf-16-le"
+
+
 def test_a_title_above_the_names_of_a_text_file_is_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "raw", SMALL)
     for path in (tmp_path / "raw").iterdir():
@@ -682,7 +691,9 @@ def test_codes_that_repeat_are_told_of_files_of_any_length(tmp_path: Path, monke
     monkeypatch.setattr("tierkit.intake.profiling._DISTINCT", 8)
     monkeypatch.setattr("tierkit.intake.drafting._PART", 50)
     lines = ["License,Inspection ID,Inspection Date,Results"]
-    lines += [f"L{k // 9},A{k // 3},2019-03-{k // 9 % 9 + 10},{'Fail' if k % 3 else 'Pass'}" for k in range(600)]
+    lines += [
+        f"L{k // 9},A{k // 3},2019-03-{k // 9 % 9 + 10},{'Fail' if k % 3 else 'Pass'}" for k in range(600)
+    ]
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "inspections.csv").write_text("\n".join(lines) + "\n", "utf-8")
     made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml").proposal

@@ -229,6 +229,8 @@ class Converter:
                 memo[text] = None, ""
             elif fits:
                 memo[text] = code, ""
+            elif not column.credit_code:  # of another table: the register tells whether it is anybody's
+                memo[text] = _id_cell(text)
             else:
                 memo[text] = None, _why_no_code(text, code)
 

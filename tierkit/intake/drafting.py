@@ -40,11 +40,11 @@ _MOST = 60
 """Values of a column of levels that are listed one by one."""
 _EVENT_DAYS = {"inspections": "inspected_on", "credit_events": "known_on", "complaints": "received_on"}
 _PART = 200_000
-"""Rows of which repeated codes are told; of more, a part of all codes is looked at, each with all its rows."""
+"""Rows of which repeated codes are told; of more, a part of all codes is looked at, with all its rows."""
 _SEVERAL = 0.05
 """Share of codes that stand with several enterprises or days, above which they are no codes of one check."""
 _OFTEN, _FEW = 0.2, 100
-"""Share of rows above which a serious finding, or below which a clean check, is asked about; and of how many rows."""
+"""Share of rows above which serious findings, or below which clean checks, are asked about; least rows."""
 _FINES = (("minor", 0.01), ("moderate", 5_000), ("serious", 20_000))
 
 
@@ -356,7 +356,7 @@ def _repeats(group: list[RawFile], *names: str, beside: tuple[str, ...] = ()) ->
 def _with_own_codes(
     writer: _Writer, table: str, group: list[RawFile], columns: dict[str, Guess]
 ) -> dict[str, Guess]:
-    """Return the columns without a code of checks that stands with several enterprises or days, and tell it."""
+    """Return the columns without a code that stands with several enterprises or days, and tell it."""
     if table != "inspections" or not {"check_code", "enterprise_id", "inspected_on"} <= columns.keys():
         return columns
     header = columns["check_code"].header

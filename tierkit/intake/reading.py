@@ -54,6 +54,7 @@ _DIGITS = 15  # that a number of a workbook keeps
 _HEADER = 1 << 16  # characters in which a header must end
 _SHEET_BYTES = 2 << 30  # unpacked bytes of a workbook
 _COLUMNS = 2_000
+_ZEROS = 50  # one byte in so many is 0 in UTF-16, at least
 _LINES = 100  # lines of one row, above which it has taken in the rows below
 
 
@@ -146,7 +147,7 @@ def encoding_of(path: Path) -> tuple[str, str, bool]:
     head = next(_blocks(path), b"")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         tried: tuple[str, ...] = ("utf-16",)
-    elif 0 in head:  # no other text has one
+    elif head.count(0) * _ZEROS > len(head):  # no other text has so many; a few are damage
         little = head[1::2].count(0) >= head[::2].count(0)
         tried = ("utf-16-le", "utf-16-be") if little else ("utf-16-be", "utf-16-le")
     else:
@@ -155,15 +156,18 @@ def encoding_of(path: Path) -> tuple[str, str, bool]:
     for name in tried:
         decoder = codecs.getincrementaldecoder(name)()
         odd = letters = 0
+        line = 1
         try:
             for block in _blocks(path):
                 text = decoder.decode(block)
                 letters += len(text)
+                line += text.count("\n")
                 if name in ("gb18030", "big5"):
                     odd += sum(not _is_usual(letter) for letter in set(text))
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            failed.append(f"not {name} ({error.object[error.start]:#04x})")
+            line += 0 if name.startswith("utf-16") else error.object[: error.start].count(b"\n")
+            failed.append(f"not {name} ({error.object[error.start]:#04x} in line {line:,})")
             continue
         shown = "; ".join([f"all {letters:,} characters of the file read as {name}", *failed])
         return name, shown, not odd
