@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_city import Rows, decided, rows, write
 
+from tierkit.bounds import UnreadableError
 from tierkit.cli import main
 from tierkit.intake import MappingError, read_mapping
 from tierkit.intake.cells import date_cell, flag_cell, forms_of, number_cell
@@ -141,6 +142,67 @@ def test_every_reason_of_a_cell_has_words_in_both_languages() -> None:
     for _, why in [*cells, flag_cell("或许")]:
         assert why
         assert reason_labels(why)[0] != why
+
+
+def test_a_reason_holds_no_value_so_that_a_thousand_rows_give_one_line(city: Path, tmp_path: Path) -> None:
+    mapping = again(city, tmp_path, lambda text: re.sub(r"as_of = \S+", "as_of = 2023-12-31", text))
+    write(tmp_path / "raw", SMALL)
+    reasons = [one for one in intake.check(mapping).account.reasons if one["column"] == "inspected_on"]
+    assert [one["reason"] for one in reasons] == ["is a day after the end of the records, 2023-12-31"]
+    assert reasons[0]["rows"] > 5
+
+
+def test_codes_in_small_letters_and_with_blanks_are_the_same_codes(city: Path, tmp_path: Path) -> None:
+    changed = {name: (head, [list(one) for one in lines]) for name, (head, lines) in SMALL.items()}
+    head, lines = changed["inspections.csv"]
+    at = head.index("统一社会信用代码")
+    for one in lines:
+        one[at] = " ".join((one[at][:9], one[at][9:])).lower().strip()
+    write(tmp_path / "raw", changed)
+    intake.run(again(city, tmp_path), tmp_path / "data")
+    assert tables(tmp_path / "data") == tables(city / "data")
+
+
+@pytest.mark.parametrize("place", [1, -1])
+def test_a_quotation_mark_that_is_not_closed_takes_in_no_rows(tmp_path: Path, place: int) -> None:
+    lines = [f"{k % 6},2019-03-{k % 9 + 10},{'Fail' if k % 2 else 'Pass'}" for k in range(300)]
+    cells = lines[40].split(",")
+    cells[place] = '"' + cells[place]
+    lines[40] = ",".join(cells)
+    path = tmp_path / "inspections.csv"
+    path.write_text("\n".join(["License,Inspection Date,Results", *lines]) + "\n", "utf-8")
+    with pytest.raises(UnreadableError, match="row 41 goes on over more than 100 lines"):
+        list(read_batches(path, Layout("utf-8")))
+
+
+def test_a_zero_byte_does_not_make_a_text_utf_16(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    text = "企业名称,代码\n" + "店,1\n" * 40
+    path.write_bytes(text.encode("utf-8")[:60] + b"\0" + text.encode("utf-8")[60:])
+    assert encoding_of(path)[0] == "utf-8"
+    path.write_bytes(text.encode("utf-16-le"))
+    assert encoding_of(path)[0] == "utf-16-le"
+
+
+def test_a_title_above_the_names_of_a_text_file_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "raw", SMALL)
+    for path in (tmp_path / "raw").iterdir():
+        path.write_bytes("导出时间：2024-12-31,,\n".encode("gb18030") + path.read_bytes())
+    made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml")
+    assert made.proposal.mapping.count("header = 2") == len(SMALL)
+    made.mapping.write_text(decided(made.proposal.mapping), "utf-8")
+    assert intake.check(made.mapping).account.taken["inspections"] > 50
+
+
+def test_words_that_would_make_nearly_everybody_grave_are_asked(tmp_path: Path) -> None:
+    lines = ["License,Inspection Date,Results"]
+    lines += [f"{k % 6},2019-03-{k % 9 + 10},{('Critical', 'Not Critical')[k % 2]}" for k in range(120)]
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "inspections.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml").proposal
+    assert '"Critical" = "?"' in made.mapping
+    assert '"Not Critical" = "?"' in made.mapping
+    assert "50% of the rows would be serious" in made.mapping
 
 
 def test_a_second_delivery_of_overlapping_rows_changes_nothing_twice(city: Path, tmp_path: Path) -> None:
@@ -578,6 +640,26 @@ FOREIGN = {
         "R{k},店{w},{w:06},市场监管局,2022-03-0{w} 09:00:00,通过登记的住所无法联系",
         ('"通过登记的住所无法联系" = "?"', 'enterprise_name = "被检查对象"', "market_regulation = {"),
     ),
+    "draws_of_whom_and_by_whom": (
+        "抽查计划编号,抽查任务编号,抽查类型,抽查机关,检查对象名称,统一社会信用代码/注册号,抽查完成日期,检查结果",
+        "P1,T1,不定向,市场监管局,店{w},{w:06},2022年3月{d}日,未按规定公示应当公示的信息",
+        (
+            'enterprise_id = "统一社会信用代码/注册号"',
+            'name = "检查对象名称"',
+            'inspected_on = { column = "抽查完成日期"',
+            'check_code = { derived = "content" }',  # the number of a task is that of all its checks
+            "抽查任务编号 numbers no check",
+        ),
+    ),
+    "the_gravity_of_each_finding": (
+        "business_id,business_name,inspection_id,inspection_date,violation_id,risk_category,license_term_start",
+        "{w},CAFE {w},{w}{d},2019-03-{d}T00:00:00.000,{k},High Risk,2013-01-{d}",
+        (
+            'finding = [{ column = "risk_category" }]',
+            'sector = { constant = "unspecified" }',  # the gravity of a finding is no trade
+            '"registered_on"',  # a term that is renewed is no registration
+        ),
+    ),
 }
 
 
@@ -594,6 +676,28 @@ def test_a_draft_reads_what_other_cities_publish(tmp_path: Path, kind: str) -> N
     if not made.open:
         account = intake.check(tmp_path / "mapping.toml").account
         assert account.taken["enterprises"] == 7
+
+
+def test_a_result_that_is_not_written_is_asked_about(tmp_path: Path) -> None:
+    lines = ["License,Inspection Date,Results"]
+    lines += [f"{k % 6},2019-03-{k % 9 + 10},{'Fail' if k % 2 else ''}" for k in range(60)]
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "inspections.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml").proposal
+    assert '"" = "?"  # to decide: 30 rows without a value' in made.mapping
+
+
+def test_codes_that_repeat_are_told_of_files_of_any_length(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("tierkit.intake.profiling._DISTINCT", 8)
+    monkeypatch.setattr("tierkit.intake.drafting._PART", 50)
+    lines = ["License,Inspection ID,Inspection Date,Results"]
+    lines += [
+        f"L{k // 9},A{k // 3},2019-03-{k // 9 % 9 + 10},{'Fail' if k % 3 else 'Pass'}" for k in range(600)
+    ]
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "inspections.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    made = intake.draft(tmp_path / "raw", tmp_path / "mapping.toml").proposal
+    assert 'duplicates = "worst"  # likely: 67% of the rows repeat a code' in made.mapping
 
 
 def test_empty_cells_get_the_value_that_the_mapping_has_for_them(tmp_path: Path) -> None:

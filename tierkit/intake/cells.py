@@ -187,9 +187,9 @@ def date_cell(forms: Sequence[str], until: date | None = None) -> Callable[[str]
             day = _day(shown, form)
             if isinstance(day, date):
                 if not EARLIEST <= day <= LATEST:
-                    return None, f"is the day {day}, not between {EARLIEST} and {LATEST}"
+                    return None, f"is a day that is not between {EARLIEST} and {LATEST}"
                 if until is not None and day > until:
-                    return None, f"is the day {day}, after the end of the records, {until}"
+                    return None, f"is a day after the end of the records, {until}"
                 return day, ""
             wrong = wrong or day or ""
         return None, wrong or f"is not written as {' or '.join(forms)}"

@@ -212,7 +212,7 @@ class Converter:
 
     def _codes(self, new: list[str], memo: dict[str, Cell], column: Column) -> None:
         """Read ids of enterprises, all at once."""
-        if not column.credit_code:
+        if not self.place.credit_codes:
             for text in new:
                 if is_empty(text):
                     memo[text] = None, ""
@@ -229,6 +229,8 @@ class Converter:
                 memo[text] = None, ""
             elif fits:
                 memo[text] = code, ""
+            elif not column.credit_code:  # of another table: the register tells whether it is anybody's
+                memo[text] = _id_cell(text)
             else:
                 memo[text] = None, _why_no_code(text, code)
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from tierkit.bounds import KEY, UnreadableError
-from tierkit.intake.cells import DATE_FORMS, date_cell
+from tierkit.intake.cells import DATE_FORMS, date_cell, is_empty
 from tierkit.intake.converting import industry_of
 from tierkit.intake.guessing import (
     CERTAIN,
@@ -38,6 +39,12 @@ __all__ = ["Draft", "draft"]
 _MOST = 60
 """Values of a column of levels that are listed one by one."""
 _EVENT_DAYS = {"inspections": "inspected_on", "credit_events": "known_on", "complaints": "received_on"}
+_PART = 200_000
+"""Rows of which repeated codes are told; of more, a part of all codes is looked at, with all its rows."""
+_SEVERAL = 0.05
+"""Share of codes that stand with several enterprises or days, above which they are no codes of one check."""
+_OFTEN, _FEW = 0.2, 100
+"""Share of rows above which serious findings, or below which clean checks, are asked about; least rows."""
 _FINES = (("minor", 0.01), ("moderate", 5_000), ("serious", 20_000))
 
 
@@ -268,9 +275,10 @@ def _source(
             writer.add(f"delimiter = {_quoted(first.layout.delimiter)}")
     elif first.layout.sheet:
         writer.add(f"sheet = {_quoted(first.layout.sheet)}", first.evidence)
-        if first.layout.header > 1:
-            writer.add(f"header = {first.layout.header}")
+    if first.layout.header > 1:
+        writer.add(f"header = {first.layout.header}", "what stands above is no name")
     spec = TABLES[table]
+    columns = _with_own_codes(writer, table, group, columns)
     if table == "enterprises" and "enterprise_id" in columns:
         found.ids(_merged(group, columns["enterprise_id"].header))
     _duplicates(writer, table, group, columns)
@@ -288,7 +296,7 @@ def _source(
     for name, rows in values:
         writer.add(f"[{table}.values.{name}]")
         for value, level, certainty, count in rows:
-            note = "all others" if value == "*" else f"{count:,} rows"
+            note = "all others" if value == "*" else f"{count:,} rows{' without a value' * (not value)}"
             writer.entry(_quoted(value), _quoted(level), certainty, note)
     used = {one for guess in columns.values() for one in [guess.header]}
     spare = [one.name for one in first.columns if one.name and one.name not in used]
@@ -304,7 +312,7 @@ def _duplicates(writer: _Writer, table: str, group: list[RawFile], columns: dict
                 'duplicates = "worst"', "likely: many rows share enterprise and day: one row for each finding"
             )
         return
-    share = _merged(group, columns[key].header).repeats
+    share, _ = _repeats(group, columns[key].header)
     if table in ("inspections", "credit_events") and share > 0.1:
         writer.add(
             'duplicates = "worst"',
@@ -322,15 +330,43 @@ def _one_by_finding(group: list[RawFile], columns: dict[str, Guess]) -> bool:
     """Return whether many rows without a code of their own share enterprise and day."""
     if "check_code" in columns or not {"enterprise_id", "inspected_on"} <= columns.keys():
         return False
-    seen: Counter[tuple[str, str]] = Counter()
+    who, when = columns["enterprise_id"].header, columns["inspected_on"].header
+    return _repeats(group, who, when)[0] > 0.1
+
+
+def _repeats(group: list[RawFile], *names: str, beside: tuple[str, ...] = ()) -> tuple[float, float]:
+    """Return the share of rows that repeat a code, and of codes that stand with several values of others."""
+    part = max(1, sum(one.rows for one in group) // _PART)
+    rows = 0
+    seen: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
     for file in group:
-        names = [one.name for one in file.columns]
-        who, when = (names.index(columns[one].header) for one in ("enterprise_id", "inspected_on"))
+        headers = [one.name for one in file.columns]
+        places = [headers.index(one) for one in (*names, *beside)]
         for batch in read_batches(file.path, file.layout):
-            seen.update(zip(batch.columns[who].to_pylist(), batch.columns[when].to_pylist(), strict=True))
-            if len(seen) > 200_000:
-                break
-    return seen.total() > 1.1 * len(seen)
+            for cells in zip(*(batch.columns[one].to_pylist() for one in places), strict=True):
+                code = cells[: len(names)]
+                if any(map(is_empty, code)) or (part > 1 and crc32("\n".join(code).encode()) % part):
+                    continue
+                rows += 1
+                seen.setdefault(code, set()).add(cells[len(names) :])
+    several = sum(len(one) > 1 for one in seen.values())
+    return (1 - len(seen) / rows, several / len(seen)) if rows else (0.0, 0.0)
+
+
+def _with_own_codes(
+    writer: _Writer, table: str, group: list[RawFile], columns: dict[str, Guess]
+) -> dict[str, Guess]:
+    """Return the columns without a code that stands with several enterprises or days, and tell it."""
+    if table != "inspections" or not {"check_code", "enterprise_id", "inspected_on"} <= columns.keys():
+        return columns
+    header = columns["check_code"].header
+    beside = (columns["enterprise_id"].header, columns["inspected_on"].header)
+    _, several = _repeats(group, header, beside=beside)
+    if several <= _SEVERAL:
+        return columns
+    writer.add(f"# {_plain(header)} numbers no check: {several:.0%} of its codes stand with several")
+    writer.add("# enterprises or days, as those of a task or a case do")
+    return {name: guess for name, guess in columns.items() if name != "check_code"}
 
 
 def _column(
@@ -531,16 +567,43 @@ def _finding(
             f"{{ column = {_quoted(fine.header)}, unit = {_quoted(unit)}, at_least = {{ {bounds} }} }}"
         )
         evidence += f"; the worse of result and fine counts, bounds in CNY are an assumption; {told}"
-    writer.entry("finding", f"[{', '.join(rules)}]", LIKELY, evidence)
     rows = [
         (value, *level_of("finding", value), count)
         for value, count in whole.values.most_common(_MOST)
         if len(value) <= KEY
     ]
+    rows, told = _weighed(rows, whole.rows)
+    writer.entry("finding", f"[{', '.join(rules)}]", LIKELY, evidence + told)
+    if whole.filled < whole.rows:  # a clean check, or one that nobody wrote down: no file tells which
+        rows.append(("", UNDECIDED, OPEN, whole.rows - whole.filled))
     if len(whole.values) > len(rows):
         rows.append(("*", UNDECIDED, OPEN, 0))
     values.append(("finding", rows))
     return True
+
+
+def _weighed(
+    rows: list[tuple[str, str, str, int]], total: int
+) -> tuple[list[tuple[str, str, str, int]], str]:
+    """Return words and levels, those to decide that most rows would have and few can mean; and why."""
+    share = {level: sum(n for _, one, _, n in rows if one == level) / total for level in ("none", "serious")}
+    asked, told = set(), ""
+    if total >= _FEW and share["serious"] > _OFTEN:
+        asked.add("serious")
+        told += (
+            f"; {share['serious']:.0%} of the rows would be serious, and whoever has such a finding is "
+            f"kept from the best tier: is it that grave?"
+        )
+    if total >= _FEW and share["none"] < _OFTEN and any(one == "minor" for _, one, _, _ in rows):
+        asked.add("minor")
+        told += (
+            f"; only {share['none']:.0%} of the rows would be clean, and where nearly all have findings no "
+            f"model can tell them apart: is the lightest word minor, or none?"
+        )
+    return [
+        (value, UNDECIDED if level in asked else level, OPEN if level in asked else sure, n)
+        for value, level, sure, n in rows
+    ], told
 
 
 def _own_money(guess: Guess | None) -> Guess | None:

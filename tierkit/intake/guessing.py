@@ -54,10 +54,10 @@ def key(header: str) -> str:
 
     Examples
     --------
-    >>> key("注册资本(万元)"), key("License #"), key("INSPECTION_DATE")
-    ('注册资本', 'license', 'inspectiondate')
+    >>> key("注册资本(万元)"), key("License #"), key("INSPECTION_DATE"), key("抽查机关")
+    ('注册资本', 'license', 'inspectiondate', '检查机关')
     """
-    shown = word(header).lower()
+    shown = word(header).lower().replace("抽查", "检查")
     return _SIGNS.sub("", _BRACKETS.sub("", shown)) or _SIGNS.sub("", shown)
 
 
@@ -70,6 +70,8 @@ def known_words(table: str, column: str) -> tuple[str, ...]:
         shared = synonyms()["columns"]["enterprises"]["enterprise_id"]
     elif column == "enterprise_name":
         shared = synonyms()["columns"]["enterprises"]["name"]
+    elif (table, column) == ("enterprises", "name"):  # of a register that follows from checks
+        shared = synonyms()["columns"]["inspections"]["enterprise_name"]
     return tuple(dict.fromkeys(key(one) for one in (*own, *shared, column)))
 
 
@@ -93,7 +95,7 @@ def _guess(table: str, name: str, column: Profile) -> Guess | None:
     if header in words:
         score, evidence = 3.0 - words.index(header) / 100, f"the header is a usual name of {name}"
     else:
-        near = next((w for w in words if _near(w, header)), None)
+        near = next((w for w in words if _near(w, header)), None) if not _elsewhere(table, header) else None
         if near is None and name == "enterprise_id" and column.codes > 0.8:
             full = f"{column.codes:.0%} of the filled cells are valid credit codes"
             return Guess(column.name, LIKELY, f"the header is not known, but {full}", 2.0)
@@ -105,6 +107,12 @@ def _guess(table: str, name: str, column: Profile) -> Guess | None:
         return None
     certainty = CERTAIN if score >= 2.5 and weight > 0.9 else LIKELY
     return Guess(column.name, certainty, f"{evidence}{proof}", score * weight)
+
+
+def _elsewhere(table: str, header: str) -> bool:
+    """Return whether a header is the usual name of what tells of a check, and so nothing of an enterprise."""
+    names = TABLES["inspections"].columns
+    return table == "enterprises" and any(header in known_words("inspections", one) for one in names)
 
 
 def _near(known: str, header: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tierkit.bounds import UnreadableError
@@ -158,7 +158,7 @@ def _layout(path: Path) -> tuple[Layout, str, bool]:
         sheets = sheets_of(path)
         many = f", the first of {len(sheets)}" if len(sheets) > 1 else ""
         sheet = sheets[0]
-        header = _header_row(path, sheet)
+        header = _header_row(path, Layout(sheet=sheet))
         return (
             Layout(sheet=sheet, header=header),
             f"sheet {sheet!r}{many}, names in row {header}",
@@ -173,14 +173,17 @@ def _layout(path: Path) -> tuple[Layout, str, bool]:
             continue
         if found > best:
             best, delimiter = found, one
-    return Layout(encoding, delimiter), evidence, certain
+    layout = Layout(encoding, delimiter)
+    if not all(header_of(path, layout)):  # a title above the names, or names that are missing
+        layout = Layout(encoding, delimiter, header=_header_row(path, layout))
+    return layout, evidence, certain
 
 
-def _header_row(path: Path, sheet: str) -> int:
-    """Return the first of the upper rows of a sheet that has the most names."""
+def _header_row(path: Path, layout: Layout) -> int:
+    """Return the first of the upper rows that has the most names."""
     widths = []
     for row in range(1, 11):
-        names = [one for one in header_of(path, Layout(sheet=sheet, header=row)) if one]
+        names = [one for one in header_of(path, replace(layout, header=row)) if one]
         texts = [one for one in names if not one.replace(".", "").isdigit()]
         widths.append(len(texts) if len(set(names)) == len(names) else 0)
     return widths.index(max(widths)) + 1

@@ -54,6 +54,8 @@ _DIGITS = 15  # that a number of a workbook keeps
 _HEADER = 1 << 16  # characters in which a header must end
 _SHEET_BYTES = 2 << 30  # unpacked bytes of a workbook
 _COLUMNS = 2_000
+_ZEROS = 50  # one byte in so many is 0 in UTF-16, at least
+_LINES = 100  # lines of one row, above which it has taken in the rows below
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def encoding_of(path: Path) -> tuple[str, str, bool]:
     head = next(_blocks(path), b"")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         tried: tuple[str, ...] = ("utf-16",)
-    elif 0 in head:  # no other text has one
+    elif head.count(0) * _ZEROS > len(head):  # no other text has so many; a few are damage
         little = head[1::2].count(0) >= head[::2].count(0)
         tried = ("utf-16-le", "utf-16-be") if little else ("utf-16-be", "utf-16-le")
     else:
@@ -154,15 +156,18 @@ def encoding_of(path: Path) -> tuple[str, str, bool]:
     for name in tried:
         decoder = codecs.getincrementaldecoder(name)()
         odd = letters = 0
+        line = 1
         try:
             for block in _blocks(path):
                 text = decoder.decode(block)
                 letters += len(text)
+                line += text.count("\n")
                 if name in ("gb18030", "big5"):
                     odd += sum(not _is_usual(letter) for letter in set(text))
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            failed.append(f"not {name} ({error.object[error.start]:#04x})")
+            line += 0 if name.startswith("utf-16") else error.object[: error.start].count(b"\n")
+            failed.append(f"not {name} ({error.object[error.start]:#04x} in line {line:,})")
             continue
         shown = "; ".join([f"all {letters:,} characters of the file read as {name}", *failed])
         return name, shown, not odd
@@ -315,9 +320,12 @@ def _text_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     if not names:
         raise UnreadableError("it has no header", "Give it one header line with the names of the columns")
     misfits: list[Misfit] = []
+    swallowed: list[int] = []
 
     def set_aside(row: Any) -> str:
-        if len(misfits) >= MALFORMED:
+        if str(row.text).count("\n") > _LINES:
+            swallowed.append(int(row.number))
+        if len(misfits) >= MALFORMED or swallowed:
             return "error"
         reason = f"has {row.actual_columns} fields instead of {row.expected_columns}"
         misfits.append(Misfit(int(row.number), str(row.text)[:1_000], reason))
@@ -341,8 +349,14 @@ def _text_batches(path: Path, layout: Layout) -> Iterator[Batch]:
                 rows = _numbers(done, batch.num_rows, [one.row for one in new])
                 done += batch.num_rows + len(new)
                 told = len(misfits)
+                for one in batch.columns:
+                    long = pc.greater(pc.count_substring(one, "\n"), _LINES)
+                    if pc.any(long).as_py():
+                        raise _open_quote(int(rows[pc.index(long, True).as_py()]))
                 yield Batch([batch.column(k) for k in range(len(names))], rows, new)
     except pa.ArrowInvalid as error:
+        if swallowed:
+            raise _open_quote(swallowed[0]) from error
         if len(misfits) >= MALFORMED:
             raise UnreadableError(
                 f"it has more than {MALFORMED:,} rows with another number of fields than its header",
@@ -360,6 +374,14 @@ def _text_batches(path: Path, layout: Layout) -> Iterator[Batch]:
             raise UnreadableError(str(error).splitlines()[0][:200], "Correct the file there") from error
     if len(misfits) > told:  # those after the last row that fits
         yield Batch([pa.array([], pa.large_string()) for _ in names], np.empty(0, np.int64), misfits[told:])
+
+
+def _open_quote(row: int) -> UnreadableError:
+    """Return the problem of a cell that holds so many lines that it must have taken in rows."""
+    return UnreadableError(
+        f"row {row:,} goes on over more than {_LINES} lines: a quotation mark is opened there and not closed",
+        "Close the quotation mark, or take it out",
+    )
 
 
 def _numbers(before: int, count: int, left_out: Sequence[int]) -> NDArray[np.int64]:
