@@ -333,7 +333,7 @@ def make_demo(folder: Path) -> None:
     train(data, world.date, seed=2025).save(folder / "build" / "demo" / "model")
     (folder / "my.toml").write_text(texts_of("docs/changing_a_policy", "en", "toml")[0], "utf-8")
     (folder / "data").symlink_to(ROOT / "data")
-    raw_city.write(folder / "raw")
+    raw_city.write(folder / "raw", raw_city.rows(enterprises=190, inspections=900))
 
 
 def run_all(folder: Path) -> dict[str, str]:
