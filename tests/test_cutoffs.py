@@ -400,3 +400,19 @@ def test_the_pages_say_from_when_on_a_share_is_told() -> None:
         text = (pages / name).read_text("utf-8")
         assert points.format(round(100 * FAR)) in text
         assert f"{LEAST:,}" in text
+
+
+def test_it_is_told_where_floors_leave_too_little_room_for_t1() -> None:
+    scores = city(1000)
+    few, many = (
+        scores.assign(serious_finding_weeks=np.where(np.arange(1000) < k, 3.0, np.nan)) for k in (50, 700)
+    )
+    plain = calibrate("generic", few)
+    assert not [one for one in plain.sentences("en") if "Floors keep" in one]
+    done = calibrate("generic", many)
+    assert done.barred >= 700
+    told = [one for one in done.sentences("en") if "Floors keep" in one]
+    assert len(told) == 1
+    assert f"Floors keep {done.barred} of 1000" in told[0].replace(",", "")
+    assert sum("底线规定" in one for one in done.sentences("zh")) == 1
+    assert realised(done, "tier")[0] <= 1 - done.barred / 1000

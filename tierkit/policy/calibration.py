@@ -101,6 +101,10 @@ class CutoffCalibration(Result):
     cutoffs : tuple of Cutoff
     shares : tuple of Share
         What the cut-offs give on these scores, and on others: red lines count, last tiers do not.
+    barred : int
+        How many of the `n` enterprises floors keep out of T1, whatever the cut-offs.
+    aimed : float
+        The share of T1 that was aimed at; NaN where risk cut-offs were given.
     """
 
     policy: Policy
@@ -112,6 +116,8 @@ class CutoffCalibration(Result):
     asked: str
     cutoffs: tuple[Cutoff, ...]
     shares: tuple[Share, ...]
+    barred: int = 0
+    aimed: float = float("nan")
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row for each cut-off, with its interval."""
@@ -153,6 +159,10 @@ class CutoffCalibration(Result):
         missed = [self._missed(one, lang) for one in self.shares if one.scores == self.scores and _far(one)]
         if missed:
             told.append(texts.text("cutoffs.missed", lang, missed=texts.join(missed, lang)))
+        room = 1 - self.barred / self.n
+        if room < self.aimed - MISSED:
+            about = {"room": texts.percent(room, 1), "target": texts.percent(self.aimed, 1)}
+            told.append(texts.text("cutoffs.barred", lang, count=self.barred, n=self.n, **about))
         return told
 
     def _missed(self, one: Share, lang: str) -> str:
@@ -345,7 +355,17 @@ def calibrate(
             for key, frame in frames.items()
             for one in _shares(new, frame, key, aims, risk_cutoffs is not None)
         ),
+        barred=_barred(new, scores),
+        aimed=float("nan") if risk_cutoffs is not None else float(aims.tiers[0]),
     )
+
+
+def _barred(policy: Policy, scores: pd.DataFrame) -> int:
+    """Return how many in scope a floor keeps out of T1."""
+    from tierkit.policy.tiers.cutoffs import placed
+
+    found = placed(policy, scores)
+    return int((found.bars.any(axis=0) & found.in_scope).sum())
 
 
 def restated(policy: Policy, changes: Mapping[str, Any], why: str) -> dict[str, Parameter]:
