@@ -36,6 +36,19 @@ def test_a_sheet_says_so_on_top_and_at_the_foot(synthetic: bool) -> None:
         assert (texts.text("page.synthetic.short", lang).lower() in page.lower()) is synthetic
 
 
+def test_a_policy_without_a_document_cites_none() -> None:
+    model = Model.load(model_folder())
+    own = Policy.loads('meta = { name = "own", baseline = "jiading-2025" }')
+    assert own.meta.document == ""
+    one = model.score(CITY, DAY)["enterprise_id"].head(1)
+    [sheet] = sheets(model, CITY, DAY, one, own, recourse=False)
+    for lang, empty in (("zh", "（）"), ("en", "()")):
+        page = dossier(sheet, own, as_of=DAY, lang=lang)
+        basis = page[page.index('id="conclusion"') : page.index('id="scores"')]
+        assert empty not in basis
+        assert own.meta.title.text(lang) in basis
+
+
 @pytest.mark.parametrize("synthetic", [True, False])
 def test_the_page_of_everybody_says_so(synthetic: bool) -> None:
     scores = Model.load(model_folder()).score(CITY, DAY).head(3)
