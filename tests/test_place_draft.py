@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import tomllib
+import unicodedata
+
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tierkit as tk
 from tierkit.jobs.places import draft
 from tierkit.records import SHANGHAI, DataError, Dataset, Place, conform, credit_code
 from tierkit.records.places.draft import draft_place, occurring
 from tierkit.records.tables import tables_of
+from tierkit.records.toml_text import quoted
 
 HEFEI = credit_code.make(range(6), "340104").tolist()
 
@@ -100,3 +106,12 @@ def test_records_are_read_in_a_drafted_place(tmp_path) -> None:
     again = tk.read(folder, ["enterprises"])
     assert again.labels("district")[ids["district"]["蜀山区"]] == "蜀山区"
     assert again.place.name == "hefei"
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["a\U000e0001b", "\u202e", "\x7f"])
+)
+def test_any_text_comes_back_from_toml_and_shows_what_is_invisible(text: str) -> None:
+    written = quoted(text)
+    assert tomllib.loads(f"text = {written}")["text"] == text
+    assert all(one.isprintable() or unicodedata.category(one) == "Zs" for one in written)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
@@ -33,6 +32,7 @@ from tierkit.intake.profiling import Profile, RawFile, profile, raw_files
 from tierkit.intake.reading import is_text_file, read_batches
 from tierkit.records.problems import DataError, Problem
 from tierkit.records.tables import TABLES
+from tierkit.records.toml_text import quoted
 
 __all__ = ["Draft", "draft"]
 
@@ -93,10 +93,6 @@ class _Writer:
 
 def _plain(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
-def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def draft(raw: Path, mapping: Path, name: str) -> Draft:
@@ -209,9 +205,9 @@ def _head(writer: _Writer, raw: Path, mapping: Path, ends: list[tuple[date | Non
     )
     writer.add(f"format = {FORMAT}")
     seen = os.path.relpath(raw.resolve(), mapping.resolve().parent)
-    writer.add(f"raw = {_quoted(Path(seen).as_posix())}", "folder of the files, seen from this one")
+    writer.add(f"raw = {quoted(Path(seen).as_posix())}", "folder of the files, seen from this one")
     writer.add(
-        f"place = {_quoted(mapping.stem + '.place.toml')}",
+        f"place = {quoted(mapping.stem + '.place.toml')}",
         "districts, agencies and sectors as they occur: look at it, too",
     )
     writer.table = "mapping"
@@ -223,7 +219,7 @@ def _head(writer: _Writer, raw: Path, mapping: Path, ends: list[tuple[date | Non
         )
     else:
         writer.entry(
-            "as_of", _quoted(UNDECIDED), OPEN, "the day up to which there are records, such as 2024-12-31"
+            "as_of", quoted(UNDECIDED), OPEN, "the day up to which there are records, such as 2024-12-31"
         )
 
 
@@ -260,21 +256,21 @@ def _source(
     writer.add(f"[[{table}]]")
     _, why = table_of(first)
     total = sum(one.rows for one in group)
-    names = ", ".join(_quoted(one.name) for one in group)
+    names = ", ".join(quoted(one.name) for one in group)
     writer.add(f"files = [{names}]", f"{total:,} rows; {why}")
     if is_text_file(Path(first.name)):
         certain = all(one.certain for one in group)
         if certain:
-            writer.entry("encoding", _quoted(first.layout.encoding), CERTAIN, first.evidence)
+            writer.entry("encoding", quoted(first.layout.encoding), CERTAIN, first.evidence)
         else:
             note = (
                 f"{first.evidence}, but with letters that records seldom have: is it {first.layout.encoding}?"
             )
-            writer.entry("encoding", _quoted(UNDECIDED), OPEN, note)
+            writer.entry("encoding", quoted(UNDECIDED), OPEN, note)
         if first.layout.delimiter != ",":
-            writer.add(f"delimiter = {_quoted(first.layout.delimiter)}")
+            writer.add(f"delimiter = {quoted(first.layout.delimiter)}")
     elif first.layout.sheet:
-        writer.add(f"sheet = {_quoted(first.layout.sheet)}", first.evidence)
+        writer.add(f"sheet = {quoted(first.layout.sheet)}", first.evidence)
     if first.layout.header > 1:
         writer.add(f"header = {first.layout.header}", "what stands above is no name")
     spec = TABLES[table]
@@ -291,13 +287,13 @@ def _source(
             filled.add(name)
     unknown = [one.name for one in spec if one.required and one.nullable and one.name not in filled]
     if unknown:
-        listed = ", ".join(map(_quoted, unknown))
+        listed = ", ".join(map(quoted, unknown))
         writer.lines.insert(at, f"unknown = [{listed}]  # no column tells them; they stay unknown")
     for name, rows in values:
         writer.add(f"[{table}.values.{name}]")
         for value, level, certainty, count in rows:
             note = "all others" if value == "*" else f"{count:,} rows{' without a value' * (not value)}"
-            writer.entry(_quoted(value), _quoted(level), certainty, note)
+            writer.entry(quoted(value), quoted(level), certainty, note)
     used = {one for guess in columns.values() for one in [guess.header]}
     spare = [one.name for one in first.columns if one.name and one.name not in used]
     if spare:
@@ -431,7 +427,7 @@ def _column(
         found.add_districts(whole, group, guess.header, code.header if code else None)
     elif name == "agency":
         found.add_agencies(whole)
-    quoted = _quoted(guess.header)
+    header = quoted(guess.header)
     if name == "disposition" and "decided_on" not in columns:
         return False
     if name == "substantiated" and "substantiated_on" not in columns:
@@ -440,10 +436,10 @@ def _column(
         return False
     if kind == "date":
         listed, evidence = forms(whole)
-        shown = ", ".join(map(_quoted, listed or [UNDECIDED]))
+        shown = ", ".join(map(quoted, listed or [UNDECIDED]))
         writer.entry(
             name,
-            f"{{ column = {quoted}, dates = [{shown}] }}",
+            f"{{ column = {header}, dates = [{shown}] }}",
             guess.certainty,
             "; ".join(filter(None, [guess.evidence, evidence])),
         )
@@ -453,12 +449,12 @@ def _column(
         unit, evidence = unit_of(guess.header, list(whole.values)[:20])
         writer.entry(
             name,
-            f"{{ column = {quoted}, unit = {_quoted(unit)} }}",
+            f"{{ column = {header}, unit = {quoted(unit)} }}",
             guess.certainty,
             f"{guess.evidence}; {evidence}",
         )
     else:
-        writer.entry(name, quoted, guess.certainty, guess.evidence)
+        writer.entry(name, header, guess.certainty, guess.evidence)
     if kind in ("level", "flag") and name not in ("district", "agency"):
         assert spec is not None
         values.append((name, _levels(str(spec.levels or "flag"), whole, spec.nullable)))
@@ -513,9 +509,9 @@ def _absent(writer: _Writer, table: str, name: str, columns: dict[str, Guess], g
         return False
     if table == "enterprises" and name == "name" and "enterprise_id" in columns:
         guess = columns["enterprise_id"]
-        writer.entry(name, _quoted(guess.header), LIKELY, "no column holds names: the code stands for it")
+        writer.entry(name, quoted(guess.header), LIKELY, "no column holds names: the code stands for it")
         return True
-    writer.entry(name, _quoted(UNDECIDED), OPEN, "no column of the file is known for it")
+    writer.entry(name, quoted(UNDECIDED), OPEN, "no column of the file is known for it")
     return True
 
 
@@ -524,7 +520,7 @@ def _item_class(writer: _Writer, guess: Guess | None, whole: Profile | None, val
         writer.entry("item_class", '{ constant = "general" }', LIKELY, "no column tells what was inspected")
         return True
     words = synonyms()["key_items"]["words"]
-    writer.entry("item_class", _quoted(guess.header), LIKELY, guess.evidence)
+    writer.entry("item_class", quoted(guess.header), LIKELY, guess.evidence)
     rows = []
     for value, count in whole.values.most_common(_MOST):
         is_key = any(one in value.lower() for one in words)
@@ -545,11 +541,11 @@ def _finding(
 ) -> bool:
     """Write what was found: from the result, and worse with the fine."""
     if guess is None or whole is None or not whole.filled:
-        writer.entry("finding", _quoted(UNDECIDED), OPEN, "no column is known for what was found")
+        writer.entry("finding", quoted(UNDECIDED), OPEN, "no column is known for what was found")
         return True
     if whole.numbers > 0.9 and len(whole.values) > 2:
         bounds = '{ serious = "?", moderate = "?", minor = "?" }'
-        rule = f'{{ column = {_quoted(guess.header)}, at_most = {bounds}, otherwise = "none" }}'
+        rule = f'{{ column = {quoted(guess.header)}, at_most = {bounds}, otherwise = "none" }}'
         writer.entry(
             "finding",
             rule,
@@ -558,13 +554,13 @@ def _finding(
         )
         return True
     fine = _own_money(columns.get("fine"))
-    rules = [f"{{ column = {_quoted(guess.header)} }}"]
+    rules = [f"{{ column = {quoted(guess.header)} }}"]
     evidence = guess.evidence
     if fine is not None:
         unit, told = unit_of(fine.header, [])
         bounds = ", ".join(f"{level} = {bound}" for level, bound in _FINES)
         rules.append(
-            f"{{ column = {_quoted(fine.header)}, unit = {_quoted(unit)}, at_least = {{ {bounds} }} }}"
+            f"{{ column = {quoted(fine.header)}, unit = {quoted(unit)}, at_least = {{ {bounds} }} }}"
         )
         evidence += f"; the worse of result and fine counts, bounds in CNY are an assumption; {told}"
     rows = [
@@ -619,7 +615,7 @@ def _severity(writer: _Writer, columns: dict[str, Guess]) -> bool:
         unit, told = unit_of(amount.header, [])
         bounds = ", ".join(f"{level} = {bound}" for level, bound in _FINES[1:])
         rules.insert(
-            0, f"{{ column = {_quoted(amount.header)}, unit = {_quoted(unit)}, at_least = {{ {bounds} }} }}"
+            0, f"{{ column = {quoted(amount.header)}, unit = {quoted(unit)}, at_least = {{ {bounds} }} }}"
         )
         evidence = f"no column tells how grave it is: by the amount, bounds in CNY are an assumption; {told}"
     writer.entry("severity", f"[{', '.join(rules)}]", LIKELY, evidence)
@@ -642,7 +638,7 @@ def _sector(
     guess = columns.get("sector")
     if guess is not None and (whole := _merged(group, guess.header)).filled:
         rows = found.add_sectors(whole)
-        writer.entry("sector", _quoted(guess.header), guess.certainty, guess.evidence)
+        writer.entry("sector", quoted(guess.header), guess.certainty, guess.evidence)
         values.append(("sector", rows))
         return True
     found.sectors.setdefault("unspecified", Counter())
@@ -665,5 +661,5 @@ def _tail(writer: _Writer, found: Found) -> None:
         writer.add("[industry]", "beginning of the code, or section, → sector; the longest that fits counts")
         writer.table = "industry"
         for start, (sector, rows) in found.industries.items():
-            writer.entry(_quoted(start), _quoted(sector), LIKELY, f"{rows:,} rows")
+            writer.entry(quoted(start), quoted(sector), LIKELY, f"{rows:,} rows")
         writer.entry('"*"', '"unspecified"', LIKELY, "no code, and none that follows from its name")

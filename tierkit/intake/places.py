@@ -18,11 +18,12 @@ from tierkit.intake.profiling import Profile, RawFile
 from tierkit.intake.reading import read_batches
 from tierkit.records.levels import LEVELS
 from tierkit.records.places.draft import assumed_lines
+from tierkit.records.places.reading import MOST
+from tierkit.records.toml_text import quoted
 
 __all__ = ["Found", "place_text", "slug"]
 
-_DISTRICTS, _AGENCIES, _SECTORS = 127, 30, 40
-_SCHEME = "uscc"
+_SECTORS = 40  # fewer than a place holds: more trades than these are told apart by nobody
 
 
 def slug(text: str, prefix: str, number: int) -> str:
@@ -73,7 +74,7 @@ class Found:
 
     def add_districts(self, column: Profile, group: list[RawFile], header: str, code: str | None) -> None:
         """Add the districts of a column, the frequent first."""
-        listed = [value for value, _ in column.values.most_common(_DISTRICTS)]
+        listed = [value for value, _ in column.values.most_common(MOST["district"])]
         divisions = _divisions(group, header, code) if code is not None and self.credit_codes else {}
         for number, value in enumerate(sorted(listed), start=1):
             if value in self.districts.values():
@@ -94,8 +95,8 @@ class Found:
     def add_agencies(self, column: Profile) -> None:
         """Add the agencies of a column under the ids that their words have."""
         known = synonyms()["agency"]
-        for value in sorted(one for one, _ in column.values.most_common(_AGENCIES)):
-            if value in self.agencies.values() or len(self.agencies) == _AGENCIES:
+        for value in sorted(one for one, _ in column.values.most_common(MOST["agency"])):
+            if value in self.agencies.values() or len(self.agencies) == MOST["agency"]:
                 continue
             hit = next((k for k, one in known.items() if any(w in value for w in one["words"])), None)
             wanted = hit or slug(value, "agency", len(self.agencies) + 1)
@@ -162,7 +163,7 @@ def _divisions(group: list[RawFile], header: str, code: str) -> dict[str, str]:
 
 def _text(value: str) -> str:
     shown = "".join(letter if letter.isprintable() else " " for letter in value)
-    return json.dumps(" ".join(shown.split())[:80] or "?", ensure_ascii=False)
+    return quoted(" ".join(shown.split())[:80] or "?")
 
 
 def place_text(found: Found) -> str:

@@ -11,6 +11,7 @@ from tierkit.policy.files.points_file import PointsTable
 from tierkit.policy.files.reading import STATUSES, Meta
 from tierkit.policy.specification import UNITS, Spec, spec_of
 from tierkit.records import SHANGHAI, Parameter
+from tierkit.records.toml_text import quoted
 
 __all__ = ["hash_of", "html_of", "leaf_of", "toml_of"]
 
@@ -84,8 +85,8 @@ def leaf_of(parameter: Parameter) -> str:
 def _toml_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str):  # a JSON string is a TOML basic string, but for one control character
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, str):
+        return quoted(value)
     if isinstance(value, tuple):
         return f"[{', '.join(_toml_value(one) for one in value)}]"
     return str(value)  # a date, or a number: Python and TOML write both alike

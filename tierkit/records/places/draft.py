@@ -18,6 +18,7 @@ from tierkit.records.label import Label
 from tierkit.records.places.place import Place
 from tierkit.records.places.reading import MOST
 from tierkit.records.problems import DataError, Problem
+from tierkit.records.toml_text import quoted
 
 __all__ = ["PlaceDraft", "assumed_lines", "draft_place", "occurring"]
 
@@ -169,10 +170,10 @@ def draft_place(
     ids = {kind: _named(values, _PREFIX[kind]) for kind, values in given.items()}
     lines = [
         "[place]",
-        f"name = {_q(name)}",
-        f"zh = {_q(zh)}",
-        f"en = {_q(en)}",
-        f"language = {_q(lang)}",
+        f"name = {quoted(name)}",
+        f"zh = {quoted(zh)}",
+        f"en = {quoted(en)}",
+        f"language = {quoted(lang)}",
         "",
     ]
     lines += _id_lines(occurs["ids"], given["district"], notes)
@@ -180,7 +181,7 @@ def draft_place(
     for value, one in given["district"].items():
         label = Label(value, value) if occurs["districts"] else Label("全域", "whole area")
         parts = _labelled(label)
-        parts += [f"division = {_q(one['division'])}"] * bool(one["division"])
+        parts += [f"division = {quoted(one['division'])}"] * bool(one["division"])
         parts += [f"towns = {_list(one['towns'])}"] * bool(one["towns"])
         lines.append(f"{ids['district'][value]} = {{ {', '.join(parts)} }}")
     lines += ["", "[agency]  # the level of each is assumed: see which are municipal"]
@@ -193,7 +194,7 @@ def draft_place(
             notes.append(f"The section or division of sector {value!r} is not in the records; see to it.")
         label = Label(value, value) if occurs["sectors"] else Label("各类", "all sectors")
         trades = _list([label.zh if lang == "zh" else label.en])
-        rest = f"section = {_q(section)}, divisions = {_list(divisions)}, trades = {trades}"
+        rest = f"section = {quoted(section)}, divisions = {_list(divisions)}, trades = {trades}"
         lines.append(f"{ids['sector'][value]} = {{ {', '.join(_labelled(label))}, {rest} }}")
     lines += assumed_lines(lang)
     notes.append(f"Items are assumed: one of each class with every agency, {_MINUTES} minutes each.")
@@ -217,7 +218,7 @@ def assumed_lines(language: str) -> list[str]:
         lines.append(f'{key} = {{ class = "{item_class}", {told}, minutes = {_MINUTES} }}')
     lines += ["", "[names]  # of synthetic enterprises alone"]
     words = _NAMES[language].items()
-    return lines + [f"{key} = {_q(one) if isinstance(one, str) else _list(one)}" for key, one in words]
+    return lines + [f"{key} = {quoted(one) if isinstance(one, str) else _list(one)}" for key, one in words]
 
 
 def _named(values: Iterable[str], prefix: str) -> dict[str, str]:
@@ -237,7 +238,7 @@ def _id_lines(given: list[str], districts: Mapping[str, Mapping[str, Any]], note
         return ["[ids]", 'scheme = "uscc"', ""]
     pattern, made = _pattern(given)
     notes.append(f"Ids are read as {pattern}; see whether that is their form.")
-    return ["[ids]", 'scheme = "free"', f"pattern = {_q(pattern)}", f"made = {_q(made)}", ""]
+    return ["[ids]", 'scheme = "free"', f"pattern = {quoted(pattern)}", f"made = {quoted(made)}", ""]
 
 
 def _pattern(given: list[str]) -> tuple[str, str]:
@@ -257,15 +258,8 @@ def _pattern(given: list[str]) -> tuple[str, str]:
 
 
 def _labelled(label: Label) -> list[str]:
-    return [f"zh = {_q(label.zh)}", f"en = {_q(label.en)}"]
-
-
-def _q(text: str) -> str:
-    """Return a text as a basic string of TOML."""
-    shown = str(text).replace("\\", "\\\\").replace('"', '\\"')
-    plain = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in shown)
-    return f'"{plain}"'
+    return [f"zh = {quoted(label.zh)}", f"en = {quoted(label.en)}"]
 
 
 def _list(texts: Iterable[str]) -> str:
-    return f"[{', '.join(map(_q, texts))}]"
+    return f"[{', '.join(map(quoted, texts))}]"
