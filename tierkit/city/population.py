@@ -37,6 +37,7 @@ from tierkit.records import (
 )
 from tierkit.records.arguments import InputError
 from tierkit.records.places.entries import NO_BASIS
+from tierkit.records.places.tables import agency_rows, item_rows
 
 __all__ = [
     "MOST_ENTERPRISES",
@@ -118,21 +119,8 @@ def items(place: Place = SHANGHAI) -> pd.DataFrame:
     {'general': 36, 'key': 24}
     """
     not_given = NO_BASIS.text(place.language)
-    rows = [
-        {
-            "item": name,
-            "agency": one.agency,
-            "item_class": one.item_class,
-            "name_zh": one.label.zh,
-            "name_en": one.label.en,
-            "minutes": one.minutes,
-            "offsite": one.offsite,
-            "sectors": [],
-            "legal_basis": one.basis or not_given,
-        }
-        for name, one in place.items.items()
-    ]
-    return conform(pd.DataFrame(rows), "items", place)
+    table = pd.DataFrame(item_rows(place))
+    return conform(table.assign(legal_basis=table["legal_basis"].fillna(not_given)), "items", place)
 
 
 def item_ranges(place: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -701,16 +689,7 @@ def _facts(
             "closed_on": pd.Series(closed).where(fixed.left < NEVER),
         }
     )
-    agencies = pd.DataFrame(
-        {
-            "agency": place.ids("agency"),
-            "name_zh": [one.label.zh for one in place.agencies.values()],
-            "name_en": [one.label.en for one in place.agencies.values()],
-            "level": [one.level for one in place.agencies.values()],
-            "core": [one.core for one in place.agencies.values()],
-            "capacity": fixed.capacity,
-        }
-    )
+    agencies = pd.DataFrame(agency_rows(place)).assign(capacity=fixed.capacity)
     owner = fixed.enterprise.astype(np.int64)
     obligations = pd.DataFrame(
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from tierkit.records.columns import Table
 from tierkit.records.dataset import arrow_table
 from tierkit.records.folder import MANIFEST, manifest_text
 from tierkit.records.parquet import PARQUET_OPTIONS, ROW_GROUP
-from tierkit.records.places import PLACE_FILE, Place
+from tierkit.records.places import PLACE_FILE
+from tierkit.records.places.tables import agency_rows, item_rows
 from tierkit.spreadsheets import BOM, cell
 
 __all__ = ["ASIDE", "derive", "write_aside", "write_tables"]
@@ -191,8 +192,8 @@ def write_tables(staging: Staging, folder: Path) -> dict[str, int]:
             continue  # no file tells of it, which is another thing than that there was nothing
         path = folder / f"{name}.parquet"
         if name in _OF_PLACE:
-            frame = agencies(place) if name == "agencies" else items(place)
-            data = arrow_table(frame, name, place)
+            rows_of = agency_rows if name == "agencies" else item_rows
+            data = arrow_table(pd.DataFrame(rows_of(place)), name, place)
             pq.write_table(data, path, row_group_size=ROW_GROUP, **PARQUET_OPTIONS)
             rows = data.num_rows
         else:
@@ -250,41 +251,6 @@ def _parts(staging: Staging, name: str, table: Table, columns: list[str]) -> Ite
             waiting, size = [whole.slice(ROW_GROUP)], size - ROW_GROUP
     if size:
         yield pa.concat_tables(waiting).combine_chunks()
-
-
-def agencies(place: Place) -> pd.DataFrame:
-    """Return the agencies of a place, of which no capacity is known."""
-    rows = [
-        {
-            "agency": name,
-            "name_zh": one.label.zh,
-            "name_en": one.label.en,
-            "level": one.level,
-            "core": one.core,
-            "capacity": None,
-        }
-        for name, one in place.agencies.items()
-    ]
-    return pd.DataFrame(rows)
-
-
-def items(place: Place) -> pd.DataFrame:
-    """Return the items of a place."""
-    rows: list[Mapping[str, Any]] = [
-        {
-            "item": name,
-            "agency": one.agency,
-            "item_class": one.item_class,
-            "name_zh": one.label.zh,
-            "name_en": one.label.en,
-            "minutes": one.minutes,
-            "offsite": one.offsite,
-            "sectors": [],
-            "legal_basis": one.basis or None,
-        }
-        for name, one in place.items.items()
-    ]
-    return pd.DataFrame(rows)
 
 
 def write_aside(staging: Staging, folder: Path) -> dict[str, int]:
