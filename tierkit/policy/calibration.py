@@ -341,6 +341,7 @@ def calibrate(
         four = {f"scoring.target_shares.{tier}": share for tier, share in zip(TIERS, aims.tiers, strict=True)}
         changes |= {path: replace(one, source=None) for path, one in restated(base, four, asked_for).items()}
     new = base.reform(changes, name=name)
+    placed = {key: setting.placed(new, frame) for key, frame in frames.items()}
     return CutoffCalibration(
         policy=new,
         baseline=base,
@@ -352,20 +353,12 @@ def calibrate(
         cutoffs=tuple(_cutoffs(new, risk, points, aims, found, risk_cutoffs is not None)),
         shares=tuple(
             one
-            for key, frame in frames.items()
-            for one in _shares(new, frame, key, aims, risk_cutoffs is not None)
+            for key, those in placed.items()
+            for one in _shares(new, those, key, aims, risk_cutoffs is not None)
         ),
-        barred=_barred(new, scores),
+        barred=int((placed[called].bars.any(axis=0) & placed[called].in_scope).sum()),
         aimed=float("nan") if risk_cutoffs is not None else float(aims.tiers[0]),
     )
-
-
-def _barred(policy: Policy, scores: pd.DataFrame) -> int:
-    """Return how many in scope a floor keeps out of T1."""
-    from tierkit.policy.tiers.cutoffs import placed
-
-    found = placed(policy, scores)
-    return int((found.bars.any(axis=0) & found.in_scope).sum())
 
 
 def restated(policy: Policy, changes: Mapping[str, Any], why: str) -> dict[str, Parameter]:
@@ -552,14 +545,13 @@ def _with_interval(path: str, number: int, value: float, ordered: Any, below: fl
     return Cutoff(path, number, value, min(low, value), max(high, value), below)
 
 
-def _shares(policy: Policy, scores: pd.DataFrame, called: str, aims: Any, given: bool) -> Iterator[Share]:
+def _shares(policy: Policy, placed: Any, called: str, aims: Any, given: bool) -> Iterator[Share]:
     import numpy as np
 
     from tierkit.policy.tiers import cutoffs as setting
     from tierkit.policy.tiers.rule import is_composite, is_risk_alone, lists_by_rule
 
-    placed, alone = setting.placed(policy, scores), is_risk_alone(policy)
-    here = placed.in_scope
+    alone, here = is_risk_alone(policy), placed.in_scope
     n = int(here.sum())
     levels = [str(k + 1) for k in range(len(aims.risk))]
     listed = [policy["lists.unmonitored.target_share"]] if lists_by_rule(policy) else []
